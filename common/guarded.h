@@ -1,0 +1,33 @@
+// A value that can be reached only with its lock held.
+#pragma once
+
+#include <mutex>
+#include <utility>
+
+namespace tierhub {
+
+template <class T>
+class Guarded {
+ public:
+  Guarded() = default;
+  template <class... Args>
+  explicit Guarded(std::in_place_t, Args&&... args) : value_(std::forward<Args>(args)...) {}
+
+  // Runs `use` with the value, locked, and returns what it returns.
+  template <class Use>
+  decltype(auto) with(Use&& use) {
+    std::lock_guard lock(mutex_);
+    return std::forward<Use>(use)(value_);
+  }
+  template <class Use>
+  decltype(auto) with(Use&& use) const {
+    std::lock_guard lock(mutex_);
+    return std::forward<Use>(use)(value_);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  T value_{};
+};
+
+}  // namespace tierhub
