@@ -1,0 +1,163 @@
+// What tierd's control API says, as values. JSON names are the member names; sizes are bytes, times are ISO 8601 UTC.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/types.h"
+
+namespace tierhub::api {
+
+// Who calls, as the kernel knows it (SO_PEERCRED, SO_PEERGROUPS).
+struct Caller {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<uint32_t> groups;
+};
+
+struct Status {
+  std::string version;
+  int64_t pid = 0;
+  std::string mount;
+  std::string archive;
+  std::string scratch;
+  std::string data_path;      // "passthrough" or "splice", as negotiated
+  std::string archive_state;  // "online", "offline", "hung", ...
+  std::string copy_engine;    // "io_uring" or "preadv"
+  double uptime_s = 0;
+  // Import and scan.
+  bool import_running = false;
+  uint64_t import_files = 0;
+  // Scratch.
+  uint64_t capacity_bytes = 0;
+  uint64_t used_bytes = 0;
+  uint64_t reserve_bytes = 0;
+  // What would be lost if the SSD died now.
+  uint64_t dirty_files = 0;
+  uint64_t dirty_bytes = 0;
+  double oldest_dirty_age_s = 0;
+  // Journal.
+  uint64_t journal_keys = 0;
+  uint64_t parked_keys = 0;
+  uint64_t conflicts = 0;
+  std::string first_parked_reason;
+  // Since the start of tierd.
+  uint64_t prefetch_bytes = 0;
+  uint64_t prefetch_files = 0;
+  uint64_t recall_bytes = 0;
+  uint64_t recall_chunks = 0;
+  uint64_t unkept_recall_bytes = 0;
+  uint64_t published_bytes = 0;
+  uint64_t published_files = 0;
+  uint64_t evicted_bytes = 0;
+  uint64_t evicted_files = 0;
+  uint64_t fuse_read_requests = 0;
+  uint64_t fuse_write_requests = 0;
+  uint64_t fuse_lookup_requests = 0;
+  uint64_t fuse_open_requests = 0;
+  uint64_t passthrough_opens = 0;
+  uint64_t prefetches_active = 0;
+  // One line: "ok", or what is wrong and what to do.
+  std::string summary;
+};
+
+struct Entry {
+  std::string path;   // in the namespace, from its root
+  std::string kind;   // "file", "directory", "symlink", ...
+  std::string state;  // files: "cold", "partial", "hot", "dirty"; folders: "" unless summed
+  uint64_t size = 0;
+  uint64_t resident = 0;  // bytes in scratch
+  uint64_t dirty = 0;     // bytes newer than the archive
+  uint32_t mode = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  Timestamp mtime;
+  bool writing = false;
+  std::vector<std::string> pins;  // "owner: reason" of pins and leases
+};
+
+struct Listing {
+  std::vector<Entry> entries;
+  std::string next;  // not empty: more entries; pass it as `after`
+};
+
+struct FileRanges {
+  std::string path;
+  std::vector<ByteRange> ranges;  // empty: the whole file
+};
+
+struct PrefetchRequest {
+  std::vector<std::string> paths;  // a folder means all below it
+  std::vector<FileRanges> files;   // exact files and ranges
+  std::string label;               // for people; made from paths if empty
+  std::string lease_owner;         // not empty: what becomes resident is leased to it
+  uint64_t lease_ttl_s = 0;
+};
+
+struct Prefetch {
+  uint64_t id = 0;
+  std::string state;  // "queued", "running", "done", "failed", "cancelled"
+  std::string label;
+  uint32_t owner_uid = 0;
+  uint64_t total_bytes = 0;  // what was asked for, resident or not
+  uint64_t done_bytes = 0;   // resident now
+  uint64_t copied_bytes = 0; // brought from the archive by this prefetch since tierd started
+  uint64_t total_files = 0;
+  uint64_t done_files = 0;
+  uint64_t failed_files = 0;
+  std::string first_error;
+  double rate_bytes_per_s = 0;
+  double eta_s = 0;
+  Timestamp created;
+  std::optional<Timestamp> ended;
+  bool finished() const { return state == "done" || state == "failed" || state == "cancelled"; }
+};
+
+struct Skipped {
+  std::string path;
+  std::string reason;  // "pinned by alice: keep", "dirty", "in use", ...
+};
+
+struct EvictResult {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+  std::vector<Skipped> skipped;  // the first 1,000
+  uint64_t skipped_files = 0;
+};
+
+// How far publishing everything below some paths is. `done` when the archive equals the namespace there.
+struct PublishProgress {
+  uint64_t id = 0;
+  bool done = false;
+  uint64_t pending_keys = 0;   // still to do, of those asked for
+  uint64_t pending_bytes = 0;
+  uint64_t published_files = 0;
+  uint64_t published_bytes = 0;
+  std::vector<Skipped> waiting;  // "open for writing", parked reasons, conflicts: the first 100
+};
+
+struct ScanProgress {
+  bool running = false;
+  uint64_t folders = 0;
+  uint64_t files = 0;
+  uint64_t added = 0;
+  uint64_t changed = 0;
+  uint64_t removed = 0;
+  uint64_t conflicts = 0;
+  std::string error;
+};
+
+// A run of the compute agent as it reports it. `json` is the content of its status.json.
+struct Run {
+  std::string run;
+  uint32_t uid = 0;
+  std::string state;  // "queued", "staging", "running", "done", "failed", "cancelled"
+  std::string workflow;
+  Timestamp updated;
+  std::string json;
+};
+
+}  // namespace tierhub::api

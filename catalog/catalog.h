@@ -1,0 +1,171 @@
+// The catalog: what exists in the namespace, where its bytes are, and what the archive was like when we last acted on
+// it. Typed records over a KeyValueStore. It knows nothing of rules: callers compose batches that keep the invariants,
+// under the locks of InodeTable.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "catalog/key_value_store.h"
+#include "catalog/records.h"
+#include "common/result.h"
+#include "common/types.h"
+
+namespace tierhub {
+
+// Changes of the catalog that are committed together.
+class Batch {
+ public:
+  void put_inode(InodeNumber inode, const InodeRecord& record);
+  // The record alone; see also erase_inode_data.
+  void erase_inode(InodeNumber inode);
+
+  // An entry is one record in `dirent` and one in `link`, always together.
+  void put_entry(InodeNumber parent, std::string_view name, InodeNumber inode);
+  void erase_entry(InodeNumber parent, std::string_view name, InodeNumber inode);
+
+  void put_xattr(InodeNumber inode, std::string_view name, std::string_view value);
+  void erase_xattr(InodeNumber inode, std::string_view name);
+
+  // Applies a change of an IntervalSet to its records.
+  void change_ranges(InodeNumber inode, RangeKind kind, const IntervalSet::Change& change);
+
+  void put_checksums(InodeNumber inode, uint64_t group, const ChecksumGroup& checksums);
+  void erase_checksums(InodeNumber inode, uint64_t group);
+
+  // base: the archive as we left it. put_base is one record in `base` and one in `base_link`.
+  void put_base(const Name& name, const BaseRecord& record);
+  void erase_base(const Name& name, InodeNumber inode);
+  void put_version(InodeNumber inode, const ArchiveVersion& version);
+  void erase_version(InodeNumber inode);
+
+  // put_journal overwrites: a parked key is tried again.
+  void put_journal(const JournalKey& key, const JournalRecord& record);
+  void erase_journal(const JournalKey& key);
+  void put_intent(uint64_t sequence, const IntentRecord& record);
+  void erase_intent(uint64_t sequence);
+  void put_reap(InodeNumber inode, ReapKind kind);
+  void erase_reap(InodeNumber inode);
+  // The inode got clean chunks that no syncfs of scratch has covered yet.
+  void put_unsynced(uint64_t epoch, InodeNumber inode);
+  void erase_unsynced(uint64_t epoch, InodeNumber inode);
+
+  void put_prefetch(const PrefetchRecord& record);
+  void put_prefetch_item(uint64_t id, uint64_t index, const PrefetchItem& item);
+  void erase_prefetch_item(uint64_t id, uint64_t index);
+  void erase_prefetch(uint64_t id);  // the record; its items one by one
+
+  void put_lease(InodeNumber inode, const LeaseRecord& record);
+  void erase_lease(InodeNumber inode, std::string_view owner);
+  // When the file was last opened, recalled or prefetched.
+  void put_heat(InodeNumber inode, Timestamp last_use);
+  void erase_heat(InodeNumber inode);
+  void put_run(std::string_view run, std::string_view json);
+  void put_meta(std::string_view key, std::string_view value);
+
+  bool empty() const { return changes_.empty(); }
+  const WriteSet& changes() const { return changes_; }
+
+ private:
+  WriteSet changes_;
+};
+
+class Catalog {
+ public:
+  struct Options {
+    uint64_t chunk_bytes = 4 << 20;  // used when a catalog is made; a multiple of 4096; later its own value counts
+  };
+
+  // Opens the catalog in `store`, or makes an empty one with a root folder (0755, root). Refuses a newer format version.
+  // `clean_shutdown()` and `same_boot()` describe how the last process ended.
+  static Result<std::unique_ptr<Catalog>> open(std::unique_ptr<KeyValueStore> store, const Options& options);
+  ~Catalog();
+
+  // All functions: any thread.
+  uint64_t chunk_bytes() const { return chunk_bytes_; }
+  bool just_made() const { return just_made_; }
+  bool clean_shutdown() const { return clean_shutdown_; }
+  bool same_boot() const { return same_boot_; }
+  // The last thing before the process ends well: the next open() sees clean_shutdown().
+  Result<void> mark_clean_shutdown();
+
+  Result<void> commit(const Batch& batch, Durability durability = Durability::wal);
+  Result<void> sync();
+
+  // Never used before and never again, also after power loss: numbers come from synced blocks of 2^20.
+  Result<InodeNumber> allocate_inode();
+  // Grows; never reused within the life of this catalog.
+  Result<uint64_t> allocate_sequence();
+
+  // none: no such record.
+  Result<std::optional<InodeRecord>> inode(InodeNumber inode) const;
+  Result<std::optional<InodeNumber>> lookup(InodeNumber parent, std::string_view name) const;
+  // Entries in the order (cookie, name), strictly after (cookie, name); start with (0, "").
+  Result<std::vector<DirectoryEntry>> list(InodeNumber parent, uint64_t after_cookie, std::string_view after_name,
+                                           size_t limit) const;
+  Result<bool> is_empty(InodeNumber directory) const;
+  // All names of an inode; of the root: none.
+  Result<std::vector<Name>> names(InodeNumber inode) const;
+  // "/a/b" of one of its names; "/" for the root; none if it has no name.
+  Result<std::optional<std::string>> path(InodeNumber inode) const;
+
+  Result<std::optional<std::string>> xattr(InodeNumber inode, std::string_view name) const;
+  Result<std::vector<std::pair<std::string, std::string>>> xattrs(InodeNumber inode) const;
+
+  Result<IntervalSet> ranges(InodeNumber inode, RangeKind kind) const;
+  Result<std::optional<ChecksumGroup>> checksums(InodeNumber inode, uint64_t group) const;
+  // Each inode that has ranges of either kind, once, ascending, starting after `after`, until `visit` returns false.
+  Result<void> for_each_resident(InodeNumber after, const std::function<bool(InodeNumber)>& visit) const;
+
+  Result<std::optional<BaseRecord>> base(const Name& name) const;
+  Result<std::vector<std::pair<std::string, BaseRecord>>> base_children(InodeNumber parent) const;
+  Result<std::vector<Name>> base_names(InodeNumber inode) const;
+  // "a/b" below the archive root by one of its names in base; "" for the root, ".tierhub/aside" for kAsideInode; none if the
+  // archive does not have it.
+  Result<std::optional<std::string>> base_path(InodeNumber inode) const;
+  Result<std::optional<ArchiveVersion>> version(InodeNumber inode) const;
+
+  // Keys strictly after `after` (none: from the start), in key order.
+  Result<std::vector<std::pair<JournalKey, JournalRecord>>> journal(const std::optional<JournalKey>& after,
+                                                                    size_t limit) const;
+  Result<std::optional<JournalRecord>> journal_record(const JournalKey& key) const;
+  Result<std::vector<std::pair<uint64_t, IntentRecord>>> intents() const;
+  Result<std::vector<std::pair<InodeNumber, ReapKind>>> reaps(size_t limit) const;
+  Result<std::optional<ReapKind>> reap(InodeNumber inode) const;
+  Result<std::vector<std::pair<uint64_t, InodeNumber>>> unsynced() const;
+
+  Result<std::vector<PrefetchRecord>> prefetches() const;
+  Result<std::optional<PrefetchRecord>> prefetch(uint64_t id) const;
+  Result<std::vector<std::pair<uint64_t, PrefetchItem>>> prefetch_items(uint64_t id, uint64_t from_index,
+                                                                        size_t limit) const;
+
+  Result<std::vector<LeaseRecord>> leases(InodeNumber inode) const;
+  Result<void> for_each_lease(const std::function<bool(InodeNumber, const LeaseRecord&)>& visit) const;
+  Result<Timestamp> heat(InodeNumber inode) const;  // 0 if never used
+  Result<std::vector<std::pair<std::string, std::string>>> runs() const;
+  Result<std::optional<std::string>> run(std::string_view run) const;
+  Result<std::optional<std::string>> meta(std::string_view key) const;
+
+ private:
+  explicit Catalog(std::unique_ptr<KeyValueStore> store);
+
+  std::unique_ptr<KeyValueStore> store_;
+  uint64_t chunk_bytes_ = 0;
+  bool just_made_ = false;
+  bool clean_shutdown_ = false;
+  bool same_boot_ = false;
+  std::mutex allocation_mutex_;
+  uint64_t next_inode_ = 0;
+  uint64_t inode_block_end_ = 0;
+  std::atomic<uint64_t> next_sequence_{0};
+};
+
+}  // namespace tierhub

@@ -1,0 +1,10 @@
+#include "common/metrics.h"
+
+namespace tierhub {
+
+Metrics& metrics() {
+  static Metrics instance;
+  return instance;
+}
+
+}  // namespace tierhub

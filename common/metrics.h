@@ -1,0 +1,42 @@
+// Counters that any thread adds to and `tierctl status` shows.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace tierhub {
+
+class Counter {
+ public:
+  void add(uint64_t n = 1) { value_.fetch_add(n, std::memory_order_relaxed); }
+  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+// Since the start of the process.
+struct Metrics {
+  // Requests that the kernel sent to the daemon.
+  Counter fuse_read_requests;
+  Counter fuse_write_requests;
+  Counter fuse_lookup_requests;
+  Counter fuse_open_requests;
+  Counter passthrough_opens;
+  // Bytes brought from the archive into scratch.
+  Counter prefetch_bytes;
+  Counter prefetch_files;
+  Counter recall_bytes;
+  Counter recall_chunks;
+  // Bytes answered from the archive without being kept: scratch had no room.
+  Counter unkept_recall_bytes;
+  Counter published_bytes;
+  Counter published_files;
+  Counter evicted_bytes;
+  Counter evicted_files;
+  Counter conflicts;
+};
+
+Metrics& metrics();
+
+}  // namespace tierhub
