@@ -1,0 +1,160 @@
+// The archive: a plain directory tree on slow storage. An interface; PosixArchive acts on a folder, ArchiveClient asks the
+// helper process to (only the helper may call the archive: a thread stuck in a dead mount keeps its process's descriptors and
+// locks, whatever kills it).
+//
+// Paths are relative to the archive root, without "." or ".."; "" is the root. They are resolved below the root without
+// following symbolic links. `.tierhub/` at the root is TierHub's own: `id` (UUID of the archive), `staging/`, `aside/`,
+// `trash/`.
+//
+// Protocol of every change, so that a power cut leaves the old or the new and never a half (design: keys, rounds, base):
+//   1. what is new is made complete in staging (stage_*), with owner, mode, times and extended attributes;
+//   2. sync() once per round;
+//   3. the caller makes its intents durable;
+//   4. place / move / link / remove act by one rename each and check that what they displaced is the version on record; if it
+//      is not, they put it back and fail with a conflict;
+//   5. sync_folders(), the caller commits base, and only then discard() deletes what was displaced.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catalog/records.h"
+#include "common/hash.h"
+#include "common/result.h"
+#include "common/types.h"
+#include "common/unique_fd.h"
+
+namespace tierhub {
+
+// What stands at a path is not the version on record: someone else changed it. Nothing was touched.
+inline std::error_code conflict_code() { return {ESTALE, std::generic_category()}; }
+inline bool is_conflict(const Error& error) { return error.code() == conflict_code(); }
+// The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not connected): try later.
+// Everything else concerns one path.
+bool is_archive_wide(const Error& error);
+
+using Xattrs = std::map<std::string, std::string>;
+
+struct ArchiveChild {
+  std::string name;
+  ArchiveVersion version;
+  std::string symlink_target;
+  Xattrs xattrs;  // user.* and, where readable, security.* and system.posix_acl_*
+};
+
+struct ArchivePage {
+  std::vector<ArchiveChild> children;
+  uint64_t next_cookie = 0;
+  bool last = true;
+};
+
+// Copies a range of an archived file into a scratch object at the same offsets.
+struct FillRequest {
+  std::string path;
+  ArchiveVersion expected;   // before and after the copy the file must be this one, else conflict and the bytes are void
+  int target_fd = -1;        // borrowed until fill() returns; opened for writing
+  ByteRange range;           // begins at a chunk border, ends at one or at the end of the file
+  uint64_t limit_bytes = 0;  // nothing at or beyond it is copied (it stays a hole)
+  uint64_t chunk_bytes = 0;
+};
+
+struct FillResult {
+  // One per chunk of the range: XXH3-128 of the chunk's bytes below min(limit, size); holes count as zeros.
+  std::vector<Checksum> checksums;
+  uint64_t copied_bytes = 0;  // read from the archive; holes are not
+};
+
+// The new content and attributes of a file for the archive.
+struct StageFileRequest {
+  std::string leaf;  // name in the staging folder; what has that name is replaced
+  int object_fd = -1;  // scratch object, borrowed until the call returns; -1 if the file is empty or all of it is absent
+  uint64_t size_bytes = 0;
+  uint64_t chunk_bytes = 0;
+  // Ranges that are not in the object; they are taken from the archived file, which must be `source_version`, up to
+  // `source_limit_bytes`; beyond it they are holes.
+  std::vector<ByteRange> absent;
+  std::string source_path;
+  ArchiveVersion source_version;
+  uint64_t source_limit_bytes = 0;
+  Attributes attributes;
+  Xattrs xattrs;
+};
+
+struct StagedFile {
+  ArchiveVersion version;           // as stat shows it in staging; renames keep the identity
+  std::vector<Checksum> checksums;  // one per chunk
+  uint64_t written_bytes = 0;
+};
+
+class Archive {
+ public:
+  virtual ~Archive() = default;
+
+  // All functions: any thread. Each blocks no longer than the configured time limit, then fails with errc::timed_out.
+
+  // Checks that the root is still the archive that was opened (`.tierhub/id`, device). Anything else is errc::no_such_device:
+  // "offline", never "empty".
+  virtual Result<void> check_root() = 0;
+  virtual Result<std::string> archive_id() = 0;
+  // none: nothing stands there. Does not follow a symlink.
+  virtual Result<std::optional<ArchiveVersion>> stat(const std::string& path) = 0;
+  // The folder's entries after `cookie` (0: from the start), at most `limit`. Leaves out `.tierhub` in the root and what a
+  // file system keeps for itself (lost+found, .zfs, .snapshot, .nfs*).
+  virtual Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) = 0;
+  virtual Result<Xattrs> xattrs(const std::string& path) = 0;
+  struct Space {
+    uint64_t total_bytes = 0, free_bytes = 0, available_bytes = 0;
+    uint64_t total_files = 0, free_files = 0;
+  };
+  virtual Result<Space> space() = 0;
+
+  // Many may be under way; `done` is called once, on a thread of the archive, and must not block.
+  virtual void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) = 0;
+
+  virtual Result<StagedFile> stage_file(const StageFileRequest& request) = 0;
+  virtual Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
+                                                 const Xattrs& xattrs) = 0;
+  virtual Result<ArchiveVersion> stage_symlink(const std::string& leaf, const std::string& target,
+                                               const Attributes& attributes, const Xattrs& xattrs) = 0;
+  // A fifo, socket or device node.
+  virtual Result<ArchiveVersion> stage_special(const std::string& leaf, const Attributes& attributes,
+                                               const Xattrs& xattrs) = 0;
+  virtual Result<void> sync() = 0;
+
+  // `before`: the version on record of what stands at the target; none: nothing may stand there.
+  // After place, the displaced file rests in staging under the same leaf; after move, at the source path.
+  // All return the version that stands at the target now.
+  virtual Result<ArchiveVersion> place(const std::string& leaf, const std::string& target,
+                                       const std::optional<ArchiveVersion>& before) = 0;
+  virtual Result<ArchiveVersion> move(const std::string& source, const ArchiveVersion& moved, const std::string& target,
+                                      const std::optional<ArchiveVersion>& before) = 0;
+  // A further name for the file at `source`. A displaced file rests in staging under `leaf`.
+  virtual Result<ArchiveVersion> link(const std::string& source, const ArchiveVersion& linked, const std::string& leaf,
+                                      const std::string& target, const std::optional<ArchiveVersion>& before) = 0;
+  // The removed file, or empty folder, rests in staging under `leaf`. A folder that is not empty: errc::directory_not_empty.
+  virtual Result<void> remove(const std::string& target, const ArchiveVersion& before, const std::string& leaf) = 0;
+  // Deletes from staging what place, link or remove displaced, if it is still `version`. Nothing there is success.
+  virtual Result<void> discard(const std::string& leaf, const ArchiveVersion& version) = 0;
+
+  // Owner, mode, times and exactly these user xattrs, on what stands at `path`, which must be `before`.
+  virtual Result<ArchiveVersion> set_attributes(const std::string& path, const ArchiveVersion& before,
+                                                const Attributes& attributes, const Xattrs& xattrs) = 0;
+  virtual Result<void> sync_folders(const std::vector<std::string>& paths) = 0;
+  // Leaf names in staging. For recovery.
+  virtual Result<std::vector<std::string>> staged() = 0;
+};
+
+// Compares what a displaced file is with what it should be: identity, kind, and for files size and mtime.
+bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record);
+
+inline constexpr const char* kPrivateFolder = ".tierhub";
+inline constexpr const char* kStagingFolder = ".tierhub/staging";
+inline constexpr const char* kAsideFolder = ".tierhub/aside";
+
+}  // namespace tierhub

@@ -1,0 +1,88 @@
+// The fast tier: one sparse object file per inode, named by inode number, in a folder that only TierHub writes.
+//   objects/<2 hex digits of the number>/<number in hex>      a file as long as the file in the namespace
+// Extended attributes on each object say whose it is, so that a catalog can be made again from the two tiers alone.
+//
+// Leases tell who uses an object, which RELEASE does not (a mapping outlives it, and a passthrough descriptor outlives the
+// daemon). They work only where the file system has them: probed at open.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "catalog/records.h"
+#include "common/result.h"
+#include "common/types.h"
+#include "common/unique_fd.h"
+
+namespace tierhub {
+
+// What an object's extended attributes say (see docs/ON_DISK.md).
+struct ObjectTag {
+  InodeNumber inode;
+  Generation generation;
+  InodeNumber parent;
+  std::string name;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint32_t mode = 0;
+  bool dirty = false;
+  std::string path_hint;
+};
+
+// Held while something is done to an object that nobody else may use meanwhile. Released when destroyed.
+class ObjectLease {
+ public:
+  int fd() const { return fd_.get(); }
+
+ private:
+  friend class Scratch;
+  explicit ObjectLease(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;  // closing it ends the lease
+};
+
+class Scratch {
+ public:
+  struct Space {
+    uint64_t total_bytes = 0;
+    uint64_t available_bytes = 0;
+  };
+
+  // Makes the folders; probes leases. Fails if the folder cannot be written.
+  static Result<Scratch> open(const std::string& folder);
+
+  // All functions: any thread; for one inode, under its lock.
+  bool leases_work() const { return leases_work_; }
+  const std::string& folder() const { return folder_; }
+
+  // Makes an empty object; what stands there is replaced.
+  Result<UniqueFd> create(InodeNumber inode) const;
+  // O_RDONLY or O_RDWR. errc::no_such_file_or_directory if there is none.
+  Result<UniqueFd> open_object(InodeNumber inode, int flags) const;
+  Result<void> remove(InodeNumber inode) const;
+  Result<void> tag(int object_fd, const ObjectTag& tag) const;
+  Result<ObjectTag> read_tag(int object_fd) const;
+
+  // quiet: no writer and no writable mapping is left on the object. Needs our own writable descriptors closed.
+  Result<bool> is_quiet(InodeNumber inode) const;
+  // unused: nobody else has it open or mapped. Holds the lease. none: it is in use.
+  Result<std::optional<ObjectLease>> lease_unused(InodeNumber inode) const;
+
+  Result<Space> space() const;
+  // Everything written so far is on the device.
+  Result<void> sync() const;
+  // Calls `visit` for each object with the bytes that it occupies.
+  Result<void> for_each_object(const std::function<void(InodeNumber, uint64_t occupied_bytes)>& visit) const;
+
+ private:
+  Scratch(std::string folder, UniqueFd objects) : folder_(std::move(folder)), objects_(std::move(objects)) {}
+  static std::string object_path(InodeNumber inode);
+  Result<bool> probe_leases() const;
+
+  std::string folder_;
+  UniqueFd objects_;
+  bool leases_work_ = false;
+};
+
+}  // namespace tierhub
