@@ -1,0 +1,81 @@
+// The API's client: the calls of Service, made over tierd's unix socket. Who calls is decided by
+// the kernel.
+//
+// A Client holds no connection: every call connects, asks, reads the answer and closes, so it may
+// be copied and used by any thread, and outlives restarts of tierd. Calls block for at most the
+// time limit.
+//
+// Errors: what the Service answered comes back with its code (errc::no_such_file_or_directory,
+// ...). Of the way there:
+//   errc::connection_refused  nobody listens: tierd is not running, or the path is wrong (nothing
+//   was asked) errc::connection_reset    tierd went away before it answered (the request may have
+//   been carried out) errc::timed_out           no answer within the time limit (the request may be
+//   carried out still) errc::protocol_error      what answered does not speak this API
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/messages.h"
+#include "api/service.h"
+#include "common/result.h"
+
+namespace tierhub::api {
+
+// Where tierd listens: `option` (the value of --socket) if not empty, else TIERHUB_SOCKET, else
+// /run/tierhub/tierd.sock.
+std::string default_socket_path(std::string_view option = {});
+
+// True for errc::connection_refused and errc::connection_reset: asking again later makes sense.
+bool is_unreachable(const Error& error);
+
+class Client {
+ public:
+  static constexpr std::chrono::milliseconds kTimeLimit{30'000};
+
+  // Checks the path only; whether tierd is there shows at the first call.
+  static Result<Client> open(std::string socket_path,
+                             std::chrono::milliseconds time_limit = kTimeLimit);
+
+  const std::string& socket_path() const { return socket_path_; }
+  // The same client with another time limit, for a call that takes longer.
+  Client within(std::chrono::milliseconds time_limit) const;
+
+  Result<Status> status() const;
+  Result<Listing> list(const std::string& path, Service::Depth depth, const std::string& after = {},
+                       size_t limit = 1'000) const;
+
+  // At most 32 MiB of JSON: about 200,000 files. Split what is longer.
+  Result<Prefetch> start_prefetch(const PrefetchRequest& request) const;
+  Result<Prefetch> prefetch(uint64_t id) const;
+  Result<std::vector<Prefetch>> prefetches() const;
+  Result<Prefetch> cancel_prefetch(uint64_t id) const;
+  // Renews (ttl_s > 0) or ends (ttl_s == 0) all leases of an owner.
+  Result<void> renew_lease(const std::string& owner, uint64_t ttl_s) const;
+
+  Result<EvictResult> evict(const std::vector<std::string>& paths) const;
+  Result<PublishProgress> start_publish(const std::vector<std::string>& paths) const;
+  Result<PublishProgress> publish_progress(uint64_t id) const;
+  Result<uint64_t> pin(const std::vector<std::string>& paths, const std::string& owner,
+                       const std::string& reason) const;
+  Result<uint64_t> unpin(const std::vector<std::string>& paths, const std::string& owner) const;
+  Result<ScanProgress> start_scan() const;
+  Result<ScanProgress> scan_progress() const;
+
+  // tierd takes the caller for the run's user; `run.uid` is ignored. `run.json` may be up to 512
+  // KiB.
+  Result<void> report_run(const Run& run) const;
+  Result<std::vector<Run>> runs() const;
+  Result<Run> run(const std::string& run) const;
+
+ private:
+  Client(std::string socket_path, std::chrono::milliseconds time_limit);
+
+  std::string socket_path_;
+  std::chrono::milliseconds time_limit_;
+};
+
+}  // namespace tierhub::api
