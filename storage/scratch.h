@@ -1,5 +1,9 @@
 // The fast tier: one sparse object file per inode, named by inode number, in a folder that only TierHub writes.
-//   objects/<2 hex digits of the number>/<number in hex>      a file as long as the file in the namespace
+//   objects/<last 2 hex digits of the number>/<number in hex>   a file as long as the file in the namespace
+//   reap/<number in hex>                                        an object that is no longer needed
+// An object is given up in two steps, so that power loss can roll the catalog back: set_aside() renames it into reap/ after
+// the batch that allows it; it is deleted from there only when that batch is durable. Recovery takes back what the catalog
+// still wants.
 // Extended attributes on each object say whose it is, so that a catalog can be made again from the two tiers alone.
 //
 // Leases tell who uses an object, which RELEASE does not (a mapping outlives it, and a passthrough descriptor outlives the
@@ -10,6 +14,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "catalog/records.h"
 #include "common/result.h"
@@ -60,7 +66,13 @@ class Scratch {
   Result<UniqueFd> create(InodeNumber inode) const;
   // O_RDONLY or O_RDWR. errc::no_such_file_or_directory if there is none.
   Result<UniqueFd> open_object(InodeNumber inode, int flags) const;
-  Result<void> remove(InodeNumber inode) const;
+  // Moves the object into reap/. No object is success.
+  Result<void> set_aside(InodeNumber inode) const;
+  // The opposite. errc::file_exists if a newer object stands there.
+  Result<void> take_back(InodeNumber inode) const;
+  Result<std::vector<InodeNumber>> set_aside_objects() const;
+  // Deletes it from reap/; returns the bytes that it occupied.
+  Result<uint64_t> remove_set_aside(InodeNumber inode) const;
   Result<void> tag(int object_fd, const ObjectTag& tag) const;
   Result<ObjectTag> read_tag(int object_fd) const;
 
@@ -76,12 +88,15 @@ class Scratch {
   Result<void> for_each_object(const std::function<void(InodeNumber, uint64_t occupied_bytes)>& visit) const;
 
  private:
-  Scratch(std::string folder, UniqueFd objects) : folder_(std::move(folder)), objects_(std::move(objects)) {}
+  Scratch(std::string folder, UniqueFd objects, UniqueFd reap)
+      : folder_(std::move(folder)), objects_(std::move(objects)), reap_(std::move(reap)) {}
+  Result<void> remove(InodeNumber inode) const;
   static std::string object_path(InodeNumber inode);
   Result<bool> probe_leases() const;
 
   std::string folder_;
   UniqueFd objects_;
+  UniqueFd reap_;
   bool leases_work_ = false;
 };
 

@@ -1,0 +1,191 @@
+// The namespace as a POSIX file system: what each operation means, without a FUSE header. The shim (fuse_session.h) turns
+// kernel requests into these calls; tests call them directly.
+//
+// Everything returns at once, but for fsync and catalog commits. Operations that may have to wait for the archive or for a
+// fill take a `done` callback, which is called once, on this thread or on a thread of the migrator.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "catalog/inode_table.h"
+#include "common/result.h"
+#include "common/types.h"
+#include "storage/scratch.h"
+
+namespace tierhub {
+
+// What the shim gives the file system: passthrough and cache invalidation. Any thread.
+class KernelChannel {
+ public:
+  virtual ~KernelChannel() = default;
+  // Passthrough was negotiated.
+  virtual bool passthrough() const = 0;
+  // Registers an O_RDONLY descriptor of an object; the descriptor may be closed afterwards. The id is positive.
+  virtual Result<int32_t> open_backing(int fd) = 0;
+  virtual void close_backing(int32_t backing_id) = 0;
+  // Queued for the one thread that notifies the kernel; returns at once.
+  virtual void invalidate_inode(InodeNumber inode) = 0;
+  virtual void invalidate_entry(InodeNumber parent, const std::string& name) = 0;
+};
+
+// How the migrator serves the file system; the daemon joins the two. Any thread; none blocks.
+struct FileSystemHooks {
+  struct Recalled {
+    // Not valid: the range is resident now. Valid: scratch had no room, the bytes are in this file, at the same offsets.
+    std::shared_ptr<UniqueFd> unkept;
+  };
+  // Brings what is absent of `range`. May be called again by the caller if the state changed meanwhile.
+  std::function<void(InodeNumber, ByteRange, std::function<void(Result<Recalled>)>)> recall;
+  // Makes room in scratch for this many more bytes; errc::no_space_on_device if there is none.
+  std::function<Result<void>(uint64_t bytes)> reserve;
+  // The last handle of an inode is gone, or it lost its last name: look whether it can be published or reaped.
+  std::function<void(InodeNumber)> released;
+  // For statfs: the archive's size, as last known.
+  struct Space {
+    uint64_t total_bytes = 0, free_bytes = 0, available_bytes = 0;
+    uint64_t total_files = 0, free_files = 0;
+  };
+  std::function<Space()> archive_space;
+};
+
+struct FsCaller {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
+// What the kernel learns about an inode.
+struct NodeInfo {
+  InodeNumber inode;
+  Attributes attributes;
+  uint32_t nlink = 1;
+  // False while passthrough writers may change size and times unseen: attribute timeout 0.
+  bool attributes_stable = true;
+};
+
+// An open file. The kernel keeps it as `fh`; there is nothing behind it but the counts in InodeState.
+struct FileHandle {
+  bool writable = false;
+  bool sync = false;  // O_SYNC or O_DSYNC
+  uint64_t to_fh() const { return (writable ? 1u : 0u) | (sync ? 2u : 0u); }
+  static FileHandle from_fh(uint64_t fh) { return {(fh & 1) != 0, (fh & 2) != 0}; }
+};
+
+struct Opened {
+  FileHandle handle;
+  ServeMode mode = ServeMode::daemon;
+  int32_t backing_id = 0;  // with passthrough
+};
+
+struct Created {
+  NodeInfo node;
+  Opened opened;
+};
+
+// Which attributes to set; what is not there stays.
+struct AttributeChange {
+  std::optional<uint32_t> mode;
+  std::optional<uint32_t> uid;
+  std::optional<uint32_t> gid;
+  std::optional<uint64_t> size_bytes;
+  std::optional<Timestamp> atime;
+  std::optional<Timestamp> mtime;
+  // SETATTR without any attribute: clear set-user-id, set-group-id and capabilities.
+  bool clear_privileges = false;
+};
+
+// Bytes for a read: send them from `fd` at `offset_bytes`. `owner` keeps the descriptor open; if it is empty the open handle does.
+struct ReadAnswer {
+  int fd = -1;
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;  // 0 at the end of the file
+  std::shared_ptr<UniqueFd> owner;
+};
+
+// The bytes of a write request.
+class WriteSource {
+ public:
+  virtual ~WriteSource() = default;
+  virtual uint64_t size_bytes() const = 0;
+  // Called if the write cannot be done before the request handler returns: keep the bytes.
+  virtual Result<void> detach() = 0;
+  virtual Result<size_t> copy_to(int fd, uint64_t offset_bytes) = 0;
+};
+
+class FileSystem {
+ public:
+  struct Options {
+    double entry_timeout_s = 60;
+  };
+  FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks hooks);
+
+  // Before the first request. `channel` outlives the file system's use.
+  void attach(KernelChannel& channel) { channel_ = &channel; }
+
+  Result<NodeInfo> lookup(InodeNumber parent, const std::string& name);
+  Result<NodeInfo> getattr(InodeNumber inode);
+  template <class T>
+  using Done = std::function<void(Result<T>)>;
+  void setattr(InodeNumber inode, const AttributeChange& change, Done<NodeInfo> done);
+  Result<std::string> readlink(InodeNumber inode);
+
+  struct ListedEntry {
+    std::string name;
+    uint64_t cookie = 0;  // pass it as `after_cookie` to go on behind this entry
+    NodeInfo node;
+  };
+  // "." and ".." have cookies 1 and 2.
+  Result<std::vector<ListedEntry>> list(InodeNumber directory, uint64_t after_cookie, size_t limit);
+
+  Result<Created> create(InodeNumber parent, const std::string& name, uint32_t mode, int flags, FsCaller caller);
+  Result<NodeInfo> mkdir(InodeNumber parent, const std::string& name, uint32_t mode, FsCaller caller);
+  // `mode` with the file type (S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK).
+  Result<NodeInfo> mknod(InodeNumber parent, const std::string& name, uint32_t mode, uint64_t rdev, FsCaller caller);
+  Result<NodeInfo> symlink(InodeNumber parent, const std::string& name, const std::string& target, FsCaller caller);
+  Result<NodeInfo> link(InodeNumber inode, InodeNumber new_parent, const std::string& new_name);
+  Result<void> unlink(InodeNumber parent, const std::string& name);
+  Result<void> rmdir(InodeNumber parent, const std::string& name);
+  // `flags` as in renameat2(2): 0, RENAME_NOREPLACE, RENAME_EXCHANGE.
+  Result<void> rename(InodeNumber parent, const std::string& name, InodeNumber new_parent, const std::string& new_name,
+                      unsigned flags);
+
+  void open(InodeNumber inode, int flags, Done<Opened> done);
+  void release(InodeNumber inode, FileHandle handle);
+  void read(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes, Done<ReadAnswer> done);
+  void write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes, std::shared_ptr<WriteSource> source, FsCaller caller,
+             Done<size_t> done);
+  enum class SyncKind { data, all };
+  Result<void> fsync(InodeNumber inode, SyncKind kind);
+  Result<void> fsync_directory(InodeNumber inode);
+  // `mode` as in fallocate(2).
+  void fallocate(InodeNumber inode, int mode, uint64_t offset_bytes, uint64_t length_bytes, Done<std::monostate> done);
+  Result<uint64_t> lseek(InodeNumber inode, uint64_t offset_bytes, int whence);  // SEEK_DATA, SEEK_HOLE
+
+  Result<std::string> getxattr(InodeNumber inode, const std::string& name);
+  enum class XattrMode { any, create, replace };
+  Result<void> setxattr(InodeNumber inode, const std::string& name, std::string_view value, XattrMode mode);
+  Result<std::vector<std::string>> listxattr(InodeNumber inode);
+  Result<void> removexattr(InodeNumber inode, const std::string& name);
+
+  struct Statistics {
+    FileSystemHooks::Space space;
+    uint64_t block_bytes = 4096;
+    uint64_t name_max = 255;
+  };
+  Statistics statfs();
+
+ private:
+  InodeTable& inodes_;
+  Catalog& catalog_;
+  Scratch& scratch_;
+  FileSystemHooks hooks_;
+  KernelChannel* channel_ = nullptr;
+};
+
+}  // namespace tierhub

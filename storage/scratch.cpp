@@ -1,0 +1,171 @@
+#include "storage/scratch.h"
+
+#include <cerrno>
+#include <charconv>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "common/bytes.h"
+#include "common/posix.h"
+
+namespace tierhub {
+namespace {
+
+constexpr const char* kTagXattr = "user.tierhub.object";
+constexpr uint8_t kTagVersion = 1;
+
+std::optional<InodeNumber> parse_object_name(const std::string& name) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number, 16);
+  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  return InodeNumber(number);
+}
+
+// Asks for a lease and keeps it until `fd` is closed. False: someone has the file open in a way that forbids it.
+Result<bool> take_lease(int fd, int kind) {
+  if (::fcntl(fd, F_SETLEASE, kind) == 0) return true;
+  if (errno == EAGAIN || errno == EBUSY) return false;
+  return Error::from_errno(errno, "lease on scratch object");
+}
+
+}  // namespace
+
+std::string Scratch::object_path(InodeNumber inode) {
+  return fmt::format("{:02x}/{:x}", inode.value() & 0xff, inode.value());
+}
+
+Result<Scratch> Scratch::open(const std::string& folder) {
+  TRY(posix::make_directories(folder + "/objects", 0700));
+  TRY(posix::make_directories(folder + "/reap", 0700));
+  TRY_ASSIGN(UniqueFd objects, posix::open_at(AT_FDCWD, folder + "/objects", O_RDONLY | O_DIRECTORY));
+  TRY_ASSIGN(UniqueFd reap, posix::open_at(AT_FDCWD, folder + "/reap", O_RDONLY | O_DIRECTORY));
+  for (int i = 0; i < 256; ++i) {
+    if (auto made = posix::make_directory_at(objects.get(), fmt::format("{:02x}", i), 0700);
+        !made && !made.error().is(std::errc::file_exists)) {
+      return made.error();
+    }
+  }
+  Scratch scratch(folder, std::move(objects), std::move(reap));
+  TRY_ASSIGN(scratch.leases_work_, scratch.probe_leases());
+  return scratch;
+}
+
+Result<bool> Scratch::probe_leases() const {
+  const std::string name = ".lease-probe";
+  TRY_ASSIGN(const UniqueFd writer, posix::open_at(objects_.get(), name, O_RDWR | O_CREAT | O_TRUNC, 0600));
+  TRY_ASSIGN(const UniqueFd reader, posix::open_at(objects_.get(), name, O_RDONLY));
+  const auto refused = take_lease(reader.get(), F_RDLCK);
+  TRY(posix::unlink_at(objects_.get(), name));
+  // A lease that is granted beside a writer, or not known at all, tells nothing.
+  return refused.has_value() && !*refused;
+}
+
+Result<UniqueFd> Scratch::create(InodeNumber inode) const {
+  if (auto removed = remove(inode); !removed) return removed.error();
+  return posix::open_at(objects_.get(), object_path(inode), O_RDWR | O_CREAT | O_EXCL, 0600);
+}
+
+Result<UniqueFd> Scratch::open_object(InodeNumber inode, int flags) const {
+  return posix::open_at(objects_.get(), object_path(inode), flags);
+}
+
+Result<void> Scratch::remove(InodeNumber inode) const {
+  auto removed = posix::unlink_at(objects_.get(), object_path(inode));
+  if (!removed && !removed.error().is(std::errc::no_such_file_or_directory)) return removed;
+  return {};
+}
+
+Result<void> Scratch::set_aside(InodeNumber inode) const {
+  const std::string path = object_path(inode);
+  auto moved = posix::rename_at(objects_.get(), path, reap_.get(), fmt::format("{:x}", inode.value()));
+  if (!moved && !moved.error().is(std::errc::no_such_file_or_directory)) return moved;
+  return {};
+}
+
+Result<void> Scratch::take_back(InodeNumber inode) const {
+  return posix::rename_at(reap_.get(), fmt::format("{:x}", inode.value()), objects_.get(), object_path(inode),
+                          RENAME_NOREPLACE);
+}
+
+Result<std::vector<InodeNumber>> Scratch::set_aside_objects() const {
+  TRY_ASSIGN(const auto names, posix::list_directory_fd(reap_.get()));
+  std::vector<InodeNumber> result;
+  for (const std::string& name : names) {
+    if (const auto inode = parse_object_name(name)) result.push_back(*inode);
+  }
+  return result;
+}
+
+Result<uint64_t> Scratch::remove_set_aside(InodeNumber inode) const {
+  const std::string name = fmt::format("{:x}", inode.value());
+  auto st = posix::stat_at(reap_.get(), name, AT_SYMLINK_NOFOLLOW);
+  if (!st && st.error().is(std::errc::no_such_file_or_directory)) return 0;
+  if (!st) return st.error();
+  TRY(posix::unlink_at(reap_.get(), name));
+  return static_cast<uint64_t>(st->st_blocks) * 512;
+}
+
+Result<void> Scratch::tag(int object_fd, const ObjectTag& tag) const {
+  ByteWriter w;
+  w.u8(kTagVersion).u64(tag.inode.value()).u64(tag.generation.value()).u64(tag.parent.value());
+  w.text(tag.name).u32(tag.uid).u32(tag.gid).u32(tag.mode).flag(tag.dirty).text(tag.path_hint);
+  return posix::set_xattr_fd(object_fd, kTagXattr, w.bytes());
+}
+
+Result<ObjectTag> Scratch::read_tag(int object_fd) const {
+  TRY_ASSIGN(const std::string bytes, posix::get_xattr_fd(object_fd, kTagXattr));
+  ByteReader r(bytes);
+  if (r.u8() != kTagVersion) return Error(std::errc::illegal_byte_sequence, "scratch object has a tag of an unknown version");
+  ObjectTag tag;
+  tag.inode = InodeNumber(r.u64());
+  tag.generation = Generation(r.u64());
+  tag.parent = InodeNumber(r.u64());
+  tag.name = r.text();
+  tag.uid = r.u32();
+  tag.gid = r.u32();
+  tag.mode = r.u32();
+  tag.dirty = r.flag();
+  tag.path_hint = r.text();
+  if (!r.complete()) return Error(std::errc::illegal_byte_sequence, "scratch object has a damaged tag");
+  return tag;
+}
+
+Result<bool> Scratch::is_quiet(InodeNumber inode) const {
+  TRY_ASSIGN(const UniqueFd fd, open_object(inode, O_RDONLY));
+  return take_lease(fd.get(), F_RDLCK);
+}
+
+Result<std::optional<ObjectLease>> Scratch::lease_unused(InodeNumber inode) const {
+  TRY_ASSIGN(UniqueFd fd, open_object(inode, O_RDWR));
+  TRY_ASSIGN(const bool granted, take_lease(fd.get(), F_WRLCK));
+  if (!granted) return std::optional<ObjectLease>();
+  return std::optional<ObjectLease>(ObjectLease(std::move(fd)));
+}
+
+Result<Scratch::Space> Scratch::space() const {
+  TRY_ASSIGN(const auto st, posix::statvfs_fd(objects_.get()));
+  return Space{st.f_blocks * st.f_frsize, st.f_bavail * st.f_frsize};
+}
+
+Result<void> Scratch::sync() const { return posix::sync_file_system(objects_.get()); }
+
+Result<void> Scratch::for_each_object(const std::function<void(InodeNumber, uint64_t)>& visit) const {
+  for (int i = 0; i < 256; ++i) {
+    TRY_ASSIGN(const UniqueFd folder, posix::open_at(objects_.get(), fmt::format("{:02x}", i), O_RDONLY | O_DIRECTORY));
+    TRY_ASSIGN(const auto names, posix::list_directory_fd(folder.get()));
+    for (const std::string& name : names) {
+      const auto inode = parse_object_name(name);
+      if (!inode) continue;
+      TRY_ASSIGN(const auto st, posix::stat_at(folder.get(), name, AT_SYMLINK_NOFOLLOW));
+      visit(*inode, static_cast<uint64_t>(st.st_blocks) * 512);
+    }
+  }
+  return {};
+}
+
+}  // namespace tierhub
