@@ -1,0 +1,71 @@
+// Makes the archive equal to the namespace: keys, rounds, base. See docs/ARCHITECTURE.md for the protocol.
+//
+// One thread decides every change of the archive's tree; lanes carry the staging out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/inode_table.h"
+#include "common/result.h"
+#include "storage/archive.h"
+#include "storage/scratch.h"
+
+namespace tierhub {
+
+class Journal {
+ public:
+  struct Options {
+    double settle_s = 5;         // a changed file rests this long before it is published
+    double tick_s = 1;           // how often the journal looks
+    size_t wave_keys = 1024;     // keys acted on together
+    size_t lanes = 4;            // files staged in parallel
+    double retry_parked_s = 300; // parked keys are tried again
+    // In tests: no thread; run_round() is called.
+    enum class Threading { own_thread, none } threading = Threading::own_thread;
+  };
+
+  // What still differs below some paths.
+  struct Pending {
+    uint64_t keys = 0;
+    uint64_t bytes = 0;
+    struct Waiting {
+      std::string path;
+      std::string reason;
+      bool parked = false;
+    };
+    std::vector<Waiting> waiting;  // the first 100
+  };
+
+  Journal(InodeTable& inodes, const Scratch& scratch, Archive& archive, const Options& options);
+  ~Journal();
+
+  // Before anything else uses the archive: settles what an interrupted round left behind.
+  Result<void> recover();
+  void start();
+  void stop();
+
+  // One pass over the journal. `demanded`: without waiting for `settle`. Returns how many keys were dropped or acted on.
+  // Called by the thread, and by tests.
+  enum class Urgency { settled, demanded };
+  Result<uint64_t> run_round(Urgency urgency);
+
+  // Publishes now what lies below these namespace paths ("/" is everything); returns at once.
+  void demand(std::vector<std::string> paths);
+  Result<Pending> pending(const std::vector<std::string>& paths);
+  // Something may have become ready. Any thread; cheap.
+  void wake();
+
+  // Held by whoever judges or changes the archive's tree: a wave, or the scanner for one folder.
+  std::mutex& tree_mutex();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tierhub

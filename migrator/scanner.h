@@ -1,0 +1,52 @@
+// Brings what is in the archive into the namespace: the first import and every later scan are the same walk. Reads names and
+// attributes, never a file's content. It only adds, updates or removes what is clean here; what changed on both sides is a
+// conflict: counted, logged, parked, and not touched.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "catalog/inode_table.h"
+#include "common/result.h"
+#include "storage/archive.h"
+#include "storage/scratch.h"
+
+namespace tierhub {
+
+struct ScanCounts {
+  uint64_t folders = 0;
+  uint64_t files = 0;
+  uint64_t added = 0;
+  uint64_t changed = 0;
+  uint64_t removed = 0;
+  uint64_t conflicts = 0;
+};
+
+class Scanner {
+ public:
+  struct Options {
+    size_t page = 1000;
+    // A scan that would remove more than this many entries and more than this share stops before it removes any.
+    uint64_t removal_limit = 1000;
+    double removal_share = 0.05;
+    // What changed is told to the kernel.
+    std::function<void(InodeNumber)> invalidate_inode;
+    std::function<void(InodeNumber, const std::string&)> invalidate_entry;
+  };
+  Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive, std::mutex& tree_mutex, Options options);
+
+  // Walks the whole archive, on the calling thread. `progress` is called after each page; false stops the scan.
+  Result<ScanCounts> run(const std::function<bool(const ScanCounts&)>& progress);
+
+ private:
+  InodeTable& inodes_;
+  const Scratch& scratch_;
+  Archive& archive_;
+  std::mutex& tree_mutex_;
+  Options options_;
+};
+
+}  // namespace tierhub

@@ -1,0 +1,39 @@
+// The `writing` mark: how TierHub knows that an object may be newer than the catalog says, though passthrough writes are
+// invisible and RELEASE does not mean closed.
+//
+//   1. begin_writing: before a writable open is answered, one batch sets generation + 1 and `writing` and puts the inode's
+//      journal key; it is synced first if the file was clean and archived, else power loss could leave new bytes under an old
+//      `clean`. If the kernel will write by itself (passthrough), the content becomes `unknown` in the same batch.
+//   2. While `writing`, size and mtime are the object's (refresh).
+//   3. harvest: when no writable handle is left and a lease proves that nobody writes (quiet), one batch records size and
+//      mtime and clears `writing`. Recovery does the same for each inode that has a journal key.
+//
+// All functions are called with the inode's lock held.
+#pragma once
+
+#include "catalog/inode_table.h"
+#include "common/result.h"
+#include "storage/scratch.h"
+
+namespace tierhub {
+
+// Makes the object if there is none: as long as the file, with its mtime, tagged, `has_object` committed.
+Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState& inode);
+
+Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState& inode, ServeMode mode);
+
+// The record with size, mtime and ctime as they are now: the object's while `writing`, else the record's.
+Result<Attributes> current_attributes(const Scratch& scratch, const InodeState& inode);
+
+enum class Harvest {
+  done,      // not writing (any more)
+  in_use,    // a writer may be left
+};
+Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& inode);
+
+// Drops residency and object of a file whose content is all clean, or whose inode is erased: commits `batch` (which the
+// caller may have begun) with the ranges and checksums erased, then moves the object aside. The inode must be unused: the
+// caller holds a lease on the object, or there is none. Space is free once the reaper has removed the object.
+Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode, Batch batch);
+
+}  // namespace tierhub
