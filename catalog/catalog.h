@@ -1,9 +1,8 @@
-// The catalog: what exists in the namespace, where its bytes are, and what the archive was like when we last acted on
-// it. Typed records over a KeyValueStore. It knows nothing of rules: callers compose batches that keep the invariants,
-// under the locks of InodeTable.
+// The catalog: what exists in the namespace, where its bytes are, and what the archive was like
+// when we last acted on it. Typed records over a KeyValueStore. It knows nothing of rules: callers
+// compose batches that keep the invariants, under the locks of InodeTable.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -81,26 +80,38 @@ class Batch {
 class Catalog {
  public:
   struct Options {
-    uint64_t chunk_bytes = 4 << 20;  // used when a catalog is made; a multiple of 4096; later its own value counts
+    // Used when a catalog is made, a multiple of 4096; later the catalog's own value counts.
+    uint64_t chunk_bytes = 4 << 20;
+    // Which boot of the machine this is; empty: ask the kernel. Tests pretend a reboot with it.
+    std::string boot_id;
   };
 
-  // Opens the catalog in `store`, or makes an empty one with a root folder (0755, root). Refuses a newer format version.
-  // `clean_shutdown()` and `same_boot()` describe how the last process ended.
-  static Result<std::unique_ptr<Catalog>> open(std::unique_ptr<KeyValueStore> store, const Options& options);
+  // Opens the catalog in `store`, or makes an empty one with a root folder (0755, root). Refuses a
+  // newer format version with errc::not_supported. `clean_shutdown()` and `same_boot()` describe
+  // how the last process ended.
+  static Result<std::unique_ptr<Catalog>> open(std::unique_ptr<KeyValueStore> store,
+                                               const Options& options);
   ~Catalog();
 
   // All functions: any thread.
   uint64_t chunk_bytes() const { return chunk_bytes_; }
+  // There was no catalog: clean_shutdown() and same_boot() are true.
   bool just_made() const { return just_made_; }
   bool clean_shutdown() const { return clean_shutdown_; }
+  // False: the page cache that held the chunks listed in `unsynced` may be lost. Look at them, also
+  // after a clean shutdown, then call mark_recovered().
   bool same_boot() const { return same_boot_; }
+  // What `unsynced` listed at open() is dealt with: later opens in this boot say same_boot(). Until
+  // then they say no, so that a crash in the middle of the recovery does not hide the lost power.
+  Result<void> mark_recovered();
   // The last thing before the process ends well: the next open() sees clean_shutdown().
   Result<void> mark_clean_shutdown();
 
   Result<void> commit(const Batch& batch, Durability durability = Durability::wal);
   Result<void> sync();
 
-  // Never used before and never again, also after power loss: numbers come from synced blocks of 2^20.
+  // Never used before and never again, also after power loss: numbers come from synced blocks of
+  // 2^20.
   Result<InodeNumber> allocate_inode();
   // Grows; never reused within the life of this catalog.
   Result<uint64_t> allocate_sequence();
@@ -109,8 +120,8 @@ class Catalog {
   Result<std::optional<InodeRecord>> inode(InodeNumber inode) const;
   Result<std::optional<InodeNumber>> lookup(InodeNumber parent, std::string_view name) const;
   // Entries in the order (cookie, name), strictly after (cookie, name); start with (0, "").
-  Result<std::vector<DirectoryEntry>> list(InodeNumber parent, uint64_t after_cookie, std::string_view after_name,
-                                           size_t limit) const;
+  Result<std::vector<DirectoryEntry>> list(InodeNumber parent, uint64_t after_cookie,
+                                           std::string_view after_name, size_t limit) const;
   Result<bool> is_empty(InodeNumber directory) const;
   // All names of an inode; of the root: none.
   Result<std::vector<Name>> names(InodeNumber inode) const;
@@ -122,20 +133,22 @@ class Catalog {
 
   Result<IntervalSet> ranges(InodeNumber inode, RangeKind kind) const;
   Result<std::optional<ChecksumGroup>> checksums(InodeNumber inode, uint64_t group) const;
-  // Each inode that has ranges of either kind, once, ascending, starting after `after`, until `visit` returns false.
-  Result<void> for_each_resident(InodeNumber after, const std::function<bool(InodeNumber)>& visit) const;
+  // Each inode that has ranges of either kind, once, ascending, starting after `after`, until
+  // `visit` returns false.
+  Result<void> for_each_resident(InodeNumber after,
+                                 const std::function<bool(InodeNumber)>& visit) const;
 
   Result<std::optional<BaseRecord>> base(const Name& name) const;
   Result<std::vector<std::pair<std::string, BaseRecord>>> base_children(InodeNumber parent) const;
   Result<std::vector<Name>> base_names(InodeNumber inode) const;
-  // "a/b" below the archive root by one of its names in base; "" for the root, ".tierhub/aside" for kAsideInode; none if the
-  // archive does not have it.
+  // "a/b" below the archive root by one of its names in base; "" for the root, ".tierhub/aside" for
+  // kAsideInode; none if the archive does not have it.
   Result<std::optional<std::string>> base_path(InodeNumber inode) const;
   Result<std::optional<ArchiveVersion>> version(InodeNumber inode) const;
 
   // Keys strictly after `after` (none: from the start), in key order.
-  Result<std::vector<std::pair<JournalKey, JournalRecord>>> journal(const std::optional<JournalKey>& after,
-                                                                    size_t limit) const;
+  Result<std::vector<std::pair<JournalKey, JournalRecord>>> journal(
+      const std::optional<JournalKey>& after, size_t limit) const;
   Result<std::optional<JournalRecord>> journal_record(const JournalKey& key) const;
   Result<std::vector<std::pair<uint64_t, IntentRecord>>> intents() const;
   Result<std::vector<std::pair<InodeNumber, ReapKind>>> reaps(size_t limit) const;
@@ -144,28 +157,45 @@ class Catalog {
 
   Result<std::vector<PrefetchRecord>> prefetches() const;
   Result<std::optional<PrefetchRecord>> prefetch(uint64_t id) const;
-  Result<std::vector<std::pair<uint64_t, PrefetchItem>>> prefetch_items(uint64_t id, uint64_t from_index,
+  Result<std::vector<std::pair<uint64_t, PrefetchItem>>> prefetch_items(uint64_t id,
+                                                                        uint64_t from_index,
                                                                         size_t limit) const;
 
   Result<std::vector<LeaseRecord>> leases(InodeNumber inode) const;
-  Result<void> for_each_lease(const std::function<bool(InodeNumber, const LeaseRecord&)>& visit) const;
+  Result<void> for_each_lease(
+      const std::function<bool(InodeNumber, const LeaseRecord&)>& visit) const;
   Result<Timestamp> heat(InodeNumber inode) const;  // 0 if never used
   Result<std::vector<std::pair<std::string, std::string>>> runs() const;
   Result<std::optional<std::string>> run(std::string_view run) const;
   Result<std::optional<std::string>> meta(std::string_view key) const;
 
  private:
-  explicit Catalog(std::unique_ptr<KeyValueStore> store);
+  // Numbers handed out from blocks that are reserved on disk before the first of them is used.
+  struct NumberBlock {
+    std::string_view end_key;   // in meta: `end`
+    std::string_view next_key;  // in meta: `next`, written at a clean shutdown
+    uint64_t first = 0;         // of a new catalog
+    uint64_t next = 0;
+    uint64_t end = 0;
+    bool used_up = false;  // what is left is promised to the next process
+  };
+
+  Catalog(std::unique_ptr<KeyValueStore> store, std::string boot_id);
+  Result<void> make(const Options& options);
+  Result<void> load();
+  Result<void> begin_process();
+  Result<uint64_t> meta_number(std::string_view key) const;
+  Result<uint64_t> allocate(NumberBlock& block);
 
   std::unique_ptr<KeyValueStore> store_;
+  const std::string boot_id_;
   uint64_t chunk_bytes_ = 0;
   bool just_made_ = false;
   bool clean_shutdown_ = false;
   bool same_boot_ = false;
-  std::mutex allocation_mutex_;
-  uint64_t next_inode_ = 0;
-  uint64_t inode_block_end_ = 0;
-  std::atomic<uint64_t> next_sequence_{0};
+  std::mutex allocation_mutex_;  // guards the blocks; held across the sync that reserves one
+  NumberBlock inodes_;
+  NumberBlock sequences_;
 };
 
 }  // namespace tierhub

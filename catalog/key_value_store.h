@@ -17,12 +17,29 @@ namespace tierhub {
 
 // The column families. Their names are on disk.
 enum class Family : uint8_t {
-  inode, dirent, link, xattr, residency, checksum, base, base_link, version, journal, intent, reap, unsynced,
-  prefetch, lease, heat, run, meta,
+  inode,
+  dirent,
+  link,
+  xattr,
+  residency,
+  checksum,
+  base,
+  base_link,
+  version,
+  journal,
+  intent,
+  reap,
+  unsynced,
+  prefetch,
+  lease,
+  heat,
+  run,
+  meta,
 };
 inline constexpr std::array kFamilyNames = {
-    "inode", "dirent", "link", "xattr", "residency", "checksum", "base", "base_link", "version", "journal",
-    "intent", "reap", "unsynced", "prefetch", "lease", "heat", "run", "meta"};
+    "inode",    "dirent",    "link",    "xattr",   "residency", "checksum",
+    "base",     "base_link", "version", "journal", "intent",    "reap",
+    "unsynced", "prefetch",  "lease",   "heat",    "run",       "meta"};
 
 // Changes that become visible, and durable, together or not at all.
 class WriteSet {
@@ -35,7 +52,9 @@ class WriteSet {
   void put(Family family, std::string key, std::string value) {
     changes_.push_back({family, std::move(key), std::move(value)});
   }
-  void erase(Family family, std::string key) { changes_.push_back({family, std::move(key), std::nullopt}); }
+  void erase(Family family, std::string key) {
+    changes_.push_back({family, std::move(key), std::nullopt});
+  }
   const std::vector<Change>& changes() const { return changes_; }
   bool empty() const { return changes_.empty(); }
 
@@ -52,22 +71,30 @@ class KeyValueStore {
   virtual ~KeyValueStore() = default;
   // All functions: any thread.
   virtual Result<std::optional<std::string>> get(Family family, std::string_view key) const = 0;
-  // Calls `visit` for each key in [begin, end) in order, on one snapshot, until it returns false. An empty `end` has no bound.
-  virtual Result<void> scan(Family family, std::string_view begin, std::string_view end,
-                            const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
+  // Calls `visit` for each key in [begin, end) in order, on one snapshot, until it returns false.
+  // An empty `end` has no bound.
+  virtual Result<void> scan(
+      Family family, std::string_view begin, std::string_view end,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
   // Changes of one set apply in order: a later change of the same key wins.
   virtual Result<void> commit(const WriteSet& changes, Durability durability) = 0;
-  // Everything committed so far survives power loss when this returns. Callers at the same time share one sync.
+  // Everything committed so far survives power loss when this returns. Callers at the same time
+  // share one sync. After a failed sync nobody knows what is on the device: every later sync and
+  // commit fails too. Stop the process.
   virtual Result<void> sync() = 0;
 };
 
-// `path` is made if it does not exist. A second process on the same path gets errc::device_or_resource_busy.
+// `path` is made if it does not exist. A second process on the same path gets
+// errc::device_or_resource_busy.
 Result<std::unique_ptr<KeyValueStore>> open_rocksdb_store(const std::string& path);
 
 // For tests. lose_power() forgets what was committed and never synced.
 class MemoryStore : public KeyValueStore {
  public:
   static std::unique_ptr<MemoryStore> create();
+  // A further handle on the same data, which lives as long as one of its handles: what a test
+  // reopens after the catalog that owned the first handle is gone.
+  virtual std::unique_ptr<MemoryStore> another_handle() = 0;
   virtual void lose_power() = 0;
 };
 

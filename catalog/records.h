@@ -14,7 +14,15 @@
 
 namespace tierhub {
 
-enum class FileKind : uint8_t { file = 1, directory, symlink, fifo, socket, character_device, block_device };
+enum class FileKind : uint8_t {
+  file = 1,
+  directory,
+  symlink,
+  fifo,
+  socket,
+  character_device,
+  block_device
+};
 
 // What stat shows. `mode` has the twelve permission bits only.
 struct Attributes {
@@ -35,7 +43,8 @@ struct Attributes {
 enum class Content : uint8_t {
   // Nothing, or only ranges listed as dirty, differ from the archived version.
   known = 0,
-  // Any byte may differ from the archived version, or there is no archived version. The object is whole.
+  // Any byte may differ from the archived version, or there is no archived version. The object is
+  // whole.
   unknown = 1,
 };
 
@@ -50,14 +59,16 @@ struct InodeRecord {
   Attributes attributes;
   uint32_t nlink = 1;
   Generation generation;
-  // A writable open was granted and is not yet known to have ended: size and mtime are the object's.
+  // A writable open was granted and is not yet known to have ended: size and mtime are the
+  // object's.
   bool writing = false;
   Content content = Content::known;
   // The archive has a version of this file's content (CF `version` says which).
   bool archived = false;
   // An object stands in scratch.
   bool has_object = false;
-  // Smallest size since the archived version: nothing of the archive at or beyond it is ever recalled.
+  // Smallest size since the archived version: nothing of the archive at or beyond it is ever
+  // recalled.
   uint64_t archive_limit_bytes = 0;
   std::optional<PendingTruncate> pending_truncate;
   std::string symlink_target;
@@ -78,8 +89,9 @@ struct Name {
   auto operator<=>(const Name&) const = default;
 };
 
-// Tells one file of the archive from any other, also from a later one with the same inode number: the file handle
-// where the file system has them, else inode number and birth time. Opaque; compare only.
+// Tells one file of the archive from any other, also from a later one with the same inode number:
+// the file handle where the file system has them, else inode number and birth time. Opaque; compare
+// only.
 struct Identity {
   std::string bytes;
   bool operator==(const Identity&) const = default;
@@ -97,7 +109,8 @@ struct ArchiveVersion {
   // ctime is left out: links and renames of others change it.
   bool same_content(const ArchiveVersion& other) const {
     return identity == other.identity && attributes.kind == other.attributes.kind &&
-           attributes.size_bytes == other.attributes.size_bytes && attributes.mtime == other.attributes.mtime;
+           attributes.size_bytes == other.attributes.size_bytes &&
+           attributes.mtime == other.attributes.mtime;
   }
 };
 
@@ -129,16 +142,19 @@ struct JournalKey {
 
 struct JournalRecord {
   Timestamp since;
-  // Not empty: the key failed for a reason of its own and waits. Every change of the same key clears it.
+  // Not empty: the key failed for a reason of its own and waits. Every change of the same key
+  // clears it.
   std::string parked_reason;
   bool operator==(const JournalRecord&) const = default;
 };
 
 // Which step on the archive an intent announces.
 enum class IntentKind : uint8_t {
-  // `staged` (with identity `after`) goes to `target`; `before` is what stands there now (empty identity: nothing).
+  // `staged` (with identity `after`) goes to `target`; `before` is what stands there now (empty
+  // identity: nothing).
   place = 1,
-  // `source` moves to `target`; `before` is what stands at the target (empty: nothing), `after` is the moved one.
+  // `source` moves to `target`; `before` is what stands at the target (empty: nothing), `after` is
+  // the moved one.
   move = 2,
   // A further name `target` for the file `after`, which stands at `source`; `before` as above.
   link = 3,
@@ -152,7 +168,8 @@ struct IntentRecord {
   Generation generation;
   Name source;              // move, link: a name in base
   Name target;              // a name in base: parent inode and leaf name
-  std::string staged_leaf;  // leaf name in the staging folder: place, and where a removed or replaced one rests
+  std::string staged_leaf;  // leaf name in the staging folder: place, and where a removed or
+                            // replaced one rests
   Identity before;
   Identity after;
   bool operator==(const IntentRecord&) const = default;
