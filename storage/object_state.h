@@ -31,9 +31,15 @@ enum class Harvest {
 };
 Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& inode);
 
-// Drops residency and object of a file whose content is all clean, or whose inode is erased: commits `batch` (which the
-// caller may have begun) with the ranges and checksums erased, then moves the object aside. The inode must be unused: the
-// caller holds a lease on the object, or there is none. Space is free once the reaper has removed the object.
-Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode, Batch batch);
+// Cuts or extends the file. `writing` is set (begin_writing's rules) and nothing is `filling`. What the archive has beyond
+// the new size is never recalled again. A crash in between leaves the old size or the new one, and never zeros instead of
+// bytes: the truncation is committed first and repeated by harvest.
+Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode, uint64_t size_bytes);
+
+// Gives up a file's residency and object, or with `record` none the whole inode (record, xattrs, checksums, heat too).
+// Adds that to `batch`, commits it, and moves the object aside: its space is free when the reaper has removed it. The caller
+// holds a lease on the object, or there is none, and nothing is `filling`. `record` is what the inode becomes.
+Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode, std::optional<InodeRecord> record,
+                          Batch batch);
 
 }  // namespace tierhub

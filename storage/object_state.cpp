@@ -1,0 +1,189 @@
+#include "storage/object_state.h"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "common/fault_points.h"
+#include "common/posix.h"
+
+namespace tierhub {
+namespace {
+
+Result<void> set_times(int fd, const Attributes& attributes) {
+  const timespec times[2] = {attributes.atime.to_timespec(), attributes.mtime.to_timespec()};
+  if (::futimens(fd, times) < 0) return Error::from_errno(errno, "set times of scratch object");
+  return {};
+}
+
+Result<void> tag_object(Catalog& catalog, const Scratch& scratch, int fd, const InodeState& inode,
+                        const InodeRecord& record) {
+  ObjectTag tag;
+  tag.inode = inode.number;
+  tag.generation = record.generation;
+  tag.uid = record.attributes.uid;
+  tag.gid = record.attributes.gid;
+  tag.mode = record.attributes.mode;
+  tag.dirty = record.writing || record.content == Content::unknown || !record.archived || !inode.dirty.empty();
+  TRY_ASSIGN(const auto names, catalog.names(inode.number));
+  if (!names.empty()) {
+    tag.parent = names.front().parent;
+    tag.name = names.front().name;
+    TRY_ASSIGN(const auto path, catalog.path(inode.number));
+    tag.path_hint = path.value_or("");
+  }
+  return scratch.tag(fd, tag);
+}
+
+}  // namespace
+
+Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState& inode) {
+  if (inode.rec().has_object) return {};
+  TRY_ASSIGN(const UniqueFd fd, scratch.create(inode.number));
+  TRY(posix::truncate_fd(fd.get(), inode.size_bytes()));
+  InodeRecord record = inode.rec();
+  record.has_object = true;
+  TRY(tag_object(catalog, scratch, fd.get(), inode, record));
+  TRY(set_times(fd.get(), record.attributes));
+  Batch batch;
+  batch.put_inode(inode.number, record);
+  TRY(catalog.commit(batch));
+  inode.record = std::move(record);
+  return {};
+}
+
+Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState& inode, ServeMode mode) {
+  TRY(ensure_object(catalog, scratch, inode));
+  InodeRecord record = inode.rec();
+  const bool was_clean = !inode.is_dirty() && record.archived;
+  if (!record.writing) {
+    // The object's size and mtime become the truth: they must be right before that.
+    TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDWR));
+    TRY_ASSIGN(const auto st, posix::stat_fd(fd.get()));
+    if (static_cast<uint64_t>(st.st_size) != record.attributes.size_bytes) {
+      TRY(posix::truncate_fd(fd.get(), record.attributes.size_bytes));
+    }
+    TRY(set_times(fd.get(), record.attributes));
+  }
+  record.generation = record.generation.next();
+  record.writing = true;
+  if (mode == ServeMode::passthrough) record.content = Content::unknown;
+  if (was_clean) {
+    TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDONLY));
+    TRY(tag_object(catalog, scratch, fd.get(), inode, record));
+  }
+  Batch batch;
+  batch.put_inode(inode.number, record);
+  batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
+  TRY(catalog.commit(batch, was_clean ? Durability::synced : Durability::wal));
+  inode.record = std::move(record);
+  fault_point(FaultPoint::write_grant_after_commit);
+  return {};
+}
+
+Result<Attributes> current_attributes(const Scratch& scratch, const InodeState& inode) {
+  Attributes attributes = inode.rec().attributes;
+  if (!inode.rec().writing) return attributes;
+  TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDONLY));
+  TRY_ASSIGN(const auto st, posix::stat_fd(fd.get()));
+  attributes.size_bytes = static_cast<uint64_t>(st.st_size);
+  attributes.mtime = posix::modification_time(st);
+  attributes.ctime = std::max(attributes.ctime, attributes.mtime);
+  return attributes;
+}
+
+Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& inode) {
+  if (!inode.record || !inode.rec().writing) return Harvest::done;
+  if (inode.writable_handles > 0) return Harvest::in_use;
+  if (scratch.leases_work()) {
+    inode.write_fd.reset();  // our own descriptor would count as a writer; it is opened again when it is needed
+    TRY_ASSIGN(const bool quiet, scratch.is_quiet(inode.number));
+    if (!quiet) return Harvest::in_use;
+  }
+  if (const auto truncate = inode.rec().pending_truncate) {
+    TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDWR));
+    TRY(posix::truncate_fd(fd.get(), truncate->to_bytes));
+  }
+  TRY_ASSIGN(const Attributes attributes, current_attributes(scratch, inode));
+  InodeRecord record = inode.rec();
+  record.attributes = attributes;
+  record.writing = false;
+  record.pending_truncate.reset();
+  Batch batch;
+  batch.put_inode(inode.number, record);
+  batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
+  fault_point(FaultPoint::harvest_before_commit);
+  TRY(catalog.commit(batch));
+  fault_point(FaultPoint::harvest_after_commit);
+  inode.record = std::move(record);
+  return Harvest::done;
+}
+
+Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode, uint64_t size_bytes) {
+  TRY_ASSIGN(const Attributes before, current_attributes(scratch, inode));
+  InodeRecord record = inode.rec();
+  IntervalSet clean = inode.clean;
+  IntervalSet dirty = inode.dirty;
+  Batch batch;
+  // 1. Commit what will be true. A file of unknown content is whole: should the crash come before step 2, its old bytes are
+  //    all there, and nobody was told that they are gone. Of any other file chunks may be absent, so step 2 must be repeated.
+  if (record.content == Content::known) {
+    record.pending_truncate = PendingTruncate{before.size_bytes, size_bytes};
+    const uint64_t from = std::min(before.size_bytes, size_bytes);
+    batch.change_ranges(inode.number, RangeKind::dirty, dirty.add(from, std::max(before.size_bytes, size_bytes)));
+    batch.change_ranges(inode.number, RangeKind::clean,
+                        clean.remove((size_bytes + inode.chunk_bytes - 1) / inode.chunk_bytes, UINT64_MAX));
+  }
+  record.archive_limit_bytes = std::min(record.archive_limit_bytes, size_bytes);
+  batch.put_inode(inode.number, record);
+  TRY(catalog.commit(batch));
+  inode.record = record;
+  inode.clean = std::move(clean);
+  inode.dirty = std::move(dirty);
+  fault_point(FaultPoint::truncate_after_commit);
+  // 2. Act.
+  TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDWR));
+  TRY(posix::truncate_fd(fd.get(), size_bytes));
+  fault_point(FaultPoint::truncate_after_data);
+  // 3. Later writes may extend the file again: the truncation must not be repeated.
+  if (!record.pending_truncate) return {};
+  record.pending_truncate.reset();
+  // Nothing of the archive is left: the object is all there is, and the kernel may write it by itself.
+  if (size_bytes == 0) record.content = Content::unknown;
+  Batch done;
+  done.put_inode(inode.number, record);
+  TRY(catalog.commit(done));
+  inode.record = std::move(record);
+  return {};
+}
+
+Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode, std::optional<InodeRecord> record,
+                          Batch batch) {
+  IntervalSet clean = inode.clean;
+  IntervalSet dirty = inode.dirty;
+  batch.change_ranges(inode.number, RangeKind::clean, clean.clear());
+  batch.change_ranges(inode.number, RangeKind::dirty, dirty.clear());
+  if (record) {
+    record->has_object = false;
+    batch.put_inode(inode.number, *record);
+  } else {
+    TRY_ASSIGN(const auto xattrs, catalog.xattrs(inode.number));
+    for (const auto& [name, value] : xattrs) batch.erase_xattr(inode.number, name);
+    const uint64_t chunks = inode.record ? inode.size_bytes() / inode.chunk_bytes + 1 : 0;
+    for (uint64_t group = 0; group * kChecksumsPerRecord < chunks; ++group) batch.erase_checksums(inode.number, group);
+    batch.erase_heat(inode.number);
+    batch.erase_reap(inode.number);
+    batch.erase_journal(JournalKey::of_inode(inode.number));
+    batch.erase_inode(inode.number);
+  }
+  TRY(catalog.commit(batch));
+  inode.record = std::move(record);
+  inode.clean = std::move(clean);
+  inode.dirty = std::move(dirty);
+  inode.read_fd.reset();
+  inode.write_fd.reset();
+  return scratch.set_aside(inode.number);
+}
+
+}  // namespace tierhub
