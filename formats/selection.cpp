@@ -1,0 +1,163 @@
+#include "formats/selection.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "formats/ome_zarr.h"
+
+namespace tierhub::formats {
+namespace {
+
+std::optional<uint64_t> to_number(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size() || value >= kOpenEnd)
+    return std::nullopt;
+  return value;
+}
+
+// The selected part of an axis of `size`.
+Result<AxisRange> cut(std::string_view axis, const std::optional<AxisRange>& selected,
+                      AxisRange all) {
+  if (!selected) return all;
+  AxisRange range = *selected;
+  if (range.end == kOpenEnd) range.end = all.end;
+  if (!range.empty() && range.end <= all.end) return range;
+  return Error(
+      std::errc::invalid_argument,
+      fmt::format("the selection {}={}:{} is not in the dataset, where {} runs from 0 to {}", axis,
+                  range.begin, range.end, axis, all.end));
+}
+
+Result<void> add_existing(const FileTree& tree, std::string path, std::vector<NeededFile>& files) {
+  TRY_ASSIGN(const auto size_bytes, tree.size_of(path));
+  if (size_bytes) files.push_back({std::move(path), *size_bytes, {}});
+  return {};
+}
+
+uint64_t chunks_touched(const AxisRange& range, uint64_t chunk) {
+  return (range.end - 1) / chunk - range.begin / chunk + 1;
+}
+
+Result<void> check_chunk_count(const Level& level, const Box& box) {
+  const uint64_t z = chunks_touched(box.z, level.chunk.z);
+  const uint64_t y = chunks_touched(box.y, level.chunk.y);
+  const uint64_t x = chunks_touched(box.x, level.chunk.x);
+  if (z <= kMaxChunks && y <= kMaxChunks && x <= kMaxChunks && z * y <= kMaxChunks &&
+      z * y * x <= kMaxChunks)
+    return {};
+  return Error(std::errc::argument_list_too_long,
+               fmt::format("the box {} touches more than {} chunks: select less at once",
+                           to_text(box), kMaxChunks));
+}
+
+Result<void> add_chunks(const Dataset& dataset, const FileTree& tree, const Box& box,
+                        std::vector<NeededFile>& files) {
+  const Level& level = dataset.levels[box.level];
+  TRY(check_chunk_count(level, box));
+  return for_each_chunk(level, box, [&](const Shape& at) -> Result<void> {
+    return add_existing(tree, chunk_path(dataset, level, at), files);
+  });
+}
+
+}  // namespace
+
+Result<AxisRange> parse_index_range(std::string_view text) {
+  const Error bad(std::errc::invalid_argument,
+                  fmt::format("range \"{}\": write one index (3), first and last (0-9), an open "
+                              "end (2-) or begin:end (0:10)",
+                              text));
+  const size_t mark = text.find_first_of("-:");
+  const auto begin = to_number(text.substr(0, mark));
+  if (!begin) return bad;
+  if (mark == std::string_view::npos) return AxisRange{*begin, *begin + 1};
+  const std::string_view last = text.substr(mark + 1);
+  if (last.empty()) return AxisRange{*begin, kOpenEnd};
+  const auto number = to_number(last);
+  if (!number) return bad;
+  const AxisRange range{*begin, text[mark] == '-' ? *number + 1 : *number};
+  if (range.empty()) return bad;
+  return range;
+}
+
+Result<void> set_selected(Selection& selection, std::string_view key, std::string_view range) {
+  const std::map<std::string_view, std::optional<AxisRange>*> members = {
+      {"level", &selection.levels}, {"t", &selection.t}, {"c", &selection.c},
+      {"z", &selection.z},          {"y", &selection.y}, {"x", &selection.x}};
+  const auto member = members.find(key);
+  if (member == members.end()) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("\"{}\" cannot be selected: use level, t, c, z, y or x", key));
+  }
+  TRY_ASSIGN(*member->second, parse_index_range(range));
+  return {};
+}
+
+Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selection) {
+  std::vector<Box> boxes;
+  TRY_ASSIGN(const AxisRange levels,
+             cut("level", selection.levels.value_or(AxisRange{0, 1}), {0, dataset.levels.size()}));
+  for (uint64_t level = levels.begin; level < levels.end; ++level) {
+    const Shape& shape = dataset.levels[level].shape;
+    Box box;
+    box.level = level;
+    TRY_ASSIGN(const AxisRange t, cut("t", selection.t, {0, shape.t}));
+    TRY_ASSIGN(const AxisRange c, cut("c", selection.c, {0, shape.c}));
+    TRY_ASSIGN(box.z, cut("z", selection.z, {0, shape.z}));
+    TRY_ASSIGN(box.y, cut("y", selection.y, {0, shape.y}));
+    TRY_ASSIGN(box.x, cut("x", selection.x, {0, shape.x}));
+    if (t.size() > kMaxBlocks || c.size() > kMaxBlocks || t.size() * c.size() > kMaxBlocks) {
+      return Error(std::errc::argument_list_too_long,
+                   "the selection has too many time points and channels");
+    }
+    for (box.t = t.begin; box.t < t.end; ++box.t) {
+      for (box.c = c.begin; box.c < c.end; ++box.c) boxes.push_back(box);
+    }
+  }
+  return boxes;
+}
+
+Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const FileTree& tree,
+                                             const Box& box, const Halo& halo) {
+  TRY(check_box(dataset, box));
+  std::vector<NeededFile> files;
+  switch (dataset.kind) {
+    case Kind::tiff:
+      TRY(add_existing(tree, "", files));
+      break;
+    case Kind::ome_zarr:
+      for (const std::string& path : dataset.metadata_files) TRY(add_existing(tree, path, files));
+      TRY(add_chunks(dataset, tree, grow(box, halo, dataset.levels[box.level].shape.extent()),
+                     files));
+      break;
+  }
+  return files;
+}
+
+Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const Box& box,
+                                             const Halo& halo) {
+  TRY_ASSIGN(const PosixTree tree, PosixTree::open(dataset.path));
+  return needed_files(dataset, tree, box, halo);
+}
+
+Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const std::vector<Box>& boxes,
+                                             const Halo& halo) {
+  TRY_ASSIGN(const PosixTree tree, PosixTree::open(dataset.path));
+  std::map<std::string, NeededFile> merged;
+  for (const Box& box : boxes) {
+    TRY_ASSIGN(std::vector<NeededFile> files, needed_files(dataset, tree, box, halo));
+    for (NeededFile& file : files) {
+      std::string path = file.path;
+      merged.try_emplace(std::move(path), std::move(file));
+    }
+  }
+  std::vector<NeededFile> files;
+  files.reserve(merged.size());
+  for (auto& [path, file] : merged) files.push_back(std::move(file));
+  return files;
+}
+
+}  // namespace tierhub::formats

@@ -1,0 +1,61 @@
+// From what a user selects to boxes, and from a box to the bytes that reading it needs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "common/types.h"
+#include "formats/box.h"
+#include "formats/dataset.h"
+
+namespace tierhub::formats {
+
+// What is left out is all of it; but `levels` left out is level 0 alone, because levels repeat one
+// another. Ranges of z, y and x are in voxels of each selected level.
+struct Selection {
+  std::optional<AxisRange> levels;
+  std::optional<AxisRange> t;
+  std::optional<AxisRange> c;
+  std::optional<AxisRange> z;
+  std::optional<AxisRange> y;
+  std::optional<AxisRange> x;
+  bool operator==(const Selection&) const = default;
+};
+
+// "3" is one index, "0-9" the indices 0 to 9, "2-" all from 2 on, "0:10" half-open (0 to 9). An
+// open end becomes kOpenEnd and is cut to the dataset by `boxes_of`.
+inline constexpr uint64_t kOpenEnd = uint64_t{1} << 48;
+Result<AxisRange> parse_index_range(std::string_view text);
+
+// One key of a selection, as in a workflow's `select:`: key is level, t, c, z, y or x.
+Result<void> set_selected(Selection& selection, std::string_view key, std::string_view range);
+
+// One box for each selected level, time point and channel, in that order. An error names the axis
+// that the selection leaves.
+Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selection);
+
+struct NeededFile {
+  std::string path;               // relative to the dataset; "" is the dataset itself
+  uint64_t size_bytes = 0;        // of the whole file, now
+  std::vector<ByteRange> ranges;  // sorted, disjoint; empty: the whole file
+};
+
+// The metadata files, and all files with voxels of `box` grown by `halo`. Chunks that have no file
+// hold the fill value and are left out. Of a TIFF file everything is needed: its pages and their
+// tables lie anywhere in it. An error if the box leaves the dataset, or touches more than
+// kMaxChunks chunks.
+inline constexpr uint64_t kMaxChunks = 4'000'000;
+Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const FileTree& tree,
+                                             const Box& box, const Halo& halo);
+// The same for a dataset that was opened by its path.
+Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const Box& box,
+                                             const Halo& halo = {});
+// The files of several boxes, each file once, sorted by path.
+Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const std::vector<Box>& boxes,
+                                             const Halo& halo = {});
+
+}  // namespace tierhub::formats

@@ -1,0 +1,58 @@
+#include "formats/selection.h"
+
+#include <gtest/gtest.h>
+
+namespace tierhub::formats {
+namespace {
+
+Dataset image() {
+  Dataset dataset;
+  dataset.path = "image";
+  dataset.levels.resize(2);
+  dataset.levels[0].shape = {3, 2, 8, 20, 30};
+  dataset.levels[1].shape = {3, 2, 4, 10, 15};
+  return dataset;
+}
+
+TEST(IndexRange, ParsesAllItsForms) {
+  EXPECT_EQ(*parse_index_range("3"), (AxisRange{3, 4}));
+  EXPECT_EQ(*parse_index_range("0-9"), (AxisRange{0, 10}));
+  EXPECT_EQ(*parse_index_range("2-"), (AxisRange{2, kOpenEnd}));
+  EXPECT_EQ(*parse_index_range("0:10"), (AxisRange{0, 10}));
+  for (const char* text :
+       {"", "-", "-1", "9-3", "4:4", "a", "1-2-3", "1.5", "99999999999999999999"}) {
+    EXPECT_FALSE(parse_index_range(text)) << text;
+  }
+}
+
+TEST(Selection, IsTheFinestLevelWhenNothingIsSaid) {
+  const auto boxes = boxes_of(image(), {});
+  ASSERT_TRUE(boxes);
+  ASSERT_EQ(boxes->size(), 6u);
+  EXPECT_EQ(to_text(boxes->front()), "level=0,t=0,c=0,z=0:8,y=0:20,x=0:30");
+  EXPECT_EQ(to_text(boxes->back()), "level=0,t=2,c=1,z=0:8,y=0:20,x=0:30");
+}
+
+TEST(Selection, GivesABoxForEachLevelTimePointAndChannel) {
+  Selection selection;
+  ASSERT_TRUE(set_selected(selection, "level", "0-"));
+  ASSERT_TRUE(set_selected(selection, "t", "1-2"));
+  ASSERT_TRUE(set_selected(selection, "c", "1"));
+  ASSERT_TRUE(set_selected(selection, "z", "1:3"));
+  const auto boxes = boxes_of(image(), selection);
+  ASSERT_TRUE(boxes) << boxes.error().text();
+  ASSERT_EQ(boxes->size(), 4u);
+  EXPECT_EQ(to_text(boxes->at(2)), "level=1,t=1,c=1,z=1:3,y=0:10,x=0:15");
+}
+
+TEST(Selection, NamesTheAxisThatItLeaves) {
+  Selection selection;
+  selection.t = AxisRange{2, 4};
+  const auto boxes = boxes_of(image(), selection);
+  ASSERT_FALSE(boxes);
+  EXPECT_NE(boxes.error().text().find("t=2:4"), std::string::npos);
+  EXPECT_FALSE(set_selected(selection, "time", "1"));
+}
+
+}  // namespace
+}  // namespace tierhub::formats

@@ -1,0 +1,212 @@
+#include "formats/tiff.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "formats/selection.h"
+#include "tests/unit/formats/samples.h"
+
+namespace tierhub::formats {
+namespace {
+
+using testing::ScratchFolder;
+using testing::TiffBuilder;
+
+// One file in memory.
+class MemoryFile : public FileTree {
+ public:
+  explicit MemoryFile(std::string bytes) : bytes_(std::move(bytes)) {}
+  bool is_folder() const override { return false; }
+  Result<std::optional<uint64_t>> size_of(const std::string& path) const override {
+    if (!path.empty()) return std::nullopt;
+    return bytes_.size();
+  }
+  Result<size_t> read_at(const std::string&, std::span<std::byte> buffer,
+                         uint64_t offset_bytes) const override {
+    if (offset_bytes >= bytes_.size()) return 0;
+    const size_t size = std::min<size_t>(buffer.size(), bytes_.size() - offset_bytes);
+    std::memcpy(buffer.data(), bytes_.data() + offset_bytes, size);
+    return size;
+  }
+
+ private:
+  std::string bytes_;
+};
+
+Result<Dataset> open_bytes(const ScratchFolder& folder, const std::string& bytes) {
+  return open_dataset(folder.write("a.tif", bytes));
+}
+
+std::string refusal(const ScratchFolder& folder, uint16_t bits,
+                    const std::vector<TiffBuilder::Entry>& extra) {
+  TiffBuilder builder;
+  builder.add_page(4, 4, bits, extra);
+  const auto dataset = open_bytes(folder, builder.bytes());
+  return dataset ? dataset->not_decodable.value_or("") : dataset.error().text();
+}
+
+TiffBuilder::Entry description(const std::string& text) { return {270, 2, {}, text}; }
+
+TEST(Tiff, ReadsPagesAsPlanesAlongZ) {
+  const ScratchFolder folder;
+  for (const bool big_endian : {false, true}) {
+    TiffBuilder builder(big_endian);
+    for (int page = 0; page < 5; ++page) builder.add_page(30, 20, 16);
+    const auto dataset = open_bytes(folder, builder.bytes());
+    ASSERT_TRUE(dataset) << dataset.error().text();
+    EXPECT_EQ(dataset->levels[0].shape, (Shape{1, 1, 5, 20, 30}));
+    EXPECT_EQ(dataset->pixels().type, PixelType::uint16);
+    EXPECT_EQ(dataset->pixels().order, big_endian ? ByteOrder::big : ByteOrder::little);
+    EXPECT_FALSE(dataset->not_decodable);
+    EXPECT_EQ(page_number(*dataset, 0, 0, 3), 3u);
+  }
+}
+
+TEST(Tiff, LeavesOutReducedCopies) {
+  const ScratchFolder folder;
+  TiffBuilder builder;
+  builder.add_page(30, 20, 8);
+  builder.add_page(15, 10, 8, {{254, 4, {1}, {}}});
+  builder.add_page(30, 20, 8);
+  const auto dataset = open_bytes(folder, builder.bytes());
+  ASSERT_TRUE(dataset) << dataset.error().text();
+  EXPECT_EQ(dataset->levels[0].shape.z, 2u);
+}
+
+TEST(Tiff, TakesTheAxesFromOmeXml) {
+  const ScratchFolder folder;
+  TiffBuilder builder;
+  const std::string xml =
+      R"(<?xml version="1.0"?><OME><Image><Pixels DimensionOrder="XYCTZ" SizeT="3" SizeC="2" SizeZ="1" SizeX="4" SizeY="4">)"
+      R"(<TiffData FirstC="1" FirstT="2" IFD="5" PlaneCount="1"/></Pixels></Image></OME>)";
+  builder.add_page(4, 4, 16, {description(xml)});
+  for (int page = 1; page < 6; ++page) builder.add_page(4, 4, 16);
+  const auto dataset = open_bytes(folder, builder.bytes());
+  ASSERT_TRUE(dataset) << dataset.error().text();
+  EXPECT_EQ(dataset->levels[0].shape, (Shape{3, 2, 1, 4, 4}));
+  EXPECT_EQ(page_number(*dataset, 2, 1, 0), 5u);
+}
+
+TEST(Tiff, RefusesOmeXmlOfOtherFilesAndPlanesOutOfOrder) {
+  const ScratchFolder folder;
+  const auto open_with = [&](const std::string& size_z, const std::string& directory) {
+    TiffBuilder builder;
+    const std::string xml =
+        "<OME><Pixels DimensionOrder=\"XYZCT\" SizeT=\"1\" SizeC=\"1\" SizeZ=\"" + size_z +
+        "\"><TiffData FirstZ=\"1\" IFD=\"" + directory + "\"/></Pixels></OME>";
+    builder.add_page(4, 4, 16, {description(xml)});
+    builder.add_page(4, 4, 16);
+    const auto dataset = open_bytes(folder, builder.bytes());
+    return dataset ? "" : dataset.error().text();
+  };
+  EXPECT_EQ(open_with("2", "1"), "");
+  EXPECT_NE(open_with("7", "1").find("several files"), std::string::npos);
+  EXPECT_NE(open_with("2", "0").find("out of order"), std::string::npos);
+  EXPECT_NE(open_with("x", "0").find("OME-XML"), std::string::npos);
+  EXPECT_NE(open_with("0", "0").find("OME-XML"), std::string::npos);
+}
+
+TEST(Tiff, TakesTheAxesFromImageJ) {
+  const ScratchFolder folder;
+  TiffBuilder builder;
+  builder.add_page(4, 4, 8, {description("ImageJ=1.53t\nimages=6\nchannels=2\nslices=3\n")});
+  for (int page = 1; page < 6; ++page) builder.add_page(4, 4, 8);
+  const auto dataset = open_bytes(folder, builder.bytes());
+  ASSERT_TRUE(dataset) << dataset.error().text();
+  EXPECT_EQ(dataset->levels[0].shape, (Shape{1, 2, 3, 4, 4}));
+  EXPECT_EQ(page_number(*dataset, 0, 1, 2), 5u);
+}
+
+TEST(Tiff, RefusesAnImageJStackWithASingleDirectory) {
+  const ScratchFolder folder;
+  EXPECT_NE(
+      refusal(folder, 8, {description("ImageJ=1.53t\nimages=600\nslices=600\n")}).find("single"),
+      std::string::npos + 1)
+      << "the text names what is wrong";
+  EXPECT_NE(refusal(folder, 8, {{259, 3, {7}, {}}}).find("jpeg-compressed"), std::string::npos);
+  EXPECT_NE(refusal(folder, 32, {{339, 3, {3}, {}}}).find("floating-point"), std::string::npos);
+  EXPECT_NE(refusal(folder, 16, {{339, 3, {2}, {}}}).find("signed"), std::string::npos);
+  EXPECT_NE(refusal(folder, 1, {}).find("1-bit"), std::string::npos);
+}
+
+TEST(Tiff, NeedsTheWholeFile) {
+  const ScratchFolder folder;
+  TiffBuilder builder;
+  builder.add_page(4, 4, 16);
+  const auto dataset = open_bytes(folder, builder.bytes());
+  ASSERT_TRUE(dataset);
+  const auto files = needed_files(*dataset, *whole_volume(*dataset));
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 1u);
+  EXPECT_EQ(files->front().path, "");
+  EXPECT_EQ(files->front().size_bytes, builder.bytes().size());
+}
+
+TEST(Tiff, AnswersADirectoryLoopWithAnError) {
+  const ScratchFolder folder;
+  TiffBuilder builder;
+  const uint32_t first = builder.add_page(4, 4, 16);
+  builder.add_page(4, 4, 16);
+  builder.link_last_to(first);
+  const auto dataset = open_bytes(folder, builder.bytes());
+  ASSERT_FALSE(dataset);
+  EXPECT_NE(dataset.error().text().find("loop"), std::string::npos);
+}
+
+TEST(Tiff, RefusesPagesOfDifferentSize) {
+  const ScratchFolder folder;
+  TiffBuilder builder;
+  builder.add_page(4, 4, 16);
+  builder.add_page(5, 4, 16);
+  const auto dataset = open_bytes(folder, builder.bytes());
+  ASSERT_FALSE(dataset);
+  EXPECT_NE(dataset.error().text().find("differ"), std::string::npos);
+}
+
+// No cut and no changed byte may crash, hang or allocate wildly; a cut through a directory is
+// named.
+TEST(Tiff, SurvivesCutAndChangedFiles) {
+  TiffBuilder builder;
+  builder.add_page(
+      3, 2, 16,
+      {description("<OME><Pixels DimensionOrder=\"XYZCT\" SizeT=\"1\" SizeC=\"1\" SizeZ=\"2\"/>")});
+  builder.add_page(3, 2, 16);
+  const std::string good = builder.bytes();
+  for (size_t size = 0; size < good.size(); ++size) {
+    EXPECT_FALSE(open_dataset(MemoryFile(good.substr(0, size)), "a.tif")) << size;
+  }
+  for (size_t at = 0; at < good.size(); ++at) {
+    for (const char value : {'\0', '\x7f', '\xff'}) {
+      std::string changed = good;
+      changed[at] = value;
+      const auto dataset = open_dataset(MemoryFile(changed), "a.tif");
+      if (dataset) {
+        EXPECT_FALSE(dataset->levels.empty());
+      }
+    }
+  }
+}
+
+TEST(Dataset, RefusesOtherFormatsByName) {
+  const ScratchFolder folder;
+  using namespace std::string_literals;
+  const auto text = [&](const std::string& bytes) {
+    const auto dataset = open_dataset(folder.write("file", bytes));
+    if (dataset) return ""s;
+    EXPECT_TRUE(dataset.error().is(std::errc::not_supported));
+    return dataset.error().text();
+  };
+  EXPECT_NE(text("ZISRAWFILE").find("CZI"), std::string::npos);
+  EXPECT_NE(text("\xDA\xCE\xBE\x0A...").find("ND2"), std::string::npos);
+  EXPECT_NE(text("p\0\0\0"s).find("LIF"), std::string::npos);
+  EXPECT_NE(text("\x89HDF\r\n\x1A\n").find("HDF5"), std::string::npos);
+  EXPECT_NE(text(std::string(208, '\0') + "MAP ").find("MRC"), std::string::npos);
+  EXPECT_NE(text("hello").find("unknown format"), std::string::npos);
+  EXPECT_FALSE(open_dataset(folder.write("empty", "")));
+  EXPECT_FALSE(open_dataset(folder / "nowhere"));
+}
+
+}  // namespace
+}  // namespace tierhub::formats
