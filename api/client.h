@@ -5,12 +5,13 @@
 // be copied and used by any thread, and outlives restarts of tierd. Calls block for at most the
 // time limit.
 //
-// Errors: what the Service answered comes back with its code (errc::no_such_file_or_directory,
-// ...). Of the way there:
-//   errc::connection_refused  nobody listens: tierd is not running, or the path is wrong (nothing
-//   was asked) errc::connection_reset    tierd went away before it answered (the request may have
-//   been carried out) errc::timed_out           no answer within the time limit (the request may be
-//   carried out still) errc::protocol_error      what answered does not speak this API
+// What the Service refused comes back with its code (errc::no_such_file_or_directory, ...). What
+// goes wrong on the way:
+// - errc::connection_refused: nobody listens (tierd is not running, the path is wrong); nothing was
+//   asked of it.
+// - errc::connection_reset: tierd went away before it answered; it may have done what was asked.
+// - errc::timed_out: no answer within the time limit; tierd may still do what was asked.
+// - errc::protocol_error: what answered does not speak this API.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
-// What tierd's control API says, as values. JSON names are the member names; sizes are bytes, times are ISO 8601 UTC.
+// What tierd's control API says, as values. JSON names are the member names; sizes are bytes, times
+// are ISO 8601 UTC.
 #pragma once
 
 #include <cstdint>
@@ -102,9 +103,9 @@ struct Prefetch {
   std::string state;  // "queued", "running", "done", "failed", "cancelled"
   std::string label;
   uint32_t owner_uid = 0;
-  uint64_t total_bytes = 0;  // what was asked for, resident or not
-  uint64_t done_bytes = 0;   // resident now
-  uint64_t copied_bytes = 0; // brought from the archive by this prefetch since tierd started
+  uint64_t total_bytes = 0;   // what was asked for, resident or not
+  uint64_t done_bytes = 0;    // resident now
+  uint64_t copied_bytes = 0;  // brought from the archive by this prefetch since tierd started
   uint64_t total_files = 0;
   uint64_t done_files = 0;
   uint64_t failed_files = 0;
@@ -128,11 +129,12 @@ struct EvictResult {
   uint64_t skipped_files = 0;
 };
 
-// How far publishing everything below some paths is. `done` when the archive equals the namespace there.
+// How far publishing everything below some paths is. `done` when the archive equals the namespace
+// there.
 struct PublishProgress {
   uint64_t id = 0;
   bool done = false;
-  uint64_t pending_keys = 0;   // still to do, of those asked for
+  uint64_t pending_keys = 0;  // still to do, of those asked for
   uint64_t pending_bytes = 0;
   uint64_t published_files = 0;
   uint64_t published_bytes = 0;

@@ -1,8 +1,9 @@
-// What the API does: tierd implements it, the HTTP routes call it. The functions may block for a while (they run on the
-// control plane's pool); long work is started and asked after by id.
+// What the API does: tierd implements it, the HTTP routes call it. The functions may block for a
+// while (they run on the control plane's pool); long work is started and asked after by id.
 //
-// Who may do what: `status`, `list`, `prefetch`, `runs` are for everyone, each answering as the kernel would for
-// that caller; evict, publish, pin, unpin, scan are root's. A refusal is errc::permission_denied.
+// Who may do what: `status`, `list`, `prefetch`, `runs` are for everyone, each answering as the
+// kernel would for that caller; evict, publish, pin, unpin, scan are root's. A refusal is
+// errc::permission_denied.
 #pragma once
 
 #include <cstdint>
@@ -20,24 +21,28 @@ class Service {
   virtual ~Service() = default;
 
   virtual Result<Status> status(const Caller& caller) = 0;
-  // `path` in the namespace ("/a/b") or in the mount ("/mnt/tier/a/b"). A file lists itself. `recursive` walks below.
-  // At most `limit` entries (1 to 10,000), in a stable order.
+  // `path` in the namespace ("/a/b") or in the mount ("/mnt/tier/a/b"). A file lists itself.
+  // `recursive` walks below. At most `limit` entries (1 to 10,000), in a stable order.
   enum class Depth { children, all };
-  virtual Result<Listing> list(const Caller& caller, const std::string& path, Depth depth, const std::string& after,
-                               size_t limit) = 0;
+  virtual Result<Listing> list(const Caller& caller, const std::string& path, Depth depth,
+                               const std::string& after, size_t limit) = 0;
 
   virtual Result<Prefetch> start_prefetch(const Caller& caller, const PrefetchRequest& request) = 0;
   virtual Result<Prefetch> prefetch(const Caller& caller, uint64_t id) = 0;
   virtual Result<std::vector<Prefetch>> prefetches(const Caller& caller) = 0;
   virtual Result<Prefetch> cancel_prefetch(const Caller& caller, uint64_t id) = 0;
   // Renews (ttl_s > 0) or ends (ttl_s == 0) all leases of an owner.
-  virtual Result<void> renew_lease(const Caller& caller, const std::string& owner, uint64_t ttl_s) = 0;
+  virtual Result<void> renew_lease(const Caller& caller, const std::string& owner,
+                                   uint64_t ttl_s) = 0;
 
-  virtual Result<EvictResult> evict(const Caller& caller, const std::vector<std::string>& paths) = 0;
+  virtual Result<EvictResult> evict(const Caller& caller,
+                                    const std::vector<std::string>& paths) = 0;
   // Publishes now, without waiting for `settle`.
-  virtual Result<PublishProgress> start_publish(const Caller& caller, const std::vector<std::string>& paths) = 0;
+  virtual Result<PublishProgress> start_publish(const Caller& caller,
+                                                const std::vector<std::string>& paths) = 0;
   virtual Result<PublishProgress> publish_progress(const Caller& caller, uint64_t id) = 0;
-  virtual Result<uint64_t> pin(const Caller& caller, const std::vector<std::string>& paths, const std::string& owner,
+  virtual Result<uint64_t> pin(const Caller& caller, const std::vector<std::string>& paths,
+                               const std::string& owner,
                                const std::string& reason) = 0;  // how many files
   virtual Result<uint64_t> unpin(const Caller& caller, const std::vector<std::string>& paths,
                                  const std::string& owner) = 0;

@@ -1,0 +1,54 @@
+// Serves the API over HTTP/1.1 on a unix socket.
+//
+// One thread runs all connections as coroutines; calls of the Service run on a small pool.
+// Everything is bounded: the number of connections, all and per user (root has no share of its own:
+// it may use all of them), the head of a request (64 KiB), its body (routes.h) and the bodies held
+// at once, and the time that a caller may take to send a request or to take an answer. A connection
+// that takes too long is closed.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <sys/types.h>
+
+#include "api/service.h"
+#include "common/result.h"
+
+namespace tierhub::api {
+
+class HttpServer {
+ public:
+  struct Options {
+    size_t pool_threads = 4;
+    size_t max_connections = 256;
+    size_t max_connections_per_user = 32;
+    uint64_t max_body_bytes_at_once = 128 << 20;
+    std::chrono::milliseconds idle_limit{60'000};      // until a request's head is complete
+    std::chrono::milliseconds transfer_limit{60'000};  // for its body, and again for the answer
+  };
+
+  // Listens at `socket_path`; callers wait until start(). `service` must outlive the server.
+  static Result<std::unique_ptr<HttpServer>> open(const std::string& socket_path, mode_t mode,
+                                                  Service& service, const Options& options);
+  static Result<std::unique_ptr<HttpServer>> open(const std::string& socket_path, mode_t mode,
+                                                  Service& service) {
+    return open(socket_path, mode, service, Options());
+  }
+  ~HttpServer();
+
+  // Begins to answer. Call once.
+  void start();
+  // Closes every connection, waits for the calls of the Service that are running, removes the
+  // socket. Requests that were not answered never will be. Calling it again does nothing.
+  void stop();
+
+ private:
+  class Impl;
+  explicit HttpServer(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tierhub::api

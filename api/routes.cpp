@@ -1,0 +1,328 @@
+#include "api/routes.h"
+
+#include <charconv>
+#include <exception>
+#include <limits>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "api/errors.h"
+#include "api/json.h"
+#include "api/target.h"
+#include "common/log.h"
+
+namespace tierhub::api {
+namespace {
+
+// One request that a route has been found for.
+struct Call {
+  Service& service;
+  const Caller& caller;
+  const Target& target;
+  const std::string& body;
+
+  const std::string& last_segment() const { return target.segments.back(); }
+  std::string parameter(const std::string& name) const {
+    auto found = target.parameters.find(name);
+    return found == target.parameters.end() ? std::string() : found->second;
+  }
+};
+
+using Handler = Result<Response> (*)(const Call&);
+
+struct Route {
+  std::string_view method;
+  std::string_view pattern;  // "{id}" stands for one segment
+  Handler handler;
+  uint64_t body_limit_bytes = 0;
+  std::string_view parameters = {};  // the names that are known, with a blank after each
+};
+
+template <class Message>
+Result<Response> answer(const Result<Message>& result, int status = 200) {
+  if (!result) return result.error();
+  return Response{status, encode(*result), {}};
+}
+
+Result<Response> answer(const Result<void>& result) {
+  if (!result) return result.error();
+  return Response{200, encode(Done{}), {}};
+}
+
+template <class Message>
+Result<Message> body_of(const Call& call) {
+  auto message = decode<Message>(call.body, UnknownMembers::refuse);
+  if (!message) return message.error().in("body of the request");
+  return message;
+}
+
+Result<uint64_t> number_of(const std::string& text, std::string_view what) {
+  uint64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return Error(std::errc::invalid_argument, fmt::format("{} must be a whole number", what));
+  }
+  return value;
+}
+
+Error missing(std::string_view what) {
+  return Error(std::errc::invalid_argument, std::string(what));
+}
+
+Result<Response> get_status(const Call& call) { return answer(call.service.status(call.caller)); }
+
+Result<Response> list(const Call& call) {
+  constexpr uint64_t kUsualLimit = 1'000;
+  constexpr uint64_t kMostLimit = 10'000;
+  std::string path = call.parameter("path");
+  std::string recursive = call.parameter("recursive");
+  std::string limit_text = call.parameter("limit");
+  uint64_t limit = kUsualLimit;
+  if (!limit_text.empty()) {
+    TRY_ASSIGN(limit, number_of(limit_text, "limit"));
+  }
+  if (limit < 1 || limit > kMostLimit) {
+    return Error(std::errc::invalid_argument, "limit must be from 1 to 10000");
+  }
+  if (!recursive.empty() && recursive != "true" && recursive != "false") {
+    return Error(std::errc::invalid_argument, "recursive must be true or false");
+  }
+  auto depth = recursive == "true" ? Service::Depth::all : Service::Depth::children;
+  return answer(call.service.list(call.caller, path.empty() ? "/" : path, depth,
+                                  call.parameter("after"), limit));
+}
+
+Result<Response> start_prefetch(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<PrefetchRequest>(call));
+  if (request.paths.empty() && request.files.empty()) {
+    return missing("paths or files must name what to prefetch");
+  }
+  return answer(call.service.start_prefetch(call.caller, request), 202);
+}
+
+Result<Response> get_prefetch(const Call& call) {
+  TRY_ASSIGN(uint64_t id, number_of(call.last_segment(), "the prefetch's id"));
+  return answer(call.service.prefetch(call.caller, id));
+}
+
+Result<Response> get_prefetches(const Call& call) {
+  TRY_ASSIGN(auto prefetches, call.service.prefetches(call.caller));
+  return answer(Result<PrefetchList>(PrefetchList{std::move(prefetches)}));
+}
+
+Result<Response> cancel_prefetch(const Call& call) {
+  TRY_ASSIGN(uint64_t id, number_of(call.last_segment(), "the prefetch's id"));
+  return answer(call.service.cancel_prefetch(call.caller, id));
+}
+
+Result<Response> renew_lease(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<LeaseRequest>(call));
+  if (request.owner.empty()) return missing("owner must name whose leases are meant");
+  return answer(call.service.renew_lease(call.caller, request.owner, request.ttl_s));
+}
+
+Result<Response> evict(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<PathsRequest>(call));
+  if (request.paths.empty()) return missing("paths must name what to evict");
+  return answer(call.service.evict(call.caller, request.paths));
+}
+
+Result<Response> start_publish(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<PathsRequest>(call));
+  if (request.paths.empty()) return missing("paths must name what to publish");
+  return answer(call.service.start_publish(call.caller, request.paths), 202);
+}
+
+Result<Response> get_publish(const Call& call) {
+  TRY_ASSIGN(uint64_t id, number_of(call.last_segment(), "the publish's id"));
+  return answer(call.service.publish_progress(call.caller, id));
+}
+
+Result<Response> pin(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<PinRequest>(call));
+  if (request.paths.empty()) return missing("paths must name what to pin");
+  if (request.owner.empty()) return missing("owner must name who pins");
+  TRY_ASSIGN(uint64_t files,
+             call.service.pin(call.caller, request.paths, request.owner, request.reason));
+  return answer(Result<FileCount>(FileCount{files}));
+}
+
+Result<Response> unpin(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<UnpinRequest>(call));
+  if (request.paths.empty()) return missing("paths must name what to unpin");
+  if (request.owner.empty()) return missing("owner must name who pinned");
+  TRY_ASSIGN(uint64_t files, call.service.unpin(call.caller, request.paths, request.owner));
+  return answer(Result<FileCount>(FileCount{files}));
+}
+
+Result<Response> start_scan(const Call& call) {
+  return answer(call.service.start_scan(call.caller), 202);
+}
+
+Result<Response> get_scan(const Call& call) {
+  return answer(call.service.scan_progress(call.caller));
+}
+
+Result<Response> get_runs(const Call& call) {
+  TRY_ASSIGN(auto runs, call.service.runs(call.caller));
+  return answer(Result<RunList>(RunList{std::move(runs)}));
+}
+
+Result<Response> get_run(const Call& call) {
+  return answer(call.service.run(call.caller, call.last_segment()));
+}
+
+Result<Response> report_run(const Call& call) {
+  TRY_ASSIGN(auto run, body_of<Run>(call));
+  if (run.run.empty()) run.run = call.last_segment();
+  if (run.run != call.last_segment()) {
+    return Error(std::errc::invalid_argument, "member run is not the run of the request's target");
+  }
+  run.uid = call.caller.uid;
+  return answer(call.service.report_run(call.caller, run));
+}
+
+constexpr uint64_t kSmallBody = 1 << 20;
+constexpr uint64_t kPrefetchBody = 32 << 20;
+
+constexpr Route kRoutes[] = {
+    {"GET", "/v1/status", get_status},
+    {"GET", "/v1/ls", list, 0, "path recursive after limit "},
+    {"POST", "/v1/prefetch", start_prefetch, kPrefetchBody},
+    {"GET", "/v1/prefetch", get_prefetches},
+    {"GET", "/v1/prefetch/{id}", get_prefetch},
+    {"DELETE", "/v1/prefetch/{id}", cancel_prefetch},
+    {"POST", "/v1/lease/renew", renew_lease, kSmallBody},
+    {"POST", "/v1/evict", evict, kSmallBody},
+    {"POST", "/v1/publish", start_publish, kSmallBody},
+    {"GET", "/v1/publish/{id}", get_publish},
+    {"POST", "/v1/pin", pin, kSmallBody},
+    {"POST", "/v1/unpin", unpin, kSmallBody},
+    {"POST", "/v1/scan", start_scan},
+    {"GET", "/v1/scan", get_scan},
+    {"GET", "/v1/runs", get_runs},
+    {"GET", "/v1/runs/{run}", get_run},
+    {"PUT", "/v1/runs/{run}", report_run, kSmallBody},
+};
+
+bool matches(std::string_view pattern, std::span<const std::string> segments) {
+  for (const std::string& segment : segments) {
+    if (pattern.empty()) return false;
+    pattern.remove_prefix(1);  // the slash
+    std::string_view part = pattern.substr(0, pattern.find('/'));
+    bool any = part.starts_with('{');
+    if (any ? segment.empty() : part != segment) return false;
+    pattern.remove_prefix(part.size());
+  }
+  return pattern.empty();
+}
+
+// A request's target and its route, or why there is none.
+struct Found {
+  Target target;
+  const Route* route = nullptr;
+  Response refused;
+};
+
+Response no_such_target(const Request& request) {
+  return {404,
+          encode(ErrorReply{fmt::format("there is no {} in this API: see docs/API.md",
+                                        request.target.substr(0, 200)),
+                            "ENOSYS"}),
+          {}};
+}
+
+Response no_such_method(const Request& request, const std::string& allow) {
+  return {405,
+          encode(ErrorReply{
+              fmt::format("{} is not allowed here, only {}", request.method.substr(0, 32), allow),
+              "ENOSYS"}),
+          allow};
+}
+
+Result<void> check_body(const Route& route, uint64_t body_bytes) {
+  if (body_bytes <= route.body_limit_bytes) return {};
+  if (route.body_limit_bytes == 0) {
+    return Error(std::errc::invalid_argument, "this request takes no body");
+  }
+  return Error(std::errc::message_size,
+               fmt::format("the body is larger than {} bytes: split the request into several",
+                           route.body_limit_bytes));
+}
+
+Found find_route(const Request& request, uint64_t body_bytes) {
+  Found found;
+  auto target = parse_target(request.target);
+  if (!target) {
+    found.refused = refusal(target.error());
+    return found;
+  }
+  found.target = *std::move(target);
+  std::string allow;
+  for (const Route& route : kRoutes) {
+    if (!matches(route.pattern, found.target.segments)) continue;
+    if (route.method == request.method) found.route = &route;
+    allow += (allow.empty() ? "" : ", ") + std::string(route.method);
+  }
+  if (found.route == nullptr) {
+    found.refused = allow.empty() ? no_such_target(request) : no_such_method(request, allow);
+    return found;
+  }
+  auto checked = check_body(*found.route, body_bytes);
+  if (!checked) {
+    found.route = nullptr;
+    found.refused = refusal(checked.error());
+  }
+  return found;
+}
+
+Result<void> check_parameters(const Route& route, const Target& target) {
+  for (const auto& [name, value] : target.parameters) {
+    if (name.empty() || route.parameters.find(name + " ") == std::string_view::npos) {
+      return Error(std::errc::invalid_argument,
+                   fmt::format("parameter {} is not known here", name));
+    }
+  }
+  return {};
+}
+
+Response handle_or_throw(Service& service, const Caller& caller, const Request& request) {
+  Found found = find_route(request, request.body.size());
+  if (found.route == nullptr) return found.refused;
+  auto checked = check_parameters(*found.route, found.target);
+  if (!checked) return refusal(checked.error());
+  auto response = found.route->handler({service, caller, found.target, request.body});
+  return response ? *std::move(response) : refusal(response.error());
+}
+
+Response broken(const Request& request, const std::exception& exception) {
+  log::error("request failed", {{"target", request.target}, {"exception", exception.what()}});
+  return {500, R"({"error":"tierd could not answer: see its log","code":"EIO"})", {}};
+}
+
+}  // namespace
+
+Response refusal(const Error& error) {
+  return {http_status(error), encode(ErrorReply{error.text(), error_name(error)}), {}};
+}
+
+std::optional<Response> refuse_head(const Request& head, uint64_t body_bytes) noexcept {
+  try {
+    Found found = find_route(head, body_bytes);
+    if (found.route != nullptr) return std::nullopt;
+    return found.refused;
+  } catch (const std::exception& exception) {
+    return broken(head, exception);
+  }
+}
+
+Response handle(Service& service, const Caller& caller, const Request& request) noexcept {
+  try {
+    return handle_or_throw(service, caller, request);
+  } catch (const std::exception& exception) {
+    return broken(request, exception);
+  }
+}
+
+}  // namespace tierhub::api

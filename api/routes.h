@@ -1,0 +1,36 @@
+// Which request calls what of the Service, and how its answer looks: the HTTP API without HTTP's
+// transport.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "api/service.h"
+
+namespace tierhub::api {
+
+struct Request {
+  std::string method;  // "GET"
+  std::string target;  // "/v1/ls?path=%2Fa"
+  std::string body;
+};
+
+struct Response {
+  int status = 200;
+  std::string body;   // JSON
+  std::string allow;  // not empty: the methods that this target has (status 405)
+};
+
+// The answer to a request whose head alone shows that it cannot be served: there is no such route,
+// or a body of that many bytes is too large for it.
+std::optional<Response> refuse_head(const Request& head, uint64_t body_bytes) noexcept;
+
+// Any thread; blocks as long as the Service does. Everything that goes wrong is an answer: this
+// never throws.
+Response handle(Service& service, const Caller& caller, const Request& request) noexcept;
+
+// {"error": text, "code": ...} under the status that fits the error.
+Response refusal(const Error& error);
+
+}  // namespace tierhub::api
