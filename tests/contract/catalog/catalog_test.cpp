@@ -1,0 +1,749 @@
+// What the catalog does, on every store.
+#include "catalog/catalog.h"
+
+#include <latch>
+#include <random>
+#include <set>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "catalog/encoding.h"
+#include "tests/contract/catalog/backend.h"
+
+namespace tierhub {
+namespace {
+
+constexpr InodeNumber kFolder{100};
+constexpr InodeNumber kFile{101};
+constexpr uint64_t kBlock = 1 << 20;
+
+// The value, or a failure of the test and a default.
+template <class T>
+T value_of(Result<T> result) {
+  EXPECT_TRUE(result.has_value()) << result.error().text();
+  return result.has_value() ? *std::move(result) : T{};
+}
+
+class CatalogContract : public ::testing::TestWithParam<BackendKind> {
+ protected:
+  void SetUp() override {
+    backend_ = GetParam().make();
+    reopen();
+  }
+
+  // As another process would, after this one was killed. The same boot unless one is given.
+  void reopen(const std::string& boot_id = "boot-1") {
+    catalog_.reset();
+    auto opened = try_open(boot_id);
+    ASSERT_TRUE(opened.has_value()) << opened.error().text();
+    catalog_ = *std::move(opened);
+  }
+
+  Result<std::unique_ptr<Catalog>> try_open(const std::string& boot_id = "boot-1") {
+    TRY_ASSIGN(auto store, backend_->open());
+    return Catalog::open(std::move(store), {.chunk_bytes = 8192, .boot_id = boot_id});
+  }
+
+  // Changes the store behind the catalog's back, while nobody has it open.
+  void write_raw(const WriteSet& changes) {
+    catalog_.reset();
+    auto store = backend_->open();
+    ASSERT_TRUE(store.has_value()) << store.error().text();
+    ASSERT_TRUE((*store)->commit(changes, Durability::synced).has_value());
+  }
+
+  void commit(const Batch& batch) {
+    const auto result = catalog_->commit(batch);
+    ASSERT_TRUE(result.has_value()) << result.error().text();
+  }
+
+  void put_entry(InodeNumber parent, std::string_view name, InodeNumber inode) {
+    Batch batch;
+    batch.put_entry(parent, name, inode);
+    commit(batch);
+  }
+
+  std::vector<std::string> list_names(InodeNumber parent, size_t page) {
+    std::vector<std::string> names;
+    uint64_t cookie = 0;
+    std::string name;
+    for (;;) {
+      const auto entries = value_of(catalog_->list(parent, cookie, name, page));
+      if (entries.empty()) return names;
+      EXPECT_LE(entries.size(), page);
+      for (const auto& entry : entries) names.push_back(entry.name);
+      cookie = entries.back().cookie;
+      name = entries.back().name;
+    }
+  }
+
+  std::unique_ptr<StoreBackend> backend_;
+  std::unique_ptr<Catalog> catalog_;
+};
+
+InodeRecord some_file() {
+  InodeRecord record;
+  record.attributes = {FileKind::file, 0640, 1000, 100, 0, 12345, {1}, {2}, {3}, {4}};
+  record.nlink = 2;
+  record.generation = Generation{7};
+  record.writing = true;
+  record.content = Content::unknown;
+  record.archived = true;
+  record.has_object = true;
+  record.archive_limit_bytes = 99;
+  record.pending_truncate = PendingTruncate{5, 6};
+  return record;
+}
+
+ArchiveVersion some_version() {
+  ArchiveVersion version;
+  version.identity.bytes = std::string("handle\0x", 8);
+  version.attributes = some_file().attributes;
+  version.nlink = 3;
+  version.device = 42;
+  return version;
+}
+
+TEST_P(CatalogContract, BeginsWithARootFolderAndNothingElse) {
+  EXPECT_TRUE(catalog_->just_made());
+  EXPECT_TRUE(catalog_->clean_shutdown());
+  EXPECT_TRUE(catalog_->same_boot());
+  EXPECT_EQ(catalog_->chunk_bytes(), 8192U);
+  const auto root = value_of(catalog_->inode(kRootInode));
+  ASSERT_TRUE(root);
+  EXPECT_EQ(root->attributes.kind, FileKind::directory);
+  EXPECT_EQ(root->attributes.mode, 0755U);
+  EXPECT_EQ(root->attributes.uid, 0U);
+  EXPECT_EQ(root->nlink, 2U);
+  EXPECT_TRUE(value_of(catalog_->is_empty(kRootInode)));
+  EXPECT_TRUE(value_of(catalog_->names(kRootInode)).empty());
+  EXPECT_EQ(value_of(catalog_->path(kRootInode)), "/");
+  EXPECT_EQ(value_of(catalog_->base_path(kRootInode)), "");
+}
+
+TEST_P(CatalogContract, KeepsTheChunkSizeItWasMadeWith) {
+  catalog_.reset();
+  auto store = backend_->open();
+  ASSERT_TRUE(store.has_value());
+  const auto catalog =
+      value_of(Catalog::open(*std::move(store), {.chunk_bytes = 4 << 20, .boot_id = "boot-1"}));
+  EXPECT_EQ(catalog->chunk_bytes(), 8192U);
+  EXPECT_FALSE(catalog->just_made());
+}
+
+TEST_P(CatalogContract, RefusesAChunkSizeThatIsNoMultipleOf4096) {
+  const auto backend = GetParam().make();
+  for (const uint64_t bytes : {0, 1, 4095, 4097}) {
+    auto store = backend->open();
+    ASSERT_TRUE(store.has_value());
+    const auto catalog =
+        Catalog::open(*std::move(store), {.chunk_bytes = bytes, .boot_id = "boot-1"});
+    ASSERT_FALSE(catalog.has_value());
+    EXPECT_TRUE(catalog.error().is(std::errc::invalid_argument));
+  }
+}
+
+TEST_P(CatalogContract, RefusesANewerFormat) {
+  WriteSet changes;
+  changes.put(Family::meta, "catalog.format", encoding::encode_text("2"));
+  write_raw(changes);
+  const auto catalog = try_open();
+  ASSERT_FALSE(catalog.has_value());
+  EXPECT_TRUE(catalog.error().is(std::errc::not_supported));
+  EXPECT_EQ(catalog.error().text(),
+            "the catalog has format 2, this TierHub reads up to 1: install a newer one");
+}
+
+TEST_P(CatalogContract, CallsDamageDamageAndGoesOn) {
+  WriteSet changes;
+  changes.put(Family::inode, encoding::inode_key(kFile), "\x01nonsense");
+  changes.put(Family::meta, "mine", "");
+  write_raw(changes);
+  reopen();
+  const auto record = catalog_->inode(kFile);
+  ASSERT_FALSE(record.has_value());
+  EXPECT_TRUE(record.error().is(std::errc::bad_message));
+  EXPECT_EQ(record.error().text(), "the catalog is damaged: inode record of 9 bytes");
+  EXPECT_FALSE(catalog_->meta("mine").has_value());
+  EXPECT_TRUE(catalog_->inode(kRootInode).has_value());
+}
+
+TEST_P(CatalogContract, KeepsInodesOverAReopen) {
+  InodeRecord link;
+  link.attributes.kind = FileKind::symlink;
+  link.symlink_target = "../somewhere else";
+  Batch batch;
+  batch.put_inode(kFile, some_file());
+  batch.put_inode(kFolder, link);
+  commit(batch);
+  reopen();
+  EXPECT_EQ(value_of(catalog_->inode(kFile)), some_file());
+  EXPECT_EQ(value_of(catalog_->inode(kFolder)), link);
+  Batch erase;
+  erase.erase_inode(kFile);
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->inode(kFile)), std::nullopt);
+}
+
+TEST_P(CatalogContract, FindsAnEntryByItsExactName) {
+  put_entry(kFolder, "scan.ome.tif", kFile);
+  EXPECT_EQ(value_of(catalog_->lookup(kFolder, "scan.ome.tif")), kFile);
+  EXPECT_EQ(value_of(catalog_->lookup(kFolder, "Scan.ome.tif")), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->lookup(kFolder, "scan.ome")), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->lookup(kRootInode, "scan.ome.tif")), std::nullopt);
+  EXPECT_FALSE(value_of(catalog_->is_empty(kFolder)));
+  put_entry(kFolder, "scan.ome.tif", InodeNumber{102});
+  EXPECT_EQ(value_of(catalog_->lookup(kFolder, "scan.ome.tif")), InodeNumber{102});
+}
+
+TEST_P(CatalogContract, ErasingAnEntryErasesTheName) {
+  put_entry(kFolder, "a", kFile);
+  put_entry(kRootInode, "b", kFile);
+  Batch batch;
+  batch.erase_entry(kFolder, "a", kFile);
+  commit(batch);
+  EXPECT_TRUE(value_of(catalog_->is_empty(kFolder)));
+  EXPECT_EQ(value_of(catalog_->names(kFile)), (std::vector<Name>{{kRootInode, "b"}}));
+}
+
+TEST_P(CatalogContract, ListsAFolderInPagesOfAnySize) {
+  Batch batch;
+  std::set<std::string> expected;
+  for (int i = 0; i < 100; ++i) {
+    expected.insert(fmt::format("file-{}", i));
+    batch.put_entry(kFolder, fmt::format("file-{}", i),
+                    InodeNumber{200U + static_cast<uint64_t>(i)});
+  }
+  batch.put_entry(InodeNumber{99}, "not here", kFile);
+  batch.put_entry(InodeNumber{101}, "not here either", kFile);
+  commit(batch);
+  const auto whole = list_names(kFolder, 1000);
+  EXPECT_EQ(std::set(whole.begin(), whole.end()), expected);
+  EXPECT_EQ(whole.size(), expected.size());
+  for (const size_t page : {1, 3, 7, 99, 100, 101})
+    EXPECT_EQ(list_names(kFolder, page), whole) << page;
+  EXPECT_TRUE(value_of(catalog_->list(kFolder, 0, "", 0)).empty());
+}
+
+TEST_P(CatalogContract, ListsEntriesInTheOrderOfTheirCookies) {
+  for (int i = 0; i < 50; ++i) put_entry(kFolder, std::to_string(i), kFile);
+  uint64_t last = 0;
+  for (const auto& entry : value_of(catalog_->list(kFolder, 0, "", 100))) {
+    EXPECT_EQ(entry.cookie, name_hash(entry.name));
+    EXPECT_GT(entry.cookie, last);
+    last = entry.cookie;
+  }
+}
+
+TEST_P(CatalogContract, PagesOverEntriesThatShareACookie) {
+  WriteSet changes;
+  for (const std::string name : {"a", "ab", "b", "c", "d"}) {
+    changes.put(Family::dirent, encoding::dirent_key(kFolder, 7, name), encoding::encode(kFile));
+  }
+  changes.put(Family::dirent, encoding::dirent_key(kFolder, 8, "0"), encoding::encode(kFile));
+  write_raw(changes);
+  reopen();
+  for (const size_t page : {1, 2, 3, 10}) {
+    EXPECT_EQ(list_names(kFolder, page), (std::vector<std::string>{"a", "ab", "b", "c", "d", "0"}))
+        << page;
+  }
+}
+
+TEST_P(CatalogContract, AListingGoesOnBehindAnEntryThatIsGone) {
+  for (int i = 0; i < 10; ++i) put_entry(kFolder, std::to_string(i), kFile);
+  const auto all = value_of(catalog_->list(kFolder, 0, "", 100));
+  const auto& fourth = all[3];
+  Batch batch;
+  batch.erase_entry(kFolder, fourth.name, kFile);
+  commit(batch);
+  const auto rest = value_of(catalog_->list(kFolder, fourth.cookie, fourth.name, 100));
+  ASSERT_EQ(rest.size(), 6U);
+  EXPECT_EQ(rest.front().name, all[4].name);
+}
+
+TEST_P(CatalogContract, KnowsAllNamesOfAHardLinkedFile) {
+  put_entry(kFolder, "one", kFile);
+  put_entry(kFolder, "two", kFile);
+  put_entry(kRootInode, "three", kFile);
+  const auto names = value_of(catalog_->names(kFile));
+  EXPECT_EQ(std::set<Name>(names.begin(), names.end()),
+            (std::set<Name>{{kFolder, "one"}, {kFolder, "two"}, {kRootInode, "three"}}));
+}
+
+TEST_P(CatalogContract, BuildsAPathFromTheNamesOfTheParents) {
+  put_entry(kRootInode, "lab", kFolder);
+  put_entry(kFolder, "scan.tif", kFile);
+  EXPECT_EQ(value_of(catalog_->path(kFile)), "/lab/scan.tif");
+  EXPECT_EQ(value_of(catalog_->path(kFolder)), "/lab");
+  EXPECT_EQ(value_of(catalog_->path(InodeNumber{999})), std::nullopt);
+  Batch batch;
+  batch.erase_entry(kRootInode, "lab", kFolder);
+  commit(batch);
+  EXPECT_EQ(value_of(catalog_->path(kFile)), std::nullopt);
+}
+
+TEST_P(CatalogContract, CallsALoopOfFoldersDamage) {
+  put_entry(kFile, "a", kFolder);
+  put_entry(kFolder, "b", kFile);
+  const auto path = catalog_->path(kFile);
+  ASSERT_FALSE(path.has_value());
+  EXPECT_EQ(path.error().text(), "the catalog is damaged: a folder lies below itself");
+}
+
+TEST_P(CatalogContract, KeepsExtendedAttributesOfAnInodeApart) {
+  Batch batch;
+  batch.put_xattr(kFile, "user.a", std::string("v\0w", 3));
+  batch.put_xattr(kFile, "user.b", "");
+  batch.put_xattr(kFolder, "user.a", "other");
+  commit(batch);
+  EXPECT_EQ(value_of(catalog_->xattr(kFile, "user.a")), std::string("v\0w", 3));
+  EXPECT_EQ(value_of(catalog_->xattr(kFile, "user.b")), "");
+  EXPECT_EQ(value_of(catalog_->xattr(kFile, "user.c")), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->xattrs(kFile)).size(), 2U);
+  Batch erase;
+  erase.erase_xattr(kFile, "user.a");
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->xattrs(kFile)),
+            (std::vector<std::pair<std::string, std::string>>{{"user.b", ""}}));
+}
+
+TEST_P(CatalogContract, FollowsEveryChangeOfAnIntervalSet) {
+  const uint64_t seed = std::random_device{}();
+  RecordProperty("seed", std::to_string(seed));
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937_64 random(seed);
+  std::map<RangeKind, IntervalSet> sets;
+  for (int step = 0; step < 400; ++step) {
+    const RangeKind kind = random() % 2 == 0 ? RangeKind::clean : RangeKind::dirty;
+    const uint64_t begin = random() % 64;
+    const uint64_t end = begin + random() % 10;
+    Batch batch;
+    if (random() % 50 == 0) {
+      batch.change_ranges(kFile, kind, sets[kind].clear());
+    } else if (random() % 3 == 0) {
+      batch.change_ranges(kFile, kind, sets[kind].remove(begin, end));
+    } else {
+      batch.change_ranges(kFile, kind, sets[kind].add(begin, end));
+    }
+    commit(batch);
+    ASSERT_EQ(value_of(catalog_->ranges(kFile, kind)), sets[kind]) << "step " << step;
+  }
+  reopen();
+  for (const auto& [kind, set] : sets) EXPECT_EQ(value_of(catalog_->ranges(kFile, kind)), set);
+}
+
+TEST_P(CatalogContract, CallsRangesThatMeetDamage) {
+  WriteSet changes;
+  changes.put(Family::residency, encoding::residency_key(kFile, RangeKind::clean, 0),
+              encoding::encode_number(5));
+  changes.put(Family::residency, encoding::residency_key(kFile, RangeKind::clean, 5),
+              encoding::encode_number(6));
+  changes.put(Family::residency, encoding::residency_key(kFolder, RangeKind::clean, 5),
+              encoding::encode_number(5));
+  write_raw(changes);
+  reopen();
+  EXPECT_FALSE(catalog_->ranges(kFile, RangeKind::clean).has_value());
+  EXPECT_FALSE(catalog_->ranges(kFolder, RangeKind::clean).has_value());
+  EXPECT_TRUE(value_of(catalog_->ranges(kFile, RangeKind::dirty)).empty());
+}
+
+TEST_P(CatalogContract, VisitsEachResidentInodeOnceInOrder) {
+  Batch batch;
+  for (const uint64_t inode : {0xffULL, 0x100ULL, 300ULL, ~0ULL}) {
+    batch.change_ranges(InodeNumber{inode}, RangeKind::clean, {{}, {{0, 1}, {5, 6}}});
+    batch.change_ranges(InodeNumber{inode}, RangeKind::dirty, {{}, {{0, 1}}});
+  }
+  commit(batch);
+  const auto visit = [&](InodeNumber after, size_t limit) {
+    std::vector<uint64_t> seen;
+    EXPECT_TRUE(catalog_
+                    ->for_each_resident(after,
+                                        [&](InodeNumber inode) {
+                                          seen.push_back(inode.value());
+                                          return seen.size() < limit;
+                                        })
+                    .has_value());
+    return seen;
+  };
+  EXPECT_EQ(visit(kNoInode, 10), (std::vector<uint64_t>{0xff, 0x100, 300, ~0ULL}));
+  EXPECT_EQ(visit(InodeNumber{0xff}, 10), (std::vector<uint64_t>{0x100, 300, ~0ULL}));
+  EXPECT_EQ(visit(kNoInode, 2), (std::vector<uint64_t>{0xff, 0x100}));
+}
+
+TEST_P(CatalogContract, KeepsChecksumsInGroups) {
+  ChecksumGroup group;
+  group.chunks[0] = Checksum{1, 2};
+  group.chunks[63] = Checksum{3, 4};
+  Batch batch;
+  batch.put_checksums(kFile, 5, group);
+  commit(batch);
+  EXPECT_EQ(value_of(catalog_->checksums(kFile, 5)), group);
+  EXPECT_EQ(value_of(catalog_->checksums(kFile, 4)), std::nullopt);
+  Batch erase;
+  erase.erase_checksums(kFile, 5);
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->checksums(kFile, 5)), std::nullopt);
+}
+
+TEST_P(CatalogContract, KeepsTheBaseByNameAndByInode) {
+  Batch batch;
+  batch.put_base({kRootInode, "lab"}, {kFolder, FileKind::directory});
+  batch.put_base({kFolder, "a"}, {kFile, FileKind::file});
+  batch.put_base({kFolder, "b"}, {kFile, FileKind::file});
+  batch.put_base({kAsideInode, "103"}, {InodeNumber{103}, FileKind::directory});
+  batch.put_base({InodeNumber{103}, "x"}, {InodeNumber{104}, FileKind::symlink});
+  batch.put_version(kFile, some_version());
+  commit(batch);
+  EXPECT_EQ(value_of(catalog_->base({kFolder, "a"})), (BaseRecord{kFile, FileKind::file}));
+  EXPECT_EQ(value_of(catalog_->base({kFolder, "c"})), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->base_children(kFolder)),
+            (std::vector<std::pair<std::string, BaseRecord>>{{"a", {kFile, FileKind::file}},
+                                                             {"b", {kFile, FileKind::file}}}));
+  EXPECT_EQ(value_of(catalog_->base_names(kFile)),
+            (std::vector<Name>{{kFolder, "a"}, {kFolder, "b"}}));
+  EXPECT_EQ(value_of(catalog_->base_path(kFile)), "lab/a");
+  EXPECT_EQ(value_of(catalog_->base_path(kAsideInode)), ".tierhub/aside");
+  EXPECT_EQ(value_of(catalog_->base_path(InodeNumber{104})), ".tierhub/aside/103/x");
+  EXPECT_EQ(value_of(catalog_->base_path(InodeNumber{999})), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->version(kFile)), some_version());
+
+  Batch erase;
+  erase.erase_base({kFolder, "a"}, kFile);
+  erase.erase_version(kFile);
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->base_path(kFile)), "lab/b");
+  EXPECT_EQ(value_of(catalog_->version(kFile)), std::nullopt);
+}
+
+TEST_P(CatalogContract, KeepsEachJournalKeyOnceAndPagesOverThem) {
+  const std::vector<JournalKey> keys{
+      JournalKey::of_inode(InodeNumber{20}), JournalKey::of_inode(InodeNumber{300}),
+      JournalKey::of_entry(InodeNumber{2}, "b"), JournalKey::of_entry(InodeNumber{20}, "a"),
+      JournalKey::of_entry(InodeNumber{20}, "ab")};
+  for (auto it = keys.rbegin(); it != keys.rend(); ++it) {
+    Batch batch;
+    batch.put_journal(*it, {Timestamp{1}, "parked"});
+    batch.put_journal(*it, {Timestamp{2}, ""});
+    commit(batch);
+  }
+  for (const size_t page : {1, 2, 5, 10}) {
+    std::vector<JournalKey> seen;
+    std::optional<JournalKey> after;
+    for (;;) {
+      const auto found = value_of(catalog_->journal(after, page));
+      if (found.empty()) break;
+      for (const auto& [key, record] : found) {
+        EXPECT_EQ(record, (JournalRecord{Timestamp{2}, ""}));
+        seen.push_back(key);
+      }
+      after = seen.back();
+    }
+    EXPECT_EQ(seen, keys) << page;
+  }
+  Batch erase;
+  erase.erase_journal(keys[0]);
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->journal_record(keys[0])), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->journal_record(keys[1])), (JournalRecord{Timestamp{2}, ""}));
+  EXPECT_EQ(value_of(catalog_->journal(std::nullopt, 1)).front().first, keys[1]);
+}
+
+TEST_P(CatalogContract, KeepsIntentsInTheOrderOfTheirSequence) {
+  IntentRecord intent;
+  intent.kind = IntentKind::move;
+  intent.inode = kFile;
+  intent.generation = Generation{9};
+  intent.source = {kRootInode, "from"};
+  intent.target = {kFolder, "to"};
+  intent.staged_leaf = "staged";
+  intent.before.bytes = "before";
+  intent.after.bytes = "after";
+  Batch batch;
+  for (const uint64_t sequence : {300U, 2U, 255U}) batch.put_intent(sequence, intent);
+  commit(batch);
+  const auto intents = value_of(catalog_->intents());
+  ASSERT_EQ(intents.size(), 3U);
+  EXPECT_EQ(intents[0].first, 2U);
+  EXPECT_EQ(intents[1].first, 255U);
+  EXPECT_EQ(intents[2].first, 300U);
+  EXPECT_EQ(intents[1].second, intent);
+  Batch erase;
+  erase.erase_intent(2);
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->intents()).size(), 2U);
+}
+
+TEST_P(CatalogContract, KeepsWhatIsToBeReaped) {
+  Batch batch;
+  batch.put_reap(InodeNumber{5}, ReapKind::object);
+  batch.put_reap(InodeNumber{4}, ReapKind::inode);
+  commit(batch);
+  using Reaps = std::vector<std::pair<InodeNumber, ReapKind>>;
+  EXPECT_EQ(value_of(catalog_->reaps(10)),
+            (Reaps{{InodeNumber{4}, ReapKind::inode}, {InodeNumber{5}, ReapKind::object}}));
+  EXPECT_EQ(value_of(catalog_->reaps(1)), (Reaps{{InodeNumber{4}, ReapKind::inode}}));
+  EXPECT_TRUE(value_of(catalog_->reaps(0)).empty());
+  EXPECT_EQ(value_of(catalog_->reap(InodeNumber{5})), ReapKind::object);
+  Batch erase;
+  erase.erase_reap(InodeNumber{4});
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->reap(InodeNumber{4})), std::nullopt);
+}
+
+TEST_P(CatalogContract, KeepsUnsyncedInodesByEpoch) {
+  Batch batch;
+  batch.put_unsynced(2, InodeNumber{1});
+  batch.put_unsynced(1, InodeNumber{9});
+  batch.put_unsynced(1, InodeNumber{8});
+  commit(batch);
+  using Unsynced = std::vector<std::pair<uint64_t, InodeNumber>>;
+  EXPECT_EQ(value_of(catalog_->unsynced()),
+            (Unsynced{{1, InodeNumber{8}}, {1, InodeNumber{9}}, {2, InodeNumber{1}}}));
+  Batch erase;
+  erase.erase_unsynced(1, InodeNumber{8});
+  erase.erase_unsynced(1, InodeNumber{9});
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->unsynced()), (Unsynced{{2, InodeNumber{1}}}));
+}
+
+TEST_P(CatalogContract, KeepsAPrefetchAndItsItems) {
+  PrefetchRecord record;
+  record.id = 3;
+  record.state = PrefetchState::running;
+  record.owner_uid = 1000;
+  record.label = "/lab/scan.ome.zarr level 2";
+  record.created = {1};
+  record.ended = {2};
+  record.total_bytes = 3;
+  record.total_files = 4;
+  record.failed_files = 5;
+  record.first_error = "too bad";
+  record.lease_owner = "run-1";
+  record.lease_ttl_s = 60;
+  Batch batch;
+  batch.put_prefetch(record);
+  for (uint64_t i = 0; i < 5; ++i)
+    batch.put_prefetch_item(3, i, {InodeNumber{i + 20}, {{i, i + 1}, {9, 10}}});
+  batch.put_prefetch_item(2, 0, {InodeNumber{20}, {}});  // its record is gone
+  PrefetchRecord other;
+  other.id = 255;
+  batch.put_prefetch(other);
+  commit(batch);
+  EXPECT_EQ(value_of(catalog_->prefetches()), (std::vector{record, other}));
+  EXPECT_EQ(value_of(catalog_->prefetch(3)), record);
+  EXPECT_EQ(value_of(catalog_->prefetch(2)), std::nullopt);
+  const auto items = value_of(catalog_->prefetch_items(3, 2, 2));
+  ASSERT_EQ(items.size(), 2U);
+  EXPECT_EQ(items[0].first, 2U);
+  EXPECT_EQ(items[1].second, (PrefetchItem{InodeNumber{23}, {{3, 4}, {9, 10}}}));
+  EXPECT_EQ(value_of(catalog_->prefetch_items(3, 0, 100)).size(), 5U);
+  EXPECT_TRUE(value_of(catalog_->prefetch_items(255, 0, 100)).empty());
+  Batch erase;
+  erase.erase_prefetch_item(2, 0);
+  erase.erase_prefetch(255);
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->prefetches()), (std::vector{record}));
+}
+
+TEST_P(CatalogContract, KeepsOneLeaseForEachOwner) {
+  const LeaseRecord lease{false, "run-1", "reads it", {1}, {2}};
+  const LeaseRecord pin{true, "uid:1000", "", {3}, {}};
+  Batch batch;
+  batch.put_lease(kFile, {false, "run-1", "older", {0}, {1}});
+  batch.put_lease(kFile, lease);
+  batch.put_lease(kFile, pin);
+  batch.put_lease(kFolder, pin);
+  commit(batch);
+  EXPECT_EQ(value_of(catalog_->leases(kFile)), (std::vector{lease, pin}));
+  std::vector<std::pair<InodeNumber, LeaseRecord>> all;
+  EXPECT_TRUE(catalog_
+                  ->for_each_lease([&](InodeNumber inode, const LeaseRecord& record) {
+                    all.emplace_back(inode, record);
+                    return all.size() < 2;
+                  })
+                  .has_value());
+  EXPECT_EQ(all,
+            (std::vector<std::pair<InodeNumber, LeaseRecord>>{{kFolder, pin}, {kFile, lease}}));
+  Batch erase;
+  erase.erase_lease(kFile, "run-1");
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->leases(kFile)), (std::vector{pin}));
+}
+
+TEST_P(CatalogContract, KeepsHeatRunsAndMeta) {
+  Batch batch;
+  batch.put_heat(kFile, Timestamp{-5});
+  batch.put_run("segment-20260102-abcd", R"({"state":"done"})");
+  batch.put_meta("scan.cursor", "17");
+  commit(batch);
+  EXPECT_EQ(value_of(catalog_->heat(kFile)), Timestamp{-5});
+  EXPECT_EQ(value_of(catalog_->heat(kFolder)), Timestamp{});
+  EXPECT_EQ(value_of(catalog_->run("segment-20260102-abcd")), R"({"state":"done"})");
+  EXPECT_EQ(value_of(catalog_->run("other")), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->runs()).size(), 1U);
+  EXPECT_EQ(value_of(catalog_->meta("scan.cursor")), "17");
+  EXPECT_EQ(value_of(catalog_->meta("nothing")), std::nullopt);
+  Batch erase;
+  erase.erase_heat(kFile);
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->heat(kFile)), Timestamp{});
+}
+
+TEST_P(CatalogContract, AllocatesEachNumberOnceForManyThreads) {
+  constexpr int kThreads = 4;
+  constexpr int kNumbers = 500;
+  std::vector<std::vector<uint64_t>> taken(kThreads);
+  {
+    std::latch start(kThreads);
+    std::vector<std::jthread> threads;
+    for (auto& mine : taken) {
+      threads.emplace_back([&] {
+        start.arrive_and_wait();
+        for (int i = 0; i < kNumbers; ++i)
+          mine.push_back(value_of(catalog_->allocate_inode()).value());
+      });
+    }
+  }
+  std::set<uint64_t> all;
+  for (const auto& mine : taken) all.insert(mine.begin(), mine.end());
+  EXPECT_EQ(all.size(), kThreads * kNumbers);
+  EXPECT_EQ(*all.begin(), kFirstFreeInode.value());
+}
+
+TEST_P(CatalogContract, AllocatesTheNextNumberAfterACleanShutdown) {
+  EXPECT_EQ(value_of(catalog_->allocate_inode()), InodeNumber{16});
+  EXPECT_EQ(value_of(catalog_->allocate_sequence()), 1U);
+  ASSERT_TRUE(catalog_->mark_clean_shutdown().has_value());
+  reopen();
+  EXPECT_TRUE(catalog_->clean_shutdown());
+  EXPECT_FALSE(catalog_->just_made());
+  EXPECT_EQ(value_of(catalog_->allocate_inode()), InodeNumber{17});
+  EXPECT_EQ(value_of(catalog_->allocate_sequence()), 2U);
+}
+
+TEST_P(CatalogContract, AllocatesFromTheNextBlockAfterAnUncleanStop) {
+  EXPECT_EQ(value_of(catalog_->allocate_inode()), InodeNumber{16});
+  reopen();
+  EXPECT_FALSE(catalog_->clean_shutdown());
+  EXPECT_EQ(value_of(catalog_->allocate_inode()), InodeNumber{16 + kBlock});
+  EXPECT_EQ(value_of(catalog_->allocate_sequence()), 1 + kBlock);
+  reopen();
+  EXPECT_EQ(value_of(catalog_->allocate_inode()), InodeNumber{16 + 2 * kBlock});
+}
+
+TEST_P(CatalogContract, AllocatesOnOverTheEndOfABlock) {
+  uint64_t last = 0;
+  for (uint64_t i = 0; i < kBlock + 5; ++i) last = *catalog_->allocate_sequence();
+  EXPECT_EQ(last, kBlock + 5);
+  reopen();
+  EXPECT_EQ(value_of(catalog_->allocate_sequence()), 1 + 2 * kBlock);
+}
+
+TEST_P(CatalogContract, TheCleanMarkHoldsForOneOpen) {
+  ASSERT_TRUE(catalog_->mark_clean_shutdown().has_value());
+  reopen();
+  EXPECT_TRUE(catalog_->clean_shutdown());
+  reopen();
+  EXPECT_FALSE(catalog_->clean_shutdown());
+}
+
+TEST_P(CatalogContract, ANumberAllocatedAfterTheCleanMarkTakesItAway) {
+  ASSERT_TRUE(catalog_->mark_clean_shutdown().has_value());
+  const InodeNumber late = value_of(catalog_->allocate_inode());
+  reopen();
+  EXPECT_FALSE(catalog_->clean_shutdown());
+  EXPECT_GT(value_of(catalog_->allocate_inode()), late);
+}
+
+TEST_P(CatalogContract, TellsARebootUntilTheRecoveryIsDone) {
+  reopen("boot-1");
+  EXPECT_TRUE(catalog_->same_boot());
+  reopen("boot-2");
+  EXPECT_FALSE(catalog_->same_boot());
+  reopen("boot-2");  // killed in the middle of its recovery
+  EXPECT_FALSE(catalog_->same_boot());
+  ASSERT_TRUE(catalog_->mark_recovered().has_value());
+  reopen("boot-2");
+  EXPECT_TRUE(catalog_->same_boot());
+}
+
+TEST_P(CatalogContract, TellsARebootAfterACleanShutdownToo) {
+  ASSERT_TRUE(catalog_->mark_clean_shutdown().has_value());
+  reopen("boot-2");
+  EXPECT_TRUE(catalog_->clean_shutdown());
+  EXPECT_FALSE(catalog_->same_boot());
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, CatalogContract, ::testing::ValuesIn(backend_kinds()),
+                         [](const auto& kind) { return kind.param.name; });
+
+class LostPowerCatalog : public ::testing::Test {
+ protected:
+  void SetUp() override { reopen(); }
+
+  void lose_power() {
+    catalog_.reset();
+    keeper_->lose_power();
+    reopen("boot-2");
+  }
+  void reopen(const std::string& boot_id = "boot-1") {
+    catalog_.reset();
+    auto opened =
+        Catalog::open(keeper_->another_handle(), {.chunk_bytes = 4096, .boot_id = boot_id});
+    ASSERT_TRUE(opened.has_value()) << opened.error().text();
+    catalog_ = *std::move(opened);
+  }
+  void put_file(InodeNumber inode, Durability durability) {
+    Batch batch;
+    batch.put_inode(inode, some_file());
+    batch.put_entry(kRootInode, fmt::format("{}", inode), inode);
+    batch.put_journal(JournalKey::of_inode(inode), {});
+    ASSERT_TRUE(catalog_->commit(batch, durability).has_value());
+  }
+
+  std::unique_ptr<MemoryStore> keeper_ = MemoryStore::create();
+  std::unique_ptr<Catalog> catalog_;
+};
+
+TEST_F(LostPowerCatalog, KeepsTheRootOfACatalogThatWasJustMade) {
+  lose_power();
+  EXPECT_FALSE(catalog_->just_made());
+  EXPECT_TRUE(value_of(catalog_->inode(kRootInode)));
+}
+
+TEST_F(LostPowerCatalog, DropsWholeBatchesThatWereNeverSynced) {
+  put_file(InodeNumber{20}, Durability::wal);
+  put_file(InodeNumber{21}, Durability::synced);
+  put_file(InodeNumber{22}, Durability::wal);
+  lose_power();
+  EXPECT_FALSE(catalog_->same_boot());
+  EXPECT_EQ(value_of(catalog_->list(kRootInode, 0, "", 10)).size(), 2U);
+  EXPECT_EQ(value_of(catalog_->inode(InodeNumber{22})), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->lookup(kRootInode, "22")), std::nullopt);
+  EXPECT_EQ(value_of(catalog_->journal(std::nullopt, 10)).size(), 2U);
+}
+
+TEST_F(LostPowerCatalog, NeverHandsOutANumberTwice) {
+  std::set<InodeNumber> inodes;
+  std::set<uint64_t> sequences;
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 10; ++i) {
+      EXPECT_TRUE(inodes.insert(value_of(catalog_->allocate_inode())).second);
+      EXPECT_TRUE(sequences.insert(value_of(catalog_->allocate_sequence())).second);
+    }
+    lose_power();
+  }
+}
+
+TEST_F(LostPowerCatalog, KeepsTheCleanMark) {
+  ASSERT_TRUE(catalog_->mark_clean_shutdown().has_value());
+  lose_power();
+  EXPECT_TRUE(catalog_->clean_shutdown());
+  lose_power();
+  EXPECT_FALSE(catalog_->clean_shutdown());
+}
+
+}  // namespace
+}  // namespace tierhub
