@@ -14,10 +14,13 @@ std::vector<IntervalSet::Interval> InodeState::absent_chunks(ByteRange range) co
   const uint64_t end = std::min(range.end, recallable_bytes());
   if (range.begin >= end) return {};
   std::vector<IntervalSet::Interval> absent;
-  for (const auto& gap : clean.missing(range.begin / chunk_bytes, (end + chunk_bytes - 1) / chunk_bytes)) {
+  for (const auto& gap :
+       clean.missing(range.begin / chunk_bytes, (end + chunk_bytes - 1) / chunk_bytes)) {
     for (uint64_t chunk = gap.begin; chunk < gap.end; ++chunk) {
       // Dirty bytes that cover all of a chunk make it present without the archive.
-      if (dirty.contains(chunk * chunk_bytes, std::min((chunk + 1) * chunk_bytes, recallable_bytes()))) continue;
+      if (dirty.contains(chunk * chunk_bytes,
+                         std::min((chunk + 1) * chunk_bytes, recallable_bytes())))
+        continue;
       if (!absent.empty() && absent.back().end == chunk) {
         absent.back().end = chunk + 1;
       } else {
@@ -29,7 +32,8 @@ std::vector<IntervalSet::Interval> InodeState::absent_chunks(ByteRange range) co
 }
 
 bool InodeState::is_dirty() const {
-  return is_file() && (record->writing || record->content == Content::unknown || !dirty.empty() || !record->archived);
+  return is_file() && (record->writing || record->content == Content::unknown || !dirty.empty() ||
+                       !record->archived);
 }
 
 FileState InodeState::state() const {
@@ -99,7 +103,8 @@ Result<InodeLock> InodeTable::lock(InodeNumber inode) {
 Result<std::vector<InodeLock>> InodeTable::lock_all(std::vector<InodeNumber> inodes) {
   std::vector<size_t> order(inodes.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return inodes[a] < inodes[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return inodes[a] < inodes[b]; });
   std::vector<InodeLock> locks(inodes.size());
   for (size_t i = 0; i < order.size(); ++i) {
     if (i > 0 && inodes[order[i]] == inodes[order[i - 1]]) continue;
@@ -110,7 +115,9 @@ Result<std::vector<InodeLock>> InodeTable::lock_all(std::vector<InodeNumber> ino
 
 Result<InodeLock> InodeTable::lock_existing(InodeNumber inode) {
   TRY_ASSIGN(InodeLock locked, lock(inode));
-  if (!locked.exists()) return Error(std::errc::no_such_file_or_directory, fmt::format("inode {} does not exist", inode));
+  if (!locked.exists())
+    return Error(std::errc::no_such_file_or_directory,
+                 fmt::format("inode {} does not exist", inode));
   return locked;
 }
 

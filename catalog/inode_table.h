@@ -1,9 +1,11 @@
-// The inodes that are in use: one LiveInode each, with its record, its residency and its users, all guarded by its lock.
-// This is where the parts of tierd meet: FUSE threads, movers and the journal agree on a file's state by holding its lock.
+// The inodes that are in use: one LiveInode each, with its record, its residency and its users, all
+// guarded by its lock. This is where the parts of tierd meet: FUSE threads, movers and the journal
+// agree on a file's state by holding its lock.
 //
-// Lock order: an operation takes all inode locks that it needs at once, through lock_all(), in ascending inode number; it
-// takes no further one while it holds any. No callback runs and no archive is called under a lock; calls on the inode's own
-// scratch object and one commit of the catalog may be made.
+// Lock order: an operation takes all inode locks that it needs at once, through lock_all(), in
+// ascending inode number; it takes no further one while it holds any. No callback runs and no
+// archive is called under a lock; calls on the inode's own scratch object and one commit of the
+// catalog may be made.
 #pragma once
 
 #include <array>
@@ -23,10 +25,12 @@
 
 namespace tierhub {
 
-// How the kernel was told to serve an inode; the same for all its handles until the last one is released.
+// How the kernel was told to serve an inode; the same for all its handles until the last one is
+// released.
 enum class ServeMode : uint8_t { none, passthrough, daemon };
 
-// What people are shown. A file is the first of these that fits: dirty, hot (an empty file too), cold, partial.
+// What people are shown. A file is the first of these that fits: dirty, hot (an empty file too),
+// cold, partial.
 enum class FileState : uint8_t { cold, partial, hot, dirty };
 
 // The content of a LiveInode; reached through an InodeLock only.
@@ -49,7 +53,8 @@ struct InodeState {
 
   // Chunks that a mover is bringing, and what waits for them.
   IntervalSet filling;
-  std::vector<std::function<void()>> filling_waiters;  // run without locks when a fill of this inode ends
+  std::vector<std::function<void()>>
+      filling_waiters;  // run without locks when a fill of this inode ends
 
   uint64_t accounted_bytes = 0;  // of scratch, as last charged to capacity
   Timestamp heat_recorded;
@@ -58,8 +63,8 @@ struct InodeState {
   uint64_t size_bytes() const { return record->attributes.size_bytes; }
   bool is_file() const { return record->attributes.kind == FileKind::file; }
   bool is_directory() const { return record->attributes.kind == FileKind::directory; }
-  // Bytes below this may have to come from the archive: min(size, archive limit), 0 if it never was archived or if the
-  // object is whole.
+  // Bytes below this may have to come from the archive: min(size, archive limit), 0 if it never was
+  // archived or if the object is whole.
   uint64_t recallable_bytes() const;
   // Chunks that overlap `range` and must be recalled before it can be read or partly written.
   std::vector<IntervalSet::Interval> absent_chunks(ByteRange range) const;
@@ -104,9 +109,11 @@ class InodeTable {
   // Keeps at least those that have handles or fills; `capacity` bounds the rest.
   InodeTable(Catalog& catalog, size_t capacity) : catalog_(catalog), capacity_(capacity) {}
 
-  // Any thread. Loads the inode if it is not in memory. An inode that does not exist is locked as well: check exists().
+  // Any thread. Loads the inode if it is not in memory. An inode that does not exist is locked as
+  // well: check exists().
   Result<InodeLock> lock(InodeNumber inode);
-  // Locks them all, ascending; the result is in the order given. Equal numbers are locked once: the later places are empty.
+  // Locks them all, ascending; the result is in the order given. Equal numbers are locked once: the
+  // later places are empty.
   Result<std::vector<InodeLock>> lock_all(std::vector<InodeNumber> inodes);
   // Locks it; errc::no_such_file_or_directory if it does not exist.
   Result<InodeLock> lock_existing(InodeNumber inode);

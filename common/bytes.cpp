@@ -5,13 +5,15 @@ namespace {
 
 template <class T>
 void put(std::string& out, T v) {
-  for (int shift = (sizeof(T) - 1) * 8; shift >= 0; shift -= 8) out.push_back(static_cast<char>(v >> shift));
+  for (int shift = (sizeof(T) - 1) * 8; shift >= 0; shift -= 8)
+    out.push_back(static_cast<char>(v >> shift));
 }
 
 template <class T>
 T get(std::string_view in) {
   T v = 0;
-  for (const char c : in) v = static_cast<T>(static_cast<uint64_t>(v) << 8 | static_cast<uint8_t>(c));
+  for (const char c : in)
+    v = static_cast<T>(static_cast<uint64_t>(v) << 8 | static_cast<uint8_t>(c));
   return v;
 }
 
@@ -21,7 +23,9 @@ ByteWriter& ByteWriter::u8(uint8_t v) { return put(bytes_, v), *this; }
 ByteWriter& ByteWriter::u16(uint16_t v) { return put(bytes_, v), *this; }
 ByteWriter& ByteWriter::u32(uint32_t v) { return put(bytes_, v), *this; }
 ByteWriter& ByteWriter::u64(uint64_t v) { return put(bytes_, v), *this; }
-ByteWriter& ByteWriter::text(std::string_view v) { return u32(static_cast<uint32_t>(v.size())).raw(v); }
+ByteWriter& ByteWriter::text(std::string_view v) {
+  return u32(static_cast<uint32_t>(v.size())).raw(v);
+}
 ByteWriter& ByteWriter::raw(std::string_view v) { return bytes_.append(v), *this; }
 
 std::string_view ByteReader::raw(size_t n) {

@@ -1,5 +1,6 @@
-// Fixed-width binary encoding: big-endian numbers, length-prefixed strings. Used for records on disk and for messages
-// to the archive helper, so a decoder trusts nothing: past the end it returns zeros and remembers the failure.
+// Fixed-width binary encoding: big-endian numbers, length-prefixed strings. Used for records on
+// disk and for messages to the archive helper, so a decoder trusts nothing: past the end it returns
+// zeros and remembers the failure.
 #pragma once
 
 #include <cstdint>

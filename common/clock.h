@@ -14,7 +14,9 @@ struct Timestamp {
   constexpr auto operator<=>(const Timestamp&) const = default;
 
   static Timestamp now();
-  static constexpr Timestamp from(const timespec& t) { return {int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec}; }
+  static constexpr Timestamp from(const timespec& t) {
+    return {int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec};
+  }
   constexpr timespec to_timespec() const {
     int64_t seconds = ns / 1'000'000'000;
     int64_t rest = ns % 1'000'000'000;

@@ -1,5 +1,6 @@
-// Named places in the protocols where the crash tests kill the process. TIERHUB_FAULT_POINT=name[:n] in the
-// environment kills it with SIGKILL when the place is reached for the n-th time (1 if not given).
+// Named places in the protocols where the crash tests kill the process.
+// TIERHUB_FAULT_POINT=name[:n] in the environment kills it with SIGKILL when the place is reached
+// for the n-th time (1 if not given).
 #pragma once
 
 #include <array>
@@ -8,35 +9,35 @@
 
 namespace tierhub {
 
-#define TIERHUB_FAULT_POINTS(X)                                     \
-  X(create_before_commit, "create.before_commit")                   \
-  X(create_after_commit, "create.after_commit")                     \
-  X(write_grant_after_commit, "write.grant_after_commit")           \
-  X(write_before_mark, "write.before_mark")                         \
-  X(write_after_mark, "write.after_mark")                           \
-  X(write_after_data, "write.after_data")                           \
-  X(truncate_after_commit, "truncate.after_commit")                 \
-  X(truncate_after_data, "truncate.after_data")                     \
-  X(harvest_before_commit, "harvest.before_commit")                 \
-  X(harvest_after_commit, "harvest.after_commit")                   \
-  X(rename_before_commit, "rename.before_commit")                   \
-  X(rename_after_commit, "rename.after_commit")                     \
-  X(unlink_after_commit, "unlink.after_commit")                     \
-  X(reap_before_remove, "reap.before_remove")                       \
-  X(reap_after_remove, "reap.after_remove")                         \
-  X(publish_after_stage, "publish.after_stage")                     \
-  X(publish_after_archive_sync, "publish.after_archive_sync")       \
-  X(publish_after_intent, "publish.after_intent")                   \
-  X(publish_after_act, "publish.after_act")                         \
-  X(publish_before_commit, "publish.before_commit")                 \
-  X(publish_after_commit, "publish.after_commit")                   \
-  X(prefetch_after_queue, "prefetch.after_queue")                   \
-  X(prefetch_before_fill, "prefetch.before_fill")                   \
-  X(prefetch_after_fill, "prefetch.after_fill")                     \
-  X(prefetch_after_commit, "prefetch.after_commit")                 \
-  X(evict_after_check, "evict.after_check")                         \
-  X(evict_after_commit, "evict.after_commit")                       \
-  X(evict_after_sync, "evict.after_sync")                           \
+#define TIERHUB_FAULT_POINTS(X)                               \
+  X(create_before_commit, "create.before_commit")             \
+  X(create_after_commit, "create.after_commit")               \
+  X(write_grant_after_commit, "write.grant_after_commit")     \
+  X(write_before_mark, "write.before_mark")                   \
+  X(write_after_mark, "write.after_mark")                     \
+  X(write_after_data, "write.after_data")                     \
+  X(truncate_after_commit, "truncate.after_commit")           \
+  X(truncate_after_data, "truncate.after_data")               \
+  X(harvest_before_commit, "harvest.before_commit")           \
+  X(harvest_after_commit, "harvest.after_commit")             \
+  X(rename_before_commit, "rename.before_commit")             \
+  X(rename_after_commit, "rename.after_commit")               \
+  X(unlink_after_commit, "unlink.after_commit")               \
+  X(reap_before_remove, "reap.before_remove")                 \
+  X(reap_after_remove, "reap.after_remove")                   \
+  X(publish_after_stage, "publish.after_stage")               \
+  X(publish_after_archive_sync, "publish.after_archive_sync") \
+  X(publish_after_intent, "publish.after_intent")             \
+  X(publish_after_act, "publish.after_act")                   \
+  X(publish_before_commit, "publish.before_commit")           \
+  X(publish_after_commit, "publish.after_commit")             \
+  X(prefetch_after_queue, "prefetch.after_queue")             \
+  X(prefetch_before_fill, "prefetch.before_fill")             \
+  X(prefetch_after_fill, "prefetch.after_fill")               \
+  X(prefetch_after_commit, "prefetch.after_commit")           \
+  X(evict_after_check, "evict.after_check")                   \
+  X(evict_after_commit, "evict.after_commit")                 \
+  X(evict_after_sync, "evict.after_sync")                     \
   X(evict_after_remove, "evict.after_remove")
 
 enum class FaultPoint {
@@ -51,7 +52,8 @@ inline constexpr std::array kFaultPointNames = {
 #undef X
 };
 
-// Reads TIERHUB_FAULT_POINT. Call once in main, before threads start. Returns the name if it is not one of the list.
+// Reads TIERHUB_FAULT_POINT. Call once in main, before threads start. Returns the name if it is not
+// one of the list.
 std::optional<std::string_view> arm_fault_point_from_environment();
 // For tests in one process: `on_reach` runs at the n-th reach. An empty name disarms.
 void arm_fault_point(std::string_view name, int nth, void (*on_reach)());

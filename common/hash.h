@@ -19,8 +19,8 @@ struct Checksum {
 
 Checksum checksum(std::span<const std::byte> bytes);
 
-// The position of a name in its folder: 63 bits of XXH3-64, never 0, 1 or 2 (which stand for the start, "." and "..").
-// On disk: a telldir cookie must survive restarts.
+// The position of a name in its folder: 63 bits of XXH3-64, never 0, 1 or 2 (which stand for the
+// start, "." and ".."). On disk: a telldir cookie must survive restarts.
 uint64_t name_hash(std::string_view name);
 
 }  // namespace tierhub

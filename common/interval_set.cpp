@@ -49,7 +49,9 @@ bool IntervalSet::contains(uint64_t begin, uint64_t end) const {
   return it != intervals_.begin() && std::prev(it)->second >= end;
 }
 
-bool IntervalSet::intersects(uint64_t begin, uint64_t end) const { return !present(begin, end).empty(); }
+bool IntervalSet::intersects(uint64_t begin, uint64_t end) const {
+  return !present(begin, end).empty();
+}
 
 uint64_t IntervalSet::size() const {
   uint64_t total = 0;

@@ -1,5 +1,5 @@
-// A set of integers kept as disjoint, sorted, never-touching half-open intervals: which chunks of a file are
-// resident, which of its bytes are dirty.
+// A set of integers kept as disjoint, sorted, never-touching half-open intervals: which chunks of a
+// file are resident, which of its bytes are dirty.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ class IntervalSet {
     uint64_t end = 0;
     bool operator==(const Interval&) const = default;
   };
-  // What a change did to the stored intervals, so that the same change can be made to records on disk:
-  // first erase the records that begin at `erased`, then put `added`.
+  // What a change did to the stored intervals, so that the same change can be made to records on
+  // disk: first erase the records that begin at `erased`, then put `added`.
   struct Change {
     std::vector<uint64_t> erased;
     std::vector<Interval> added;

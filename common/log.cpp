@@ -11,9 +11,10 @@ namespace {
 
 std::shared_ptr<spdlog::logger> logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
-    auto made = std::make_shared<spdlog::logger>("tierhub", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_formatter(std::make_unique<spdlog::pattern_formatter>("ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v",
-                                                                    spdlog::pattern_time_type::utc));
+    auto made = std::make_shared<spdlog::logger>("tierhub",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+        "ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc));
     made->flush_on(spdlog::level::debug);
     return made;
   }();
@@ -22,10 +23,14 @@ std::shared_ptr<spdlog::logger> logger() {
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warning: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warning:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -39,12 +44,23 @@ void append_value(std::string& out, std::string_view value) {
   out += '"';
   for (const char c : value) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default: out += c;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        out += c;
     }
   }
   out += '"';
@@ -59,7 +75,8 @@ Result<Level> parse_level(std::string_view text) {
   if (text == "info") return Level::info;
   if (text == "warning") return Level::warning;
   if (text == "error") return Level::error;
-  return Error(std::errc::invalid_argument, fmt::format("log level '{}' is none of debug, info, warning, error", text));
+  return Error(std::errc::invalid_argument,
+               fmt::format("log level '{}' is none of debug, info, warning, error", text));
 }
 
 void write(Level level, std::string_view message, std::initializer_list<Field> fields) {

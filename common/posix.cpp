@@ -3,14 +3,14 @@
 #include <cerrno>
 #include <memory>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
+#include <dirent.h>
 #include <fmt/format.h>
+#include <stdio.h>
 
 namespace tierhub::posix {
 namespace {
@@ -33,7 +33,8 @@ Result<UniqueFd> open_beneath(int dir_fd, const std::string& path, int flags, mo
   how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
   how.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  const long fd = ::syscall(SYS_openat2, dir_fd, path.empty() ? "." : path.c_str(), &how, sizeof how);
+  const long fd =
+      ::syscall(SYS_openat2, dir_fd, path.empty() ? "." : path.c_str(), &how, sizeof how);
   if (fd < 0) return Error::from_errno(errno, "open " + path);
   return UniqueFd(static_cast<int>(fd));
 }
@@ -43,11 +44,14 @@ Result<void> make_directory_at(int dir_fd, const std::string& path, mode_t mode)
 }
 
 Result<void> make_directories(const std::string& path, mode_t mode) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
-    if (::mkdir(parent.c_str(), mode) < 0 && errno != EEXIST) return Error::from_errno(errno, "make folder " + parent);
+    if (::mkdir(parent.c_str(), mode) < 0 && errno != EEXIST)
+      return Error::from_errno(errno, "make folder " + parent);
   }
-  if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) return Error::from_errno(errno, "make folder " + path);
+  if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST)
+    return Error::from_errno(errno, "make folder " + path);
   return {};
 }
 
@@ -59,7 +63,8 @@ Result<struct stat> stat_fd(int fd) {
 
 Result<struct stat> stat_at(int dir_fd, const std::string& path, int flags) {
   struct stat st {};
-  if (::fstatat(dir_fd, path.c_str(), &st, flags) < 0) return Error::from_errno(errno, "stat " + path);
+  if (::fstatat(dir_fd, path.c_str(), &st, flags) < 0)
+    return Error::from_errno(errno, "stat " + path);
   return st;
 }
 
@@ -73,7 +78,8 @@ Result<void> unlink_at(int dir_fd, const std::string& path, int flags) {
   return done_or_error(::unlinkat(dir_fd, path.c_str(), flags), "unlink " + path);
 }
 
-Result<void> rename_at(int from_dir_fd, const std::string& from, int to_dir_fd, const std::string& to, unsigned flags) {
+Result<void> rename_at(int from_dir_fd, const std::string& from, int to_dir_fd,
+                       const std::string& to, unsigned flags) {
   return done_or_error(::renameat2(from_dir_fd, from.c_str(), to_dir_fd, to.c_str(), flags),
                        fmt::format("rename {} to {}", from, to));
 }
@@ -84,8 +90,8 @@ Result<void> truncate_fd(int fd, uint64_t size_bytes) {
 
 Result<void> punch_hole(int fd, uint64_t begin, uint64_t end) {
   if (begin >= end) return {};
-  return done_or_error(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
-                                   static_cast<off_t>(end - begin)),
+  return done_or_error(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                   static_cast<off_t>(begin), static_cast<off_t>(end - begin)),
                        "punch hole");
 }
 
@@ -96,7 +102,8 @@ Result<void> sync_file_system(int fd) { return done_or_error(::syncfs(fd), "sync
 Result<size_t> read_at(int fd, std::span<std::byte> buffer, uint64_t offset_bytes) {
   size_t done = 0;
   while (done < buffer.size()) {
-    const ssize_t n = ::pread(fd, buffer.data() + done, buffer.size() - done, static_cast<off_t>(offset_bytes + done));
+    const ssize_t n = ::pread(fd, buffer.data() + done, buffer.size() - done,
+                              static_cast<off_t>(offset_bytes + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error::from_errno(errno, "read");
     if (n == 0) break;
@@ -108,7 +115,8 @@ Result<size_t> read_at(int fd, std::span<std::byte> buffer, uint64_t offset_byte
 Result<void> write_all_at(int fd, std::span<const std::byte> bytes, uint64_t offset_bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t n = ::pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset_bytes + done));
+    const ssize_t n = ::pwrite(fd, bytes.data() + done, bytes.size() - done,
+                               static_cast<off_t>(offset_bytes + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error::from_errno(errno, "write");
     done += static_cast<size_t>(n);
@@ -167,7 +175,8 @@ Result<std::string> get_xattr_fd(int fd, const std::string& name) {
 }
 
 Result<void> set_xattr_fd(int fd, const std::string& name, std::string_view value) {
-  return done_or_error(::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0), "setxattr " + name);
+  return done_or_error(::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0),
+                       "setxattr " + name);
 }
 
 Result<std::vector<std::string>> list_xattr_fd(int fd) {

@@ -1,4 +1,5 @@
-// System calls as functions that return a Result: the one place, besides `ring`, where errno becomes an Error.
+// System calls as functions that return a Result: the one place, besides `ring`, where errno
+// becomes an Error.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,8 @@ namespace tierhub::posix {
 
 // `flags` get O_CLOEXEC. `path` is relative to `dir_fd` (AT_FDCWD is allowed).
 Result<UniqueFd> open_at(int dir_fd, const std::string& path, int flags, mode_t mode = 0);
-// Resolves below `dir_fd` only and follows no symbolic link: for trees that other people can change.
+// Resolves below `dir_fd` only and follows no symbolic link: for trees that other people can
+// change.
 Result<UniqueFd> open_beneath(int dir_fd, const std::string& path, int flags, mode_t mode = 0);
 Result<void> make_directory_at(int dir_fd, const std::string& path, mode_t mode);
 // Makes `path` and its missing parents.
@@ -29,8 +31,8 @@ Result<struct stat> stat_at(int dir_fd, const std::string& path, int flags = 0);
 Result<struct statvfs> statvfs_fd(int fd);
 Result<void> unlink_at(int dir_fd, const std::string& path, int flags = 0);
 // `flags` as in renameat2(2): RENAME_NOREPLACE, RENAME_EXCHANGE.
-Result<void> rename_at(int from_dir_fd, const std::string& from, int to_dir_fd, const std::string& to,
-                       unsigned flags = 0);
+Result<void> rename_at(int from_dir_fd, const std::string& from, int to_dir_fd,
+                       const std::string& to, unsigned flags = 0);
 Result<void> truncate_fd(int fd, uint64_t size_bytes);
 Result<void> punch_hole(int fd, uint64_t begin, uint64_t end);
 Result<void> sync_fd(int fd);

@@ -14,6 +14,8 @@ int Error::errno_value() const {
   return EIO;
 }
 
-Error Error::in(std::string_view action) const { return Error(code_, std::string(action) + ": " + text_); }
+Error Error::in(std::string_view action) const {
+  return Error(code_, std::string(action) + ": " + text_);
+}
 
 }  // namespace tierhub

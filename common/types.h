@@ -1,5 +1,5 @@
-// Strong types for the numbers that must not be mixed up. Offsets, lengths and byte counts are uint64_t; their
-// names end in the unit.
+// Strong types for the numbers that must not be mixed up. Offsets, lengths and byte counts are
+// uint64_t; their names end in the unit.
 #pragma once
 
 #include <compare>
@@ -49,7 +49,9 @@ struct ByteRange {
 
 template <class Tag>
 struct std::hash<tierhub::StrongNumber<Tag>> {
-  size_t operator()(tierhub::StrongNumber<Tag> n) const noexcept { return std::hash<uint64_t>()(n.value()); }
+  size_t operator()(tierhub::StrongNumber<Tag> n) const noexcept {
+    return std::hash<uint64_t>()(n.value());
+  }
 };
 
 template <class Tag>

@@ -1,8 +1,9 @@
-// The namespace as a POSIX file system: what each operation means, without a FUSE header. The shim (fuse_session.h) turns
-// kernel requests into these calls; tests call them directly.
+// The namespace as a POSIX file system: what each operation means, without a FUSE header. The shim
+// (fuse_session.h) turns kernel requests into these calls; tests call them directly.
 //
-// Everything returns at once, but for fsync and catalog commits. Operations that may have to wait for the archive or for a
-// fill take a `done` callback, which is called once, on this thread or on a thread of the migrator.
+// Everything returns at once, but for fsync and catalog commits. Operations that may have to wait
+// for the archive or for a fill take a `done` callback, which is called once, on this thread or on
+// a thread of the migrator.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ class KernelChannel {
   virtual ~KernelChannel() = default;
   // Passthrough was negotiated.
   virtual bool passthrough() const = 0;
-  // Registers an O_RDONLY descriptor of an object; the descriptor may be closed afterwards. The id is positive.
+  // Registers an O_RDONLY descriptor of an object; the descriptor may be closed afterwards. The id
+  // is positive.
   virtual Result<int32_t> open_backing(int fd) = 0;
   virtual void close_backing(int32_t backing_id) = 0;
   // Queued for the one thread that notifies the kernel; returns at once.
@@ -38,15 +40,21 @@ class KernelChannel {
 // How the migrator serves the file system; the daemon joins the two. Any thread; none blocks.
 struct FileSystemHooks {
   struct Recalled {
-    // Not valid: the range is resident now. Valid: scratch had no room, the bytes are in this file, at the same offsets.
+    // Not valid: the range is resident now. Valid: scratch had no room, the bytes are in this file,
+    // at the same offsets.
     std::shared_ptr<UniqueFd> unkept;
   };
-  // Brings what is absent of `range`. May be called again by the caller if the state changed meanwhile.
+  // Brings what is absent of `range`. May be called again by the caller if the state changed
+  // meanwhile.
   std::function<void(InodeNumber, ByteRange, std::function<void(Result<Recalled>)>)> recall;
   // Makes room in scratch for this many more bytes; errc::no_space_on_device if there is none.
   std::function<Result<void>(uint64_t bytes)> reserve;
-  // The last handle of an inode is gone, or it lost its last name: look whether it can be published or reaped.
+  // The last handle of an inode is gone, or it lost its last name: look whether it can be published
+  // or reaped.
   std::function<void(InodeNumber)> released;
+  // False near the end of scratch: a passthrough writer cannot be stopped, so writable opens go
+  // through the daemon.
+  std::function<bool()> room_for_passthrough_writers;
   // For statfs: the archive's size, as last known.
   struct Space {
     uint64_t total_bytes = 0, free_bytes = 0, available_bytes = 0;
@@ -69,7 +77,8 @@ struct NodeInfo {
   bool attributes_stable = true;
 };
 
-// An open file. The kernel keeps it as `fh`; there is nothing behind it but the counts in InodeState.
+// An open file. The kernel keeps it as `fh`; there is nothing behind it but the counts in
+// InodeState.
 struct FileHandle {
   bool writable = false;
   bool sync = false;  // O_SYNC or O_DSYNC
@@ -100,7 +109,8 @@ struct AttributeChange {
   bool clear_privileges = false;
 };
 
-// Bytes for a read: send them from `fd` at `offset_bytes`. `owner` keeps the descriptor open; if it is empty the open handle does.
+// Bytes for a read: send them from `fd` at `offset_bytes`. `owner` keeps the descriptor open; if it
+// is empty the open handle does.
 struct ReadAnswer {
   int fd = -1;
   uint64_t offset_bytes = 0;
@@ -120,9 +130,6 @@ class WriteSource {
 
 class FileSystem {
  public:
-  struct Options {
-    double entry_timeout_s = 60;
-  };
   FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks hooks);
 
   // Before the first request. `channel` outlives the file system's use.
@@ -143,33 +150,40 @@ class FileSystem {
   // "." and ".." have cookies 1 and 2.
   Result<std::vector<ListedEntry>> list(InodeNumber directory, uint64_t after_cookie, size_t limit);
 
-  Result<Created> create(InodeNumber parent, const std::string& name, uint32_t mode, int flags, FsCaller caller);
-  Result<NodeInfo> mkdir(InodeNumber parent, const std::string& name, uint32_t mode, FsCaller caller);
+  Result<Created> create(InodeNumber parent, const std::string& name, uint32_t mode, int flags,
+                         FsCaller caller);
+  Result<NodeInfo> mkdir(InodeNumber parent, const std::string& name, uint32_t mode,
+                         FsCaller caller);
   // `mode` with the file type (S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK).
-  Result<NodeInfo> mknod(InodeNumber parent, const std::string& name, uint32_t mode, uint64_t rdev, FsCaller caller);
-  Result<NodeInfo> symlink(InodeNumber parent, const std::string& name, const std::string& target, FsCaller caller);
+  Result<NodeInfo> mknod(InodeNumber parent, const std::string& name, uint32_t mode, uint64_t rdev,
+                         FsCaller caller);
+  Result<NodeInfo> symlink(InodeNumber parent, const std::string& name, const std::string& target,
+                           FsCaller caller);
   Result<NodeInfo> link(InodeNumber inode, InodeNumber new_parent, const std::string& new_name);
   Result<void> unlink(InodeNumber parent, const std::string& name);
   Result<void> rmdir(InodeNumber parent, const std::string& name);
   // `flags` as in renameat2(2): 0, RENAME_NOREPLACE, RENAME_EXCHANGE.
-  Result<void> rename(InodeNumber parent, const std::string& name, InodeNumber new_parent, const std::string& new_name,
-                      unsigned flags);
+  Result<void> rename(InodeNumber parent, const std::string& name, InodeNumber new_parent,
+                      const std::string& new_name, unsigned flags);
 
   void open(InodeNumber inode, int flags, Done<Opened> done);
   void release(InodeNumber inode, FileHandle handle);
   void read(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes, Done<ReadAnswer> done);
-  void write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes, std::shared_ptr<WriteSource> source, FsCaller caller,
-             Done<size_t> done);
+  void write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
+             std::shared_ptr<WriteSource> source, FsCaller caller, Done<size_t> done);
   enum class SyncKind { data, all };
   Result<void> fsync(InodeNumber inode, SyncKind kind);
   Result<void> fsync_directory(InodeNumber inode);
   // `mode` as in fallocate(2).
-  void fallocate(InodeNumber inode, int mode, uint64_t offset_bytes, uint64_t length_bytes, Done<std::monostate> done);
-  Result<uint64_t> lseek(InodeNumber inode, uint64_t offset_bytes, int whence);  // SEEK_DATA, SEEK_HOLE
+  void fallocate(InodeNumber inode, int mode, uint64_t offset_bytes, uint64_t length_bytes,
+                 Done<std::monostate> done);
+  Result<uint64_t> lseek(InodeNumber inode, uint64_t offset_bytes,
+                         int whence);  // SEEK_DATA, SEEK_HOLE
 
   Result<std::string> getxattr(InodeNumber inode, const std::string& name);
   enum class XattrMode { any, create, replace };
-  Result<void> setxattr(InodeNumber inode, const std::string& name, std::string_view value, XattrMode mode);
+  Result<void> setxattr(InodeNumber inode, const std::string& name, std::string_view value,
+                        XattrMode mode);
   Result<std::vector<std::string>> listxattr(InodeNumber inode);
   Result<void> removexattr(InodeNumber inode, const std::string& name);
 
@@ -181,6 +195,49 @@ class FileSystem {
   Statistics statfs();
 
  private:
+  struct LockedEntry {
+    InodeLock parent;
+    InodeLock child;
+  };
+  struct LockedRename {
+    InodeLock parent;
+    InodeLock source;
+    InodeLock new_parent;  // empty if it is the same as parent
+    InodeLock target;      // empty if there is none
+    bool same_parent = false;
+    bool same_inode = false;
+    bool has_target = false;
+  };
+  Result<NodeInfo> node_of(const InodeState& inode) const;
+  Result<LockedEntry> lock_entry(InodeNumber parent, const std::string& name);
+  Result<LockedRename> lock_rename(InodeNumber parent, const std::string& name,
+                                   InodeNumber new_parent, const std::string& new_name);
+  Result<NodeInfo> make_node(InodeNumber parent, const std::string& name, FileKind kind,
+                             uint32_t mode, uint64_t rdev, const std::string& target,
+                             FsCaller caller);
+  InodeRecord drop_name(const InodeState& child, Batch& batch) const;
+  Result<void> erase_directory(const InodeState& directory, Batch& batch) const;
+  Result<void> move_entry(LockedRename& locked, const std::string& name,
+                          const std::string& new_name);
+  Result<void> exchange(LockedRename& locked, const std::string& name, const std::string& new_name);
+
+  ServeMode choose_mode(const InodeState& inode, FileHandle handle) const;
+  Result<Opened> add_handle(InodeState& inode, FileHandle handle, ServeMode mode);
+  void note_use(InodeState& inode);
+  // Runs `retry` when no fill of the inode is under way, on a thread of the migrator; false if none
+  // is now.
+  static bool wait_for_fills(InodeState& inode, std::function<void()> retry);
+  void read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes,
+                  Done<ReadAnswer> done, int tries);
+  Result<NodeInfo> set_attributes(InodeState& inode, const AttributeChange& change);
+  Result<std::string> own_xattr(InodeNumber inode, const std::string& name);
+  Result<void> commit_xattr_change(InodeState& inode, Batch batch);
+  Result<void> truncate(InodeState& inode, uint64_t size_bytes);
+  Result<size_t> write_present(InodeState& inode, uint64_t offset_bytes, WriteSource& source,
+                               FsCaller caller);
+  Result<void> mark_dirty(InodeState& inode, ByteRange range);
+  Result<int> writable_fd(InodeState& inode);
+
   InodeTable& inodes_;
   Catalog& catalog_;
   Scratch& scratch_;

@@ -25,7 +25,8 @@ Result<void> tag_object(Catalog& catalog, const Scratch& scratch, int fd, const 
   tag.uid = record.attributes.uid;
   tag.gid = record.attributes.gid;
   tag.mode = record.attributes.mode;
-  tag.dirty = record.writing || record.content == Content::unknown || !record.archived || !inode.dirty.empty();
+  tag.dirty = record.writing || record.content == Content::unknown || !record.archived ||
+              !inode.dirty.empty();
   TRY_ASSIGN(const auto names, catalog.names(inode.number));
   if (!names.empty()) {
     tag.parent = names.front().parent;
@@ -53,7 +54,8 @@ Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState&
   return {};
 }
 
-Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState& inode, ServeMode mode) {
+Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState& inode,
+                           ServeMode mode) {
   TRY(ensure_object(catalog, scratch, inode));
   InodeRecord record = inode.rec();
   const bool was_clean = !inode.is_dirty() && record.archived;
@@ -97,7 +99,8 @@ Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& in
   if (!inode.record || !inode.rec().writing) return Harvest::done;
   if (inode.writable_handles > 0) return Harvest::in_use;
   if (scratch.leases_work()) {
-    inode.write_fd.reset();  // our own descriptor would count as a writer; it is opened again when it is needed
+    inode.write_fd.reset();  // our own descriptor would count as a writer; it is opened again when
+                             // it is needed
     TRY_ASSIGN(const bool quiet, scratch.is_quiet(inode.number));
     if (!quiet) return Harvest::in_use;
   }
@@ -120,20 +123,25 @@ Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& in
   return Harvest::done;
 }
 
-Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode, uint64_t size_bytes) {
+Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode,
+                             uint64_t size_bytes) {
   TRY_ASSIGN(const Attributes before, current_attributes(scratch, inode));
   InodeRecord record = inode.rec();
   IntervalSet clean = inode.clean;
   IntervalSet dirty = inode.dirty;
   Batch batch;
-  // 1. Commit what will be true. A file of unknown content is whole: should the crash come before step 2, its old bytes are
-  //    all there, and nobody was told that they are gone. Of any other file chunks may be absent, so step 2 must be repeated.
+  // 1. Commit what will be true. A file of unknown content is whole: should the crash come before
+  // step 2, its old bytes are
+  //    all there, and nobody was told that they are gone. Of any other file chunks may be absent,
+  //    so step 2 must be repeated.
   if (record.content == Content::known) {
     record.pending_truncate = PendingTruncate{before.size_bytes, size_bytes};
     const uint64_t from = std::min(before.size_bytes, size_bytes);
-    batch.change_ranges(inode.number, RangeKind::dirty, dirty.add(from, std::max(before.size_bytes, size_bytes)));
-    batch.change_ranges(inode.number, RangeKind::clean,
-                        clean.remove((size_bytes + inode.chunk_bytes - 1) / inode.chunk_bytes, UINT64_MAX));
+    batch.change_ranges(inode.number, RangeKind::dirty,
+                        dirty.add(from, std::max(before.size_bytes, size_bytes)));
+    batch.change_ranges(
+        inode.number, RangeKind::clean,
+        clean.remove((size_bytes + inode.chunk_bytes - 1) / inode.chunk_bytes, UINT64_MAX));
   }
   record.archive_limit_bytes = std::min(record.archive_limit_bytes, size_bytes);
   batch.put_inode(inode.number, record);
@@ -149,7 +157,8 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
   // 3. Later writes may extend the file again: the truncation must not be repeated.
   if (!record.pending_truncate) return {};
   record.pending_truncate.reset();
-  // Nothing of the archive is left: the object is all there is, and the kernel may write it by itself.
+  // Nothing of the archive is left: the object is all there is, and the kernel may write it by
+  // itself.
   if (size_bytes == 0) record.content = Content::unknown;
   Batch done;
   done.put_inode(inode.number, record);
@@ -158,8 +167,8 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
   return {};
 }
 
-Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode, std::optional<InodeRecord> record,
-                          Batch batch) {
+Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode,
+                          std::optional<InodeRecord> record, Batch batch) {
   IntervalSet clean = inode.clean;
   IntervalSet dirty = inode.dirty;
   batch.change_ranges(inode.number, RangeKind::clean, clean.clear());
@@ -171,7 +180,8 @@ Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& 
     TRY_ASSIGN(const auto xattrs, catalog.xattrs(inode.number));
     for (const auto& [name, value] : xattrs) batch.erase_xattr(inode.number, name);
     const uint64_t chunks = inode.record ? inode.size_bytes() / inode.chunk_bytes + 1 : 0;
-    for (uint64_t group = 0; group * kChecksumsPerRecord < chunks; ++group) batch.erase_checksums(inode.number, group);
+    for (uint64_t group = 0; group * kChecksumsPerRecord < chunks; ++group)
+      batch.erase_checksums(inode.number, group);
     batch.erase_heat(inode.number);
     batch.erase_reap(inode.number);
     batch.erase_journal(JournalKey::of_inode(inode.number));

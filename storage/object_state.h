@@ -1,11 +1,14 @@
-// The `writing` mark: how TierHub knows that an object may be newer than the catalog says, though passthrough writes are
-// invisible and RELEASE does not mean closed.
+// The `writing` mark: how TierHub knows that an object may be newer than the catalog says, though
+// passthrough writes are invisible and RELEASE does not mean closed.
 //
-//   1. begin_writing: before a writable open is answered, one batch sets generation + 1 and `writing` and puts the inode's
-//      journal key; it is synced first if the file was clean and archived, else power loss could leave new bytes under an old
-//      `clean`. If the kernel will write by itself (passthrough), the content becomes `unknown` in the same batch.
+//   1. begin_writing: before a writable open is answered, one batch sets generation + 1 and
+//   `writing` and puts the inode's
+//      journal key; it is synced first if the file was clean and archived, else power loss could
+//      leave new bytes under an old `clean`. If the kernel will write by itself (passthrough), the
+//      content becomes `unknown` in the same batch.
 //   2. While `writing`, size and mtime are the object's (refresh).
-//   3. harvest: when no writable handle is left and a lease proves that nobody writes (quiet), one batch records size and
+//   3. harvest: when no writable handle is left and a lease proves that nobody writes (quiet), one
+//   batch records size and
 //      mtime and clears `writing`. Recovery does the same for each inode that has a journal key.
 //
 // All functions are called with the inode's lock held.
@@ -17,29 +20,35 @@
 
 namespace tierhub {
 
-// Makes the object if there is none: as long as the file, with its mtime, tagged, `has_object` committed.
+// Makes the object if there is none: as long as the file, with its mtime, tagged, `has_object`
+// committed.
 Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState& inode);
 
-Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState& inode, ServeMode mode);
+Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState& inode,
+                           ServeMode mode);
 
-// The record with size, mtime and ctime as they are now: the object's while `writing`, else the record's.
+// The record with size, mtime and ctime as they are now: the object's while `writing`, else the
+// record's.
 Result<Attributes> current_attributes(const Scratch& scratch, const InodeState& inode);
 
 enum class Harvest {
-  done,      // not writing (any more)
-  in_use,    // a writer may be left
+  done,    // not writing (any more)
+  in_use,  // a writer may be left
 };
 Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& inode);
 
-// Cuts or extends the file. `writing` is set (begin_writing's rules) and nothing is `filling`. What the archive has beyond
-// the new size is never recalled again. A crash in between leaves the old size or the new one, and never zeros instead of
-// bytes: the truncation is committed first and repeated by harvest.
-Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode, uint64_t size_bytes);
+// Cuts or extends the file. `writing` is set (begin_writing's rules) and nothing is `filling`. What
+// the archive has beyond the new size is never recalled again. A crash in between leaves the old
+// size or the new one, and never zeros instead of bytes: the truncation is committed first and
+// repeated by harvest.
+Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode,
+                             uint64_t size_bytes);
 
-// Gives up a file's residency and object, or with `record` none the whole inode (record, xattrs, checksums, heat too).
-// Adds that to `batch`, commits it, and moves the object aside: its space is free when the reaper has removed it. The caller
-// holds a lease on the object, or there is none, and nothing is `filling`. `record` is what the inode becomes.
-Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode, std::optional<InodeRecord> record,
-                          Batch batch);
+// Gives up a file's residency and object, or with `record` none the whole inode (record, xattrs,
+// checksums, heat too). Adds that to `batch`, commits it, and moves the object aside: its space is
+// free when the reaper has removed it. The caller holds a lease on the object, or there is none,
+// and nothing is `filling`. `record` is what the inode becomes.
+Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode,
+                          std::optional<InodeRecord> record, Batch batch);
 
 }  // namespace tierhub

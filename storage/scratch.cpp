@@ -5,10 +5,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <stdio.h>
 
 #include "common/bytes.h"
 #include "common/posix.h"
@@ -26,7 +26,8 @@ std::optional<InodeNumber> parse_object_name(const std::string& name) {
   return InodeNumber(number);
 }
 
-// Asks for a lease and keeps it until `fd` is closed. False: someone has the file open in a way that forbids it.
+// Asks for a lease and keeps it until `fd` is closed. False: someone has the file open in a way
+// that forbids it.
 Result<bool> take_lease(int fd, int kind) {
   if (::fcntl(fd, F_SETLEASE, kind) == 0) return true;
   if (errno == EAGAIN || errno == EBUSY) return false;
@@ -42,7 +43,8 @@ std::string Scratch::object_path(InodeNumber inode) {
 Result<Scratch> Scratch::open(const std::string& folder) {
   TRY(posix::make_directories(folder + "/objects", 0700));
   TRY(posix::make_directories(folder + "/reap", 0700));
-  TRY_ASSIGN(UniqueFd objects, posix::open_at(AT_FDCWD, folder + "/objects", O_RDONLY | O_DIRECTORY));
+  TRY_ASSIGN(UniqueFd objects,
+             posix::open_at(AT_FDCWD, folder + "/objects", O_RDONLY | O_DIRECTORY));
   TRY_ASSIGN(UniqueFd reap, posix::open_at(AT_FDCWD, folder + "/reap", O_RDONLY | O_DIRECTORY));
   for (int i = 0; i < 256; ++i) {
     if (auto made = posix::make_directory_at(objects.get(), fmt::format("{:02x}", i), 0700);
@@ -57,7 +59,8 @@ Result<Scratch> Scratch::open(const std::string& folder) {
 
 Result<bool> Scratch::probe_leases() const {
   const std::string name = ".lease-probe";
-  TRY_ASSIGN(const UniqueFd writer, posix::open_at(objects_.get(), name, O_RDWR | O_CREAT | O_TRUNC, 0600));
+  TRY_ASSIGN(const UniqueFd writer,
+             posix::open_at(objects_.get(), name, O_RDWR | O_CREAT | O_TRUNC, 0600));
   TRY_ASSIGN(const UniqueFd reader, posix::open_at(objects_.get(), name, O_RDONLY));
   const auto refused = take_lease(reader.get(), F_RDLCK);
   TRY(posix::unlink_at(objects_.get(), name));
@@ -82,14 +85,15 @@ Result<void> Scratch::remove(InodeNumber inode) const {
 
 Result<void> Scratch::set_aside(InodeNumber inode) const {
   const std::string path = object_path(inode);
-  auto moved = posix::rename_at(objects_.get(), path, reap_.get(), fmt::format("{:x}", inode.value()));
+  auto moved =
+      posix::rename_at(objects_.get(), path, reap_.get(), fmt::format("{:x}", inode.value()));
   if (!moved && !moved.error().is(std::errc::no_such_file_or_directory)) return moved;
   return {};
 }
 
 Result<void> Scratch::take_back(InodeNumber inode) const {
-  return posix::rename_at(reap_.get(), fmt::format("{:x}", inode.value()), objects_.get(), object_path(inode),
-                          RENAME_NOREPLACE);
+  return posix::rename_at(reap_.get(), fmt::format("{:x}", inode.value()), objects_.get(),
+                          object_path(inode), RENAME_NOREPLACE);
 }
 
 Result<std::vector<InodeNumber>> Scratch::set_aside_objects() const {
@@ -99,6 +103,16 @@ Result<std::vector<InodeNumber>> Scratch::set_aside_objects() const {
     if (const auto inode = parse_object_name(name)) result.push_back(*inode);
   }
   return result;
+}
+
+Result<uint64_t> Scratch::set_aside_bytes() const {
+  TRY_ASSIGN(const auto inodes, set_aside_objects());
+  uint64_t total = 0;
+  for (const InodeNumber inode : inodes) {
+    const auto st = posix::stat_at(reap_.get(), fmt::format("{:x}", inode.value()), AT_SYMLINK_NOFOLLOW);
+    if (st) total += static_cast<uint64_t>(st->st_blocks) * 512;
+  }
+  return total;
 }
 
 Result<uint64_t> Scratch::remove_set_aside(InodeNumber inode) const {
@@ -120,7 +134,9 @@ Result<void> Scratch::tag(int object_fd, const ObjectTag& tag) const {
 Result<ObjectTag> Scratch::read_tag(int object_fd) const {
   TRY_ASSIGN(const std::string bytes, posix::get_xattr_fd(object_fd, kTagXattr));
   ByteReader r(bytes);
-  if (r.u8() != kTagVersion) return Error(std::errc::illegal_byte_sequence, "scratch object has a tag of an unknown version");
+  if (r.u8() != kTagVersion)
+    return Error(std::errc::illegal_byte_sequence,
+                 "scratch object has a tag of an unknown version");
   ObjectTag tag;
   tag.inode = InodeNumber(r.u64());
   tag.generation = Generation(r.u64());
@@ -131,7 +147,8 @@ Result<ObjectTag> Scratch::read_tag(int object_fd) const {
   tag.mode = r.u32();
   tag.dirty = r.flag();
   tag.path_hint = r.text();
-  if (!r.complete()) return Error(std::errc::illegal_byte_sequence, "scratch object has a damaged tag");
+  if (!r.complete())
+    return Error(std::errc::illegal_byte_sequence, "scratch object has a damaged tag");
   return tag;
 }
 
@@ -154,9 +171,11 @@ Result<Scratch::Space> Scratch::space() const {
 
 Result<void> Scratch::sync() const { return posix::sync_file_system(objects_.get()); }
 
-Result<void> Scratch::for_each_object(const std::function<void(InodeNumber, uint64_t)>& visit) const {
+Result<void> Scratch::for_each_object(
+    const std::function<void(InodeNumber, uint64_t)>& visit) const {
   for (int i = 0; i < 256; ++i) {
-    TRY_ASSIGN(const UniqueFd folder, posix::open_at(objects_.get(), fmt::format("{:02x}", i), O_RDONLY | O_DIRECTORY));
+    TRY_ASSIGN(const UniqueFd folder,
+               posix::open_at(objects_.get(), fmt::format("{:02x}", i), O_RDONLY | O_DIRECTORY));
     TRY_ASSIGN(const auto names, posix::list_directory_fd(folder.get()));
     for (const std::string& name : names) {
       const auto inode = parse_object_name(name);

@@ -1,13 +1,15 @@
-// The fast tier: one sparse object file per inode, named by inode number, in a folder that only TierHub writes.
-//   objects/<last 2 hex digits of the number>/<number in hex>   a file as long as the file in the namespace
-//   reap/<number in hex>                                        an object that is no longer needed
-// An object is given up in two steps, so that power loss can roll the catalog back: set_aside() renames it into reap/ after
-// the batch that allows it; it is deleted from there only when that batch is durable. Recovery takes back what the catalog
-// still wants.
-// Extended attributes on each object say whose it is, so that a catalog can be made again from the two tiers alone.
+// The fast tier: one sparse object file per inode, named by inode number, in a folder that only
+// TierHub writes.
+//   objects/<last 2 hex digits of the number>/<number in hex>   a file as long as the file in the
+//   namespace reap/<number in hex>                                        an object that is no
+//   longer needed
+// An object is given up in two steps, so that power loss can roll the catalog back: set_aside()
+// renames it into reap/ after the batch that allows it; it is deleted from there only when that
+// batch is durable. Recovery takes back what the catalog still wants. Extended attributes on each
+// object say whose it is, so that a catalog can be made again from the two tiers alone.
 //
-// Leases tell who uses an object, which RELEASE does not (a mapping outlives it, and a passthrough descriptor outlives the
-// daemon). They work only where the file system has them: probed at open.
+// Leases tell who uses an object, which RELEASE does not (a mapping outlives it, and a passthrough
+// descriptor outlives the daemon). They work only where the file system has them: probed at open.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +39,8 @@ struct ObjectTag {
   std::string path_hint;
 };
 
-// Held while something is done to an object that nobody else may use meanwhile. Released when destroyed.
+// Held while something is done to an object that nobody else may use meanwhile. Released when
+// destroyed.
 class ObjectLease {
  public:
   int fd() const { return fd_.get(); }
@@ -71,12 +74,15 @@ class Scratch {
   // The opposite. errc::file_exists if a newer object stands there.
   Result<void> take_back(InodeNumber inode) const;
   Result<std::vector<InodeNumber>> set_aside_objects() const;
+  // What the objects in reap/ occupy.
+  Result<uint64_t> set_aside_bytes() const;
   // Deletes it from reap/; returns the bytes that it occupied.
   Result<uint64_t> remove_set_aside(InodeNumber inode) const;
   Result<void> tag(int object_fd, const ObjectTag& tag) const;
   Result<ObjectTag> read_tag(int object_fd) const;
 
-  // quiet: no writer and no writable mapping is left on the object. Needs our own writable descriptors closed.
+  // quiet: no writer and no writable mapping is left on the object. Needs our own writable
+  // descriptors closed.
   Result<bool> is_quiet(InodeNumber inode) const;
   // unused: nobody else has it open or mapped. Holds the lease. none: it is in use.
   Result<std::optional<ObjectLease>> lease_unused(InodeNumber inode) const;
@@ -85,7 +91,8 @@ class Scratch {
   // Everything written so far is on the device.
   Result<void> sync() const;
   // Calls `visit` for each object with the bytes that it occupies.
-  Result<void> for_each_object(const std::function<void(InodeNumber, uint64_t occupied_bytes)>& visit) const;
+  Result<void> for_each_object(
+      const std::function<void(InodeNumber, uint64_t occupied_bytes)>& visit) const;
 
  private:
   Scratch(std::string folder, UniqueFd objects, UniqueFd reap)

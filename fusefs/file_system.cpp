@@ -1,0 +1,521 @@
+// The namespace: names, folders, links. Each change is one batch (entries, inodes and journal keys
+// together) under the locks of the inodes that it touches.
+#include "fusefs/file_system.h"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <stdio.h>
+
+#include "common/fault_points.h"
+#include "common/log.h"
+#include "common/posix.h"
+#include "storage/object_state.h"
+
+namespace tierhub {
+namespace {
+
+constexpr size_t kNameMax = 255;
+// A name may move to another inode between looking it up and locking it.
+constexpr int kLookupTries = 100;
+
+Error no_entry(const std::string& name) {
+  return Error(std::errc::no_such_file_or_directory, name + ": no such file or folder");
+}
+
+Result<void> check_name(const std::string& name) {
+  if (name.size() > kNameMax)
+    return Error(std::errc::filename_too_long, "the name is longer than 255 bytes");
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+    return Error(std::errc::invalid_argument, "'" + name + "' cannot be the name of a file");
+  }
+  return {};
+}
+
+// TierHub's own folder in the archive's root can be neither seen nor made.
+Result<void> check_new_name(InodeNumber parent, const std::string& name) {
+  TRY(check_name(name));
+  if (parent == kRootInode && name == ".tierhub") {
+    return Error(std::errc::permission_denied, "'.tierhub' at the top is reserved for TierHub");
+  }
+  return {};
+}
+
+Result<void> check_live_directory(const InodeLock& directory) {
+  if (!directory.exists())
+    return Error(std::errc::no_such_file_or_directory, "the folder was removed");
+  if (!directory->is_directory()) return Error(std::errc::not_a_directory, "not a folder");
+  return {};
+}
+
+Attributes new_attributes(const InodeRecord& parent, FileKind kind, uint32_t mode,
+                          FsCaller caller) {
+  Attributes attributes;
+  attributes.kind = kind;
+  attributes.mode = mode & 07777;
+  attributes.uid = caller.uid;
+  attributes.gid = caller.gid;
+  if ((parent.attributes.mode & S_ISGID) != 0) {
+    attributes.gid = parent.attributes.gid;
+    if (kind == FileKind::directory) attributes.mode |= S_ISGID;
+  }
+  attributes.atime = attributes.mtime = attributes.ctime = attributes.btime = Timestamp::now();
+  return attributes;
+}
+
+// The folder after an entry of it changed now; `subfolders` is added to its link count.
+InodeRecord touched(const InodeRecord& directory, int subfolders = 0) {
+  InodeRecord record = directory;
+  record.attributes.mtime = record.attributes.ctime = Timestamp::now();
+  record.nlink = static_cast<uint32_t>(static_cast<int>(record.nlink) + subfolders);
+  return record;
+}
+
+}  // namespace
+
+FileSystem::FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks hooks)
+    : inodes_(inodes), catalog_(inodes.catalog()), scratch_(scratch), hooks_(std::move(hooks)) {}
+
+Result<NodeInfo> FileSystem::node_of(const InodeState& inode) const {
+  TRY_ASSIGN(const Attributes attributes, current_attributes(scratch_, inode));
+  return NodeInfo{inode.number, attributes, inode.rec().nlink, !inode.rec().writing};
+}
+
+// Most inodes are not being written: their committed record is the truth and needs no lock.
+Result<NodeInfo> FileSystem::getattr(InodeNumber inode) {
+  TRY_ASSIGN(const auto record, catalog_.inode(inode));
+  if (!record) return Error(std::errc::no_such_file_or_directory, "no such file or folder");
+  if (!record->writing) return NodeInfo{inode, record->attributes, record->nlink, true};
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+  return node_of(*lock);
+}
+
+Result<NodeInfo> FileSystem::lookup(InodeNumber parent, const std::string& name) {
+  TRY_ASSIGN(const auto inode, catalog_.lookup(parent, name));
+  if (!inode) return no_entry(name);
+  return getattr(*inode);
+}
+
+Result<std::string> FileSystem::readlink(InodeNumber inode) {
+  TRY_ASSIGN(const auto record, catalog_.inode(inode));
+  if (!record) return Error(std::errc::no_such_file_or_directory, "no such link");
+  if (record->attributes.kind != FileKind::symlink)
+    return Error(std::errc::invalid_argument, "not a symbolic link");
+  return record->symlink_target;
+}
+
+Result<std::vector<FileSystem::ListedEntry>> FileSystem::list(InodeNumber directory,
+                                                              uint64_t after_cookie, size_t limit) {
+  constexpr uint64_t kDotCookie = 1;
+  constexpr uint64_t kDotDotCookie = 2;
+  std::vector<ListedEntry> entries;
+  if (after_cookie < kDotCookie) {
+    TRY_ASSIGN(const NodeInfo self, getattr(directory));
+    entries.push_back({".", kDotCookie, self});
+  }
+  if (after_cookie < kDotDotCookie) {
+    TRY_ASSIGN(const auto names, catalog_.names(directory));
+    TRY_ASSIGN(const NodeInfo parent, getattr(names.empty() ? kRootInode : names.front().parent));
+    entries.push_back({"..", kDotDotCookie, parent});
+  }
+  // Behind all names that share the cookie: no name is greater than 255 bytes of 0xff.
+  const std::string last_name =
+      after_cookie > kDotDotCookie ? std::string(kNameMax + 1, '\xff') : std::string();
+  TRY_ASSIGN(const auto children, catalog_.list(directory, after_cookie, last_name, limit));
+  for (const DirectoryEntry& child : children) {
+    auto node = getattr(child.inode);
+    if (!node && node.error().is(std::errc::no_such_file_or_directory))
+      continue;  // removed in between
+    if (!node) return node.error();
+    entries.push_back({child.name, child.cookie, *node});
+  }
+  return entries;
+}
+
+Result<FileSystem::LockedEntry> FileSystem::lock_entry(InodeNumber parent,
+                                                       const std::string& name) {
+  for (int i = 0; i < kLookupTries; ++i) {
+    TRY_ASSIGN(const auto inode, catalog_.lookup(parent, name));
+    if (!inode) return no_entry(name);
+    TRY_ASSIGN(auto locks, inodes_.lock_all({parent, *inode}));
+    TRY_ASSIGN(const auto again, catalog_.lookup(parent, name));
+    if (again == inode && locks[1].exists())
+      return LockedEntry{std::move(locks[0]), std::move(locks[1])};
+  }
+  return Error(std::errc::device_or_resource_busy,
+               name + " is being replaced all the time; try again");
+}
+
+// One new inode with one new entry: everything but regular files, which have an object too (see
+// create).
+Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& name, FileKind kind,
+                                       uint32_t mode, uint64_t rdev, const std::string& target,
+                                       FsCaller caller) {
+  TRY(check_new_name(parent, name));
+  TRY_ASSIGN(const InodeNumber number, catalog_.allocate_inode());
+  TRY_ASSIGN(auto locks, inodes_.lock_all({parent, number}));
+  InodeLock& folder = locks[0];
+  InodeLock& child = locks[1];
+  TRY(check_live_directory(folder));
+  TRY_ASSIGN(const auto existing, catalog_.lookup(parent, name));
+  if (existing) return Error(std::errc::file_exists, name + " exists already");
+
+  InodeRecord record;
+  record.attributes = new_attributes(folder->rec(), kind, mode, caller);
+  record.attributes.rdev = rdev;
+  record.attributes.size_bytes = target.size();
+  record.symlink_target = target;
+  record.nlink = kind == FileKind::directory ? 2 : 1;
+  if (kind == FileKind::file) record.content = Content::unknown;
+  const InodeRecord parent_record = touched(folder->rec(), kind == FileKind::directory ? 1 : 0);
+  Batch batch;
+  batch.put_inode(number, record);
+  batch.put_entry(parent, name, number);
+  batch.put_inode(parent, parent_record);
+  const JournalRecord journal{Timestamp::now(), ""};
+  batch.put_journal(JournalKey::of_inode(number), journal);
+  batch.put_journal(JournalKey::of_entry(parent, name), journal);
+  TRY(catalog_.commit(batch));
+  folder->record = parent_record;
+  child->record = std::move(record);
+  return node_of(*child);
+}
+
+Result<NodeInfo> FileSystem::mkdir(InodeNumber parent, const std::string& name, uint32_t mode,
+                                   FsCaller caller) {
+  return make_node(parent, name, FileKind::directory, mode, 0, "", caller);
+}
+
+Result<NodeInfo> FileSystem::mknod(InodeNumber parent, const std::string& name, uint32_t mode,
+                                   uint64_t rdev, FsCaller caller) {
+  switch (mode & S_IFMT) {
+    case 0:
+    case S_IFREG:
+      return make_node(parent, name, FileKind::file, mode, 0, "", caller);
+    case S_IFIFO:
+      return make_node(parent, name, FileKind::fifo, mode, 0, "", caller);
+    case S_IFSOCK:
+      return make_node(parent, name, FileKind::socket, mode, 0, "", caller);
+    case S_IFCHR:
+      return make_node(parent, name, FileKind::character_device, mode, rdev, "", caller);
+    case S_IFBLK:
+      return make_node(parent, name, FileKind::block_device, mode, rdev, "", caller);
+    default:
+      return Error(std::errc::invalid_argument, "mknod: unknown kind of file");
+  }
+}
+
+Result<NodeInfo> FileSystem::symlink(InodeNumber parent, const std::string& name,
+                                     const std::string& target, FsCaller caller) {
+  return make_node(parent, name, FileKind::symlink, 0777, 0, target, caller);
+}
+
+// A new file: the object stands before the batch that makes it known, so that there is no record
+// without its object. Killed in between, the object is an orphan that recovery removes.
+Result<Created> FileSystem::create(InodeNumber parent, const std::string& name, uint32_t mode,
+                                   int flags, FsCaller caller) {
+  TRY(check_new_name(parent, name));
+  TRY_ASSIGN(const InodeNumber number, catalog_.allocate_inode());
+  TRY_ASSIGN(auto locks, inodes_.lock_all({parent, number}));
+  InodeLock& folder = locks[0];
+  InodeLock& child = locks[1];
+  TRY(check_live_directory(folder));
+  TRY_ASSIGN(const auto existing, catalog_.lookup(parent, name));
+  if (existing) return Error(std::errc::file_exists, name + " exists already");
+
+  const bool writable = (flags & O_ACCMODE) != O_RDONLY;
+  InodeRecord record;
+  record.attributes = new_attributes(folder->rec(), FileKind::file, mode, caller);
+  record.generation = Generation(1);
+  record.content = Content::unknown;
+  record.has_object = true;
+  record.writing = writable;
+
+  TRY_ASSIGN(const UniqueFd object, scratch_.create(number));
+  ObjectTag tag{number,
+                record.generation,
+                parent,
+                name,
+                caller.uid,
+                record.attributes.gid,
+                record.attributes.mode,
+                true,
+                ""};
+  TRY(scratch_.tag(object.get(), tag));
+  fault_point(FaultPoint::create_before_commit);
+  const InodeRecord parent_record = touched(folder->rec());
+  Batch batch;
+  batch.put_inode(number, record);
+  batch.put_entry(parent, name, number);
+  batch.put_inode(parent, parent_record);
+  const JournalRecord journal{Timestamp::now(), ""};
+  batch.put_journal(JournalKey::of_inode(number), journal);
+  batch.put_journal(JournalKey::of_entry(parent, name), journal);
+  const bool sync = (flags & O_SYNC) != 0 || (flags & O_DSYNC) != 0;
+  if (auto committed = catalog_.commit(batch, sync ? Durability::synced : Durability::wal);
+      !committed) {
+    static_cast<void>(scratch_.set_aside(number));
+    return committed.error();
+  }
+  fault_point(FaultPoint::create_after_commit);
+  folder->record = parent_record;
+  child->record = std::move(record);
+
+  const FileHandle handle{writable, sync};
+  TRY_ASSIGN(const Opened opened, add_handle(*child, handle, choose_mode(*child, handle)));
+  TRY_ASSIGN(const NodeInfo node, node_of(*child));
+  return Created{node, opened};
+}
+
+Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
+                                  const std::string& new_name) {
+  TRY(check_new_name(new_parent, new_name));
+  TRY_ASSIGN(auto locks, inodes_.lock_all({inode, new_parent}));
+  InodeLock& child = locks[0];
+  InodeLock& folder = locks[1];
+  if (!child.exists() || child->rec().nlink == 0)
+    return Error(std::errc::no_such_file_or_directory, "the file was removed");
+  if (child->is_directory())
+    return Error(std::errc::operation_not_permitted, "a folder cannot have a second name");
+  TRY(check_live_directory(folder));
+  TRY_ASSIGN(const auto existing, catalog_.lookup(new_parent, new_name));
+  if (existing) return Error(std::errc::file_exists, new_name + " exists already");
+
+  InodeRecord record = child->rec();
+  ++record.nlink;
+  record.attributes.ctime = Timestamp::now();
+  const InodeRecord parent_record = touched(folder->rec());
+  Batch batch;
+  batch.put_inode(inode, record);
+  batch.put_entry(new_parent, new_name, inode);
+  batch.put_inode(new_parent, parent_record);
+  batch.put_journal(JournalKey::of_entry(new_parent, new_name), {Timestamp::now(), ""});
+  TRY(catalog_.commit(batch));
+  child->record = std::move(record);
+  folder->record = parent_record;
+  return node_of(*child);
+}
+
+// `child` loses a name. An inode that has none left is noted for the reaper: it may still be open.
+InodeRecord FileSystem::drop_name(const InodeState& child, Batch& batch) const {
+  InodeRecord record = child.rec();
+  --record.nlink;
+  record.attributes.ctime = Timestamp::now();
+  batch.put_inode(child.number, record);
+  if (record.nlink == 0) batch.put_reap(child.number, ReapKind::inode);
+  return record;
+}
+
+Result<void> FileSystem::unlink(InodeNumber parent, const std::string& name) {
+  InodeNumber number;
+  {
+    TRY_ASSIGN(LockedEntry entry, lock_entry(parent, name));
+    TRY(check_live_directory(entry.parent));
+    if (entry.child->is_directory()) return Error(std::errc::is_a_directory, name + " is a folder");
+    number = entry.child->number;
+    Batch batch;
+    InodeRecord record = drop_name(*entry.child, batch);
+    const InodeRecord parent_record = touched(entry.parent->rec());
+    batch.erase_entry(parent, name, number);
+    batch.put_inode(parent, parent_record);
+    batch.put_journal(JournalKey::of_entry(parent, name), {Timestamp::now(), ""});
+    TRY(catalog_.commit(batch));
+    entry.child->record = std::move(record);
+    entry.parent->record = parent_record;
+  }
+  fault_point(FaultPoint::unlink_after_commit);
+  hooks_.released(number);
+  return {};
+}
+
+// A folder that must go: with its record, its extended attributes and its journal key.
+Result<void> FileSystem::erase_directory(const InodeState& directory, Batch& batch) const {
+  TRY_ASSIGN(const bool empty, catalog_.is_empty(directory.number));
+  if (!empty) return Error(std::errc::directory_not_empty, "the folder is not empty");
+  TRY_ASSIGN(const auto xattrs, catalog_.xattrs(directory.number));
+  for (const auto& [name, value] : xattrs) batch.erase_xattr(directory.number, name);
+  batch.erase_inode(directory.number);
+  batch.erase_journal(JournalKey::of_inode(directory.number));
+  return {};
+}
+
+Result<void> FileSystem::rmdir(InodeNumber parent, const std::string& name) {
+  TRY_ASSIGN(LockedEntry entry, lock_entry(parent, name));
+  TRY(check_live_directory(entry.parent));
+  if (!entry.child->is_directory())
+    return Error(std::errc::not_a_directory, name + " is not a folder");
+  Batch batch;
+  TRY(erase_directory(*entry.child, batch));
+  const InodeRecord parent_record = touched(entry.parent->rec(), -1);
+  batch.erase_entry(parent, name, entry.child->number);
+  batch.put_inode(parent, parent_record);
+  batch.put_journal(JournalKey::of_entry(parent, name), {Timestamp::now(), ""});
+  TRY(catalog_.commit(batch));
+  entry.child->record.reset();
+  entry.parent->record = parent_record;
+  return {};
+}
+
+// Locks both folders, what is moved and what is replaced, and checks that the names still mean the
+// same.
+Result<FileSystem::LockedRename> FileSystem::lock_rename(InodeNumber parent,
+                                                         const std::string& name,
+                                                         InodeNumber new_parent,
+                                                         const std::string& new_name) {
+  for (int i = 0; i < kLookupTries; ++i) {
+    TRY_ASSIGN(const auto source, catalog_.lookup(parent, name));
+    TRY_ASSIGN(const auto target, catalog_.lookup(new_parent, new_name));
+    if (!source) return no_entry(name);
+    LockedRename result;
+    result.same_parent = parent == new_parent;
+    result.same_inode = target == source;
+    std::vector<InodeNumber> numbers{parent, *source};
+    if (!result.same_parent) numbers.push_back(new_parent);
+    // The target may be one of the folders: it is then not empty, and locked already.
+    const bool lock_target =
+        target && std::find(numbers.begin(), numbers.end(), *target) == numbers.end();
+    if (lock_target) numbers.push_back(*target);
+    if (target && !lock_target && !result.same_inode) {
+      return Error(std::errc::directory_not_empty, new_name + " is a folder that is not empty");
+    }
+    TRY_ASSIGN(auto locks, inodes_.lock_all(numbers));
+    TRY_ASSIGN(const auto source_again, catalog_.lookup(parent, name));
+    TRY_ASSIGN(const auto target_again, catalog_.lookup(new_parent, new_name));
+    if (source_again != source || target_again != target || !locks[1].exists()) continue;
+    result.parent = std::move(locks[0]);
+    result.source = std::move(locks[1]);
+    if (!result.same_parent) result.new_parent = std::move(locks[2]);
+    if (lock_target) result.target = std::move(locks.back());
+    result.has_target = lock_target;
+    return result;
+  }
+  return Error(std::errc::device_or_resource_busy,
+               name + " is being replaced all the time; try again");
+}
+
+Result<void> FileSystem::rename(InodeNumber parent, const std::string& name, InodeNumber new_parent,
+                                const std::string& new_name, unsigned flags) {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) {
+    return Error(std::errc::invalid_argument, "rename: these flags are not supported");
+  }
+  TRY(check_new_name(new_parent, new_name));
+  InodeNumber replaced;
+  {
+    TRY_ASSIGN(LockedRename locked, lock_rename(parent, name, new_parent, new_name));
+    TRY(check_live_directory(locked.parent));
+    if (!locked.same_parent) TRY(check_live_directory(locked.new_parent));
+    if (locked.has_target || locked.same_inode) {
+      if ((flags & RENAME_NOREPLACE) != 0)
+        return Error(std::errc::file_exists, new_name + " exists already");
+    } else if ((flags & RENAME_EXCHANGE) != 0) {
+      return no_entry(new_name);
+    }
+    if (locked.same_inode) return {};  // two names of one file: POSIX says that nothing happens
+    if ((flags & RENAME_EXCHANGE) != 0) return exchange(locked, name, new_name);
+    if (locked.has_target) replaced = locked.target->number;
+    TRY(move_entry(locked, name, new_name));
+  }
+  fault_point(FaultPoint::rename_after_commit);
+  if (replaced != kNoInode) hooks_.released(replaced);
+  return {};
+}
+
+Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& name,
+                                    const std::string& new_name) {
+  InodeState& source = *locked.source;
+  InodeLock& to = locked.same_parent ? locked.parent : locked.new_parent;
+  Batch batch;
+  std::optional<InodeRecord> target_record;
+  int lost_subfolders = 0;
+  if (locked.has_target) {
+    InodeState& target = *locked.target;
+    if (target.is_directory() && !source.is_directory())
+      return Error(std::errc::is_a_directory, new_name + " is a folder");
+    if (!target.is_directory() && source.is_directory())
+      return Error(std::errc::not_a_directory, new_name + " is not a folder");
+    batch.erase_entry(to->number, new_name, target.number);
+    if (target.is_directory()) {
+      TRY(erase_directory(target, batch));
+      lost_subfolders = 1;
+    } else {
+      target_record = drop_name(target, batch);
+      // Else power loss could leave an empty file where a good one was.
+      if (source.is_file() && source.rec().has_object && source.is_dirty()) {
+        TRY_ASSIGN(const UniqueFd object, scratch_.open_object(source.number, O_RDONLY));
+        TRY(posix::sync_data(object.get()));
+      }
+    }
+  }
+  InodeRecord source_record = source.rec();
+  source_record.attributes.ctime = Timestamp::now();
+  const int moved_subfolder = source.is_directory() && !locked.same_parent ? 1 : 0;
+  const InodeRecord from_record =
+      touched(locked.parent->rec(), -moved_subfolder - (locked.same_parent ? lost_subfolders : 0));
+  batch.erase_entry(locked.parent->number, name, source.number);
+  batch.put_entry(to->number, new_name, source.number);
+  batch.put_inode(source.number, source_record);
+  batch.put_inode(locked.parent->number, from_record);
+  std::optional<InodeRecord> to_record;
+  if (!locked.same_parent) {
+    to_record = touched(locked.new_parent->rec(), moved_subfolder - lost_subfolders);
+    batch.put_inode(to->number, *to_record);
+  }
+  const JournalRecord journal{Timestamp::now(), ""};
+  batch.put_journal(JournalKey::of_entry(locked.parent->number, name), journal);
+  batch.put_journal(JournalKey::of_entry(to->number, new_name), journal);
+  fault_point(FaultPoint::rename_before_commit);
+  TRY(catalog_.commit(batch));
+
+  source.record = std::move(source_record);
+  locked.parent->record = from_record;
+  if (to_record) locked.new_parent->record = *to_record;
+  if (locked.has_target) locked.target->record = target_record;
+  return {};
+}
+
+Result<void> FileSystem::exchange(LockedRename& locked, const std::string& name,
+                                  const std::string& new_name) {
+  InodeState& source = *locked.source;
+  InodeState& target = *locked.target;
+  InodeLock& to = locked.same_parent ? locked.parent : locked.new_parent;
+  int gained = 0;  // subfolders that the source's folder gains
+  if (!locked.same_parent)
+    gained = (target.is_directory() ? 1 : 0) - (source.is_directory() ? 1 : 0);
+  InodeRecord source_record = source.rec();
+  InodeRecord target_record = target.rec();
+  source_record.attributes.ctime = target_record.attributes.ctime = Timestamp::now();
+  const InodeRecord from_record = touched(locked.parent->rec(), gained);
+  Batch batch;
+  batch.erase_entry(locked.parent->number, name, source.number);
+  batch.erase_entry(to->number, new_name, target.number);
+  batch.put_entry(to->number, new_name, source.number);
+  batch.put_entry(locked.parent->number, name, target.number);
+  batch.put_inode(source.number, source_record);
+  batch.put_inode(target.number, target_record);
+  batch.put_inode(locked.parent->number, from_record);
+  std::optional<InodeRecord> to_record;
+  if (!locked.same_parent) {
+    to_record = touched(locked.new_parent->rec(), -gained);
+    batch.put_inode(to->number, *to_record);
+  }
+  const JournalRecord journal{Timestamp::now(), ""};
+  batch.put_journal(JournalKey::of_entry(locked.parent->number, name), journal);
+  batch.put_journal(JournalKey::of_entry(to->number, new_name), journal);
+  fault_point(FaultPoint::rename_before_commit);
+  TRY(catalog_.commit(batch));
+  source.record = std::move(source_record);
+  target.record = std::move(target_record);
+  locked.parent->record = from_record;
+  if (to_record) locked.new_parent->record = *to_record;
+  return {};
+}
+
+FileSystem::Statistics FileSystem::statfs() {
+  Statistics statistics;
+  statistics.space = hooks_.archive_space();
+  return statistics;
+}
+
+}  // namespace tierhub

@@ -1,0 +1,299 @@
+// Open files: how an inode is served, reads and recalls, writes, truncation.
+#include <algorithm>
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/fault_points.h"
+#include "common/log.h"
+#include "common/posix.h"
+#include "fusefs/file_system.h"
+#include "storage/object_state.h"
+
+namespace tierhub {
+namespace {
+
+// A read whose chunks are evicted again and again between recall and answer gives up.
+constexpr int kRecallTries = 8;
+constexpr int64_t kHeatInterval_ns = 60'000'000'000;
+
+}  // namespace
+
+// Passthrough is for whole resident files, and an inode keeps its mode until the last handle is
+// released: the kernel refuses a passthrough open beside another one.
+ServeMode FileSystem::choose_mode(const InodeState& inode, FileHandle handle) const {
+  if (inode.handles > 0) return inode.serve_mode;
+  const bool possible = channel_ != nullptr && channel_->passthrough() && scratch_.leases_work();
+  if (!possible || !inode.all_present() || !inode.filling.empty()) return ServeMode::daemon;
+  if (handle.writable && !hooks_.room_for_passthrough_writers()) return ServeMode::daemon;
+  return ServeMode::passthrough;
+}
+
+Result<Opened> FileSystem::add_handle(InodeState& inode, FileHandle handle, ServeMode mode) {
+  if (mode == ServeMode::passthrough && inode.backing_id == 0) {
+    TRY(ensure_object(catalog_, scratch_, inode));
+    // Read-only on purpose: a writable one would count as a writer in every lease test.
+    TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode.number, O_RDONLY));
+    auto backing = channel_->open_backing(object.get());
+    if (backing) {
+      inode.backing_id = *backing;
+    } else {
+      log::warning("passthrough refused, serving through the daemon",
+                   {{"inode", inode.number}, {"error", backing.error().text()}});
+      mode = ServeMode::daemon;
+    }
+  }
+  inode.serve_mode = mode;
+  ++inode.handles;
+  if (handle.writable) ++inode.writable_handles;
+  return Opened{handle, mode, mode == ServeMode::passthrough ? inode.backing_id : 0};
+}
+
+void FileSystem::note_use(InodeState& inode) {
+  const Timestamp now = Timestamp::now();
+  if (now.ns - inode.heat_recorded.ns < kHeatInterval_ns) return;
+  Batch batch;
+  batch.put_heat(inode.number, now);
+  if (auto committed = catalog_.commit(batch)) inode.heat_recorded = now;
+}
+
+bool FileSystem::wait_for_fills(InodeState& inode, std::function<void()> retry) {
+  if (inode.filling.empty()) return false;
+  inode.filling_waiters.push_back(std::move(retry));
+  return true;
+}
+
+void FileSystem::open(InodeNumber inode, int flags, Done<Opened> done) {
+  auto opened = [&]() -> Result<std::optional<Opened>> {
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    InodeState& state = *lock;
+    if (!state.is_file()) return Error(std::errc::invalid_argument, "not a regular file");
+    const FileHandle handle{(flags & O_ACCMODE) != O_RDONLY, (flags & (O_SYNC | O_DSYNC)) != 0};
+    const bool truncates = (flags & O_TRUNC) != 0;
+    if (truncates && wait_for_fills(state, [=, this] { open(inode, flags, done); }))
+      return std::optional<Opened>();
+    if (truncates && state.handles == 0) {
+      // Cut first: the empty file is whole, so the kernel may serve it.
+      TRY(begin_writing(catalog_, scratch_, state, ServeMode::daemon));
+      TRY(truncate(state, 0));
+    }
+    const ServeMode mode = choose_mode(state, handle);
+    if (handle.writable) TRY(begin_writing(catalog_, scratch_, state, mode));
+    if (truncates && state.handles > 0) TRY(truncate(state, 0));
+    if (handle.writable && handle.sync) TRY(catalog_.sync());
+    note_use(state);
+    TRY_ASSIGN(Opened result, add_handle(state, handle, mode));
+    return std::optional<Opened>(result);
+  }();
+  if (!opened) return done(opened.error());
+  if (opened->has_value()) done(**opened);
+}
+
+void FileSystem::release(InodeNumber inode, FileHandle handle) {
+  {
+    auto lock = inodes_.lock(inode);
+    if (!lock) {
+      log::error("release of an inode that cannot be read",
+                 {{"inode", inode}, {"error", lock.error().text()}});
+      return;
+    }
+    InodeState& state = **lock;
+    if (handle.writable) --state.writable_handles;
+    if (--state.handles > 0) return;
+    if (state.backing_id != 0) channel_->close_backing(state.backing_id);
+    state.backing_id = 0;
+    state.serve_mode = ServeMode::none;
+    state.read_fd.reset();
+    state.write_fd.reset();
+  }
+  hooks_.released(inode);
+}
+
+void FileSystem::read(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes,
+                      Done<ReadAnswer> done) {
+  read_tried(inode, offset_bytes, size_bytes, std::move(done), 0);
+}
+
+// 1. What is resident is answered from the object. 2. Else the absent chunks are recalled and the
+// read is tried again: they may have been evicted in between, but not while this inode has a
+// handle.
+void FileSystem::read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes,
+                            Done<ReadAnswer> done, int tries) {
+  ByteRange range{offset_bytes, offset_bytes + size_bytes};
+  auto answer = [&]() -> Result<std::optional<ReadAnswer>> {
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    InodeState& state = *lock;
+    TRY_ASSIGN(const Attributes attributes, current_attributes(scratch_, state));
+    range.end = std::min(range.end, attributes.size_bytes);
+    if (range.empty()) return std::optional(ReadAnswer{});
+    if (!state.absent_chunks(range).empty()) return std::optional<ReadAnswer>();
+    TRY(ensure_object(catalog_, scratch_, state));
+    if (!state.read_fd) {
+      TRY_ASSIGN(state.read_fd, scratch_.open_object(inode, O_RDONLY));
+    }
+    return std::optional(ReadAnswer{state.read_fd.get(), range.begin, range.size(), nullptr});
+  }();
+  if (!answer) return done(answer.error());
+  if (answer->has_value()) return done(**answer);
+  if (tries == kRecallTries)
+    return done(Error(std::errc::io_error, "the data could not be kept in scratch long enough"));
+  hooks_.recall(inode, range, [=, this](Result<FileSystemHooks::Recalled> recalled) {
+    if (!recalled) return done(recalled.error());
+    if (recalled->unkept)
+      return done(ReadAnswer{recalled->unkept->get(), range.begin, range.size(), recalled->unkept});
+    read_tried(inode, offset_bytes, size_bytes, done, tries + 1);
+  });
+}
+
+Result<int> FileSystem::writable_fd(InodeState& inode) {
+  if (!inode.write_fd) {
+    TRY_ASSIGN(inode.write_fd, scratch_.open_object(inode.number, O_RDWR));
+  }
+  return inode.write_fd.get();
+}
+
+// Bytes are marked dirty before they change: a chunk that is still clean always equals the archive.
+// Killed in between, the marked bytes are simply published again.
+Result<void> FileSystem::mark_dirty(InodeState& inode, ByteRange range) {
+  if (inode.rec().content == Content::unknown || inode.dirty.contains(range.begin, range.end))
+    return {};
+  IntervalSet dirty = inode.dirty;
+  Batch batch;
+  batch.change_ranges(inode.number, RangeKind::dirty, dirty.add(range.begin, range.end));
+  fault_point(FaultPoint::write_before_mark);
+  TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::write_after_mark);
+  inode.dirty = std::move(dirty);
+  return {};
+}
+
+// All chunks that the write covers in part are present, and room is reserved.
+Result<size_t> FileSystem::write_present(InodeState& inode, uint64_t offset_bytes,
+                                         WriteSource& source, FsCaller caller) {
+  constexpr uint32_t kPrivileges = S_ISUID | S_ISGID;
+  if (caller.uid != 0 && (inode.rec().attributes.mode & kPrivileges) != 0) {
+    AttributeChange clear;
+    clear.clear_privileges = true;
+    TRY(set_attributes(inode, clear));
+  }
+  TRY(mark_dirty(inode, {offset_bytes, offset_bytes + source.size_bytes()}));
+  TRY_ASSIGN(const int fd, writable_fd(inode));
+  TRY_ASSIGN(const size_t written, source.copy_to(fd, offset_bytes));
+  fault_point(FaultPoint::write_after_data);
+  return written;
+}
+
+void FileSystem::write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
+                       std::shared_ptr<WriteSource> source, FsCaller caller, Done<size_t> done) {
+  const ByteRange range{offset_bytes, offset_bytes + source->size_bytes()};
+  if (auto room = hooks_.reserve(range.size()); !room) return done(room.error());
+  bool absent = false;
+  auto written = [&]() -> Result<size_t> {
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    InodeState& state = *lock;
+    if (!state.rec().writing) TRY(begin_writing(catalog_, scratch_, state, state.serve_mode));
+    absent = !state.absent_chunks(range).empty();
+    if (absent) return size_t{0};
+    return write_present(state, offset_bytes, *source, caller);
+  }();
+  if (!written) return done(written.error());
+  if (absent) {
+    if (auto kept = source->detach(); !kept) return done(kept.error());
+    hooks_.recall(inode, range, [=, this](Result<FileSystemHooks::Recalled> recalled) {
+      if (!recalled) return done(recalled.error());
+      if (recalled->unkept)
+        return done(
+            Error(std::errc::no_space_on_device, "scratch has no room for the rest of the chunk"));
+      write(inode, handle, offset_bytes, source, caller, done);
+    });
+    return;
+  }
+  if (handle.sync) {
+    if (auto synced = fsync(inode, SyncKind::data); !synced) return done(synced.error());
+  }
+  done(*written);
+}
+
+Result<void> FileSystem::truncate(InodeState& inode, uint64_t size_bytes) {
+  return truncate_object(catalog_, scratch_, inode, size_bytes);
+}
+
+Result<void> FileSystem::fsync(InodeNumber inode, SyncKind) {
+  UniqueFd object;
+  {
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    if (lock->is_file() && lock->rec().has_object) {
+      TRY_ASSIGN(object, scratch_.open_object(inode, O_RDONLY));
+    }
+  }
+  // fsync, not fdatasync: while `writing`, the object's mtime is the file's.
+  if (object) TRY(posix::sync_fd(object.get()));
+  return catalog_.sync();
+}
+
+Result<void> FileSystem::fsync_directory(InodeNumber) { return catalog_.sync(); }
+
+void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
+                           uint64_t length_bytes, Done<std::monostate> done) {
+  constexpr int kSupported = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+  if ((mode & ~kSupported) != 0)
+    return done(Error(std::errc::operation_not_supported, "fallocate: this mode is not supported"));
+  const ByteRange range{offset_bytes, offset_bytes + length_bytes};
+  const bool removes = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+  if (!removes) {
+    if (auto room = hooks_.reserve(length_bytes); !room) return done(room.error());
+  }
+  enum class Next { done, recall, wait };
+  auto next = [&]() -> Result<Next> {
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    InodeState& state = *lock;
+    if (wait_for_fills(state,
+                       [=, this] { fallocate(inode, mode, offset_bytes, length_bytes, done); }))
+      return Next::wait;
+    // A chunk that is zeroed in part must be there for the rest of it.
+    if (removes && !state.absent_chunks(range).empty()) return Next::recall;
+    if (!state.rec().writing) TRY(begin_writing(catalog_, scratch_, state, state.serve_mode));
+    TRY(mark_dirty(state, range));
+    TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDWR));
+    if (::fallocate(object.get(), mode, static_cast<off_t>(offset_bytes),
+                    static_cast<off_t>(length_bytes)) < 0) {
+      return Error::from_errno(errno, "fallocate");
+    }
+    return Next::done;
+  }();
+  if (!next) return done(next.error());
+  switch (*next) {
+    case Next::wait:
+      return;
+    case Next::done:
+      return done(std::monostate{});
+    case Next::recall:
+      break;
+  }
+  hooks_.recall(inode, range, [=, this](Result<FileSystemHooks::Recalled> recalled) {
+    if (!recalled) return done(recalled.error());
+    if (recalled->unkept)
+      return done(
+          Error(std::errc::no_space_on_device, "scratch has no room for the rest of the chunk"));
+    fallocate(inode, mode, offset_bytes, length_bytes, done);
+  });
+}
+
+// A file that is not all resident answers "all data": its object's holes say nothing about the
+// file.
+Result<uint64_t> FileSystem::lseek(InodeNumber inode, uint64_t offset_bytes, int whence) {
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+  InodeState& state = *lock;
+  TRY_ASSIGN(const Attributes attributes, current_attributes(scratch_, state));
+  if (offset_bytes >= attributes.size_bytes) return Error::from_errno(ENXIO, "lseek");
+  if (!state.rec().has_object || !state.all_present())
+    return whence == SEEK_DATA ? offset_bytes : attributes.size_bytes;
+  TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDONLY));
+  const off_t found = ::lseek(object.get(), static_cast<off_t>(offset_bytes), whence);
+  if (found < 0) return Error::from_errno(errno, "lseek");
+  return static_cast<uint64_t>(found);
+}
+
+}  // namespace tierhub
