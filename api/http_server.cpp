@@ -185,7 +185,7 @@ class HttpServer::Impl {
   awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer, const Caller& caller) {
     Parser parser;
     parser.header_limit(kMaxHeadBytes);
-    parser.body_limit(boost::none);  // the length is checked here, before the body is read
+    parser.body_limit(UINT64_MAX);  // the length is checked here, before the body is read
     boost::system::error_code error;
     stream.expires_after(options_.idle_limit);
     co_await http::async_read_header(stream, buffer, parser, capture(error));
@@ -197,8 +197,10 @@ class HttpServer::Impl {
     unsigned version = parser.get().version();
     auto refused = check_head(parser);
     if (refused) {
-      co_await write(stream, *refused, version, false);
-      co_return false;
+      bool body_follows = parser.chunked() || body_bytes(parser) > 0;
+      bool open = parser.get().keep_alive() && !body_follows;
+      bool sent = co_await write(stream, *refused, version, open);
+      co_return sent&& open;
     }
     BodyReservation reservation(usage_, body_bytes(parser));
     bool complete = co_await read_body(stream, buffer, parser);

@@ -1,0 +1,194 @@
+#include "tests/unit/api/fake_service.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace tierhub::api {
+namespace {
+
+Error no_such(const std::string& what) {
+  return Error(std::errc::no_such_file_or_directory, "there is no " + what);
+}
+
+// The next of successive answers; the last one stays.
+template <class Answer>
+Answer take(std::vector<Answer>& answers) {
+  Answer answer = answers.front();
+  if (answers.size() > 1) answers.erase(answers.begin());
+  return answer;
+}
+
+bool is_below(const std::string& path, const std::string& folder) {
+  std::string prefix = folder == "/" ? folder : folder + "/";
+  return path.starts_with(prefix);
+}
+
+}  // namespace
+
+Entry make_file(const std::string& path, const std::string& state, uint64_t size,
+                uint64_t resident) {
+  Entry entry;
+  entry.path = path;
+  entry.kind = "file";
+  entry.state = state;
+  entry.size = size;
+  entry.resident = resident;
+  entry.mode = 0100644;
+  return entry;
+}
+
+Entry make_folder(const std::string& path) {
+  Entry entry;
+  entry.path = path;
+  entry.kind = "directory";
+  entry.mode = 040755;
+  return entry;
+}
+
+Result<void> FakeService::check_administrator(const Caller& caller, const std::string& call) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(call);
+  state_.caller = caller;
+  if (caller.uid == state_.administrator_uid) return {};
+  return Error(std::errc::permission_denied, "only root may do this");
+}
+
+Result<Status> FakeService::status(const Caller& caller) {
+  auto on_status = with([](State& state) { return state.on_status; });
+  if (on_status) on_status();
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back("status");
+  state_.caller = caller;
+  return state_.status;
+}
+
+Result<Listing> FakeService::list(const Caller&, const std::string& path, Depth depth,
+                                  const std::string& after, size_t limit) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(fmt::format("list {} depth={} after={} limit={}", path,
+                                     depth == Depth::all ? "all" : "children", after, limit));
+  auto self = state_.entries.find(path);
+  if (path != "/" && self == state_.entries.end()) return no_such(path);
+  Listing listing;
+  if (self != state_.entries.end() && self->second.kind == "file") {
+    listing.entries.push_back(self->second);
+    return listing;
+  }
+  for (const auto& [name, entry] : state_.entries) {
+    bool direct = name.find('/', path == "/" ? 1 : path.size() + 1) == std::string::npos;
+    if (!is_below(name, path) || name <= after || (depth == Depth::children && !direct)) continue;
+    if (listing.entries.size() == limit) {
+      listing.next = listing.entries.back().path;
+      break;
+    }
+    listing.entries.push_back(entry);
+  }
+  return listing;
+}
+
+Result<Prefetch> FakeService::start_prefetch(const Caller& caller, const PrefetchRequest& request) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(fmt::format("start_prefetch {}", fmt::join(request.paths, " ")));
+  state_.caller = caller;
+  state_.prefetch_request = request;
+  if (state_.prefetches.empty()) return no_such("prefetch in this test");
+  return take(state_.prefetches.begin()->second);
+}
+
+Result<Prefetch> FakeService::prefetch(const Caller&, uint64_t id) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(fmt::format("prefetch {}", id));
+  auto found = state_.prefetches.find(id);
+  if (found == state_.prefetches.end()) return no_such(fmt::format("prefetch {}", id));
+  return take(found->second);
+}
+
+Result<std::vector<Prefetch>> FakeService::prefetches(const Caller&) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back("prefetches");
+  std::vector<Prefetch> all;
+  for (const auto& [id, answers] : state_.prefetches) all.push_back(answers.front());
+  return all;
+}
+
+Result<Prefetch> FakeService::cancel_prefetch(const Caller&, uint64_t id) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(fmt::format("cancel_prefetch {}", id));
+  auto found = state_.prefetches.find(id);
+  if (found == state_.prefetches.end()) return no_such(fmt::format("prefetch {}", id));
+  Prefetch prefetch = found->second.front();
+  prefetch.state = "cancelled";
+  return prefetch;
+}
+
+Result<void> FakeService::renew_lease(const Caller&, const std::string& owner, uint64_t ttl_s) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(fmt::format("renew_lease {} {}", owner, ttl_s));
+  return {};
+}
+
+Result<EvictResult> FakeService::evict(const Caller& caller,
+                                       const std::vector<std::string>& paths) {
+  TRY(check_administrator(caller, fmt::format("evict {}", fmt::join(paths, " "))));
+  return with([](State& state) { return state.evict_result; });
+}
+
+Result<PublishProgress> FakeService::start_publish(const Caller& caller,
+                                                   const std::vector<std::string>& paths) {
+  TRY(check_administrator(caller, fmt::format("start_publish {}", fmt::join(paths, " "))));
+  return with([](State& state) { return take(state.publishes); });
+}
+
+Result<PublishProgress> FakeService::publish_progress(const Caller& caller, uint64_t id) {
+  TRY(check_administrator(caller, fmt::format("publish_progress {}", id)));
+  std::lock_guard lock(mutex_);
+  if (state_.publishes.front().id != id) return no_such(fmt::format("publish {}", id));
+  return take(state_.publishes);
+}
+
+Result<uint64_t> FakeService::pin(const Caller& caller, const std::vector<std::string>& paths,
+                                  const std::string& owner, const std::string& reason) {
+  TRY(check_administrator(
+      caller, fmt::format("pin {} owner={} reason={}", fmt::join(paths, " "), owner, reason)));
+  return paths.size();
+}
+
+Result<uint64_t> FakeService::unpin(const Caller& caller, const std::vector<std::string>& paths,
+                                    const std::string& owner) {
+  TRY(check_administrator(caller, fmt::format("unpin {} owner={}", fmt::join(paths, " "), owner)));
+  return paths.size();
+}
+
+Result<ScanProgress> FakeService::start_scan(const Caller& caller) {
+  TRY(check_administrator(caller, "start_scan"));
+  return with([](State& state) { return take(state.scans); });
+}
+
+Result<ScanProgress> FakeService::scan_progress(const Caller& caller) {
+  TRY(check_administrator(caller, "scan_progress"));
+  return with([](State& state) { return take(state.scans); });
+}
+
+Result<void> FakeService::report_run(const Caller& caller, const Run& run) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back("report_run " + run.run);
+  state_.caller = caller;
+  state_.runs[run.run] = run;
+  return {};
+}
+
+Result<std::vector<Run>> FakeService::runs(const Caller&) {
+  std::lock_guard lock(mutex_);
+  std::vector<Run> all;
+  for (const auto& [name, run] : state_.runs) all.push_back(run);
+  return all;
+}
+
+Result<Run> FakeService::run(const Caller&, const std::string& run) {
+  std::lock_guard lock(mutex_);
+  auto found = state_.runs.find(run);
+  if (found == state_.runs.end()) return no_such("run " + run);
+  return found->second;
+}
+
+}  // namespace tierhub::api
