@@ -61,6 +61,7 @@ uint64_t IntervalSet::size() const {
 
 std::vector<IntervalSet::Interval> IntervalSet::present(uint64_t begin, uint64_t end) const {
   std::vector<Interval> result;
+  if (begin >= end) return result;
   auto it = intervals_.upper_bound(begin);
   if (it != intervals_.begin() && std::prev(it)->second > begin) --it;
   for (; it != intervals_.end() && it->first < end; ++it) {
