@@ -12,8 +12,6 @@
 //   attributes, no leases, no ranges", the
 //                        usual answer, comes from a Bloom filter.
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -29,6 +27,7 @@
 
 #include "catalog/encoding.h"
 #include "catalog/first_live.h"
+#include "catalog/group_sync.h"
 #include "catalog/key_value_store.h"
 #include "common/posix.h"
 
@@ -129,52 +128,6 @@ rocksdb::ColumnFamilyOptions family_options(
   }
   return options;
 }
-
-// Lets all who ask for a sync at the same time share one.
-class GroupSync {
- public:
-  // Returns once a sync that began after this call has ended. A failure is final: what the kernel
-  // could not write it may forget, so that a second try would "succeed".
-  template <class Sync>
-  Result<void> run(Sync sync) {
-    std::unique_lock lock(mutex_);
-    const uint64_t needed = begun_ + 1;
-    while (ended_ < needed && !failure_) {
-      if (running_) {
-        changed_.wait(lock);
-        continue;
-      }
-      running_ = true;
-      ++begun_;
-      lock.unlock();
-      Result<void> result = sync();
-      lock.lock();
-      if (!result.has_value()) failure_ = result.error();
-      running_ = false;
-      ended_ = begun_;
-      changed_.notify_all();
-    }
-    return state_locked();
-  }
-
-  Result<void> state() const {
-    std::lock_guard lock(mutex_);
-    return state_locked();
-  }
-
- private:
-  Result<void> state_locked() const {
-    if (failure_) return *failure_;
-    return {};
-  }
-
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool running_ = false;
-  uint64_t begun_ = 0;
-  uint64_t ended_ = 0;
-  std::optional<Error> failure_;
-};
 
 class RocksDbStore final : public KeyValueStore {
  public:

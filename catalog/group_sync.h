@@ -1,0 +1,71 @@
+// Lets all who ask for a sync at the same time share one.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+
+#include "common/result.h"
+
+namespace tierhub {
+
+// Any thread.
+class GroupSync {
+ public:
+  // Returns once a `sync` that began after this call has ended; it may be another caller's. A
+  // failure is final, for all callers: what the kernel could not write it may forget, so that a
+  // second try would "succeed".
+  template <class Sync>
+  Result<void> run(Sync sync) {
+    std::unique_lock lock(mutex_);
+    const uint64_t needed = begun_ + 1;
+    ++waiting_;
+    while (ended_ < needed && !failure_) {
+      if (running_) {
+        changed_.wait(lock);
+        continue;
+      }
+      running_ = true;
+      ++begun_;
+      lock.unlock();
+      Result<void> result = sync();
+      lock.lock();
+      if (!result.has_value()) failure_ = result.error();
+      running_ = false;
+      ended_ = begun_;
+      changed_.notify_all();
+    }
+    --waiting_;
+    return state_locked();
+  }
+
+  // The failure of any sync so far.
+  Result<void> state() const {
+    std::lock_guard lock(mutex_);
+    return state_locked();
+  }
+
+  // How many callers are in run().
+  size_t waiting() const {
+    std::lock_guard lock(mutex_);
+    return waiting_;
+  }
+
+ private:
+  Result<void> state_locked() const {
+    if (failure_) return *failure_;
+    return {};
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool running_ = false;
+  size_t waiting_ = 0;
+  uint64_t begun_ = 0;
+  uint64_t ended_ = 0;
+  std::optional<Error> failure_;
+};
+
+}  // namespace tierhub

@@ -1,0 +1,65 @@
+#include "common/log.h"
+
+#include <functional>
+#include <regex>
+
+#include <gtest/gtest.h>
+
+namespace tierhub {
+namespace {
+
+std::string printed(const std::function<void()>& action) {
+  ::testing::internal::CaptureStderr();
+  action();
+  return ::testing::internal::GetCapturedStderr();
+}
+
+// What follows the time.
+std::string line_of(const std::function<void()>& action) {
+  const std::string text = printed(action);
+  return text.substr(std::min(text.size(), text.find(' ') + 1));
+}
+
+TEST(Log, PrintsOneLineOfLogfmt) {
+  const std::string text = printed([] {
+    log::info("import done", {{"files", 42}, {"tier", "archive"}});
+  });
+  EXPECT_TRUE(std::regex_match(
+      text, std::regex("ts=\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z level=info "
+                       "msg=\"import done\" files=42 tier=archive\n")))
+      << text;
+}
+
+TEST(Log, QuotesAValueThatWouldBreakTheLine) {
+  EXPECT_EQ(line_of([] {
+              log::info("x", {{"path", "a b\"c\\d\ne\r\tf=g"}});
+            }),
+            "level=info msg=x path=\"a b\\\"c\\\\d\\ne\\r\\tf=g\"\n");
+}
+
+TEST(Log, QuotesAnEmptyValue) {
+  EXPECT_EQ(line_of([] { log::info("x", {{"a", ""}}); }), "level=info msg=x a=\"\"\n");
+}
+
+TEST(Log, PrintsBracesAsTheyAre) {
+  EXPECT_EQ(line_of([] { log::info("{input}", {{"a", "{}"}}); }), "level=info msg={input} a={}\n");
+}
+
+TEST(Log, KeepsQuietBelowItsLevel) {
+  EXPECT_EQ(printed([] { log::debug("x"); }), "");
+  log::set_level(log::Level::error);
+  EXPECT_EQ(printed([] { log::warning("x"); }), "");
+  log::set_level(log::Level::debug);
+  EXPECT_EQ(line_of([] { log::debug("x"); }), "level=debug msg=x\n");
+  log::set_level(log::Level::info);
+}
+
+TEST(Log, KnowsTheNamesOfItsLevels) {
+  EXPECT_EQ(*log::parse_level("warning"), log::Level::warning);
+  const auto unknown = log::parse_level("loud");
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().text(), "log level 'loud' is none of debug, info, warning, error");
+}
+
+}  // namespace
+}  // namespace tierhub
