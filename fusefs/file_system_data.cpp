@@ -245,7 +245,7 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
   if (!removes) {
     if (auto room = hooks_.reserve(length_bytes); !room) return done(room.error());
   }
-  enum class Next { done, recall, wait };
+  enum class Next { finished, recall, wait };
   auto next = [&]() -> Result<Next> {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     InodeState& state = *lock;
@@ -261,13 +261,13 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
                     static_cast<off_t>(length_bytes)) < 0) {
       return Error::from_errno(errno, "fallocate");
     }
-    return Next::done;
+    return Next::finished;
   }();
   if (!next) return done(next.error());
   switch (*next) {
     case Next::wait:
       return;
-    case Next::done:
+    case Next::finished:
       return done(std::monostate{});
     case Next::recall:
       break;

@@ -9,7 +9,8 @@
 
 namespace tierhub {
 
-Capacity::Capacity(const Scratch& scratch, const Options& options) : scratch_(scratch), options_(options) {}
+Capacity::Capacity(const Scratch& scratch, const Options& options)
+    : scratch_(scratch), options_(options) {}
 
 uint64_t Capacity::capacity_bytes() const {
   const auto space = scratch_.space();
@@ -49,9 +50,10 @@ Result<void> Capacity::reserve(uint64_t bytes) {
                      [&] { return passes_ended_ >= awaited || has_room(bytes); });
   }
   if (!has_room(bytes)) {
-    return Error(std::errc::no_space_on_device,
-                 fmt::format("scratch is full: {} of {} bytes are used and nothing more can be evicted", used_bytes(),
-                             limit_bytes()));
+    return Error(
+        std::errc::no_space_on_device,
+        fmt::format("scratch is full: {} of {} bytes are used and nothing more can be evicted",
+                    used_bytes(), limit_bytes()));
   }
   add(bytes);
   return {};

@@ -1,8 +1,10 @@
-// How much of scratch is used, and who may use more. Counted from what the objects occupy, set-aside ones included.
+// How much of scratch is used, and who may use more. Counted from what the objects occupy,
+// set-aside ones included.
 //
-// Between two recounts the count is kept by adding what is copied in and what writers reserve, and by subtracting what the
-// reaper frees; a recount corrects it. What passthrough writers add is seen at the next recount only: `reserve` is the room
-// for that, and the file system's own limit is the wall.
+// Between two recounts the count is kept by adding what is copied in and what writers reserve, and
+// by subtracting what the reaper frees; a recount corrects it. What passthrough writers add is seen
+// at the next recount only: `reserve` is the room for that, and the file system's own limit is the
+// wall.
 #pragma once
 
 #include <atomic>
@@ -35,14 +37,16 @@ class Capacity {
   // What may be used before the reserve begins.
   uint64_t limit_bytes() const;
   bool has_room(uint64_t bytes) const { return used_bytes() + bytes <= limit_bytes(); }
-  bool above_high_mark() const { return used_bytes() > static_cast<uint64_t>(double(limit_bytes()) * options_.high_share); }
+  bool above_high_mark() const {
+    return used_bytes() > static_cast<uint64_t>(double(limit_bytes()) * options_.high_share);
+  }
   // How much must be evicted to be at the low mark.
   uint64_t excess_bytes() const;
 
   void add(uint64_t bytes) { used_ += bytes; }
   void subtract(uint64_t bytes);
-  // For a writer: counts the bytes as used. If there is no room it wakes the evictor and waits for its next whole pass.
-  // errc::no_space_on_device if even that made no room.
+  // For a writer: counts the bytes as used. If there is no room it wakes the evictor and waits for
+  // its next whole pass. errc::no_space_on_device if even that made no room.
   Result<void> reserve(uint64_t bytes);
 
   // Walks the objects and sets the count. Takes long with many objects: see recount_interval_s.

@@ -1,0 +1,168 @@
+#include "migrator/housekeeper.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/log.h"
+
+namespace tierhub {
+namespace {
+
+SteadyClock::duration seconds(double s) {
+  return std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(s));
+}
+
+// Something to be done again and again, but not more often than this.
+class Due {
+ public:
+  explicit Due(double interval_s) : interval_s_(interval_s) {}
+  bool now() {
+    if (SteadyClock::now() < next_) return false;
+    next_ = SteadyClock::now() + seconds(interval_s_);
+    return true;
+  }
+  void set_interval(double interval_s) { interval_s_ = interval_s; }
+
+ private:
+  double interval_s_;
+  SteadyClock::time_point next_;
+};
+
+void report(std::string_view what, const Result<void>& result) {
+  if (!result) log::warning(what, {{"error", result.error().text()}});
+}
+
+}  // namespace
+
+Housekeeper::Housekeeper(Catalog& catalog, const Scratch& scratch, Archive& archive,
+                         Capacity& capacity, Evictor& evictor, Mover& mover, const Options& options)
+    : catalog_(catalog),
+      scratch_(scratch),
+      archive_(archive),
+      capacity_(capacity),
+      evictor_(evictor),
+      mover_(mover),
+      options_(options) {}
+
+void Housekeeper::start() {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  // A thread of its own: asking a hung archive takes as long as the time limit.
+  space_thread_ = std::jthread([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      ask_space();
+      std::unique_lock lock(mutex_);
+      woken_.wait_for(lock, stop, seconds(options_.space_interval_s), [] { return false; });
+    }
+  });
+}
+
+void Housekeeper::stop() {
+  thread_.request_stop();
+  space_thread_.request_stop();
+  woken_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  if (space_thread_.joinable()) space_thread_.join();
+}
+
+void Housekeeper::wake() {
+  std::lock_guard lock(mutex_);
+  room_wanted_ = true;
+  woken_.notify_all();
+}
+
+void Housekeeper::wake_reaper() {
+  std::lock_guard lock(mutex_);
+  reap_wanted_ = true;
+  woken_.notify_all();
+}
+
+Archive::Space Housekeeper::archive_space() const {
+  std::lock_guard lock(mutex_);
+  return space_;
+}
+
+bool Housekeeper::archive_online() const {
+  std::lock_guard lock(mutex_);
+  return online_;
+}
+
+void Housekeeper::ask_space() {
+  const auto space = archive_.space();
+  std::lock_guard lock(mutex_);
+  if (online_ != space.has_value()) {
+    if (space) {
+      log::info("the archive answers again");
+    } else {
+      log::warning("the archive does not answer", {{"error", space.error().text()}});
+    }
+  }
+  online_ = space.has_value();
+  if (space) space_ = *space;
+}
+
+void Housekeeper::run(const std::stop_token& stop) {
+  Due recount(capacity_.recount_interval_s());
+  Due sync(options_.sync_interval_s);
+  Due leases(options_.lease_interval_s);
+  Due look_at_reaps(1);
+  while (!stop.stop_requested()) {
+    bool room_wanted = false;
+    bool reap_wanted = false;
+    {
+      std::unique_lock lock(mutex_);
+      woken_.wait_for(lock, stop, seconds(options_.tick_s),
+                      [&] { return room_wanted_ || reap_wanted_; });
+      room_wanted = std::exchange(room_wanted_, false);
+      reap_wanted = std::exchange(reap_wanted_, false);
+    }
+    if (stop.stop_requested()) return;
+    if (recount.now()) {
+      report("scratch cannot be counted", capacity_.recount());
+      recount.set_interval(capacity_.recount_interval_s());
+    }
+    if (room_wanted || capacity_.above_high_mark()) make_room();
+    if (reap_wanted || look_at_reaps.now()) {
+      std::lock_guard lock(evictor_mutex_);
+      report("deleted files cannot be removed", evictor_.reap());
+    }
+    if (sync.now()) sync_scratch();
+    if (leases.now()) report("leases that ran out cannot be forgotten", drop_expired_leases());
+  }
+}
+
+void Housekeeper::make_room() {
+  std::lock_guard lock(evictor_mutex_);
+  // Deleted files and what passthrough writers added count too.
+  report("scratch cannot be counted", capacity_.recount());
+  const auto freed = evictor_.lru_pass();
+  if (!freed) {
+    log::warning("eviction failed", {{"error", freed.error().text()}});
+  } else if (*freed > 0) {
+    log::info(
+        "evicted",
+        {{"bytes", *freed}, {"used", capacity_.used_bytes()}, {"limit", capacity_.limit_bytes()}});
+  }
+}
+
+// Chunks committed before the epoch ended were written to scratch before: this sync covers them.
+void Housekeeper::sync_scratch() {
+  const auto unsynced = catalog_.unsynced();
+  if (!unsynced || unsynced->empty()) return;
+  const uint64_t epoch = mover_.begin_epoch();
+  const auto synced = scratch_.sync();
+  report("scratch cannot be synced", synced);
+  if (synced) report("synced chunks cannot be recorded", mover_.forget_epochs(epoch));
+}
+
+Result<void> Housekeeper::drop_expired_leases() {
+  const Timestamp now = Timestamp::now();
+  Batch batch;
+  TRY(catalog_.for_each_lease([&](InodeNumber inode, const LeaseRecord& lease) {
+    if (!lease.pin && lease.expires < now) batch.erase_lease(inode, lease.owner);
+    return true;
+  }));
+  if (batch.empty()) return {};
+  return catalog_.commit(batch);
+}
+
+}  // namespace tierhub

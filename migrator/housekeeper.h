@@ -1,0 +1,75 @@
+// The migrator's own pace: one thread that ticks, and does what is due. It evicts ahead of writers,
+// removes what was deleted, syncs scratch so that less must be fetched again after a power cut, and
+// forgets leases that ran out.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "catalog/inode_table.h"
+#include "common/clock.h"
+#include "common/result.h"
+#include "migrator/capacity.h"
+#include "migrator/evictor.h"
+#include "migrator/mover.h"
+#include "storage/archive.h"
+#include "storage/scratch.h"
+
+namespace tierhub {
+
+class Housekeeper {
+ public:
+  struct Options {
+    double tick_s = 0.1;
+    double sync_interval_s = 5;
+    double space_interval_s = 5;
+    double lease_interval_s = 10;
+  };
+
+  Housekeeper(Catalog& catalog, const Scratch& scratch, Archive& archive, Capacity& capacity,
+              Evictor& evictor, Mover& mover, const Options& options);
+  ~Housekeeper() { stop(); }
+
+  void start();
+  void stop();
+  // Scratch needs room. Any thread; cheap.
+  void wake();
+  // A file was deleted or closed: look at the reap list. Any thread; cheap.
+  void wake_reaper();
+
+  // The archive's size and free space, as last asked. Any thread.
+  Archive::Space archive_space() const;
+  // The last answer of the archive was an error. Any thread.
+  bool archive_online() const;
+
+  // One eviction by hand shares the evictor with the thread: only one pass or reap at a time.
+  std::mutex& evictor_mutex() { return evictor_mutex_; }
+
+ private:
+  void run(const std::stop_token& stop);
+  void make_room();
+  void sync_scratch();
+  void ask_space();
+  Result<void> drop_expired_leases();
+
+  Catalog& catalog_;
+  const Scratch& scratch_;
+  Archive& archive_;
+  Capacity& capacity_;
+  Evictor& evictor_;
+  Mover& mover_;
+  Options options_;
+  std::mutex evictor_mutex_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any woken_;
+  bool room_wanted_ = false;  // guarded by mutex_
+  bool reap_wanted_ = false;  // guarded by mutex_
+  Archive::Space space_;      // guarded by mutex_
+  bool online_ = true;        // guarded by mutex_
+  std::jthread thread_;
+  std::jthread space_thread_;
+};
+
+}  // namespace tierhub

@@ -1,0 +1,293 @@
+#include "migrator/mover.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "common/fault_points.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/posix.h"
+#include "storage/object_state.h"
+
+namespace tierhub {
+namespace {
+
+// What belongs together in one call of bring(): it is done when its last fill is.
+struct Join {
+  std::mutex mutex;
+  size_t left = 0;
+  uint64_t copied_bytes = 0;
+  std::optional<Error> error;
+  Mover::Done done;
+};
+
+Error offline_or(const Error& error, InodeNumber inode) {
+  return error.in(fmt::format("recall inode {}", inode));
+}
+
+}  // namespace
+
+struct Mover::Fill {
+  InodeNumber inode;
+  Reason reason = Reason::recall;
+  IntervalSet::Interval chunks;
+  ArchiveVersion expected;
+  uint64_t reserved_bytes = 0;
+  FillRequest request;
+  UniqueFd object;
+  std::shared_ptr<Join> join;
+};
+
+Mover::Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity)
+    : inodes_(inodes),
+      catalog_(inodes.catalog()),
+      scratch_(scratch),
+      archive_(archive),
+      capacity_(capacity),
+      // Epochs of an earlier process are smaller, so that one sync of this one covers them.
+      epoch_(static_cast<uint64_t>(Timestamp::now().ns)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+Mover::~Mover() {
+  thread_.request_stop();
+  work_arrived_.notify_all();
+}
+
+void Mover::post(std::function<void()> work) {
+  std::lock_guard lock(mutex_);
+  work_.push_back(std::move(work));
+  work_arrived_.notify_one();
+}
+
+void Mover::run(const std::stop_token& stop) {
+  for (;;) {
+    std::function<void()> work;
+    {
+      std::unique_lock lock(mutex_);
+      if (!work_arrived_.wait(lock, stop, [&] { return !work_.empty(); })) return;
+      work = std::move(work_.front());
+      work_.pop_front();
+    }
+    work();
+  }
+}
+
+Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason reason,
+                                  const Done& done) {
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+  InodeState& state = *lock;
+  Start result;
+  auto absent = state.absent_chunks(range);
+  if (absent.empty()) return result;
+
+  std::vector<IntervalSet::Interval> to_fill;
+  for (const auto& piece : absent) {
+    for (const auto& part : state.filling.missing(piece.begin, piece.end)) to_fill.push_back(part);
+  }
+  if (to_fill.empty()) {
+    result.kind = Start::Kind::waiting;
+    state.filling_waiters.push_back([=, this] { bring(inode, range, reason, done); });
+    return result;
+  }
+  TRY_ASSIGN(const auto version, catalog_.version(inode));
+  TRY_ASSIGN(const auto path, catalog_.base_path(inode));
+  if (!version || !path)
+    return Error(std::errc::io_error,
+                 fmt::format("the archive has no version of inode {} on record", inode));
+  const uint64_t limit = state.recallable_bytes();
+  uint64_t bytes = 0;
+  for (const auto& part : to_fill)
+    bytes += std::min(part.end * state.chunk_bytes, limit) - part.begin * state.chunk_bytes;
+  if (!capacity_.has_room(bytes)) {
+    result.kind = Start::Kind::no_room;
+    return result;
+  }
+  TRY(ensure_object(catalog_, scratch_, state));
+  auto join = std::make_shared<Join>();
+  join->left = to_fill.size();
+  join->done = done;
+  for (const auto& part : to_fill) {
+    auto fill = std::make_shared<Fill>();
+    fill->inode = inode;
+    fill->reason = reason;
+    fill->chunks = part;
+    fill->expected = *version;
+    TRY_ASSIGN(fill->object, scratch_.open_object(inode, O_RDWR));
+    fill->request =
+        FillRequest{*path,
+                    *version,
+                    fill->object.get(),
+                    {part.begin * state.chunk_bytes,
+                     std::min(part.end * state.chunk_bytes, version->attributes.size_bytes)},
+                    limit,
+                    state.chunk_bytes};
+    fill->reserved_bytes = fill->request.range.size();
+    fill->join = join;
+    result.fills.push_back(std::move(fill));
+  }
+  for (const auto& part : to_fill) state.filling.add(part.begin, part.end);
+  capacity_.add(bytes);
+  result.kind = Start::Kind::filling;
+  return result;
+}
+
+void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) {
+  auto started = start(inode, range, reason, done);
+  if (!started) return done(offline_or(started.error(), inode));
+  switch (started->kind) {
+    case Start::Kind::resident:
+      return done(Brought{});
+    case Start::Kind::waiting:
+      return;
+    case Start::Kind::no_room:
+      if (capacity_.wake_evictor) capacity_.wake_evictor();
+      if (reason == Reason::recall) return bring_unkept(inode, range, std::move(done));
+      return done(Error(std::errc::no_space_on_device,
+                        "scratch is full: evict or unpin something, or wait for publishes"));
+    case Start::Kind::filling:
+      break;
+  }
+  for (const auto& fill : started->fills) {
+    fault_point(FaultPoint::prefetch_before_fill);
+    archive_.fill(fill->request, [this, fill](Result<FillResult> result) {
+      post([this, fill, result = std::move(result)]() mutable { copied(fill, std::move(result)); });
+    });
+    fill->object.reset();
+  }
+}
+
+// The chunks that the range needs go to a file in memory that lives as long as the answer.
+void Mover::bring_unkept(InodeNumber inode, ByteRange range, Done done) {
+  auto request = [&]() -> Result<std::pair<FillRequest, std::shared_ptr<UniqueFd>>> {
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    TRY_ASSIGN(const auto version, catalog_.version(inode));
+    TRY_ASSIGN(const auto path, catalog_.base_path(inode));
+    if (!version || !path)
+      return Error(std::errc::io_error, "the archive has no version on record");
+    auto memory = std::make_shared<UniqueFd>(::memfd_create("tierhub-unkept", MFD_CLOEXEC));
+    if (!memory->valid()) return Error::from_errno(errno, "memfd_create");
+    const uint64_t chunk = lock->chunk_bytes;
+    const ByteRange whole{
+        range.begin / chunk * chunk,
+        std::min((range.end + chunk - 1) / chunk * chunk, version->attributes.size_bytes)};
+    TRY(posix::truncate_fd(memory->get(), lock->size_bytes()));
+    // Resident and dirty bytes of the range are newer than the archive's: they are laid over them
+    // when the copy is there.
+    return std::pair(
+        FillRequest{*path, *version, memory->get(), whole, lock->recallable_bytes(), chunk},
+        memory);
+  }();
+  if (!request) return done(offline_or(request.error(), inode));
+  archive_.fill(request->first, [=, this, memory = request->second,
+                                 done = std::move(done)](Result<FillResult> result) {
+    post([=, this, result = std::move(result)] {
+      if (!result) return done(offline_or(result.error(), inode));
+      if (auto laid = overlay_resident(inode, range, memory->get()); !laid)
+        return done(laid.error());
+      metrics().unkept_recall_bytes.add(result->copied_bytes);
+      done(Brought{memory, result->copied_bytes});
+    });
+  });
+}
+
+Result<void> Mover::overlay_resident(InodeNumber inode, ByteRange range, int memory_fd) {
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+  InodeState& state = *lock;
+  if (!state.rec().has_object) return {};
+  TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDONLY));
+  std::vector<std::byte> buffer(state.chunk_bytes);
+  IntervalSet present;
+  present.add(range.begin, range.end);
+  for (const auto& gap : state.absent_chunks(range))
+    present.remove(gap.begin * state.chunk_bytes, gap.end * state.chunk_bytes);
+  for (const auto& part : state.dirty.present(range.begin, range.end))
+    present.add(part.begin, part.end);
+  for (const auto& part : present.intervals()) {
+    for (uint64_t at = part.begin; at < part.end; at += buffer.size()) {
+      const std::span piece(buffer.data(), std::min<uint64_t>(buffer.size(), part.end - at));
+      TRY_ASSIGN(const size_t n, posix::read_at(object.get(), piece, at));
+      TRY(posix::write_all_at(memory_fd, piece.first(n), at));
+    }
+  }
+  return {};
+}
+
+Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillResult& result) {
+  TRY_ASSIGN(const auto version, catalog_.version(fill.inode));
+  if (!inode.record || !version || version->identity != fill.expected.identity ||
+      !version->same_content(fill.expected)) {
+    return Error(conflict_code(), "the archive's version changed while it was copied");
+  }
+  if (result.checksums.size() != fill.chunks.end - fill.chunks.begin) {
+    return Error(std::errc::io_error, "the archive answered with another number of chunks");
+  }
+  IntervalSet clean = inode.clean;
+  Batch batch;
+  batch.change_ranges(fill.inode, RangeKind::clean, clean.add(fill.chunks.begin, fill.chunks.end));
+  for (uint64_t chunk = fill.chunks.begin; chunk < fill.chunks.end;) {
+    const uint64_t group = chunk / kChecksumsPerRecord;
+    TRY_ASSIGN(auto checksums, catalog_.checksums(fill.inode, group));
+    if (!checksums) checksums.emplace();
+    for (; chunk < fill.chunks.end && chunk / kChecksumsPerRecord == group; ++chunk) {
+      checksums->chunks[chunk % kChecksumsPerRecord] = result.checksums[chunk - fill.chunks.begin];
+    }
+    batch.put_checksums(fill.inode, group, *checksums);
+  }
+  batch.put_unsynced(epoch_.load(), fill.inode);
+  fault_point(FaultPoint::prefetch_after_fill);
+  TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::prefetch_after_commit);
+  inode.clean = std::move(clean);
+  return {};
+}
+
+void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
+  std::optional<Error> error;
+  std::vector<std::function<void()>> waiters;
+  if (auto lock = inodes_.lock(fill->inode)) {
+    InodeState& state = **lock;
+    if (result) {
+      if (auto committed = commit_fill(state, *fill, *result); !committed)
+        error = committed.error();
+    } else {
+      error = result.error();
+    }
+    state.filling.remove(fill->chunks.begin, fill->chunks.end);
+    waiters = std::exchange(state.filling_waiters, {});
+  } else {
+    error = lock.error();
+  }
+  const uint64_t copied_bytes = error ? 0 : result->copied_bytes;
+  capacity_.subtract(fill->reserved_bytes - std::min(copied_bytes, fill->reserved_bytes));
+  if (fill->reason == Reason::prefetch) {
+    metrics().prefetch_bytes.add(copied_bytes);
+  } else {
+    metrics().recall_bytes.add(copied_bytes);
+    if (!error) metrics().recall_chunks.add(fill->chunks.end - fill->chunks.begin);
+  }
+  for (const auto& waiter : waiters) waiter();
+
+  const auto join = std::exchange(fill->join, nullptr);
+  std::unique_lock join_lock(join->mutex);
+  join->copied_bytes += copied_bytes;
+  if (error && !join->error) join->error = error;
+  if (--join->left > 0) return;
+  join_lock.unlock();
+  if (join->error) return join->done(offline_or(*join->error, fill->inode));
+  join->done(Brought{nullptr, join->copied_bytes});
+}
+
+Result<void> Mover::forget_epochs(uint64_t last_epoch) {
+  TRY_ASSIGN(const auto entries, catalog_.unsynced());
+  Batch batch;
+  for (const auto& [epoch, inode] : entries) {
+    if (epoch <= last_epoch) batch.erase_unsynced(epoch, inode);
+  }
+  if (batch.empty()) return {};
+  return catalog_.commit(batch);
+}
+
+}  // namespace tierhub

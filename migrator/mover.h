@@ -1,0 +1,84 @@
+// Brings chunks from the archive into scratch: recalls (someone is reading now) and prefetches
+// (someone said so).
+//
+// Protocol of a fill:
+//   1. Under the inode's lock: what is absent and nobody is bringing yet is marked `filling`; the
+//   object stands.
+//   2. The archive copies into the object; the file must be the version on record before and after.
+//   Killed here: the chunks
+//      are still absent, what lies in the object under them means nothing.
+//   3. Under the lock: if the version on record is still the same, one batch makes the chunks
+//   clean, with their checksums and
+//      the inode's entry in `unsynced`. Write, truncate, punch and evict wait for `filling`, so
+//      nothing else moved.
+//   4. Whoever waited for the fill goes on.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "catalog/inode_table.h"
+#include "common/result.h"
+#include "migrator/capacity.h"
+#include "storage/archive.h"
+#include "storage/scratch.h"
+
+namespace tierhub {
+
+class Mover {
+ public:
+  enum class Reason { recall, prefetch };
+  struct Brought {
+    // Valid: scratch had no room, and the bytes asked for are in this file at the same offsets.
+    std::shared_ptr<UniqueFd> unkept;
+    uint64_t copied_bytes = 0;
+  };
+  using Done = std::function<void(Result<Brought>)>;
+
+  Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity);
+  ~Mover();
+
+  // Makes `range` of a file resident. `done` runs on the mover's thread (or on this one if nothing
+  // is to be done). A recall without room is answered and not kept; a prefetch without room fails
+  // with errc::no_space_on_device. Any thread.
+  void bring(InodeNumber inode, ByteRange range, Reason reason, Done done);
+
+  // Chunks that became resident are in `unsynced` under this epoch until a sync of scratch covers
+  // them. Returns the epoch that ended: call scratch.sync(), then forget_epochs().
+  uint64_t begin_epoch() { return epoch_.fetch_add(1); }
+  Result<void> forget_epochs(uint64_t last_epoch);
+
+ private:
+  struct Fill;
+  // What bring() found under the lock.
+  struct Start {
+    enum class Kind { resident, waiting, filling, no_room } kind = Kind::resident;
+    std::vector<std::shared_ptr<Fill>> fills;
+  };
+  Result<Start> start(InodeNumber inode, ByteRange range, Reason reason, const Done& done);
+  void bring_unkept(InodeNumber inode, ByteRange range, Done done);
+  // Lays what scratch has of the range over what the archive has.
+  Result<void> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd);
+  void copied(std::shared_ptr<Fill> fill, Result<FillResult> result);
+  Result<void> commit_fill(InodeState& inode, const Fill& fill, const FillResult& result);
+  void post(std::function<void()> work);
+  void run(const std::stop_token& stop);
+
+  InodeTable& inodes_;
+  Catalog& catalog_;
+  const Scratch& scratch_;
+  Archive& archive_;
+  Capacity& capacity_;
+  std::atomic<uint64_t> epoch_;
+  std::mutex mutex_;
+  std::condition_variable_any work_arrived_;
+  std::deque<std::function<void()>> work_;  // guarded by mutex_; bounded by the fills in flight
+  std::jthread thread_;                     // last: it uses everything above
+};
+
+}  // namespace tierhub

@@ -1,0 +1,467 @@
+#include "migrator/prefetcher.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "common/fault_points.h"
+#include "common/log.h"
+#include "common/metrics.h"
+
+namespace tierhub {
+namespace {
+
+constexpr size_t kItemsPerRead = 512;
+constexpr auto kRoomRetry = std::chrono::milliseconds(100);
+// Rates are over about this long.
+constexpr double kRateWindow_s = 5;
+
+// The parts of a file of this size that an item asks for.
+std::vector<ByteRange> asked_ranges(const PrefetchItem& item, uint64_t size_bytes) {
+  if (item.ranges.empty()) return {{0, size_bytes}};
+  std::vector<ByteRange> result;
+  for (const ByteRange& range : item.ranges) {
+    const ByteRange part{range.begin, std::min(range.end, size_bytes)};
+    if (!part.empty()) result.push_back(part);
+  }
+  return result;
+}
+
+}  // namespace
+
+// One file of a prefetch while its pieces are on their way.
+struct Prefetcher::File {
+  uint64_t index = 0;
+  InodeNumber inode;
+  size_t pieces_left = 0;
+  std::optional<Error> error;
+};
+
+struct Prefetcher::Piece {
+  std::shared_ptr<File> file;
+  ByteRange range;
+  SteadyClock::time_point give_up;
+};
+
+// All guarded by Prefetcher::mutex_.
+struct Prefetcher::Job {
+  PrefetchRecord record;
+  uint64_t next_index = 0;  // of the items in the catalog
+  bool all_begun = false;
+  bool cancelled = false;
+  size_t files_left = 0;  // begun and not ended
+  uint64_t done_bytes = 0;
+  uint64_t copied_bytes = 0;
+  uint64_t done_files = 0;
+  std::vector<Piece> waiting_for_room;
+  SteadyClock::time_point window_begin = SteadyClock::now();
+  uint64_t window_bytes = 0;
+  double rate = 0;
+
+  bool ended() const {
+    return record.state == PrefetchState::done || record.state == PrefetchState::failed ||
+           record.state == PrefetchState::cancelled;
+  }
+};
+
+Prefetcher::Prefetcher(InodeTable& inodes, Mover& mover, const Options& options)
+    : inodes_(inodes), catalog_(inodes.catalog()), mover_(mover), options_(options) {}
+
+Prefetcher::~Prefetcher() { stop(); }
+
+Result<void> Prefetcher::start() {
+  TRY_ASSIGN(const auto records, catalog_.prefetches());
+  for (const PrefetchRecord& record : records) {
+    auto job = std::make_shared<Job>();
+    job->record = record;
+    if (!job->ended()) {
+      TRY(count_done(*job));
+      job->record.state = PrefetchState::queued;
+    } else {
+      job->done_bytes = record.state == PrefetchState::done ? record.total_bytes : 0;
+      job->done_files = record.state == PrefetchState::done ? record.total_files : 0;
+    }
+    jobs_.emplace(record.id, std::move(job));
+  }
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  return {};
+}
+
+// Items are erased as they are done: what is not left is done.
+Result<void> Prefetcher::count_done(Job& job) {
+  uint64_t left_bytes = 0;
+  uint64_t left_files = 0;
+  for (uint64_t from = 0;;) {
+    TRY_ASSIGN(const auto items, catalog_.prefetch_items(job.record.id, from, kItemsPerRead));
+    if (items.empty()) break;
+    for (const auto& [index, item] : items) {
+      TRY_ASSIGN(const auto record, catalog_.inode(item.inode));
+      if (record) {
+        for (const ByteRange& range : asked_ranges(item, record->attributes.size_bytes))
+          left_bytes += range.size();
+      }
+      ++left_files;
+      from = index + 1;
+    }
+  }
+  job.done_bytes = job.record.total_bytes - std::min(left_bytes, job.record.total_bytes);
+  job.done_files = job.record.total_files - std::min(left_files, job.record.total_files);
+  return {};
+}
+
+void Prefetcher::stop() {
+  thread_.request_stop();
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<Prefetcher::Progress> Prefetcher::add(Request request) {
+  auto job = std::make_shared<Job>();
+  TRY_ASSIGN(job->record.id, catalog_.allocate_sequence());
+  job->record.label = std::move(request.label);
+  job->record.owner_uid = request.owner_uid;
+  job->record.created = Timestamp::now();
+  job->record.lease_owner = std::move(request.lease_owner);
+  job->record.lease_ttl_s = request.lease_ttl_s;
+  // The items are written before the record that makes them a prefetch.
+  Batch batch;
+  for (uint64_t index = 0; index < request.items.size(); ++index) {
+    const PrefetchItem& item = request.items[index];
+    TRY_ASSIGN(const NodeSize node, size_of(item.inode));
+    for (const ByteRange& range : asked_ranges(item, node.size_bytes))
+      job->record.total_bytes += range.size();
+    batch.put_prefetch_item(job->record.id, index, item);
+    if (index % kItemsPerRead == kItemsPerRead - 1) {
+      TRY(catalog_.commit(batch));
+      batch = Batch();
+    }
+  }
+  job->record.total_files = request.items.size();
+  batch.put_prefetch(job->record);
+  TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::prefetch_after_queue);
+  std::lock_guard lock(mutex_);
+  jobs_.emplace(job->record.id, job);
+  forget_old();
+  changed_.notify_all();
+  return progress_of(*job);
+}
+
+Result<Prefetcher::NodeSize> Prefetcher::size_of(InodeNumber inode) const {
+  TRY_ASSIGN(const auto record, catalog_.inode(inode));
+  if (!record)
+    return Error(std::errc::no_such_file_or_directory,
+                 fmt::format("inode {} does not exist", inode));
+  return NodeSize{record->attributes.size_bytes};
+}
+
+Result<Prefetcher::Progress> Prefetcher::progress(uint64_t id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = jobs_.find(id);
+  if (it == jobs_.end())
+    return Error(std::errc::no_such_file_or_directory, fmt::format("there is no prefetch {}", id));
+  return progress_of(*it->second);
+}
+
+std::vector<Prefetcher::Progress> Prefetcher::all() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Progress> result;
+  for (const auto& [id, job] : jobs_) result.push_back(progress_of(*job));
+  return result;
+}
+
+uint64_t Prefetcher::active() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<uint64_t>(std::count_if(
+      jobs_.begin(), jobs_.end(), [](const auto& item) { return !item.second->ended(); }));
+}
+
+Result<Prefetcher::Progress> Prefetcher::cancel(uint64_t id) {
+  std::lock_guard lock(mutex_);
+  const auto it = jobs_.find(id);
+  if (it == jobs_.end())
+    return Error(std::errc::no_such_file_or_directory, fmt::format("there is no prefetch {}", id));
+  it->second->cancelled = true;
+  changed_.notify_all();
+  return progress_of(*it->second);
+}
+
+Prefetcher::Progress Prefetcher::progress_of(const Job& job) const {
+  Progress progress{job.record, job.done_bytes, job.copied_bytes, job.done_files, 0, 0};
+  if (job.ended()) return progress;
+  const std::chrono::duration<double> window = SteadyClock::now() - job.window_begin;
+  progress.rate_bytes_per_s =
+      job.rate > 0 ? job.rate
+                   : static_cast<double>(job.window_bytes) / std::max(0.1, window.count());
+  const uint64_t left = job.record.total_bytes - std::min(job.done_bytes, job.record.total_bytes);
+  if (progress.rate_bytes_per_s > 0)
+    progress.eta_s = static_cast<double>(left) / progress.rate_bytes_per_s;
+  return progress;
+}
+
+void Prefetcher::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::shared_ptr<Job> job;
+    {
+      std::unique_lock lock(mutex_);
+      const auto next_job = [&]() -> std::shared_ptr<Job> {
+        for (const auto& [id, candidate] : jobs_) {
+          if (!candidate->ended()) return candidate;
+        }
+        return nullptr;
+      };
+      if (!changed_.wait(lock, stop, [&] { return (job = next_job()) != nullptr; })) return;
+      job->record.state = PrefetchState::running;
+    }
+    work_off(job, stop);
+  }
+}
+
+void Prefetcher::work_off(const std::shared_ptr<Job>& job, const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::unique_lock lock(mutex_);
+    if (job->cancelled) {
+      job->all_begun = true;
+      abandon_waiting(*job);
+    }
+    if (job->all_begun && job->files_left == 0) {
+      lock.unlock();
+      return end_job(*job);
+    }
+    retry_waiting(job, lock);
+    if (job->all_begun) {
+      changed_.wait_for(lock, stop, kRoomRetry,
+                        [&] { return job->files_left == 0 || job->cancelled; });
+      continue;
+    }
+    const uint64_t from = job->next_index;
+    lock.unlock();
+    auto items = catalog_.prefetch_items(job->record.id, from, kItemsPerRead);
+    if (!items)
+      log::error("prefetch queue cannot be read",
+                 {{"id", job->record.id}, {"error", items.error().text()}});
+    if (!items || items->empty()) {
+      lock.lock();
+      job->all_begun = true;
+      continue;
+    }
+    for (const auto& [index, item] : *items) {
+      if (!begin_item(job, index, item, stop)) return;
+      job->next_index = index + 1;
+      if (job->cancelled) break;
+    }
+  }
+}
+
+// Waits for a free place, then starts all pieces of the file. False if the prefetcher is to stop.
+bool Prefetcher::begin_item(const std::shared_ptr<Job>& job, uint64_t index,
+                            const PrefetchItem& item, const std::stop_token& stop) {
+  auto file = std::make_shared<File>();
+  file->index = index;
+  file->inode = item.inode;
+  auto pieces = pieces_of(*job, item);
+  {
+    std::unique_lock lock(mutex_);
+    while (files_in_flight_ >= options_.files_in_flight) {
+      if (stop.stop_requested()) return false;
+      retry_waiting(job, lock);
+      changed_.wait_for(lock, stop, kRoomRetry,
+                        [&] { return files_in_flight_ < options_.files_in_flight; });
+    }
+    if (job->cancelled) return true;
+    ++files_in_flight_;
+    ++job->files_left;
+    file->pieces_left =
+        1;  // this function's own, so that the file cannot end before all its pieces are begun
+  }
+  if (!pieces) {
+    std::lock_guard lock(mutex_);
+    file->error = pieces.error();
+  } else {
+    const auto give_up =
+        SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(
+                                 std::chrono::duration<double>(options_.room_wait_s));
+    for (const ByteRange& range : *pieces) {
+      {
+        std::unique_lock lock(mutex_);
+        while (bytes_in_flight_ >= options_.bytes_in_flight && !stop.stop_requested() &&
+               !job->cancelled) {
+          retry_waiting(job, lock);
+          changed_.wait_for(lock, stop, kRoomRetry,
+                            [&] { return bytes_in_flight_ < options_.bytes_in_flight; });
+        }
+        if (stop.stop_requested() || job->cancelled) {
+          file->error = Error(std::errc::operation_canceled, "cancelled");
+          break;
+        }
+        ++file->pieces_left;
+      }
+      begin_piece(job, {file, range, give_up});
+    }
+  }
+  piece_ended(job, *file);
+  return !stop.stop_requested();
+}
+
+// What to bring of the file: the asked ranges, grown to chunks, in pieces. Leases it first, so that
+// nothing is evicted between its becoming resident and the prefetch being done.
+Result<std::vector<ByteRange>> Prefetcher::pieces_of(const Job& job, const PrefetchItem& item) {
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(item.inode));
+  if (!job.record.lease_owner.empty()) {
+    LeaseRecord lease;
+    lease.owner = job.record.lease_owner;
+    lease.reason = job.record.label;
+    lease.created = Timestamp::now();
+    lease.expires = {lease.created.ns +
+                     static_cast<int64_t>(job.record.lease_ttl_s) * 1'000'000'000};
+    Batch batch;
+    batch.put_lease(item.inode, lease);
+    TRY(catalog_.commit(batch));
+  }
+  std::vector<ByteRange> pieces;
+  if (!lock->is_file()) return pieces;
+  const uint64_t chunk = lock->chunk_bytes;
+  const uint64_t step = std::max<uint64_t>(1, options_.piece_bytes / chunk) * chunk;
+  for (const ByteRange& range : asked_ranges(item, lock->size_bytes())) {
+    for (uint64_t at = range.begin; at < range.end;) {
+      const uint64_t end = std::min(range.end, at / step * step + step);
+      pieces.push_back({at, end});
+      at = end;
+    }
+  }
+  return pieces;
+}
+
+void Prefetcher::begin_piece(const std::shared_ptr<Job>& job, Piece piece) {
+  {
+    std::lock_guard lock(mutex_);
+    bytes_in_flight_ += piece.range.size();
+  }
+  mover_.bring(piece.file->inode, piece.range, Mover::Reason::prefetch,
+               [this, job, piece](Result<Mover::Brought> brought) {
+                 {
+                   std::lock_guard lock(mutex_);
+                   bytes_in_flight_ -= piece.range.size();
+                   if (!brought && brought.error().is(std::errc::no_space_on_device) &&
+                       SteadyClock::now() < piece.give_up) {
+                     job->waiting_for_room.push_back(piece);
+                     return;
+                   }
+                   if (brought) {
+                     count(*job, piece.range.size(), brought->copied_bytes);
+                   } else if (!piece.file->error) {
+                     piece.file->error = brought.error();
+                   }
+                 }
+                 piece_ended(job, *piece.file);
+               });
+}
+
+void Prefetcher::count(Job& job, uint64_t done_bytes, uint64_t copied_bytes) {
+  job.done_bytes += done_bytes;
+  job.copied_bytes += copied_bytes;
+  job.window_bytes += done_bytes;
+  const std::chrono::duration<double> window = SteadyClock::now() - job.window_begin;
+  if (window.count() < kRateWindow_s) return;
+  job.rate = static_cast<double>(job.window_bytes) / window.count();
+  job.window_begin = SteadyClock::now();
+  job.window_bytes = 0;
+}
+
+// Tries again what found no room. `lock` is held, and is let go meanwhile.
+void Prefetcher::retry_waiting(const std::shared_ptr<Job>& job,
+                               std::unique_lock<std::mutex>& lock) {
+  auto waiting = std::exchange(job->waiting_for_room, {});
+  if (waiting.empty()) return;
+  lock.unlock();
+  for (Piece& piece : waiting) begin_piece(job, std::move(piece));
+  lock.lock();
+}
+
+// `mutex_` is held.
+void Prefetcher::abandon_waiting(Job& job) {
+  for (const Piece& piece : std::exchange(job.waiting_for_room, {})) {
+    if (--piece.file->pieces_left == 0) {
+      --files_in_flight_;
+      --job.files_left;
+    }
+  }
+}
+
+// The file's last piece ends the file: its item leaves the queue. One that failed is counted and
+// left behind too.
+void Prefetcher::piece_ended(const std::shared_ptr<Job>& job, File& file) {
+  std::optional<Error> error;
+  bool keep = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (--file.pieces_left > 0) return;
+    error = file.error;
+    // Stopped, not failed: the next process goes on with it.
+    keep = error && thread_.get_stop_token().stop_requested() && !job->cancelled;
+  }
+  if (!keep) {
+    Batch batch;
+    batch.erase_prefetch_item(job->record.id, file.index);
+    batch.put_heat(file.inode, Timestamp::now());
+    if (auto committed = catalog_.commit(batch); !committed && !error) error = committed.error();
+  }
+  std::lock_guard lock(mutex_);
+  --files_in_flight_;
+  --job->files_left;
+  if (!error) {
+    ++job->done_files;
+    metrics().prefetch_files.add();
+  } else if (!job->cancelled && !keep) {
+    ++job->record.failed_files;
+    if (job->record.first_error.empty()) job->record.first_error = error->text();
+  }
+  changed_.notify_all();
+}
+
+void Prefetcher::end_job(Job& job) {
+  PrefetchRecord record;
+  {
+    std::lock_guard lock(mutex_);
+    job.record.ended = Timestamp::now();
+    job.record.state = job.cancelled                 ? PrefetchState::cancelled
+                       : job.record.failed_files > 0 ? PrefetchState::failed
+                                                     : PrefetchState::done;
+    record = job.record;
+  }
+  Batch batch;
+  batch.put_prefetch(record);
+  for (uint64_t from = 0;;) {  // of a cancelled one
+    const auto items = catalog_.prefetch_items(record.id, from, kItemsPerRead);
+    if (!items || items->empty()) break;
+    for (const auto& [index, item] : *items) {
+      batch.erase_prefetch_item(record.id, index);
+      from = index + 1;
+    }
+  }
+  if (auto committed = catalog_.commit(batch); !committed) {
+    log::error("the end of a prefetch cannot be recorded",
+               {{"id", record.id}, {"error", committed.error().text()}});
+  }
+}
+
+// `mutex_` is held.
+void Prefetcher::forget_old() {
+  size_t ended = 0;
+  for (const auto& [id, job] : jobs_) ended += job->ended() ? 1 : 0;
+  Batch batch;
+  for (auto it = jobs_.begin(); it != jobs_.end() && ended > options_.keep_ended;) {
+    if (!it->second->ended()) {
+      ++it;
+      continue;
+    }
+    batch.erase_prefetch(it->first);
+    it = jobs_.erase(it);
+    --ended;
+  }
+  if (batch.empty()) return;
+  if (auto committed = catalog_.commit(batch); !committed) {
+    log::error("old prefetches cannot be forgotten", {{"error", committed.error().text()}});
+  }
+}
+
+}  // namespace tierhub

@@ -1,0 +1,100 @@
+// The prefetch queue: what someone said will be read, brought in order, a bounded number of fills
+// at a time. The queue and what is left of each prefetch are in the catalog, so that it goes on
+// after a restart; what is resident is not copied again.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "catalog/inode_table.h"
+#include "common/result.h"
+#include "migrator/mover.h"
+
+namespace tierhub {
+
+class Prefetcher {
+ public:
+  struct Options {
+    size_t files_in_flight = 256;
+    uint64_t bytes_in_flight = 256 << 20;
+    uint64_t piece_bytes =
+        32 << 20;  // of a large file; what is resident after a restart is a multiple of it, about
+    size_t keep_ended = 100;  // ended prefetches that can still be asked after
+    double room_wait_s = 60;  // how long a prefetch without room waits for eviction before it fails
+  };
+
+  struct Progress {
+    PrefetchRecord record;
+    uint64_t done_bytes = 0;
+    uint64_t copied_bytes = 0;  // since this process started
+    uint64_t done_files = 0;
+    double rate_bytes_per_s = 0;
+    double eta_s = 0;
+  };
+
+  struct Request {
+    std::vector<PrefetchItem> items;
+    std::string label;
+    uint32_t owner_uid = 0;
+    std::string lease_owner;
+    uint64_t lease_ttl_s = 0;
+  };
+
+  Prefetcher(InodeTable& inodes, Mover& mover, const Options& options);
+  ~Prefetcher();
+
+  // Takes up what an earlier process left; starts the thread.
+  Result<void> start();
+  void stop();
+
+  // All functions: any thread.
+  Result<Progress> add(Request request);
+  Result<Progress> progress(uint64_t id) const;
+  std::vector<Progress> all() const;
+  // What is being copied is finished; nothing more is begun.
+  Result<Progress> cancel(uint64_t id);
+  uint64_t active() const;
+
+ private:
+  struct Job;
+  struct File;
+  struct Piece;
+  struct NodeSize {
+    uint64_t size_bytes = 0;
+  };
+  void run(const std::stop_token& stop);
+  void work_off(const std::shared_ptr<Job>& job, const std::stop_token& stop);
+  bool begin_item(const std::shared_ptr<Job>& job, uint64_t index, const PrefetchItem& item,
+                  const std::stop_token& stop);
+  Result<std::vector<ByteRange>> pieces_of(const Job& job, const PrefetchItem& item);
+  void begin_piece(const std::shared_ptr<Job>& job, Piece piece);
+  static void count(Job& job, uint64_t done_bytes, uint64_t copied_bytes);
+  void retry_waiting(const std::shared_ptr<Job>& job, std::unique_lock<std::mutex>& lock);
+  void abandon_waiting(Job& job);
+  void piece_ended(const std::shared_ptr<Job>& job, File& file);
+  void end_job(Job& job);
+  Result<void> count_done(Job& job);
+  Result<NodeSize> size_of(InodeNumber inode) const;
+  Progress progress_of(const Job& job) const;
+  void forget_old();
+
+  InodeTable& inodes_;
+  Catalog& catalog_;
+  Mover& mover_;
+  Options options_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::map<uint64_t, std::shared_ptr<Job>> jobs_;  // guarded by mutex_
+  size_t files_in_flight_ = 0;                     // guarded by mutex_
+  uint64_t bytes_in_flight_ = 0;                   // guarded by mutex_
+  std::jthread thread_;
+};
+
+}  // namespace tierhub
