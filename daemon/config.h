@@ -1,0 +1,51 @@
+// The settings of tierd: defaults, the YAML file, the command line, in this order. etc/tierhub.yaml
+// documents each key.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/log.h"
+#include "common/result.h"
+
+namespace tierhub {
+
+struct Config {
+  std::string archive;
+  std::string scratch;
+  std::string mount;
+  std::string state;  // default: <scratch>/state
+  std::string socket = "/run/tierhub/tierd.sock";
+  log::Level log_level = log::Level::info;
+
+  uint64_t chunk_bytes = 4 << 20;
+  uint64_t capacity_bytes = 0;
+  uint64_t reserve_bytes = 256 << 20;
+  double high_percent = 90;
+  double low_percent = 80;
+
+  double settle_s = 5;
+  double retry_parked_s = 300;
+  uint64_t publish_lanes = 4;
+
+  uint64_t archive_slots = 64;
+  double archive_time_limit_s = 30;
+
+  uint64_t prefetch_files_in_flight = 256;
+  uint64_t prefetch_bytes_in_flight = 256 << 20;
+
+  bool passthrough = true;
+  uint64_t fuse_threads = 8;
+  double attribute_timeout_s = 60;
+  double entry_timeout_s = 60;
+  uint64_t inodes_in_memory = 100'000;
+
+  // Reads a YAML file over the present values. An unknown key, or a value of the wrong kind, is an
+  // error with its line.
+  Result<void> read_file(const std::string& path);
+  // Makes paths absolute and checks what can be checked without acting: the three folders are
+  // given, exist, can be written, and none lies inside another in a way that would loop.
+  Result<void> complete();
+};
+
+}  // namespace tierhub
