@@ -1,4 +1,5 @@
-// Makes the archive equal to the namespace: keys, rounds, base. See docs/ARCHITECTURE.md for the protocol.
+// Makes the archive equal to the namespace: keys, rounds, base. See docs/ARCHITECTURE.md for the
+// protocol.
 //
 // One thread decides every change of the archive's tree; lanes carry the staging out.
 #pragma once
@@ -20,11 +21,12 @@ namespace tierhub {
 class Journal {
  public:
   struct Options {
-    double settle_s = 5;         // a changed file rests this long before it is published
-    double tick_s = 1;           // how often the journal looks
-    size_t wave_keys = 1024;     // keys acted on together
-    size_t lanes = 4;            // files staged in parallel
-    double retry_parked_s = 300; // parked keys are tried again
+    double settle_s = 5;           // a changed file rests this long before it is published
+    double max_dirty_age_s = 300;  // a file that never rests that long is published all the same
+    double tick_s = 1;             // how often the journal looks
+    size_t wave_keys = 1024;       // keys acted on together
+    size_t lanes = 4;              // files staged in parallel
+    double retry_parked_s = 300;   // parked keys are tried again
     // In tests: no thread; run_round() is called.
     enum class Threading { own_thread, none } threading = Threading::own_thread;
   };
@@ -49,14 +51,16 @@ class Journal {
   void start();
   void stop();
 
-  // One pass over the journal. `demanded`: without waiting for `settle`. Returns how many keys were dropped or acted on.
-  // Called by the thread, and by tests.
+  // One pass over the journal. `demanded`: without waiting for `settle`. Returns how many keys were
+  // dropped or acted on. Called by the thread, and by tests.
   enum class Urgency { settled, demanded };
   Result<uint64_t> run_round(Urgency urgency);
 
   // Publishes now what lies below these namespace paths ("/" is everything); returns at once.
   void demand(std::vector<std::string> paths);
   Result<Pending> pending(const std::vector<std::string>& paths);
+  // The next round tries parked keys again, as after `retry_parked_s`. Any thread.
+  void retry_parked();
   // Something may have become ready. Any thread; cheap.
   void wake();
 

@@ -1,0 +1,459 @@
+#include "migrator/journal.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/guarded.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "migrator/journal_base.h"
+#include "migrator/journal_content.h"
+#include "migrator/journal_recovery.h"
+#include "migrator/journal_wave.h"
+#include "migrator/plan.h"
+
+namespace tierhub {
+namespace {
+
+constexpr double kBackOffSeconds = 5;
+constexpr size_t kMaxShownWaiting = 100;
+constexpr size_t kMaxReasons = 1000;
+constexpr size_t kMaxAgeing = 4096;
+
+std::chrono::nanoseconds seconds(double s) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(s));
+}
+
+// "/a" covers "/a" and "/a/b", not "/ab"; "/" covers everything.
+bool covers(const std::string& prefix, const std::string& path) {
+  if (prefix == "/" || prefix.empty()) return true;
+  return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
+bool covers_any(const std::vector<std::string>& prefixes, const std::string& path) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const auto& prefix) { return covers(prefix, path); });
+}
+
+std::vector<std::string> without_trailing_slashes(std::vector<std::string> paths) {
+  for (std::string& path : paths) {
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+  }
+  return paths;
+}
+
+}  // namespace
+
+class Journal::Impl {
+ public:
+  Impl(InodeTable& inodes, const Scratch& scratch, Archive& archive, const Options& options)
+      : context_{inodes, inodes.catalog(), scratch, archive}, options_(options) {}
+  ~Impl() { stop(); }
+
+  Result<void> recover();
+  void start();
+  void stop();
+  Result<uint64_t> run_round(Urgency urgency);
+  void demand(std::vector<std::string> paths);
+  Result<Pending> pending(const std::vector<std::string>& paths);
+  void retry_parked() { retry_asked_ = true; }
+  void wake();
+
+  std::mutex tree_mutex;
+
+ private:
+  using KeyAndRecord = std::pair<JournalKey, JournalRecord>;
+
+  // One way through the journal.
+  struct Pass {
+    Urgency urgency = Urgency::settled;
+    bool retry_parked = false;
+    std::vector<std::string> demanded;  // paths
+    std::optional<JournalKey> cursor;
+    bool at_end = false;
+    std::vector<KeyAndRecord> carried;  // planned again in the next wave
+    uint64_t progress = 0;
+    std::map<JournalKey, std::string> reasons;
+    std::map<JournalKey, Timestamp> ageing;
+    bool demand_open = false;  // a demanded key is left, and not parked
+  };
+
+  // What holds for all passes of a round.
+  struct Round {
+    std::set<JournalKey> failed;
+    std::set<JournalKey> ensured;
+    std::optional<Error> archive_failure;
+    bool needs_recovery = false;
+    bool given_up = false;  // not even removals work
+  };
+
+  Result<void> run_pass(Round& round, Pass& pass);
+  Result<std::vector<KeyAndRecord>> collect(Pass& pass) const;
+  Result<void> run_wave(Round& round, Pass& pass);
+  enum class Fate { admitted, handled, carried };
+  Result<Fate> take_key(Round& round, Pass& pass, Wave& wave, const KeyAndRecord& item);
+  Result<bool> is_demanded(const Pass& pass, const JournalKey& key) const;
+  void hold(Pass& pass, const JournalKey& key, const std::string& reason, bool settling);
+  bool too_old(const JournalKey& key, Timestamp now);
+  Result<void> ensure(Round& round, Pass& pass, const std::vector<JournalKey>& keys);
+  Result<bool> drop(const JournalKey& key);
+  Result<void> finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome);
+  Result<void> park(Round& round, const JournalKey& key, const Error& error);
+  Result<std::string> namespace_path(const JournalKey& key) const;
+  void settle_demands(const Pass& pass);
+  bool retry_due();
+  void loop(const std::stop_token& stop);
+
+  const JournalContext context_;
+  const Options options_;
+
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> recovered_{false};
+  std::atomic<bool> retry_asked_{false};
+  SteadyClock::time_point last_retry_ = SteadyClock::now();
+  std::map<JournalKey, Timestamp>
+      ageing_;  // since when these keep being touched; the round's thread only
+  Guarded<std::vector<std::string>> demands_;
+  Guarded<std::map<JournalKey, std::string>> reasons_;  // why keys waited in the last pass
+
+  std::mutex wake_mutex_;
+  std::condition_variable_any wake_condition_;
+  bool woken_ = false;
+  std::jthread thread_;
+};
+
+Journal::Journal(InodeTable& inodes, const Scratch& scratch, Archive& archive,
+                 const Options& options)
+    : impl_(std::make_unique<Impl>(inodes, scratch, archive, options)) {}
+Journal::~Journal() = default;
+Result<void> Journal::recover() { return impl_->recover(); }
+void Journal::start() { impl_->start(); }
+void Journal::stop() { impl_->stop(); }
+Result<uint64_t> Journal::run_round(Urgency urgency) { return impl_->run_round(urgency); }
+void Journal::demand(std::vector<std::string> paths) { impl_->demand(std::move(paths)); }
+Result<Journal::Pending> Journal::pending(const std::vector<std::string>& paths) {
+  return impl_->pending(paths);
+}
+void Journal::retry_parked() { impl_->retry_parked(); }
+void Journal::wake() { impl_->wake(); }
+std::mutex& Journal::tree_mutex() { return impl_->tree_mutex; }
+
+Result<void> Journal::Impl::recover() {
+  const std::lock_guard lock(tree_mutex);
+  auto done = JournalRecovery(context_).run();
+  if (!done && !is_archive_wide(done.error())) return done;
+  recovered_ = done.has_value();
+  if (!done) {
+    log::warning("the journal is recovered when the archive is back",
+                 {{"error", done.error().text()}});
+  }
+  return {};
+}
+
+void Journal::Impl::start() {
+  if (options_.threading == Options::Threading::none) return;
+  stopping_ = false;
+  thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
+}
+
+void Journal::Impl::stop() {
+  stopping_ = true;
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Journal::Impl::wake() {
+  {
+    const std::lock_guard lock(wake_mutex_);
+    woken_ = true;
+  }
+  wake_condition_.notify_one();
+}
+
+void Journal::Impl::loop(const std::stop_token& stop) {
+  std::string last_error;
+  while (!stop.stop_requested()) {
+    auto round = run_round(Urgency::settled);
+    const std::string error = round ? std::string() : round.error().text();
+    if (!error.empty() && error != last_error)
+      log::warning("the archive is not up to date", {{"error", error}});
+    if (error.empty() && !last_error.empty()) log::info("the archive is brought up to date again");
+    last_error = error;
+    std::unique_lock lock(wake_mutex_);
+    // After a failure a wake-up changes nothing: what woke it is in the journal.
+    const auto rest = seconds(error.empty() ? options_.tick_s : kBackOffSeconds);
+    wake_condition_.wait_for(lock, stop, rest, [&] { return woken_ && error.empty(); });
+    woken_ = false;
+  }
+}
+
+bool Journal::Impl::retry_due() {
+  const auto now = SteadyClock::now();
+  const bool asked = retry_asked_.exchange(false);
+  if (!asked && now - last_retry_ < seconds(options_.retry_parked_s)) return false;
+  last_retry_ = now;
+  return true;
+}
+
+Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
+  if (!recovered_) {
+    const std::lock_guard lock(tree_mutex);
+    TRY(JournalRecovery(context_).run());
+    recovered_ = true;
+  }
+  Round round;
+  uint64_t progress = 0;
+  const bool retry_parked = retry_due();
+  for (;;) {
+    Pass pass;
+    pass.urgency = urgency;
+    pass.retry_parked = retry_parked;
+    pass.demanded = demands_.with([](const auto& demands) { return demands; });
+    TRY(run_pass(round, pass));
+    progress += pass.progress;
+    settle_demands(pass);
+    if (round.archive_failure) return *round.archive_failure;
+    if (pass.progress == 0 || stopping_) return progress;
+  }
+}
+
+Result<void> Journal::Impl::run_pass(Round& round, Pass& pass) {
+  while (!pass.at_end || !pass.carried.empty()) {
+    if (stopping_ || round.needs_recovery || round.given_up) break;
+    TRY(run_wave(round, pass));
+  }
+  if (round.needs_recovery) recovered_ = false;
+  ageing_ = std::move(pass.ageing);
+  reasons_.with([&](auto& reasons) { reasons = std::move(pass.reasons); });
+  return {};
+}
+
+Result<std::vector<Journal::Impl::KeyAndRecord>> Journal::Impl::collect(Pass& pass) const {
+  std::vector<KeyAndRecord> items = std::exchange(pass.carried, {});
+  if (pass.at_end || items.size() >= options_.wave_keys) return items;
+  const size_t room = options_.wave_keys - items.size();
+  TRY_ASSIGN(auto page, context_.catalog.journal(pass.cursor, room));
+  pass.at_end = page.size() < room;
+  if (!page.empty()) pass.cursor = page.back().first;
+  std::move(page.begin(), page.end(), std::back_inserter(items));
+  return items;
+}
+
+Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
+  TRY_ASSIGN(const auto items, collect(pass));
+  if (items.empty()) return {};
+  const std::lock_guard lock(tree_mutex);
+  TRY(context_.archive.check_root());
+  Wave wave(context_, {options_.lanes, options_.wave_keys});
+  for (const KeyAndRecord& item : items) {
+    TRY_ASSIGN(const Fate fate, take_key(round, pass, wave, item));
+    if (fate == Fate::carried) pass.carried.push_back(item);
+  }
+  if (wave.empty()) return {};
+  TRY_ASSIGN(const Wave::Outcome outcome, wave.run(stopping_));
+  return finish_wave(round, pass, outcome);
+}
+
+Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wave& wave,
+                                                    const KeyAndRecord& item) {
+  const auto& [key, record] = item;
+  if (round.failed.contains(key)) return Fate::handled;
+  TRY_ASSIGN(const bool demanded, is_demanded(pass, key));
+  if (!record.parked_reason.empty() && !pass.retry_parked && !demanded) return Fate::handled;
+  SettleRule settle{Timestamp::now(), seconds(options_.settle_s).count()};
+  if (demanded || too_old(key, settle.now)) settle.settle_ns = 0;
+  // What was just changed is likely to change again.
+  const int64_t age_ns = settle.now.ns - record.since.ns;
+  if (age_ns >= 0 && age_ns < settle.settle_ns) {
+    hold(pass, key, "settling", true);
+    return Fate::handled;
+  }
+  auto planned = Planner(context_.inodes).plan(key);
+  if (!planned) {
+    TRY(park(round, key, planned.error()));
+    return Fate::handled;
+  }
+  Plan plan = *std::move(planned);
+  TRY(ensure(round, pass, plan.needed));
+  if (plan.kind == Plan::Kind::wait) {
+    pass.demand_open = pass.demand_open || demanded;
+    hold(pass, key, plan.reason, false);
+    return Fate::handled;
+  }
+  if (plan.kind == Plan::Kind::drop) {
+    TRY_ASSIGN(const bool dropped, drop(key));
+    pass.progress += dropped ? 1 : 0;
+    return Fate::handled;
+  }
+  // An archive that takes nothing more may still give up what was removed.
+  if (round.archive_failure && plan.kind != Plan::Kind::remove) return Fate::handled;
+  return wave.admit(plan, settle) ? Fate::admitted : Fate::carried;
+}
+
+Result<bool> Journal::Impl::is_demanded(const Pass& pass, const JournalKey& key) const {
+  if (pass.urgency == Urgency::demanded) return true;
+  if (pass.demanded.empty()) return false;
+  TRY_ASSIGN(const std::string path, namespace_path(key));
+  return covers_any(pass.demanded, path);
+}
+
+// A file that is touched every few seconds never rests: it is published all the same, when nobody
+// is writing.
+bool Journal::Impl::too_old(const JournalKey& key, Timestamp now) {
+  const auto found = ageing_.find(key);
+  return found != ageing_.end() &&
+         now.ns - found->second.ns >= seconds(options_.max_dirty_age_s).count();
+}
+
+void Journal::Impl::hold(Pass& pass, const JournalKey& key, const std::string& reason,
+                         bool settling) {
+  if (pass.reasons.size() < kMaxReasons) pass.reasons[key] = reason;
+  if (!settling || pass.ageing.size() >= kMaxAgeing) return;
+  const auto found = ageing_.find(key);
+  pass.ageing[key] = found != ageing_.end() ? found->second : Timestamp::now();
+}
+
+Result<void> Journal::Impl::ensure(Round& round, Pass& pass, const std::vector<JournalKey>& keys) {
+  Batch batch;
+  for (const JournalKey& key : keys) {
+    // Once in a round: a key that is dropped and asked for again makes no progress.
+    if (!round.ensured.insert(key).second) continue;
+    TRY_ASSIGN(const bool added, ensure_key(context_.catalog, batch, key));
+    pass.progress += added ? 1 : 0;
+  }
+  return batch.empty() ? Result<void>() : context_.catalog.commit(batch);
+}
+
+// Looks again under the lock of whoever could change the answer.
+Result<bool> Journal::Impl::drop(const JournalKey& key) {
+  Batch batch;
+  std::optional<InodeLock> lock;
+  if (key.inode != kAsideInode) {
+    TRY_ASSIGN(lock, context_.inodes.lock(key.inode));
+  }
+  if (key.kind == JournalKeyKind::inode) {
+    TRY_ASSIGN(const auto names, context_.catalog.names(key.inode));
+    if (lock->exists() && (!names.empty() || key.inode == kRootInode)) return false;
+    batch.erase_journal(key);
+  } else {
+    const Name name{key.inode, key.name};
+    TRY_ASSIGN(const auto wanted, namespace_at(context_.catalog, name));
+    TRY_ASSIGN(const auto standing, context_.catalog.base(name));
+    const bool equal = standing ? wanted == standing->inode : !wanted;
+    TRY_ASSIGN(const auto folder, context_.catalog.base_path(key.inode));
+    if (!equal && (folder || wanted)) return false;
+    batch.erase_journal(key);
+    if (lock && folder) TRY(touch_folder(context_.catalog, batch, **lock));
+  }
+  TRY(context_.catalog.commit(batch));
+  return true;
+}
+
+Result<void> Journal::Impl::finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome) {
+  pass.progress += outcome.done;
+  for (const auto& ended : outcome.unfinished) {
+    if (ended.not_ready) {
+      hold(pass, ended.key, ended.not_ready->reason, ended.not_ready->settling);
+      TRY_ASSIGN(const bool demanded, is_demanded(pass, ended.key));
+      pass.demand_open = pass.demand_open || demanded;
+    }
+    if (ended.failure) TRY(park(round, ended.key, *ended.failure));
+  }
+  if (outcome.archive_failure) {
+    round.given_up = round.archive_failure.has_value();
+    round.archive_failure = outcome.archive_failure;
+  }
+  round.needs_recovery = round.needs_recovery || outcome.needs_recovery;
+  return {};
+}
+
+Result<void> Journal::Impl::park(Round& round, const JournalKey& key, const Error& error) {
+  round.failed.insert(key);
+  const bool conflict = is_conflict(error) || error.is(std::errc::file_exists);
+  const std::string reason =
+      conflict ? fmt::format("the archive's copy was changed behind TierHub: {}", error.text())
+               : error.text();
+  TRY_ASSIGN(const auto record, context_.catalog.journal_record(key));
+  if (record && record->parked_reason == reason) return {};
+  if (conflict) metrics().conflicts.add();
+  TRY_ASSIGN(const std::string path, namespace_path(key));
+  log::warning("a change is not in the archive", {{"path", path}, {"reason", reason}});
+  Batch batch;
+  batch.put_journal(key, {record ? record->since : Timestamp::now(), reason});
+  return context_.catalog.commit(batch);
+}
+
+// Where people would look for it; what has no name any more is told by where the archive has it.
+Result<std::string> Journal::Impl::namespace_path(const JournalKey& key) const {
+  TRY_ASSIGN(auto path, context_.catalog.path(key.inode));
+  if (!path) {
+    TRY_ASSIGN(const auto in_archive, context_.catalog.base_path(key.inode));
+    path = "/" + in_archive.value_or(fmt::format("inode {}", key.inode));
+  }
+  if (key.kind == JournalKeyKind::inode) return *path;
+  return *path == "/" ? "/" + key.name : *path + "/" + key.name;
+}
+
+void Journal::Impl::demand(std::vector<std::string> paths) {
+  paths = without_trailing_slashes(std::move(paths));
+  demands_.with([&](auto& demands) {
+    for (std::string& path : paths) {
+      if (std::find(demands.begin(), demands.end(), path) == demands.end())
+        demands.push_back(std::move(path));
+    }
+  });
+  wake();
+}
+
+// A demand is over when a pass found nothing of it left to do. One that came during the pass stays.
+void Journal::Impl::settle_demands(const Pass& pass) {
+  if (pass.demand_open || pass.progress > 0 || stopping_) return;
+  demands_.with([&](auto& demands) {
+    std::erase_if(demands, [&](const std::string& path) {
+      return std::find(pass.demanded.begin(), pass.demanded.end(), path) != pass.demanded.end();
+    });
+  });
+}
+
+Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& paths) {
+  const auto prefixes = without_trailing_slashes(paths);
+  const auto reasons = reasons_.with([](const auto& all) { return all; });
+  Pending pending;
+  const bool everything = covers_any(prefixes, "/");
+  std::optional<JournalKey> after;
+  for (;;) {
+    TRY_ASSIGN(const auto keys, context_.catalog.journal(after, options_.wave_keys));
+    for (const auto& [key, record] : keys) {
+      std::string path;
+      if (!everything || pending.waiting.size() < kMaxShownWaiting) {
+        TRY_ASSIGN(path, namespace_path(key));
+      }
+      if (!everything && !covers_any(prefixes, path)) continue;
+      ++pending.keys;
+      if (key.kind == JournalKeyKind::inode) {
+        TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(key.inode));
+        if (lock.exists()) pending.bytes += lock->dirty_bytes();
+      }
+      if (pending.waiting.size() >= kMaxShownWaiting) continue;
+      const bool parked = !record.parked_reason.empty();
+      const auto reason = reasons.find(key);
+      if (parked) {
+        pending.waiting.push_back({std::move(path), record.parked_reason, true});
+      } else if (reason != reasons.end()) {
+        pending.waiting.push_back({std::move(path), reason->second, false});
+      }
+    }
+    if (keys.size() < options_.wave_keys) return pending;
+    after = keys.back().first;
+  }
+}
+
+}  // namespace tierhub

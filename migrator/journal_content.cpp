@@ -1,0 +1,199 @@
+#include "migrator/journal_content.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include <fcntl.h>
+
+#include <fmt/format.h>
+
+#include "common/hash.h"
+#include "common/posix.h"
+#include "storage/object_state.h"
+
+namespace tierhub {
+namespace {
+
+uint64_t chunks_of(uint64_t size_bytes, uint64_t chunk_bytes) {
+  return (size_bytes + chunk_bytes - 1) / chunk_bytes;
+}
+
+Result<Xattrs> xattrs_of(const Catalog& catalog, InodeNumber inode) {
+  TRY_ASSIGN(auto pairs, catalog.xattrs(inode));
+  return Xattrs(std::make_move_iterator(pairs.begin()), std::make_move_iterator(pairs.end()));
+}
+
+// A clock that was set back must not hold a file for years: a change in the future counts as old.
+bool is_settled(const Attributes& attributes, const SettleRule& settle) {
+  for (const Timestamp change : {attributes.mtime, attributes.ctime}) {
+    const int64_t age_ns = settle.now.ns - change.ns;
+    if (age_ns >= 0 && age_ns < settle.settle_ns) return false;
+  }
+  return true;
+}
+
+bool content_differs(const InodeState& state, const std::optional<ArchiveVersion>& version) {
+  const InodeRecord& record = state.rec();
+  return !version || !record.archived || record.content == Content::unknown ||
+         !state.dirty.empty() || record.attributes.size_bytes != version->attributes.size_bytes;
+}
+
+std::vector<ByteRange> absent_ranges(const InodeState& state) {
+  std::vector<ByteRange> ranges;
+  for (const auto& gap : state.absent_chunks({0, state.size_bytes()})) {
+    ranges.push_back(
+        {gap.begin * state.chunk_bytes, std::min(gap.end * state.chunk_bytes, state.size_bytes())});
+  }
+  return ranges;
+}
+
+}  // namespace
+
+bool Snapshot::content_stands(const InodeState& state) const {
+  return state.record && !state.rec().writing && state.rec().generation == record.generation &&
+         state.size_bytes() == record.attributes.size_bytes;
+}
+
+bool Snapshot::stands(const InodeState& state) const {
+  return content_stands(state) && state.rec().attributes.ctime == record.attributes.ctime;
+}
+
+Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& context,
+                                                       InodeNumber inode,
+                                                       const std::optional<ArchiveVersion>& version,
+                                                       const SettleRule& settle) {
+  using Answer = std::variant<Snapshot, NotReady>;
+  TRY_ASSIGN(const InodeLock lock, context.inodes.lock(inode));
+  if (!lock.exists()) return Answer(NotReady{"it was removed", false});
+  if (lock->is_file()) {
+    TRY_ASSIGN(const Harvest harvested, harvest(context.catalog, context.scratch, *lock));
+    if (harvested == Harvest::in_use) return Answer(NotReady{"open for writing", false});
+  }
+  Snapshot snapshot;
+  snapshot.inode = inode;
+  snapshot.record = lock->rec();
+  TRY_ASSIGN(snapshot.xattrs, xattrs_of(context.catalog, inode));
+  if (!lock->is_file()) return Answer(std::move(snapshot));
+  snapshot.content_differs = content_differs(*lock, version);
+  if (!snapshot.content_differs) return Answer(std::move(snapshot));
+  if (!is_settled(snapshot.record.attributes, settle)) return Answer(NotReady{"settling", true});
+  snapshot.absent = absent_ranges(*lock);
+  if (snapshot.record.has_object) {
+    TRY_ASSIGN(snapshot.object, context.scratch.open_object(inode, O_RDONLY));
+  }
+  return Answer(std::move(snapshot));
+}
+
+Result<bool> equals_archived(const JournalContext& context, const Snapshot& snapshot,
+                             const std::optional<ArchiveVersion>& version) {
+  const InodeRecord& record = snapshot.record;
+  const uint64_t size_bytes = record.attributes.size_bytes;
+  if (!version || !record.archived || record.content != Content::unknown || !snapshot.object)
+    return false;
+  if (size_bytes != version->attributes.size_bytes) return false;
+  const uint64_t chunk_bytes = context.catalog.chunk_bytes();
+  std::vector<std::byte> buffer(std::min(chunk_bytes, size_bytes));
+  std::optional<ChecksumGroup> group;
+  for (uint64_t chunk = 0; chunk < chunks_of(size_bytes, chunk_bytes); ++chunk) {
+    if (chunk % kChecksumsPerRecord == 0) {
+      TRY_ASSIGN(group, context.catalog.checksums(snapshot.inode, chunk / kChecksumsPerRecord));
+    }
+    if (!group || !group->chunks[chunk % kChecksumsPerRecord]) return false;
+    const uint64_t begin = chunk * chunk_bytes;
+    const std::span bytes = std::span(buffer).first(std::min(chunk_bytes, size_bytes - begin));
+    TRY_ASSIGN(const size_t n, posix::read_at(snapshot.object.get(), bytes, begin));
+    if (n != bytes.size() || checksum(bytes) != *group->chunks[chunk % kChecksumsPerRecord])
+      return false;
+  }
+  return true;
+}
+
+Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& snapshot,
+                                 const std::string& leaf,
+                                 const std::optional<ArchiveVersion>& version) {
+  StageFileRequest request;
+  request.leaf = leaf;
+  request.object_fd = snapshot.object.get();
+  request.size_bytes = snapshot.record.attributes.size_bytes;
+  request.chunk_bytes = context.catalog.chunk_bytes();
+  request.attributes = snapshot.record.attributes;
+  request.xattrs = snapshot.xattrs;
+  if (!snapshot.absent.empty()) {
+    TRY_ASSIGN(const auto path, context.catalog.base_path(snapshot.inode));
+    if (!version || !path) {
+      return Error(std::errc::no_such_file_or_directory,
+                   "parts of the file were only in the archive, and it was removed there: restore "
+                   "it there, then scan");
+    }
+    request.absent = snapshot.absent;
+    request.source_path = *path;
+    request.source_version = *version;
+    request.source_limit_bytes =
+        std::min(snapshot.record.archive_limit_bytes, version->attributes.size_bytes);
+  }
+  return context.archive.stage_file(request);
+}
+
+Result<ArchiveVersion> stage_without_content(const JournalContext& context,
+                                             const Snapshot& snapshot, const std::string& leaf) {
+  const Attributes& attributes = snapshot.record.attributes;
+  switch (attributes.kind) {
+    case FileKind::file:
+      break;
+    case FileKind::directory:
+      return context.archive.stage_directory(leaf, attributes, snapshot.xattrs);
+    case FileKind::symlink:
+      return context.archive.stage_symlink(leaf, snapshot.record.symlink_target, attributes,
+                                           snapshot.xattrs);
+    case FileKind::fifo:
+    case FileKind::socket:
+    case FileKind::character_device:
+    case FileKind::block_device:
+      return context.archive.stage_special(leaf, attributes, snapshot.xattrs);
+  }
+  return Error(std::errc::invalid_argument, "a file has content");
+}
+
+void InodeUpdate::apply(InodeState& state) && {
+  state.record = std::move(record);
+  state.clean = std::move(clean);
+  state.dirty = std::move(dirty);
+}
+
+InodeUpdate record_published(Batch& batch, const InodeState& state, const Snapshot& snapshot) {
+  InodeUpdate update{state.rec(), state.clean, state.dirty};
+  update.record.archived = true;
+  if (snapshot.content_stands(state)) {
+    const uint64_t chunks = chunks_of(state.size_bytes(), state.chunk_bytes);
+    const auto absent = state.absent_chunks({0, state.size_bytes()});
+    update.record.content = Content::known;
+    update.record.archive_limit_bytes = state.size_bytes();
+    batch.change_ranges(state.number, RangeKind::dirty, update.dirty.clear());
+    batch.change_ranges(state.number, RangeKind::clean, update.clean.clear());
+    batch.change_ranges(state.number, RangeKind::clean, update.clean.add(0, chunks));
+    for (const auto& gap : absent) {
+      batch.change_ranges(state.number, RangeKind::clean, update.clean.remove(gap.begin, gap.end));
+    }
+  }
+  batch.put_inode(state.number, update.record);
+  return update;
+}
+
+void record_checksums(Batch& batch, InodeNumber inode, const std::vector<Checksum>& checksums,
+                      uint64_t chunk_bytes, uint64_t old_size_bytes) {
+  const uint64_t groups = chunks_of(checksums.size(), kChecksumsPerRecord);
+  for (uint64_t group = 0; group < groups; ++group) {
+    ChecksumGroup record;
+    const uint64_t first = group * kChecksumsPerRecord;
+    for (uint64_t i = 0; i < kChecksumsPerRecord && first + i < checksums.size(); ++i) {
+      record.chunks[i] = checksums[first + i];
+    }
+    batch.put_checksums(inode, group, record);
+  }
+  const uint64_t old_groups =
+      chunks_of(chunks_of(old_size_bytes, chunk_bytes), kChecksumsPerRecord);
+  for (uint64_t group = groups; group < old_groups; ++group) batch.erase_checksums(inode, group);
+}
+
+}  // namespace tierhub

@@ -1,0 +1,87 @@
+// One inode's content and attributes on their way to the archive: taken under its lock when nobody
+// writes, staged without it, and recorded under it again, if it is still the same.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "catalog/inode_table.h"
+#include "common/result.h"
+#include "storage/archive.h"
+#include "storage/scratch.h"
+
+namespace tierhub {
+
+// What the parts of the journal work on. Borrowed.
+struct JournalContext {
+  InodeTable& inodes;
+  Catalog& catalog;
+  const Scratch& scratch;
+  Archive& archive;
+};
+
+// An inode at one moment. Of a file: nobody was writing then.
+struct Snapshot {
+  InodeNumber inode;
+  InodeRecord record;
+  Xattrs xattrs;
+  // Of a file: its bytes differ, or may differ, from the archived version.
+  bool content_differs = false;
+  UniqueFd object;                // none: the file is empty, or all of it is absent
+  std::vector<ByteRange> absent;  // of the content: only in the archive
+
+  // No writer has been let in since.
+  bool content_stands(const InodeState& state) const;
+  // Nothing that the archive could hold has changed since.
+  bool stands(const InodeState& state) const;
+};
+
+struct NotReady {
+  std::string reason;
+  bool settling = false;
+};
+
+// When a changed file may be published: `settle_ns` after its last change, at once if that is 0.
+struct SettleRule {
+  Timestamp now;
+  int64_t settle_ns = 0;
+};
+
+// `version`: the archived one, if the inode is in base. Takes the inode's lock.
+Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& context,
+                                                       InodeNumber inode,
+                                                       const std::optional<ArchiveVersion>& version,
+                                                       const SettleRule& settle);
+
+// Every chunk of the object has the checksum on record: the file was opened for writing and not
+// changed. Reads the object up to the first difference.
+Result<bool> equals_archived(const JournalContext& context, const Snapshot& snapshot,
+                             const std::optional<ArchiveVersion>& version);
+
+// Makes the file complete in staging. `version` as above.
+Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& snapshot,
+                                 const std::string& leaf,
+                                 const std::optional<ArchiveVersion>& version);
+Result<ArchiveVersion> stage_without_content(const JournalContext& context,
+                                             const Snapshot& snapshot, const std::string& leaf);
+
+// What an inode becomes when a batch is committed.
+struct InodeUpdate {
+  InodeRecord record;
+  IntervalSet clean;
+  IntervalSet dirty;
+  // In memory, after the commit.
+  void apply(InodeState& state) &&;
+};
+// The archive holds the content of `snapshot` now; what changed since stays dirty. Adds to `batch`.
+// With the inode's lock.
+InodeUpdate record_published(Batch& batch, const InodeState& state, const Snapshot& snapshot);
+// The checksum table of the version that has `size_bytes`, in place of that of one with
+// `old_size_bytes`.
+void record_checksums(Batch& batch, InodeNumber inode, const std::vector<Checksum>& checksums,
+                      uint64_t chunk_bytes, uint64_t old_size_bytes);
+
+}  // namespace tierhub

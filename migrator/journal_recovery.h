@@ -1,0 +1,56 @@
+// Settles what an interrupted round left behind. Intents say what was about to be done; what stands
+// in the archive says how far it got: identities tell, never names.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "common/result.h"
+#include "migrator/journal_base.h"
+#include "migrator/journal_content.h"
+
+namespace tierhub {
+
+class JournalRecovery {
+ public:
+  explicit JournalRecovery(const JournalContext& context) : context_(context) {}
+
+  // Under the tree mutex, while nothing else acts on the archive. Fails if the archive does not
+  // answer; then nothing is lost, and it can be run again.
+  Result<void> run();
+
+ private:
+  // An intent, and where it points in the archive now.
+  struct Case {
+    uint64_t sequence = 0;
+    IntentRecord intent;
+    std::string target;
+    std::string leaf;  // path of the leaf in staging
+    std::optional<ArchiveVersion> at_target;
+    std::optional<ArchiveVersion> at_leaf;
+  };
+
+  Result<void> settle(uint64_t sequence, const IntentRecord& intent);
+  Result<void> settle_arrival(const Case& found);
+  Result<void> settle_move(const Case& found);
+  Result<void> settle_removal(const Case& found);
+  Result<void> settle_undone(const Case& found);
+  Result<bool> redo_link(const Case& found);
+  Result<void> give_back(const Case& found);
+  Result<void> commit_arrival(const Case& found, const ArchiveVersion& version);
+  Result<void> commit_removal(const Case& found);
+  void record_content(Batch& batch, InodeState& inode, const Case& found,
+                      const ArchiveVersion& version, std::optional<InodeUpdate>& update) const;
+  Result<void> drop(uint64_t sequence);
+  Result<void> park(const Case& found, const std::string& reason);
+  Result<void> discard_leftovers();
+  Result<void> harvest_writers();
+  Result<std::optional<std::string>> path_of(const Name& name) const;
+
+  const JournalContext context_;
+  std::set<std::string> kept_leaves_;  // foreign, and nowhere to put them back
+};
+
+}  // namespace tierhub

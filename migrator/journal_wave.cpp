@@ -1,0 +1,415 @@
+#include "migrator/journal_wave.h"
+
+#include <algorithm>
+#include <exception>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/fault_points.h"
+#include "common/guarded.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/posix.h"
+
+namespace tierhub {
+namespace {
+
+// Calls use(i) for each i below `count`, on at most `lanes` threads; returns when all are done.
+// What one throws is thrown on the calling thread.
+template <class Use>
+void in_lanes(size_t lanes, size_t count, Use use) {
+  lanes = std::min(lanes, count);
+  std::atomic<size_t> next{0};
+  Guarded<std::exception_ptr> thrown;
+  const auto work = [&] {
+    try {
+      for (size_t i = next++; i < count; i = next++) use(i);
+    } catch (...) {
+      next = count;
+      thrown.with(
+          [](std::exception_ptr& first) { first = first ? first : std::current_exception(); });
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 1; i < lanes; ++i) threads.emplace_back(work);
+    work();
+  }
+  if (const auto first = thrown.with([](std::exception_ptr& e) { return e; }))
+    std::rethrow_exception(first);
+}
+
+// An error of the catalog or of scratch: it says nothing about the archive.
+Error not_of_archive(const Error& error) {
+  return Error(std::error_code(error.errno_value(), scratch_category()), error.text());
+}
+
+std::string parent_path(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+bool sets_attributes(const Action& action) {
+  return action.plan.kind == Plan::Kind::attributes ||
+         (action.plan.kind == Plan::Kind::publish && !action.staged);
+}
+
+}  // namespace
+
+std::string Action::further_leaf(size_t i) const { return fmt::format("{}-{}", leaf, i + 1); }
+
+bool Wave::admit(Plan& plan, const SettleRule& settle) {
+  if (closed_ || actions_.size() >= options_.max_actions) return false;
+  if (plan.moves_a_folder() && !actions_.empty()) return false;
+  std::vector<Name> names{plan.target.name};
+  if (plan.kind == Plan::Kind::move || plan.kind == Plan::Kind::link)
+    names.push_back(plan.source.name);
+  for (const Place& place : plan.further) names.push_back(place.name);
+  std::vector<InodeNumber> changed;
+  std::vector<InodeNumber> used;
+  (plan.kind == Plan::Kind::link ? used : changed).push_back(plan.inode);
+  if (plan.occupant) changed.push_back(plan.occupant->inode);
+  for (const Name& name : names) {
+    if (name.parent != plan.inode)
+      used.push_back(name.parent);  // the root's own key names the root
+  }
+  // Several further names may be linked from one source at a time.
+  if (plan.kind == Plan::Kind::link) names.pop_back();
+
+  const auto taken = [](const auto& set) {
+    return [&set](const auto& item) { return set.contains(item); };
+  };
+  if (std::any_of(names.begin(), names.end(), taken(names_))) return false;
+  if (std::any_of(changed.begin(), changed.end(), taken(changed_))) return false;
+  if (std::any_of(changed.begin(), changed.end(), taken(used_))) return false;
+  if (std::any_of(used.begin(), used.end(), taken(changed_))) return false;
+  names_.insert(names.begin(), names.end());
+  changed_.insert(changed.begin(), changed.end());
+  used_.insert(used.begin(), used.end());
+  closed_ = plan.moves_a_folder();
+  Pending pending{{}, settle};
+  pending.action.plan = std::move(plan);
+  actions_.push_back(std::move(pending));
+  return true;
+}
+
+Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
+  for (Pending& pending : actions_) {
+    TRY_ASSIGN(const uint64_t sequence, context_.catalog.allocate_sequence());
+    pending.action.leaf = fmt::format("{:x}", sequence);
+  }
+  in_lanes(options_.lanes, actions_.size(), [&](size_t i) {
+    if (stopping) {
+      actions_[i].action.interrupted = true;
+    } else {
+      stage(actions_[i]);
+    }
+  });
+  fault_point(FaultPoint::publish_after_stage);
+  TRY(sync_staged());
+  fault_point(FaultPoint::publish_after_archive_sync);
+  TRY(fence());
+  TRY(write_intents());
+  fault_point(FaultPoint::publish_after_intent);
+  in_lanes(options_.lanes, actions_.size(), [&](size_t i) {
+    if (actions_[i].action.alive()) act(actions_[i].action);
+  });
+  fault_point(FaultPoint::publish_after_act);
+  TRY(sync_acts());
+  for (Pending& pending : actions_) TRY(commit(pending.action));
+  return report();
+}
+
+void Wave::stage(Pending& pending) const {
+  auto staged = stage_one(pending);
+  if (!staged) pending.action.failure = staged.error();
+}
+
+Result<void> Wave::stage_one(Pending& pending) const {
+  Action& action = pending.action;
+  const Plan& plan = action.plan;
+  if (plan.kind != Plan::Kind::place && plan.kind != Plan::Kind::publish &&
+      plan.kind != Plan::Kind::attributes)
+    return {};
+  auto taken = take_snapshot(context_, plan.inode, plan.version, pending.settle);
+  if (!taken) return not_of_archive(taken.error());
+  if (auto* not_ready = std::get_if<NotReady>(&*taken)) {
+    action.not_ready = std::move(*not_ready);
+    return {};
+  }
+  action.snapshot = std::get<Snapshot>(*std::move(taken));
+  if (action.snapshot->content_differs) return stage_changed(action);
+  if (plan.kind != Plan::Kind::place) return {};
+  TRY_ASSIGN(action.staged, stage_without_content(context_, *action.snapshot, action.leaf));
+  return {};
+}
+
+Result<void> Wave::stage_changed(Action& action) const {
+  Snapshot& snapshot = *action.snapshot;
+  if (snapshot.object) {
+    // What is marked clean later must be on the device, and an error of an earlier write shows
+    // here.
+    if (auto synced = posix::sync_data(snapshot.object.get()); !synced) {
+      return not_of_archive(
+          synced.error().in("the file is damaged in scratch, so it is not published"));
+    }
+    auto equal = equals_archived(context_, snapshot, action.plan.version);
+    if (!equal) return not_of_archive(equal.error());
+    action.proved_equal = *equal;
+    if (*equal) return {};
+  }
+  TRY_ASSIGN(StagedFile staged,
+             stage_content(context_, snapshot, action.leaf, action.plan.version));
+  action.staged = std::move(staged.version);
+  action.checksums = std::move(staged.checksums);
+  action.written_bytes = staged.written_bytes;
+  snapshot.object.reset();
+  return {};
+}
+
+Result<void> Wave::sync_staged() {
+  const bool any = std::any_of(actions_.begin(), actions_.end(), [](const Pending& pending) {
+    return pending.action.alive() && pending.action.staged;
+  });
+  if (!any) return {};
+  if (auto synced = context_.archive.sync(); !synced) {
+    for (Pending& pending : actions_) {
+      if (pending.action.alive() && pending.action.staged) pending.action.failure = synced.error();
+    }
+  }
+  return {};
+}
+
+// A writer who came while the file was staged may have been copied in the middle of a write.
+Result<void> Wave::fence() {
+  for (Pending& pending : actions_) {
+    Action& action = pending.action;
+    if (!action.alive() || !action.snapshot || !action.snapshot->content_differs) continue;
+    TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(action.plan.inode));
+    if (!action.snapshot->content_stands(*lock))
+      action.not_ready = NotReady{"it was changed while it was copied", false};
+  }
+  return {};
+}
+
+std::vector<IntentRecord> intents_of(const Action& action) {
+  const Plan& plan = action.plan;
+  IntentRecord intent;
+  intent.inode = plan.inode;
+  intent.target = plan.target.name;
+  if (action.snapshot) intent.generation = action.snapshot->record.generation;
+  if (plan.occupant) intent.before = plan.occupant->version.identity;
+  switch (plan.kind) {
+    case Plan::Kind::drop:
+    case Plan::Kind::wait:
+    case Plan::Kind::attributes:
+      return {};
+    case Plan::Kind::place:
+    case Plan::Kind::publish:
+      if (!action.staged) return {};
+      intent.kind = IntentKind::place;
+      intent.staged_leaf = action.leaf;
+      intent.after = action.staged->identity;
+      if (plan.version) intent.before = plan.version->identity;
+      break;
+    case Plan::Kind::link:
+    case Plan::Kind::move:
+      intent.kind = plan.kind == Plan::Kind::link ? IntentKind::link : IntentKind::move;
+      intent.source = plan.source.name;
+      intent.staged_leaf = action.leaf;
+      intent.after = plan.version->identity;
+      break;
+    case Plan::Kind::remove:
+      intent.kind = IntentKind::remove;
+      intent.staged_leaf = action.leaf;
+      intent.before = plan.version->identity;
+      break;
+  }
+  std::vector<IntentRecord> intents{intent};
+  for (size_t i = 0; i < plan.further.size(); ++i) {
+    IntentRecord further = intent;
+    further.kind = IntentKind::link;
+    further.source = plan.target.name;
+    further.target = plan.further[i].name;
+    further.staged_leaf = action.further_leaf(i);
+    intents.push_back(std::move(further));
+  }
+  return intents;
+}
+
+// Whatever the archive is made equal to must be durable here first: the sync covers all that was
+// committed so far.
+Result<void> Wave::write_intents() {
+  Batch batch;
+  for (Pending& pending : actions_) {
+    Action& action = pending.action;
+    if (!action.alive()) continue;
+    for (const IntentRecord& intent : intents_of(action)) {
+      TRY_ASSIGN(const uint64_t sequence, context_.catalog.allocate_sequence());
+      action.intents.push_back(sequence);
+      batch.put_intent(sequence, intent);
+    }
+  }
+  return batch.empty() ? context_.catalog.sync()
+                       : context_.catalog.commit(batch, Durability::synced);
+}
+
+void Wave::act(Action& action) const {
+  auto done = act_on_target(action);
+  if (!done) {
+    action.failure = done.error();
+    action.unknown_outcome = is_archive_wide(done.error());
+    return;
+  }
+  action.outcome = *std::move(done);
+  if (action.plan.kind == Plan::Kind::publish && action.staged) link_further(action);
+}
+
+Result<ArchiveVersion> Wave::act_on_target(Action& action) const {
+  const Plan& plan = action.plan;
+  std::optional<ArchiveVersion> before;
+  if (plan.occupant) before = plan.occupant->version;
+  switch (plan.kind) {
+    case Plan::Kind::place:
+      return context_.archive.place(action.leaf, plan.target.path, before);
+    case Plan::Kind::publish:
+      if (action.staged) return context_.archive.place(action.leaf, plan.target.path, plan.version);
+      return set_attributes(action);
+    case Plan::Kind::attributes:
+      return set_attributes(action);
+    case Plan::Kind::link:
+      return context_.archive.link(plan.source.path, *plan.version, action.leaf, plan.target.path,
+                                   before);
+    case Plan::Kind::move:
+      return context_.archive.move(plan.source.path, *plan.version, plan.target.path, before);
+    case Plan::Kind::remove:
+      TRY(context_.archive.remove(plan.target.path, *plan.version, action.leaf));
+      return *plan.version;
+    case Plan::Kind::drop:
+    case Plan::Kind::wait:
+      break;
+  }
+  return Error(std::errc::invalid_argument, "nothing to do");
+}
+
+// A crash between this act and its commit leaves a version that is not on record; then its mtime is
+// the one wanted here.
+Result<ArchiveVersion> Wave::set_attributes(const Action& action) const {
+  const Plan& plan = action.plan;
+  const Snapshot& snapshot = *action.snapshot;
+  const Attributes& wanted = snapshot.record.attributes;
+  if (plan.version) {
+    auto set =
+        context_.archive.set_attributes(plan.target.path, *plan.version, wanted, snapshot.xattrs);
+    if (set || !is_conflict(set.error())) return set;
+  }
+  TRY_ASSIGN(const auto found, context_.archive.stat(plan.target.path));
+  const bool ours =
+      found &&
+      (!plan.version || (found->identity == plan.version->identity &&
+                         found->attributes.size_bytes == plan.version->attributes.size_bytes &&
+                         found->attributes.mtime == wanted.mtime));
+  if (!ours) return Error(conflict_code(), "it is not what TierHub left there");
+  return context_.archive.set_attributes(plan.target.path, *found, wanted, snapshot.xattrs);
+}
+
+void Wave::link_further(Action& action) const {
+  const Plan& plan = action.plan;
+  for (size_t i = 0; i < plan.further.size(); ++i) {
+    auto linked = context_.archive.link(plan.target.path, *action.outcome, action.further_leaf(i),
+                                        plan.further[i].path, plan.version);
+    action.further_failures.push_back(linked ? std::nullopt : std::optional<Error>(linked.error()));
+    if (linked || !is_archive_wide(linked.error())) continue;
+    action.failure = linked.error();
+    action.unknown_outcome = true;
+    return;
+  }
+}
+
+Result<void> Wave::sync_acts() {
+  bool in_place = false;
+  std::set<std::string> folders;
+  for (const Pending& pending : actions_) {
+    const Action& action = pending.action;
+    if (!action.outcome) continue;
+    const Plan& plan = action.plan;
+    in_place = in_place || sets_attributes(action);
+    folders.insert(parent_path(plan.target.path));
+    if (plan.kind == Plan::Kind::move) folders.insert(parent_path(plan.source.path));
+    for (const Place& place : plan.further) folders.insert(parent_path(place.path));
+  }
+  if (folders.empty()) return {};
+  auto synced = in_place ? context_.archive.sync()
+                         : context_.archive.sync_folders({folders.begin(), folders.end()});
+  if (synced) return {};
+  for (Pending& pending : actions_) {
+    if (!pending.action.outcome || pending.action.failure) continue;
+    pending.action.failure = synced.error();
+    pending.action.unknown_outcome = true;
+  }
+  return {};
+}
+
+Result<void> Wave::commit(Action& action) const {
+  if (action.alive() && action.outcome) {
+    fault_point(FaultPoint::publish_before_commit);
+    TRY(commit_action(context_, action));
+    fault_point(FaultPoint::publish_after_commit);
+    if (action.staged && action.plan.inode_kind == FileKind::file) {
+      metrics().published_files.add();
+      metrics().published_bytes.add(action.written_bytes);
+    }
+  } else if (!action.intents.empty() && !action.unknown_outcome) {
+    // The archive refused and touched nothing.
+    Batch batch;
+    for (const uint64_t sequence : action.intents) batch.erase_intent(sequence);
+    TRY(context_.catalog.commit(batch));
+  }
+  discard(action);
+  return {};
+}
+
+// What is left in staging after this is discarded at the next start.
+void Wave::discard(const Action& action) const {
+  if (action.unknown_outcome) return;
+  const Plan& plan = action.plan;
+  const auto away = [&](const std::string& leaf, const ArchiveVersion& version) {
+    auto discarded = context_.archive.discard(leaf, version);
+    if (!discarded)
+      log::warning("a leaf stays in staging",
+                   {{"leaf", leaf}, {"error", discarded.error().text()}});
+  };
+  if (!action.outcome) {
+    if (action.staged) away(action.leaf, *action.staged);
+    return;
+  }
+  if (plan.kind == Plan::Kind::remove || (plan.kind == Plan::Kind::publish && action.staged)) {
+    away(action.leaf, *plan.version);
+  } else if (plan.occupant && plan.kind != Plan::Kind::move) {
+    away(action.leaf, plan.occupant->version);
+  }
+  for (size_t i = 0; i < action.further_failures.size(); ++i) {
+    if (!action.further_failures[i]) away(action.further_leaf(i), *plan.version);
+  }
+}
+
+Result<Wave::Outcome> Wave::report() {
+  Outcome outcome;
+  for (Pending& pending : actions_) {
+    Action& action = pending.action;
+    if (action.unknown_outcome || (action.failure && is_archive_wide(*action.failure))) {
+      if (!outcome.archive_failure) outcome.archive_failure = action.failure;
+      outcome.needs_recovery = outcome.needs_recovery || !action.intents.empty();
+    } else if (action.failure || action.not_ready) {
+      outcome.unfinished.push_back(
+          {action.plan.key, std::move(action.not_ready), std::move(action.failure)});
+    } else if (action.outcome) {
+      ++outcome.done;
+    }
+  }
+  return outcome;
+}
+
+}  // namespace tierhub

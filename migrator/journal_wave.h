@@ -1,0 +1,124 @@
+// One wave of the journal: a set of plans that do not touch each other, carried out together.
+//
+//   1. stage     in parallel lanes: take a snapshot under the inode's lock, make its content
+//   complete in staging;
+//   2. sync      the archive: what is staged is on its device;
+//   3. fence     drop what changed since its snapshot; write the intents and sync the catalog: from
+//   here on recovery knows;
+//   4. act       in lanes: one rename each, which checks what it displaces;
+//   5. sync      the folders, or the archive if attributes were set;
+//   6. commit    one batch per plan, under the locks of its inodes: base, version, content; intents
+//   and keys go;
+//   7. discard   what was displaced.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "migrator/journal_content.h"
+#include "migrator/plan.h"
+
+namespace tierhub {
+
+// A plan on its way through a wave.
+struct Action {
+  Plan plan;
+  std::string leaf;  // its names in staging begin with this
+  std::optional<Snapshot> snapshot;
+  // What stands in staging and is to be placed; its checksums if it has content.
+  std::optional<ArchiveVersion> staged;
+  std::vector<Checksum> checksums;
+  uint64_t written_bytes = 0;
+  // The object was read and found equal to the archived version.
+  bool proved_equal = false;
+  // The intents written for it: of the target, then of each further name.
+  std::vector<uint64_t> intents;
+  // What stands at the target after the act.
+  std::optional<ArchiveVersion> outcome;
+  // Per further name: why it could not be linked.
+  std::vector<std::optional<Error>> further_failures;
+
+  // How it ended, if not well.
+  std::optional<NotReady> not_ready;
+  std::optional<Error> failure;
+  bool interrupted = false;  // the journal is being stopped
+  // With `failure`: nobody knows whether the act was done, or is on the device. Its intents stay
+  // for the recovery.
+  bool unknown_outcome = false;
+
+  bool alive() const { return !not_ready && !failure && !interrupted; }
+  std::string further_leaf(size_t i) const;
+};
+
+class Wave {
+ public:
+  struct Options {
+    size_t lanes = 1;
+    size_t max_actions = 1024;
+  };
+  struct Outcome {
+    uint64_t done = 0;  // plans that were carried out
+    struct Ended {
+      JournalKey key;
+      std::optional<NotReady> not_ready;
+      std::optional<Error> failure;
+    };
+    std::vector<Ended> unfinished;
+    // The archive as a whole does not work.
+    std::optional<Error> archive_failure;
+    // Nobody knows whether some acts were done: recover before anything else is planned.
+    bool needs_recovery = false;
+  };
+
+  Wave(const JournalContext& context, const Options& options)
+      : context_(context), options_(options) {}
+
+  // Takes the plan in if it touches nothing that the plans taken so far touch.
+  bool admit(Plan& plan, const SettleRule& settle);
+  bool empty() const { return actions_.empty(); }
+
+  // Once, under the tree mutex. An error is the catalog's: nothing can go on.
+  Result<Outcome> run(const std::atomic<bool>& stopping);
+
+ private:
+  struct Pending {
+    Action action;
+    SettleRule settle;
+  };
+
+  void stage(Pending& pending) const;
+  Result<void> stage_one(Pending& pending) const;
+  Result<void> stage_changed(Action& action) const;
+  Result<void> sync_staged();
+  Result<void> fence();
+  Result<void> write_intents();
+  void act(Action& action) const;
+  Result<ArchiveVersion> act_on_target(Action& action) const;
+  Result<ArchiveVersion> set_attributes(const Action& action) const;
+  void link_further(Action& action) const;
+  Result<void> sync_acts();
+  Result<void> commit(Action& action) const;
+  void discard(const Action& action) const;
+  Result<Outcome> report();
+
+  const JournalContext context_;
+  const Options options_;
+  std::vector<Pending> actions_;
+  bool closed_ = false;  // a folder moves: it does so alone
+  std::set<Name> names_;
+  std::set<InodeNumber> changed_;  // nobody else may touch them
+  std::set<InodeNumber> used_;     // several plans may use them, none may change them
+};
+
+// Tells whether an act of a plan needs the intents protocol: all but attributes set in place.
+std::vector<IntentRecord> intents_of(const Action& action);
+// Commits what the act of `action` made true, and drops intents and keys that it settled. Takes the
+// inodes' locks.
+Result<void> commit_action(const JournalContext& context, const Action& action);
+
+}  // namespace tierhub
