@@ -1,0 +1,10 @@
+#!/bin/bash
+# Builds the release programs into build/release/bin/. Installs what is missing.
+#   scripts/build.sh
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+install_packages "${build_packages[@]}"
+mkdir -p "$repository/build"
+build_preset release "$@"
+say "the programs are in $repository/build/release/bin"

@@ -1,0 +1,65 @@
+# shellcheck shell=bash disable=SC2034
+# Shared by the scripts of this folder: sourced, not run.
+set -euo pipefail
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# What the programs are built from.
+build_packages=(
+  build-essential g++ cmake ninja-build ccache pkg-config git ca-certificates
+  libfuse3-dev fuse3 librocksdb-dev liburing-dev libxxhash-dev
+  libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libyaml-cpp-dev libexpected-dev
+  libboost-dev libinsighttoolkit5-dev libtiff-dev libblosc-dev libzstd-dev zlib1g-dev libpng-dev
+  libgtest-dev
+)
+# What the tests call besides the programs.
+test_packages=(attr acl rsync tar)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$(basename "$0"): $*"; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "must install packages: run it as root, or install sudo"
+  fi
+}
+
+is_installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Installs those of the named packages that are missing; does nothing if none is.
+install_packages() {
+  local package missing=()
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  command -v apt-get >/dev/null || die "these Debian packages are needed: ${missing[*]}"
+  say "installing ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# A second build is quick, in this checkout or in another one.
+use_ccache() {
+  export CCACHE_BASEDIR=$repository
+  export CCACHE_NOHASHDIR=1
+  export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
+}
+
+# build_preset PRESET [CMAKE OPTION...]: configures and builds it in build/PRESET.
+build_preset() {
+  local preset=$1
+  shift
+  use_ccache
+  (cd "$repository" && cmake --preset "$preset" "$@" >"$repository/build/$preset.configure.log" 2>&1) || {
+    cat "$repository/build/$preset.configure.log" >&2
+    die "cmake could not configure the preset $preset"
+  }
+  cmake --build "$repository/build/$preset" -- -j"$(nproc)" >&2
+}

@@ -1,0 +1,29 @@
+#!/bin/bash
+# Builds and runs the tests. Installs what is missing.
+#   scripts/test.sh            everything: unit, contract and model under both sanitizers, then every label
+#   scripts/test.sh LABEL      one label (unit, contract, model, crash, e2e) of the release build
+#   scripts/test.sh asan|tsan  one sanitizer
+# The last lines are ctest's own summary.
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+# What a sanitizer build has: no ITK and no Beast.
+sanitized_labels='^(unit|contract|model)$'
+
+run_tests() {  # PRESET LABELS
+  build_preset "$1"
+  (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$(nproc)" -L "$2")
+}
+
+install_packages "${build_packages[@]}" "${test_packages[@]}"
+mkdir -p "$repository/build"
+case "${1:-all}" in
+  all)
+    run_tests asan "$sanitized_labels"
+    run_tests tsan "$sanitized_labels"
+    run_tests release '.'
+    ;;
+  asan | tsan) run_tests "$1" "$sanitized_labels" ;;
+  unit | contract | model | crash | e2e) run_tests release "^$1\$" ;;
+  *) die "no such label: $1; say unit, contract, model, crash, e2e, asan or tsan" ;;
+esac
