@@ -1,0 +1,281 @@
+// What changes something: prefetch, evict, publish, pins, scans. What only looks is in
+// control_look.cpp.
+#include "daemon/control.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "daemon/control_messages.h"
+
+namespace tierhub {
+namespace {
+
+constexpr size_t kSkippedShown = 1000;
+constexpr size_t kPublishesKept = 100;
+constexpr uint64_t kMaxLease_s = 7 * 24 * 3600;
+// close() returns before the kernel has told us: an eviction that finds a file open looks again for
+// a little while.
+constexpr int kReleaseTries = 10;
+constexpr auto kReleasePause = std::chrono::milliseconds(5);
+
+Result<void> require_root(const api::Caller& caller, const std::string& what) {
+  if (caller.uid == 0) return {};
+  return Error(std::errc::permission_denied, "only root may " + what);
+}
+
+Result<void> require_paths(const std::vector<std::string>& paths) {
+  if (!paths.empty()) return {};
+  return Error(std::errc::invalid_argument, "no path is given");
+}
+
+}  // namespace
+
+Control::Control(Parts parts)
+    : parts_(std::move(parts)),
+      catalog_(parts_.inodes.catalog()),
+      walk_(catalog_, parts_.config.mount) {}
+
+Control::~Control() = default;
+
+Result<void> Control::for_each_file(const api::Caller& caller,
+                                    const std::vector<std::string>& paths,
+                                    const std::function<Result<void>(const FoundNode&)>& visit) {
+  for (const std::string& path : paths) {
+    TRY_ASSIGN(const FoundNode start, walk_.resolve(caller, path));
+    const auto visit_file = [&](const FoundNode& node) -> Result<bool> {
+      if (node.record.attributes.kind == FileKind::file) TRY(visit(node));
+      return true;
+    };
+    TRY(walk_.walk(caller, start, visit_file));
+  }
+  return {};
+}
+
+Result<std::vector<PrefetchItem>> Control::items_of(const api::Caller& caller,
+                                                    const api::PrefetchRequest& request) {
+  std::vector<PrefetchItem> items;
+  const auto add = [&](const FoundNode& node, std::vector<ByteRange> ranges) -> Result<void> {
+    if (!may(caller, node.record.attributes, Access::read)) {
+      return Error(std::errc::permission_denied, node.path + ": you may not read it");
+    }
+    items.push_back({node.inode, std::move(ranges)});
+    return {};
+  };
+  TRY(for_each_file(caller, request.paths, [&](const FoundNode& node) { return add(node, {}); }));
+  for (const api::FileRanges& file : request.files) {
+    TRY_ASSIGN(const FoundNode node, walk_.resolve(caller, file.path));
+    if (node.record.attributes.kind != FileKind::file) {
+      return Error(std::errc::invalid_argument,
+                   node.path + " is not a file: name folders in `paths`");
+    }
+    TRY(add(node, file.ranges));
+  }
+  return items;
+}
+
+Result<api::Prefetch> Control::start_prefetch(const api::Caller& caller,
+                                              const api::PrefetchRequest& request) {
+  if (request.paths.empty() && request.files.empty())
+    return Error(std::errc::invalid_argument, "no path is given");
+  if (request.lease_ttl_s > kMaxLease_s)
+    return Error(std::errc::invalid_argument, "a lease lasts a week at most; renew it");
+  Prefetcher::Request wanted;
+  TRY_ASSIGN(wanted.items, items_of(caller, request));
+  wanted.label = request.label;
+  if (wanted.label.empty()) {
+    wanted.label = request.paths.empty() ? request.files.front().path : request.paths.front();
+    const size_t more = request.paths.size() + request.files.size() - 1;
+    if (more > 0) wanted.label += fmt::format(" and {} more", more);
+  }
+  wanted.owner_uid = caller.uid;
+  // A lease carries its user's number, so that nobody ends another's.
+  if (!request.lease_owner.empty())
+    wanted.lease_owner = fmt::format("{}:{}", caller.uid, request.lease_owner);
+  wanted.lease_ttl_s = request.lease_ttl_s;
+  TRY_ASSIGN(const auto progress, parts_.prefetcher.add(std::move(wanted)));
+  return to_message(progress);
+}
+
+Result<api::Prefetch> Control::cancel_prefetch(const api::Caller& caller, uint64_t id) {
+  TRY_ASSIGN(const auto progress, parts_.prefetcher.progress(id));
+  if (caller.uid != 0 && caller.uid != progress.record.owner_uid) {
+    return Error(std::errc::permission_denied, "this prefetch is another user's");
+  }
+  TRY_ASSIGN(const auto cancelled, parts_.prefetcher.cancel(id));
+  return to_message(cancelled);
+}
+
+Result<void> Control::renew_lease(const api::Caller& caller, const std::string& owner,
+                                  uint64_t ttl_s) {
+  if (ttl_s > kMaxLease_s)
+    return Error(std::errc::invalid_argument, "a lease lasts a week at most; renew it");
+  const std::string full_owner = fmt::format("{}:{}", caller.uid, owner);
+  const Timestamp expires{Timestamp::now().ns + static_cast<int64_t>(ttl_s) * 1'000'000'000};
+  Batch batch;
+  TRY(catalog_.for_each_lease([&](InodeNumber inode, const LeaseRecord& lease) {
+    if (lease.pin || lease.owner != full_owner) return true;
+    if (ttl_s == 0) {
+      batch.erase_lease(inode, lease.owner);
+    } else {
+      LeaseRecord renewed = lease;
+      renewed.expires = expires;
+      batch.put_lease(inode, renewed);
+    }
+    return true;
+  }));
+  return catalog_.commit(batch);
+}
+
+Result<api::EvictResult> Control::evict(const api::Caller& caller,
+                                        const std::vector<std::string>& paths) {
+  TRY(require_root(caller, "evict"));
+  TRY(require_paths(paths));
+  api::EvictResult result;
+  int tries_left = kReleaseTries;
+  std::lock_guard evicting(parts_.housekeeper.evictor_mutex());
+  TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
+    TRY_ASSIGN(Eviction eviction, parts_.evictor.evict(node.inode));
+    while (eviction.skip_reason == "open" && tries_left-- > 0) {
+      std::this_thread::sleep_for(kReleasePause);
+      TRY_ASSIGN(eviction, parts_.evictor.evict(node.inode));
+    }
+    if (eviction.evicted) {
+      ++result.files;
+      result.bytes += eviction.bytes;
+    } else if (!eviction.skip_reason.empty()) {
+      ++result.skipped_files;
+      if (result.skipped.size() < kSkippedShown)
+        result.skipped.push_back({node.path, eviction.skip_reason});
+    }
+    return {};
+  }));
+  TRY(parts_.evictor.reap());
+  return result;
+}
+
+Result<api::PublishProgress> Control::start_publish(const api::Caller& caller,
+                                                    const std::vector<std::string>& paths) {
+  TRY(require_root(caller, "publish"));
+  TRY(require_paths(paths));
+  Publish publish;
+  for (const std::string& path : paths) {
+    TRY_ASSIGN(const FoundNode node, walk_.resolve(caller, path));
+    publish.paths.push_back(node.path);
+  }
+  publish.files_before = metrics().published_files.value();
+  publish.bytes_before = metrics().published_bytes.value();
+  TRY_ASSIGN(const uint64_t id, catalog_.allocate_sequence());
+  parts_.journal.demand(publish.paths);
+  publishes_.with([&](auto& publishes) {
+    publishes.emplace(id, publish);
+    if (publishes.size() > kPublishesKept) publishes.erase(publishes.begin());
+  });
+  return progress_of(id, publish);
+}
+
+Result<api::PublishProgress> Control::publish_progress(const api::Caller& caller, uint64_t id) {
+  TRY(require_root(caller, "see what is being published"));
+  const auto publish = publishes_.with([&](auto& publishes) -> std::optional<Publish> {
+    const auto it = publishes.find(id);
+    return it == publishes.end() ? std::nullopt : std::optional(it->second);
+  });
+  if (!publish)
+    return Error(std::errc::no_such_file_or_directory, fmt::format("there is no publish {}", id));
+  return progress_of(id, *publish);
+}
+
+Result<api::PublishProgress> Control::progress_of(uint64_t id, const Publish& publish) {
+  TRY_ASSIGN(const auto pending, parts_.journal.pending(publish.paths));
+  api::PublishProgress progress;
+  progress.id = id;
+  progress.done = pending.keys == 0;
+  progress.pending_keys = pending.keys;
+  progress.pending_bytes = pending.bytes;
+  progress.published_files = metrics().published_files.value() - publish.files_before;
+  progress.published_bytes = metrics().published_bytes.value() - publish.bytes_before;
+  for (const auto& waiting : pending.waiting)
+    progress.waiting.push_back({waiting.path, waiting.reason});
+  return progress;
+}
+
+Result<uint64_t> Control::pin(const api::Caller& caller, const std::vector<std::string>& paths,
+                              const std::string& owner, const std::string& reason) {
+  TRY(require_root(caller, "pin"));
+  TRY(require_paths(paths));
+  uint64_t files = 0;
+  Batch batch;
+  LeaseRecord pin;
+  pin.pin = true;
+  pin.owner = owner.empty() ? "root" : owner;
+  pin.reason = reason;
+  pin.created = Timestamp::now();
+  TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
+    batch.put_lease(node.inode, pin);
+    ++files;
+    return {};
+  }));
+  TRY(catalog_.commit(batch));
+  return files;
+}
+
+Result<uint64_t> Control::unpin(const api::Caller& caller, const std::vector<std::string>& paths,
+                                const std::string& owner) {
+  TRY(require_root(caller, "unpin"));
+  TRY(require_paths(paths));
+  uint64_t files = 0;
+  Batch batch;
+  TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
+    TRY_ASSIGN(const auto leases, catalog_.leases(node.inode));
+    bool pinned = false;
+    for (const LeaseRecord& lease : leases) {
+      if (!lease.pin || (!owner.empty() && lease.owner != owner)) continue;
+      batch.erase_lease(node.inode, lease.owner);
+      pinned = true;
+    }
+    files += pinned ? 1 : 0;
+    return {};
+  }));
+  TRY(catalog_.commit(batch));
+  return files;
+}
+
+Result<api::ScanProgress> Control::start_scan(const api::Caller& caller) {
+  TRY(require_root(caller, "scan"));
+  const bool begin = scan_.with([](api::ScanProgress& scan) {
+    if (scan.running) return false;
+    scan = api::ScanProgress();
+    return scan.running = true;
+  });
+  if (begin) scan_thread_ = std::jthread([this](const std::stop_token& stop) { run_scan(stop); });
+  return scan_progress(caller);
+}
+
+void Control::run_scan(const std::stop_token& stop) {
+  const auto note = [&](const ScanCounts& counts) {
+    scan_.with([&](api::ScanProgress& scan) {
+      scan.folders = counts.folders;
+      scan.files = counts.files;
+      scan.added = counts.added;
+      scan.changed = counts.changed;
+      scan.removed = counts.removed;
+      scan.conflicts = counts.conflicts;
+    });
+    return !stop.stop_requested();
+  };
+  const auto result = parts_.scanner.run(note);
+  if (result) note(*result);
+  scan_.with([&](api::ScanProgress& scan) {
+    scan.running = false;
+    if (!result) scan.error = result.error().text();
+  });
+  if (!result) log::warning("scan failed", {{"error", result.error().text()}});
+}
+
+Result<api::ScanProgress> Control::scan_progress(const api::Caller& caller) {
+  TRY(require_root(caller, "see scans"));
+  return scan_.with([](const api::ScanProgress& scan) { return scan; });
+}
+
+}  // namespace tierhub

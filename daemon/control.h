@@ -1,0 +1,94 @@
+// Answers the control API: joins what callers ask with the catalog and the migrator. Functions run
+// on the API's pool and may block; each answers as the caller, whom the kernel named.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/service.h"
+#include "catalog/inode_table.h"
+#include "common/guarded.h"
+#include "daemon/config.h"
+#include "daemon/namespace_walk.h"
+#include "migrator/capacity.h"
+#include "migrator/evictor.h"
+#include "migrator/housekeeper.h"
+#include "migrator/journal.h"
+#include "migrator/prefetcher.h"
+#include "migrator/scanner.h"
+
+namespace tierhub {
+
+class Control final : public api::Service {
+ public:
+  struct Parts {
+    const Config& config;
+    InodeTable& inodes;
+    const Capacity& capacity;
+    Evictor& evictor;
+    Housekeeper& housekeeper;
+    Journal& journal;
+    Prefetcher& prefetcher;
+    Scanner& scanner;
+    std::function<std::string()> data_path;      // how hot files are served
+    std::function<std::string()> copy_engine;    // how bytes are copied
+    std::function<std::string()> archive_state;  // "online", "offline", "hung"
+  };
+  explicit Control(Parts parts);
+  ~Control() override;
+
+  Result<api::Status> status(const api::Caller& caller) override;
+  Result<api::Listing> list(const api::Caller& caller, const std::string& path, Depth depth,
+                            const std::string& after, size_t limit) override;
+  Result<api::Prefetch> start_prefetch(const api::Caller& caller,
+                                       const api::PrefetchRequest& request) override;
+  Result<api::Prefetch> prefetch(const api::Caller& caller, uint64_t id) override;
+  Result<std::vector<api::Prefetch>> prefetches(const api::Caller& caller) override;
+  Result<api::Prefetch> cancel_prefetch(const api::Caller& caller, uint64_t id) override;
+  Result<void> renew_lease(const api::Caller& caller, const std::string& owner,
+                           uint64_t ttl_s) override;
+  Result<api::EvictResult> evict(const api::Caller& caller,
+                                 const std::vector<std::string>& paths) override;
+  Result<api::PublishProgress> start_publish(const api::Caller& caller,
+                                             const std::vector<std::string>& paths) override;
+  Result<api::PublishProgress> publish_progress(const api::Caller& caller, uint64_t id) override;
+  Result<uint64_t> pin(const api::Caller& caller, const std::vector<std::string>& paths,
+                       const std::string& owner, const std::string& reason) override;
+  Result<uint64_t> unpin(const api::Caller& caller, const std::vector<std::string>& paths,
+                         const std::string& owner) override;
+  Result<api::ScanProgress> start_scan(const api::Caller& caller) override;
+  Result<api::ScanProgress> scan_progress(const api::Caller& caller) override;
+  Result<void> report_run(const api::Caller& caller, const api::Run& run) override;
+  Result<std::vector<api::Run>> runs(const api::Caller& caller) override;
+  Result<api::Run> run(const api::Caller& caller, const std::string& run) override;
+
+ private:
+  struct Publish {
+    std::vector<std::string> paths;
+    uint64_t files_before = 0;
+    uint64_t bytes_before = 0;
+  };
+  Result<api::Entry> entry_of(const FoundNode& node);
+  // Visits each regular file at or below the paths.
+  Result<void> for_each_file(const api::Caller& caller, const std::vector<std::string>& paths,
+                             const std::function<Result<void>(const FoundNode&)>& visit);
+  Result<std::vector<PrefetchItem>> items_of(const api::Caller& caller,
+                                             const api::PrefetchRequest& request);
+  Result<void> add_dirty(api::Status& status);
+  Result<api::PublishProgress> progress_of(uint64_t id, const Publish& publish);
+  void run_scan(const std::stop_token& stop);
+
+  Parts parts_;
+  Catalog& catalog_;
+  NamespaceWalk walk_;
+  const SteadyClock::time_point started_ = SteadyClock::now();
+  Guarded<std::map<uint64_t, Publish>> publishes_;
+  Guarded<api::ScanProgress> scan_;
+  std::jthread scan_thread_;
+};
+
+}  // namespace tierhub

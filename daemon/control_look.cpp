@@ -1,0 +1,276 @@
+// What only looks: status, listings, prefetches, runs.
+#include <algorithm>
+
+#include <unistd.h>
+
+#include "api/json.h"
+#include "common/metrics.h"
+#include "daemon/control.h"
+#include "daemon/control_messages.h"
+
+namespace tierhub {
+namespace {
+
+constexpr size_t kMaxListed = 10'000;
+constexpr size_t kKeysPerRead = 1000;
+constexpr size_t kMaxRunBytes = 4 << 20;
+
+double age_s(Timestamp since) { return static_cast<double>(Timestamp::now().ns - since.ns) / 1e9; }
+
+void add_counters(api::Status& status) {
+  const Metrics& m = metrics();
+  status.conflicts = m.conflicts.value();
+  status.prefetch_bytes = m.prefetch_bytes.value();
+  status.prefetch_files = m.prefetch_files.value();
+  status.recall_bytes = m.recall_bytes.value();
+  status.recall_chunks = m.recall_chunks.value();
+  status.unkept_recall_bytes = m.unkept_recall_bytes.value();
+  status.published_bytes = m.published_bytes.value();
+  status.published_files = m.published_files.value();
+  status.evicted_bytes = m.evicted_bytes.value();
+  status.evicted_files = m.evicted_files.value();
+  status.fuse_read_requests = m.fuse_read_requests.value();
+  status.fuse_write_requests = m.fuse_write_requests.value();
+  status.fuse_lookup_requests = m.fuse_lookup_requests.value();
+  status.fuse_open_requests = m.fuse_open_requests.value();
+  status.passthrough_opens = m.passthrough_opens.value();
+}
+
+std::string summary_of(const api::Status& status) {
+  if (status.archive_state != "online") {
+    return fmt::format("the archive is {}: hot files and writes go on, cold reads fail; check {}",
+                       status.archive_state, status.archive);
+  }
+  if (status.parked_keys > 0) {
+    return fmt::format("{} changes cannot be published: {}", status.parked_keys,
+                       status.first_parked_reason);
+  }
+  if (status.used_bytes + status.reserve_bytes > status.capacity_bytes)
+    return "scratch is full: publish, unpin or add SSD";
+  return "ok";
+}
+
+}  // namespace
+
+std::string to_text(FileKind kind) {
+  switch (kind) {
+    case FileKind::file:
+      return "file";
+    case FileKind::directory:
+      return "directory";
+    case FileKind::symlink:
+      return "symlink";
+    case FileKind::fifo:
+      return "fifo";
+    case FileKind::socket:
+      return "socket";
+    case FileKind::character_device:
+      return "character device";
+    case FileKind::block_device:
+      return "block device";
+  }
+  return "";
+}
+
+std::string to_text(FileState state) {
+  switch (state) {
+    case FileState::cold:
+      return "cold";
+    case FileState::partial:
+      return "partial";
+    case FileState::hot:
+      return "hot";
+    case FileState::dirty:
+      return "dirty";
+  }
+  return "";
+}
+
+api::Prefetch to_message(const Prefetcher::Progress& progress) {
+  const auto state = [&]() -> std::string {
+    switch (progress.record.state) {
+      case PrefetchState::queued:
+        return "queued";
+      case PrefetchState::running:
+        return "running";
+      case PrefetchState::done:
+        return "done";
+      case PrefetchState::failed:
+        return "failed";
+      case PrefetchState::cancelled:
+        return "cancelled";
+    }
+    return "";
+  };
+  api::Prefetch message;
+  message.id = progress.record.id;
+  message.state = state();
+  message.label = progress.record.label;
+  message.owner_uid = progress.record.owner_uid;
+  message.total_bytes = progress.record.total_bytes;
+  message.done_bytes = progress.done_bytes;
+  message.copied_bytes = progress.copied_bytes;
+  message.total_files = progress.record.total_files;
+  message.done_files = progress.done_files;
+  message.failed_files = progress.record.failed_files;
+  message.first_error = progress.record.first_error;
+  message.rate_bytes_per_s = progress.rate_bytes_per_s;
+  message.eta_s = progress.eta_s;
+  message.created = progress.record.created;
+  if (message.finished()) message.ended = progress.record.ended;
+  return message;
+}
+
+// What would be lost if the SSD died now, and what waits in the journal.
+Result<void> Control::add_dirty(api::Status& status) {
+  std::optional<JournalKey> after;
+  for (;;) {
+    TRY_ASSIGN(const auto keys, catalog_.journal(after, kKeysPerRead));
+    for (const auto& [key, record] : keys) {
+      ++status.journal_keys;
+      after = key;
+      if (!record.parked_reason.empty()) {
+        ++status.parked_keys;
+        if (status.first_parked_reason.empty()) status.first_parked_reason = record.parked_reason;
+      }
+      if (key.kind != JournalKeyKind::inode) continue;
+      TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock(key.inode));
+      if (!lock.exists() || !lock->is_dirty() || lock->rec().nlink == 0) continue;
+      ++status.dirty_files;
+      status.dirty_bytes += lock->dirty_bytes();
+      status.oldest_dirty_age_s = std::max(status.oldest_dirty_age_s, age_s(record.since));
+    }
+    if (keys.size() < kKeysPerRead) return {};
+  }
+}
+
+Result<api::Status> Control::status(const api::Caller&) {
+  api::Status status;
+  status.version = TIERHUB_VERSION;
+  status.pid = ::getpid();
+  status.mount = parts_.config.mount;
+  status.archive = parts_.config.archive;
+  status.scratch = parts_.config.scratch;
+  status.data_path = parts_.data_path();
+  status.copy_engine = parts_.copy_engine();
+  status.archive_state = parts_.archive_state();
+  status.uptime_s = std::chrono::duration<double>(SteadyClock::now() - started_).count();
+  scan_.with([&](const api::ScanProgress& scan) {
+    status.import_running = scan.running;
+    status.import_files = scan.files;
+  });
+  status.capacity_bytes = parts_.capacity.capacity_bytes();
+  status.used_bytes = parts_.capacity.used_bytes();
+  status.reserve_bytes = parts_.capacity.reserve_bytes();
+  status.prefetches_active = parts_.prefetcher.active();
+  TRY(add_dirty(status));
+  add_counters(status);
+  status.summary = summary_of(status);
+  return status;
+}
+
+Result<api::Entry> Control::entry_of(const FoundNode& node) {
+  api::Entry entry;
+  entry.path = node.path;
+  const Attributes& attributes = node.record.attributes;
+  entry.kind = to_text(attributes.kind);
+  entry.size = attributes.size_bytes;
+  entry.mode = attributes.mode;
+  entry.uid = attributes.uid;
+  entry.gid = attributes.gid;
+  entry.mtime = attributes.mtime;
+  if (attributes.kind != FileKind::file) return entry;
+  TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock_existing(node.inode));
+  entry.size = lock->size_bytes();
+  entry.state = to_text(lock->state());
+  entry.resident = lock->resident_bytes();
+  entry.dirty = lock->dirty_bytes();
+  entry.writing = lock->rec().writing;
+  TRY_ASSIGN(const auto leases, catalog_.leases(node.inode));
+  for (const LeaseRecord& lease : leases) {
+    entry.pins.push_back(lease.reason.empty() ? lease.owner : lease.owner + ": " + lease.reason);
+  }
+  return entry;
+}
+
+Result<api::Listing> Control::list(const api::Caller& caller, const std::string& path, Depth depth,
+                                   const std::string& after, size_t limit) {
+  limit = std::clamp<size_t>(limit, 1, kMaxListed);
+  TRY_ASSIGN(const FoundNode start, walk_.resolve(caller, path));
+  api::Listing listing;
+  bool skipping = !after.empty();
+  const auto visit = [&](const FoundNode& node) -> Result<bool> {
+    const bool is_start =
+        node.inode == start.inode && node.record.attributes.kind == FileKind::directory;
+    if (is_start) return true;  // a folder lists what is in it
+    if (skipping) {
+      skipping = node.path != after;
+      return true;
+    }
+    if (listing.entries.size() == limit) {
+      listing.next = listing.entries.back().path;
+      return false;
+    }
+    auto entry = entry_of(node);
+    if (!entry && entry.error().is(std::errc::no_such_file_or_directory))
+      return true;  // removed in between
+    if (!entry) return entry.error();
+    listing.entries.push_back(*std::move(entry));
+    return true;
+  };
+  TRY(depth == Depth::all ? walk_.walk(caller, start, visit)
+                          : walk_.children(caller, start, visit));
+  return listing;
+}
+
+Result<api::Prefetch> Control::prefetch(const api::Caller&, uint64_t id) {
+  TRY_ASSIGN(const auto progress, parts_.prefetcher.progress(id));
+  return to_message(progress);
+}
+
+Result<std::vector<api::Prefetch>> Control::prefetches(const api::Caller&) {
+  std::vector<api::Prefetch> result;
+  for (const auto& progress : parts_.prefetcher.all()) result.push_back(to_message(progress));
+  return result;
+}
+
+// A run belongs to whoever reported it first.
+Result<void> Control::report_run(const api::Caller& caller, const api::Run& run) {
+  if (run.run.empty() || run.json.size() > kMaxRunBytes) {
+    return Error(std::errc::invalid_argument, "a run needs a name and at most 4 MiB of status");
+  }
+  TRY_ASSIGN(const auto existing, catalog_.run(run.run));
+  api::Run stored = run;
+  stored.uid = caller.uid;
+  stored.updated = Timestamp::now();
+  if (existing) {
+    TRY_ASSIGN(const auto before, api::decode<api::Run>(*existing, api::UnknownMembers::ignore));
+    if (caller.uid != 0 && before.uid != caller.uid)
+      return Error(std::errc::permission_denied, "this run is another user's");
+    stored.uid = before.uid;
+  }
+  Batch batch;
+  batch.put_run(run.run, api::encode(stored));
+  return catalog_.commit(batch);
+}
+
+Result<std::vector<api::Run>> Control::runs(const api::Caller& caller) {
+  TRY_ASSIGN(const auto records, catalog_.runs());
+  std::vector<api::Run> result;
+  for (const auto& [name, json] : records) {
+    TRY_ASSIGN(auto run, api::decode<api::Run>(json, api::UnknownMembers::ignore));
+    if (caller.uid == 0 || caller.uid == run.uid) result.push_back(std::move(run));
+  }
+  return result;
+}
+
+Result<api::Run> Control::run(const api::Caller& caller, const std::string& run) {
+  TRY_ASSIGN(const auto json, catalog_.run(run));
+  if (!json) return Error(std::errc::no_such_file_or_directory, "there is no run " + run);
+  TRY_ASSIGN(auto found, api::decode<api::Run>(*json, api::UnknownMembers::ignore));
+  if (caller.uid != 0 && caller.uid != found.uid)
+    return Error(std::errc::permission_denied, "this run is another user's");
+  return found;
+}
+
+}  // namespace tierhub

@@ -1,0 +1,16 @@
+// The migrator's values as the API says them.
+#pragma once
+
+#include <string>
+
+#include "api/messages.h"
+#include "catalog/inode_table.h"
+#include "migrator/prefetcher.h"
+
+namespace tierhub {
+
+api::Prefetch to_message(const Prefetcher::Progress& progress);
+std::string to_text(FileKind kind);
+std::string to_text(FileState state);
+
+}  // namespace tierhub

@@ -1,0 +1,228 @@
+#include "daemon/tier.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include "common/log.h"
+#include "common/posix.h"
+
+namespace tierhub {
+namespace {
+
+constexpr const char* kArchiveIdKey = "archive_id";
+constexpr const char* kImportedKey = "imported";
+constexpr auto kImportReport = std::chrono::seconds(1);
+
+}  // namespace
+
+Result<std::unique_ptr<Tier>> Tier::start(const Config& config, const std::string& program,
+                                          const std::function<bool()>& cancelled) {
+  std::unique_ptr<Tier> tier(new Tier(config));
+  TRY(clean_stale_mount(config.mount));
+  TRY(tier->open_catalog());
+  TRY(tier->open_archive(program));
+  TRY(tier->recover());
+  TRY(tier->first_import(cancelled));
+  TRY(tier->mount());
+  TRY(tier->open_api());
+  return tier;
+}
+
+Tier::~Tier() {
+  if (archive_) archive_->close();
+}
+
+Result<void> Tier::open_catalog() {
+  TRY(posix::make_directories(config_.state, 0700));
+  auto store = open_rocksdb_store(config_.state + "/catalog");
+  if (!store && store.error().is(std::errc::device_or_resource_busy)) {
+    return Error(
+        store.error().code(),
+        fmt::format(
+            "another tierd uses the state folder {}: stop it first, or choose another --state",
+            config_.state));
+  }
+  if (!store) return store.error();
+  TRY_ASSIGN(catalog_, Catalog::open(std::move(*store), Catalog::Options{config_.chunk_bytes}));
+  TRY_ASSIGN(Scratch scratch, Scratch::open(config_.scratch));
+  scratch_ = std::make_unique<Scratch>(std::move(scratch));
+  inodes_ = std::make_unique<InodeTable>(*catalog_, config_.inodes_in_memory);
+  return {};
+}
+
+Result<void> Tier::open_archive(const std::string& program) {
+  TRY_ASSIGN(const auto known_id, catalog_->meta(kArchiveIdKey));
+  ArchiveClient::Options options;
+  options.expected_id = known_id.value_or("");
+  options.slots = config_.archive_slots;
+  options.time_limit_ms = static_cast<uint64_t>(config_.archive_time_limit_s * 1000);
+  TRY_ASSIGN(archive_, ArchiveClient::start(program, config_.archive, options));
+  auto id = archive_->archive_id();
+  if (!id && known_id) {
+    // It must always be possible to start: hot files and writes go on without the archive.
+    log::warning("the archive is away; cold files cannot be read until it is back",
+                 {{"archive", config_.archive}, {"error", id.error().text()}});
+    return {};
+  }
+  if (!id) return id.error().in("open the archive " + config_.archive);
+  Batch batch;
+  batch.put_meta(kArchiveIdKey, *id);
+  return catalog_->commit(batch, Durability::synced);
+}
+
+Result<void> Tier::recover() {
+  Capacity::Options capacity;
+  capacity.capacity_bytes = config_.capacity_bytes;
+  capacity.reserve_bytes = config_.reserve_bytes;
+  capacity.high_share = config_.high_percent / 100;
+  capacity.low_share = config_.low_percent / 100;
+  capacity_ = std::make_unique<Capacity>(*scratch_, capacity);
+  evictor_ = std::make_unique<Evictor>(*inodes_, *scratch_, *archive_, *capacity_);
+  mover_ = std::make_unique<Mover>(*inodes_, *scratch_, *archive_, *capacity_);
+  Prefetcher::Options prefetch;
+  prefetch.files_in_flight = config_.prefetch_files_in_flight;
+  prefetch.bytes_in_flight = config_.prefetch_bytes_in_flight;
+  prefetcher_ = std::make_unique<Prefetcher>(*inodes_, *mover_, prefetch);
+  housekeeper_ = std::make_unique<Housekeeper>(*catalog_, *scratch_, *archive_, *capacity_,
+                                               *evictor_, *mover_, Housekeeper::Options());
+  capacity_->wake_evictor = [this] { housekeeper_->wake(); };
+  Journal::Options journal;
+  journal.settle_s = config_.settle_s;
+  journal.retry_parked_s = config_.retry_parked_s;
+  journal.lanes = config_.publish_lanes;
+  journal_ = std::make_unique<Journal>(*inodes_, *scratch_, *archive_, journal);
+  Scanner::Options scan;
+  scan.invalidate_inode = [this](InodeNumber inode) {
+    if (KernelChannel* kernel = kernel_) kernel->invalidate_inode(inode);
+  };
+  scan.invalidate_entry = [this](InodeNumber parent, const std::string& name) {
+    if (KernelChannel* kernel = kernel_) kernel->invalidate_entry(parent, name);
+  };
+  scanner_ = std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, journal_->tree_mutex(),
+                                       std::move(scan));
+
+  if (!catalog_->clean_shutdown() && !catalog_->just_made()) {
+    log::info("the last tierd did not end cleanly: recovering",
+              {{"same_boot", catalog_->same_boot()}});
+    TRY(evictor_->recover());
+  }
+  TRY(capacity_->recount());
+  return journal_->recover();
+}
+
+Result<void> Tier::first_import(const std::function<bool()>& cancelled) {
+  TRY_ASSIGN(const auto imported, catalog_->meta(kImportedKey));
+  if (imported) return {};
+  log::info("importing the archive's names and attributes", {{"archive", config_.archive}});
+  auto next_report = SteadyClock::now() + kImportReport;
+  TRY_ASSIGN(const ScanCounts counts, scanner_->run([&](const ScanCounts& so_far) {
+    if (SteadyClock::now() >= next_report) {
+      next_report = SteadyClock::now() + kImportReport;
+      log::info("importing", {{"folders", so_far.folders}, {"files", so_far.files}});
+    }
+    return !cancelled();
+  }));
+  if (cancelled())
+    return Error(std::errc::operation_canceled,
+                 "stopped during the import; the next start goes on with it");
+  Batch batch;
+  batch.put_meta(kImportedKey, "1");
+  TRY(catalog_->commit(batch, Durability::synced));
+  log::info("import done", {{"folders", counts.folders}, {"files", counts.files}});
+  return {};
+}
+
+FileSystemHooks Tier::hooks() {
+  FileSystemHooks hooks;
+  hooks.recall = [this](InodeNumber inode, ByteRange range,
+                        std::function<void(Result<FileSystemHooks::Recalled>)> done) {
+    mover_->bring(inode, range, Mover::Reason::recall,
+                  [done = std::move(done)](Result<Mover::Brought> brought) {
+                    if (!brought) return done(brought.error());
+                    done(FileSystemHooks::Recalled{std::move(brought->unkept)});
+                  });
+  };
+  hooks.reserve = [this](uint64_t bytes) { return capacity_->reserve(bytes); };
+  hooks.released = [this](InodeNumber) {
+    housekeeper_->wake_reaper();
+    journal_->wake();
+  };
+  hooks.room_for_passthrough_writers = [this] { return capacity_->has_room(0); };
+  hooks.archive_space = [this] {
+    const Archive::Space space = housekeeper_->archive_space();
+    return FileSystemHooks::Space{space.total_bytes, space.free_bytes, space.available_bytes,
+                                  space.total_files, space.free_files};
+  };
+  return hooks;
+}
+
+Result<void> Tier::mount() {
+  file_system_ = std::make_unique<FileSystem>(*inodes_, *scratch_, hooks());
+  FuseSession::Options options;
+  options.mount_point = config_.mount;
+  options.threads = static_cast<unsigned>(config_.fuse_threads);
+  options.attr_timeout_s = config_.attribute_timeout_s;
+  options.entry_timeout_s = config_.entry_timeout_s;
+  if (!config_.passthrough)
+    options.passthrough_off_reason = "the configuration says passthrough: false";
+  if (!scratch_->leases_work()) {
+    options.passthrough_off_reason =
+        "the file system of scratch has no leases (F_SETLEASE), so writers could not be told from "
+        "closed files";
+  }
+  options.on_start = [this] {
+    const DataPath path = session_->data_path();
+    log::info("mounted",
+              {{"mount", config_.mount}, {"data_path", path.name}, {"reason", path.reason}});
+  };
+  TRY_ASSIGN(session_, FuseSession::mount(*file_system_, std::move(options)));
+  kernel_ = session_.get();
+  return {};
+}
+
+Result<void> Tier::open_api() {
+  control_ = std::make_unique<Control>(Control::Parts{
+      config_, *inodes_, *capacity_, *evictor_, *housekeeper_, *journal_, *prefetcher_, *scanner_,
+      [this] { return session_->data_path().name; }, [this] { return archive_->copy_engine(); },
+      [this] { return archive_->state_text(); }});
+  TRY(posix::make_directories(std::filesystem::path(config_.socket).parent_path().string(), 0755));
+  // Everyone may connect: each caller is known by its identity.
+  TRY_ASSIGN(server_, api::HttpServer::open(config_.socket, 0666, *control_));
+  return {};
+}
+
+Result<void> Tier::serve() {
+  TRY(prefetcher_->start());
+  housekeeper_->start();
+  journal_->start();
+  server_->start();
+  auto served = session_->serve();
+  auto ended = shut_down();
+  if (!served) return served;
+  return ended;
+}
+
+void Tier::stop() { session_->stop(); }
+
+// Callers first, then what they cause, then what that uses. Writers may outlive us through
+// passthrough: their `writing` marks stay, and the next start must look at each of them, so it is
+// not a clean end.
+Result<void> Tier::shut_down() {
+  log::info("stopping");
+  kernel_ = nullptr;
+  server_->stop();
+  control_.reset();
+  prefetcher_->stop();
+  journal_->stop();
+  housekeeper_->stop();
+  archive_->close();
+  TRY(evictor_->reap());
+  TRY(scratch_->sync());
+  if (!inodes_->in_use().empty()) {
+    log::info("files are still open for writing; the next start looks after them");
+    return catalog_->sync();
+  }
+  return catalog_->mark_clean_shutdown();
+}
+
+}  // namespace tierhub

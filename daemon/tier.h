@@ -1,0 +1,73 @@
+// Everything that tierd is made of, in the order in which it is started; destroyed in the opposite
+// one.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "api/http_server.h"
+#include "catalog/inode_table.h"
+#include "common/result.h"
+#include "daemon/config.h"
+#include "daemon/control.h"
+#include "fusefs/file_system.h"
+#include "fusefs/fuse_session.h"
+#include "migrator/capacity.h"
+#include "migrator/evictor.h"
+#include "migrator/housekeeper.h"
+#include "migrator/journal.h"
+#include "migrator/mover.h"
+#include "migrator/prefetcher.h"
+#include "migrator/scanner.h"
+#include "storage/archive_client.h"
+#include "storage/scratch.h"
+
+namespace tierhub {
+
+class Tier {
+ public:
+  // Starts all but the service of the mount: when this returns, the mount stands and waits.
+  // `program` is this executable: it is started again as the archive helper. `cancelled` is asked
+  // during a long first import.
+  static Result<std::unique_ptr<Tier>> start(const Config& config, const std::string& program,
+                                             const std::function<bool()>& cancelled);
+  ~Tier();
+
+  // Serves the mount until it is gone; then stops everything. Call once.
+  Result<void> serve();
+  // Ends serve(). Any thread.
+  void stop();
+
+ private:
+  explicit Tier(const Config& config) : config_(config) {}
+  Result<void> open_archive(const std::string& program);
+  Result<void> open_catalog();
+  Result<void> recover();
+  Result<void> first_import(const std::function<bool()>& cancelled);
+  Result<void> mount();
+  Result<void> open_api();
+  FileSystemHooks hooks();
+  Result<void> shut_down();
+
+  Config config_;
+  std::unique_ptr<ArchiveClient> archive_;
+  std::unique_ptr<Catalog> catalog_;
+  std::unique_ptr<Scratch> scratch_;
+  std::unique_ptr<InodeTable> inodes_;
+  std::unique_ptr<Capacity> capacity_;
+  std::unique_ptr<Evictor> evictor_;
+  std::unique_ptr<Mover> mover_;
+  std::unique_ptr<Prefetcher> prefetcher_;
+  std::unique_ptr<Housekeeper> housekeeper_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Scanner> scanner_;
+  std::unique_ptr<FileSystem> file_system_;
+  std::unique_ptr<FuseSession> session_;
+  std::unique_ptr<Control> control_;
+  std::unique_ptr<api::HttpServer> server_;
+  // What the scanner tells of changes; set while the mount is served.
+  std::atomic<KernelChannel*> kernel_{nullptr};
+};
+
+}  // namespace tierhub
