@@ -107,6 +107,10 @@ std::string Dataset::axes_text() const {
   return text;
 }
 
+bool Dataset::has_axis(Axis axis) const {
+  return std::find(axes.begin(), axes.end(), axis) != axes.end();
+}
+
 std::string_view to_text(Kind kind) {
   switch (kind) {
     case Kind::ome_zarr:

@@ -72,8 +72,10 @@ struct TiffPage {
 
 struct Dataset {
   Kind kind = Kind::ome_zarr;
-  std::string path;        // as it was opened
-  std::vector<Axis> axes;  // in the order of storage, slowest first
+  std::string path;  // as it was opened
+  // OME-Zarr: in the order of storage, slowest first. TIFF: in the order t, c, z, y, x, without
+  // those of length 1.
+  std::vector<Axis> axes;
   std::vector<Level> levels;
   // The metadata files, relative to the dataset; empty for a single file.
   std::vector<std::string> metadata_files;
@@ -89,6 +91,7 @@ struct Dataset {
 
   const Pixels& pixels() const { return levels.front().pixels; }
   std::string axes_text() const;  // "tczyx"
+  bool has_axis(Axis axis) const;
 };
 
 // Reads what the dataset at `path` is: an OME-Zarr 0.4 image (a folder) or a TIFF file. Any other

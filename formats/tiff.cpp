@@ -262,7 +262,10 @@ Result<Dataset> open_tiff(const FileTree& tree, const std::string& path) {
     std::erase_if(pages, [](const TiffDirectory& page) { return page.reduced; });
   TRY(check_pages_are_equal(pages, path));
   TRY_ASSIGN(const Layout layout, find_layout(description, pages.size(), path));
-  dataset.axes = {Axis::t, Axis::c, Axis::z, Axis::y, Axis::x};
+  if (layout.t > 1) dataset.axes.push_back(Axis::t);
+  if (layout.c > 1) dataset.axes.push_back(Axis::c);
+  if (layout.z > 1) dataset.axes.push_back(Axis::z);
+  dataset.axes.insert(dataset.axes.end(), {Axis::y, Axis::x});
   dataset.page_step_t = step_of(layout, 'T');
   dataset.page_step_c = step_of(layout, 'C');
   dataset.page_step_z = step_of(layout, 'Z');

@@ -1,0 +1,446 @@
+#include "imaging/commands.h"
+
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+#include "formats/json.h"
+#include "formats/selection.h"
+#include "imaging/blocks.h"
+#include "imaging/histogram.h"
+#include "imaging/merge.h"
+#include "imaging/output.h"
+#include "imaging/project.h"
+#include "imaging/segment.h"
+#include "imaging/smooth.h"
+#include "imaging/synth.h"
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::Json;
+
+// Turns a parser that returns a Result into a check of the command line: a bad value is a usage
+// error.
+template <class Parse>
+std::function<std::string(const std::string&)> check(Parse parse) {
+  return [parse](const std::string& text) {
+    const auto value = parse(text);
+    return value ? std::string() : value.error().text();
+  };
+}
+
+Error usage(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
+
+// What part of an image a command works on.
+struct Part {
+  std::string in;
+  std::string select;
+  std::string box;
+  std::string halo;
+};
+
+void add_input(CLI::App& command, Part& part) {
+  command.add_option("--in", part.in, "OME-Zarr folder or TIFF file")->required();
+}
+
+Result<formats::Selection> parse_selection(const std::string& text) {
+  formats::Selection selection;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string item = text.substr(begin, end - begin);
+    const size_t equals = item.find('=');
+    if (equals == std::string::npos)
+      return usage(fmt::format("selection \"{}\": write it as level=0,t=0,c=1", text));
+    TRY(formats::set_selected(selection, item.substr(0, equals), item.substr(equals + 1)));
+    begin = end + 1;
+  }
+  return selection;
+}
+
+CLI::Option* add_select(CLI::App& command, Part& part) {
+  return command
+      .add_option("--select", part.select,
+                  "Which level, time point and channel, such as level=0,t=0,c=1; default: 0")
+      ->check(check(parse_selection));
+}
+
+void add_part(CLI::App& command, Part& part) {
+  add_input(command, part);
+  CLI::Option* select = add_select(command, part);
+  CLI::Option* box =
+      command
+          .add_option("--box", part.box,
+                      "The voxels to work on, such as level=0,t=0,c=0,z=32:64,y=0:128,x=128:256")
+          ->check(check(formats::parse_box))
+          ->excludes(select);
+  command
+      .add_option("--halo", part.halo, "How far beyond the box may be read, such as z=8,y=16,x=16")
+      ->check(check(formats::parse_halo))
+      ->needs(box);
+}
+
+// The box of --box, or else the one volume of --select.
+Result<Box> chosen_box(const ImageReader& reader, const Part& part) {
+  if (!part.box.empty()) {
+    TRY_ASSIGN(const Box box, formats::parse_box(part.box));
+    TRY(formats::check_box(reader.dataset(), box));
+    return box;
+  }
+  TRY_ASSIGN(formats::Selection selection, parse_selection(part.select));
+  if (!selection.t) selection.t = formats::AxisRange{0, 1};
+  if (!selection.c) selection.c = formats::AxisRange{0, 1};
+  TRY_ASSIGN(const std::vector<Box> boxes, formats::boxes_of(reader.dataset(), selection));
+  if (boxes.size() != 1)
+    return usage("--select must choose one level, one time point and one channel");
+  return boxes.front();
+}
+
+Result<Halo> chosen_halo(const Part& part) {
+  if (part.halo.empty()) return Halo{};
+  return formats::parse_halo(part.halo);
+}
+
+std::optional<uint64_t> to_number(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::string check_threshold(const std::string& text) {
+  if (to_number(text) || (text.size() > 1 && text[0] == '@')) return {};
+  return "--threshold is a number, or @FILE with a file that imgop threshold wrote";
+}
+
+// "1234" or "@threshold.json".
+Result<uint64_t> read_threshold(const std::string& text, double sigma) {
+  if (const auto number = to_number(text)) return *number;
+  const std::string path = text.substr(1);
+  TRY_ASSIGN(const std::string json, posix::read_file(path));
+  TRY_ASSIGN(const Threshold threshold, threshold_from_json(json, path));
+  if (threshold.sigma != sigma) {
+    return usage(fmt::format(
+        "{} was computed with --sigma {}, not {}: use the same, or give the threshold as a number",
+        path, threshold.sigma, sigma));
+  }
+  return threshold.value;
+}
+
+std::optional<Box> optional_box(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const auto box = formats::parse_box(text);
+  return box ? std::optional(*box) : std::nullopt;
+}
+
+Json to_json(const formats::Dataset& dataset) {
+  Json levels = Json::array();
+  for (const formats::Level& level : dataset.levels) {
+    Json shape = Json::array();
+    Json chunk = Json::array();
+    for (const formats::Axis axis : dataset.axes) {
+      shape.push_back(level.shape.along(axis));
+      chunk.push_back(level.chunk.along(axis));
+    }
+    levels.push_back({{"path", level.path},
+                      {"shape", shape},
+                      {"chunk", chunk},
+                      {"compressor", level.compressor},
+                      {"type", level.pixels.type_name}});
+  }
+  Json json = {{"format", formats::to_text(dataset.kind)},
+               {"axes", dataset.axes_text()},
+               {"type", dataset.pixels().type_name},
+               {"levels", levels}};
+  json["not_decodable"] = dataset.not_decodable ? Json(*dataset.not_decodable) : Json(nullptr);
+  return json;
+}
+
+void print_info(const formats::Dataset& dataset) {
+  const auto sizes = [&dataset](const formats::Shape& shape) {
+    std::string text;
+    for (const formats::Axis axis : dataset.axes)
+      text += fmt::format("{}{}", text.empty() ? "" : " x ", shape.along(axis));
+    return text;
+  };
+  fmt::print("format      {}\naxes        {}\ntype        {}\n", formats::to_text(dataset.kind),
+             dataset.axes_text(), dataset.pixels().type_name);
+  for (size_t i = 0; i < dataset.levels.size(); ++i) {
+    const formats::Level& level = dataset.levels[i];
+    fmt::print("level {:<5} {} in {} of {}, compressor {}\n", i, sizes(level.shape),
+               dataset.kind == formats::Kind::tiff ? "pieces" : "chunks", sizes(level.chunk),
+               level.compressor);
+  }
+  if (dataset.not_decodable)
+    fmt::print("pixels      cannot be decoded: {}\n", *dataset.not_decodable);
+}
+
+template <class Options>
+CLI::App* add_command(CLI::App& app, Action& action, const char* name, const char* help,
+                      const char* example, const std::shared_ptr<Options>& options,
+                      Result<void> (*run)(const Options&)) {
+  CLI::App* command = app.add_subcommand(name, help);
+  command->footer(std::string("Example:\n  ") + example);
+  command->callback([&action, options, run] { action = [options, run] { return run(*options); }; });
+  return command;
+}
+
+struct InfoCommand {
+  Part part;
+  bool json = false;
+};
+
+Result<void> run_info(const InfoCommand& command) {
+  TRY_ASSIGN(const formats::Dataset dataset, formats::open_dataset(command.part.in));
+  if (command.json) {
+    fmt::print("{}\n", to_json(dataset).dump(2));
+  } else {
+    print_info(dataset);
+  }
+  return {};
+}
+
+struct SynthCommand {
+  SynthOptions options;
+  std::vector<uint64_t> shape = {64, 256, 256};
+  std::string out;
+};
+
+Result<void> run_synth(const SynthCommand& command) {
+  SynthOptions options = command.options;
+  const std::vector<uint64_t>& shape = command.shape;
+  options.shape =
+      shape.size() == 3 ? Extent{shape[0], shape[1], shape[2]} : Extent{1, shape[0], shape[1]};
+  TRY_ASSIGN(const std::string truth, synthesise(options, command.out));
+  fmt::print("{} nuclei; truth in {}\n", options.nuclei, truth);
+  return {};
+}
+
+struct HistogramCommand {
+  Part part;
+  double sigma = 2;
+  std::string out;
+};
+
+Result<void> run_histogram(const HistogramCommand& command) {
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
+  TRY_ASSIGN(const Box box, chosen_box(reader, command.part));
+  if (!command.part.box.empty()) {
+    TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
+    TRY(check_halo(halo, command.sigma, reader.shape_at(box.level)));
+  }
+  TRY_ASSIGN(const Histogram histogram, compute_histogram(reader, box, command.sigma));
+  return write_output_file(command.out, to_json_text(histogram));
+}
+
+struct ThresholdCommand {
+  std::string otsu;
+  std::string region;
+  std::string out;
+};
+
+Result<void> run_threshold(const ThresholdCommand& command) {
+  TRY_ASSIGN(const Histogram histogram,
+             read_histograms(command.otsu, optional_box(command.region)));
+  const Threshold threshold{otsu_threshold(histogram.counts), histogram.sigma, histogram.type};
+  TRY(write_output_file(command.out, to_json_text(threshold, histogram)));
+  fmt::print("threshold {}\n", threshold.value);
+  return {};
+}
+
+struct SegmentCommand {
+  Part part;
+  SegmentOptions options;
+  std::string threshold;
+  std::string connectivity = "full";
+};
+
+Result<void> run_segment(const SegmentCommand& command) {
+  SegmentOptions options = command.options;
+  TRY_ASSIGN(options.connectivity, parse_connectivity(command.connectivity));
+  std::optional<uint64_t> threshold;
+  if (!command.threshold.empty()) {
+    TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma));
+  }
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
+  TRY_ASSIGN(const Box box, chosen_box(reader, command.part));
+  SegmentResult result;
+  if (command.part.box.empty()) {
+    TRY_ASSIGN(result, segment_whole(reader, box, threshold, options));
+  } else {
+    TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
+    TRY_ASSIGN(result, segment_box(reader, box, halo, *threshold, options));
+  }
+  fmt::print("{} objects brighter than {}\n", result.objects, result.threshold);
+  return {};
+}
+
+struct MergeCommand {
+  MergeOptions options;
+  std::string region;
+};
+
+Result<void> run_merge(const MergeCommand& command) {
+  MergeOptions options = command.options;
+  options.region = optional_box(command.region);
+  TRY_ASSIGN(const MergeResult result, merge_labels(options));
+  fmt::print("{} objects from {} blocks\n", result.objects, result.blocks);
+  return {};
+}
+
+struct ProjectCommand {
+  Part part;
+  std::string labels;
+  std::string out;
+};
+
+Result<void> run_project(const ProjectCommand& command) {
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
+  TRY_ASSIGN(const Box box, chosen_box(reader, command.part));
+  if (command.labels.empty()) return project(reader, box, nullptr, command.out);
+  TRY_ASSIGN(ImageReader labels, ImageReader::open(command.labels));
+  return project(reader, box, &labels, command.out);
+}
+
+void add_sigma(CLI::App& command, double& sigma) {
+  command.add_option("--sigma", sigma, "Width of the Gaussian in voxels; 0: no smoothing")
+      ->check(CLI::Range(0.0, kMaxSigma))
+      ->capture_default_str();
+}
+
+CLI::Option* add_region(CLI::App& command, std::string& region) {
+  return command
+      .add_option("--region", region,
+                  "The box that the blocks tile, if it is not the whole volume (text as of --box)")
+      ->check(check(formats::parse_box));
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<InfoCommand>();
+  CLI::App* command =
+      add_command(app, action, "info", "Print what a dataset is: axes, shape, type, levels, chunks",
+                  "imgop info --in vol.ome.zarr --json", options, run_info);
+  add_input(*command, options->part);
+  command->add_flag("--json", options->json, "Print JSON");
+}
+
+void add_synth(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<SynthCommand>();
+  CLI::App* command = add_command(
+      app, action, "synth", "Make a volume of nuclei with known truth, beside it in NAME.truth.csv",
+      "imgop synth --nuclei 60 --shape 64,256,256 --seed 7 --out vol.ome.zarr", options, run_synth);
+  command->add_option("--nuclei", options->options.nuclei, "How many")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--shape", options->shape, "z,y,x or y,x in voxels")
+      ->delimiter(',')
+      ->expected(2, 3)
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--seed", options->options.seed, "The same seed gives the same volume")
+      ->capture_default_str();
+  command
+      ->add_option("--touching", options->options.touching,
+                   "Pairs of touching nuclei, as a share of all nuclei")
+      ->check(CLI::Range(0.0, 0.5))
+      ->capture_default_str();
+  command->add_option("--out", options->out, "OME-Zarr folder to write")->required();
+}
+
+void add_histogram(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<HistogramCommand>();
+  CLI::App* command = add_command(app, action, "histogram",
+                                  "Count the values of the smoothed image, or of one box of it",
+                                  "imgop histogram --sigma 2 --in vol.ome.zarr --box "
+                                  "z=0:32,y=0:128,x=0:128 --halo z=8,y=16,x=16 --out h/1.json",
+                                  options, run_histogram);
+  add_part(*command, options->part);
+  add_sigma(*command, options->sigma);
+  command->add_option("--out", options->out, "JSON file to write")->required();
+}
+
+void add_threshold(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<ThresholdCommand>();
+  CLI::App* command =
+      add_command(app, action, "threshold", "Add histograms and find the threshold of their sum",
+                  "imgop threshold --otsu h --out threshold.json", options, run_threshold);
+  command
+      ->add_option("--otsu", options->otsu,
+                   "A histogram, or a folder of those of all blocks (*.json)")
+      ->required();
+  add_region(*command, options->region);
+  command->add_option("--out", options->out, "JSON file to write")->required();
+}
+
+void add_segment(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<SegmentCommand>();
+  CLI::App* command = add_command(
+      app, action, "segment",
+      "Smooth, threshold and label an image, or one box of it for merge-labels",
+      "imgop segment --sigma 2 --in vol.ome.zarr --out labels.ome.zarr --table objects.csv\n"
+      "  imgop segment --sigma 2 --threshold @threshold.json --in vol.ome.zarr --box "
+      "z=0:32,y=0:128,x=0:128 "
+      "--halo z=8,y=16,x=16 --out labels/1.zarr",
+      options, run_segment);
+  add_part(*command, options->part);
+  add_sigma(*command, options->options.sigma);
+  command
+      ->add_option("--threshold", options->threshold,
+                   "Objects are brighter than this: a number, or @FILE from imgop threshold. "
+                   "Needed with --box; "
+                   "otherwise Otsu's threshold of the image is the default")
+      ->check(check_threshold);
+  command
+      ->add_option("--connectivity", options->connectivity,
+                   "full: faces, edges and corners join; face: faces alone")
+      ->check(CLI::IsMember({"full", "face"}))
+      ->capture_default_str();
+  command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder")
+      ->required();
+  command->add_option("--table", options->options.table, "CSV file with a row for each object");
+  command->callback([&action, options] {
+    if (!options->part.box.empty() && options->threshold.empty()) {
+      throw CLI::ValidationError(
+          "--box",
+          "a box needs --threshold: blocks that each choose their own would not fit together "
+          "(run imgop histogram on all blocks and imgop threshold first)");
+    }
+    action = [options] { return run_segment(*options); };
+  });
+}
+
+void add_merge_labels(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<MergeCommand>();
+  CLI::App* command = add_command(
+      app, action, "merge-labels", "Join the labels of all blocks to those of the volume",
+      "imgop merge-labels --in labels --table objects.csv --out labels.ome.zarr", options,
+      run_merge);
+  command
+      ->add_option("--in", options->options.in,
+                   "Folder with what imgop segment wrote for each block")
+      ->required();
+  add_region(*command, options->region);
+  command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder")
+      ->required();
+  command->add_option("--table", options->options.table, "CSV file with a row for each object");
+}
+
+void add_project(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<ProjectCommand>();
+  CLI::App* command = add_command(
+      app, action, "project", "Draw the brightest voxel along z, and the outlines of labels",
+      "imgop project --in vol.ome.zarr --labels labels.ome.zarr --out picture.png", options,
+      run_project);
+  add_input(*command, options->part);
+  add_select(*command, options->part);
+  command->add_option("--labels", options->labels, "Labels of the image's size, OME-Zarr or TIFF");
+  command->add_option("--out", options->out, "PNG file to write")->required();
+}
+
+}  // namespace tierhub::imaging

@@ -1,0 +1,167 @@
+#include "imaging/histogram.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+#include "formats/json.h"
+#include "imaging/blocks.h"
+#include "imaging/smooth.h"
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::Json;
+
+constexpr std::string_view kNotOurs = "is not a file that imgop histogram wrote";
+
+size_t bins_of(formats::PixelType type) { return type == formats::PixelType::uint8 ? 256 : 65536; }
+
+std::optional<formats::PixelType> type_from(const Json& json) {
+  const auto name = formats::get_text(json, "type");
+  if (name == "uint8") return formats::PixelType::uint8;
+  if (name == "uint16") return formats::PixelType::uint16;
+  return std::nullopt;
+}
+
+Error bad(const std::string& path, std::string_view why) {
+  return Error(std::errc::invalid_argument, fmt::format("{} {}", path, why));
+}
+
+Result<std::vector<std::string>> json_files(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code failure;
+  if (!fs::is_directory(path, failure)) return std::vector{path};
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(path, failure)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() == ".json" && !name.starts_with('.'))
+      files.push_back(entry.path().string());
+  }
+  if (failure) return Error(failure, fmt::format("list {}: {}", path, failure.message()));
+  if (files.empty()) return bad(path, "holds no histogram: no name in it ends in .json");
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+Box volume_of(const Histogram& histogram) {
+  Box box = histogram.box;
+  box.z = {0, histogram.shape.z};
+  box.y = {0, histogram.shape.y};
+  box.x = {0, histogram.shape.x};
+  return box;
+}
+
+}  // namespace
+
+Result<Histogram> compute_histogram(ImageReader& reader, const Box& box, double sigma) {
+  Histogram histogram{
+      box, reader.shape_at(box.level), sigma, reader.dataset().levels[box.level].pixels.type, {}};
+  histogram.counts.resize(bins_of(histogram.type));
+  TRY_ASSIGN(const Halo halo, minimum_halo(sigma, histogram.shape));
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.dataset(), box));
+  for (const Box& part : parts) {
+    TRY_ASSIGN(const SmoothedBlock block, read_smoothed(reader, part, halo, sigma));
+    for (const uint16_t value : block.smoothed.voxels) ++histogram.counts[value];
+  }
+  return histogram;
+}
+
+std::string to_json_text(const Histogram& histogram) {
+  const auto is_used = [](uint64_t count) { return count != 0; };
+  const auto first = std::find_if(histogram.counts.begin(), histogram.counts.end(), is_used);
+  const auto last =
+      std::find_if(histogram.counts.rbegin(), histogram.counts.rend(), is_used).base();
+  const Json json = {{"imgop", "histogram"},
+                     {"version", 1},
+                     {"box", formats::to_text(histogram.box)},
+                     {"shape", {histogram.shape.z, histogram.shape.y, histogram.shape.x}},
+                     {"sigma", histogram.sigma},
+                     {"type", formats::to_text(histogram.type)},
+                     {"first_value", first - histogram.counts.begin()},
+                     {"counts", first < last ? std::vector(first, last) : std::vector<uint64_t>()}};
+  return json.dump() + "\n";
+}
+
+Result<Histogram> histogram_from_json(std::string_view text, const std::string& path) {
+  TRY_ASSIGN(const Json json, formats::parse_json(text, path));
+  const auto box_text = formats::get_text(json, "box");
+  const auto shape = formats::get_unsigned_list(json, "shape");
+  const auto sigma = formats::get_number(json, "sigma");
+  const auto first = formats::get_unsigned(json, "first_value");
+  const auto counts = formats::get_unsigned_list(json, "counts");
+  const auto type = type_from(json);
+  if (formats::get_text(json, "imgop") != "histogram" || !box_text || !shape ||
+      shape->size() != 3 || !sigma || !first || !counts || !type) {
+    return bad(path, kNotOurs);
+  }
+  Histogram histogram;
+  TRY_ASSIGN(histogram.box, formats::parse_box(*box_text));
+  histogram.shape = {(*shape)[0], (*shape)[1], (*shape)[2]};
+  histogram.sigma = *sigma;
+  histogram.type = *type;
+  histogram.counts.resize(bins_of(*type));
+  if (*first > histogram.counts.size() || counts->size() > histogram.counts.size() - *first)
+    return bad(path, kNotOurs);
+  std::copy(counts->begin(), counts->end(),
+            histogram.counts.begin() + static_cast<ptrdiff_t>(*first));
+  uint64_t total = 0;
+  for (const uint64_t count : *counts) total += count;
+  if (total != histogram.box.voxels())
+    return bad(path, "is damaged: its counts are not those of its box");
+  return histogram;
+}
+
+Result<Histogram> read_histograms(const std::string& path, const std::optional<Box>& region) {
+  TRY_ASSIGN(const std::vector<std::string> files, json_files(path));
+  std::optional<Histogram> sum;
+  std::vector<Box> boxes;
+  for (const std::string& file : files) {
+    TRY_ASSIGN(const std::string text, posix::read_file(file));
+    TRY_ASSIGN(Histogram histogram, histogram_from_json(text, file));
+    boxes.push_back(histogram.box);
+    if (!sum) {
+      sum = std::move(histogram);
+      continue;
+    }
+    if (histogram.shape != sum->shape || histogram.sigma != sum->sigma ||
+        histogram.type != sum->type || !histogram.box.same_volume(sum->box)) {
+      return bad(file, "belongs to another image, time point, channel, level or sigma than " +
+                           files.front());
+    }
+    for (size_t i = 0; i < histogram.counts.size(); ++i) sum->counts[i] += histogram.counts[i];
+  }
+  sum->box = region.value_or(volume_of(*sum));
+  if (auto tiled = formats::check_tiling(boxes, sum->box); !tiled) {
+    return tiled.error().in(
+        region ? path : path + " (--region names the part, if not all of the volume was selected)");
+  }
+  return *sum;
+}
+
+std::string to_json_text(const Threshold& threshold, const Histogram& histogram) {
+  const Json json = {{"imgop", "threshold"},
+                     {"version", 1},
+                     {"threshold", threshold.value},
+                     {"method", "otsu"},
+                     {"sigma", threshold.sigma},
+                     {"type", formats::to_text(threshold.type)},
+                     {"region", formats::to_text(histogram.box)},
+                     {"voxels", histogram.box.voxels()}};
+  return json.dump(2) + "\n";
+}
+
+Result<Threshold> threshold_from_json(std::string_view text, const std::string& path) {
+  TRY_ASSIGN(const Json json, formats::parse_json(text, path));
+  const auto value = formats::get_unsigned(json, "threshold");
+  const auto sigma = formats::get_number(json, "sigma");
+  const auto type = type_from(json);
+  if (formats::get_text(json, "imgop") != "threshold" || !value || !sigma || !type) {
+    return bad(path, "is not a file that imgop threshold wrote");
+  }
+  return Threshold{*value, *sigma, *type};
+}
+
+}  // namespace tierhub::imaging

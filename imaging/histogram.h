@@ -1,0 +1,50 @@
+// Histograms of smoothed blocks, and the threshold that their sum gives.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "formats/dataset.h"
+#include "imaging/reader.h"
+#include "imaging/volume.h"
+
+namespace tierhub::imaging {
+
+// One bin a value, counting the voxels of `box` alone. Two can be added if they come from one
+// volume and one sigma.
+struct Histogram {
+  Box box;
+  Extent shape;  // of the whole volume
+  double sigma = 0;
+  formats::PixelType type = formats::PixelType::uint16;
+  std::vector<uint64_t> counts;  // 256 or 65536
+};
+
+// The histogram of the smoothed voxels of `box`, which needs `halo` voxels around it; computed in
+// parts, so that memory does not grow with the box.
+Result<Histogram> compute_histogram(ImageReader& reader, const Box& box, double sigma);
+
+std::string to_json_text(const Histogram& histogram);
+Result<Histogram> histogram_from_json(std::string_view text, const std::string& path);
+
+// Reads one histogram file, or all *.json of a folder, and adds them. An error unless they tile
+// `region`, or without one the whole volume, and agree in shape, type and sigma.
+Result<Histogram> read_histograms(const std::string& path, const std::optional<Box>& region);
+
+// Otsu's threshold: the smallest t that maximises the variance between the voxels <= t and those >
+// t, compared in exact integers. If all voxels are equal it is their value, so that there is no
+// object. The histogram must not be empty.
+uint64_t otsu_threshold(const std::vector<uint64_t>& counts);
+
+// A threshold file, as `imgop threshold` writes it.
+struct Threshold {
+  uint64_t value = 0;
+  double sigma = 0;
+  formats::PixelType type = formats::PixelType::uint16;
+};
+std::string to_json_text(const Threshold& threshold, const Histogram& histogram);
+Result<Threshold> threshold_from_json(std::string_view text, const std::string& path);
+
+}  // namespace tierhub::imaging

@@ -1,0 +1,53 @@
+// imgop: image operators on whole images and on blocks of them. See commands.h for what it can do.
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "imaging/commands.h"
+
+namespace {
+
+enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2 };
+
+int run(const tierhub::imaging::Action& action) {
+  try {
+    const auto result = action();
+    if (result) return kDone;
+    fmt::print(stderr, "imgop: {}\n", result.error().text());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "imgop: out of memory: work on smaller blocks with --box\n");
+  } catch (const std::exception& failure) {
+    fmt::print(stderr, "imgop: {}\n", failure.what());
+  }
+  return kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace tierhub::imaging;
+  CLI::App app(
+      "Image operators on whole OME-Zarr images and grey TIFF stacks, and on blocks of them.\n"
+      "Blocks are exact: a volume that is cut into blocks, segmented and merged gives the same\n"
+      "labels and the same table, bit for bit, as the whole volume at once.\n\n"
+      "  imgop synth --nuclei 60 --shape 64,256,256 --seed 7 --out vol.ome.zarr\n"
+      "  imgop segment --sigma 2 --in vol.ome.zarr --out labels.ome.zarr --table objects.csv\n"
+      "  imgop project --in vol.ome.zarr --labels labels.ome.zarr --out picture.png",
+      "imgop");
+  app.set_version_flag("--version", TIERHUB_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 1 failed, 2 usage. imgop COMMAND --help explains each command.");
+  Action action;
+  for (const auto add : {add_info, add_synth, add_histogram, add_threshold, add_segment,
+                         add_merge_labels, add_project}) {
+    add(app, action);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& failure) {
+    return app.exit(failure) == 0 ? kDone : kUsage;
+  }
+  return run(action);
+}

@@ -1,0 +1,26 @@
+// Connected components.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "common/result.h"
+#include "imaging/volume.h"
+
+namespace tierhub::imaging {
+
+// Voxels belong together if they share a face, or (full) a face, an edge or a corner.
+enum class Connectivity { full, face };
+std::string_view to_text(Connectivity connectivity);
+Result<Connectivity> parse_connectivity(std::string_view text);
+
+struct Labelled {
+  LabelVolume labels;  // 0 is background
+  uint32_t count = 0;  // labels run from 1 to count, in the order of their first voxels
+};
+
+// Labels the voxels that are brighter than `threshold`. An error if there are 2^32 objects or more.
+Result<Labelled> label_components(const GreyVolume& volume, uint64_t threshold,
+                                  Connectivity connectivity);
+
+}  // namespace tierhub::imaging

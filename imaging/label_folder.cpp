@@ -1,0 +1,111 @@
+#include "imaging/label_folder.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+#include "formats/json.h"
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::Json;
+
+constexpr Extent kChunk{32, 256, 256};
+constexpr Extent kPlaneChunk{1, 1024, 1024};
+constexpr const char* kObjectsFile = "objects.txt";
+
+Json to_json(const LabelRecord& record) {
+  return {{"version", 1},
+          {"box", formats::to_text(record.box)},
+          {"shape", {record.shape.z, record.shape.y, record.shape.x}},
+          {"sigma", record.sigma},
+          {"threshold", record.threshold},
+          {"connectivity", to_text(record.connectivity)}};
+}
+
+Error not_ours(const std::string& path) {
+  return Error(std::errc::invalid_argument,
+               path + " is not a labels folder that imgop segment wrote");
+}
+
+Result<LabelRecord> record_from_json(const Json& attributes, const std::string& path) {
+  const Json* json = formats::find_member(attributes, "imgop");
+  if (json == nullptr) return not_ours(path);
+  const auto box = formats::get_text(*json, "box");
+  const auto shape = formats::get_unsigned_list(*json, "shape");
+  const auto sigma = formats::get_number(*json, "sigma");
+  const auto threshold = formats::get_unsigned(*json, "threshold");
+  const auto connectivity = formats::get_text(*json, "connectivity");
+  if (!box || !shape || shape->size() != 3 || !sigma || !threshold || !connectivity)
+    return not_ours(path);
+  LabelRecord record;
+  TRY_ASSIGN(record.box, formats::parse_box(*box));
+  TRY_ASSIGN(record.connectivity, parse_connectivity(*connectivity));
+  record.shape = {(*shape)[0], (*shape)[1], (*shape)[2]};
+  record.sigma = *sigma;
+  record.threshold = *threshold;
+  return record;
+}
+
+}  // namespace
+
+bool LabelRecord::mergeable_with(const LabelRecord& other) const {
+  return box.same_volume(other.box) && shape == other.shape && sigma == other.sigma &&
+         threshold == other.threshold && connectivity == other.connectivity &&
+         dimensions == other.dimensions;
+}
+
+Result<LabelWriter> create_label_folder(const std::string& path, const LabelRecord& record,
+                                        const std::vector<ObjectSums>& objects) {
+  const bool is_plane = record.box.z.size() == 1;
+  const ZarrLayout layout{record.box.extent(), is_plane ? kPlaneChunk : kChunk, record.dimensions,
+                          Extent{record.box.z.begin, record.box.y.begin, record.box.x.begin}};
+  const Json attributes = {{"image-label", {{"version", "0.4"}}}, {"imgop", to_json(record)}};
+  TRY_ASSIGN(LabelWriter writer, LabelWriter::create(path, layout, attributes));
+  TRY(writer.write_file(kObjectsFile, objects_to_text(objects)));
+  return writer;
+}
+
+bool is_label_folder(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path + "/" + kObjectsFile, ignored);
+}
+
+Result<LabelFolder> LabelFolder::open(const std::string& path) {
+  if (!is_label_folder(path)) return not_ours(path);
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(path));
+  TRY_ASSIGN(const std::string text, posix::read_file(path + "/.zattrs"));
+  TRY_ASSIGN(const Json attributes, formats::parse_json(text, path + "/.zattrs"));
+  TRY_ASSIGN(LabelRecord record, record_from_json(attributes, path));
+  record.dimensions =
+      reader.dataset().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
+  if (reader.shape_at(0) != record.box.extent()) {
+    return Error(std::errc::invalid_argument,
+                 path + " is damaged: its shape is not that of its box");
+  }
+  TRY_ASSIGN(const std::string sums, posix::read_file(path + "/" + kObjectsFile));
+  TRY_ASSIGN(std::vector<ObjectSums> objects, objects_from_text(sums, path + "/" + kObjectsFile));
+  return LabelFolder{path, record, std::move(objects), std::move(reader)};
+}
+
+Result<LabelVolume> LabelFolder::read(const Box& box) {
+  const Box& own = record.box;
+  Box local = box;
+  local.level = local.t = local.c = 0;
+  local.z = {box.z.begin - own.z.begin, box.z.end - own.z.begin};
+  local.y = {box.y.begin - own.y.begin, box.y.end - own.y.begin};
+  local.x = {box.x.begin - own.x.begin, box.x.end - own.x.begin};
+  TRY_ASSIGN(LabelVolume labels, reader.read_labels(local));
+  for (const uint32_t label : labels.voxels) {
+    if (label > objects.size()) {
+      return Error(
+          std::errc::io_error,
+          fmt::format("{} is damaged: label {} is not in its list of objects", path, label));
+    }
+  }
+  return labels;
+}
+
+}  // namespace tierhub::imaging

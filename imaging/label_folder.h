@@ -1,0 +1,53 @@
+// A labels folder: an OME-Zarr image of the labels in one box, what they were made with (attribute
+// "imgop"), and the integer sums of its objects (objects.txt). Blocks are such folders, and so are
+// finished results.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "formats/dataset.h"
+#include "imaging/label.h"
+#include "imaging/objects.h"
+#include "imaging/reader.h"
+#include "imaging/writer.h"
+
+namespace tierhub::imaging {
+
+// How labels were made. Blocks can be merged only if all but the box is equal.
+struct LabelRecord {
+  Box box;       // the voxels that the labels cover
+  Extent shape;  // of the whole volume
+  double sigma = 0;
+  uint64_t threshold = 0;
+  Connectivity connectivity = Connectivity::full;
+  Dimensions dimensions = Dimensions::zyx;
+  bool mergeable_with(const LabelRecord& other) const;
+};
+
+using LabelWriter = ZarrWriter<uint32_t>;
+
+// Starts a labels folder; voxel coordinates of its chunks count from the begin of the record's box.
+Result<LabelWriter> create_label_folder(const std::string& path, const LabelRecord& record,
+                                        const std::vector<ObjectSums>& objects);
+
+// An existing labels folder.
+struct LabelFolder {
+  static Result<LabelFolder> open(const std::string& path);
+
+  // The labels of a box in coordinates of the whole volume, inside record.box. One thread at a
+  // time.
+  Result<LabelVolume> read(const Box& box);
+
+  std::string path;
+  LabelRecord record;
+  std::vector<ObjectSums> objects;
+  ImageReader reader;
+};
+
+// True if the folder was written by create_label_folder.
+bool is_label_folder(const std::string& path);
+
+}  // namespace tierhub::imaging

@@ -1,0 +1,32 @@
+// Joins the labels of blocks to those of the whole volume, exactly as if it had been labelled at
+// once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/result.h"
+#include "formats/box.h"
+
+namespace tierhub::imaging {
+
+struct MergeOptions {
+  std::string in;                      // a folder of labels folders, or one of them
+  std::optional<formats::Box> region;  // what the blocks must tile; without it the whole volume
+  std::string out;                     // the merged labels folder; empty: none
+  std::string table;                   // CSV; empty: none
+};
+
+struct MergeResult {
+  uint64_t objects = 0;
+  uint64_t blocks = 0;
+};
+
+// Joins objects across faces, edges and corners as the blocks' connectivity says, numbers them by
+// their first voxel in z, y, x order, and adds their sums. The result depends on the voxels alone:
+// not on the blocks, their order or their names. Memory grows with the number of objects and with
+// the surface of two layers of blocks, not with the volume.
+Result<MergeResult> merge_labels(const MergeOptions& options);
+
+}  // namespace tierhub::imaging

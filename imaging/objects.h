@@ -1,0 +1,43 @@
+// What is measured of an object. Only integers are kept until the table is printed: they can be
+// added in any order, so a table does not depend on blocks.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "formats/box.h"
+#include "imaging/volume.h"
+
+namespace tierhub::imaging {
+
+// Coordinates are in voxels of the whole volume.
+struct ObjectSums {
+  uint64_t voxels = 0;
+  uint64_t sum_z = 0;
+  uint64_t sum_y = 0;
+  uint64_t sum_x = 0;
+  uint64_t sum_intensity = 0;          // of the image before smoothing
+  std::array<uint64_t, 3> first = {};  // the first voxel in z, y, x order
+  formats::AxisRange z, y, x;          // the bounding box
+  bool operator==(const ObjectSums&) const = default;
+
+  void add_voxel(uint64_t at_z, uint64_t at_y, uint64_t at_x, uint64_t intensity);
+  void add(const ObjectSums& other);
+};
+
+// The sums of labels 1..count; `labels` and `image` hold the voxels of `box`.
+std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& image, const Box& box,
+                                uint64_t count);
+
+// One line of integers an object, label 1 first: how a labels folder keeps them.
+std::string objects_to_text(const std::vector<ObjectSums>& objects);
+Result<std::vector<ObjectSums>> objects_from_text(std::string_view text, const std::string& path);
+
+// The table as CSV: label, voxels, centroid, bounding box (half-open), intensity.
+std::string table_to_csv(const std::vector<ObjectSums>& objects);
+
+}  // namespace tierhub::imaging

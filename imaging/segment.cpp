@@ -1,0 +1,68 @@
+#include "imaging/segment.h"
+
+#include <fmt/format.h>
+
+#include "imaging/blocks.h"
+#include "imaging/histogram.h"
+#include "imaging/merge.h"
+#include "imaging/smooth.h"
+
+namespace tierhub::imaging {
+namespace {
+
+LabelRecord record_of(const ImageReader& reader, const Box& box, uint64_t threshold,
+                      const SegmentOptions& options) {
+  LabelRecord record;
+  record.box = box;
+  record.shape = reader.shape_at(box.level);
+  record.sigma = options.sigma;
+  record.threshold = threshold;
+  record.connectivity = options.connectivity;
+  record.dimensions =
+      reader.dataset().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
+  return record;
+}
+
+}  // namespace
+
+Result<SegmentResult> segment_box(ImageReader& reader, const Box& box, const Halo& halo,
+                                  uint64_t threshold, const SegmentOptions& options) {
+  TRY(formats::check_box(reader.dataset(), box));
+  TRY(check_halo(halo, options.sigma, reader.shape_at(box.level)));
+  TRY_ASSIGN(SmoothedBlock block, read_smoothed(reader, box, halo, options.sigma));
+  TRY_ASSIGN(const Labelled labelled,
+             label_components(block.smoothed, threshold, options.connectivity));
+  block.smoothed = {};
+  const std::vector<ObjectSums> objects =
+      measure(labelled.labels, block.original, box, labelled.count);
+  TRY_ASSIGN(LabelWriter writer,
+             create_label_folder(options.out, record_of(reader, box, threshold, options), objects));
+  TRY(writer.write_all(labelled.labels));
+  if (!options.table.empty()) TRY(write_output_file(options.table, table_to_csv(objects)));
+  TRY(writer.commit());
+  return SegmentResult{labelled.count, threshold};
+}
+
+Result<SegmentResult> segment_whole(ImageReader& reader, const Box& box,
+                                    std::optional<uint64_t> threshold,
+                                    const SegmentOptions& options) {
+  TRY(formats::check_box(reader.dataset(), box));
+  TRY_ASSIGN(const Halo halo, minimum_halo(options.sigma, reader.shape_at(box.level)));
+  if (!threshold) {
+    TRY_ASSIGN(const Histogram histogram, compute_histogram(reader, box, options.sigma));
+    threshold = otsu_threshold(histogram.counts);
+  }
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.dataset(), box));
+  TRY_ASSIGN(const OutputFolder work, OutputFolder::create(options.out));
+  SegmentOptions part_options = options;
+  part_options.table.clear();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    part_options.out = fmt::format("{}/{:06}.zarr", work.path(), i);
+    TRY(segment_box(reader, parts[i], halo, *threshold, part_options));
+  }
+  TRY_ASSIGN(const MergeResult merged,
+             merge_labels({work.path(), box, options.out, options.table}));
+  return SegmentResult{merged.objects, *threshold};
+}
+
+}  // namespace tierhub::imaging

@@ -1,0 +1,53 @@
+// Voxels in memory.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "formats/box.h"
+
+namespace tierhub::imaging {
+
+using formats::Box;
+using formats::Extent;
+using formats::Halo;
+
+// A dense block of voxels, x fastest. Grey images are held as uint16_t whatever they are stored as
+// (uint8 is widened), labels as uint32_t.
+template <class T>
+struct Volume {
+  Volume() = default;
+  explicit Volume(const Extent& size) : extent(size), voxels(size.voxels()) {}
+
+  size_t index(uint64_t z, uint64_t y, uint64_t x) const {
+    return (z * extent.y + y) * extent.x + x;
+  }
+  T& at(uint64_t z, uint64_t y, uint64_t x) { return voxels[index(z, y, x)]; }
+  const T& at(uint64_t z, uint64_t y, uint64_t x) const { return voxels[index(z, y, x)]; }
+  bool operator==(const Volume&) const = default;
+
+  Extent extent;
+  std::vector<T> voxels;
+};
+
+using GreyVolume = Volume<uint16_t>;
+using LabelVolume = Volume<uint32_t>;
+
+// The voxels of `part`, which lies inside `whole`, out of a volume that holds `whole`.
+template <class T>
+Volume<T> crop(const Volume<T>& volume, const Box& whole, const Box& part) {
+  Volume<T> cut(part.extent());
+  for (uint64_t z = part.z.begin; z < part.z.end; ++z) {
+    for (uint64_t y = part.y.begin; y < part.y.end; ++y) {
+      const T* from =
+          &volume.at(z - whole.z.begin, y - whole.y.begin, part.x.begin - whole.x.begin);
+      T* to = &cut.at(z - part.z.begin, y - part.y.begin, 0);
+      std::copy(from, from + part.x.size(), to);
+    }
+  }
+  return cut;
+}
+
+}  // namespace tierhub::imaging
