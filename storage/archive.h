@@ -21,6 +21,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -38,6 +40,9 @@ inline bool is_conflict(const Error& error) { return error.code() == conflict_co
 // The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not connected): try later.
 // Everything else concerns one path.
 bool is_archive_wide(const Error& error);
+// The scratch side of fill() or stage_file() failed: its error codes are of this category and say nothing about the archive.
+const std::error_category& scratch_category();
+inline bool is_scratch_error(const Error& error) { return error.code().category() == scratch_category(); }
 
 using Xattrs = std::map<std::string, std::string>;
 
@@ -152,6 +157,9 @@ class Archive {
 
 // Compares what a displaced file is with what it should be: identity, kind, and for files size and mtime.
 bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record);
+
+// True for names that list() leaves out of the folder at path `folder`: they are not users' files.
+bool is_left_out(std::string_view folder, std::string_view name);
 
 inline constexpr const char* kPrivateFolder = ".tierhub";
 inline constexpr const char* kStagingFolder = ".tierhub/staging";

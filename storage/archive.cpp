@@ -1,0 +1,59 @@
+#include "storage/archive.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+namespace tierhub {
+namespace {
+
+class ScratchCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "scratch"; }
+  std::string message(int code) const override { return std::generic_category().message(code); }
+  std::error_condition default_error_condition(int code) const noexcept override {
+    return {code, std::generic_category()};
+  }
+};
+
+// What NFS leaves of a file that was removed while open: ".nfs" and a number in hex.
+bool is_nfs_leftover(std::string_view name) {
+  constexpr std::string_view kPrefix = ".nfs";
+  constexpr size_t kShortestNumber = 8;
+  return name.starts_with(kPrefix) && name.size() >= kPrefix.size() + kShortestNumber &&
+         name.find_first_not_of("0123456789abcdefABCDEF", kPrefix.size()) == std::string_view::npos;
+}
+
+}  // namespace
+
+const std::error_category& scratch_category() {
+  static const ScratchCategory category;
+  return category;
+}
+
+bool is_archive_wide(const Error& error) {
+  static constexpr std::array kCodes = {EIO,          ENOSPC,       EROFS,        EDQUOT,
+                                        ETIMEDOUT,    ENODEV,       ENOTCONN,     ENXIO,
+                                        EHOSTDOWN,    EHOSTUNREACH, ENETDOWN,     ENETRESET,
+                                        ECONNABORTED, ECONNRESET,   ECONNREFUSED, ESHUTDOWN};
+  const std::error_code& code = error.code();
+  return code.category() == std::generic_category() &&
+         std::find(kCodes.begin(), kCodes.end(), code.value()) != kCodes.end();
+}
+
+bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record) {
+  if (found.identity != on_record.identity) return false;
+  if (found.attributes.kind != on_record.attributes.kind) return false;
+  if (found.attributes.kind != FileKind::file) return true;
+  return found.attributes.size_bytes == on_record.attributes.size_bytes &&
+         found.attributes.mtime == on_record.attributes.mtime;
+}
+
+bool is_left_out(std::string_view folder, std::string_view name) {
+  if (folder.empty() && (name == kPrivateFolder || name == "lost+found" || name == ".zfs"))
+    return true;
+  return name == ".snapshot" || is_nfs_leftover(name);
+}
+
+}  // namespace tierhub

@@ -1,0 +1,38 @@
+// What an archive's file system can hold and do, as probed when it was opened. What it cannot hold
+// stays in the catalog.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "storage/entry.h"
+
+namespace tierhub {
+
+struct ArchiveCapabilities {
+  std::string file_system;  // "ext4", "nfs", ..., else the type in hex
+  IdentityKind identity = IdentityKind::inode_and_birth_time;
+  bool birth_time = false;
+  bool writable = false;
+  bool user_xattrs = false;
+  bool posix_acls = false;
+  bool change_owner = false;
+  bool hard_links = false;
+  bool symlinks = false;
+  bool special_files = false;
+  bool case_sensitive = true;
+  bool rename_noreplace = false;
+  bool rename_exchange = false;
+  // syncfs reaches the disk; else every staged file is synced by itself.
+  bool sync_file_system = false;
+
+  bool operator==(const ArchiveCapabilities&) const = default;
+  // For people: one sentence for each thing that is missing and what TierHub does instead.
+  std::vector<std::string> limits() const;
+};
+
+// Tries everything out in a folder of its own below `folder_fd`, which it removes. Blocks.
+Result<ArchiveCapabilities> probe_capabilities(int folder_fd);
+
+}  // namespace tierhub

@@ -1,0 +1,32 @@
+// The root of an archive and TierHub's own folders in it, held open: what is mounted over them
+// later is not seen.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace tierhub {
+
+struct ArchiveRoot {
+  UniqueFd fd;
+  UniqueFd staging;
+  UniqueFd aside;
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  std::string id;  // of `.tierhub/id`
+
+  // With an `expected_id`, any other archive, or none, is errc::no_such_device and nothing is made.
+  // Without one a folder that is no archive yet becomes one.
+  static Result<std::shared_ptr<const ArchiveRoot>> open(const std::string& path,
+                                                         const std::string& expected_id);
+  // True if `path` still leads to this root and its id is the same.
+  bool stands_at(const std::string& path) const;
+};
+
+using ArchiveRootPointer = std::shared_ptr<const ArchiveRoot>;
+
+}  // namespace tierhub

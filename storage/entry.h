@@ -1,0 +1,69 @@
+// One entry of the archive, held open by an O_PATH descriptor: whatever happens to its name
+// meanwhile, all that is asked and set concerns the same file. Symbolic links are entries
+// themselves and never followed.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <sys/stat.h>
+
+#include "catalog/records.h"
+#include "common/result.h"
+#include "common/unique_fd.h"
+#include "storage/archive.h"
+
+namespace tierhub {
+
+// Of what Identity::bytes is made. In both cases a tag byte and the inode number (8 bytes,
+// big-endian) come first.
+enum class IdentityKind : uint8_t {
+  handle = 'h',                // then the file handle: it has a generation
+  inode_and_birth_time = 'i',  // then the birth time, 0 where the file system has none
+};
+
+// Whether a network file system may answer from its cache.
+enum class Freshness { cached, exact };
+
+// What of an entry's attributes the archive did not take.
+struct AttributeShortfall {
+  bool owner = false;
+  bool xattrs = false;
+};
+
+class Entry {
+ public:
+  // none: nothing has that name.
+  static Result<std::optional<Entry>> open(int folder_fd, const std::string& leaf);
+  // Resolves below `root_fd`. none also if a folder on the way is missing or not a folder.
+  static Result<std::optional<Entry>> open_beneath(int root_fd, const std::string& path);
+  // Any descriptor of the entry.
+  explicit Entry(UniqueFd fd) : fd_(std::move(fd)) {}
+
+  int fd() const { return fd_.get(); }
+  Result<ArchiveVersion> version(IdentityKind kind, Freshness freshness) const;
+  Result<std::string> symlink_target() const;
+  // user.*, security.* and system.posix_acl_* as far as they can be read. Links and special files
+  // have none.
+  Result<Xattrs> xattrs() const;
+  // Owner, extended attributes, mode and times, in the order in which none undoes another. `xattrs`
+  // become the only ones. What the file system cannot hold is left out and reported.
+  Result<AttributeShortfall> apply(const Attributes& attributes, const Xattrs& xattrs) const;
+
+ private:
+  Result<void> apply_xattrs(const Xattrs& wanted, AttributeShortfall& shortfall) const;
+
+  UniqueFd fd_;
+};
+
+// statx of a descriptor, with the birth time.
+Result<struct statx> statx_fd(int fd, Freshness freshness);
+Attributes attributes_of(const struct statx& found);
+// `fd` is needed for the handle only.
+Result<ArchiveVersion> version_of(int fd, const struct statx& found, IdentityKind kind);
+// The inode number in an identity; none if the identity is malformed.
+std::optional<uint64_t> inode_number_of(const Identity& identity);
+// The way to name a descriptor to calls that take only a path.
+std::string proc_path(int fd);
+
+}  // namespace tierhub

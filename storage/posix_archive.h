@@ -1,0 +1,147 @@
+// An archive in a folder of a file system that this process calls itself. No call has a time limit
+// of its own: it blocks as long as the file system does. ArchiveClient puts limits around it.
+//
+// What happens where the file system has no RENAME_EXCHANGE or RENAME_NOREPLACE: a file gets a new
+// name by link and unlink (which never replaces); a folder by a plain rename after a look that
+// nothing is there (at worst an empty folder made in between is replaced); an exchange is three
+// such moves by way of `.tierhub/aside`, and the name is missing between two of them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/guarded.h"
+#include "common/result.h"
+#include "common/unique_fd.h"
+#include "storage/archive.h"
+#include "storage/archive_capabilities.h"
+#include "storage/archive_root.h"
+#include "storage/copy_engine.h"
+#include "storage/entry.h"
+#include "storage/worker_pool.h"
+
+namespace tierhub {
+
+class PosixArchive final : public Archive {
+ public:
+  // For tests: as if the file system had no rename flags.
+  enum class RenameFlags { probe, avoid };
+
+  struct Options {
+    // The archive that must be there; anything else is errc::no_such_device and nothing is made.
+    // Empty: whatever is there, and a folder that is no archive yet becomes one.
+    std::string expected_id;
+    // Threads that look at the entries of listed folders and sync folders.
+    size_t lanes = 16;
+    CopyEngineOptions copy;
+    RenameFlags rename_flags = RenameFlags::probe;
+  };
+
+  static Result<std::unique_ptr<PosixArchive>> open(const std::string& root,
+                                                    const Options& options);
+  // Waits for the fills that are under way.
+  ~PosixArchive() override;
+
+  // Any thread.
+  ArchiveCapabilities capabilities() const;
+
+  Result<void> check_root() override;
+  Result<std::string> archive_id() override;
+  Result<std::optional<ArchiveVersion>> stat(const std::string& path) override;
+  Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) override;
+  Result<Xattrs> xattrs(const std::string& path) override;
+  Result<Space> space() override;
+  void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) override;
+  Result<StagedFile> stage_file(const StageFileRequest& request) override;
+  Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
+                                         const Xattrs& xattrs) override;
+  Result<ArchiveVersion> stage_symlink(const std::string& leaf, const std::string& target,
+                                       const Attributes& attributes, const Xattrs& xattrs) override;
+  Result<ArchiveVersion> stage_special(const std::string& leaf, const Attributes& attributes,
+                                       const Xattrs& xattrs) override;
+  Result<void> sync() override;
+  Result<ArchiveVersion> place(const std::string& leaf, const std::string& target,
+                               const std::optional<ArchiveVersion>& before) override;
+  Result<ArchiveVersion> move(const std::string& source, const ArchiveVersion& moved,
+                              const std::string& target,
+                              const std::optional<ArchiveVersion>& before) override;
+  Result<ArchiveVersion> link(const std::string& source, const ArchiveVersion& linked,
+                              const std::string& leaf, const std::string& target,
+                              const std::optional<ArchiveVersion>& before) override;
+  Result<void> remove(const std::string& target, const ArchiveVersion& before,
+                      const std::string& leaf) override;
+  Result<void> discard(const std::string& leaf, const ArchiveVersion& version) override;
+  Result<ArchiveVersion> set_attributes(const std::string& path, const ArchiveVersion& before,
+                                        const Attributes& attributes,
+                                        const Xattrs& xattrs) override;
+  Result<void> sync_folders(const std::vector<std::string>& paths) override;
+  Result<std::vector<std::string>> staged() override;
+
+  // As above; `progress` is called each time some bytes have moved, or wait for others' bytes, on
+  // any thread.
+  using Progress = std::function<void()>;
+  void fill(const FillRequest& request, Progress progress,
+            std::function<void(Result<FillResult>)> done);
+  Result<StagedFile> stage_file(const StageFileRequest& request, const Progress& progress);
+
+ private:
+  // A name in a folder. The folder is one of the root's, or `owned`.
+  struct Spot {
+    ArchiveRootPointer root;
+    UniqueFd owned;
+    int folder = -1;
+    std::string leaf;
+  };
+
+  PosixArchive(std::string path, ArchiveRootPointer root, ArchiveCapabilities capabilities,
+               std::unique_ptr<CopyEngine> engine, const Options& options);
+
+  ArchiveRootPointer root() const;
+  static Result<Spot> spot(const ArchiveRootPointer& root, const std::string& path);
+  static Result<Spot> staging_spot(const ArchiveRootPointer& root, const std::string& leaf);
+  static Result<Entry> existing_entry(int root_fd, const std::string& path);
+  Result<Entry> entry_on_record(const Spot& spot, const ArchiveVersion& on_record) const;
+  Result<std::optional<ArchiveChild>> child(int folder_fd, const std::string& name) const;
+  Result<ArchiveVersion> exact_version(const Entry& entry) const;
+
+  static Result<void> clear(const Spot& spot);
+  Result<ArchiveVersion> finish_staging(const Entry& entry, const Attributes& attributes,
+                                        const Xattrs& xattrs);
+
+  // `make(folder, leaf)` is a system call that makes it.
+  Result<ArchiveVersion> stage_node(const std::string& leaf, const Attributes& attributes,
+                                    const Xattrs& xattrs,
+                                    const std::function<int(int, const char*)>& make);
+
+  bool has_rename_flag(unsigned flag) const;
+  Result<void> rename_new(const Spot& from, const Spot& to) const;
+  Result<void> exchange(const Spot& a, const Spot& b) const;
+  Result<ArchiveVersion> replace(const Spot& from, const Entry& ours, const Spot& to,
+                                 const ArchiveVersion& before) const;
+  // Where something displaced rests.
+  enum class Resting { in_staging, in_sight };
+  static Resting resting_at(const Spot& spot);
+  Result<void> check_displaced(const Spot& spot, const ArchiveVersion& before,
+                               Resting resting) const;
+  void put_back(const Spot& from, const Identity& ours, const Spot& to) const;
+  void keep_aside(const Spot& spot) const;
+  Spot aside_spot(const ArchiveRootPointer& root) const;
+
+  const std::string path_;
+  const ArchiveCapabilities probed_;
+  const RenameFlags rename_flags_;
+  Guarded<ArchiveRootPointer> root_;
+  std::atomic<bool> owner_refused_{false};
+  std::atomic<bool> xattrs_refused_{false};
+  mutable std::atomic<uint64_t> next_aside_{0};
+  mutable WorkerPool lanes_;
+  const size_t max_lanes_;
+  std::unique_ptr<CopyEngine> engine_;  // last: its threads use all of the above
+};
+
+}  // namespace tierhub

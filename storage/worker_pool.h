@@ -1,0 +1,42 @@
+// A bounded set of threads for calls that block. A thread is started when a task finds none idle.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace tierhub {
+
+class WorkerPool {
+ public:
+  explicit WorkerPool(size_t max_threads);
+  // Finishes what was submitted. Waits for it, however long it blocks.
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  // Any thread. Tasks begin in the order in which they were submitted.
+  void submit(std::function<void()> task);
+
+  // Runs body(0) ... body(count - 1), on this thread and on up to `max_lanes` - 1 of the pool, and
+  // returns when all are done. This thread takes part, so it gets on even if every thread of the
+  // pool is stuck elsewhere.
+  void for_each(size_t count, size_t max_lanes, const std::function<void(size_t)>& body);
+
+ private:
+  void work();
+
+  const size_t max_threads_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> tasks_;
+  size_t idle_threads_ = 0;
+  bool stopping_ = false;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace tierhub
