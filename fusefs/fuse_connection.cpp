@@ -1,0 +1,138 @@
+#include "fusefs/fuse_connection.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "fusefs/operations.h"
+
+namespace tierhub {
+namespace {
+
+constexpr unsigned kMaxWriteBytes = 1 << 20;
+constexpr unsigned kMaxBackground = 128;
+constexpr unsigned kCongestionThreshold = 96;
+
+ssize_t splice_device(int from, off_t* from_offset, int to, off_t* to_offset, size_t size,
+                      unsigned flags, void*) {
+  return ::splice(from, from_offset, to, to_offset, size, flags);
+}
+
+log::Level level_of(fuse_log_level level) {
+  if (level <= FUSE_LOG_ERR) return log::Level::error;
+  if (level <= FUSE_LOG_NOTICE) return log::Level::warning;
+  return level == FUSE_LOG_INFO ? log::Level::info : log::Level::debug;
+}
+
+void write_to_log(fuse_log_level level, const char* format, va_list values) {
+  char text[512];
+  std::vsnprintf(text, sizeof text, format, values);
+  std::string_view line = text;
+  while (line.ends_with('\n')) line.remove_suffix(1);
+  log::write(level_of(level), line, {});
+}
+
+}  // namespace
+
+FuseConnection::FuseConnection(FileSystem& file_system, Options options)
+    : file_system_(file_system),
+      options_(std::move(options)),
+      recent_listings_(std::chrono::duration<double>(options_.timeouts.entry_s / 2)) {}
+
+FuseConnection::~FuseConnection() {
+  // Closes the device.
+  if (session_ != nullptr) fuse_session_destroy(session_);
+}
+
+Result<std::shared_ptr<FuseConnection>> FuseConnection::create(FileSystem& file_system,
+                                                               Options options, UniqueFd device) {
+  const std::shared_ptr<FuseConnection> connection(
+      new FuseConnection(file_system, std::move(options)));
+  fuse_set_log_func(write_to_log);
+  char name[] = "tierhub";
+  char* arguments[] = {name, nullptr};
+  fuse_args args = FUSE_ARGS_INIT(1, arguments);
+  connection->session_ =
+      fuse_session_new(&args, &fuse_operations(), sizeof(fuse_lowlevel_ops), connection.get());
+  fuse_opt_free_args(&args);
+  if (connection->session_ == nullptr)
+    return Error(std::errc::not_enough_memory, "libfuse could not make a session");
+  const fuse_custom_io io{write_device, read_device, splice_device, splice_device};
+  const int rc = fuse_session_custom_io(connection->session_, &io, device.get());
+  if (rc != 0) return Error::from_errno(-rc, "hand /dev/fuse to libfuse");
+  (void)device.release();
+  return connection;
+}
+
+DataPath FuseConnection::data_path() const {
+  if (!started_) return {"splice", "the kernel has not begun this session yet"};
+  if (passthrough_) return {"passthrough", ""};
+  if (!options_.passthrough_off_reason.empty()) return {"splice", options_.passthrough_off_reason};
+  return {"splice", "the kernel offers no FUSE passthrough: it needs Linux 6.9 or later"};
+}
+
+bool FuseConnection::use_passthrough() const {
+  return options_.passthrough_off_reason.empty() && offer_ && offer_->passthrough();
+}
+
+void FuseConnection::choose_capabilities(fuse_conn_info& info) const {
+  // Listings come with attributes always: they cost us nothing, a lookup costs a round trip.
+  info.want &= ~static_cast<unsigned>(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_WRITEBACK_CACHE |
+                                      FUSE_CAP_POSIX_ACL | FUSE_CAP_IOCTL_DIR);
+  info.want |= info.capable & FUSE_CAP_SPLICE_WRITE;
+  // Splicing requests costs each of them one more system call. With passthrough few are writes.
+  if (use_passthrough()) info.want &= ~static_cast<unsigned>(FUSE_CAP_SPLICE_READ);
+  info.max_write = kMaxWriteBytes;
+  info.max_background = kMaxBackground;
+  info.congestion_threshold = kCongestionThreshold;
+}
+
+// A cancellation point of libfuse's threads: nothing here may stop an unwinding.
+ssize_t FuseConnection::read_device(int fd, void* buffer, size_t size, void* userdata) {
+  const ssize_t got = ::read(fd, buffer, size);
+  FuseConnection& connection = of(userdata);
+  if (got > 0 && !connection.started_) {
+    const auto offer = parse_init_request({static_cast<std::byte*>(buffer), size_t(got)});
+    if (offer) connection.offer_ = offer;
+  }
+  return got;
+}
+
+ssize_t FuseConnection::write_device(int fd, iovec* parts, int count, void* userdata) {
+  FuseConnection& connection = of(userdata);
+  if (!connection.started_ && connection.is_init_reply(parts, count))
+    return connection.write_init_reply(fd, parts);
+  return ::writev(fd, parts, count);
+}
+
+bool FuseConnection::is_init_reply(const iovec* parts, int count) const {
+  if (!offer_ || count != 2 || parts[0].iov_len != sizeof(fuse_out_header)) return false;
+  fuse_out_header header;
+  std::memcpy(&header, parts[0].iov_base, sizeof header);
+  return header.unique == offer_->unique && header.error == 0;
+}
+
+ssize_t FuseConnection::write_init_reply(int fd, const iovec* parts) {
+  auto reply =
+      extend_init_reply({static_cast<const std::byte*>(parts[1].iov_base), parts[1].iov_len},
+                        *offer_, use_passthrough() ? UsePassthrough::yes : UsePassthrough::no);
+  fuse_out_header header;
+  std::memcpy(&header, parts[0].iov_base, sizeof header);
+  const auto size_of_libfuse = static_cast<ssize_t>(header.len);
+  header.len = sizeof header + sizeof reply;
+  iovec extended[] = {{&header, sizeof header}, {&reply, sizeof reply}};
+  // Known before the kernel is: its first request may be read by another thread at once.
+  passthrough_ = (reply.flags2 & fuse_abi::kPassthrough) != 0;
+  const ssize_t written = ::writev(fd, extended, 2);
+  if (written < 0) return written;
+  started_ = true;
+  if (options_.on_start) options_.on_start();
+  return size_of_libfuse;
+}
+
+}  // namespace tierhub

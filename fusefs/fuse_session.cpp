@@ -1,0 +1,225 @@
+#include "fusefs/fuse_session.h"
+
+#include <csignal>
+
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include <fmt/format.h>
+
+#include "common/log.h"
+#include "common/posix.h"
+#include "fusefs/fuse_connection.h"
+#include "fusefs/mount_table.h"
+#include "fusefs/notifier.h"
+#include "fusefs/passthrough.h"
+
+namespace tierhub {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Wakes the thread in libfuse's loop, which waits for its workers and looks whether to end only
+// when a signal interrupts it.
+constexpr int kWakeSignal = SIGURG;
+constexpr milliseconds kRetryInterval{50};
+// How long the loop may take to end when the mount is gone.
+constexpr milliseconds kLoopEndLimit{1000};
+
+void do_nothing(int) {}
+
+// Without SA_RESTART: a wait that the signal meets must end.
+void let_signal_interrupt() {
+  struct sigaction action {};
+  action.sa_handler = do_nothing;
+  ::sigemptyset(&action.sa_mask);
+  ::sigaction(kWakeSignal, &action, nullptr);
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, kWakeSignal);
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+Result<void> write_text(const std::string& path, const std::string& text) {
+  TRY_ASSIGN(const UniqueFd file, posix::open_at(AT_FDCWD, path, O_WRONLY));
+  return posix::write_all(file.get(), text);
+}
+
+struct LoopConfigFree {
+  void operator()(fuse_loop_config* config) const { fuse_loop_cfg_destroy(config); }
+};
+using LoopConfig = std::unique_ptr<fuse_loop_config, LoopConfigFree>;
+
+LoopConfig loop_config(unsigned threads) {
+  LoopConfig config(fuse_loop_cfg_create());
+  fuse_loop_cfg_set_clone_fd(config.get(), 1);
+  fuse_loop_cfg_set_max_threads(config.get(), threads);
+  fuse_loop_cfg_set_idle_threads(config.get(), threads);
+  return config;
+}
+
+}  // namespace
+
+FuseSession::FuseSession(Options options) : options_(std::move(options)) {}
+
+Result<std::unique_ptr<FuseSession>> FuseSession::mount(FileSystem& file_system, Options options) {
+  TRY_ASSIGN(options.mount_point, canonical_mount_point(options.mount_point));
+  TRY(clean_stale_mount(options.mount_point));
+  TRY(check_mount_point(options.mount_point));
+  std::unique_ptr<FuseSession> session(new FuseSession(std::move(options)));
+  TRY(session->connect(file_system));
+  file_system.attach(*session);
+  return session;
+}
+
+Result<void> FuseSession::connect(FileSystem& file_system) {
+  TRY_ASSIGN(UniqueFd device, open_fuse_device());
+  FuseConnection::Options connection_options{{options_.entry_timeout_s, options_.attr_timeout_s},
+                                             options_.passthrough_off_reason,
+                                             [this] { on_start(); }};
+  TRY_ASSIGN(connection_,
+             FuseConnection::create(file_system, std::move(connection_options), std::move(device)));
+  fuse_session* const session = connection_->session();
+  notifier_ = std::make_unique<Notifier>(
+      options_.invalidations_max,
+      Notifier::Kernel{[session](InodeNumber inode) {
+                         fuse_lowlevel_notify_inval_inode(session, inode.value(), 0, 0);
+                       },
+                       [session](InodeNumber parent, const std::string& name) {
+                         fuse_lowlevel_notify_inval_entry(session, parent.value(), name.data(),
+                                                          name.size());
+                       }});
+  TRY(mount_tierhub(connection_->device_fd(), options_.mount_point));
+  const auto mounted = current_mount(options_.mount_point);
+  if (mounted && *mounted) {
+    device_ = (*mounted)->device;
+    return {};
+  }
+  ::umount2(options_.mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  if (!mounted) return mounted.error();
+  return Error(std::errc::io_error,
+               "/proc/self/mountinfo does not list the new mount at " + options_.mount_point);
+}
+
+FuseSession::~FuseSession() {
+  unmount_by_force();
+  notifier_.reset();
+}
+
+void FuseSession::on_start() {
+  raise_read_ahead();
+  const DataPath path = data_path();
+  if (path.reason.empty()) {
+    log::info("mounted", {{"mount_point", options_.mount_point}, {"data_path", path.name}});
+  } else {
+    log::warning(
+        "mounted without passthrough: every byte passes the daemon",
+        {{"mount_point", options_.mount_point}, {"data_path", path.name}, {"reason", path.reason}});
+  }
+  if (options_.on_start) options_.on_start();
+}
+
+// The kernel starts every FUSE mount with 128 KiB, which makes cold streams crawl. Found by the
+// mount table: asking the mount itself could wait for ourselves.
+void FuseSession::raise_read_ahead() const {
+  const std::string path = fmt::format("/sys/class/bdi/{}/read_ahead_kb", device_);
+  auto written = write_text(path, std::to_string(options_.read_ahead_kb));
+  if (!written) {
+    log::warning("the read-ahead of the mount could not be raised: cold files are read slowly",
+                 {{"error", written.error().text()}});
+  }
+}
+
+Result<void> FuseSession::serve() {
+  let_signal_interrupt();
+  {
+    const std::lock_guard lock(mutex_);
+    phase_ = Phase::serving;
+    server_ = ::pthread_self();
+  }
+  const LoopConfig config = loop_config(options_.threads);
+  const int rc = fuse_session_loop_mt(connection_->session(), config.get());
+  {
+    const std::lock_guard lock(mutex_);
+    phase_ = Phase::served;
+  }
+  served_.notify_all();
+  if (rc != 0) return Error::from_errno(rc < 0 ? -rc : rc, "serve " + options_.mount_point);
+  return {};
+}
+
+bool FuseSession::wait_until_served(milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return served_.wait_for(lock, limit, [this] { return phase_ != Phase::serving; });
+}
+
+bool FuseSession::still_mounted() const {
+  const auto mounted = current_mount(options_.mount_point);
+  return mounted && *mounted && (*mounted)->device == device_;
+}
+
+void FuseSession::stop() {
+  if (unmount_in_grace() && wait_until_served(kLoopEndLimit)) return;
+  cut_off();
+  if (wait_until_served(kLoopEndLimit)) return;
+  leave_loop();
+}
+
+// True if the mount is gone.
+bool FuseSession::unmount_in_grace() {
+  const auto end = SteadyClock::now() + options_.stop_grace;
+  while (still_mounted()) {
+    if (::umount2(options_.mount_point.c_str(), UMOUNT_NOFOLLOW) == 0) return true;
+    if (errno != EBUSY || SteadyClock::now() >= end) return false;
+    connection_->refuse_opens();
+    wait_until_served(kRetryInterval);
+  }
+  return true;
+}
+
+// The mount may be gone from here and live on: detached by an administrator while files were open,
+// or seen from another mount namespace. Then only the kernel's control file system can cut it off.
+void FuseSession::cut_off() {
+  log::warning("files of the mount are still open: they are cut off",
+               {{"mount_point", options_.mount_point}});
+  unmount_by_force();
+  const std::string minor = device_.substr(device_.find(':') + 1);
+  (void)write_text(fmt::format("/sys/fs/fuse/connections/{}/abort", minor), "1");
+}
+
+void FuseSession::leave_loop() {
+  fuse_session_exit(connection_->session());
+  do {
+    const std::lock_guard lock(mutex_);
+    if (phase_ == Phase::serving) ::pthread_kill(server_, kWakeSignal);
+  } while (!wait_until_served(kRetryInterval));
+}
+
+// MNT_FORCE ends the connection: requests fail, and whoever waits in the kernel wakes up.
+void FuseSession::unmount_by_force() {
+  if (!still_mounted()) return;
+  if (::umount2(options_.mount_point.c_str(), MNT_FORCE | UMOUNT_NOFOLLOW) == 0) return;
+  if (::umount2(options_.mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return;
+  log::warning("the mount could not be removed",
+               {{"error", Error::from_errno(errno, "umount " + options_.mount_point).text()}});
+}
+
+DataPath FuseSession::data_path() const { return connection_->data_path(); }
+
+bool FuseSession::passthrough() const { return connection_->passthrough(); }
+
+Result<int32_t> FuseSession::open_backing(int fd) {
+  return register_backing(connection_->device_fd(), fd);
+}
+
+void FuseSession::close_backing(int32_t backing_id) {
+  unregister_backing(connection_->device_fd(), backing_id);
+}
+
+void FuseSession::invalidate_inode(InodeNumber inode) { notifier_->invalidate_inode(inode); }
+
+void FuseSession::invalidate_entry(InodeNumber parent, const std::string& name) {
+  notifier_->invalidate_entry(parent, name);
+}
+
+}  // namespace tierhub

@@ -1,0 +1,100 @@
+// TierHub mounted: the kernel's requests become calls of a FileSystem.
+//
+// serve() runs the threads that answer requests; one more thread tells the kernel what to forget.
+// The file system, and whatever calls back for it, may answer from any thread. A request that is
+// never answered holds what it needs, and answers EIO when it is dropped.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <pthread.h>
+
+#include "common/result.h"
+#include "fusefs/data_path.h"
+#include "fusefs/file_system.h"
+
+namespace tierhub {
+
+class FuseConnection;
+class Notifier;
+
+// Removes what a tierd that died left mounted at `mount_point`; does nothing if nothing is mounted
+// there. Refuses if something else is mounted there, or a TierHub that lives. Waits a few seconds
+// at most.
+Result<void> clean_stale_mount(const std::string& mount_point);
+
+class FuseSession final : public KernelChannel {
+ public:
+  struct Options {
+    std::string mount_point;  // an existing empty folder
+    unsigned threads = 32;    // at most; they start when they are needed
+    double entry_timeout_s = 60;
+    double attr_timeout_s = 60;
+    // Not empty: passthrough is not used, and this sentence says why.
+    std::string passthrough_off_reason;
+    uint32_t read_ahead_kb = 8192;
+    // How many invalidations may wait for the kernel.
+    size_t invalidations_max = 1 << 20;
+    // How long stop() lets users close what they have open.
+    std::chrono::milliseconds stop_grace{2000};
+    // Called once, on a thread that serves requests, when the kernel has begun the session: the
+    // mount answers, data_path() is final. Must not touch the mount.
+    std::function<void()> on_start;
+  };
+
+  // Cleans a stale mount, mounts, and attaches itself to `file_system`, which outlives the session.
+  // Until serve() runs, whoever touches the mount waits. Needs root.
+  static Result<std::unique_ptr<FuseSession>> mount(FileSystem& file_system, Options options);
+  // Unmounts, if that has not happened. serve() must have returned.
+  ~FuseSession() override;
+
+  // Serves until the mount is gone: by stop(), or by an administrator's umount. Call once.
+  Result<void> serve();
+  // Ends serve() within seconds, whatever users do. Without open files the mount goes at once. Else
+  // no file is opened any more, users get `stop_grace` to close theirs, then they are cut off: what
+  // the daemon serves fails with ENOTCONN; passthrough files go on until they are closed. Any
+  // thread but those that serve; not from a signal handler.
+  void stop();
+
+  DataPath data_path() const;
+  // Without symbolic links.
+  const std::string& mount_point() const { return options_.mount_point; }
+
+  bool passthrough() const override;
+  Result<int32_t> open_backing(int fd) override;
+  void close_backing(int32_t backing_id) override;
+  void invalidate_inode(InodeNumber inode) override;
+  void invalidate_entry(InodeNumber parent, const std::string& name) override;
+
+ private:
+  explicit FuseSession(Options options);
+  Result<void> connect(FileSystem& file_system);
+  void on_start();
+  void raise_read_ahead() const;
+
+  bool still_mounted() const;
+  bool wait_until_served(std::chrono::milliseconds limit);
+  bool unmount_in_grace();
+  void cut_off();
+  void leave_loop();
+  void unmount_by_force();
+
+  Options options_;
+  std::string device_;  // "major:minor" of the mount
+  std::shared_ptr<FuseConnection> connection_;
+  std::unique_ptr<Notifier> notifier_;
+
+  enum class Phase { mounted, serving, served };
+  std::mutex mutex_;
+  std::condition_variable served_;
+  Phase phase_ = Phase::mounted;
+  pthread_t server_{};  // while serving
+};
+
+}  // namespace tierhub

@@ -1,0 +1,46 @@
+// What is mounted where, and mounting and unmounting TierHub there.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace tierhub {
+
+struct MountEntry {
+  std::string device;  // "major:minor", as in /sys/class/bdi
+  std::string mount_point;
+  std::string type;
+  std::string source;
+  bool operator==(const MountEntry&) const = default;
+};
+
+// The text of /proc/self/mountinfo. Lines that are not understood are left out.
+std::vector<MountEntry> parse_mountinfo(std::string_view text);
+// The one that people see at `mount_point`: the last mounted.
+std::optional<MountEntry> top_mount(const std::vector<MountEntry>& mounts,
+                                    std::string_view mount_point);
+// The same, looked up now.
+Result<std::optional<MountEntry>> current_mount(const std::string& mount_point);
+
+// Absolute and without symbolic links, "." and "..". Asks nothing of a file system that is mounted
+// at `path` itself, which may be dead.
+Result<std::string> canonical_mount_point(const std::string& path);
+
+// Removes what a tierd that died left mounted at `mount_point`; does nothing if nothing is mounted
+// there. Refuses if something else is mounted there, or a TierHub that lives. Waits a few seconds
+// at most.
+Result<void> clean_stale_mount(const std::string& mount_point);
+
+// An existing empty folder.
+Result<void> check_mount_point(const std::string& mount_point);
+
+Result<UniqueFd> open_fuse_device();
+// Mounts the session of `device_fd`. `mount_point` must be canonical.
+Result<void> mount_tierhub(int device_fd, const std::string& mount_point);
+
+}  // namespace tierhub

@@ -1,0 +1,55 @@
+// The one thread that tells the kernel what it must forget. Telling may block: the kernel may need
+// a lock that waits for an answer of ours. So whoever has something to tell only queues it.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "common/types.h"
+
+namespace tierhub {
+
+class Notifier {
+ public:
+  // Called on the notifier's thread only, without locks.
+  struct Kernel {
+    std::function<void(InodeNumber)> forget_inode;
+    std::function<void(InodeNumber parent, const std::string& name)> forget_entry;
+  };
+  // `capacity`: how many notes may wait. What comes on top is dropped with a warning: the kernel
+  // then finds out when its timeouts end.
+  Notifier(size_t capacity, Kernel kernel);
+  // Drops what waits. Returns when the note that is being told has been told.
+  ~Notifier();
+
+  // Any thread; return at once. Forgetting a name makes the kernel forget the listing of its
+  // folder, too.
+  void invalidate_inode(InodeNumber inode);
+  void invalidate_entry(InodeNumber parent, const std::string& name);
+
+ private:
+  struct Note {
+    InodeNumber inode;  // of an entry: the parent
+    std::string name;   // of an inode: empty
+    bool operator==(const Note&) const = default;
+  };
+  void push(Note note);
+  void run();
+  void tell(const std::deque<Note>& notes);
+
+  const size_t capacity_;
+  const Kernel kernel_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Note> waiting_;
+  bool dropping_ = false;  // warned already
+  bool stopping_ = false;
+  std::jthread thread_;  // last: starts when everything else stands
+};
+
+}  // namespace tierhub

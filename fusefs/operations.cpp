@@ -1,0 +1,344 @@
+#include "fusefs/operations.h"
+
+#include <exception>
+#include <memory>
+#include <string>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "fusefs/reply.h"
+#include "fusefs/write_bytes.h"
+
+namespace tierhub {
+namespace {
+
+// Runs a handler; an exception ends here, and the request is answered with EIO.
+template <class Handler>
+void handle(fuse_req_t request, Handler&& handler) {
+  Reply reply(request);
+  try {
+    handler(reply);
+  } catch (const std::exception& exception) {
+    log::error("a request failed by an exception", {{"what", exception.what()}});
+  }
+}
+
+// For answers that may come later, from another thread.
+std::shared_ptr<Reply> later(Reply& reply) { return std::make_shared<Reply>(std::move(reply)); }
+
+void init(void* userdata, fuse_conn_info* info) {
+  FuseConnection::of(userdata).choose_capabilities(*info);
+}
+
+void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  metrics().fuse_lookup_requests.add();
+  handle(request,
+         [&](Reply& reply) { reply.entry(reply.file_system().lookup(InodeNumber(parent), name)); });
+}
+
+void getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
+  handle(request,
+         [&](Reply& reply) { reply.attributes(reply.file_system().getattr(InodeNumber(inode))); });
+}
+
+void setattr(fuse_req_t request, fuse_ino_t inode, struct stat* wanted, int to_set,
+             fuse_file_info*) {
+  handle(request, [&](Reply& reply) {
+    const AttributeChange change = to_attribute_change(*wanted, to_set, reply.caller());
+    FileSystem& files = reply.file_system();
+    files.setattr(InodeNumber(inode), change,
+                  [pending = later(reply)](Result<NodeInfo> node) { pending->attributes(node); });
+  });
+}
+
+void readlink(fuse_req_t request, fuse_ino_t inode) {
+  handle(request, [&](Reply& reply) {
+    reply.link_target(reply.file_system().readlink(InodeNumber(inode)));
+  });
+}
+
+void mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
+  handle(request, [&](Reply& reply) {
+    reply.entry(reply.file_system().mknod(InodeNumber(parent), name, mode, rdev, reply.caller()));
+  });
+}
+
+void mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
+  handle(request, [&](Reply& reply) {
+    reply.entry(reply.file_system().mkdir(InodeNumber(parent), name, mode & 07777, reply.caller()));
+  });
+}
+
+void symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
+  handle(request, [&](Reply& reply) {
+    reply.entry(reply.file_system().symlink(InodeNumber(parent), name, target, reply.caller()));
+  });
+}
+
+void link(fuse_req_t request, fuse_ino_t inode, fuse_ino_t new_parent, const char* new_name) {
+  handle(request, [&](Reply& reply) {
+    reply.entry(reply.file_system().link(InodeNumber(inode), InodeNumber(new_parent), new_name));
+  });
+}
+
+void unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  handle(request,
+         [&](Reply& reply) { reply.done(reply.file_system().unlink(InodeNumber(parent), name)); });
+}
+
+void rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  handle(request,
+         [&](Reply& reply) { reply.done(reply.file_system().rmdir(InodeNumber(parent), name)); });
+}
+
+void rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
+            const char* new_name, unsigned flags) {
+  handle(request, [&](Reply& reply) {
+    reply.done(reply.file_system().rename(InodeNumber(parent), name, InodeNumber(new_parent),
+                                          new_name, flags));
+  });
+}
+
+// The kernel asks to clear set-user-id with O_TRUNC by a flag that libfuse 3.14 does not pass on.
+bool truncation_clears_privileges(Reply& reply, InodeNumber inode, int flags) {
+  if ((flags & O_TRUNC) == 0 || reply.caller().uid == 0) return false;
+  const auto node = reply.file_system().getattr(inode);
+  return node && (node->attributes.mode & (S_ISUID | S_ISGID)) != 0;
+}
+
+void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
+  metrics().fuse_open_requests.add();
+  handle(request, [&](Reply& reply) {
+    if (reply.connection().refusing_opens()) return reply.fail(ESHUTDOWN);
+    const InodeNumber inode(number);
+    const int flags = info->flags;
+    FileSystem& files = reply.file_system();
+    const bool clears = truncation_clears_privileges(reply, inode, flags);
+    auto open_now = [&files, inode, flags, pending = later(reply)] {
+      files.open(inode, flags,
+                 [inode, pending](Result<Opened> opened) { pending->opened(inode, opened); });
+    };
+    if (!clears) return open_now();
+    AttributeChange clear;
+    clear.clear_privileges = true;
+    files.setattr(inode, clear, [open_now](Result<NodeInfo>) { open_now(); });
+  });
+}
+
+void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
+            fuse_file_info* info) {
+  metrics().fuse_open_requests.add();
+  handle(request, [&](Reply& reply) {
+    if (reply.connection().refusing_opens()) return reply.fail(ESHUTDOWN);
+    reply.created(reply.file_system().create(InodeNumber(parent), name, mode & 07777, info->flags,
+                                             reply.caller()));
+  });
+}
+
+void release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
+  handle(request, [&](Reply& reply) {
+    reply.file_system().release(InodeNumber(inode), FileHandle::from_fh(info->fh));
+    reply.done();
+  });
+}
+
+void read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, fuse_file_info*) {
+  metrics().fuse_read_requests.add();
+  handle(request, [&](Reply& reply) {
+    FileSystem& files = reply.file_system();
+    files.read(InodeNumber(inode), static_cast<uint64_t>(offset), size,
+               [pending = later(reply)](Result<ReadAnswer> answer) { pending->read(answer); });
+  });
+}
+
+void write_buf(fuse_req_t request, fuse_ino_t inode, fuse_bufvec* bytes, off_t offset,
+               fuse_file_info* info) {
+  metrics().fuse_write_requests.add();
+  handle(request, [&](Reply& reply) {
+    const auto source = std::make_shared<WriteBytes>(*bytes);
+    const FsCaller caller = reply.caller();
+    FileSystem& files = reply.file_system();
+    files.write(InodeNumber(inode), FileHandle::from_fh(info->fh), static_cast<uint64_t>(offset),
+                source, caller,
+                [pending = later(reply)](Result<size_t> written) { pending->written(written); });
+    source->end_request();
+  });
+}
+
+void fsync(fuse_req_t request, fuse_ino_t inode, int data_only, fuse_file_info*) {
+  handle(request, [&](Reply& reply) {
+    const auto kind = data_only != 0 ? FileSystem::SyncKind::data : FileSystem::SyncKind::all;
+    reply.done(reply.file_system().fsync(InodeNumber(inode), kind));
+  });
+}
+
+void fsyncdir(fuse_req_t request, fuse_ino_t inode, int, fuse_file_info*) {
+  handle(request, [&](Reply& reply) {
+    reply.done(reply.file_system().fsync_directory(InodeNumber(inode)));
+  });
+}
+
+void opendir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
+  handle(request, [&](Reply& reply) {
+    info->cache_readdir = 1;
+    info->keep_cache = reply.connection().recent_listings().recently_listed(InodeNumber(inode),
+                                                                            SteadyClock::now());
+    reply.opened_folder(*info);
+  });
+}
+
+// How an entry is laid out for READDIR and for READDIRPLUS. add() returns the bytes that it needs,
+// and writes them only if they fit.
+struct PlainEntry {
+  static constexpr size_t kTypicalBytes = 24 + 24;
+  static size_t add(Reply& reply, char* to, size_t room, const FileSystem::ListedEntry& entry) {
+    const struct stat st = to_stat(entry.node);
+    return fuse_add_direntry(reply.request(), to, room, entry.name.c_str(), &st,
+                             static_cast<off_t>(entry.cookie));
+  }
+};
+
+struct EntryWithAttributes {
+  static constexpr size_t kTypicalBytes = sizeof(fuse_entry_out) + PlainEntry::kTypicalBytes;
+  static size_t add(Reply& reply, char* to, size_t room, const FileSystem::ListedEntry& entry) {
+    fuse_entry_param param = to_entry_param(entry.node, reply.connection().timeouts());
+    if (entry.name == "." || entry.name == "..") param.ino = 0;  // nothing is looked up by them
+    return fuse_add_direntry_plus(reply.request(), to, room, entry.name.c_str(), &param,
+                                  static_cast<off_t>(entry.cookie));
+  }
+};
+
+// As many entries behind `cookie` as fit.
+template <class Layout>
+Result<std::string> listing(Reply& reply, InodeNumber folder, uint64_t cookie, size_t size) {
+  std::string bytes(size, '\0');
+  size_t used = 0;
+  while (true) {
+    const size_t limit = (size - used) / Layout::kTypicalBytes + 1;
+    TRY_ASSIGN(const auto entries, reply.file_system().list(folder, cookie, limit));
+    for (const FileSystem::ListedEntry& entry : entries) {
+      const size_t needed = Layout::add(reply, bytes.data() + used, size - used, entry);
+      if (needed > size - used) {
+        bytes.resize(used);
+        return bytes;
+      }
+      used += needed;
+      cookie = entry.cookie;
+    }
+    if (entries.size() < limit) break;
+  }
+  bytes.resize(used);
+  return bytes;
+}
+
+template <class Layout>
+void list(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, fuse_file_info*) {
+  handle(request, [&](Reply& reply) {
+    const InodeNumber folder(number);
+    if (offset == 0) reply.connection().recent_listings().listed(folder, SteadyClock::now());
+    const auto bytes = listing<Layout>(reply, folder, static_cast<uint64_t>(offset), size);
+    if (!bytes) return reply.fail(bytes.error());
+    reply.bytes(*bytes);
+  });
+}
+
+void statfs(fuse_req_t request, fuse_ino_t) {
+  handle(request, [&](Reply& reply) { reply.statistics(reply.file_system().statfs()); });
+}
+
+void setxattr(fuse_req_t request, fuse_ino_t inode, const char* name, const char* value,
+              size_t size, int flags) {
+  handle(request, [&](Reply& reply) {
+    auto mode = FileSystem::XattrMode::any;
+    if ((flags & XATTR_CREATE) != 0) mode = FileSystem::XattrMode::create;
+    if ((flags & XATTR_REPLACE) != 0) mode = FileSystem::XattrMode::replace;
+    reply.done(reply.file_system().setxattr(InodeNumber(inode), name, {value, size}, mode));
+  });
+}
+
+void getxattr(fuse_req_t request, fuse_ino_t inode, const char* name, size_t size) {
+  handle(request, [&](Reply& reply) {
+    reply.value(reply.file_system().getxattr(InodeNumber(inode), name), size);
+  });
+}
+
+void listxattr(fuse_req_t request, fuse_ino_t inode, size_t size) {
+  handle(request, [&](Reply& reply) {
+    const auto names = reply.file_system().listxattr(InodeNumber(inode));
+    if (!names) return reply.fail(names.error());
+    std::string list;
+    for (const std::string& name : *names) list.append(name).push_back('\0');
+    reply.value(list, size);
+  });
+}
+
+void removexattr(fuse_req_t request, fuse_ino_t inode, const char* name) {
+  handle(request, [&](Reply& reply) {
+    reply.done(reply.file_system().removexattr(InodeNumber(inode), name));
+  });
+}
+
+void fallocate(fuse_req_t request, fuse_ino_t inode, int mode, off_t offset, off_t length,
+               fuse_file_info*) {
+  handle(request, [&](Reply& reply) {
+    FileSystem& files = reply.file_system();
+    files.fallocate(InodeNumber(inode), mode, static_cast<uint64_t>(offset),
+                    static_cast<uint64_t>(length),
+                    [pending = later(reply)](Result<std::monostate> result) {
+                      if (!result) return pending->fail(result.error());
+                      pending->done();
+                    });
+  });
+}
+
+void lseek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence, fuse_file_info*) {
+  handle(request, [&](Reply& reply) {
+    reply.position(
+        reply.file_system().lseek(InodeNumber(inode), static_cast<uint64_t>(offset), whence));
+  });
+}
+
+}  // namespace
+
+const fuse_lowlevel_ops& fuse_operations() {
+  static const fuse_lowlevel_ops operations = [] {
+    fuse_lowlevel_ops ops{};
+    ops.init = init;
+    ops.lookup = lookup;
+    ops.getattr = getattr;
+    ops.setattr = setattr;
+    ops.readlink = readlink;
+    ops.mknod = mknod;
+    ops.mkdir = mkdir;
+    ops.unlink = unlink;
+    ops.rmdir = rmdir;
+    ops.symlink = symlink;
+    ops.rename = rename;
+    ops.link = link;
+    ops.open = open;
+    ops.create = create;
+    ops.read = read;
+    ops.write_buf = write_buf;
+    ops.release = release;
+    ops.fsync = fsync;
+    ops.opendir = opendir;
+    ops.readdir = list<PlainEntry>;
+    ops.readdirplus = list<EntryWithAttributes>;
+    ops.fsyncdir = fsyncdir;
+    ops.statfs = statfs;
+    ops.setxattr = setxattr;
+    ops.getxattr = getxattr;
+    ops.listxattr = listxattr;
+    ops.removexattr = removexattr;
+    ops.fallocate = fallocate;
+    ops.lseek = lseek;
+    return ops;
+  }();
+  return operations;
+}
+
+}  // namespace tierhub

@@ -1,0 +1,138 @@
+#include "fusefs/reply.h"
+
+#include <atomic>
+#include <cerrno>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metrics.h"
+
+namespace tierhub {
+namespace {
+
+// The kernel hears no more than a number, so the text of an I/O error goes to the log: one a second
+// at most, for an archive that is away fails every read.
+void log_io_error(const Error& error) {
+  static std::atomic<int64_t> last_s = 0;
+  const int64_t now_s = Timestamp::now().ns / 1'000'000'000;
+  if (last_s.exchange(now_s) != now_s) log::warning("a request failed", {{"error", error.text()}});
+}
+
+template <class Body>
+int send(fuse_req_t request, const Body& body) {
+  return fuse_reply_buf(request, reinterpret_cast<const char*>(&body), sizeof body);
+}
+
+}  // namespace
+
+Reply::Reply(fuse_req_t request)
+    : request_(request),
+      connection_(FuseConnection::of(fuse_req_userdata(request)).shared_from_this()) {}
+
+Reply::Reply(Reply&& other) noexcept
+    : request_(other.take()), connection_(std::move(other.connection_)) {}
+
+Reply::~Reply() {
+  if (request_ != nullptr) fail(EIO);
+}
+
+FsCaller Reply::caller() const {
+  const fuse_ctx* context = fuse_req_ctx(request_);
+  return {context->uid, context->gid};
+}
+
+void Reply::fail(int errno_value) { fuse_reply_err(take(), errno_value); }
+
+void Reply::fail(const Error& error) {
+  if (error.errno_value() == EIO) log_io_error(error);
+  fail(error.errno_value());
+}
+
+void Reply::done(const Result<void>& result) {
+  if (!result) return fail(result.error());
+  done();
+}
+
+void Reply::attributes(const Result<NodeInfo>& node) {
+  if (!node) return fail(node.error());
+  const struct stat st = to_stat(*node);
+  fuse_reply_attr(take(), &st, attr_timeout_s(*node, connection_->timeouts()));
+}
+
+void Reply::entry(const Result<NodeInfo>& node) {
+  if (!node) return fail(node.error());
+  const fuse_entry_param entry = to_entry_param(*node, connection_->timeouts());
+  fuse_reply_entry(take(), &entry);
+}
+
+// An answer that the kernel does not take means that nobody has the file open: it sends no RELEASE.
+void Reply::opened(InodeNumber inode, const Result<Opened>& opened) {
+  if (!opened) return fail(opened.error());
+  if (opened->mode == ServeMode::passthrough) metrics().passthrough_opens.add();
+  if (send(take(), to_open_reply(*opened)) != 0) file_system().release(inode, opened->handle);
+}
+
+void Reply::created(const Result<Created>& created) {
+  if (!created) return fail(created.error());
+  const Opened& opened = created->opened;
+  if (opened.mode == ServeMode::passthrough) metrics().passthrough_opens.add();
+  if (send(take(), to_create_reply(*created, connection_->timeouts())) != 0)
+    file_system().release(created->node.inode, opened.handle);
+}
+
+void Reply::opened_folder(const fuse_file_info& info) { fuse_reply_open(take(), &info); }
+
+void Reply::read(const Result<ReadAnswer>& answer) {
+  if (!answer) return fail(answer.error());
+  if (answer->size_bytes == 0) return bytes({});
+  fuse_bufvec file = FUSE_BUFVEC_INIT(answer->size_bytes);
+  file.buf[0].flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
+  file.buf[0].fd = answer->fd;
+  file.buf[0].pos = static_cast<off_t>(answer->offset_bytes);
+  // Copied, not moved: the pages stay in the object's cache, for passthrough.
+  fuse_reply_data(take(), &file, static_cast<fuse_buf_copy_flags>(0));
+}
+
+void Reply::written(const Result<size_t>& bytes) {
+  if (!bytes) return fail(bytes.error());
+  fuse_reply_write(take(), *bytes);
+}
+
+void Reply::position(const Result<uint64_t>& offset_bytes) {
+  if (!offset_bytes) return fail(offset_bytes.error());
+  fuse_reply_lseek(take(), static_cast<off_t>(*offset_bytes));
+}
+
+void Reply::link_target(const Result<std::string>& target) {
+  if (!target) return fail(target.error());
+  fuse_reply_readlink(take(), target->c_str());
+}
+
+void Reply::bytes(std::string_view bytes) { fuse_reply_buf(take(), bytes.data(), bytes.size()); }
+
+void Reply::value(const Result<std::string>& value, size_t room_bytes) {
+  if (!value) return fail(value.error());
+  if (room_bytes == 0) {
+    fuse_reply_xattr(take(), value->size());
+    return;
+  }
+  if (value->size() > room_bytes) return fail(ERANGE);
+  bytes(*value);
+}
+
+void Reply::statistics(const FileSystem::Statistics& statistics) {
+  const auto blocks = [&](uint64_t bytes) { return bytes / statistics.block_bytes; };
+  struct statvfs answer {};
+  answer.f_bsize = statistics.block_bytes;
+  answer.f_frsize = statistics.block_bytes;
+  answer.f_blocks = blocks(statistics.space.total_bytes);
+  answer.f_bfree = blocks(statistics.space.free_bytes);
+  answer.f_bavail = blocks(statistics.space.available_bytes);
+  answer.f_files = statistics.space.total_files;
+  answer.f_ffree = statistics.space.free_files;
+  answer.f_favail = statistics.space.free_files;
+  answer.f_namemax = statistics.name_max;
+  fuse_reply_statfs(take(), &answer);
+}
+
+}  // namespace tierhub
