@@ -138,7 +138,9 @@ struct PublishProgress {
   uint64_t pending_bytes = 0;
   uint64_t published_files = 0;
   uint64_t published_bytes = 0;
-  std::vector<Skipped> waiting;  // "open for writing", parked reasons, conflicts: the first 100
+  // Why keys are still pending, the first 100. A reason that begins with "open for writing" ends
+  // when the writer closes the file; every other one (parked, conflict) needs somebody to act.
+  std::vector<Skipped> waiting;
 };
 
 struct ScanProgress {

@@ -1,0 +1,70 @@
+// What each command of tierctl does. A command writes its result to standard output, talks on
+// standard error, and returns an exit code; main() turns an Error into a sentence and a code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/client.h"
+#include "common/result.h"
+
+namespace tierhub::tierctl {
+
+// Part of the contract with scripts: docs/API.md lists them.
+enum class ExitCode : int {
+  done = 0,
+  failed = 1,
+  usage = 2,
+  unreachable = 3,
+  damage = 4,
+  interrupted = 130,  // SIGINT while waiting; the work goes on
+};
+
+// The code for an error: unreachable, damage (EBADMSG, EUCLEAN), otherwise failed.
+ExitCode exit_code(const Error& error);
+
+enum class Format { text, json };
+enum class Wait { no, yes };
+
+struct Context {
+  api::Client client;
+  Format format = Format::text;
+};
+
+Result<ExitCode> show_status(const Context& context);
+
+struct LsOptions {
+  std::vector<std::string> paths;  // none: the current folder, if it is in the mount, else the root
+  api::Service::Depth depth = api::Service::Depth::children;
+  enum class Detail { brief, full } detail = Detail::brief;
+};
+Result<ExitCode> list(const Context& context, const LsOptions& options);
+
+struct PrefetchOptions {
+  std::vector<std::string> paths;
+  std::string label;
+  Wait wait = Wait::no;
+};
+Result<ExitCode> prefetch(const Context& context, const PrefetchOptions& options);
+Result<ExitCode> list_prefetches(const Context& context);
+Result<ExitCode> cancel_prefetch(const Context& context, uint64_t id);
+
+Result<ExitCode> evict(const Context& context, const std::vector<std::string>& paths);
+
+Result<ExitCode> publish(const Context& context, const std::vector<std::string>& paths, Wait wait);
+
+struct PinOptions {
+  std::vector<std::string> paths;
+  std::string owner;  // empty: the user who calls
+  std::string reason;
+};
+Result<ExitCode> pin(const Context& context, const PinOptions& options);
+Result<ExitCode> unpin(const Context& context, const PinOptions& options);
+
+Result<ExitCode> scan(const Context& context, Wait wait);
+Result<ExitCode> show_scan(const Context& context);
+
+Result<ExitCode> list_jobs(const Context& context);
+Result<ExitCode> show_job(const Context& context, const std::string& run);
+
+}  // namespace tierhub::tierctl

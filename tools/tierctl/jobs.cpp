@@ -1,0 +1,106 @@
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "tools/tierctl/commands.h"
+#include "tools/tierctl/human.h"
+#include "tools/tierctl/output.h"
+
+namespace tierhub::tierctl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string words_of(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+// A value as its name's unit asks for: input_bytes, eta_s.
+std::string text_of(const std::string& name, const Json& value) {
+  if (value.is_number() && name.ends_with("bytes")) {
+    return human_size(static_cast<uint64_t>(std::clamp(value.get<double>(), 0.0, 1e18)));
+  }
+  if (value.is_number() && name.ends_with("bytes_per_s")) return human_rate(value.get<double>());
+  if (value.is_number() && name.ends_with("_s")) return human_duration(value.get<double>());
+  if (value.is_string()) return printable(value.get<std::string>());
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (value.is_null()) return "-";
+  return printable(value.dump());
+}
+
+// The unit is in the value.
+std::string title_of(std::string name) {
+  for (std::string_view unit : {"_bytes_per_s", "_bytes", "_s"}) {
+    if (name.ends_with(unit)) {
+      name.resize(name.size() - unit.size());
+      break;
+    }
+  }
+  return printable(words_of(name));
+}
+
+void print_tree(const Json& node, int indent) {
+  constexpr int kDeepest = 8;
+  std::string margin(static_cast<size_t>(indent) * 2, ' ');
+  for (const auto& [name, value] : node.items()) {
+    std::string title = node.is_array() ? "-" : title_of(name);
+    if (value.is_structured() && indent < kDeepest) {
+      if (value.empty()) continue;
+      print_line(margin + title + (node.is_array() ? "" : ":"));
+      print_tree(value, indent + 1);
+    } else {
+      print_line(fmt::format("{}{:<{}} {}", margin, title,
+                             node.is_array() ? 0 : 16 - 2 * std::min(indent, 4),
+                             text_of(name, value)));
+    }
+  }
+}
+
+// What the run's own status says, but for what is printed already. It was written by a user's
+// process.
+void print_own_status(const api::Run& run) {
+  Json status = Json::parse(run.json, nullptr, false);
+  if (!status.is_object()) {
+    if (!run.json.empty()) say("the run's status.json cannot be read");
+    return;
+  }
+  for (const char* known : {"run", "state", "workflow", "updated"}) status.erase(known);
+  print_tree(status, 0);
+}
+
+}  // namespace
+
+Result<ExitCode> list_jobs(const Context& context) {
+  TRY_ASSIGN(auto runs, context.client.runs());
+  std::sort(runs.begin(), runs.end(),
+            [](const api::Run& a, const api::Run& b) { return a.updated > b.updated; });
+  if (context.format == Format::json) {
+    print_json(api::RunList{runs});
+    return ExitCode::done;
+  }
+  Table table({{"STATE"}, {"CHANGED"}, {"USER"}, {"WORKFLOW"}, {"RUN"}});
+  for (const api::Run& run : runs) {
+    table.add({printable(run.state), human_time(run.updated), user_name(run.uid),
+               printable(run.workflow), printable(run.run)});
+  }
+  print(table.text());
+  return ExitCode::done;
+}
+
+Result<ExitCode> show_job(const Context& context, const std::string& name) {
+  TRY_ASSIGN(auto run, context.client.run(name));
+  if (context.format == Format::json) {
+    print_json(run);
+    return ExitCode::done;
+  }
+  print_line(fmt::format("{:<16} {}", "run", printable(run.run)));
+  print_line(fmt::format("{:<16} {}", "state", printable(run.state)));
+  print_line(fmt::format("{:<16} {}", "workflow", printable(run.workflow)));
+  print_line(fmt::format("{:<16} {}", "user", user_name(run.uid)));
+  print_line(fmt::format("{:<16} {}", "changed", human_time(run.updated)));
+  print_own_status(run);
+  return ExitCode::done;
+}
+
+}  // namespace tierhub::tierctl

@@ -1,0 +1,232 @@
+// tierctl: the command line of TierHub. Parses, runs one command, and turns what happened into an
+// exit code.
+#include <cstdio>
+#include <exception>
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/tierctl/commands.h"
+#include "tools/tierctl/output.h"
+
+namespace tierhub::tierctl {
+namespace {
+
+using Command = std::function<Result<ExitCode>(const Context&)>;
+
+constexpr const char* kPathHelp =
+    "A path in the mount (absolute or relative), or in the namespace, from its root. A folder "
+    "means all below it";
+
+constexpr const char* kFooter = R"(
+Examples:
+  tierctl status                                 is all well, and what is not yet in the archive?
+  tierctl ls -r /mnt/tier/brain42                which files are on the SSD?
+  tierctl prefetch --wait /mnt/tier/brain42      bring a dataset before you use it
+  tierctl publish --wait /brain42                write back now, and wait until it is in the archive
+  tierctl pin --reason "course on Monday" /demo  keep it on the SSD until: tierctl unpin /demo
+  tierctl jobs list --json | jq '.runs[].state'  for scripts
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 tierd is not reachable, 4 damage found,
+130 interrupted while waiting (the work goes on).)";
+
+// What the command line said. Options point into it, so it stays where it is.
+struct Arguments {
+  std::string socket;
+  bool json = false;
+  bool wait = false;
+  bool recursive = false;
+  bool detailed = false;
+  bool list = false;
+  uint64_t id = 0;
+  std::vector<std::string> paths;
+  std::string owner;
+  std::string reason;
+  std::string label;
+  std::string run;
+  Command command;
+};
+
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& help,
+                      Arguments& arguments, Command command) {
+  CLI::App* added = app.add_subcommand(name, help);
+  added->fallthrough();
+  added->callback([&arguments, command] { arguments.command = command; });
+  return added;
+}
+
+CLI::Option* add_paths(CLI::App* command, Arguments& arguments) {
+  return command->add_option("path", arguments.paths, kPathHelp)->type_name("PATH");
+}
+
+void add_reading_commands(CLI::App& app, Arguments& a) {
+  add_command(app, "status", "What tierd does, how full the SSD is, what is not yet archived", a,
+              show_status);
+
+  auto* ls = add_command(
+      app, "ls", "Files with their state, size and share on the SSD", a,
+      [&a](const Context& context) {
+        using enum api::Service::Depth;
+        using enum LsOptions::Detail;
+        return list(context, {a.paths, a.recursive ? all : children, a.detailed ? full : brief});
+      });
+  add_paths(ls, a);
+  ls->add_flag("-r,--recursive", a.recursive, "All below, with paths in the namespace");
+  ls->add_flag("-l,--long", a.detailed, "Also unpublished bytes, time, owner, pins and leases");
+  ls->footer(R"(
+States: cold (in the archive only), partial, hot (all on the SSD), dirty (newer than the archive).
+Without PATH: the current folder if it is in the mount, else the namespace's root.
+
+Example:
+  tierctl ls -r --json /brain42 | jq -r '.entries[] | select(.state == "cold") | .path')");
+}
+
+void add_prefetch(CLI::App& app, Arguments& a) {
+  auto* command =
+      add_command(app, "prefetch", "Bring files to the SSD before they are read", a, nullptr);
+  add_paths(command, a);
+  command->add_flag("-w,--wait", a.wait, "Wait until all is there");
+  command->add_option("--label", a.label, "How it is called in lists")->type_name("TEXT");
+  command->add_flag("--list", a.list, "Show the prefetches that tierd knows");
+  auto* cancel = command->add_option("--cancel", a.id, "Stop a prefetch; what was brought stays")
+                     ->type_name("ID");
+  command->footer(R"(
+Ctrl-C ends the waiting, not the prefetch.
+
+Examples:
+  tierctl prefetch --wait scan.ome.zarr     (exit code 0: every byte is on the SSD)
+  tierctl prefetch --list
+  tierctl prefetch --cancel 7)");
+  command->callback([&a, cancel] {
+    bool start = !a.paths.empty();
+    bool stop = cancel->count() > 0;
+    if (int{start} + int{a.list} + int{stop} != 1 || (!start && (a.wait || !a.label.empty()))) {
+      throw CLI::ValidationError("prefetch", "give PATHs to bring, or --list, or --cancel ID");
+    }
+    a.command = [&a, stop](const Context& context) -> Result<ExitCode> {
+      if (a.list) return list_prefetches(context);
+      if (stop) return cancel_prefetch(context, a.id);
+      return prefetch(context, {a.paths, a.label, a.wait ? Wait::yes : Wait::no});
+    };
+  });
+}
+
+void add_publish(CLI::App& app, Arguments& a) {
+  auto* publish_app = add_command(app, "publish", "Write changes to the archive now", a,
+                                  [&a](const Context& context) {
+                                    return publish(context, a.paths, a.wait ? Wait::yes : Wait::no);
+                                  });
+  add_paths(publish_app, a)->required();
+  publish_app->add_flag("-w,--wait", a.wait, "Wait until the archive equals the namespace there");
+  publish_app->footer(R"(
+A file that is open for writing is published when it is closed; --wait waits for that. It ends with
+exit code 1, and a list, when all that is left needs somebody to act: conflicts, or changes that the
+archive refused. Ctrl-C ends the waiting, not the publishing.
+
+Example:
+  tierctl publish --wait /brain42 && echo "safe to switch off")");
+}
+
+void add_keeping_commands(CLI::App& app, Arguments& a) {
+  auto* evict_app = add_command(app, "evict", "Free the SSD of files that are in the archive", a,
+                                [&a](const Context& context) { return evict(context, a.paths); });
+  add_paths(evict_app, a)->required();
+  evict_app->footer(R"(
+Only what is unchanged, not in use, not pinned and not leased leaves the SSD; the rest is listed with
+the reason. Exit code 1 if nothing could be evicted though something was asked for.
+
+Example:
+  tierctl evict /brain42/raw)");
+
+  auto* pin_app = add_command(app, "pin", "Keep files on the SSD", a, [&a](const Context& context) {
+    return pin(context, {a.paths, a.owner, a.reason});
+  });
+  add_paths(pin_app, a)->required();
+  pin_app->add_option("--reason", a.reason, "Shown to whoever wonders")->type_name("TEXT");
+  pin_app->add_option("--owner", a.owner, "Whose pin it is; you, unless told")->type_name("NAME");
+  pin_app->footer(R"(
+A pin keeps what is on the SSD; to bring the rest, prefetch it.
+
+Example:
+  tierctl pin --reason "course on Monday" /demo && tierctl prefetch --wait /demo)");
+
+  auto* unpin_app = add_command(app, "unpin", "End your pins", a, [&a](const Context& context) {
+    return unpin(context, {a.paths, a.owner, {}});
+  });
+  add_paths(unpin_app, a)->required();
+  unpin_app->add_option("--owner", a.owner, "Whose pins end; yours, unless told")
+      ->type_name("NAME");
+}
+
+void add_scan(CLI::App& app, Arguments& a) {
+  auto* scan_app = add_command(app, "scan", "Look for changes that others made in the archive", a,
+                               [&a](const Context& context) {
+                                 if (a.list) return show_scan(context);
+                                 return scan(context, a.wait ? Wait::yes : Wait::no);
+                               });
+  auto* wait = scan_app->add_flag("-w,--wait", a.wait, "Wait until it has ended");
+  scan_app->add_flag("--show", a.list, "Start none: show how far it is, or how the last one ended")
+      ->excludes(wait);
+}
+
+void add_jobs(CLI::App& app, Arguments& a) {
+  auto* jobs = app.add_subcommand("jobs", "Runs of workflows, as the compute agent reports them");
+  jobs->fallthrough();
+  jobs->require_subcommand(1);
+  add_command(*jobs, "list", "All runs, the latest first", a, list_jobs);
+  auto* show = add_command(*jobs, "show", "How far a run is, and what went wrong", a,
+                           [&a](const Context& context) { return show_job(context, a.run); });
+  show->add_option("run", a.run, "The run, as jobs list names it")->required()->type_name("RUN");
+}
+
+void describe(CLI::App& app, Arguments& a) {
+  app.set_version_flag("--version", "tierctl " TIERHUB_VERSION);
+  app.add_option("--socket", a.socket,
+                 "Where tierd listens; else TIERHUB_SOCKET, else /run/tierhub/tierd.sock")
+      ->type_name("PATH");
+  app.add_flag("--json", a.json, "The result as JSON, with exact numbers, on standard output");
+  app.require_subcommand(1);
+  add_reading_commands(app, a);
+  add_prefetch(app, a);
+  add_publish(app, a);
+  add_keeping_commands(app, a);
+  add_scan(app, a);
+  add_jobs(app, a);
+  app.footer(kFooter);  // last: commands inherit what is there when they are added
+}
+
+Result<ExitCode> run_command(const Arguments& arguments) {
+  TRY_ASSIGN(auto client, api::Client::open(api::default_socket_path(arguments.socket)));
+  Format format = arguments.json ? Format::json : Format::text;
+  TRY_ASSIGN(ExitCode code, arguments.command(Context{client, format}));
+  if (std::fflush(stdout) != 0) return Error::from_errno(errno, "write the result");
+  return code;
+}
+
+ExitCode run(int argc, char** argv) {
+  CLI::App app("Watch and steer the two tiers of TierHub", "tierctl");
+  Arguments arguments;
+  describe(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ExitCode::done : ExitCode::usage;
+  }
+  auto code = run_command(arguments);
+  if (code) return *code;
+  say(code.error().text());
+  return exit_code(code.error());
+}
+
+}  // namespace
+}  // namespace tierhub::tierctl
+
+int main(int argc, char** argv) {
+  using namespace tierhub::tierctl;
+  try {
+    return static_cast<int>(run(argc, argv));
+  } catch (const std::exception& exception) {
+    say(std::string("cannot go on: ") + exception.what());
+    return static_cast<int>(ExitCode::failed);
+  }
+}

@@ -1,0 +1,23 @@
+// Results on standard output, talk on standard error.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "api/json.h"
+
+namespace tierhub::tierctl {
+
+inline void print(std::string_view text) { fmt::print("{}", text); }
+inline void print_line(std::string_view text) { fmt::print("{}\n", text); }
+// A sentence for the person at the terminal.
+inline void say(std::string_view text) { fmt::print(stderr, "tierctl: {}\n", text); }
+
+template <class Message>
+void print_json(const Message& message) {
+  print_line(api::encode(message, api::Layout::indented));
+}
+
+}  // namespace tierhub::tierctl

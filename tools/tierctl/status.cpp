@@ -1,0 +1,77 @@
+#include "tools/tierctl/commands.h"
+#include "tools/tierctl/human.h"
+#include "tools/tierctl/output.h"
+
+namespace tierhub::tierctl {
+namespace {
+
+void print_row(std::string_view title, std::string_view text) {
+  print_line(fmt::format("{:<12} {}", title, text));
+}
+
+void print_places(const api::Status& s) {
+  print_row("mount", fmt::format("{} ({})", printable(s.mount), s.data_path));
+  print_row("archive", fmt::format("{}: {}", printable(s.archive), s.archive_state));
+  print_row("scratch",
+            fmt::format("{}: {} of {} used ({}), {} kept free", printable(s.scratch),
+                        human_size(s.used_bytes), human_size(s.capacity_bytes),
+                        human_percent(s.used_bytes, std::max<uint64_t>(s.capacity_bytes, 1)),
+                        human_size(s.reserve_bytes)));
+  if (s.import_running) {
+    print_row("import", fmt::format("running: {} so far", human_count(s.import_files, "file")));
+  }
+}
+
+void print_risk(const api::Status& s) {
+  if (s.dirty_files == 0) {
+    print_row("at risk", "nothing: all that is on the SSD is in the archive");
+  } else {
+    print_row("at risk", fmt::format("{}, {}, would be lost if the SSD died now; the oldest change "
+                                     "is {} old",
+                                     human_count(s.dirty_files, "file"), human_size(s.dirty_bytes),
+                                     human_duration(s.oldest_dirty_age_s)));
+  }
+  print_row("journal",
+            fmt::format("{} to publish, {} parked, {}", human_count(s.journal_keys, "change"),
+                        human_number(s.parked_keys), human_count(s.conflicts, "conflict")));
+  if (!s.first_parked_reason.empty()) print_row("", "parked: " + printable(s.first_parked_reason));
+}
+
+void print_traffic(const api::Status& s) {
+  print_row("since start", "");
+  print_row("  prefetched",
+            fmt::format("{}, {}; {} active", human_size(s.prefetch_bytes),
+                        human_count(s.prefetch_files, "file"), human_number(s.prefetches_active)));
+  print_row("  recalled",
+            fmt::format("{}, {}; {} more not kept: the SSD had no room", human_size(s.recall_bytes),
+                        human_count(s.recall_chunks, "chunk"), human_size(s.unkept_recall_bytes)));
+  print_row("  published", fmt::format("{}, {}", human_size(s.published_bytes),
+                                       human_count(s.published_files, "file")));
+  print_row("  evicted", fmt::format("{}, {}", human_size(s.evicted_bytes),
+                                     human_count(s.evicted_files, "file")));
+  print_row("  requests", fmt::format("{}, {}, {}, {}, of which {} by passthrough",
+                                      human_count(s.fuse_read_requests, "read"),
+                                      human_count(s.fuse_write_requests, "write"),
+                                      human_count(s.fuse_lookup_requests, "lookup"),
+                                      human_count(s.fuse_open_requests, "open"),
+                                      human_number(s.passthrough_opens)));
+}
+
+}  // namespace
+
+Result<ExitCode> show_status(const Context& context) {
+  TRY_ASSIGN(auto status, context.client.status());
+  if (context.format == Format::json) {
+    print_json(status);
+    return ExitCode::done;
+  }
+  print_row("tierd", fmt::format("{}, process {}, up {}, copies with {}: {}", status.version,
+                                 status.pid, human_duration(status.uptime_s), status.copy_engine,
+                                 printable(status.summary)));
+  print_places(status);
+  print_risk(status);
+  print_traffic(status);
+  return ExitCode::done;
+}
+
+}  // namespace tierhub::tierctl

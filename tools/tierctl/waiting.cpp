@@ -1,0 +1,102 @@
+#include "tools/tierctl/waiting.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace tierhub::tierctl {
+namespace {
+
+sigset_t ending_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+size_t terminal_width() {
+  winsize size = {};
+  bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
+}
+
+}  // namespace
+
+Interruptible::Interruptible() {
+  sigset_t set = ending_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+Interruptible::~Interruptible() {
+  sigset_t set = ending_signals();
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+Interruptible::Pause Interruptible::pause() {
+  constexpr std::chrono::milliseconds kLongest{200};
+  sigset_t set = ending_signals();
+  timespec limit = {0, next_.count() * 1'000'000};
+  next_ = std::min(next_ * 2, kLongest);
+  return ::sigtimedwait(&set, nullptr, &limit) > 0 ? Pause::interrupted : Pause::over;
+}
+
+std::string bar(double fraction, size_t width) {
+  if (width < 3) return std::string(width, ' ');
+  size_t inner = width - 2;
+  auto filled = static_cast<size_t>(std::clamp(fraction, 0.0, 1.0) * static_cast<double>(inner));
+  std::string text(filled, '=');
+  if (filled < inner) text += '>';
+  text.resize(inner, ' ');
+  return "[" + text + "]";
+}
+
+ProgressLine::ProgressLine() : terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+ProgressLine::~ProgressLine() {
+  if (terminal_ && shown_) fmt::print(stderr, "\n");
+}
+
+void ProgressLine::show(const std::string& title, std::optional<double> fraction,
+                        const std::string& detail) {
+  constexpr std::chrono::seconds kPlainInterval{5};
+  auto now = SteadyClock::now();
+  pending_ = !shown_ || detail != detail_ || title != title_;
+  title_ = title;
+  fraction_ = fraction;
+  detail_ = detail;
+  if (!terminal_ && shown_ && now - last_ < kPlainInterval) return;
+  draw();
+  shown_ = true;
+  pending_ = false;
+  last_ = now;
+}
+
+void ProgressLine::finish() {
+  if (pending_) draw();
+  pending_ = false;
+}
+
+void ProgressLine::draw() const {
+  std::string percent;
+  if (fraction_)
+    percent = fmt::format("{}%", static_cast<int>(std::clamp(*fraction_, 0.0, 1.0) * 100));
+  if (!terminal_) {
+    fmt::print(stderr, "{}: {}{}{}\n", title_, percent, fraction_ ? ", " : "", detail_);
+    return;
+  }
+  std::string head = fraction_ ? fmt::format("{} {:>4} ", title_, percent) : title_ + " ";
+  size_t width = terminal_width() - 1;
+  size_t taken = head.size() + detail_.size() + 1;
+  size_t room = fraction_ && width > taken ? std::min<size_t>(width - taken, 40) : 0;
+  std::string line = head + (room >= 10 ? bar(*fraction_, room) + " " : "") + detail_;
+  fmt::print(stderr, "\r\033[K{}", line.substr(0, width));
+  std::fflush(stderr);
+}
+
+}  // namespace tierhub::tierctl
