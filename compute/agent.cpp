@@ -1,0 +1,413 @@
+#include "compute/agent.h"
+
+#include <algorithm>
+#include <charconv>
+#include <list>
+#include <map>
+#include <optional>
+#include <set>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/inotify.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/posix.h"
+#include "compute/job_names.h"
+#include "compute/jobs_folder.h"
+#include "compute/process.h"
+#include "compute/run_status.h"
+#include "compute/runner.h"
+#include "compute/runner_process.h"
+#include "compute/slots.h"
+
+namespace tierhub::compute {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kRescanEvery{2000};
+constexpr milliseconds kLookEvery{200};  // while a dropped file is not known to be complete
+constexpr milliseconds kStopPatience{15000};
+constexpr milliseconds kRestartDelay{1000};
+constexpr size_t kMaxRuns = 64;
+constexpr unsigned kMaxCrashes = 3;
+
+struct ActiveRun {
+  const JobsFolder* jobs = nullptr;
+  std::string run;
+  Account account;
+  pid_t pid = 0;
+  UniqueFd slots;
+  unsigned crashes = 0;
+  SteadyClock::time_point start_at;  // while pid is 0
+};
+
+struct Watched {
+  JobsFolder jobs;
+  std::map<std::string, ReadyRule> rules;  // by drop folder
+};
+
+class Agent {
+ public:
+  Agent(const AgentOptions& options, OwnProgram program, WorkRoot work)
+      : options_(options),
+        program_(std::move(program)),
+        work_(std::move(work)),
+        pool_(options.workers) {}
+
+  Result<void> run() {
+    TRY(open());
+    for (Watched& watched : watched_) TRY(recover(watched));
+    log::info("tieragent watches", {{"folders", fmt::format("{}", fmt::join(options_.watch, " "))},
+                                    {"workers", options_.workers},
+                                    {"work", work_.path()},
+                                    {"socket", options_.socket}});
+    while (!stopping_) {
+      look_for_jobs();
+      start_waiting_runs();
+      wait();
+      take_signals();
+      reap();
+      give_out_slots();
+    }
+    stop_runs();
+    return {};
+  }
+
+ private:
+  Result<void> open() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    for (const int signal : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&signals, signal);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    signals_ = UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_) return Error::from_errno(errno, "signalfd");
+    inotify_ = UniqueFd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    if (!inotify_) return Error::from_errno(errno, "inotify_init");
+    for (const std::string& path : options_.watch) {
+      TRY_ASSIGN(JobsFolder jobs, JobsFolder::open(path, options_.root_jobs));
+      watched_.push_back({std::move(jobs), {}});
+    }
+    return {};
+  }
+
+  Result<void> recover(Watched& watched) {
+    TRY_ASSIGN(std::vector<ClaimedRun> runs, watched.jobs.recover(work_));
+    for (ClaimedRun& run : runs) {
+      log::info("a run goes on", {{"run", run.run}});
+      take(watched.jobs, std::move(run));
+    }
+    return {};
+  }
+
+  // --- Claiming ---
+
+  void look_for_jobs() {
+    const SteadyClock::time_point now = SteadyClock::now();
+    const bool unsure = std::any_of(watched_.begin(), watched_.end(), [](const Watched& watched) {
+      return std::any_of(watched.rules.begin(), watched.rules.end(),
+                         [](const auto& rule) { return rule.second.watching(); });
+    });
+    const bool events = read_events();
+    const milliseconds interval = unsure ? kLookEvery : kRescanEvery;
+    if (!events && now - last_look_ < interval) return;
+    last_look_ = now;
+    for (Watched& watched : watched_) rescan(watched);
+  }
+
+  void rescan(Watched& watched) {
+    const Result<std::vector<std::string>> folders = watched.jobs.drop_folders();
+    if (!folders) {
+      log::error("the jobs folder cannot be read", {{"error", folders.error().text()}});
+      return;
+    }
+    const std::set<std::string> present(folders->begin(), folders->end());
+    std::erase_if(watched.rules, [&](const auto& rule) { return !present.contains(rule.first); });
+    for (const std::string& folder : *folders) {
+      const int watch = ::inotify_add_watch(
+          inotify_.get(), watched.jobs.incoming_path(folder).c_str(),
+          IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW);
+      if (watch >= 0) places_[watch] = {&watched, folder};
+      look_into(watched, folder);
+    }
+  }
+
+  void look_into(Watched& watched, const std::string& folder) {
+    const Result<std::vector<Candidate>> candidates = watched.jobs.candidates(folder);
+    if (!candidates) return;  // the folder went away
+    ReadyRule& rule = watched.rules[folder];
+    std::set<std::string> names;
+    for (const Candidate& candidate : *candidates) {
+      if (!watched.jobs.may_take(candidate)) continue;
+      names.insert(candidate.file);
+      if (active_.size() >= kMaxRuns) continue;
+      if (rule.is_ready(candidate.file, candidate.st, SteadyClock::now())) {
+        rule.forget(candidate.file);
+        claim(watched.jobs, candidate);
+      }
+    }
+    rule.keep_only(names);
+  }
+
+  void claim(const JobsFolder& jobs, const Candidate& candidate) {
+    uint32_t random = 0;
+    if (::getrandom(&random, sizeof random, 0) != sizeof random) return;
+    const std::string run = make_run_name(candidate.file, Timestamp::now(), random);
+    Result<std::optional<ClaimedRun>> claimed = jobs.claim(work_, candidate, run);
+    if (!claimed) {
+      log::error("a dropped file cannot be claimed",
+                 {{"file", candidate.file}, {"error", claimed.error().text()}});
+    } else if (*claimed) {
+      log::info("claimed", {{"file", candidate.file}, {"run", run}});
+      take(jobs, **std::move(claimed));
+    }
+  }
+
+  void take(const JobsFolder& jobs, ClaimedRun claimed) {
+    if (!claimed.owner) {
+      refuse(jobs, claimed);
+      return;
+    }
+    Result<Account> account = find_account(*claimed.owner, claimed.file_gid);
+    if (!account) {
+      log::error("the user is unknown", {{"run", claimed.run}, {"error", account.error().text()}});
+      return;
+    }
+    ActiveRun& run = active_.emplace_back();
+    run.jobs = &jobs;
+    run.run = claimed.run;
+    run.account = *std::move(account);
+  }
+
+  // The run's folder still belongs to the agent, so that it can write there.
+  void refuse(const JobsFolder& jobs, const ClaimedRun& claimed) {
+    log::warning("a job is refused",
+                 {{"run", claimed.run}, {"reason", claimed.owner.error().text()}});
+    RunStatus status;
+    status.run = claimed.run;
+    status.state = RunState::failed;
+    status.started = Timestamp::now();
+    status.ended = status.started;
+    status.workers = options_.workers;
+    status.error = fmt::format("{} is refused: {}", claimed.file.empty() ? "the job" : claimed.file,
+                               claimed.owner.error().text());
+    const std::string folder = jobs.run_path(claimed.run);
+    for (const auto& [name, text] :
+         {std::pair("/status.json", to_json(status, *status.ended, TaskList::with)),
+          std::pair("/REPORT.txt", to_report(status, *status.ended))}) {
+      const Result<void> written = posix::replace_file(folder + name, text);
+      if (!written) log::error("no report", {{"error", written.error().text()}});
+    }
+    finish(jobs, claimed.run, Ending::failed);
+    work_.forget_claim(claimed.run);
+  }
+
+  // --- Running ---
+
+  void start_waiting_runs() {
+    const SteadyClock::time_point now = SteadyClock::now();
+    for (ActiveRun& run : active_) {
+      if (run.pid == 0 && now >= run.start_at) start(run);
+    }
+  }
+
+  void start(ActiveRun& run) {
+    const Result<void> started = try_to_start(run);
+    if (started) return;
+    log::error("a runner cannot be started", {{"run", run.run}, {"error", started.error().text()}});
+    run.start_at = SteadyClock::now() + kRestartDelay;
+  }
+
+  Result<void> try_to_start(ActiveRun& run) {
+    TRY_ASSIGN(SocketPair sockets, make_socket_pair());
+    RunnerOptions options;
+    options.run = run.run;
+    options.run_folder = run.jobs->run_path(run.run);
+    options.work = work_.path() + "/" + run.run;
+    options.root = run.jobs->path().substr(0, run.jobs->path().rfind('/'));
+    options.socket = options_.socket;
+    options.programs_folder = program_.folder();
+    options.workers = options_.workers;
+    if (run.crashes >= kMaxCrashes) {
+      options.give_up_reason = fmt::format(
+          "the runner died {} times: show run.log and the agent's log to the administrator",
+          run.crashes);
+    }
+    TRY_ASSIGN(run.pid, start_runner(program_, run.account, options, sockets.runner));
+    run.slots = std::move(sockets.agent);
+    log::info("started", {{"run", run.run}, {"user", run.account.name}, {"pid", run.pid}});
+    return {};
+  }
+
+  void reap() {
+    for (;;) {
+      int status = 0;
+      const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+      if (pid <= 0) return;
+      const auto found = std::find_if(active_.begin(), active_.end(),
+                                      [&](const ActiveRun& run) { return run.pid == pid; });
+      if (found != active_.end() && on_runner_end(*found, status)) active_.erase(found);
+    }
+  }
+
+  // True if the run has ended.
+  bool on_runner_end(ActiveRun& run, int status) {
+    const pid_t session = std::exchange(run.pid, 0);
+    pool_.leave(run.slots.get());
+    run.slots.reset();
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (code == static_cast<int>(RunnerExit::done)) return finish(*run.jobs, run.run, Ending::done);
+    if (code == static_cast<int>(RunnerExit::failed)) {
+      return finish(*run.jobs, run.run, Ending::failed);
+    }
+    kill_session(session);
+    if (stopping_) return true;
+    log::error("a runner ended early", {{"run", run.run}, {"how", describe_exit(status)}});
+    if (run.crashes >= kMaxCrashes) return finish(*run.jobs, run.run, Ending::failed);
+    run.crashes += 1;
+    run.start_at = SteadyClock::now() + kRestartDelay;
+    return false;
+  }
+
+  bool finish(const JobsFolder& jobs, const std::string& run, Ending ending) {
+    const Result<void> moved = jobs.finish(run, ending);
+    if (!moved)
+      log::error("a run cannot be moved", {{"run", run}, {"error", moved.error().text()}});
+    work_.remove_if_empty(run);
+    log::info(ending == Ending::done ? "done" : "failed", {{"run", run}});
+    return true;
+  }
+
+  void give_out_slots() {
+    for (ActiveRun& run : active_) {
+      while (run.slots) {
+        const Result<std::string> packet = receive_packet(run.slots.get());
+        if (!packet) break;  // nothing more, or closed: then the runner ends and is reaped
+        obey(run, *packet);
+      }
+    }
+    for (const SlotPool::Grant& grant : pool_.grant()) {
+      const Result<void> sent = send_packet(grant.client, "grant " + slots_text(grant.slots));
+      if (!sent) pool_.release(grant.client, grant.slots);
+    }
+  }
+
+  void obey(const ActiveRun& run, std::string_view packet) {
+    const size_t space = std::min(packet.find(' '), packet.size());
+    const Result<std::vector<unsigned>> numbers =
+        parse_slots(packet.substr(std::min(space + 1, packet.size())));
+    const std::string_view word = packet.substr(0, space);
+    if (numbers && word == "want" && numbers->size() == 1) {
+      pool_.want(run.slots.get(), numbers->front());
+    } else if (numbers && word == "release") {
+      pool_.release(run.slots.get(), *numbers);
+    }
+  }
+
+  // --- Waiting and stopping ---
+
+  void wait() {
+    std::vector<pollfd> polled = {{signals_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}};
+    bool waiting = false;
+    for (const ActiveRun& run : active_) {
+      if (run.slots) polled.push_back({run.slots.get(), POLLIN, 0});
+      waiting = waiting || run.pid == 0;
+    }
+    const bool unsure = std::any_of(watched_.begin(), watched_.end(), [](const Watched& watched) {
+      return std::any_of(watched.rules.begin(), watched.rules.end(),
+                         [](const auto& rule) { return rule.second.watching(); });
+    });
+    const milliseconds limit = unsure || waiting ? kLookEvery : kRescanEvery;
+    ::poll(polled.data(), polled.size(), static_cast<int>(limit.count()));
+  }
+
+  // True if something happened in a drop folder.
+  bool read_events() {
+    alignas(inotify_event) char buffer[16384];
+    bool any = false;
+    for (;;) {
+      const ssize_t n = ::read(inotify_.get(), buffer, sizeof buffer);
+      if (n <= 0) return any;
+      for (const char* at = buffer; at < buffer + n;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(at);
+        any = true;
+        note_event(*event);
+        at += sizeof(inotify_event) + event->len;
+      }
+    }
+  }
+
+  void note_event(const inotify_event& event) {
+    if ((event.mask & IN_IGNORED) != 0) places_.erase(event.wd);
+    const auto place = places_.find(event.wd);
+    if (place == places_.end() || (event.mask & IN_MOVED_TO) == 0 || event.len == 0) return;
+    const std::string name = event.name;
+    if (is_workflow_file(name))
+      place->second.watched->rules[place->second.folder].renamed_into_place(name);
+  }
+
+  void take_signals() {
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo != SIGCHLD) stopping_ = true;
+    }
+  }
+
+  // Runs stay in running/ and go on with the next agent.
+  void stop_runs() {
+    const auto running = [&] {
+      return std::any_of(active_.begin(), active_.end(),
+                         [](const ActiveRun& run) { return run.pid != 0; });
+    };
+    for (const ActiveRun& run : active_) {
+      if (run.pid != 0) ::kill(run.pid, SIGTERM);
+    }
+    const SteadyClock::time_point deadline = SteadyClock::now() + kStopPatience;
+    while (running() && SteadyClock::now() < deadline) {
+      pollfd polled{signals_.get(), POLLIN, 0};
+      ::poll(&polled, 1, static_cast<int>(kLookEvery.count()));
+      take_signals();
+      reap();
+    }
+    for (const ActiveRun& run : active_) {
+      if (run.pid != 0) kill_session(run.pid);
+    }
+    log::info("stopped");
+  }
+
+  struct Place {
+    Watched* watched = nullptr;
+    std::string folder;
+  };
+
+  const AgentOptions options_;
+  const OwnProgram program_;
+  const WorkRoot work_;
+  SlotPool pool_;
+  UniqueFd signals_;
+  UniqueFd inotify_;
+  std::list<Watched> watched_;
+  std::map<int, Place> places_;  // by inotify watch
+  std::list<ActiveRun> active_;
+  SteadyClock::time_point last_look_{};
+  bool stopping_ = false;
+};
+
+}  // namespace
+
+Result<void> run_agent(const AgentOptions& options) {
+  TRY_ASSIGN(OwnProgram program, OwnProgram::open());
+  TRY_ASSIGN(WorkRoot work, WorkRoot::open(options.work));
+  return Agent(options, std::move(program), std::move(work)).run();
+}
+
+}  // namespace tierhub::compute

@@ -1,0 +1,468 @@
+#include "compute/inputs.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+#include <nlohmann/json.hpp>
+
+#include "common/posix.h"
+#include "compute/job_names.h"
+#include "formats/json.h"
+#include "formats/ome_zarr.h"
+
+namespace tierhub::compute {
+namespace {
+
+constexpr uint64_t kMaxMetadataBytes = 16 << 20;
+constexpr size_t kMaxItems = 1'000'000;
+
+Error cannot_read(const std::string& path, int errno_value) {
+  const Error why = Error::from_errno(errno_value, path);
+  return {why.code(), fmt::format("cannot read the input {}", why.text())};
+}
+
+bool is_pattern(std::string_view text) {
+  return text.find_first_of("*?[") != std::string_view::npos;
+}
+
+std::vector<std::string> split_path(std::string_view path) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    if (end > begin) parts.emplace_back(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+Result<std::vector<std::string>> list_folder(const std::string& path) {
+  const Result<UniqueFd> fd =
+      posix::open_at(AT_FDCWD, path.empty() ? "/" : path, O_RDONLY | O_DIRECTORY);
+  if (!fd) return cannot_read(path, fd.error().errno_value());
+  TRY_ASSIGN(std::vector<std::string> names, posix::list_directory_fd(fd->get()));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool is_folder(const std::string& path) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+class Globber {
+ public:
+  explicit Globber(const std::string& pattern) : parts_(split_path(pattern)) {}
+
+  Result<std::vector<std::string>> run() {
+    TRY(walk("", 0));
+    std::sort(found_.begin(), found_.end());
+    found_.erase(std::unique(found_.begin(), found_.end()), found_.end());
+    return std::move(found_);
+  }
+
+ private:
+  Result<void> walk(const std::string& folder, size_t depth) {
+    if (depth == parts_.size()) {
+      if (found_.size() == kMaxItems) {
+        return Error(std::errc::argument_list_too_long, "it matches more than a million files");
+      }
+      found_.push_back(folder);
+      return {};
+    }
+    const std::string& part = parts_[depth];
+    if (!is_pattern(part)) {
+      struct stat st {};
+      const std::string path = folder + "/" + part;
+      if (::lstat(path.c_str(), &st) == 0) return walk(path, depth + 1);
+      return {};
+    }
+    if (!folder.empty() && !is_folder(folder)) return {};
+    const bool any_depth = part == "**";
+    if (any_depth) TRY(walk(folder, depth + 1));
+    TRY_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+    for (const std::string& name : names) {
+      const std::string path = folder + "/" + name;
+      if (any_depth) {
+        struct stat st {};
+        const bool below = name.front() != '.' && ::lstat(path.c_str(), &st) == 0;
+        if (below && S_ISDIR(st.st_mode)) TRY(walk(path, depth));
+      } else if (::fnmatch(part.c_str(), name.c_str(), FNM_PERIOD) == 0) {
+        TRY(walk(path, depth + 1));
+      }
+    }
+    return {};
+  }
+
+  std::vector<std::string> parts_;
+  std::vector<std::string> found_;
+};
+
+// The members of `json` below `keys`, or null.
+const nlohmann::json* descend(const nlohmann::json& json,
+                              std::initializer_list<std::string_view> keys) {
+  const nlohmann::json* at = &json;
+  for (const std::string_view key : keys) {
+    at = formats::find_member(*at, key);
+    if (at == nullptr) return nullptr;
+  }
+  return at;
+}
+
+std::vector<std::string> paths_in(const nlohmann::json* list) {
+  std::vector<std::string> paths;
+  if (list == nullptr || !list->is_array()) return paths;
+  for (const nlohmann::json& entry : *list) {
+    const std::optional<std::string> path = formats::get_text(entry, "path");
+    if (path && path->find("..") == std::string::npos) paths.push_back(*path);
+  }
+  return paths;
+}
+
+}  // namespace
+
+std::string Places::absolute(std::string_view path) const {
+  std::string joined;
+  for (const std::string& part : split_path(path.starts_with('/') ? "" : root))
+    joined += "/" + part;
+  for (const std::string& part : split_path(path)) {
+    if (part != ".") joined += "/" + part;
+  }
+  return joined.empty() ? "/" : joined;
+}
+
+std::optional<std::string> Places::in_namespace(std::string_view absolute_path) const {
+  if (mount.empty() || !absolute_path.starts_with(mount)) return std::nullopt;
+  const std::string_view rest = absolute_path.substr(mount.size());
+  if (rest.empty()) return "/";
+  if (!rest.starts_with('/')) return std::nullopt;
+  return std::string(rest);
+}
+
+Result<std::vector<std::string>> find_paths(const std::string& absolute_pattern) {
+  struct stat st {};
+  if (::stat(absolute_pattern.c_str(), &st) == 0) return std::vector{absolute_pattern};
+  if (!is_pattern(absolute_pattern)) {
+    if (errno != ENOENT && errno != ENOTDIR) return cannot_read(absolute_pattern, errno);
+    return Error(std::errc::no_such_file_or_directory,
+                 fmt::format("the input {} does not exist", absolute_pattern));
+  }
+  Result<std::vector<std::string>> found = Globber(absolute_pattern).run();
+  if (!found) return found.error().in("the input " + absolute_pattern);
+  if (!found->empty()) return found;
+  return Error(std::errc::no_such_file_or_directory,
+               fmt::format("no input matches {}", absolute_pattern));
+}
+
+Result<RunInputs> RunInputs::make(const Workflow& workflow, const Places& places, Prefetch prefetch,
+                                  const std::vector<std::string>& known_paths) {
+  RunInputs inputs(workflow, places, std::move(prefetch));
+  std::vector<std::string> datasets;
+  for (const std::string& pattern : workflow.datasets) {
+    TRY_ASSIGN(const std::vector<std::string> found, find_paths(places.absolute(pattern)));
+    datasets.insert(datasets.end(), found.begin(), found.end());
+  }
+  inputs.staged_ = std::any_of(datasets.begin(), datasets.end(), [&](const std::string& path) {
+    return places.in_namespace(path).has_value();
+  });
+  const ScatterBy by = workflow.scatter.by;
+  if (by == ScatterBy::file || by == ScatterBy::well) {
+    TRY(by == ScatterBy::file ? inputs.find_files(known_paths.empty() ? datasets : known_paths)
+                              : inputs.find_wells(datasets));
+  } else if (datasets.size() > 1) {
+    return Error(
+        std::errc::invalid_argument,
+        fmt::format("the input means {} datasets, but {} works on one: add 'scatter: {{by: "
+                    "file}}', or name one dataset",
+                    datasets.size(),
+                    by == ScatterBy::nothing ? "a workflow without a scatter" : "this scatter"));
+  } else {
+    TRY(inputs.cut(datasets.front()));
+  }
+  if (inputs.items_.empty()) {
+    return Error(std::errc::no_such_file_or_directory,
+                 fmt::format("there is nothing to work on in {}", datasets.front()));
+  }
+  TRY(inputs.check_readable());
+  if (workflow.has_select && !inputs.staged_ && !inputs.cut_) {
+    inputs.note("input.select: the input is not in TierHub's mount, so nothing was staged");
+  }
+  return inputs;
+}
+
+// The files that `datasets` mean: a folder that is no image stands for what lies in it.
+Result<void> RunInputs::find_files(const std::vector<std::string>& datasets) {
+  const auto add = [&](const std::string& path) {
+    items_.push_back({path, stem_of(path), std::nullopt, {}});
+  };
+  for (const std::string& path : datasets) {
+    if (!is_folder(path)) {
+      add(path);
+      continue;
+    }
+    TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(path));
+    TRY_ASSIGN(const bool zarr, formats::looks_like_zarr(*tree));
+    std::vector<Well> wells;
+    if (zarr) {
+      TRY_ASSIGN(wells, read_plate(path));
+    }
+    for (const Well& well : wells) {
+      for (const std::string& image : well.images) {
+        items_.push_back({fmt::format("{}/{}/{}", path, well.path, image),
+                          fmt::format("{}-{}", well.name, image),
+                          std::nullopt,
+                          {}});
+      }
+    }
+    if (zarr && wells.empty()) add(path);
+    if (zarr) continue;
+    TRY_ASSIGN(const std::vector<std::string> names, list_folder(path));
+    for (const std::string& name : names) {
+      if (name.front() == '.') continue;
+      const std::string file = path + "/" + name;
+      if (!is_folder(file) || name.ends_with(".zarr")) add(file);
+    }
+  }
+  return {};
+}
+
+Result<void> RunInputs::find_wells(const std::vector<std::string>& datasets) {
+  for (const std::string& path : datasets) {
+    std::vector<Well> wells;
+    if (is_folder(path)) {
+      TRY_ASSIGN(wells, read_plate(path));
+    }
+    if (wells.empty()) {
+      return Error(
+          std::errc::invalid_argument,
+          fmt::format("{} is not an OME-Zarr plate, so there are no wells to scatter by", path));
+    }
+    for (const Well& well : wells) {
+      items_.push_back({path + "/" + well.path, well.name, std::nullopt, {}});
+    }
+  }
+  return {};
+}
+
+// The items of one dataset: all of it, or its blocks, planes, time points or channels.
+Result<void> RunInputs::cut(const std::string& dataset) {
+  const bool whole = workflow_.scatter.by == ScatterBy::nothing;
+  if (whole && !workflow_.has_select && !workflow_.mentions(Placeholder::box)) {
+    items_.push_back({dataset, stem_of(dataset), std::nullopt, {}});
+    return {};
+  }
+  Result<OpenDataset> open = open_dataset(dataset);
+  if (!open && whole && open.error().is(std::errc::not_supported) &&
+      !workflow_.mentions(Placeholder::box)) {
+    note(fmt::format("input.select: {}, so all of it was staged", open.error().text()));
+    items_.push_back({dataset, stem_of(dataset), std::nullopt, {}});
+    return {};
+  }
+  if (!open) return open.error();
+  cut_ = std::make_shared<const OpenDataset>(*std::move(open));
+  if (cut_->dataset.kind == formats::Kind::tiff && workflow_.has_select && staged_) {
+    note("input.select: a TIFF file is staged as a whole");
+  }
+  TRY_ASSIGN(const std::vector<formats::Box> boxes,
+             formats::boxes_of(cut_->dataset, workflow_.select));
+  const ScatterBy by = workflow_.scatter.by;
+  if (by == ScatterBy::block || by == ScatterBy::z) return add_boxes(dataset, boxes);
+  return add_slices(dataset, boxes);
+}
+
+Result<void> RunInputs::add_boxes(const std::string& path, const std::vector<formats::Box>& boxes) {
+  const formats::Extent& size = workflow_.scatter.size;
+  for (const formats::Box& region : boxes) {
+    const formats::Extent all = region.extent();
+    formats::Extent block{1, all.y, all.x};
+    if (workflow_.scatter.by == ScatterBy::block) {
+      block = {size.z == 0 ? all.z : size.z, size.y == 0 ? all.y : size.y,
+               size.x == 0 ? all.x : size.x};
+    }
+    TRY_ASSIGN(const std::vector<formats::Box> tiles, formats::tile(region, block));
+    if (items_.size() + tiles.size() > kMaxItems) {
+      return Error(std::errc::argument_list_too_long,
+                   "the scatter makes more than a million blocks: make them larger");
+    }
+    for (const formats::Box& tile : tiles) items_.push_back({path, stem_of(path), tile, {tile}});
+  }
+  return {};
+}
+
+// One item per time point or channel, or one in all.
+Result<void> RunInputs::add_slices(const std::string& path,
+                                   const std::vector<formats::Box>& boxes) {
+  const ScatterBy by = workflow_.scatter.by;
+  std::map<uint64_t, std::vector<formats::Box>> slices;
+  for (const formats::Box& box : boxes) {
+    slices[by == ScatterBy::t ? box.t : by == ScatterBy::c ? box.c : 0].push_back(box);
+  }
+  for (auto& [number, slice] : slices) {
+    if (slice.size() > 1 && workflow_.mentions(Placeholder::box)) {
+      return Error(std::errc::invalid_argument,
+                   fmt::format("{{box}} is one channel at one time point in one level, but a task "
+                               "would have {} of them: narrow 'select', or scatter by block",
+                               slice.size()));
+    }
+    const std::optional<formats::Box> box =
+        slice.size() == 1 ? std::optional(slice.front()) : std::nullopt;
+    items_.push_back({path, stem_of(path), box, std::move(slice)});
+  }
+  return {};
+}
+
+Result<void> RunInputs::check_readable() const {
+  const std::string* last = nullptr;
+  for (const Item& item : items_) {
+    if (last != nullptr && *last == item.path) continue;
+    last = &item.path;
+    const int wanted = is_folder(item.path) ? R_OK | X_OK : R_OK;
+    if (::faccessat(AT_FDCWD, item.path.c_str(), wanted, AT_EACCESS) == 0) continue;
+    if (errno == ENOENT) {
+      return Error(std::errc::no_such_file_or_directory,
+                   fmt::format("the input {} does not exist", item.path));
+    }
+    return cannot_read(item.path, errno);
+  }
+  return {};
+}
+
+std::vector<std::string> RunInputs::item_paths() const {
+  std::vector<std::string> paths;
+  if (workflow_.scatter.by != ScatterBy::file) return paths;
+  for (const Item& item : items_) paths.push_back(item.path);
+  return paths;
+}
+
+void RunInputs::describe(const Step& step, size_t index, PlaceholderValues& values) const {
+  const bool by_file =
+      workflow_.scatter.by == ScatterBy::file || workflow_.scatter.by == ScatterBy::well;
+  if (step.runs_once() && by_file) return;
+  const Item& item = items_[step.runs_once() ? 0 : index];
+  values.set(Placeholder::input, item.path).set(Placeholder::name, item.name);
+  if (item.box) values.set(Placeholder::box, formats::to_text(*item.box));
+  values.set(Placeholder::halo, formats::to_text(workflow_.scatter.halo));
+}
+
+Result<TaskInput> RunInputs::input_of(const Step& step, size_t index) const {
+  TaskInput input;
+  if (!staged_ || !step.mentions(Placeholder::input)) return input;
+  if (!step.runs_once() || items_.size() == 1) {
+    TRY(add_item_input(items_[step.runs_once() ? 0 : index], input));
+    return input;
+  }
+  // A step that gathers reads what all items read.
+  std::vector<formats::Box> boxes;
+  for (const Item& item : items_) boxes.insert(boxes.end(), item.boxes.begin(), item.boxes.end());
+  TRY(add_needed(*cut_, items_.front().path, boxes, input));
+  return input;
+}
+
+Result<void> RunInputs::add_item_input(const Item& item, TaskInput& input) const {
+  if (!places_.in_namespace(item.path)) return {};
+  if (!item.boxes.empty()) return add_needed(*cut_, item.path, item.boxes, input);
+  if (!workflow_.has_select || cut_) return add_whole(item.path, input);
+  if (workflow_.scatter.by != ScatterBy::well) return add_selected(item.path, input);
+  TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(item.path));
+  TRY_ASSIGN(const std::optional<std::string> text, tree->read_small(".zattrs", kMaxMetadataBytes));
+  if (!text) return add_whole(item.path, input);
+  TRY_ASSIGN(const nlohmann::json json, formats::parse_json(*text, item.path + "/.zattrs"));
+  for (const std::string& image : paths_in(descend(json, {"well", "images"}))) {
+    TRY(add_selected(item.path + "/" + image, input));
+  }
+  return {};
+}
+
+// What 'select' means of one image; all of a file that is none.
+Result<void> RunInputs::add_selected(const std::string& path, TaskInput& input) const {
+  const Result<OpenDataset> open = open_dataset(path);
+  if (!open && open.error().is(std::errc::not_supported)) {
+    note("input.select: some inputs are of a kind that TierHub cannot cut; they were staged whole");
+    return add_whole(path, input);
+  }
+  if (!open) return open.error();
+  if (open->dataset.kind == formats::Kind::tiff) {
+    note("input.select: a TIFF file is staged as a whole");
+  }
+  TRY_ASSIGN(const std::vector<formats::Box> boxes,
+             formats::boxes_of(open->dataset, workflow_.select));
+  return add_needed(*open, path, boxes, input);
+}
+
+Result<void> RunInputs::add_needed(const OpenDataset& open, const std::string& path,
+                                   const std::vector<formats::Box>& boxes, TaskInput& input) const {
+  const std::string base = places_.in_namespace(path).value_or("");
+  std::map<std::string, formats::NeededFile> needed;
+  for (const formats::Box& box : boxes) {
+    TRY_ASSIGN(const std::vector<formats::NeededFile> files,
+               formats::needed_files(open.dataset, *open.tree, box, workflow_.scatter.halo));
+    for (const formats::NeededFile& file : files) needed.try_emplace(file.path, file);
+  }
+  for (const auto& [name, file] : needed) {
+    input.files.push_back({name.empty() ? base : base + "/" + name, file.size_bytes, file.ranges});
+  }
+  return {};
+}
+
+Result<void> RunInputs::add_whole(const std::string& path, TaskInput& input) const {
+  const std::string name = places_.in_namespace(path).value_or("");
+  struct stat st {};
+  if (::stat(path.c_str(), &st) < 0) return cannot_read(path, errno);
+  if (S_ISDIR(st.st_mode)) {
+    input.folders.push_back(name);
+  } else {
+    input.files.push_back({name, static_cast<uint64_t>(st.st_size), {}});
+  }
+  return {};
+}
+
+Result<std::unique_ptr<formats::FileTree>> RunInputs::open_tree(const std::string& path) const {
+  const std::optional<std::string> name = places_.in_namespace(path);
+  if (name && prefetch_) {
+    TRY_ASSIGN(std::unique_ptr<StagingTree> tree, StagingTree::open(path, *name, prefetch_));
+    return std::unique_ptr<formats::FileTree>(std::move(tree));
+  }
+  TRY_ASSIGN(formats::PosixTree tree, formats::PosixTree::open(path));
+  return std::unique_ptr<formats::FileTree>(std::make_unique<formats::PosixTree>(std::move(tree)));
+}
+
+Result<RunInputs::OpenDataset> RunInputs::open_dataset(const std::string& path) const {
+  TRY_ASSIGN(std::unique_ptr<formats::FileTree> tree, open_tree(path));
+  TRY_ASSIGN(formats::Dataset dataset, formats::open_dataset(*tree, path));
+  return OpenDataset{std::move(tree), std::move(dataset)};
+}
+
+Result<std::vector<RunInputs::Well>> RunInputs::read_plate(const std::string& path) const {
+  std::vector<Well> wells;
+  TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(path));
+  TRY_ASSIGN(const std::optional<std::string> text, tree->read_small(".zattrs", kMaxMetadataBytes));
+  if (!text) return wells;
+  TRY_ASSIGN(const nlohmann::json plate, formats::parse_json(*text, path + "/.zattrs"));
+  for (const std::string& well_path : paths_in(descend(plate, {"plate", "wells"}))) {
+    Well well{well_path, well_path, {}};
+    well.name.erase(std::remove(well.name.begin(), well.name.end(), '/'), well.name.end());
+    TRY_ASSIGN(const std::optional<std::string> well_text,
+               tree->read_small(well_path + "/.zattrs", kMaxMetadataBytes));
+    if (well_text) {
+      TRY_ASSIGN(const nlohmann::json json, formats::parse_json(*well_text, well_path));
+      well.images = paths_in(descend(json, {"well", "images"}));
+    }
+    wells.push_back(std::move(well));
+  }
+  return wells;
+}
+
+void RunInputs::note(std::string key) const {
+  not_obeyed_->with([&](std::set<std::string>& notes) { notes.insert(std::move(key)); });
+}
+
+std::set<std::string> RunInputs::not_obeyed() const {
+  return not_obeyed_->with([](const std::set<std::string>& notes) { return notes; });
+}
+
+}  // namespace tierhub::compute

@@ -1,0 +1,114 @@
+// What a run works on: its datasets, the items that the scatter makes of them, and which bytes each
+// task reads.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/guarded.h"
+#include "common/result.h"
+#include "compute/placeholders.h"
+#include "compute/schedule.h"
+#include "compute/stager.h"
+#include "compute/workflow.h"
+#include "formats/dataset.h"
+
+namespace tierhub::compute {
+
+// Where paths begin.
+struct Places {
+  std::string root;   // of relative paths: the mount, or the folder that holds the jobs folder
+  std::string mount;  // of the namespace; empty without tierd
+
+  std::string absolute(std::string_view path) const;
+  // The path in the namespace of something in the mount; nothing if it lies outside.
+  std::optional<std::string> in_namespace(std::string_view absolute_path) const;
+};
+
+// The paths that a pattern means, sorted: *, ?, [...] within a name, ** for any folders. A path
+// that exists as it is written is itself. An error that names the pattern if there is none.
+Result<std::vector<std::string>> find_paths(const std::string& absolute_pattern);
+
+// One unit of the scatter.
+struct Item {
+  std::string path;  // {input}
+  std::string name;  // {name}
+  // The voxels that its tasks own; nothing unless {box} can be given.
+  std::optional<formats::Box> box;
+  // What its tasks read; empty: all of `path`.
+  std::vector<formats::Box> boxes;
+};
+
+// Fixed once made; any thread.
+class RunInputs {
+ public:
+  // Prefetches metadata that lies in the mount; called while planning, and by `input_of`.
+  using Prefetch = StagingTree::Prefetch;
+
+  // Finds and checks everything as the user that this process runs as: an input that does not exist
+  // or cannot be read is an error by name. `known_paths`: the items' paths if the run goes on after
+  // a crash, so that files that came since do not shift its tasks.
+  static Result<RunInputs> make(const Workflow& workflow, const Places& places, Prefetch prefetch,
+                                const std::vector<std::string>& known_paths);
+
+  size_t size() const { return items_.size(); }
+  // What a resumed run must be given: empty if the datasets say it all.
+  std::vector<std::string> item_paths() const;
+  // True if tasks read something in the mount.
+  bool staged() const { return staged_; }
+
+  // What the placeholders of an item mean; a step that runs once gets what all items share.
+  void describe(const Step& step, size_t index, PlaceholderValues& values) const;
+  // The bytes in the mount that a task reads. May block; any thread.
+  Result<TaskInput> input_of(const Step& step, size_t index) const;
+  // Keys of the file that could not be obeyed, with the reason.
+  std::set<std::string> not_obeyed() const;
+
+ private:
+  RunInputs(const Workflow& workflow, Places places, Prefetch prefetch)
+      : workflow_(workflow), places_(std::move(places)), prefetch_(std::move(prefetch)) {}
+
+  Result<void> find_files(const std::vector<std::string>& datasets);
+  Result<void> find_wells(const std::vector<std::string>& datasets);
+  Result<void> cut(const std::string& dataset);
+  Result<void> add_boxes(const std::string& path, const std::vector<formats::Box>& boxes);
+  Result<void> add_slices(const std::string& path, const std::vector<formats::Box>& boxes);
+  Result<void> check_readable() const;
+
+  struct OpenDataset {
+    std::unique_ptr<formats::FileTree> tree;
+    formats::Dataset dataset;
+  };
+  Result<OpenDataset> open_dataset(const std::string& path) const;
+  Result<std::unique_ptr<formats::FileTree>> open_tree(const std::string& path) const;
+  // The images of a plate, relative to it, by well; empty if the folder is no plate.
+  struct Well {
+    std::string path;
+    std::string name;
+    std::vector<std::string> images;
+  };
+  Result<std::vector<Well>> read_plate(const std::string& path) const;
+  Result<void> add_item_input(const Item& item, TaskInput& input) const;
+  Result<void> add_selected(const std::string& path, TaskInput& input) const;
+  Result<void> add_needed(const OpenDataset& open, const std::string& path,
+                          const std::vector<formats::Box>& boxes, TaskInput& input) const;
+  Result<void> add_whole(const std::string& path, TaskInput& input) const;
+  void note(std::string key) const;
+
+  const Workflow& workflow_;
+  Places places_;
+  Prefetch prefetch_;
+  bool staged_ = false;
+  std::vector<Item> items_;
+  // Of a dataset that is cut; shared by its items.
+  std::shared_ptr<const OpenDataset> cut_;
+  std::shared_ptr<Guarded<std::set<std::string>>> not_obeyed_ =
+      std::make_shared<Guarded<std::set<std::string>>>();
+};
+
+}  // namespace tierhub::compute

@@ -1,0 +1,112 @@
+// tieragent: the compute agent. Started by the administrator it watches jobs folders; started by
+// itself, with --run-as-runner, it works off one run as the user whose job it is.
+#include <filesystem>
+#include <thread>
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "api/client.h"
+#include "common/log.h"
+#include "compute/agent.h"
+#include "compute/runner.h"
+#include "compute/runner_process.h"
+#include "compute/tierd_tier.h"
+
+namespace tierhub::compute {
+namespace {
+
+enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2 };
+
+struct CommandLine {
+  AgentOptions agent;
+  RunnerOptions runner;
+  std::string socket;
+  std::string log_level = "info";
+  bool allow_root = false;
+  bool run_as_runner = false;
+};
+
+std::string absolute(const std::string& path) {
+  std::string text = std::filesystem::absolute(path).lexically_normal().string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+// "none" is none; what is named must answer; the default is used if it is there.
+std::string choose_socket(const std::string& option) {
+  if (option == "none") return "";
+  const char* variable = std::getenv("TIERHUB_SOCKET");
+  const bool named = !option.empty() || (variable != nullptr && *variable != '\0');
+  const std::string path = absolute(api::default_socket_path(option));
+  return named || ::access(path.c_str(), F_OK) == 0 ? path : "";
+}
+
+void declare(CLI::App& app, CommandLine& line) {
+  app.set_version_flag("--version", std::string("tieragent ") + TIERHUB_VERSION);
+  app.add_option("--watch", line.agent.watch,
+                 "a jobs folder: drop workflow files into its incoming/ (may be repeated)");
+  app.add_option("--socket", line.socket,
+                 "tierd's socket (else TIERHUB_SOCKET, else /run/tierhub/tierd.sock); 'none' works "
+                 "on plain folders");
+  app.add_option("--workers", line.agent.workers, "tasks at a time, over all runs")
+      ->check(CLI::Range(1u, 4096u))
+      ->capture_default_str();
+  app.add_option("--work", line.agent.work,
+                 "where runs keep what their tasks leave for one another")
+      ->capture_default_str();
+  app.add_flag("--allow-root", line.allow_root, "run jobs that belong to root");
+  app.add_option("--log-level", line.log_level, "debug, info, warning or error")
+      ->capture_default_str();
+  // What the agent passes to its runners; no part of the interface.
+  app.add_flag("--run-as-runner", line.run_as_runner)->group("");
+  app.add_option("--run", line.runner.run)->group("");
+  app.add_option("--run-folder", line.runner.run_folder)->group("");
+  app.add_option("--run-work", line.runner.work)->group("");
+  app.add_option("--run-root", line.runner.root)->group("");
+  app.add_option("--run-socket", line.runner.socket)->group("");
+  app.add_option("--run-programs", line.runner.programs_folder)->group("");
+  app.add_option("--run-workers", line.runner.workers)->group("");
+  app.add_option("--run-give-up", line.runner.give_up_reason)->group("");
+}
+
+int run_as_agent(CommandLine& line) {
+  for (std::string& path : line.agent.watch) path = absolute(path);
+  line.agent.work = absolute(line.agent.work);
+  line.agent.socket = choose_socket(line.socket);
+  line.agent.root_jobs = line.allow_root ? RootJobs::allowed : RootJobs::refused;
+  const Result<void> ran = run_agent(line.agent);
+  if (ran) return kDone;
+  fmt::print(stderr, "tieragent: {}\n", ran.error().text());
+  return kFailed;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Runs workflows that users drop into a jobs folder.", "tieragent");
+  CommandLine line;
+  line.agent.workers = std::max(1u, std::thread::hardware_concurrency());
+  line.agent.work = "/var/lib/tierhub/work";
+  declare(app, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kDone : kUsage;
+  }
+  const Result<log::Level> level = log::parse_level(line.log_level);
+  if (!level || (!line.run_as_runner && line.agent.watch.empty())) {
+    fmt::print(stderr, "tieragent: {}\n",
+               level ? "name a jobs folder: --watch DIR" : level.error().text());
+    return kUsage;
+  }
+  log::set_level(*level);
+  if (!line.run_as_runner) return run_as_agent(line);
+  line.runner.slots_fd = kRunnerSlotsFd;
+  return static_cast<int>(run_to_its_end(line.runner, open_tierd));
+}
+
+}  // namespace
+}  // namespace tierhub::compute
+
+int main(int argc, char** argv) { return tierhub::compute::run(argc, argv); }

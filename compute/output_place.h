@@ -1,0 +1,39 @@
+// Where a run's results appear: a hidden folder beside their place while the run goes on, renamed
+// to it when everything is done, so that nobody sees half of them.
+#pragma once
+
+#include <string>
+
+#include "common/result.h"
+
+namespace tierhub::compute {
+
+// One thread; acts as the user of this process.
+class OutputPlace {
+ public:
+  // `place` is absolute. Pure; nothing is made yet.
+  OutputPlace(std::string place, const std::string& run);
+
+  const std::string& place() const { return place_; }
+  const std::string& hidden() const { return hidden_; }
+
+  // An error that says what to do if the place is taken.
+  Result<void> check_free() const;
+  // Makes the hidden folder and what is missing above it; fine if it is there already.
+  Result<void> make_hidden() const;
+  bool hidden_exists() const;
+  bool place_exists() const;
+  // Removes the hidden folder if nothing was written into it; true if something stays.
+  bool keep_what_was_written() const;
+  Result<void> put_in_place() const;
+
+ private:
+  std::string place_;
+  std::string parent_;
+  std::string hidden_;
+};
+
+// Removes what is in a folder, following no link, also from folders without write permission.
+Result<void> empty_folder(const std::string& path);
+
+}  // namespace tierhub::compute

@@ -1,0 +1,49 @@
+// Whose job is it? Decides for which user a dropped file runs, from what fstat says about the
+// claimed file and the folder that it was dropped into.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/stat.h>
+
+#include "common/result.h"
+
+namespace tierhub::compute {
+
+enum class RootJobs { refused, allowed };
+
+// The folder of incoming/<user>/, if the file was dropped into one.
+struct DropFolder {
+  uint32_t uid = 0;
+  uint32_t mode = 0;
+};
+
+// In a user's folder, writable by him alone: the folder's owner. In the shared incoming/: the
+// file's owner. Only for a regular file with one link that nobody else could have written. An error
+// of code permission_denied says in one sentence why not.
+//
+// The permission bits are enough to see an ACL too: where there is one, the group bits are its
+// mask, and without `w` there no entry grants writing.
+Result<uint32_t> decide_owner(const struct stat& file, const std::optional<DropFolder>& folder,
+                              RootJobs root_jobs);
+
+// What a process needs to become a user.
+struct Account {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<uint32_t> groups;  // with gid
+  std::string name;
+  std::string home;
+};
+
+// As the system's user database has it. A user without an account has no groups; his gid is
+// `file_gid` if that is his own number and no group of that number exists, else "nogroup".
+Result<Account> find_account(uint32_t uid, uint32_t file_gid);
+
+// Becomes that user, for good: groups, gid, uid, and no new privileges.
+Result<void> become(const Account& account);
+
+}  // namespace tierhub::compute

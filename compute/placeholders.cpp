@@ -1,0 +1,88 @@
+#include "compute/placeholders.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace tierhub::compute {
+namespace {
+
+constexpr std::array<std::string_view, kPlaceholders> kNames = {
+    "input", "box", "halo", "task", "name", "run", "workflow", "work", "output"};
+
+std::optional<Placeholder> find_placeholder(std::string_view name) {
+  const auto found = std::find(kNames.begin(), kNames.end(), name);
+  if (found == kNames.end()) return std::nullopt;
+  return static_cast<Placeholder>(found - kNames.begin());
+}
+
+std::string known_names() {
+  std::string text;
+  for (const std::string_view name : kNames) {
+    text += fmt::format("{}{{{}}}", text.empty() ? "" : ", ", name);
+  }
+  return text;
+}
+
+bool is_name_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-';
+}
+
+}  // namespace
+
+std::string_view to_text(Placeholder placeholder) {
+  return kNames[static_cast<size_t>(placeholder)];
+}
+
+tl::expected<Template, Template::ParseError> Template::parse(std::string_view text) {
+  Template made;
+  made.source_ = text;
+  std::string literal;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '{') {
+      literal += text[at];
+      continue;
+    }
+    if (text.substr(at, 2) == "{{") {
+      literal += '{';
+      ++at;
+      continue;
+    }
+    const size_t end = text.find('}', at);
+    const std::string_view name =
+        end == std::string_view::npos ? std::string_view() : text.substr(at + 1, end - at - 1);
+    if (name.empty() || !std::all_of(name.begin(), name.end(), is_name_character)) {
+      return tl::unexpected(
+          ParseError{at, "{", "a single '{' begins a placeholder: write '{{' for a brace"});
+    }
+    const std::optional<Placeholder> placeholder = find_placeholder(name);
+    if (!placeholder) {
+      return tl::unexpected(
+          ParseError{at, fmt::format("{{{}}}", name),
+                     fmt::format("{{{}}} is not a placeholder: use {}, or write '{{{{' for a brace",
+                                 name, known_names())});
+    }
+    made.pieces_.push_back({std::move(literal), placeholder});
+    literal.clear();
+    at = end;
+  }
+  if (!literal.empty()) made.pieces_.push_back({std::move(literal), std::nullopt});
+  return made;
+}
+
+bool Template::mentions(Placeholder placeholder) const {
+  return std::any_of(pieces_.begin(), pieces_.end(),
+                     [&](const Piece& piece) { return piece.placeholder == placeholder; });
+}
+
+std::string Template::expand(const PlaceholderValues& values) const {
+  std::string text;
+  for (const Piece& piece : pieces_) {
+    text += piece.literal;
+    if (piece.placeholder) text += values.get(*piece.placeholder).value_or("");
+  }
+  return text;
+}
+
+}  // namespace tierhub::compute

@@ -1,0 +1,65 @@
+// The words in braces that a workflow file may use: "{input}", "{box}", ... A text is parsed once,
+// when the file is read, so that an unknown word is found before anything runs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+namespace tierhub::compute {
+
+enum class Placeholder { input, box, halo, task, name, run, workflow, work, output };
+inline constexpr size_t kPlaceholders = 9;
+
+std::string_view to_text(Placeholder placeholder);
+
+// What the placeholders stand for; nothing for one that has no meaning where it is used.
+class PlaceholderValues {
+ public:
+  PlaceholderValues& set(Placeholder placeholder, std::string value) {
+    values_[static_cast<size_t>(placeholder)] = std::move(value);
+    return *this;
+  }
+  const std::optional<std::string>& get(Placeholder placeholder) const {
+    return values_[static_cast<size_t>(placeholder)];
+  }
+
+ private:
+  std::array<std::optional<std::string>, kPlaceholders> values_;
+};
+
+// A text with placeholders. "{{" writes one brace; a closing brace outside a placeholder stands
+// for itself.
+class Template {
+ public:
+  struct ParseError {
+    size_t offset = 0;   // of the brace, in bytes from the start of the text
+    std::string token;   // as it is written: "{boks}"
+    std::string reason;  // one sentence
+  };
+
+  Template() = default;
+  static tl::expected<Template, ParseError> parse(std::string_view text);
+
+  bool mentions(Placeholder placeholder) const;
+  // A placeholder that has no value expands to nothing; the parser of the workflow refuses those.
+  std::string expand(const PlaceholderValues& values) const;
+  // As it was written.
+  const std::string& source() const { return source_; }
+
+ private:
+  struct Piece {
+    std::string literal;
+    std::optional<Placeholder> placeholder;  // comes after the literal
+  };
+
+  std::string source_;
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace tierhub::compute

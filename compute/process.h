@@ -1,0 +1,51 @@
+// A task's process: started without a shell, leader of its own process group, killed when the
+// runner dies.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace tierhub::compute {
+
+struct ProcessSpec {
+  std::string program;                   // a path
+  std::vector<std::string> arguments;    // with the program's name first
+  std::vector<std::string> environment;  // "NAME=value"
+  std::string cwd;
+};
+
+struct StartedProcess {
+  pid_t pid = 0;    // also its process group
+  UniqueFd output;  // what it writes to stdout and stderr; does not block
+};
+
+// stdin is empty. The error names the program.
+Result<StartedProcess> start_process(const ProcessSpec& spec);
+
+// Where `name` is found: as it stands if it has a slash (relative to `cwd`), else in the folders of
+// `path`, which are separated by colons. An error that names the folders if it is nowhere.
+Result<std::string> find_program(const std::string& name, std::string_view path,
+                                 const std::string& cwd);
+
+// Memory that is theirs alone, in bytes, summed over the processes of each group.
+std::map<pid_t, uint64_t> memory_of_groups(const std::set<pid_t>& groups);
+
+// Sends a signal to a whole process group; one that is gone is fine.
+void signal_group(pid_t group, int signal);
+// SIGKILL for every process that is left in a session, and for every child of this process.
+void kill_session(pid_t session);
+void kill_children();
+
+// "exit code 3" or "killed by signal 9 (Killed)", of a status from waitpid.
+std::string describe_exit(int wait_status);
+
+}  // namespace tierhub::compute

@@ -1,0 +1,111 @@
+#include "compute/run_plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace tierhub::compute {
+namespace {
+
+std::string variable(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == '\0' ? otherwise : value;
+}
+
+// NAME=value for each, later settings replacing earlier ones.
+std::vector<std::string> joined(const std::map<std::string, std::string>& variables) {
+  std::vector<std::string> lines;
+  for (const auto& [name, value] : variables) lines.push_back(name + "=" + value);
+  return lines;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options,
+                                               const std::string& job_text, const Places& places,
+                                               RunInputs::Prefetch prefetch,
+                                               const std::vector<std::string>& known_items) {
+  TRY_ASSIGN(Workflow workflow, parse_workflow(job_text));
+  std::unique_ptr<RunPlan> plan(new RunPlan(options, std::move(workflow)));
+  PlaceholderValues values;
+  values.set(Placeholder::run, options.run).set(Placeholder::workflow, plan->workflow_.name);
+  plan->output_.emplace(places.absolute(plan->workflow_.output.expand(values)), options.run);
+  TRY_ASSIGN(RunInputs inputs,
+             RunInputs::make(plan->workflow_, places, std::move(prefetch), known_items));
+  plan->inputs_.emplace(std::move(inputs));
+  TRY(plan->check_programs());
+  return plan;
+}
+
+std::string RunPlan::number(TaskId task) const {
+  const size_t width = std::max<size_t>(4, fmt::format("{}", inputs_->size() - 1).size());
+  return fmt::format("{:0{}}", task.index, width);
+}
+
+std::string RunPlan::label(TaskId task) const {
+  return fmt::format("{}.{}", workflow_.steps[task.step].id, number(task));
+}
+
+PlaceholderValues RunPlan::values_for(TaskId task) const {
+  PlaceholderValues values;
+  inputs_->describe(workflow_.steps[task.step], task.index, values);
+  values.set(Placeholder::task, number(task))
+      .set(Placeholder::run, options_.run)
+      .set(Placeholder::workflow, workflow_.name)
+      .set(Placeholder::work, options_.work)
+      .set(Placeholder::output, output_->hidden());
+  return values;
+}
+
+Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
+  const Step& step = workflow_.steps[task.step];
+  const PlaceholderValues values = values_for(task);
+  ProcessSpec spec;
+  spec.cwd = options_.work;
+  for (const Template& argument : step.run) spec.arguments.push_back(argument.expand(values));
+  const std::string path =
+      options_.programs_folder + ":" + variable("PATH", "/usr/local/bin:/usr/bin:/bin");
+  std::map<std::string, std::string> variables = {{"HOME", variable("HOME", "/")},
+                                                  {"USER", variable("USER", "")},
+                                                  {"PATH", path},
+                                                  {"LANG", variable("LANG", "C.UTF-8")},
+                                                  {"TIERHUB_RUN", options_.run},
+                                                  {"TIERHUB_TASK", number(task)}};
+  if (!options_.socket.empty()) variables["TIERHUB_SOCKET"] = options_.socket;
+  for (const auto& [name, value] : step.env) variables[name] = value.expand(values);
+  spec.environment = joined(variables);
+  Result<std::string> program =
+      find_program(spec.arguments.front(), variables.at("PATH"), spec.cwd);
+  if (!program) {
+    return Error(program.error().code(),
+                 fmt::format("{}: the step '{}': {}", step.place, step.id, program.error().text()));
+  }
+  spec.program = *std::move(program);
+  return spec;
+}
+
+// A program inside {work} may be made by an earlier step; all others must be there now.
+Result<void> RunPlan::check_programs() const {
+  for (size_t step = 0; step < workflow_.steps.size(); ++step) {
+    const Template& program = workflow_.steps[step].run.front();
+    const bool made_later = program.mentions(Placeholder::work) ||
+                            program.mentions(Placeholder::output) ||
+                            program.source().starts_with("./");
+    if (!made_later) TRY(process_for({step, 0}));
+  }
+  return {};
+}
+
+std::set<std::string> RunPlan::not_obeyed() const {
+  std::set<std::string> keys = inputs_->not_obeyed();
+  for (const Step& step : workflow_.steps) {
+    if (step.resources.cpus <= options_.workers) continue;
+    keys.insert(fmt::format("steps.{}.resources.cpus: {} were asked for, this agent has {} workers",
+                            step.id, step.resources.cpus, options_.workers));
+  }
+  return keys;
+}
+
+}  // namespace tierhub::compute

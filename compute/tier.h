@@ -1,0 +1,26 @@
+// What a run asks of tierd. An interface, so that staging is tested without a daemon.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "api/messages.h"
+#include "common/result.h"
+
+namespace tierhub::compute {
+
+// Calls block for a bounded time; any thread. An error for which `may_pass` is true means that
+// tierd does not answer now.
+class Tier {
+ public:
+  virtual ~Tier() = default;
+  virtual Result<api::Status> status() = 0;
+  virtual Result<api::Prefetch> start_prefetch(const api::PrefetchRequest& request) = 0;
+  virtual Result<api::Prefetch> prefetch(uint64_t id) = 0;
+  virtual Result<void> cancel_prefetch(uint64_t id) = 0;
+  virtual Result<void> renew_lease(const std::string& owner, uint64_t ttl_s) = 0;
+  virtual Result<void> report_run(const api::Run& run) = 0;
+  virtual bool may_pass(const Error& error) const = 0;
+};
+
+}  // namespace tierhub::compute

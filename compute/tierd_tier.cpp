@@ -1,0 +1,40 @@
+#include "compute/tierd_tier.h"
+
+#include "api/client.h"
+
+namespace tierhub::compute {
+namespace {
+
+class TierdTier : public Tier {
+ public:
+  explicit TierdTier(api::Client client) : client_(std::move(client)) {}
+
+  Result<api::Status> status() override { return client_.status(); }
+  Result<api::Prefetch> start_prefetch(const api::PrefetchRequest& request) override {
+    return client_.start_prefetch(request);
+  }
+  Result<api::Prefetch> prefetch(uint64_t id) override { return client_.prefetch(id); }
+  Result<void> cancel_prefetch(uint64_t id) override {
+    TRY(client_.cancel_prefetch(id));
+    return {};
+  }
+  Result<void> renew_lease(const std::string& owner, uint64_t ttl_s) override {
+    return client_.renew_lease(owner, ttl_s);
+  }
+  Result<void> report_run(const api::Run& run) override { return client_.report_run(run); }
+  bool may_pass(const Error& error) const override {
+    return api::is_unreachable(error) || error.is(std::errc::timed_out);
+  }
+
+ private:
+  api::Client client_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Tier>> open_tierd(const std::string& socket_path) {
+  TRY_ASSIGN(api::Client client, api::Client::open(socket_path));
+  return std::unique_ptr<Tier>(std::make_unique<TierdTier>(std::move(client)));
+}
+
+}  // namespace tierhub::compute
