@@ -224,11 +224,14 @@ void PosixArchive::fill(const FillRequest& request, std::function<void(Result<Fi
 
 void PosixArchive::fill(const FillRequest& request, Progress progress,
                         std::function<void(Result<FillResult>)> done) {
-  if (!is_sound_path(request.path)) return done(unsound(request.path));
+  const auto refuse = [&](Error error) {
+    lanes_.submit([done = std::move(done), error = std::move(error)] { done(error); });
+  };
+  if (!is_sound_path(request.path)) return refuse(unsound(request.path));
   UniqueFd target(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0));
   if (!target) {
     const int code = errno;
-    return done(Error({code, scratch_category()}, "duplicate the target's descriptor"));
+    return refuse(Error({code, scratch_category()}, "duplicate the target's descriptor"));
   }
   const ArchiveRootPointer held = root();
   CopyJob job;

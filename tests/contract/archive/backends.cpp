@@ -19,7 +19,7 @@ Backend posix(std::string name, CopyMethod method, PosixArchive::RenameFlags fla
 const std::vector<Backend>& backends() {
   using enum PosixArchive::RenameFlags;
   static const std::vector<Backend> all = {
-      posix("Posix", CopyMethod::automatic, probe),
+      posix("Posix", CopyMethod::io_uring, probe),
       posix("PosixThreads", CopyMethod::threads, probe),
       posix("PosixWithoutRenameFlags", CopyMethod::threads, avoid),
   };

@@ -1,0 +1,33 @@
+// One stretch of memory from which buffers of any size are taken and given back. One thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "common/interval_set.h"
+#include "common/result.h"
+
+namespace tierhub {
+
+class BufferArena {
+ public:
+  static Result<BufferArena> make(size_t bytes);
+  ~BufferArena();
+  BufferArena(BufferArena&& other) noexcept;
+  BufferArena& operator=(BufferArena&&) = delete;
+
+  size_t size() const { return memory_.size(); }
+  // Page-aligned. none: no stretch that long is free now.
+  std::optional<std::span<std::byte>> take(size_t bytes);
+  void give_back(std::span<std::byte> buffer);
+
+ private:
+  explicit BufferArena(std::span<std::byte> memory);
+
+  std::span<std::byte> memory_;
+  IntervalSet free_;  // in bytes from the start, whole pages
+};
+
+}  // namespace tierhub

@@ -1,0 +1,232 @@
+#include "storage/ring_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include <fcntl.h>
+
+#include "storage/extents.h"
+#include "storage/source_check.h"
+
+namespace tierhub {
+namespace {
+
+// So that one large file leaves memory to the others.
+constexpr size_t kMaxChunksUnderWay = 8;
+
+Error archive_error(int32_t result, std::string_view action) {
+  return Error::from_errno(-result, action);
+}
+
+}  // namespace
+
+struct RingFile::Chunk {
+  size_t index = 0;
+  ByteRange range;
+  std::vector<ByteRange> data;
+  std::span<std::byte> buffer;
+  size_t operations = 0;
+
+  std::span<std::byte> bytes(ByteRange part) const {
+    return buffer.subspan(part.begin - range.begin, part.size());
+  }
+};
+
+RingFile::RingFile(Host& host, CopyJob job)
+    : host_(host), job_(std::move(job)), plan_(job_.request) {}
+
+void RingFile::start() {
+  how_.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  how_.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  host_.ring().open(job_.root->get(), job_.request.path.c_str(), &how_,
+                    [this](int32_t result) { opened(result); });
+}
+
+void RingFile::opened(int32_t result) {
+  if (result < 0) {
+    fail(open_error(-result, job_.request.path));
+    return close();
+  }
+  source_ = UniqueFd(result);
+  // It kept a fifo from blocking the open; io_uring would take it as a wish not to wait for reads.
+  ::fcntl(source_.get(), F_SETFL, 0);
+  host_.ring().stat(source_.get(), &before_, [this](int32_t found) { examined(found); });
+}
+
+void RingFile::examined(int32_t result) {
+  if (result < 0) {
+    fail(archive_error(result, "stat"));
+    return close();
+  }
+  auto checked = check_source(source_.get(), before_, job_.request.expected, job_.identity);
+  if (!checked) {
+    fail(std::move(checked).error());
+    return close();
+  }
+  begin_copy();
+}
+
+void RingFile::begin_copy() {
+  plan_ = CopyPlan(job_.request);
+  result_ = {};
+  result_.checksums.resize(plan_.chunk_count());
+  next_chunk_ = 0;
+  if (!may_have_holes(before_.stx_size, before_.stx_blocks)) return step();
+  ++operations_;
+  host_.find_data(source_.get(), plan_.copied(), [this](Result<std::vector<ByteRange>> data) {
+    --operations_;
+    if (data) {
+      plan_.set_data(*std::move(data));
+      punch_holes();
+    } else {
+      fail(std::move(data).error());
+    }
+    step();
+  });
+}
+
+void RingFile::punch_holes() {
+  for (const ByteRange& hole : plan_.holes()) {
+    ++operations_;
+    host_.ring().punch_hole(job_.target.get(), hole, [this](int32_t result) {
+      --operations_;
+      if (result < 0) fail(target_error(-result, "punch hole"));
+      step();
+    });
+  }
+}
+
+void RingFile::step() {
+  if (error_) {
+    if (chunks_under_way_ == 0 && operations_ == 0 && !waits_for_buffer_) close();
+    return;
+  }
+  while (next_chunk_ < plan_.chunk_count() && plan_.data_in(plan_.chunk(next_chunk_)).empty()) {
+    result_.checksums[next_chunk_] = zeros_.of(plan_.chunk(next_chunk_).size());
+    ++next_chunk_;
+  }
+  if (next_chunk_ < plan_.chunk_count()) {
+    if (waits_for_buffer_ || chunks_under_way_ >= kMaxChunksUnderWay) return;
+    waits_for_buffer_ = true;
+    return host_.want_buffer(*this);
+  }
+  if (chunks_under_way_ == 0 && operations_ == 0) verify();
+}
+
+void RingFile::begin_chunk(std::span<std::byte> buffer) {
+  waits_for_buffer_ = false;
+  if (error_) {
+    host_.give_back(buffer);
+    return step();
+  }
+  const auto chunk = std::make_shared<Chunk>();
+  chunk->index = next_chunk_++;
+  chunk->range = plan_.chunk(chunk->index);
+  chunk->data = plan_.data_in(chunk->range);
+  chunk->buffer = buffer;
+  ++chunks_under_way_;
+  for (const ByteRange& gap : gaps(chunk->range, chunk->data)) {
+    std::ranges::fill(chunk->bytes(gap), std::byte{0});
+  }
+  for (const ByteRange& part : chunk->data) read_part(chunk, part);
+  step();
+}
+
+void RingFile::read_part(const ChunkPointer& chunk, ByteRange part) {
+  ++chunk->operations;
+  const auto buffer = chunk->bytes(part);
+  host_.ring().read(source_.get(), buffer, part.begin, [this, chunk, part](int32_t result) {
+    --chunk->operations;
+    if (result == -EINTR) {
+      read_part(chunk, part);
+    } else if (result < 0) {
+      fail(archive_error(result, "read"));
+    } else if (result == 0) {
+      fail(became_shorter());
+    } else if (static_cast<uint64_t>(result) < part.size()) {
+      read_part(chunk, {part.begin + static_cast<uint64_t>(result), part.end});
+    }
+    if (chunk->operations == 0) chunk_read(chunk);
+  });
+}
+
+void RingFile::chunk_read(const ChunkPointer& chunk) {
+  if (error_) return chunk_written(chunk);
+  result_.checksums[chunk->index] = checksum(chunk->buffer);
+  for (const ByteRange& part : chunk->data) write_part(chunk, part);
+}
+
+void RingFile::write_part(const ChunkPointer& chunk, ByteRange part) {
+  ++chunk->operations;
+  const auto bytes = chunk->bytes(part);
+  host_.ring().write(job_.target.get(), bytes, part.begin, [this, chunk, part](int32_t result) {
+    --chunk->operations;
+    if (result == -EINTR) {
+      write_part(chunk, part);
+    } else if (result <= 0) {
+      fail(target_error(result == 0 ? EIO : -result, "write"));
+    } else {
+      const auto written = static_cast<uint64_t>(result);
+      result_.copied_bytes += written;
+      if (written < part.size()) write_part(chunk, {part.begin + written, part.end});
+    }
+    if (chunk->operations == 0) chunk_written(chunk);
+  });
+}
+
+void RingFile::chunk_written(const ChunkPointer& chunk) {
+  host_.give_back(chunk->buffer);
+  --chunks_under_way_;
+  tick();
+  step();
+}
+
+void RingFile::verify() {
+  ++operations_;
+  host_.ring().stat(source_.get(), &after_, [this](int32_t result) {
+    --operations_;
+    verified(result);
+  });
+}
+
+void RingFile::verified(int32_t result) {
+  if (result < 0) {
+    fail(archive_error(result, "stat"));
+  } else if (!same_content(before_, after_)) {
+    fail(changed_meanwhile());
+  } else if (!same_times(before_, after_)) {
+    // A new name or mode moves ctime as a write would: only another copy tells them apart.
+    if (--tries_left_ > 0) {
+      before_ = after_;
+      return begin_copy();
+    }
+    fail(changed_meanwhile());
+  }
+  close();
+}
+
+void RingFile::close() {
+  if (!source_) return host_.finished(*this);
+  host_.ring().close(source_.release(), [this](int32_t) { host_.finished(*this); });
+}
+
+void RingFile::fail(Error error) {
+  if (!error_) error_ = std::move(error);
+}
+
+void RingFile::tick() const {
+  if (job_.progress) job_.progress();
+}
+
+void RingFile::answer() {
+  job_.target.reset();
+  if (error_) {
+    job_.done(*std::move(error_));
+  } else {
+    job_.done(std::move(result_));
+  }
+}
+
+}  // namespace tierhub

@@ -1,0 +1,87 @@
+// One file on its way through the ring: the steps of CopyEngine as a state machine. Lives on the
+// thread that owns the ring.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <linux/openat2.h>
+#include <sys/stat.h>
+
+#include "common/result.h"
+#include "common/types.h"
+#include "common/unique_fd.h"
+#include "storage/copy_engine.h"
+#include "storage/copy_plan.h"
+#include "storage/ring.h"
+
+namespace tierhub {
+
+class RingFile {
+ public:
+  // What a file needs of its engine. All on the ring's thread.
+  class Host {
+   public:
+    virtual Ring& ring() = 0;
+    // begin_chunk() is called when there is memory.
+    virtual void want_buffer(RingFile& file) = 0;
+    virtual void give_back(std::span<std::byte> buffer) = 0;
+    using Found = std::function<void(Result<std::vector<ByteRange>>)>;
+    // data_ranges() without blocking.
+    virtual void find_data(int fd, ByteRange range, Found found) = 0;
+    virtual void finished(RingFile& file) = 0;
+
+   protected:
+    ~Host() = default;
+  };
+
+  RingFile(Host& host, CopyJob job);
+
+  void start();
+  size_t next_chunk_bytes() const { return plan_.chunk(next_chunk_).size(); }
+  void begin_chunk(std::span<std::byte> buffer);
+  // Others get on while this one waits.
+  void tick() const;
+  // Once finished: lets go of the target, then calls `done`.
+  void answer();
+
+ private:
+  struct Chunk;
+  using ChunkPointer = std::shared_ptr<Chunk>;
+
+  void opened(int32_t result);
+  void examined(int32_t result);
+  void begin_copy();
+  void punch_holes();
+  void read_part(const ChunkPointer& chunk, ByteRange part);
+  void write_part(const ChunkPointer& chunk, ByteRange part);
+  void chunk_read(const ChunkPointer& chunk);
+  void chunk_written(const ChunkPointer& chunk);
+  void fail(Error error);
+  // Looks what is to be done next; called after every completion.
+  void step();
+  void verify();
+  void verified(int32_t result);
+  void close();
+
+  Host& host_;
+  CopyJob job_;
+  CopyPlan plan_;
+  ZeroChecksums zeros_;
+  open_how how_{};
+  UniqueFd source_;
+  struct statx before_ {};
+  struct statx after_ {};
+  FillResult result_;
+  std::optional<Error> error_;  // the first one
+  size_t next_chunk_ = 0;
+  size_t chunks_under_way_ = 0;
+  size_t operations_ = 0;  // that belong to no chunk
+  bool waits_for_buffer_ = false;
+  int tries_left_ = 3;
+};
+
+}  // namespace tierhub
