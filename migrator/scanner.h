@@ -1,6 +1,7 @@
-// Brings what is in the archive into the namespace: the first import and every later scan are the same walk. Reads names and
-// attributes, never a file's content. It only adds, updates or removes what is clean here; what changed on both sides is a
-// conflict: counted, logged, parked, and not touched.
+// Brings what is in the archive into the namespace: the first import and every later scan are the
+// same walk. Reads names and attributes, never a file's content. It only adds, updates or removes
+// what is clean here; what changed on both sides is a conflict: counted, logged, parked, and not
+// touched.
 #pragma once
 
 #include <cstdint>
@@ -29,17 +30,24 @@ class Scanner {
  public:
   struct Options {
     size_t page = 1000;
-    // A scan that would remove more than this many entries and more than this share stops before it removes any.
+    // A scan that would remove more than this many entries and more than this share stops before it
+    // removes any.
     uint64_t removal_limit = 1000;
     double removal_share = 0.05;
     // What changed is told to the kernel.
     std::function<void(InodeNumber)> invalidate_inode;
     std::function<void(InodeNumber, const std::string&)> invalidate_entry;
   };
-  Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive, std::mutex& tree_mutex, Options options);
+  Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive, std::mutex& tree_mutex,
+          Options options);
 
-  // Walks the whole archive, on the calling thread. `progress` is called after each page; false stops the scan.
-  Result<ScanCounts> run(const std::function<bool(const ScanCounts&)>& progress);
+  // accepted: someone looked, and the archive is complete though much of it is missing.
+  enum class Removals { guarded, accepted };
+  // Walks the whole archive, on the calling thread. `progress` is called after each page; false
+  // stops the scan with errc::operation_canceled. errc::operation_not_permitted: it would have
+  // removed too much, and removed nothing.
+  Result<ScanCounts> run(const std::function<bool(const ScanCounts&)>& progress,
+                         Removals removals = Removals::guarded);
 
  private:
   InodeTable& inodes_;

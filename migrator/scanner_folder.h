@@ -1,0 +1,80 @@
+// One folder of a scan: what the archive lists there, compared with what base says that TierHub
+// left there.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "common/result.h"
+#include "migrator/scanner.h"
+
+namespace tierhub {
+
+// What the folders of one scan share.
+struct ScanState {
+  InodeTable& inodes;
+  Catalog& catalog;
+  const Scratch& scratch;
+  Archive& archive;
+  const Scanner::Options& options;
+  const std::function<bool(const ScanCounts&)>& progress;
+
+  ScanCounts counts;
+  uint64_t entries = 0;  // that stand in the archive
+  // Files with several names: which inode each is, and new names that wait until all folders were
+  // seen.
+  std::unordered_map<std::string, InodeNumber> linked;  // by identity
+  std::vector<Name> new_links;
+  // Names in base that a complete listing did not show.
+  std::vector<Name> missing;
+};
+
+class FolderScan {
+ public:
+  FolderScan(ScanState& scan, InodeNumber folder, std::string path)
+      : scan_(scan), folder_(folder), path_(std::move(path)) {}
+
+  // Under the tree mutex. A listing that fails says nothing about what is missing. Returns the
+  // folders to go into.
+  Result<std::vector<InodeNumber>> run();
+
+ private:
+  Result<void> compare(ArchiveChild child);
+  Result<void> compare_known(const ArchiveChild& child, const BaseRecord& known);
+  Result<void> take_changed_file(const ArchiveChild& child, InodeNumber inode,
+                                 const ArchiveVersion& on_record);
+  Result<void> take_attributes(const ArchiveChild& child, InodeNumber inode);
+  Result<bool> returns(const ArchiveChild& child, InodeNumber inode);
+  Result<void> note_conflict(const JournalKey& key, const std::string& name);
+  Result<void> import_pending();
+  enum class Import { added, adopted, conflict };
+  Result<Import> import_one(Batch& batch, const ArchiveChild& child);
+  Result<Import> adopt(Batch& batch, const ArchiveChild& child, InodeNumber ours);
+
+  ScanState& scan_;
+  const InodeNumber folder_;
+  const std::string path_;
+  std::unordered_map<std::string, BaseRecord>
+      known_;                          // base's children; what was listed is taken out
+  std::vector<ArchiveChild> pending_;  // new ones
+  std::vector<InodeNumber> subfolders_;
+};
+
+// A further name for a file that base knows by another one, or the first of a file with several
+// names. Under the tree mutex.
+Result<void> import_link(ScanState& scan, const Name& name);
+// The archive's own attributes of its root go to the root of the namespace.
+Result<void> import_root(ScanState& scan);
+
+// Makes the inode's extended attributes these, in `batch`.
+Result<void> replace_xattrs(const Catalog& catalog, Batch& batch, InodeNumber inode,
+                            const Xattrs& wanted);
+InodeRecord imported_record(const ArchiveChild& child);
+
+}  // namespace tierhub

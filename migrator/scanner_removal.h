@@ -1,0 +1,30 @@
+// The last part of a scan: names that base has and the archive has no longer.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/result.h"
+#include "migrator/scanner_folder.h"
+
+namespace tierhub {
+
+class RemovalScan {
+ public:
+  explicit RemovalScan(ScanState& scan) : scan_(scan) {}
+
+  // How many entries the missing names stand for, with all below them.
+  Result<uint64_t> count();
+  // Takes one missing name, and all below it, out of base: what is clean leaves the namespace, what
+  // is not is published again. Looks again that it is missing. Under the tree mutex.
+  Result<void> remove(const Name& name);
+
+ private:
+  Result<uint64_t> count_below(InodeNumber folder);
+  Result<void> remove_known(const Name& name, const BaseRecord& known);
+  Result<bool> stays(const Name& name, const InodeState& inode);
+
+  ScanState& scan_;
+};
+
+}  // namespace tierhub
