@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "common/result.h"
 
@@ -32,7 +33,7 @@ class GroupSync {
       lock.unlock();
       Result<void> result = sync();
       lock.lock();
-      if (!result.has_value()) failure_ = result.error();
+      if (!result.has_value() && !failure_) failure_ = result.error();
       running_ = false;
       ended_ = begun_;
       changed_.notify_all();
@@ -41,7 +42,15 @@ class GroupSync {
     return state_locked();
   }
 
-  // The failure of any sync so far.
+  // Makes `error` the failure of all later callers, unless there is one already. Answers the
+  // failure.
+  Error fail(Error error) {
+    std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::move(error);
+    return *failure_;
+  }
+
+  // The failure so far.
   Result<void> state() const {
     std::lock_guard lock(mutex_);
     return state_locked();

@@ -84,9 +84,19 @@ class KeyValueStore {
   virtual Result<void> sync() = 0;
 };
 
+struct RocksDbOptions {
+  // A file of this size is kept in `path`. When the disk is full it makes way, so that evictions
+  // and deletions, which free room, can still be written down; it is taken back when the disk has
+  // room again. Half of it is always left free. 0: no ballast, and no wall.
+  uint64_t ballast_bytes = 256 << 20;
+};
+
 // `path` is made if it does not exist. A second process on the same path gets
-// errc::device_or_resource_busy.
-Result<std::unique_ptr<KeyValueStore>> open_rocksdb_store(const std::string& path);
+// errc::device_or_resource_busy. open and commit get errc::no_space_on_device when the disk has no
+// room and the ballast is gone: nothing of the commit is written, and it can be tried again. Any
+// other failure to write is final, as one of sync() is.
+Result<std::unique_ptr<KeyValueStore>> open_rocksdb_store(const std::string& path,
+                                                          const RocksDbOptions& options = {});
 
 // For tests. lose_power() forgets what was committed and never synced.
 class MemoryStore : public KeyValueStore {

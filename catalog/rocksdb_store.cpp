@@ -25,10 +25,13 @@
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 
+#include "catalog/ballast.h"
 #include "catalog/encoding.h"
 #include "catalog/first_live.h"
 #include "catalog/group_sync.h"
 #include "catalog/key_value_store.h"
+#include "common/clock.h"
+#include "common/log.h"
 #include "common/posix.h"
 
 namespace tierhub {
@@ -45,6 +48,10 @@ constexpr int kMaxOpenTables = 1024;
 // A table file with this many tombstones among so many keys in a row is compacted.
 constexpr size_t kTombstoneWindow = 10'000;
 constexpr size_t kTombstoneTrigger = 5'000;
+// How often a commit looks how much room the disk has, and how often the ballast is tried to be
+// taken back.
+constexpr auto kLookInterval = std::chrono::milliseconds(10);
+constexpr auto kArmInterval = std::chrono::seconds(10);
 
 rocksdb::Slice to_slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view to_view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -131,10 +138,13 @@ rocksdb::ColumnFamilyOptions family_options(
 
 class RocksDbStore final : public KeyValueStore {
  public:
-  static Result<std::unique_ptr<RocksDbStore>> open(const std::string& path) {
-    std::unique_ptr<RocksDbStore> store(new RocksDbStore);
-    TRY(store->lock_directory(path));
-    TRY(store->open_database(path));
+  static Result<std::unique_ptr<RocksDbStore>> open(const std::string& path,
+                                                    const RocksDbOptions& options) {
+    std::unique_ptr<RocksDbStore> store(new RocksDbStore(path, options));
+    TRY(store->lock_directory());
+    store->ballast_.arm();
+    TRY(store->check_room());
+    TRY(store->open_database());
     return store;
   }
 
@@ -170,6 +180,7 @@ class RocksDbStore final : public KeyValueStore {
 
   Result<void> commit(const WriteSet& changes, Durability durability) override {
     TRY(group_sync_.state());
+    TRY(check_room());
     rocksdb::WriteBatch batch;
     for (const auto& change : changes.changes()) {
       TRY(check(change.value ? batch.Put(handle(change.family), to_slice(change.key),
@@ -184,7 +195,7 @@ class RocksDbStore final : public KeyValueStore {
     for (const auto& change : changes.changes()) {
       if (enters_queue(change)) queue_of(change).end_put();
     }
-    TRY(check(status, "write the catalog's log"));
+    if (!status.ok()) return group_sync_.fail(to_error(status, "write the catalog's log"));
     if (durability == Durability::synced) return sync();
     return {};
   }
@@ -194,19 +205,22 @@ class RocksDbStore final : public KeyValueStore {
   }
 
  private:
-  RocksDbStore() = default;
+  RocksDbStore(const std::string& path, const RocksDbOptions& options)
+      : path_(path),
+        ballast_(path + "/ballast", options.ballast_bytes),
+        keep_free_bytes_(options.ballast_bytes / 2) {}
 
   // RocksDB's own lock would do; this one tells "in use" from every other failure.
-  Result<void> lock_directory(const std::string& path) {
-    TRY(posix::make_directories(path, 0700));
-    TRY_ASSIGN(directory_, posix::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+  Result<void> lock_directory() {
+    TRY(posix::make_directories(path_, 0700));
+    TRY_ASSIGN(directory_, posix::open_at(AT_FDCWD, path_, O_RDONLY | O_DIRECTORY));
     if (::flock(directory_.get(), LOCK_EX | LOCK_NB) == 0) return {};
-    if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock " + path);
+    if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock " + path_);
     return Error(std::errc::device_or_resource_busy,
-                 fmt::format("another process has the catalog in {} open: stop it first", path));
+                 fmt::format("another process has the catalog in {} open: stop it first", path_));
   }
 
-  Result<void> open_database(const std::string& path) {
+  Result<void> open_database() {
     const auto cache = rocksdb::NewLRUCache(kBlockCacheBytes);
     const std::shared_ptr<const rocksdb::FilterPolicy> bloom(
         rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
@@ -218,9 +232,38 @@ class RocksDbStore final : public KeyValueStore {
                                family_options(static_cast<Family>(i), cache, bloom));
     }
     rocksdb::DB* db = nullptr;
-    const auto status = rocksdb::DB::Open(database_options(), path, descriptors, &families_, &db);
+    const auto status = rocksdb::DB::Open(database_options(), path_, descriptors, &families_, &db);
     db_.reset(db);
-    return check(status, "open the catalog in " + path);
+    return check(status, "open the catalog in " + path_);
+  }
+
+  // RocksDB must not run into a full disk: a log that it could not write to is lost for the
+  // process. So the wall is here, where it can be passed again once there is room.
+  Result<void> check_room() {
+    std::lock_guard lock(room_mutex_);
+    const auto now = SteadyClock::now();
+    if (keep_free_bytes_ == 0 || now < next_look_) return {};
+    TRY_ASSIGN(uint64_t free_bytes, this->free_bytes());
+    if (free_bytes < keep_free_bytes_ && ballast_.release()) {
+      log::warning("the disk of the catalog is full, its ballast makes way", {{"path", path_}});
+      TRY_ASSIGN(free_bytes, this->free_bytes());
+    }
+    if (free_bytes < keep_free_bytes_) {
+      return Error(std::errc::no_space_on_device,
+                   fmt::format("the disk of the catalog is full: free {} MiB where {} is",
+                               keep_free_bytes_ >> 20, path_));
+    }
+    next_look_ = now + kLookInterval;
+    if (!ballast_.armed() && now >= next_arm_) {
+      next_arm_ = now + kArmInterval;
+      ballast_.arm();
+    }
+    return {};
+  }
+
+  Result<uint64_t> free_bytes() const {
+    TRY_ASSIGN(const struct statvfs disk, posix::statvfs_fd(directory_.get()));
+    return uint64_t{disk.f_bavail} * disk.f_frsize;
   }
 
   Result<void> scan_range(
@@ -257,7 +300,13 @@ class RocksDbStore final : public KeyValueStore {
     return families_[static_cast<size_t>(family) + 1];
   }
 
+  const std::string path_;
   UniqueFd directory_;  // holds the lock
+  Ballast ballast_;
+  const uint64_t keep_free_bytes_;
+  std::mutex room_mutex_;  // guards the two times
+  SteadyClock::time_point next_look_;
+  SteadyClock::time_point next_arm_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
   mutable std::array<FirstLive, kFamilyNames.size()> first_live_;
@@ -266,8 +315,9 @@ class RocksDbStore final : public KeyValueStore {
 
 }  // namespace
 
-Result<std::unique_ptr<KeyValueStore>> open_rocksdb_store(const std::string& path) {
-  TRY_ASSIGN(std::unique_ptr<KeyValueStore> store, RocksDbStore::open(path));
+Result<std::unique_ptr<KeyValueStore>> open_rocksdb_store(const std::string& path,
+                                                          const RocksDbOptions& options) {
+  TRY_ASSIGN(std::unique_ptr<KeyValueStore> store, RocksDbStore::open(path, options));
   return store;
 }
 

@@ -66,5 +66,19 @@ TEST(GroupSync, AFailureIsFinal) {
   EXPECT_FALSE(group.state().has_value());
 }
 
+TEST(GroupSync, AFailedWriteEndsTheSyncsToo) {
+  GroupSync group;
+  EXPECT_EQ(group.fail(Error(std::errc::io_error, "write: it broke")).text(), "write: it broke");
+  EXPECT_EQ(group.fail(Error(std::errc::io_error, "later")).text(), "write: it broke");
+  int syncs = 0;
+  const auto result = group.run([&]() -> Result<void> {
+    ++syncs;
+    return {};
+  });
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().text(), "write: it broke");
+  EXPECT_EQ(syncs, 0);
+}
+
 }  // namespace
 }  // namespace tierhub
