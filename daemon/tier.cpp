@@ -43,7 +43,9 @@ Result<void> Tier::open_catalog() {
             config_.state));
   }
   if (!store) return store.error();
-  TRY_ASSIGN(catalog_, Catalog::open(std::move(*store), Catalog::Options{config_.chunk_bytes}));
+  Catalog::Options options;
+  options.chunk_bytes = config_.chunk_bytes;
+  TRY_ASSIGN(catalog_, Catalog::open(std::move(*store), options));
   TRY_ASSIGN(Scratch scratch, Scratch::open(config_.scratch));
   scratch_ = std::make_unique<Scratch>(std::move(scratch));
   inodes_ = std::make_unique<InodeTable>(*catalog_, config_.inodes_in_memory);

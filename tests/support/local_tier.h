@@ -1,0 +1,80 @@
+// A whole tier in one process, without a mount and without threads of its own pace: catalog,
+// scratch, archive, file system, mover, journal, evictor. The tests drive it by hand. Reopening it
+// without closing is what kill -9 leaves.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "catalog/inode_table.h"
+#include "fusefs/file_system.h"
+#include "migrator/capacity.h"
+#include "migrator/evictor.h"
+#include "migrator/journal.h"
+#include "migrator/mover.h"
+#include "migrator/prefetcher.h"
+#include "migrator/scanner.h"
+#include "storage/posix_archive.h"
+#include "storage/scratch.h"
+
+namespace tierhub::testing {
+
+// Bytes in memory as the source of a write.
+class BytesSource final : public WriteSource {
+ public:
+  explicit BytesSource(std::string bytes) : bytes_(std::move(bytes)) {}
+  uint64_t size_bytes() const override { return bytes_.size(); }
+  Result<void> detach() override { return {}; }
+  Result<size_t> copy_to(int fd, uint64_t offset_bytes) override;
+
+ private:
+  std::string bytes_;
+};
+
+class LocalTier {
+ public:
+  struct Options {
+    uint64_t chunk_bytes = 4096;
+    uint64_t capacity_bytes = 0;
+  };
+  // `folder` gets `archive`, `scratch` and `state`; what is there is opened. Recovers, as tierd
+  // does at start.
+  LocalTier(const std::string& folder, const Options& options);
+  ~LocalTier();
+
+  // Runs rounds until nothing is left or nothing moves any more; returns the keys that are left.
+  uint64_t publish();
+  uint64_t scan_added();
+
+  // The file system's calls with their callbacks waited for.
+  Result<Opened> open(InodeNumber inode, int flags);
+  Result<std::string> read(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes);
+  Result<size_t> write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
+                       std::string bytes);
+  Result<NodeInfo> setattr(InodeNumber inode, const AttributeChange& change);
+  Result<void> fallocate(InodeNumber inode, int mode, uint64_t offset_bytes, uint64_t length_bytes);
+  Result<void> prefetch(InodeNumber inode);
+  Result<Eviction> evict(InodeNumber inode);
+
+  std::string archive_folder;
+  std::unique_ptr<PosixArchive> archive;
+  std::unique_ptr<Catalog> catalog;
+  std::unique_ptr<Scratch> scratch;
+  std::unique_ptr<InodeTable> inodes;
+  std::unique_ptr<Capacity> capacity;
+  std::unique_ptr<Evictor> evictor;
+  std::unique_ptr<Mover> mover;
+  std::unique_ptr<Journal> journal;
+  std::unique_ptr<Scanner> scanner;
+  std::unique_ptr<FileSystem> fs;
+
+ private:
+  FileSystemHooks hooks();
+};
+
+}  // namespace tierhub::testing
