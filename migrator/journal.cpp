@@ -19,6 +19,7 @@
 #include "migrator/journal_recovery.h"
 #include "migrator/journal_wave.h"
 #include "migrator/plan.h"
+#include "storage/object_state.h"
 
 namespace tierhub {
 namespace {
@@ -108,6 +109,7 @@ class Journal::Impl {
   Result<void> finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome);
   Result<void> park(Round& round, const JournalKey& key, const Error& error);
   Result<std::string> namespace_path(const JournalKey& key) const;
+  Result<uint64_t> dirty_bytes(InodeNumber inode);
   void settle_demands(const Pass& pass);
   bool retry_due();
   void loop(const std::stop_token& stop);
@@ -423,6 +425,14 @@ void Journal::Impl::settle_demands(const Pass& pass) {
   });
 }
 
+Result<uint64_t> Journal::Impl::dirty_bytes(InodeNumber inode) {
+  TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(inode));
+  if (!lock.exists() || !lock->is_file()) return 0;
+  if (!lock->rec().writing) return lock->dirty_bytes();
+  TRY_ASSIGN(const Attributes now, current_attributes(context_.scratch, *lock));
+  return now.size_bytes;
+}
+
 Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& paths) {
   const auto prefixes = without_trailing_slashes(paths);
   const auto reasons = reasons_.with([](const auto& all) { return all; });
@@ -439,8 +449,8 @@ Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& 
       if (!everything && !covers_any(prefixes, path)) continue;
       ++pending.keys;
       if (key.kind == JournalKeyKind::inode) {
-        TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(key.inode));
-        if (lock.exists()) pending.bytes += lock->dirty_bytes();
+        TRY_ASSIGN(const uint64_t bytes, dirty_bytes(key.inode));
+        pending.bytes += bytes;
       }
       if (pending.waiting.size() >= kMaxShownWaiting) continue;
       const bool parked = !record.parked_reason.empty();

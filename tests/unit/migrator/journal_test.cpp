@@ -1,0 +1,431 @@
+#include "migrator/journal.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <gtest/gtest.h>
+#include <stdio.h>
+
+#include "common/metrics.h"
+#include "tests/unit/migrator/journal_world.h"
+
+namespace tierhub::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+class JournalTest : public ::testing::Test {
+ protected:
+  // Publishes; then both sides are equal and nothing is left to do.
+  void expect_replica() {
+    world_.publish();
+    EXPECT_EQ(world_.difference(), "");
+    EXPECT_EQ(world_.journal_keys(), 0u);
+    EXPECT_EQ(world_.staged(), std::vector<std::string>{});
+    EXPECT_TRUE(value_of(world_.catalog->intents()).empty());
+    EXPECT_TRUE(value_of(world_.catalog->base_children(kAsideInode)).empty());
+    for (const auto& entry : fs::directory_iterator(world_.in_archive(kAsideFolder))) {
+      ADD_FAILURE() << "left aside: " << entry.path();
+    }
+  }
+
+  JournalWorld world_;
+};
+
+TEST_F(JournalTest, PublishesANewTree) {
+  world_.make_folder("data", 0750);
+  world_.make_folder("data/deep");
+  world_.make_folder("data/deep/deeper");
+  world_.write("data/deep/deeper/image.tif", std::string(3 * kChunk + 17, 'x'));
+  world_.write("data/empty", "");
+  world_.write("top.txt", "hello");
+  world_.symlink("../top.txt", "data/link");
+  value_of(world_.file_system->mknod(kRootInode, "pipe", S_IFIFO | 0600, 0, {}));
+  expect_replica();
+  EXPECT_EQ(world_.state("data/deep/deeper/image.tif"), FileState::hot);
+}
+
+TEST_F(JournalTest, OverwritesAChangedFileWithOneExchange) {
+  world_.write("file", "old");
+  world_.publish();
+  world_.write("file", "something new");
+  expect_replica();
+  EXPECT_EQ(world_.archive_tree().size(), 1u);
+}
+
+TEST_F(JournalTest, PublishesOnlyOnceWhatDidNotChange) {
+  world_.write("file", "text");
+  world_.publish();
+  const uint64_t files = metrics().published_files.value();
+  const FileHandle handle = world_.open("file", O_RDWR);
+  world_.close(world_.inode("file"), handle);
+  expect_replica();
+  EXPECT_EQ(metrics().published_files.value(), files);
+}
+
+TEST_F(JournalTest, SavesByRename) {
+  world_.write("doc", "version 1");
+  world_.publish();
+  world_.write("doc.tmp", "version 2");
+  world_.rename("doc.tmp", "doc");
+  expect_replica();
+}
+
+TEST_F(JournalTest, SavesByRenameOfAPublishedFile) {
+  world_.write("doc", "version 1");
+  world_.write("doc.tmp", "version 2");
+  world_.publish();
+  world_.rename("doc.tmp", "doc");
+  expect_replica();
+}
+
+TEST_F(JournalTest, KeepsTheBackupOfAnEditor) {
+  world_.write("doc", "version 1");
+  world_.publish();
+  world_.rename("doc", "doc~");
+  world_.write("doc", "version 2");
+  expect_replica();
+}
+
+TEST_F(JournalTest, ExchangesTwoFiles) {
+  world_.write("a", "was a");
+  world_.write("b", "was b");
+  world_.publish();
+  world_.rename("a", "b", RENAME_EXCHANGE);
+  expect_replica();
+}
+
+TEST_F(JournalTest, ExchangesAFileAndAFolder) {
+  world_.make_folder("a");
+  world_.write("a/in", "in a");
+  world_.write("b", "was b");
+  world_.publish();
+  world_.rename("a", "b", RENAME_EXCHANGE);
+  expect_replica();
+}
+
+TEST_F(JournalTest, RotatesThreeNames) {
+  for (const char* name : {"a", "b", "c"}) world_.write(name, std::string("was ") + name);
+  world_.publish();
+  world_.rename("a", "t");
+  world_.rename("b", "a");
+  world_.rename("c", "b");
+  world_.rename("t", "c");
+  expect_replica();
+}
+
+TEST_F(JournalTest, TurnsAFolderInsideOut) {
+  world_.make_folder("a");
+  world_.make_folder("a/b");
+  world_.write("a/in_a", "1");
+  world_.write("a/b/in_b", "2");
+  world_.publish();
+  world_.rename("a/b", "b");
+  world_.rename("a", "b/a");
+  expect_replica();
+}
+
+TEST_F(JournalTest, TurnsAFolderInsideOutUnderItsOldName) {
+  world_.make_folder("a");
+  world_.make_folder("a/b");
+  world_.write("a/in_a", "1");
+  world_.write("a/b/in_b", "2");
+  world_.publish();
+  world_.rename("a/b", "t");
+  world_.rename("a", "t/b");
+  world_.rename("t", "a");
+  expect_replica();
+}
+
+TEST_F(JournalTest, SwapsTwoFoldersWithTheirContent) {
+  world_.make_folder("x");
+  world_.make_folder("y");
+  world_.write("x/file", "x");
+  world_.write("y/file", "y");
+  world_.publish();
+  world_.rename("x", "y", RENAME_EXCHANGE);
+  world_.write("x/file", "new in what was y");
+  expect_replica();
+}
+
+TEST_F(JournalTest, FollowsAFolderThatIsRenamedWhileItsContentIsNew) {
+  world_.make_folder("old");
+  world_.write("old/one", "1");
+  world_.publish();
+  world_.write("old/two", "2");
+  world_.rename("old", "new");
+  world_.write("new/three", "3");
+  expect_replica();
+}
+
+TEST_F(JournalTest, LinksFurtherNames) {
+  world_.write("one", "text");
+  world_.link("one", "two");
+  world_.make_folder("d");
+  world_.link("one", "d/three");
+  expect_replica();
+}
+
+TEST_F(JournalTest, KeepsHardLinksTogetherWhenTheContentChanges) {
+  world_.write("one", "text");
+  world_.link("one", "two");
+  world_.link("one", "three");
+  world_.publish();
+  world_.write("two", "other text");
+  expect_replica();
+}
+
+TEST_F(JournalTest, ReplacesOneOfSeveralNames) {
+  world_.write("one", "text");
+  world_.link("one", "two");
+  world_.publish();
+  world_.write("new", "new");
+  world_.rename("new", "two");
+  expect_replica();
+  world_.remove("one");
+  expect_replica();
+}
+
+TEST_F(JournalTest, MovesANameOfSeveral) {
+  world_.write("one", "text");
+  world_.link("one", "two");
+  world_.publish();
+  world_.rename("two", "three");
+  world_.remove("one");
+  expect_replica();
+}
+
+TEST_F(JournalTest, RemovesATree) {
+  world_.make_folder("a");
+  world_.make_folder("a/b");
+  world_.write("a/b/1", "1");
+  world_.write("a/2", "2");
+  world_.publish();
+  world_.remove_tree("a");
+  expect_replica();
+  EXPECT_TRUE(world_.archive_tree().empty());
+}
+
+TEST_F(JournalTest, ReplacesATreeByAFileOfTheSameName) {
+  world_.make_folder("a");
+  world_.write("a/1", "1");
+  world_.publish();
+  world_.remove_tree("a");
+  world_.write("a", "a file");
+  expect_replica();
+}
+
+TEST_F(JournalTest, NeverPublishesWhatWasRemovedFirst) {
+  world_.make_folder("a");
+  world_.write("a/tmp", "1");
+  world_.remove_tree("a");
+  expect_replica();
+}
+
+TEST_F(JournalTest, PublishesAnUnpublishedFileUnderItsLastName) {
+  world_.write("first", "1");
+  world_.rename("first", "second");
+  world_.rename("second", "third");
+  expect_replica();
+  EXPECT_EQ(world_.archive_tree().size(), 1u);
+}
+
+TEST_F(JournalTest, FollowsModeTimesAndExtendedAttributes) {
+  world_.write("file", "1");
+  world_.make_folder("d");
+  world_.publish();
+  world_.change_mode("file", 0600);
+  world_.change_mode("d", 0711);
+  world_.set_mtime("file", 1'000'000'000);
+  world_.set_mtime("d", 1'000'000'001);
+  world_.set_xattr("file", "user.note", "about the file");
+  world_.set_xattr("d", "user.note", "about the folder");
+  expect_replica();
+}
+
+TEST_F(JournalTest, PublishesAFileThatIsNotOpenedAgainAfterATruncation) {
+  world_.write("file", std::string(3 * kChunk, 'a'));
+  world_.publish();
+  world_.truncate("file", kChunk + 5);
+  expect_replica();
+  world_.truncate("file", 2 * kChunk);
+  expect_replica();
+}
+
+TEST_F(JournalTest, SetsAnOccupantWithANameElsewhereAside) {
+  world_.make_folder("d");
+  world_.write("d/file", "in d");
+  world_.write("other", "other");
+  world_.publish();
+  world_.rename("d", "e");
+  world_.write("d", "now a file");
+  expect_replica();
+}
+
+TEST_F(JournalTest, WaitsForAFileThatIsOpenForWriting) {
+  world_.write("file", "1");
+  const InodeNumber file = world_.inode("file");
+  const FileHandle handle = world_.open("file", O_WRONLY);
+  world_.publish();
+  EXPECT_TRUE(world_.archive_tree().empty());
+  const auto pending = value_of(world_.journal->pending({"/"}));
+  ASSERT_FALSE(pending.waiting.empty());
+  EXPECT_EQ(pending.waiting.back().reason, "open for writing");
+  world_.close(file, handle);
+  expect_replica();
+}
+
+TEST_F(JournalTest, LetsAChangedFileRestUnlessItIsDemanded) {
+  world_.options.settle_s = 3600;
+  world_.restart();
+  world_.make_folder("d");
+  world_.write("d/file", "1");
+  world_.write("other", "2");
+  value_of(world_.journal->run_round(Journal::Urgency::settled));
+  EXPECT_TRUE(world_.archive_tree().empty());
+  world_.journal->demand({"/d/"});
+  value_of(world_.journal->run_round(Journal::Urgency::settled));
+  EXPECT_TRUE(fs::exists(world_.in_archive("d/file")));
+  EXPECT_FALSE(fs::exists(world_.in_archive("other")));
+}
+
+TEST_F(JournalTest, PublishesWhatNeverRestsWhenItIsTooOld) {
+  world_.options.settle_s = 3600;
+  world_.options.max_dirty_age_s = 0;
+  world_.restart();
+  world_.write("file", "1");
+  value_of(world_.journal->run_round(Journal::Urgency::settled));
+  EXPECT_TRUE(world_.archive_tree().empty());
+  value_of(world_.journal->run_round(Journal::Urgency::settled));
+  EXPECT_EQ(world_.archive_tree().size(), 1u);
+}
+
+TEST_F(JournalTest, CountsWhatIsPendingBelowAPath) {
+  world_.make_folder("d");
+  world_.write("d/file", std::string(1000, 'x'));
+  world_.write("other", std::string(10, 'x'));
+  const auto all = value_of(world_.journal->pending({"/"}));
+  EXPECT_EQ(all.bytes, 1010u);
+  EXPECT_EQ(all.keys, 6u);
+  const auto below = value_of(world_.journal->pending({"/d"}));
+  EXPECT_EQ(below.bytes, 1000u);
+  EXPECT_EQ(below.keys, 4u);
+}
+
+TEST_F(JournalTest, LeavesAFileThatStandsInTheWayInTheArchive) {
+  world_.write_in_archive("file", "theirs");
+  world_.write("file", "ours");
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("file")), "theirs");
+  EXPECT_NE(
+      world_.parked_reason(JournalKey::of_entry(kRootInode, "file")).find("changed behind TierHub"),
+      std::string::npos);
+  EXPECT_EQ(world_.staged(), std::vector<std::string>{});
+  EXPECT_EQ(world_.state("file"), FileState::dirty);
+  const auto pending = value_of(world_.journal->pending({"/"}));
+  EXPECT_TRUE(std::any_of(pending.waiting.begin(), pending.waiting.end(),
+                          [](const auto& one) { return one.parked; }));
+}
+
+TEST_F(JournalTest, LeavesAFileThatWasChangedInTheArchive) {
+  world_.write("file", "ours 1");
+  world_.publish();
+  world_.write_in_archive("file", "theirs, longer");
+  world_.write("file", "ours 2");
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("file")), "theirs, longer");
+  EXPECT_EQ(world_.state("file"), FileState::dirty);
+  EXPECT_NE(world_.parked_reason(JournalKey::of_inode(world_.inode("file")))
+                .find("changed behind TierHub"),
+            std::string::npos);
+}
+
+TEST_F(JournalTest, LeavesAChangedFileThatWasRemovedHere) {
+  world_.write("file", "ours");
+  world_.publish();
+  world_.write_in_archive("file", "theirs, longer");
+  world_.remove("file");
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("file")), "theirs, longer");
+}
+
+TEST_F(JournalTest, PublishesAParkedKeyWhenTheReasonIsGone) {
+  world_.write_in_archive("file", "theirs");
+  world_.write("file", "ours");
+  world_.publish();
+  fs::remove(world_.in_archive("file"));
+  world_.journal->retry_parked();
+  expect_replica();
+}
+
+TEST_F(JournalTest, StopsWhenTheArchiveIsAway) {
+  world_.write("file", "1");
+  fs::rename(world_.in_archive(".tierhub"), world_.in_archive("hidden"));
+  const auto round = world_.journal->run_round(Journal::Urgency::demanded);
+  ASSERT_FALSE(round.has_value());
+  EXPECT_TRUE(is_archive_wide(round.error()));
+  fs::rename(world_.in_archive("hidden"), world_.in_archive(".tierhub"));
+  expect_replica();
+}
+
+TEST_F(JournalTest, RecoversOnceTheArchiveIsBack) {
+  world_.write("file", "1");
+  fs::rename(world_.in_archive(".tierhub/id"), world_.in_archive("hidden"));
+  EXPECT_TRUE(world_.journal->recover().has_value());
+  EXPECT_FALSE(world_.journal->run_round(Journal::Urgency::demanded).has_value());
+  fs::rename(world_.in_archive("hidden"), world_.in_archive(".tierhub/id"));
+  expect_replica();
+}
+
+TEST_F(JournalTest, PublishesMoreKeysThanAWaveTakes) {
+  world_.options.wave_keys = 3;
+  world_.restart();
+  world_.make_folder("d");
+  for (int i = 0; i < 20; ++i) world_.write("d/" + std::to_string(i), std::to_string(i));
+  expect_replica();
+  for (int i = 0; i < 20; ++i)
+    world_.rename("d/" + std::to_string(i), "d/renamed" + std::to_string(i));
+  expect_replica();
+  world_.remove_tree("d");
+  expect_replica();
+}
+
+TEST_F(JournalTest, PublishesFromItsOwnThread) {
+  world_.options.threading = Journal::Options::Threading::own_thread;
+  world_.options.settle_s = 0;
+  world_.options.tick_s = 0.01;
+  world_.restart();
+  world_.write("file", "1");
+  world_.journal->start();
+  world_.journal->wake();
+  const auto deadline = SteadyClock::now() + std::chrono::seconds(20);
+  while (world_.journal_keys() > 0 && SteadyClock::now() < deadline) std::this_thread::yield();
+  world_.journal->stop();
+  EXPECT_EQ(world_.difference(), "");
+}
+
+TEST(JournalWithoutRenameFlags, PublishesAndReplaces) {
+  JournalWorld world(PosixArchive::RenameFlags::avoid);
+  world.make_folder("d");
+  world.write("d/file", "1");
+  world.write("other", "2");
+  world.publish();
+  EXPECT_EQ(world.difference(), "");
+  world.write("d/file", "3");
+  world.rename("d", "e");
+  world.rename("other", "e/file");
+  world.publish();
+  EXPECT_EQ(world.difference(), "");
+  EXPECT_EQ(world.journal_keys(), 0u);
+}
+
+}  // namespace
+}  // namespace tierhub::test

@@ -1,0 +1,347 @@
+#include "tests/unit/migrator/journal_world.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <fmt/format.h>
+
+#include "common/hash.h"
+#include "common/posix.h"
+
+namespace tierhub::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kXattr = "user.note";
+constexpr size_t kShown = 40;  // longer content is shown by its checksum
+
+// Both tiers in memory, where tmpfs can hold extended attributes (Linux 6.6): on a disk each round
+// waits for its syncs.
+void prefer_folders_in_memory() {
+  constexpr const char* kMemory = "/dev/shm";
+  std::string probe = std::string(kMemory) + "/tierhub-XXXXXX";
+  const UniqueFd fd(::mkstemp(probe.data()));
+  if (!fd) return;
+  const bool works = ::fsetxattr(fd.get(), kXattr, "1", 1, 0) == 0;
+  ::unlink(probe.c_str());
+  if (works) ::setenv("TMPDIR", kMemory, 0);
+}
+const bool kPrefersMemory = (prefer_folders_in_memory(), true);
+
+class TextSource final : public WriteSource {
+ public:
+  explicit TextSource(std::string text) : text_(std::move(text)) {}
+  uint64_t size_bytes() const override { return text_.size(); }
+  Result<void> detach() override { return {}; }
+  Result<size_t> copy_to(int fd, uint64_t offset_bytes) override {
+    TRY(posix::write_all_at(fd, std::as_bytes(std::span(text_)), offset_bytes));
+    return text_.size();
+  }
+
+ private:
+  std::string text_;
+};
+
+// The one line that both trees have for an entry.
+std::string line(char kind, uint32_t mode, int64_t mtime_ns, const std::string& content,
+                 const std::string& first_name, const std::string& xattr) {
+  const std::string shown =
+      content.size() <= kShown ? content : checksum(std::as_bytes(std::span(content))).hex();
+  return fmt::format("{} {:o} {} first={} note={} [{}]", kind, mode, mtime_ns, first_name, xattr,
+                     shown);
+}
+
+}  // namespace
+
+JournalWorld::JournalWorld(PosixArchive::RenameFlags rename_flags)
+    : store(MemoryStore::create()), rename_flags_(rename_flags) {
+  options.threading = Journal::Options::Threading::none;
+  options.lanes = 2;
+  start();
+}
+
+JournalWorld::~JournalWorld() = default;
+
+void JournalWorld::start() {
+  auto next = store->another_handle();
+  catalog = value_of(Catalog::open(std::move(store), {kChunk, "boot"}));
+  store = std::move(next);
+  inodes = std::make_unique<InodeTable>(*catalog, 1000);
+  scratch = std::make_unique<Scratch>(value_of(Scratch::open(scratch_folder.path())));
+  PosixArchive::Options archive_options;
+  archive_options.rename_flags = rename_flags_;
+  archive_options.copy.method = CopyMethod::threads;
+  archive = value_of(PosixArchive::open(archive_folder.path(), archive_options));
+  FileSystemHooks hooks;
+  hooks.recall = [](InodeNumber, ByteRange, auto done) {
+    done(Error(std::errc::io_error, "no recall in this test"));
+  };
+  hooks.reserve = [](uint64_t) { return Result<void>(); };
+  hooks.released = [](InodeNumber) {};
+  hooks.room_for_passthrough_writers = [] { return true; };
+  hooks.archive_space = [] { return FileSystemHooks::Space{}; };
+  file_system = std::make_unique<FileSystem>(*inodes, *scratch, std::move(hooks));
+  journal = std::make_unique<Journal>(*inodes, *scratch, *archive, options);
+}
+
+void JournalWorld::restart(Death death) {
+  journal.reset();
+  file_system.reset();
+  archive.reset();
+  inodes.reset();
+  scratch.reset();
+  catalog.reset();
+  if (death == Death::power_lost) store->lose_power();
+  start();
+  value_of(journal->recover());
+}
+
+InodeNumber JournalWorld::inode(const std::string& path) {
+  InodeNumber number = kRootInode;
+  for (const auto& part : fs::path(path)) {
+    const auto next = value_of(catalog->lookup(number, part.string()));
+    if (!next) throw std::runtime_error(path + " does not exist");
+    number = *next;
+  }
+  return number;
+}
+
+std::pair<InodeNumber, std::string> JournalWorld::parent_and_name(const std::string& path) {
+  const fs::path p(path);
+  return {inode(p.parent_path().string()), p.filename().string()};
+}
+
+void JournalWorld::make_folder(const std::string& path, uint32_t mode) {
+  const auto [parent, name] = parent_and_name(path);
+  value_of(file_system->mkdir(parent, name, mode, {}));
+}
+
+void JournalWorld::write(const std::string& path, const std::string& text) {
+  const auto [parent, name] = parent_and_name(path);
+  if (!value_of(catalog->lookup(parent, name))) {
+    const Created created = value_of(file_system->create(parent, name, 0644, O_WRONLY, {}));
+    close(created.node.inode, created.opened.handle);
+  } else {
+    truncate(path, 0);
+  }
+  if (!text.empty()) write_at(path, 0, text);
+}
+
+void JournalWorld::write_at(const std::string& path, uint64_t offset_bytes,
+                            const std::string& text) {
+  const InodeNumber number = inode(path);
+  const FileHandle handle = open(path, O_WRONLY);
+  Result<size_t> written = size_t{0};
+  file_system->write(number, handle, offset_bytes, std::make_shared<TextSource>(text), {},
+                     [&](Result<size_t> result) { written = std::move(result); });
+  EXPECT_EQ(value_of(written), text.size());
+  close(number, handle);
+}
+
+FileHandle JournalWorld::open(const std::string& path, int flags) {
+  std::optional<Opened> opened;
+  file_system->open(inode(path), flags,
+                    [&](Result<Opened> result) { opened = value_of(std::move(result)); });
+  return opened.value().handle;
+}
+
+void JournalWorld::truncate(const std::string& path, uint64_t size_bytes) {
+  AttributeChange change;
+  change.size_bytes = size_bytes;
+  file_system->setattr(inode(path), change, [](const Result<NodeInfo>& node) { value_of(node); });
+}
+
+void JournalWorld::change_mode(const std::string& path, uint32_t mode) {
+  AttributeChange change;
+  change.mode = mode;
+  file_system->setattr(inode(path), change, [](const Result<NodeInfo>& node) { value_of(node); });
+}
+
+void JournalWorld::set_mtime(const std::string& path, int64_t seconds) {
+  AttributeChange change;
+  change.mtime = Timestamp{seconds * 1'000'000'000};
+  file_system->setattr(inode(path), change, [](const Result<NodeInfo>& node) { value_of(node); });
+}
+
+void JournalWorld::set_xattr(const std::string& path, const std::string& name,
+                             const std::string& value) {
+  value_of(file_system->setxattr(inode(path), name, value, FileSystem::XattrMode::any));
+}
+
+void JournalWorld::rename(const std::string& from, const std::string& to, unsigned flags) {
+  const auto [parent, name] = parent_and_name(from);
+  const auto [new_parent, new_name] = parent_and_name(to);
+  value_of(file_system->rename(parent, name, new_parent, new_name, flags));
+}
+
+void JournalWorld::link(const std::string& from, const std::string& to) {
+  const auto [parent, name] = parent_and_name(to);
+  value_of(file_system->link(inode(from), parent, name));
+}
+
+void JournalWorld::symlink(const std::string& target, const std::string& path) {
+  const auto [parent, name] = parent_and_name(path);
+  value_of(file_system->symlink(parent, name, target, {}));
+}
+
+void JournalWorld::remove(const std::string& path) {
+  const auto [parent, name] = parent_and_name(path);
+  value_of(file_system->unlink(parent, name));
+}
+
+void JournalWorld::remove_folder(const std::string& path) {
+  const auto [parent, name] = parent_and_name(path);
+  value_of(file_system->rmdir(parent, name));
+}
+
+void JournalWorld::remove_tree(const std::string& path) {
+  const InodeNumber folder = inode(path);
+  for (const DirectoryEntry& entry : value_of(catalog->list(folder, 0, "", 10'000))) {
+    const auto record = value_of(catalog->inode(entry.inode));
+    const std::string child = path + "/" + entry.name;
+    record->attributes.kind == FileKind::directory ? remove_tree(child) : remove(child);
+  }
+  remove_folder(path);
+}
+
+FileState JournalWorld::state(const std::string& path) {
+  return value_of(inodes->lock(inode(path)))->state();
+}
+
+void JournalWorld::write_in_archive(const std::string& path, const std::string& text) {
+  std::ofstream(in_archive(path)) << text;
+}
+
+std::string JournalWorld::read(InodeNumber number, uint64_t size_bytes) {
+  std::string text(size_bytes, '\0');
+  file_system->read(number, 0, size_bytes, [&](const Result<ReadAnswer>& answer) {
+    const ReadAnswer bytes = value_of(answer);
+    if (bytes.size_bytes > 0)
+      value_of(posix::read_at(bytes.fd, std::as_writable_bytes(std::span(text)), 0));
+  });
+  return text;
+}
+
+void JournalWorld::add_to_tree(InodeNumber folder, const std::string& prefix,
+                               std::map<std::string, std::string>& tree,
+                               std::map<InodeNumber, std::string>& first_names) {
+  auto entries = value_of(catalog->list(folder, 0, "", 10'000));
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  for (const DirectoryEntry& entry : entries) {
+    const std::string path = prefix + entry.name;
+    const auto record = value_of(catalog->inode(entry.inode)).value();
+    // While a file is being written, its object knows.
+    const Attributes attributes = value_of(file_system->getattr(entry.inode)).attributes;
+    const std::string first = first_names.emplace(entry.inode, path).first->second;
+    const std::string note = value_of(catalog->xattr(entry.inode, kXattr)).value_or("");
+    if (attributes.kind == FileKind::directory) {
+      tree[path] = line('d', attributes.mode, attributes.mtime.ns, "", path, note);
+      add_to_tree(entry.inode, path + "/", tree, first_names);
+    } else if (attributes.kind == FileKind::symlink) {
+      tree[path] = line('l', 0777, attributes.mtime.ns, record.symlink_target, first, note);
+    } else if (attributes.kind == FileKind::file) {
+      const bool absent = !value_of(inodes->lock(entry.inode))->all_present();
+      const std::string text =
+          absent ? "(in the archive)" : read(entry.inode, attributes.size_bytes);
+      tree[path] = line('f', attributes.mode, attributes.mtime.ns, text, first, note);
+    } else {
+      tree[path] = line('s', attributes.mode, attributes.mtime.ns, "", first, note);
+    }
+  }
+}
+
+std::map<std::string, std::string> JournalWorld::namespace_tree() {
+  std::map<std::string, std::string> tree;
+  std::map<InodeNumber, std::string> first_names;
+  add_to_tree(kRootInode, "", tree, first_names);
+  return tree;
+}
+
+std::map<std::string, std::string> JournalWorld::archive_tree() {
+  std::map<std::string, std::string> tree;
+  std::map<uint64_t, std::string> first_names;
+  std::vector<std::string> paths;
+  for (auto at = fs::recursive_directory_iterator(archive_folder.path());
+       at != fs::recursive_directory_iterator(); ++at) {
+    if (at->path().filename() == kPrivateFolder) {
+      at.disable_recursion_pending();
+    } else {
+      paths.push_back(at->path().lexically_relative(archive_folder.path()).string());
+    }
+  }
+  // The order in which add_to_tree goes.
+  std::sort(paths.begin(), paths.end(),
+            [](const auto& a, const auto& b) { return fs::path(a) < fs::path(b); });
+  for (const std::string& path : paths) {
+    struct stat st {};
+    ::lstat(in_archive(path).c_str(), &st);
+    const std::string first =
+        S_ISDIR(st.st_mode) ? path : first_names.emplace(st.st_ino, path).first->second;
+    char note[256] = {};
+    const ssize_t note_size = ::lgetxattr(in_archive(path).c_str(), kXattr, note, sizeof note);
+    const std::string note_text(note, note_size > 0 ? static_cast<size_t>(note_size) : 0);
+    std::string content;
+    char kind = 's';
+    if (S_ISDIR(st.st_mode)) kind = 'd';
+    if (S_ISLNK(st.st_mode)) {
+      kind = 'l';
+      content = fs::read_symlink(in_archive(path)).string();
+    }
+    if (S_ISREG(st.st_mode)) {
+      kind = 'f';
+      std::ifstream in(in_archive(path), std::ios::binary);
+      content.assign(std::istreambuf_iterator<char>(in), {});
+    }
+    tree[path] =
+        line(kind, st.st_mode & 07777, posix::modification_time(st).ns, content, first, note_text);
+  }
+  return tree;
+}
+
+std::string JournalWorld::difference() {
+  const auto here = namespace_tree();
+  const auto there = archive_tree();
+  std::string text;
+  for (const auto& [path, shown] : here) {
+    const auto found = there.find(path);
+    if (found == there.end()) text += fmt::format("only in the namespace: {} {}\n", path, shown);
+    if (found != there.end() && found->second != shown) {
+      text +=
+          fmt::format("{}: in the namespace {}\n  in the archive {}\n", path, shown, found->second);
+    }
+  }
+  for (const auto& [path, shown] : there) {
+    if (!here.contains(path)) text += fmt::format("only in the archive: {} {}\n", path, shown);
+  }
+  return text;
+}
+
+void JournalWorld::publish() { value_of(journal->run_round(Journal::Urgency::demanded)); }
+
+size_t JournalWorld::journal_keys() {
+  return value_of(catalog->journal(std::nullopt, 10'000)).size();
+}
+
+std::string JournalWorld::parked_reason(const JournalKey& key) {
+  const auto record = value_of(catalog->journal_record(key));
+  return record ? record->parked_reason : "(no such key)";
+}
+
+std::vector<std::string> JournalWorld::staged() { return value_of(archive->staged()); }
+
+Result<ScanCounts> JournalWorld::try_scan(Scanner::Removals removals) {
+  Scanner scanner(*inodes, *scratch, *archive, journal->tree_mutex(), {});
+  return scanner.run([](const ScanCounts&) { return true; }, removals);
+}
+
+ScanCounts JournalWorld::scan(Scanner::Removals removals) { return value_of(try_scan(removals)); }
+
+}  // namespace tierhub::test
