@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "storage/copy_plan.h"
 
 namespace tierhub {
 namespace {
@@ -219,20 +220,16 @@ Result<Archive::Space> PosixArchive::space() {
 }
 
 void PosixArchive::fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) {
-  fill(request, {}, std::move(done));
+  fill(request, UniqueFd(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0)), {}, std::move(done));
 }
 
-void PosixArchive::fill(const FillRequest& request, Progress progress,
+void PosixArchive::fill(const FillRequest& request, UniqueFd target, Progress progress,
                         std::function<void(Result<FillResult>)> done) {
   const auto refuse = [&](Error error) {
     lanes_.submit([done = std::move(done), error = std::move(error)] { done(error); });
   };
   if (!is_sound_path(request.path)) return refuse(unsound(request.path));
-  UniqueFd target(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0));
-  if (!target) {
-    const int code = errno;
-    return refuse(Error({code, scratch_category()}, "duplicate the target's descriptor"));
-  }
+  if (!target) return refuse(target_error(EBADF, "duplicate the descriptor"));
   const ArchiveRootPointer held = root();
   CopyJob job;
   job.root = std::shared_ptr<const UniqueFd>(held, &held->fd);

@@ -85,7 +85,8 @@ class PosixArchive final : public Archive {
   // As above; `progress` is called each time some bytes have moved, or wait for others' bytes, on
   // any thread.
   using Progress = std::function<void()>;
-  void fill(const FillRequest& request, Progress progress,
+  // Closes `target`, which the request's is not used for, before it calls `done`.
+  void fill(const FillRequest& request, UniqueFd target, Progress progress,
             std::function<void(Result<FillResult>)> done);
   Result<StagedFile> stage_file(const StageFileRequest& request, const Progress& progress);
 

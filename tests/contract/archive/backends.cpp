@@ -1,10 +1,11 @@
 #include "fixture.h"
+#include "storage/archive_client.h"
 #include "storage/posix_archive.h"
 
 namespace tierhub::test {
 namespace {
 
-Backend posix(std::string name, CopyMethod method, PosixArchive::RenameFlags flags) {
+Backend in_process(std::string name, CopyMethod method, PosixArchive::RenameFlags flags) {
   return {std::move(name), [=](const std::string& root) -> Result<std::unique_ptr<Archive>> {
             PosixArchive::Options options;
             options.copy.method = method;
@@ -14,14 +15,25 @@ Backend posix(std::string name, CopyMethod method, PosixArchive::RenameFlags fla
           }};
 }
 
+Backend by_helper(std::string name, CopyMethod method) {
+  return {std::move(name), [=](const std::string& root) -> Result<std::unique_ptr<Archive>> {
+            ArchiveClientOptions options;
+            options.copy.method = method;
+            TRY_ASSIGN(auto archive, ArchiveClient::start(TIERHUB_ARCHIVE_HELPER, root, options));
+            return std::unique_ptr<Archive>(std::move(archive));
+          }};
+}
+
 }  // namespace
 
 const std::vector<Backend>& backends() {
   using enum PosixArchive::RenameFlags;
   static const std::vector<Backend> all = {
-      posix("Posix", CopyMethod::io_uring, probe),
-      posix("PosixThreads", CopyMethod::threads, probe),
-      posix("PosixWithoutRenameFlags", CopyMethod::threads, avoid),
+      in_process("Posix", CopyMethod::io_uring, probe),
+      in_process("PosixThreads", CopyMethod::threads, probe),
+      in_process("PosixWithoutRenameFlags", CopyMethod::threads, avoid),
+      by_helper("Client", CopyMethod::io_uring),
+      by_helper("ClientThreads", CopyMethod::threads),
   };
   return all;
 }

@@ -1,0 +1,194 @@
+#include "storage/archive_client.h"
+
+#include <cerrno>
+#include <future>
+
+#include <fcntl.h>
+
+#include "storage/copy_plan.h"
+
+namespace tierhub {
+namespace {
+
+// A sync waits for all that was written before it.
+constexpr int kSyncPatience = 10;
+
+template <class... Arguments>
+std::string encode(ArchiveCall call, const Arguments&... arguments) {
+  ByteWriter out;
+  out.u8(static_cast<uint8_t>(call));
+  (wire::put(out, arguments), ...);
+  return out.take();
+}
+
+template <class T>
+Result<T> decode(const Result<std::string>& reply) {
+  if (!reply) return reply.error();
+  ByteReader in(*reply);
+  return wire::get_result<T>(in);
+}
+
+Result<void> without_value(const Result<Nothing>& result) {
+  if (!result) return result.error();
+  return {};
+}
+
+Result<UniqueFd> duplicate(int fd) {
+  UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!own) return target_error(errno, "duplicate the descriptor");
+  return own;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ArchiveClient>> ArchiveClient::start(const std::string& program,
+                                                            const std::string& root,
+                                                            const ArchiveClientOptions& options) {
+  constexpr uint64_t kSlowestProgressMs = 1'000;
+  HelperLinkOptions link;
+  link.program = program;
+  link.helper.root = root;
+  link.helper.expected_id = options.expected_id;
+  link.helper.slots = options.slots;
+  link.helper.progress_interval_ms =
+      std::clamp<uint64_t>(options.time_limit_ms / 4, 1, kSlowestProgressMs);
+  link.helper.copy = options.copy;
+  link.time_limit = std::chrono::milliseconds(options.time_limit_ms);
+  link.probe_interval = std::chrono::milliseconds(options.probe_interval_ms);
+  link.replace_after = std::chrono::milliseconds(options.replace_after_ms);
+  const auto time_limit = link.time_limit;
+  TRY_ASSIGN(auto started, HelperLink::start(std::move(link)));
+  return std::unique_ptr<ArchiveClient>(new ArchiveClient(std::move(started), time_limit));
+}
+
+ArchiveClient::~ArchiveClient() = default;
+
+template <class T>
+Result<T> ArchiveClient::send(std::string body, UniqueFd fd, std::chrono::milliseconds time_limit) {
+  const auto promise = std::make_shared<std::promise<Result<std::string>>>();
+  auto future = promise->get_future();
+  HelperLink::Call call;
+  call.body = std::move(body);
+  call.fd = std::move(fd);
+  call.time_limit = time_limit;
+  call.done = [promise](Result<std::string> reply) { promise->set_value(std::move(reply)); };
+  link_->submit(std::move(call));
+  return decode<T>(future.get());
+}
+
+template <class T, class... Arguments>
+Result<T> ArchiveClient::ask(ArchiveCall call, const Arguments&... arguments) {
+  return send<T>(encode(call, arguments...), UniqueFd(), time_limit_);
+}
+
+Result<ArchiveCapabilities> ArchiveClient::capabilities() {
+  return ask<ArchiveCapabilities>(ArchiveCall::capabilities);
+}
+
+Result<void> ArchiveClient::check_root() {
+  TRY(archive_id());
+  return {};
+}
+
+Result<std::string> ArchiveClient::archive_id() { return ask<std::string>(ArchiveCall::probe); }
+
+Result<std::optional<ArchiveVersion>> ArchiveClient::stat(const std::string& path) {
+  return ask<std::optional<ArchiveVersion>>(ArchiveCall::stat, path);
+}
+
+Result<ArchivePage> ArchiveClient::list(const std::string& path, uint64_t cookie, size_t limit) {
+  return ask<ArchivePage>(ArchiveCall::list, path, cookie, uint64_t{limit});
+}
+
+Result<Xattrs> ArchiveClient::xattrs(const std::string& path) {
+  return ask<Xattrs>(ArchiveCall::xattrs, path);
+}
+
+Result<Archive::Space> ArchiveClient::space() { return ask<Space>(ArchiveCall::space); }
+
+void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) {
+  HelperLink::Call call;
+  call.kind = HelperLink::Kind::fill;
+  call.body = encode(ArchiveCall::fill, request);
+  call.fd = UniqueFd(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0));
+  call.time_limit = time_limit_;
+  call.done = [done = std::move(done)](const Result<std::string>& reply) {
+    done(decode<FillResult>(reply));
+  };
+  link_->submit(std::move(call));
+}
+
+Result<StagedFile> ArchiveClient::stage_file(const StageFileRequest& request) {
+  UniqueFd object;
+  if (request.object_fd >= 0) {
+    TRY_ASSIGN(object, duplicate(request.object_fd));
+  }
+  return send<StagedFile>(encode(ArchiveCall::stage_file, request), std::move(object), time_limit_);
+}
+
+Result<ArchiveVersion> ArchiveClient::stage_directory(const std::string& leaf,
+                                                      const Attributes& attributes,
+                                                      const Xattrs& xattrs) {
+  return ask<ArchiveVersion>(ArchiveCall::stage_directory, leaf, attributes, xattrs);
+}
+
+Result<ArchiveVersion> ArchiveClient::stage_symlink(const std::string& leaf,
+                                                    const std::string& target,
+                                                    const Attributes& attributes,
+                                                    const Xattrs& xattrs) {
+  return ask<ArchiveVersion>(ArchiveCall::stage_symlink, leaf, target, attributes, xattrs);
+}
+
+Result<ArchiveVersion> ArchiveClient::stage_special(const std::string& leaf,
+                                                    const Attributes& attributes,
+                                                    const Xattrs& xattrs) {
+  return ask<ArchiveVersion>(ArchiveCall::stage_special, leaf, attributes, xattrs);
+}
+
+Result<void> ArchiveClient::sync() {
+  return without_value(
+      send<Nothing>(encode(ArchiveCall::sync), UniqueFd(), time_limit_ * kSyncPatience));
+}
+
+Result<ArchiveVersion> ArchiveClient::place(const std::string& leaf, const std::string& target,
+                                            const std::optional<ArchiveVersion>& before) {
+  return ask<ArchiveVersion>(ArchiveCall::place, leaf, target, before);
+}
+
+Result<ArchiveVersion> ArchiveClient::move(const std::string& source, const ArchiveVersion& moved,
+                                           const std::string& target,
+                                           const std::optional<ArchiveVersion>& before) {
+  return ask<ArchiveVersion>(ArchiveCall::move, source, moved, target, before);
+}
+
+Result<ArchiveVersion> ArchiveClient::link(const std::string& source, const ArchiveVersion& linked,
+                                           const std::string& leaf, const std::string& target,
+                                           const std::optional<ArchiveVersion>& before) {
+  return ask<ArchiveVersion>(ArchiveCall::link, source, linked, leaf, target, before);
+}
+
+Result<void> ArchiveClient::remove(const std::string& target, const ArchiveVersion& before,
+                                   const std::string& leaf) {
+  return without_value(ask<Nothing>(ArchiveCall::remove, target, before, leaf));
+}
+
+Result<void> ArchiveClient::discard(const std::string& leaf, const ArchiveVersion& version) {
+  return without_value(ask<Nothing>(ArchiveCall::discard, leaf, version));
+}
+
+Result<ArchiveVersion> ArchiveClient::set_attributes(const std::string& path,
+                                                     const ArchiveVersion& before,
+                                                     const Attributes& attributes,
+                                                     const Xattrs& xattrs) {
+  return ask<ArchiveVersion>(ArchiveCall::set_attributes, path, before, attributes, xattrs);
+}
+
+Result<void> ArchiveClient::sync_folders(const std::vector<std::string>& paths) {
+  return without_value(ask<Nothing>(ArchiveCall::sync_folders, paths));
+}
+
+Result<std::vector<std::string>> ArchiveClient::staged() {
+  return ask<std::vector<std::string>>(ArchiveCall::staged);
+}
+
+}  // namespace tierhub

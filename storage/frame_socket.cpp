@@ -1,0 +1,118 @@
+#include "storage/frame_socket.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "common/bytes.h"
+
+namespace tierhub {
+namespace {
+
+constexpr size_t kHeaderBytes = 5;
+constexpr uint32_t kMaxBodyBytes = uint32_t{1} << 30;
+constexpr size_t kMaxFdsPerMessage = 16;
+
+}  // namespace
+
+Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair() {
+  int fds[2] = {-1, -1};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+    return Error::from_errno(errno, "make a socket pair");
+  }
+  return std::pair(UniqueFd(fds[0]), UniqueFd(fds[1]));
+}
+
+OutgoingFrame::OutgoingFrame(std::string body, UniqueFd fd) : fd_(std::move(fd)) {
+  ByteWriter out;
+  out.u32(static_cast<uint32_t>(body.size())).flag(fd_.valid()).raw(body);
+  bytes_ = out.take();
+}
+
+Result<bool> OutgoingFrame::send(int socket_fd) {
+  while (sent_ < bytes_.size()) {
+    iovec part{bytes_.data() + sent_, bytes_.size() - sent_};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    if (fd_) {
+      message.msg_control = control;
+      message.msg_controllen = sizeof control;
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof(int));
+      const int fd = fd_.get();
+      std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    }
+    const ssize_t n = ::sendmsg(socket_fd, &message, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == ETOOMANYREFS)) return false;
+    if (n < 0) return Error::from_errno(errno, "send to the archive helper");
+    sent_ += static_cast<size_t>(n);
+    fd_.reset();
+  }
+  return true;
+}
+
+Result<size_t> FrameReader::receive_bytes(int socket_fd) {
+  std::array<char, 65536> buffer;
+  iovec part{buffer.data(), buffer.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFdsPerMessage)];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t n = 0;
+  do {
+    n = ::recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0 && errno == EAGAIN) return size_t{0};
+  if (n < 0 && errno == ECONNRESET) n = 0;
+  if (n < 0) return Error::from_errno(errno, "receive");
+  if (n == 0) return Error(std::errc::not_connected, "the other end of the socket is closed");
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+      fds_.emplace_back(fd);
+    }
+  }
+  bytes_.append(buffer.data(), static_cast<size_t>(n));
+  return static_cast<size_t>(n);
+}
+
+Result<std::vector<Frame>> FrameReader::receive(int socket_fd) {
+  TRY(receive_bytes(socket_fd));
+  std::vector<Frame> frames;
+  size_t at = 0;
+  while (bytes_.size() - at >= kHeaderBytes) {
+    ByteReader header(std::string_view(bytes_).substr(at, kHeaderBytes));
+    const uint32_t body_bytes = header.u32();
+    const bool has_fd = header.flag();
+    if (body_bytes > kMaxBodyBytes)
+      return Error(std::errc::protocol_error, "receive: a frame is too long");
+    if (bytes_.size() - at - kHeaderBytes < body_bytes) break;
+    Frame frame;
+    frame.body = bytes_.substr(at + kHeaderBytes, body_bytes);
+    if (has_fd) {
+      if (fds_.empty()) return Error(std::errc::protocol_error, "receive: a descriptor is missing");
+      frame.fd = std::move(fds_.front());
+      fds_.pop_front();
+    }
+    frames.push_back(std::move(frame));
+    at += kHeaderBytes + body_bytes;
+  }
+  bytes_.erase(0, at);
+  return frames;
+}
+
+}  // namespace tierhub

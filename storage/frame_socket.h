@@ -1,0 +1,52 @@
+// Messages over a stream socket, each with at most one descriptor. On the wire: u32 length of the
+// body, u8 whether a descriptor comes with it, the body. The descriptor travels with the first
+// byte.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace tierhub {
+
+struct Frame {
+  std::string body;
+  UniqueFd fd;
+};
+
+// One connected socket pair, close-on-exec at both ends.
+Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
+
+// A frame on its way out.
+class OutgoingFrame {
+ public:
+  OutgoingFrame(std::string body, UniqueFd fd);
+  // Sends as much as the socket takes; true when all is sent. Lets go of the descriptor once it is
+  // on its way.
+  Result<bool> send(int socket_fd);
+
+ private:
+  std::string bytes_;  // with the header
+  UniqueFd fd_;
+  size_t sent_ = 0;
+};
+
+class FrameReader {
+ public:
+  // Reads what has arrived, and returns the frames that are complete; waits for something if the
+  // socket blocks. errc::not_connected when the other end has closed.
+  Result<std::vector<Frame>> receive(int socket_fd);
+
+ private:
+  Result<size_t> receive_bytes(int socket_fd);
+
+  std::string bytes_;
+  std::deque<UniqueFd> fds_;
+};
+
+}  // namespace tierhub
