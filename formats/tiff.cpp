@@ -190,8 +190,10 @@ bool can_decompress(uint64_t compression) {
 std::optional<std::string> why_not_decodable(const TiffDirectory& page) {
   if (page.samples != 1 || page.photometric == 2 || page.photometric == 6)
     return "RGB TIFF: only grey 8/16-bit";
-  if (page.photometric == 3) return "palette TIFF: only grey 8/16-bit";
-  if (page.photometric > 1)
+  // A palette in which every index is its own shade of grey changes nothing.
+  const bool is_plain_grey = page.photometric == 3 && page.grey_palette && page.bits == 8;
+  if (page.photometric == 3 && !is_plain_grey) return "palette TIFF: only grey 8/16-bit";
+  if (page.photometric > 3)
     return fmt::format("TIFF of photometric {}: only grey 8/16-bit", page.photometric);
   if (page.photometric == 0)
     return "TIFF with white as zero: only grey 8/16-bit with black as zero";

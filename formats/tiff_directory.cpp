@@ -23,6 +23,7 @@ enum Tag : uint64_t {
   kDescription = 270,
   kSamples = 277,
   kRowsPerStrip = 278,
+  kPalette = 320,
   kTileWidth = 322,
   kTileHeight = 323,
   kSampleFormat = 339,
@@ -59,6 +60,7 @@ class Reader {
   Entry entry(std::string_view bytes) const;
   std::optional<uint64_t> first_value(const Entry& entry) const;
   Result<std::string> text_of(const Entry& entry) const;
+  bool is_grey_palette(const Entry& entry) const;
   void apply(const Entry& entry, TiffDirectory& directory) const;
 
   const FileTree& tree_;
@@ -127,6 +129,19 @@ Result<std::string> Reader::text_of(const Entry& entry) const {
   return bytes_at(number(entry.value), entry.count, "the description");
 }
 
+// 256 reds, 256 greens and 256 blues of 16 bits, each of which must begin with the byte that it
+// stands for.
+bool Reader::is_grey_palette(const Entry& entry) const {
+  constexpr uint64_t kShades = 256;
+  if (entry.type != 3 || entry.count != 3 * kShades) return false;
+  const auto bytes = bytes_at(number(entry.value), entry.count * 2, "the palette");
+  if (!bytes) return false;
+  for (uint64_t i = 0; i < entry.count; ++i) {
+    if (number(std::string_view(*bytes).substr(i * 2, 2)) >> 8 != i % kShades) return false;
+  }
+  return true;
+}
+
 void Reader::apply(const Entry& entry, TiffDirectory& directory) const {
   uint64_t subfile_type = 0;
   uint64_t* target = nullptr;
@@ -164,6 +179,9 @@ void Reader::apply(const Entry& entry, TiffDirectory& directory) const {
     case kSampleFormat:
       target = &directory.sample_format;
       break;
+    case kPalette:
+      directory.grey_palette = is_grey_palette(entry);
+      return;
     default:
       return;
   }

@@ -23,8 +23,9 @@ struct TiffDirectory {
   uint64_t rows_per_strip = 0;
   uint64_t tile_width = 0;
   uint64_t tile_height = 0;
-  bool reduced = false;     // a smaller copy of another page
-  std::string description;  // of the first page only
+  bool reduced = false;       // a smaller copy of another page
+  bool grey_palette = false;  // its palette maps each of 256 values to that shade of grey
+  std::string description;    // of the first page only
 };
 
 // All directories of the file in order, at most kMaxTiffPages; the first page's description is read

@@ -111,7 +111,17 @@ Result<void> OutputFolder::commit() {
 
 Result<void> write_output_file(const std::string& path, std::string_view bytes) {
   TRY(make_parent_folder(path));
-  return posix::replace_file(path, bytes);
+  const std::string temporary = random_sibling(path);
+  const auto write = [&]() -> Result<void> {
+    TRY_ASSIGN(const UniqueFd fd,
+               posix::open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL, 0666));
+    TRY(posix::write_all(fd.get(), bytes));
+    return posix::rename_at(AT_FDCWD, temporary, AT_FDCWD, path);
+  };
+  auto written = write();
+  if (written) return {};
+  ::unlink(temporary.c_str());
+  return written.error().in(path);
 }
 
 Result<void> make_parent_folder(const std::string& path) {

@@ -9,15 +9,21 @@
 #include <string_view>
 #include <vector>
 
+#include <unistd.h>
+
 #include <stdlib.h>
 
 namespace tierhub::testing {
 
-// A new folder below the system's temporary one; removed with all it holds.
+// A new folder, in memory where the system has a place for it (tests make thousands of small
+// files); removed with all it holds.
 class ScratchFolder {
  public:
   ScratchFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tierhub-test-XXXXXX").string();
+    const std::filesystem::path memory = "/dev/shm";
+    const bool use_memory = ::getenv("TMPDIR") == nullptr && ::access(memory.c_str(), W_OK) == 0;
+    std::string pattern =
+        (use_memory ? memory : std::filesystem::temp_directory_path()) / "tierhub-test-XXXXXX";
     path_ = ::mkdtemp(pattern.data());
   }
   ~ScratchFolder() {
@@ -34,6 +40,8 @@ class ScratchFolder {
   std::string write(std::string_view name, std::string_view bytes) const {
     const std::string path = *this / name;
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    // A new file each time: some file systems flush one that is truncated and written again.
+    std::filesystem::remove(path);
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }
@@ -52,8 +60,8 @@ class TiffBuilder {
  public:
   struct Entry {
     uint16_t tag;
-    uint16_t type;  // 2 text, 3 short, 4 long
-    std::vector<uint32_t> values;
+    uint16_t type;                 // 2 text, 3 short, 4 long
+    std::vector<uint32_t> values;  // one, or a list of shorts
     std::string text;
   };
 
@@ -92,9 +100,10 @@ class TiffBuilder {
     std::vector<uint32_t> values;
     for (const Entry& entry : entries) {
       values.push_back(entry.values.empty() ? 0 : entry.values[0]);
-      if (entry.type != 2) continue;
+      if (entry.type != 2 && entry.values.size() < 2) continue;
       values.back() = static_cast<uint32_t>(bytes_.size());
       bytes_ += entry.text;
+      for (const uint32_t value : entry.values) put16(static_cast<uint16_t>(value));
     }
     if (bytes_.size() % 2 != 0) bytes_ += '\0';
     const auto offset = static_cast<uint32_t>(bytes_.size());
@@ -103,8 +112,10 @@ class TiffBuilder {
     for (size_t i = 0; i < entries.size(); ++i) {
       put16(entries[i].tag);
       put16(entries[i].type);
-      put32(entries[i].type == 2 ? static_cast<uint32_t>(entries[i].text.size()) : 1);
-      if (entries[i].type == 3) {
+      const bool is_list = entries[i].values.size() > 1;
+      put32(static_cast<uint32_t>(entries[i].type == 2 ? entries[i].text.size()
+                                                       : entries[i].values.size()));
+      if (entries[i].type == 3 && !is_list) {
         put16(static_cast<uint16_t>(values[i]));
         put16(0);
       } else {

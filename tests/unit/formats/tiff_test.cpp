@@ -131,6 +131,20 @@ TEST(Tiff, RefusesAnImageJStackWithASingleDirectory) {
   EXPECT_NE(refusal(folder, 1, {}).find("1-bit"), std::string::npos);
 }
 
+TEST(Tiff, TakesAPaletteOfPlainGreysForGrey) {
+  const ScratchFolder folder;
+  for (const int wrong : {0, 1}) {
+    TiffBuilder builder;
+    std::vector<uint32_t> palette;
+    for (uint32_t i = 0; i < 768; ++i) palette.push_back(i % 256 * 257);
+    palette[300] += static_cast<uint32_t>(wrong) * 256;
+    builder.add_page(4, 4, 8, {{262, 3, {3}, {}}, {320, 3, palette, {}}});
+    const auto dataset = open_bytes(folder, builder.bytes());
+    ASSERT_TRUE(dataset) << dataset.error().text();
+    EXPECT_EQ(dataset->not_decodable.has_value(), wrong == 1);
+  }
+}
+
 TEST(Tiff, NeedsTheWholeFile) {
   const ScratchFolder folder;
   TiffBuilder builder;

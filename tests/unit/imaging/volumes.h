@@ -1,0 +1,112 @@
+// Volumes for tests, on disk, and blocked runs of the whole workflow in this process.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <random>
+#include <string>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "imaging/histogram.h"
+#include "imaging/merge.h"
+#include "imaging/segment.h"
+#include "imaging/smooth.h"
+#include "imaging/writer.h"
+#include "tests/unit/formats/samples.h"
+
+namespace tierhub::imaging {
+
+// Fails the test with the text of the error.
+template <class T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().text());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+inline Box whole_box(const Extent& shape) {
+  return Box{0, 0, 0, {0, shape.z}, {0, shape.y}, {0, shape.x}};
+}
+
+inline void write_volume(const std::string& path, const GreyVolume& volume,
+                         const Extent& chunk = {4, 8, 8}) {
+  const ZarrLayout layout{
+      volume.extent, chunk, volume.extent.z == 1 ? Dimensions::yx : Dimensions::zyx, {0, 0, 0}};
+  auto writer = must(ZarrWriter<uint16_t>::create(path, layout, formats::Json::object()));
+  must(writer.write_all(volume));
+  must(writer.commit());
+}
+
+// Dim noise with bright voxels here and there: smoothed and thresholded it gives objects of many
+// forms.
+inline GreyVolume speckle(const Extent& shape, uint64_t seed) {
+  GreyVolume volume(shape);
+  std::mt19937_64 random(seed);
+  for (uint16_t& voxel : volume.voxels) {
+    voxel = static_cast<uint16_t>(random() % 200);
+    if (random() % 12 == 0) voxel = static_cast<uint16_t>(2000 + random() % 4000);
+  }
+  return volume;
+}
+
+// The contents of all files below a folder, by relative path.
+inline std::map<std::string, std::string> files_below(const std::string& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    files[std::filesystem::relative(entry.path(), folder).string()] =
+        testing::read_bytes(entry.path().string());
+  }
+  return files;
+}
+
+struct RunResult {
+  std::map<std::string, std::string> labels;
+  std::string table;
+  uint64_t objects = 0;
+  bool operator==(const RunResult&) const = default;
+};
+
+inline RunResult segment_at_once(const std::string& image, const std::string& work, double sigma,
+                                 Connectivity connectivity,
+                                 std::optional<uint64_t> threshold = {}) {
+  ImageReader reader = must(ImageReader::open(image));
+  const Box box = must(formats::whole_volume(reader.dataset()));
+  const SegmentOptions options{sigma, connectivity, work + "/whole.zarr", work + "/whole.csv"};
+  const SegmentResult result = must(segment_whole(reader, box, threshold, options));
+  return {files_below(options.out), testing::read_bytes(options.table), result.objects};
+}
+
+// Histograms of all blocks, one threshold, labels of all blocks, merge: the steps of a workflow.
+inline RunResult segment_in_blocks(const std::string& image, const std::string& work,
+                                   const Extent& block, double sigma, Connectivity connectivity,
+                                   std::optional<uint64_t> threshold = {}) {
+  ImageReader reader = must(ImageReader::open(image));
+  const Box whole = must(formats::whole_volume(reader.dataset()));
+  const Halo halo = must(minimum_halo(sigma, whole.extent()));
+  std::vector<Box> boxes = must(formats::tile(whole, block));
+  std::filesystem::remove_all(work + "/blocks");
+  if (!threshold) {
+    for (size_t i = 0; i < boxes.size(); ++i) {
+      const Histogram histogram = must(compute_histogram(reader, boxes[i], sigma));
+      must(write_output_file(fmt::format("{}/blocks/histogram/{}.json", work, i),
+                             to_json_text(histogram)));
+    }
+    threshold =
+        otsu_threshold(must(read_histograms(work + "/blocks/histogram", std::nullopt)).counts);
+  }
+  // Tasks end in any order, and their names say nothing.
+  std::shuffle(boxes.begin(), boxes.end(), std::mt19937_64(block.voxels()));
+  for (size_t i = 0; i < boxes.size(); ++i) {
+    const SegmentOptions options{sigma, connectivity,
+                                 fmt::format("{}/blocks/labels/{}.zarr", work, i), ""};
+    must(segment_box(reader, boxes[i], halo, *threshold, options));
+  }
+  const MergeOptions options{work + "/blocks/labels", std::nullopt, work + "/blocks/merged.zarr",
+                             work + "/blocks/merged.csv"};
+  const MergeResult result = must(merge_labels(options));
+  return {files_below(options.out), testing::read_bytes(options.table), result.objects};
+}
+
+}  // namespace tierhub::imaging
