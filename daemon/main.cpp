@@ -88,7 +88,7 @@ int list_fault_points() {
 }
 
 int main_program(int argc, char** argv) {
-  if (argc > 1 && std::string_view(argv[1]) == kArchiveHelperFlag)
+  if (argc > 1 && std::string_view(argv[1]) == "--archive-io")
     return archive_helper_main(argc, argv);
 
   CLI::App app(

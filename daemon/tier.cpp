@@ -5,13 +5,36 @@
 
 #include "common/log.h"
 #include "common/posix.h"
+#include "storage/copy_engine.h"
 
 namespace tierhub {
 namespace {
 
 constexpr const char* kArchiveIdKey = "archive_id";
 constexpr const char* kImportedKey = "imported";
+constexpr size_t kProbeBytes = 1 << 20;
 constexpr auto kImportReport = std::chrono::seconds(1);
+
+std::string state_text(ArchiveState state) {
+  switch (state) {
+    case ArchiveState::online:
+      return "online";
+    case ArchiveState::offline:
+      return "offline";
+    case ArchiveState::hung:
+      return "hung";
+  }
+  return "";
+}
+
+// What the helper will find too: it is the same kernel and the same confinement.
+std::string copy_engine_name() {
+  CopyEngineOptions options;
+  options.max_files = 1;
+  options.buffer_bytes = kProbeBytes;
+  const auto engine = CopyEngine::make(options);
+  return engine ? (*engine)->description() : engine.error().text();
+}
 
 }  // namespace
 
@@ -28,8 +51,10 @@ Result<std::unique_ptr<Tier>> Tier::start(const Config& config, const std::strin
   return tier;
 }
 
+// What is under way in the archive fails first, while everything that hears of it still stands.
 Tier::~Tier() {
-  if (archive_) archive_->close();
+  archive_.reset();
+  if (mover_) mover_->stop();
 }
 
 Result<void> Tier::open_catalog() {
@@ -54,7 +79,7 @@ Result<void> Tier::open_catalog() {
 
 Result<void> Tier::open_archive(const std::string& program) {
   TRY_ASSIGN(const auto known_id, catalog_->meta(kArchiveIdKey));
-  ArchiveClient::Options options;
+  ArchiveClientOptions options;
   options.expected_id = known_id.value_or("");
   options.slots = config_.archive_slots;
   options.time_limit_ms = static_cast<uint64_t>(config_.archive_time_limit_s * 1000);
@@ -185,8 +210,8 @@ Result<void> Tier::mount() {
 Result<void> Tier::open_api() {
   control_ = std::make_unique<Control>(Control::Parts{
       config_, *inodes_, *capacity_, *evictor_, *housekeeper_, *journal_, *prefetcher_, *scanner_,
-      [this] { return session_->data_path().name; }, [this] { return archive_->copy_engine(); },
-      [this] { return archive_->state_text(); }});
+      [this] { return session_->data_path().name; }, [name = copy_engine_name()] { return name; },
+      [this] { return state_text(archive_->state()); }});
   TRY(posix::make_directories(std::filesystem::path(config_.socket).parent_path().string(), 0755));
   // Everyone may connect: each caller is known by its identity.
   TRY_ASSIGN(server_, api::HttpServer::open(config_.socket, 0666, *control_));
@@ -217,7 +242,8 @@ Result<void> Tier::shut_down() {
   prefetcher_->stop();
   journal_->stop();
   housekeeper_->stop();
-  archive_->close();
+  archive_.reset();
+  mover_->stop();
   TRY(evictor_->reap());
   TRY(scratch_->sync());
   if (!inodes_->in_use().empty()) {

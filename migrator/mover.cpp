@@ -51,9 +51,10 @@ Mover::Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capac
       epoch_(static_cast<uint64_t>(Timestamp::now().ns)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
-Mover::~Mover() {
+void Mover::stop() {
   thread_.request_stop();
   work_arrived_.notify_all();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Mover::post(std::function<void()> work) {
@@ -67,7 +68,8 @@ void Mover::run(const std::stop_token& stop) {
     std::function<void()> work;
     {
       std::unique_lock lock(mutex_);
-      if (!work_arrived_.wait(lock, stop, [&] { return !work_.empty(); })) return;
+      work_arrived_.wait(lock, stop, [&] { return !work_.empty(); });
+      if (work_.empty()) return;
       work = std::move(work_.front());
       work_.pop_front();
     }

@@ -41,7 +41,11 @@ class Mover {
   using Done = std::function<void(Result<Brought>)>;
 
   Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity);
-  ~Mover();
+  ~Mover() { stop(); }
+
+  // Finishes what the archive has answered, then ends the thread. No fill may be under way, and
+  // none begins any more.
+  void stop();
 
   // Makes `range` of a file resident. `done` runs on the mover's thread (or on this one if nothing
   // is to be done). A recall without room is answered and not kept; a prefetch without room fails
