@@ -10,7 +10,7 @@ build_packages=(
   libfuse3-dev fuse3 librocksdb-dev liburing-dev libxxhash-dev
   libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libyaml-cpp-dev libexpected-dev
   libboost-dev libinsighttoolkit5-dev libtiff-dev libblosc-dev libzstd-dev zlib1g-dev libpng-dev
-  libgtest-dev
+  libgtest-dev libgmock-dev
 )
 # What the tests call besides the programs.
 test_packages=(attr acl rsync tar)

@@ -49,7 +49,7 @@ const std::vector<Library> kLibraries = {
     {"image files", "tiff.*|png\\.h|zlib\\.h|zstd\\.h|blosc\\.h", "imaging/.*"},
     {"xxHash", "xxhash\\.h", "common/hash\\.cpp"},
     {"spdlog", "spdlog/.*", "common/log\\.cpp"},
-    {"tl::expected", "tl/.*", "common/result\\.h"},
+    {"tl::expected", "tl/.*", "common/result\\.h|compute/placeholders\\.h"},
     {"yaml-cpp", "yaml-cpp/.*", "daemon/config\\.cpp|compute/yaml_document\\..*"},
     {"nlohmann-json", "nlohmann/.*", "(api|formats|compute|tools|imaging|daemon)/.*"},
     {"CLI11", "CLI/.*", "(daemon|compute)/main\\.cpp|tools/.*|imaging/(commands|imgop)\\..*"},

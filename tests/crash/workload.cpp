@@ -1,0 +1,320 @@
+#include "tests/crash/workload.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "common/hash.h"
+
+namespace tierhub::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kKiB = 1024;
+
+std::string describe_node(char kind, unsigned mode, const std::string& bytes) {
+  if (kind == 'l') return "link to " + bytes;
+  if (kind == 'd') return fmt::format("folder {:o}", mode);
+  return fmt::format("file {:o} size {} content {}", mode, bytes.size(),
+                     checksum(std::as_bytes(std::span(bytes))).hex());
+}
+
+std::string moved(const std::string& path, const std::string& from, const std::string& to) {
+  return path == from ? to : to + path.substr(from.size());
+}
+
+bool is_at_or_below(const std::string& path, const std::string& top) {
+  return path == top || path.starts_with(top + "/");
+}
+
+}  // namespace
+
+Model::Model(const Model& other) {
+  std::map<const Node*, std::shared_ptr<Node>> copies;
+  for (const auto& [path, node] : other.nodes_) {
+    std::shared_ptr<Node>& copy = copies[node.get()];
+    if (!copy) copy = std::make_shared<Node>(*node);
+    nodes_[path] = copy;
+  }
+}
+
+Model& Model::operator=(Model other) {
+  nodes_.swap(other.nodes_);
+  return *this;
+}
+
+Model::Node& Model::node(const std::string& path) { return *nodes_.at(path); }
+const std::string& Model::content(const std::string& path) const { return nodes_.at(path)->bytes; }
+
+void Model::make_folder(const std::string& path, unsigned mode) {
+  nodes_[path] = std::make_shared<Node>(Node{'d', mode, ""});
+}
+void Model::make_file(const std::string& path, std::string content, unsigned mode) {
+  nodes_[path] = std::make_shared<Node>(Node{'f', mode, std::move(content)});
+}
+void Model::make_symlink(const std::string& path, std::string target) {
+  nodes_[path] = std::make_shared<Node>(Node{'l', 0777, std::move(target)});
+}
+void Model::link(const std::string& from, const std::string& to) { nodes_[to] = nodes_.at(from); }
+void Model::remove(const std::string& path) { nodes_.erase(path); }
+
+void Model::rename(const std::string& from, const std::string& to) {
+  std::map<std::string, std::shared_ptr<Node>> result;
+  for (const auto& [path, node] : nodes_) {
+    if (!is_at_or_below(path, from) && path != to) result[path] = node;
+  }
+  for (const auto& [path, node] : nodes_) {
+    if (is_at_or_below(path, from)) result[moved(path, from, to)] = node;
+  }
+  nodes_.swap(result);
+}
+
+void Model::exchange(const std::string& a, const std::string& b) {
+  rename(a, ".exchange");
+  rename(b, a);
+  rename(".exchange", b);
+}
+
+void Model::write(const std::string& path, uint64_t offset_bytes, const std::string& bytes) {
+  std::string& content = node(path).bytes;
+  content.resize(std::max<size_t>(content.size(), offset_bytes + bytes.size()));
+  content.replace(offset_bytes, bytes.size(), bytes);
+}
+void Model::truncate(const std::string& path, uint64_t size_bytes) {
+  node(path).bytes.resize(size_bytes);
+}
+void Model::chmod(const std::string& path, unsigned mode) { node(path).mode = mode; }
+
+Tree Model::describe() const {
+  Tree tree;
+  for (const auto& [path, node] : nodes_)
+    tree[path] = describe_node(node->kind, node->mode, node->bytes);
+  return tree;
+}
+
+Tree observe(const std::string& root, const std::vector<std::string>& except) {
+  Tree tree;
+  for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator();
+       ++it) {
+    const std::string path = it->path().lexically_relative(root);
+    if (path == ".tierhub") it.disable_recursion_pending();
+    if (path == ".tierhub" || std::count(except.begin(), except.end(), path) > 0) continue;
+    struct stat st {};
+    check(::lstat(it->path().c_str(), &st), "stat " + path);
+    const unsigned mode = st.st_mode & 07777;
+    if (S_ISLNK(st.st_mode)) {
+      tree[path] = describe_node('l', mode, fs::read_symlink(it->path()));
+    } else if (S_ISDIR(st.st_mode)) {
+      tree[path] = describe_node('d', mode, "");
+    } else {
+      tree[path] = describe_node('f', mode, read_file(it->path()));
+    }
+  }
+  return tree;
+}
+
+void make_archive(const TestTier& tier, Model& model) {
+  fs::create_directory(tier.in_archive("old"));
+  check(::chmod(tier.in_archive("old").c_str(), 0755), "chmod");
+  model.make_folder("old", 0755);
+  uint64_t seed = 100;
+  for (const char* name : {"cold", "partial", "hot", "victim", "renamed", "linked", "unlinked"}) {
+    const std::string path = std::string("old/") + name;
+    const std::string content = random_bytes(300 * kKiB + seed, seed);
+    ++seed;
+    write_file(tier.in_archive(path), content, 0644);
+    check(::chmod(tier.in_archive(path).c_str(), 0644), "chmod");
+    model.make_file(path, content, 0644);
+  }
+}
+
+namespace {
+
+// Builds the list of steps; one method a kind of step.
+class Steps {
+ public:
+  explicit Steps(TestTier& tier) : tier_(tier) {}
+
+  std::vector<Step> take() { return std::move(steps_); }
+
+  void make_folder(const std::string& path) {
+    add(
+        "mkdir " + path, [=, this] { check(::mkdir(at(path).c_str(), 0755), "mkdir"); },
+        [=](Model& m) { m.make_folder(path, 0755); });
+  }
+
+  // create, write, close: three acknowledgements.
+  void make_file(const std::string& path, uint64_t size, uint64_t seed) {
+    auto file = std::make_shared<UniqueFd>();
+    const std::string content = random_bytes(size, seed);
+    add(
+        "create " + path,
+        [=, this] {
+          file->reset(::open(at(path).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+          check(file->get(), "create");
+        },
+        [=](Model& m) { m.make_file(path, "", 0644); });
+    steps_.back().at_rest = false;
+    add(
+        "write " + path,
+        [=] {
+          const auto n = ::pwrite(file->get(), content.data(), content.size(), 0);
+          check(n, "write");
+          if (n != static_cast<ssize_t>(content.size())) throw std::runtime_error("short write");
+          file->reset();
+        },
+        [=](Model& m) { m.write(path, 0, content); });
+  }
+
+  void write(const std::string& path, uint64_t offset, const std::string& bytes) {
+    add(
+        "write into " + path, [=, this] { overwrite(at(path), offset, bytes); },
+        [=](Model& m) { m.write(path, offset, bytes); });
+  }
+  void append(const std::string& path, const std::string& bytes) {
+    add(
+        "append to " + path, [=, this] { append_to_file(at(path), bytes); },
+        [=](Model& m) { m.write(path, m.content(path).size(), bytes); });
+  }
+  void truncate(const std::string& path, uint64_t size) {
+    add(
+        "truncate " + path,
+        [=, this] { check(::truncate(at(path).c_str(), static_cast<off_t>(size)), "truncate"); },
+        [=](Model& m) { m.truncate(path, size); });
+  }
+  void rename(const std::string& from, const std::string& to) {
+    add(
+        "rename " + from,
+        [=, this] { check(::rename(at(from).c_str(), at(to).c_str()), "rename"); },
+        [=](Model& m) { m.rename(from, to); });
+  }
+  void exchange(const std::string& a, const std::string& b) {
+    add(
+        "exchange " + a,
+        [=, this] {
+          check(::renameat2(AT_FDCWD, at(a).c_str(), AT_FDCWD, at(b).c_str(), RENAME_EXCHANGE),
+                "exchange");
+        },
+        [=](Model& m) { m.exchange(a, b); });
+  }
+  void link(const std::string& from, const std::string& to) {
+    add(
+        "link " + to, [=, this] { check(::link(at(from).c_str(), at(to).c_str()), "link"); },
+        [=](Model& m) { m.link(from, to); });
+  }
+  void unlink(const std::string& path) {
+    add(
+        "unlink " + path, [=, this] { check(::unlink(at(path).c_str()), "unlink"); },
+        [=](Model& m) { m.remove(path); });
+  }
+  void symlink(const std::string& target, const std::string& path) {
+    add(
+        "symlink " + path,
+        [=, this] { check(::symlink(target.c_str(), at(path).c_str()), "symlink"); },
+        [=](Model& m) { m.make_symlink(path, target); });
+  }
+  void chmod(const std::string& path, unsigned mode) {
+    add(
+        "chmod " + path, [=, this] { check(::chmod(at(path).c_str(), mode), "chmod"); },
+        [=](Model& m) { m.chmod(path, mode); });
+  }
+  void read(const std::string& path) {
+    add(
+        "read " + path, [=, this] { read_file(at(path)); }, [](Model&) {});
+  }
+  void prefetch(const std::string& path) {
+    add(
+        "prefetch " + path, [=, this] { tier_.prefetch("/" + path); }, [](Model&) {});
+  }
+  void evict() {
+    add(
+        "evict all", [this] { tier_.evict("/"); }, [](Model&) {});
+  }
+  // Until only what is open for writing is left.
+  void publish(size_t patient) {
+    add(
+        "publish",
+        [=, this] {
+          const auto started = tier_.client().start_publish({"/"});
+          if (!started) throw std::runtime_error(started.error().text());
+          eventually("publish", [&] {
+            const auto progress = tier_.client().publish_progress(started->id);
+            if (!progress) throw std::runtime_error(progress.error().text());
+            return progress->pending_keys <= progress->waiting.size() &&
+                   progress->waiting.size() <= patient;
+          });
+        },
+        [](Model&) {});
+  }
+  // Deleted files leave the scratch in the background.
+  void wait_for_reaping() {
+    add(
+        "reap",
+        [this] {
+          eventually("nothing is left to reap", [this] {
+            if (!tier_.client().status()) throw std::runtime_error("tierd is gone");
+            return fs::is_empty(tier_.scratch + "/reap");
+          });
+        },
+        [](Model&) {});
+  }
+
+ private:
+  std::string at(const std::string& path) const { return tier_.in_mount(path); }
+  void add(std::string name, std::function<void()> act, std::function<void(Model&)> effect) {
+    steps_.push_back({std::move(name), std::move(act), std::move(effect)});
+  }
+
+  TestTier& tier_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace
+
+std::vector<Step> workload(TestTier& tier, size_t patient) {
+  Steps steps(tier);
+  steps.make_folder("new");
+  steps.make_file("new/a", 200 * kKiB, 1);
+  steps.write("new/a", 100, "overwritten");
+  steps.write("old/partial", 130 * kKiB, "into an absent chunk");
+  steps.truncate("old/partial", 150 * kKiB);
+  steps.truncate("old/partial", 250 * kKiB);
+  steps.truncate("old/hot", 70 * kKiB);
+  steps.append("old/hot", "the new end");
+  steps.rename("new/a", "new/b");
+  steps.make_file("new/.tmp", 90 * kKiB, 2);
+  steps.rename("new/.tmp", "new/b");
+  steps.rename("old/renamed", "new/renamed");
+  steps.link("old/linked", "new/link");
+  steps.append("new/link", "through the hard link");
+  steps.symlink("../old/cold", "new/symlink");
+  steps.chmod("old/victim", 0600);
+  steps.unlink("old/unlinked");
+  steps.make_file("new/short lived", kKiB, 3);
+  steps.unlink("new/short lived");
+  steps.wait_for_reaping();
+  steps.prefetch("old/cold");
+  steps.publish(patient);
+  steps.evict();
+  steps.read("old/victim");
+  // The same again on what is in the archive now.
+  steps.write("new/b", 5, "changed again");
+  steps.make_file("new/.tmp", 80 * kKiB, 4);
+  steps.rename("new/.tmp", "old/linked");
+  steps.exchange("old/cold", "new/renamed");
+  steps.truncate("old/victim", 0);
+  steps.rename("new", "moved");
+  steps.unlink("moved/link");
+  steps.publish(patient);
+  steps.evict();
+  return steps.take();
+}
+
+}  // namespace tierhub::testing

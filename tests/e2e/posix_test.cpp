@@ -1,0 +1,232 @@
+// The mount is a file system like another: what programs expect of one.
+#include <cerrno>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/tier_fixture.h"
+
+namespace tierhub::testing {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr uint64_t kMiB = 1 << 20;
+
+class Posix : public TierTest {
+ protected:
+  void SetUp() override {
+    write_file(tier.in_archive("cold"), random_bytes(9 * kMiB, 1));
+    tier.start();
+  }
+  std::string at(const std::string& name) const { return tier.in_mount(name); }
+  struct stat stat_of(const std::string& name) const {
+    struct stat st {};
+    check(::lstat(at(name).c_str(), &st), "stat " + name);
+    return st;
+  }
+};
+
+int rename_with(const std::string& from, const std::string& to, unsigned flags) {
+  return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags) == 0 ? 0 : errno;
+}
+
+TEST_F(Posix, StatfsShowsTheArchive) {
+  struct statvfs mount {};
+  struct statvfs archive {};
+  eventually("statfs knows the archive", [&] {
+    check(::statvfs(tier.mount.c_str(), &mount), "statvfs");
+    return mount.f_blocks > 0;
+  });
+  check(::statvfs(tier.archive.c_str(), &archive), "statvfs");
+  EXPECT_EQ(mount.f_blocks * mount.f_frsize, archive.f_blocks * archive.f_frsize);
+  EXPECT_EQ(mount.f_namemax, 255u);
+}
+
+TEST_F(Posix, BlocksOfAColdFileAreThoseOfTheFile) {
+  EXPECT_GE(stat_of("cold").st_blocks * 512, static_cast<off_t>(9 * kMiB));
+}
+
+TEST_F(Posix, SymlinksAreKept) {
+  fs::create_symlink("cold", at("link"));
+  EXPECT_EQ(fs::read_symlink(at("link")), "cold");
+  EXPECT_EQ(read_file(at("link")), read_file(tier.in_archive("cold")));
+}
+
+TEST_F(Posix, HardLinksAreOneFile) {
+  write_file(at("a"), "one");
+  fs::create_hard_link(at("a"), at("b"));
+  append_to_file(at("b"), " two");
+  EXPECT_EQ(read_file(at("a")), "one two");
+  EXPECT_EQ(stat_of("a").st_ino, stat_of("b").st_ino);
+  EXPECT_EQ(stat_of("a").st_nlink, 2u);
+  fs::remove(at("a"));
+  EXPECT_EQ(read_file(at("b")), "one two");
+  EXPECT_EQ(stat_of("b").st_nlink, 1u);
+}
+
+TEST_F(Posix, RenameReplaces) {
+  write_file(at("a"), "new");
+  write_file(at("b"), "old");
+  EXPECT_EQ(rename_with(at("a"), at("b"), 0), 0);
+  EXPECT_EQ(read_file(at("b")), "new");
+  EXPECT_FALSE(fs::exists(at("a")));
+}
+
+TEST_F(Posix, RenameNoReplaceRefusesAnExistingName) {
+  write_file(at("a"), "1");
+  write_file(at("b"), "2");
+  EXPECT_EQ(rename_with(at("a"), at("b"), RENAME_NOREPLACE), EEXIST);
+  EXPECT_EQ(rename_with(at("a"), at("c"), RENAME_NOREPLACE), 0);
+  EXPECT_EQ(read_file(at("c")), "1");
+}
+
+TEST_F(Posix, RenameExchangeSwaps) {
+  write_file(at("a"), "1");
+  fs::create_directory(at("d"));
+  write_file(at("d/b"), "2");
+  EXPECT_EQ(rename_with(at("a"), at("d/b"), RENAME_EXCHANGE), 0);
+  EXPECT_EQ(read_file(at("a")), "2");
+  EXPECT_EQ(read_file(at("d/b")), "1");
+}
+
+TEST_F(Posix, AFolderCannotMoveIntoItself) {
+  fs::create_directory(at("d"));
+  EXPECT_EQ(rename_with(at("d"), at("d/e"), 0), EINVAL);
+}
+
+TEST_F(Posix, AFullFolderIsNotRemoved) {
+  fs::create_directories(at("d/e"));
+  EXPECT_EQ(::rmdir(at("d").c_str()), -1);
+  EXPECT_EQ(errno, ENOTEMPTY);
+  EXPECT_EQ(stat_of("d").st_nlink, 3u);
+  EXPECT_EQ(::rmdir(at("d/e").c_str()), 0);
+  EXPECT_EQ(::rmdir(at("d").c_str()), 0);
+}
+
+TEST_F(Posix, XattrsAreKeptAndTierHubsOwnAreNotListed) {
+  write_file(at("a"), "");
+  check(::setxattr(at("a").c_str(), "user.note", "hello", 5, XATTR_CREATE), "setxattr");
+  EXPECT_EQ(::setxattr(at("a").c_str(), "user.note", "again", 5, XATTR_CREATE), -1);
+  EXPECT_EQ(errno, EEXIST);
+  char value[64] = {};
+  EXPECT_EQ(::getxattr(at("a").c_str(), "user.note", value, sizeof value), 5);
+  EXPECT_STREQ(value, "hello");
+  char names[256] = {};
+  EXPECT_EQ(::listxattr(at("cold").c_str(), names, sizeof names), 0);
+  EXPECT_GT(::getxattr(at("cold").c_str(), "user.tierhub.state", value, sizeof value), 0);
+  EXPECT_THAT(value, ::testing::StartsWith("cold"));
+  EXPECT_EQ(::getxattr(at("a").c_str(), "user.none", value, sizeof value), -1);
+  EXPECT_EQ(errno, ENODATA);
+}
+
+TEST_F(Posix, FallocateReservesAndPunches) {
+  write_file(at("a"), std::string(kMiB, 'x'));
+  const UniqueFd file(::open(at("a").c_str(), O_RDWR | O_CLOEXEC));
+  check(::fallocate(file.get(), 0, 0, 2 * kMiB), "fallocate");
+  EXPECT_EQ(stat_of("a").st_size, static_cast<off_t>(2 * kMiB));
+  check(::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 8192), "punch");
+  EXPECT_EQ(read_range(at("a"), 4096, 8192), std::string(8192, '\0'));
+  EXPECT_EQ(read_range(at("a"), 0, 4096), std::string(4096, 'x'));
+}
+
+TEST_F(Posix, PunchingAColdFileKeepsTheRest) {
+  std::string expected = read_file(tier.in_archive("cold"));
+  const UniqueFd file(::open(at("cold").c_str(), O_RDWR | O_CLOEXEC));
+  check(::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5 * kMiB, 8192),
+        "punch");
+  expected.replace(5 * kMiB, 8192, 8192, '\0');
+  EXPECT_EQ(read_file(at("cold")), expected);
+}
+
+TEST_F(Posix, SeekFindsDataAndHoles) {
+  write_file(at("a"), std::string(4096, 'x'));
+  check(::truncate(at("a").c_str(), 8 * kMiB), "truncate");
+  const UniqueFd file(::open(at("a").c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(::lseek(file.get(), 0, SEEK_DATA), 0);
+  EXPECT_GE(::lseek(file.get(), 0, SEEK_HOLE), 4096);
+  EXPECT_EQ(::lseek(file.get(), 0, SEEK_END), static_cast<off_t>(8 * kMiB));
+  const UniqueFd cold(::open(at("cold").c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(::lseek(cold.get(), 100, SEEK_DATA), 100) << "a cold file is not a hole";
+}
+
+TEST_F(Posix, TruncatingAColdFileBringsNothingBack) {
+  check(::truncate(at("cold").c_str(), 3 * kMiB), "truncate");
+  check(::truncate(at("cold").c_str(), 9 * kMiB), "truncate");
+  std::string expected = read_file(tier.in_archive("cold"));
+  expected.replace(3 * kMiB, 6 * kMiB, 6 * kMiB, '\0');
+  EXPECT_EQ(read_file(at("cold")), expected);
+}
+
+TEST_F(Posix, OpenWithTruncateEmptiesAFile) {
+  write_file(at("cold"), "short");
+  EXPECT_EQ(read_file(at("cold")), "short");
+}
+
+TEST_F(Posix, AnUnlinkedOpenFileLivesUntilItsClose) {
+  UniqueFd file(::open(at("a").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  check(::write(file.get(), "alive", 5), "write");
+  fs::remove(at("a"));
+  char bytes[6] = {};
+  EXPECT_EQ(::pread(file.get(), bytes, 5, 0), 5);
+  EXPECT_STREQ(bytes, "alive");
+  struct stat st {};
+  check(::fstat(file.get(), &st), "fstat");
+  EXPECT_EQ(st.st_nlink, 0u);
+}
+
+TEST_F(Posix, TimesCanBeSet) {
+  write_file(at("a"), "x");
+  const timespec times[2] = {{1'000'000'000, 5}, {1'100'000'000, 7}};
+  check(::utimensat(AT_FDCWD, at("a").c_str(), times, 0), "utimensat");
+  EXPECT_EQ(stat_of("a").st_mtim.tv_sec, 1'100'000'000);
+  EXPECT_EQ(stat_of("a").st_mtim.tv_nsec, 7);
+  EXPECT_EQ(stat_of("a").st_atim.tv_sec, 1'000'000'000);
+}
+
+TEST_F(Posix, ModesAreChecked) {
+  write_file(at("secret"), "x", 0600);
+  check(::chmod(tier.mount.c_str(), 0755), "chmod");
+  const auto read = run_command(
+      {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat", at("secret")});
+  EXPECT_EQ(read.exit_code, 1) << read.text;
+  EXPECT_THAT(read.err, ::testing::HasSubstr("Permission denied"));
+}
+
+TEST_F(Posix, AThousandNamesAreListedOnceEach) {
+  fs::create_directory(at("many"));
+  for (int i = 0; i < 1000; ++i) write_file(at("many/" + std::to_string(i)), "");
+  std::set<std::string> names;
+  size_t count = 0;
+  for (const auto& entry : fs::directory_iterator(at("many"))) {
+    names.insert(entry.path().filename());
+    ++count;
+  }
+  EXPECT_EQ(names.size(), 1000u);
+  EXPECT_EQ(count, 1000u);
+}
+
+TEST_F(Posix, TheArchivesOwnFolderIsNotVisible) {
+  EXPECT_TRUE(fs::exists(tier.in_archive(".tierhub")));
+  EXPECT_FALSE(fs::exists(at(".tierhub")));
+  for (const auto& entry : fs::directory_iterator(tier.mount))
+    EXPECT_NE(entry.path().filename(), ".tierhub");
+}
+
+TEST_F(Posix, FsyncSucceeds) {
+  const UniqueFd file(::open(at("a").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  check(::write(file.get(), "x", 1), "write");
+  EXPECT_EQ(::fsync(file.get()), 0);
+  EXPECT_EQ(::fdatasync(file.get()), 0);
+  const UniqueFd folder(::open(tier.mount.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  EXPECT_EQ(::fsync(folder.get()), 0);
+}
+
+}  // namespace
+}  // namespace tierhub::testing
