@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/metrics.h"
+#include "migrator/journal_wave.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
@@ -59,9 +60,19 @@ Result<void> JournalRecovery::settle_arrival(const Case& found) {
   const bool foreign = found.at_leaf && !is(found.at_leaf, found.intent.before) &&
                        !is(found.at_leaf, found.intent.after);
   if (foreign) return give_back(found);
+  TRY_ASSIGN(const auto displaced, displaced_version(found));
   TRY(commit_arrival(found, *found.at_target));
-  if (found.at_leaf) TRY(context_.archive.discard(found.intent.staged_leaf, *found.at_leaf));
+  if (displaced) discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
   return {};
+}
+
+// What rests in staging, as it was when it was displaced: it may have been written to since.
+Result<std::optional<ArchiveVersion>> JournalRecovery::displaced_version(const Case& found) const {
+  if (!found.at_leaf) return found.at_leaf;
+  TRY_ASSIGN(const auto standing, context_.catalog.base(found.intent.target));
+  if (!standing) return found.at_leaf;
+  TRY_ASSIGN(auto on_record, context_.catalog.version(standing->inode));
+  return is(on_record, found.at_leaf->identity) ? on_record : found.at_leaf;
 }
 
 Result<void> JournalRecovery::settle_move(const Case& found) {
@@ -89,8 +100,9 @@ Result<void> JournalRecovery::settle_removal(const Case& found) {
     return park(found, "the archive's copy was changed behind TierHub");
   }
   if (!ours && is(found.at_target, found.intent.before)) return drop(found.sequence);
+  TRY_ASSIGN(const auto displaced, displaced_version(found));
   TRY(commit_removal(found));
-  if (ours) TRY(context_.archive.discard(found.intent.staged_leaf, *found.at_leaf));
+  if (displaced) discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
   return {};
 }
 

@@ -376,10 +376,7 @@ void Wave::discard(const Action& action) const {
   if (action.unknown_outcome) return;
   const Plan& plan = action.plan;
   const auto away = [&](const std::string& leaf, const ArchiveVersion& version) {
-    auto discarded = context_.archive.discard(leaf, version);
-    if (!discarded)
-      log::warning("a leaf stays in staging",
-                   {{"leaf", leaf}, {"error", discarded.error().text()}});
+    discard_displaced(context_.archive, leaf, version);
   };
   if (!action.outcome) {
     if (action.staged) away(action.leaf, *action.staged);
@@ -393,6 +390,24 @@ void Wave::discard(const Action& action) const {
   for (size_t i = 0; i < action.further_failures.size(); ++i) {
     if (!action.further_failures[i]) away(action.further_leaf(i), *plan.version);
   }
+}
+
+void discard_displaced(Archive& archive, const std::string& leaf, const ArchiveVersion& version) {
+  auto discarded = archive.discard(leaf, version);
+  if (discarded) return;
+  if (is_conflict(discarded.error())) {
+    // Someone had it open and went on writing: these bytes are nowhere else.
+    const std::string source = fmt::format("{}/{}", kStagingFolder, leaf);
+    const std::string target = fmt::format("{}/changed-{}", kAsideFolder, leaf);
+    const auto found = archive.stat(source);
+    if (found && *found && archive.move(source, **found, target, std::nullopt)) {
+      log::error(
+          "a file of the archive was written to after it was replaced; what was written is kept",
+          {{"path", target}});
+      return;
+    }
+  }
+  log::warning("a leaf stays in staging", {{"leaf", leaf}, {"error", discarded.error().text()}});
 }
 
 Result<Wave::Outcome> Wave::report() {

@@ -117,6 +117,9 @@ class Wave {
 
 // Tells whether an act of a plan needs the intents protocol: all but attributes set in place.
 std::vector<IntentRecord> intents_of(const Action& action);
+// Deletes what rests in staging, if it is still `version`; what was written to meanwhile is kept
+// aside.
+void discard_displaced(Archive& archive, const std::string& leaf, const ArchiveVersion& version);
 // Commits what the act of `action` made true, and drops intents and keys that it settled. Takes the
 // inodes' locks.
 Result<void> commit_action(const JournalContext& context, const Action& action);

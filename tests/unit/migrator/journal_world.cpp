@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 
 #include "common/hash.h"
 #include "common/posix.h"
+#include "storage/object_state.h"
 
 namespace tierhub::test {
 namespace {
@@ -80,8 +82,10 @@ void JournalWorld::start() {
   archive_options.copy.method = CopyMethod::threads;
   archive = value_of(PosixArchive::open(archive_folder.path(), archive_options));
   FileSystemHooks hooks;
-  hooks.recall = [](InodeNumber, ByteRange, auto done) {
-    done(Error(std::errc::io_error, "no recall in this test"));
+  hooks.recall = [this](InodeNumber number, ByteRange range, auto done) {
+    auto recalled = recall(number, range);
+    if (!recalled) return done(recalled.error());
+    done(FileSystemHooks::Recalled{});
   };
   hooks.reserve = [](uint64_t) { return Result<void>(); };
   hooks.released = [](InodeNumber) {};
@@ -101,6 +105,34 @@ void JournalWorld::restart(Death death) {
   if (death == Death::power_lost) store->lose_power();
   start();
   value_of(journal->recover());
+}
+
+// The mover in small: one fill at a time, and nobody else about.
+Result<void> JournalWorld::recall(InodeNumber number, ByteRange range) {
+  UniqueFd object;
+  FillRequest request;
+  {
+    TRY_ASSIGN(const InodeLock lock, inodes->lock(number));
+    TRY(ensure_object(*catalog, *scratch, *lock));
+    TRY_ASSIGN(object, scratch->open_object(number, O_RDWR));
+    request.limit_bytes = lock->rec().archive_limit_bytes;
+  }
+  request.path = value_of(catalog->base_path(number)).value();
+  request.expected = value_of(catalog->version(number)).value();
+  request.target_fd = object.get();
+  request.chunk_bytes = kChunk;
+  const uint64_t end =
+      std::min((range.end + kChunk - 1) / kChunk * kChunk, request.expected.attributes.size_bytes);
+  request.range = {range.begin / kChunk * kChunk, end};
+  std::promise<Result<FillResult>> filled;
+  archive->fill(request, [&](Result<FillResult> result) { filled.set_value(std::move(result)); });
+  TRY(filled.get_future().get());
+  TRY_ASSIGN(const InodeLock lock, inodes->lock(number));
+  Batch batch;
+  const uint64_t last = (end + kChunk - 1) / kChunk;
+  batch.change_ranges(number, RangeKind::clean,
+                      lock->clean.add(request.range.begin / kChunk, last));
+  return catalog->commit(batch);
 }
 
 InodeNumber JournalWorld::inode(const std::string& path) {

@@ -93,6 +93,7 @@ class JournalWorld {
 
  private:
   void start();
+  Result<void> recall(InodeNumber inode, ByteRange range);
   std::pair<InodeNumber, std::string> parent_and_name(const std::string& path);
   void add_to_tree(InodeNumber folder, const std::string& prefix,
                    std::map<std::string, std::string>& tree,

@@ -1,0 +1,290 @@
+#include "migrator/scanner.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <gtest/gtest.h>
+
+#include "common/metrics.h"
+#include "tests/unit/migrator/journal_world.h"
+
+namespace tierhub::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+class ScannerTest : public ::testing::Test {
+ protected:
+  // Names, kinds, modes, times and xattrs are equal; content that was not recalled is not compared.
+  void expect_same_names() {
+    std::vector<std::string> here;
+    std::vector<std::string> there;
+    for (const auto& [path, shown] : world_.namespace_tree())
+      here.push_back(path + " " + shown.substr(0, shown.find('[')));
+    for (const auto& [path, shown] : world_.archive_tree())
+      there.push_back(path + " " + shown.substr(0, shown.find('[')));
+    EXPECT_EQ(here, there);
+  }
+  void expect_nothing_to_publish() {
+    EXPECT_EQ(world_.journal_keys(), 0u);
+    world_.publish();
+    expect_same_names();
+  }
+  void make_archive_tree() {
+    fs::create_directories(world_.in_archive("a/b"));
+    world_.write_in_archive("a/b/file", std::string(3 * kChunk, 'f'));
+    world_.write_in_archive("a/small", "small");
+    world_.write_in_archive("top", "top");
+    fs::create_symlink("a/small", world_.in_archive("link"));
+    ::chmod(world_.in_archive("a").c_str(), 0710);
+    ::setxattr(world_.in_archive("top").c_str(), "user.note", "hello", 5, 0);
+  }
+
+  JournalWorld world_;
+};
+
+TEST_F(ScannerTest, ImportsATree) {
+  make_archive_tree();
+  const ScanCounts counts = world_.scan();
+  EXPECT_EQ(counts.added, 6u);
+  EXPECT_EQ(counts.files, 4u);
+  EXPECT_EQ(counts.folders, 3u);
+  expect_nothing_to_publish();
+  EXPECT_EQ(world_.state("a/b/file"), FileState::cold);
+  EXPECT_EQ(value_of(world_.catalog->inode(world_.inode("a")))->nlink, 3u);
+}
+
+TEST_F(ScannerTest, FindsNothingNewTheSecondTime) {
+  make_archive_tree();
+  world_.scan();
+  const auto before = world_.namespace_tree();
+  const ScanCounts counts = world_.scan();
+  EXPECT_EQ(counts.added + counts.changed + counts.removed + counts.conflicts, 0u);
+  EXPECT_EQ(world_.namespace_tree(), before);
+}
+
+TEST_F(ScannerTest, FindsNothingNewAfterAPublish) {
+  world_.make_folder("d");
+  world_.write("d/file", "text");
+  world_.link("d/file", "second");
+  world_.symlink("d", "link");
+  world_.publish();
+  const ScanCounts counts = world_.scan();
+  EXPECT_EQ(counts.added + counts.changed + counts.removed + counts.conflicts, 0u);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, TakesAFileThatChangedThere) {
+  world_.write("file", "ours");
+  world_.publish();
+  const Generation before = value_of(world_.catalog->inode(world_.inode("file")))->generation;
+  world_.write_in_archive("file", "theirs, longer");
+  EXPECT_EQ(world_.scan().changed, 1u);
+  EXPECT_EQ(world_.state("file"), FileState::cold);
+  const auto record = value_of(world_.catalog->inode(world_.inode("file"))).value();
+  EXPECT_EQ(record.attributes.size_bytes, 14u);
+  EXPECT_GT(record.generation, before);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, TakesAFileThatWasReplacedThere) {
+  make_archive_tree();
+  world_.scan();
+  world_.write_in_archive("a/new", "replaced");
+  fs::rename(world_.in_archive("a/new"), world_.in_archive("a/small"));
+  EXPECT_EQ(world_.scan().changed, 2u);  // and the folder's time
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, TakesModeAndExtendedAttributes) {
+  make_archive_tree();
+  world_.scan();
+  ::chmod(world_.in_archive("a/small").c_str(), 0600);
+  ::setxattr(world_.in_archive("a").c_str(), "user.note", "folder", 6, 0);
+  ::removexattr(world_.in_archive("top").c_str(), "user.note");
+  EXPECT_EQ(world_.scan().changed, 3u);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, RemovesWhatWasRemovedThere) {
+  make_archive_tree();
+  world_.scan();
+  fs::remove_all(world_.in_archive("a"));
+  fs::remove(world_.in_archive("top"));
+  EXPECT_EQ(world_.scan().removed, 5u);
+  EXPECT_EQ(world_.namespace_tree().size(), 1u);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, ReplacesAFileByAFolderInTwoScans) {
+  make_archive_tree();
+  world_.scan();
+  fs::remove(world_.in_archive("top"));
+  fs::create_directory(world_.in_archive("top"));
+  world_.write_in_archive("top/in", "in");
+  world_.scan();
+  world_.scan();
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, KeepsAndPublishesAChangedFileThatWasRemovedThere) {
+  world_.make_folder("d");
+  world_.write("d/file", "ours 1");
+  world_.write("d/other", "other");
+  world_.publish();
+  world_.write("d/file", "ours 2");
+  fs::remove_all(world_.in_archive("d"));
+  world_.scan();
+  world_.publish();
+  EXPECT_EQ(world_.difference(), "");
+  EXPECT_EQ(read_text(world_.in_archive("d/file")), "ours 2");
+  EXPECT_FALSE(fs::exists(world_.in_archive("d/other")));
+}
+
+TEST_F(ScannerTest, TouchesNeitherSideOfAConflict) {
+  world_.write("file", "ours 1");
+  world_.publish();
+  world_.write("file", "ours 2");
+  world_.write_in_archive("file", "theirs, longer");
+  world_.write("new", "ours");
+  world_.write_in_archive("new", "theirs");
+  EXPECT_EQ(world_.scan().conflicts, 2u);
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("file")), "theirs, longer");
+  EXPECT_EQ(read_text(world_.in_archive("new")), "theirs");
+  EXPECT_EQ(world_.state("file"), FileState::dirty);
+  EXPECT_FALSE(world_.parked_reason(JournalKey::of_inode(world_.inode("file"))).empty());
+}
+
+TEST_F(ScannerTest, BringsBackAFileThatWasRemovedHereAndChangedThere) {
+  world_.write("file", "ours");
+  world_.publish();
+  world_.remove("file");
+  world_.write_in_archive("file", "theirs, longer");
+  world_.scan();
+  world_.publish();
+  expect_same_names();
+  EXPECT_EQ(read_text(world_.in_archive("file")), "theirs, longer");
+}
+
+TEST_F(ScannerTest, MakesOneFolderOfTwoWithTheSameName) {
+  world_.make_folder("d");
+  world_.write("d/ours", "ours");
+  fs::create_directory(world_.in_archive("d"));
+  world_.write_in_archive("d/theirs", "theirs");
+  EXPECT_EQ(world_.scan().conflicts, 0u);
+  world_.publish();
+  EXPECT_EQ(world_.journal_keys(), 0u);
+  expect_same_names();
+  EXPECT_EQ(world_.namespace_tree().size(), 3u);
+}
+
+TEST_F(ScannerTest, JoinsHardLinks) {
+  make_archive_tree();
+  fs::create_hard_link(world_.in_archive("a/small"), world_.in_archive("a/b/second"));
+  fs::create_hard_link(world_.in_archive("a/small"), world_.in_archive("third"));
+  world_.scan();
+  EXPECT_EQ(world_.inode("a/small"), world_.inode("third"));
+  EXPECT_EQ(world_.inode("a/small"), world_.inode("a/b/second"));
+  EXPECT_EQ(value_of(world_.catalog->inode(world_.inode("third")))->nlink, 3u);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, JoinsAHardLinkThatCameLater) {
+  make_archive_tree();
+  world_.scan();
+  fs::create_hard_link(world_.in_archive("top"), world_.in_archive("a/second"));
+  world_.scan();
+  EXPECT_EQ(world_.inode("top"), world_.inode("a/second"));
+  fs::remove(world_.in_archive("top"));
+  world_.scan();
+  EXPECT_EQ(value_of(world_.catalog->inode(world_.inode("a/second")))->nlink, 1u);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, TakesNothingAwayFromAReader) {
+  world_.write("file", "ours");
+  world_.publish();
+  const FileHandle handle = world_.open("file", O_RDONLY);
+  world_.write_in_archive("file", "theirs, longer");
+  EXPECT_EQ(world_.scan().changed, 0u);
+  world_.close(world_.inode("file"), handle);
+  EXPECT_EQ(world_.scan().changed, 1u);
+}
+
+TEST_F(ScannerTest, AsksBeforeItRemovesMuch) {
+  fs::create_directory(world_.in_archive("d"));
+  for (int i = 0; i < 1100; ++i) world_.write_in_archive("d/" + std::to_string(i), "");
+  world_.write_in_archive("stays", "");
+  world_.scan();
+  fs::remove_all(world_.in_archive("d"));
+  const auto scan = world_.try_scan();
+  ASSERT_FALSE(scan.has_value());
+  EXPECT_TRUE(scan.error().is(std::errc::operation_not_permitted));
+  EXPECT_EQ(world_.namespace_tree().size(), 1102u);
+  EXPECT_EQ(world_.scan(Scanner::Removals::accepted).removed, 1101u);
+  EXPECT_EQ(world_.namespace_tree().size(), 1u);
+}
+
+TEST_F(ScannerTest, TakesAnArchiveThatIsNotThereForOfflineNeverForEmpty) {
+  make_archive_tree();
+  world_.scan();
+  const auto before = world_.namespace_tree();
+  fs::rename(world_.in_archive(".tierhub/id"), world_.in_archive(".tierhub/hidden"));
+  const auto scan = world_.try_scan();
+  ASSERT_FALSE(scan.has_value());
+  EXPECT_TRUE(is_archive_wide(scan.error()));
+  EXPECT_EQ(world_.namespace_tree(), before);
+}
+
+TEST_F(ScannerTest, StopsWhenItIsToldTo) {
+  make_archive_tree();
+  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.journal->tree_mutex(),
+                  {});
+  const auto stopped = scanner.run([](const ScanCounts&) { return false; });
+  ASSERT_FALSE(stopped.has_value());
+  EXPECT_TRUE(stopped.error().is(std::errc::operation_canceled));
+}
+
+TEST_F(ScannerTest, TakesTheAttributesOfTheRoot) {
+  ::chmod(world_.archive_folder.path().c_str(), 0751);
+  world_.scan();
+  EXPECT_EQ(value_of(world_.catalog->inode(kRootInode))->attributes.mode, 0751u);
+}
+
+TEST_F(ScannerTest, LetsTheJournalWorkOnWhatWasImported) {
+  make_archive_tree();
+  world_.scan();
+  world_.rename("a/b", "b");
+  world_.remove("top");
+  world_.write("a/small", "changed here");
+  world_.link("b/file", "second");
+  world_.change_mode("a", 0700);
+  world_.publish();
+  EXPECT_EQ(world_.journal_keys(), 0u);
+  expect_same_names();
+  EXPECT_EQ(read_text(world_.in_archive("second")), std::string(3 * kChunk, 'f'));
+}
+
+TEST_F(ScannerTest, PublishesAPartlyColdFileWhole) {
+  make_archive_tree();
+  world_.scan();
+  world_.write_at("a/b/file", kChunk, std::string(kChunk, 'n'));
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("a/b/file")),
+            std::string(kChunk, 'f') + std::string(kChunk, 'n') + std::string(kChunk, 'f'));
+  EXPECT_EQ(world_.state("a/b/file"), FileState::partial);
+  EXPECT_EQ(world_.journal_keys(), 0u);
+}
+
+}  // namespace
+}  // namespace tierhub::test
