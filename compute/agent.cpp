@@ -233,7 +233,8 @@ class Agent {
     options.run = run.run;
     options.run_folder = run.jobs->run_path(run.run);
     options.work = work_.path() + "/" + run.run;
-    options.root = run.jobs->path().substr(0, run.jobs->path().rfind('/'));
+    const size_t slash = run.jobs->path().rfind('/');
+    options.root = slash == 0 ? "/" : run.jobs->path().substr(0, slash);
     options.socket = options_.socket;
     options.programs_folder = program_.folder();
     options.workers = options_.workers;

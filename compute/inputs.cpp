@@ -366,8 +366,9 @@ Result<TaskInput> RunInputs::input_of(const Step& step, size_t index) const {
 Result<void> RunInputs::add_item_input(const Item& item, TaskInput& input) const {
   if (!places_.in_namespace(item.path)) return {};
   if (!item.boxes.empty()) return add_needed(*cut_, item.path, item.boxes, input);
-  if (!workflow_.has_select || cut_) return add_whole(item.path, input);
-  if (workflow_.scatter.by != ScatterBy::well) return add_selected(item.path, input);
+  const ScatterBy by = workflow_.scatter.by;
+  if (!workflow_.has_select || by == ScatterBy::nothing) return add_whole(item.path, input);
+  if (by == ScatterBy::file) return add_selected(item.path, input);
   TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(item.path));
   TRY_ASSIGN(const std::optional<std::string> text, tree->read_small(".zattrs", kMaxMetadataBytes));
   if (!text) return add_whole(item.path, input);

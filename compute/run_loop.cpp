@@ -119,6 +119,7 @@ void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
 
 Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>& slots) {
   TRY_ASSIGN(const ProcessSpec spec, context_.plan->process_for(task));
+  TRY(context_.plan->make_parents(task));
   const std::string label = context_.plan->label(task);
   context_.log->line(label, fmt::format("starts: {}", fmt::join(spec.arguments, " ")));
   return running_.start(task, spec, step_of(task).resources, slots, label);

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "common/posix.h"
+
 namespace tierhub::compute {
 namespace {
 
@@ -84,6 +86,18 @@ Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
   }
   spec.program = *std::move(program);
   return spec;
+}
+
+Result<void> RunPlan::make_parents(TaskId task) const {
+  const PlaceholderValues values = values_for(task);
+  for (const Template& argument : workflow_.steps[task.step].run) {
+    const std::string& source = argument.source();
+    if (!source.starts_with("{work}/") && !source.starts_with("{output}/")) continue;
+    const std::string path = argument.expand(values);
+    const std::string parent = path.substr(0, path.rfind('/'));
+    if (parent.find("/../") == std::string::npos) TRY(posix::make_directories(parent, 0777));
+  }
+  return {};
 }
 
 // A program inside {work} may be made by an earlier step; all others must be there now.

@@ -49,6 +49,8 @@ class RunPlan {
   std::string label(TaskId task) const;
   // An error if the program is nowhere.
   Result<ProcessSpec> process_for(TaskId task) const;
+  // Makes the folders that arguments such as "{work}/labels/{task}.zarr" lie in.
+  Result<void> make_parents(TaskId task) const;
 
  private:
   RunPlan(const RunnerOptions& options, Workflow workflow)

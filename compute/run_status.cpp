@@ -203,9 +203,12 @@ std::string to_report(const RunStatus& status, Timestamp now) {
   return text;
 }
 
+// Always three digits, so that texts sort as times do.
 std::string time_text(Timestamp time) {
-  constexpr int64_t kMillisecond = 1'000'000;
-  return api::to_time_text({time.ns / kMillisecond * kMillisecond});
+  constexpr int64_t kSecond = 1'000'000'000;
+  std::string text = api::to_time_text({time.ns / kSecond * kSecond});
+  text.pop_back();
+  return fmt::format("{}.{:03}Z", text, time.ns % kSecond / 1'000'000);
 }
 
 std::string size_text(uint64_t bytes) {

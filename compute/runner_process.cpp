@@ -72,16 +72,20 @@ Result<OwnProgram> OwnProgram::open() {
 }
 
 std::vector<std::string> runner_arguments(const RunnerOptions& options) {
-  return {"tieragent",
-          "--run-as-runner",
-          "--run=" + options.run,
-          "--run-folder=" + options.run_folder,
-          "--run-work=" + options.work,
-          "--run-root=" + options.root,
-          "--run-socket=" + options.socket,
-          "--run-programs=" + options.programs_folder,
-          fmt::format("--run-workers={}", options.workers),
-          "--run-give-up=" + options.give_up_reason};
+  std::vector<std::string> arguments = {"tieragent",
+                                        "--run-as-runner",
+                                        "--run=" + options.run,
+                                        "--run-folder=" + options.run_folder,
+                                        "--run-work=" + options.work,
+                                        "--run-root=" + options.root,
+                                        "--run-programs=" + options.programs_folder,
+                                        fmt::format("--run-workers={}", options.workers)};
+  // An option with an empty value would be refused.
+  if (!options.socket.empty()) arguments.push_back("--run-socket=" + options.socket);
+  if (!options.give_up_reason.empty()) {
+    arguments.push_back("--run-give-up=" + options.give_up_reason);
+  }
+  return arguments;
 }
 
 Result<pid_t> start_runner(const OwnProgram& program, const Account& account,

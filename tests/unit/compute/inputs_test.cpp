@@ -1,0 +1,217 @@
+#include "compute/inputs.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/temporary_directory.h"
+
+namespace tierhub::compute {
+namespace {
+namespace fs = std::filesystem;
+
+class Inputs : public ::testing::Test {
+ protected:
+  void write(const std::string& path, const std::string& text = "x") {
+    fs::create_directories(fs::path(folder / path).parent_path());
+    std::ofstream(folder / path) << text;
+  }
+
+  // A volume of 4x6x5 voxels (or with t and c before) in chunks of 2x2x2.
+  void write_image(const std::string& path, bool with_t_and_c = false) {
+    const std::string more = with_t_and_c ? R"({"name":"t"},{"name":"c"},)" : "";
+    write(path + "/.zattrs", R"({"multiscales":[{"version":"0.4","axes":[)" + more +
+                                 R"({"name":"z"},{"name":"y"},{"name":"x"}],
+      "datasets":[{"path":"0"}]}]})");
+    const std::string shape = with_t_and_c ? "3,2,4,6,5" : "4,6,5";
+    const std::string chunks = with_t_and_c ? "1,1,2,2,2" : "2,2,2";
+    write(path + "/0/.zarray", R"({"zarr_format":2,"shape":[)" + shape + R"(],"chunks":[)" +
+                                   chunks +
+                                   R"(],"dtype":"|u1","compressor":null,"fill_value":0,
+      "order":"C","filters":null,"dimension_separator":"."})");
+  }
+
+  Result<RunInputs> make(const std::string& head, const std::string& run = "[t, \"{input}\"]") {
+    Result<Workflow> parsed =
+        parse_workflow("workflow: w\n" + head + "\nsteps: [{id: a, run: " + run + "}]\n");
+    if (!parsed) return parsed.error();
+    workflow = *std::move(parsed);
+    const Places places{folder.path(), in_mount ? folder.path() : ""};
+    return RunInputs::make(workflow, places, nullptr, {});
+  }
+
+  // What the placeholder stands for, for each task.
+  std::vector<std::string> values(const RunInputs& inputs, Placeholder word) {
+    std::vector<std::string> texts;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      PlaceholderValues found;
+      inputs.describe(workflow.steps[0], i, found);
+      texts.push_back(found.get(word).value_or("-"));
+    }
+    return texts;
+  }
+
+  std::vector<std::string> staged(const RunInputs& inputs, size_t index) {
+    std::vector<std::string> paths;
+    const Result<TaskInput> input = inputs.input_of(workflow.steps[0], index);
+    if (!input) return {input.error().text()};
+    for (const TaskInput::File& file : input->files) paths.push_back(file.path);
+    for (const std::string& path : input->folders) paths.push_back(path + "/");
+    return paths;
+  }
+
+  using Texts = std::vector<std::string>;
+  TemporaryDirectory folder;
+  Workflow workflow;
+  bool in_mount = true;
+};
+
+TEST_F(Inputs, APatternMeansFilesInOrder) {
+  for (const char* name : {"d/b.tif", "d/a.tif", "d/c.txt", "d/.hidden.tif", "d/e/f/g.tif"}) {
+    write(name);
+  }
+  const auto names = [&](const std::string& pattern) {
+    const Result<RunInputs> inputs =
+        make("input: {dataset: \"" + pattern + "\"}\nscatter: {by: file}");
+    return inputs ? values(*inputs, Placeholder::name) : Texts{inputs.error().text()};
+  };
+  EXPECT_EQ(names("d/*.tif"), (Texts{"a", "b"}));
+  EXPECT_EQ(names("d/**/*.tif"), (Texts{"a", "b", "g"}));
+  EXPECT_EQ(names("*/[ab].tif"), (Texts{"a", "b"}));
+  EXPECT_EQ(names("d"), (Texts{"a", "b", "c"}));
+}
+
+TEST_F(Inputs, AFileWhoseNameLooksLikeAPatternIsItself) {
+  write("scan[1].tif");
+  const Result<RunInputs> inputs = make("input: {dataset: \"scan[1].tif\"}");
+  ASSERT_TRUE(inputs) << inputs.error().text();
+  EXPECT_EQ(values(*inputs, Placeholder::name), Texts{"scan[1]"});
+}
+
+TEST_F(Inputs, AListOfFilesKeepsItsOrder) {
+  write("b");
+  write("a");
+  const Result<RunInputs> inputs = make("input: {dataset: [b, a]}\nscatter: {by: file}");
+  ASSERT_TRUE(inputs);
+  EXPECT_EQ(values(*inputs, Placeholder::name), (Texts{"b", "a"}));
+}
+
+TEST_F(Inputs, WhatDoesNotExistIsNamed) {
+  EXPECT_EQ(make("input: {dataset: none}").error().text(),
+            "the input " + (folder / "none") + " does not exist");
+  EXPECT_EQ(make("input: {dataset: n*}").error().text(), "no input matches " + (folder / "n*"));
+}
+
+TEST_F(Inputs, BlocksTileTheSelection) {
+  write_image("scan.ome.zarr");
+  const Result<RunInputs> inputs = make(
+      "input: {dataset: scan.ome.zarr, select: {z: 0-1}}\nscatter: {by: block, size: {y: 4, x: 3}}",
+      "[t, \"{box}\"]");
+  ASSERT_TRUE(inputs) << inputs.error().text();
+  EXPECT_EQ(values(*inputs, Placeholder::box),
+            (Texts{"level=0,t=0,c=0,z=0:2,y=0:4,x=0:3", "level=0,t=0,c=0,z=0:2,y=0:4,x=3:5",
+                   "level=0,t=0,c=0,z=0:2,y=4:6,x=0:3", "level=0,t=0,c=0,z=0:2,y=4:6,x=3:5"}));
+}
+
+TEST_F(Inputs, PlanesTimePointsAndChannelsAreItemsToo) {
+  write_image("scan.ome.zarr", true);
+  const auto count = [&](const std::string& by, const std::string& select) {
+    const Result<RunInputs> inputs =
+        make("input: {dataset: scan.ome.zarr, select: " + select + "}\nscatter: {by: " + by + "}");
+    return inputs ? inputs->size() : 0;
+  };
+  EXPECT_EQ(count("z", "{c: 0, t: 0}"), 4u);
+  EXPECT_EQ(count("z", "{c: 0}"), 12u);
+  EXPECT_EQ(count("t", "{}"), 3u);
+  EXPECT_EQ(count("t", "{t: 1-2}"), 2u);
+  EXPECT_EQ(count("c", "{}"), 2u);
+}
+
+TEST_F(Inputs, ABoxOfSeveralChannelsIsAnErrorThatSaysWhatToSelect) {
+  write_image("scan.ome.zarr", true);
+  const Result<RunInputs> inputs =
+      make("input: {dataset: scan.ome.zarr}\nscatter: {by: t}", "[t, \"{box}\"]");
+  ASSERT_FALSE(inputs);
+  EXPECT_NE(inputs.error().text().find("narrow 'select'"), std::string::npos);
+}
+
+TEST_F(Inputs, ATaskStagesItsBlockWithHaloAndTheMetadata) {
+  write_image("scan.ome.zarr");
+  for (const char* chunk : {"0.0.0", "0.0.1", "0.0.2", "0.1.0", "1.0.0", "1.0.1"}) {
+    write(std::string("scan.ome.zarr/0/") + chunk);
+  }
+  const Result<RunInputs> inputs = make(
+      "input: {dataset: scan.ome.zarr}\n"
+      "scatter: {by: block, size: {z: 2, y: 2, x: 2}, halo: {x: 1}}");
+  ASSERT_TRUE(inputs) << inputs.error().text();
+  Texts files = staged(*inputs, 0);
+  std::sort(files.begin(), files.end());
+  EXPECT_EQ(files, (Texts{"/scan.ome.zarr/.zattrs", "/scan.ome.zarr/0/.zarray",
+                          "/scan.ome.zarr/0/0.0.0", "/scan.ome.zarr/0/0.0.1"}));
+}
+
+TEST_F(Inputs, AStepThatDoesNotReadTheInputStagesNothing) {
+  write("a.tif");
+  const Result<RunInputs> inputs = make("input: {dataset: a.tif}", "[t]");
+  ASSERT_TRUE(inputs);
+  EXPECT_EQ(staged(*inputs, 0), Texts{});
+}
+
+TEST_F(Inputs, FilesAndFoldersAreStagedWhole) {
+  write("a.csv");
+  write("d/b");
+  EXPECT_EQ(staged(make("input: {dataset: a.csv}").value(), 0), Texts{"/a.csv"});
+  EXPECT_EQ(staged(make("input: {dataset: d}").value(), 0), Texts{"/d/"});
+}
+
+TEST_F(Inputs, OutsideTheMountNothingIsStaged) {
+  in_mount = false;
+  write("a.csv");
+  const Result<RunInputs> inputs = make("input: {dataset: a.csv}");
+  ASSERT_TRUE(inputs);
+  EXPECT_FALSE(inputs->staged());
+  EXPECT_EQ(staged(*inputs, 0), Texts{});
+}
+
+TEST_F(Inputs, ASelectionThatCannotBeObeyedIsListed) {
+  write("a.csv");
+  const Result<RunInputs> inputs = make("input: {dataset: a.csv, select: {c: 0}}");
+  ASSERT_TRUE(inputs) << inputs.error().text();
+  EXPECT_EQ(staged(*inputs, 0), Texts{"/a.csv"});
+  ASSERT_EQ(inputs->not_obeyed().size(), 1u);
+  EXPECT_TRUE(inputs->not_obeyed().begin()->starts_with("input.select: "));
+}
+
+TEST_F(Inputs, TheWellsAndImagesOfAPlateAreItems) {
+  write("plate.zarr/.zgroup", R"({"zarr_format":2})");
+  write("plate.zarr/.zattrs",
+        R"({"plate":{"wells":[{"path":"A/1"},{"path":"B/2"},{"path":"../../etc"}]}})");
+  for (const char* well : {"A/1", "B/2"}) {
+    const std::string path = std::string("plate.zarr/") + well;
+    write(path + "/.zattrs", R"({"well":{"images":[{"path":"0"},{"path":"1"}]}})");
+    write_image(path + "/0");
+    write_image(path + "/1");
+  }
+  const Result<RunInputs> wells = make("input: {dataset: plate.zarr}\nscatter: {by: well}");
+  ASSERT_TRUE(wells) << wells.error().text();
+  EXPECT_EQ(values(*wells, Placeholder::name), (Texts{"A1", "B2"}));
+  EXPECT_EQ(values(*wells, Placeholder::input),
+            (Texts{folder / "plate.zarr/A/1", folder / "plate.zarr/B/2"}));
+  const Result<RunInputs> images = make("input: {dataset: plate.zarr}\nscatter: {by: file}");
+  ASSERT_TRUE(images) << images.error().text();
+  EXPECT_EQ(values(*images, Placeholder::name), (Texts{"A1-0", "A1-1", "B2-0", "B2-1"}));
+}
+
+TEST(Places, RelativePathsBeginAtTheRoot) {
+  const Places places{"/mnt/tier", "/mnt/tier"};
+  EXPECT_EQ(places.absolute("a//b/./c"), "/mnt/tier/a/b/c");
+  EXPECT_EQ(places.absolute("/x/y"), "/x/y");
+  EXPECT_EQ(places.in_namespace("/mnt/tier/a"), "/a");
+  EXPECT_EQ(places.in_namespace("/mnt/tierra/a"), std::nullopt);
+  EXPECT_EQ((Places{"/mnt", ""}).in_namespace("/mnt/a"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace tierhub::compute

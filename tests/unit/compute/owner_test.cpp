@@ -1,0 +1,84 @@
+#include "compute/owner.h"
+
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace tierhub::compute {
+namespace {
+
+struct stat file_of(uid_t uid, mode_t mode, nlink_t links = 1) {
+  struct stat st {};
+  st.st_uid = uid;
+  st.st_mode = mode;
+  st.st_nlink = links;
+  return st;
+}
+
+constexpr mode_t kPrivate = S_IFREG | 0644;
+
+TEST(Owner, InASharedFolderTheFilesOwnerCounts) {
+  EXPECT_EQ(decide_owner(file_of(1000, kPrivate), std::nullopt, RootJobs::refused).value(), 1000u);
+}
+
+TEST(Owner, AFileThatOthersCouldHaveWrittenIsRefused) {
+  for (const mode_t mode : {0664, 0646, 0666, 0620}) {
+    const auto owner = decide_owner(file_of(1000, S_IFREG | mode), std::nullopt, RootJobs::refused);
+    ASSERT_FALSE(owner) << std::oct << mode;
+    EXPECT_TRUE(owner.error().is(std::errc::permission_denied));
+    EXPECT_NE(owner.error().text().find("chmod go-w"), std::string::npos);
+  }
+}
+
+TEST(Owner, LinksAndSpecialFilesAreRefused) {
+  EXPECT_FALSE(decide_owner(file_of(1000, kPrivate, 2), std::nullopt, RootJobs::refused));
+  EXPECT_FALSE(decide_owner(file_of(1000, S_IFLNK | 0777), std::nullopt, RootJobs::refused));
+  EXPECT_FALSE(decide_owner(file_of(1000, S_IFIFO | 0600), std::nullopt, RootJobs::refused));
+}
+
+TEST(Owner, JobsOfRootNeedTheFlag) {
+  EXPECT_FALSE(decide_owner(file_of(0, kPrivate), std::nullopt, RootJobs::refused));
+  EXPECT_EQ(decide_owner(file_of(0, kPrivate), std::nullopt, RootJobs::allowed).value(), 0u);
+  EXPECT_FALSE(decide_owner(file_of(0, kPrivate), DropFolder{0, 0755}, RootJobs::refused));
+}
+
+TEST(Owner, InAUsersFolderTheFoldersOwnerCounts) {
+  const DropFolder closed{1000, S_IFDIR | 0700};
+  const DropFolder open{1000, S_IFDIR | 0755};
+  EXPECT_EQ(decide_owner(file_of(1000, kPrivate), open, RootJobs::refused).value(), 1000u);
+  EXPECT_EQ(decide_owner(file_of(0, kPrivate), open, RootJobs::refused).value(), 1000u);
+  EXPECT_EQ(decide_owner(file_of(1001, S_IFREG | 0666), closed, RootJobs::refused).value(), 1000u);
+}
+
+TEST(Owner, AUsersFolderThatOthersCanWriteIsRefused) {
+  EXPECT_FALSE(
+      decide_owner(file_of(1000, kPrivate), DropFolder{1000, S_IFDIR | 0775}, RootJobs::refused));
+}
+
+TEST(Owner, AFileThatOthersCanReachAndWriteInAUsersFolderIsRefused) {
+  const DropFolder open{1000, S_IFDIR | 0755};
+  EXPECT_FALSE(decide_owner(file_of(1000, S_IFREG | 0666), open, RootJobs::refused));
+  EXPECT_FALSE(decide_owner(file_of(1001, kPrivate), open, RootJobs::refused));
+}
+
+TEST(Account, OfAUserWithoutOneHasNoGroups) {
+  constexpr uint32_t kUnused = 3'123'456'789;
+  const Result<Account> own = find_account(kUnused, kUnused);
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->gid, kUnused);
+  EXPECT_EQ(own->groups, std::vector<uint32_t>{kUnused});
+  const Result<Account> foreign = find_account(kUnused, 0);
+  ASSERT_TRUE(foreign);
+  EXPECT_NE(foreign->gid, 0u);
+  EXPECT_EQ(foreign->groups, std::vector<uint32_t>{foreign->gid});
+}
+
+TEST(Account, OfAUserHasItsNameAndGroups) {
+  const Result<Account> account = find_account(0, 12345);
+  ASSERT_TRUE(account);
+  EXPECT_EQ(account->name, "root");
+  EXPECT_EQ(account->gid, 0u);
+}
+
+}  // namespace
+}  // namespace tierhub::compute

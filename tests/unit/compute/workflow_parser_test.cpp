@@ -1,0 +1,225 @@
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "compute/workflow.h"
+
+namespace tierhub::compute {
+namespace {
+
+std::string read_source(const std::string& path) {
+  std::ifstream in(std::string(TIERHUB_SOURCE_DIR) + "/" + path);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string error_of(std::string_view text) {
+  const Result<Workflow> parsed = parse_workflow(text);
+  return parsed ? "no error" : parsed.error().text();
+}
+
+// A workflow with these steps, which begin at line 4.
+std::string with_steps(std::string_view steps) {
+  return "workflow: w\ninput: {dataset: d}\nsteps:\n" + std::string(steps);
+}
+
+TEST(Workflow, TheExampleParses) {
+  const Result<Workflow> parsed = parse_workflow(read_source("etc/count-nuclei.yaml"));
+  ASSERT_TRUE(parsed) << parsed.error().text();
+  EXPECT_EQ(parsed->name, "count-nuclei");
+  EXPECT_EQ(parsed->datasets, std::vector<std::string>{"brain42/scan.ome.zarr"});
+  EXPECT_EQ(parsed->select.c, (formats::AxisRange{0, 1}));
+  EXPECT_EQ(parsed->scatter.by, ScatterBy::block);
+  EXPECT_EQ(parsed->scatter.size, (formats::Extent{128, 512, 512}));
+  EXPECT_EQ(parsed->scatter.halo, (formats::Halo{8, 16, 16}));
+  ASSERT_EQ(parsed->steps.size(), 4u);
+  EXPECT_EQ(parsed->steps[0].run.size(), 12u);
+  EXPECT_EQ(parsed->steps[1].gather, std::vector<size_t>{0});
+  EXPECT_EQ(parsed->steps[2].after, std::vector<size_t>{1});
+  EXPECT_EQ(parsed->steps[2].retry, 2u);
+  EXPECT_EQ(parsed->steps[2].resources.memory_bytes, uint64_t{4} << 30);
+  EXPECT_EQ(parsed->steps[2].resources.time, std::chrono::hours(1));
+  EXPECT_EQ(parsed->output.source(), "results/{workflow}/{run}");
+}
+
+TEST(Workflow, AByteOrderMarkAndCarriageReturnsAreFine) {
+  std::string text = read_source("etc/count-nuclei.yaml");
+  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) {
+    text.replace(at, 1, "\r\n");
+  }
+  const Result<Workflow> parsed = parse_workflow("\xef\xbb\xbf" + text);
+  ASSERT_TRUE(parsed) << parsed.error().text();
+  EXPECT_EQ(parsed->name, "count-nuclei");
+}
+
+TEST(Workflow, PositionsAreRightBehindAByteOrderMark) {
+  EXPECT_TRUE(
+      error_of("\xef\xbb\xbfworkflow: w\r\nnonsense: 1\r\n").starts_with("line 2, column 1: "));
+  EXPECT_TRUE(error_of("\xef\xbb\xbfnonsense: 1\n").starts_with("line 1, column 1: "));
+}
+
+TEST(Workflow, TextThatIsNoYamlIsAnErrorWithItsPlace) {
+  const std::string error = error_of("workflow: w\ninput: {dataset: d\nsteps: ]\n");
+  EXPECT_TRUE(error.starts_with("line 3, column ")) << error;
+  EXPECT_NE(error.find("not valid YAML"), std::string::npos) << error;
+}
+
+TEST(Workflow, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
+  EXPECT_EQ(error_of("workflow: w\ninputs: {dataset: d}\n"),
+            "line 2, column 1: a workflow has no key 'inputs'; did you mean 'input'?");
+}
+
+TEST(Workflow, AKeyThatComesTwiceIsAnError) {
+  EXPECT_EQ(error_of("workflow: w\nworkflow: v\n"),
+            "line 2, column 1: a workflow has the key 'workflow' twice");
+}
+
+TEST(Workflow, AnUnknownPlaceholderIsAnErrorWithLineAndColumn) {
+  const std::string error = error_of(
+      with_steps("  - id: a\n    run: [tool, --in, \"{input}\", --out, \"{work}/{tsk}\"]\n"));
+  EXPECT_TRUE(error.starts_with("line 5, column 49: {tsk} is not a placeholder")) << error;
+}
+
+TEST(Workflow, AnUnknownPlaceholderInABlockTextHasItsOwnLine) {
+  const std::string error = error_of(
+      with_steps("  - id: a\n    run:\n      - sh\n      - -c\n      - |\n        echo one\n"
+                 "        echo {two}\n"));
+  EXPECT_TRUE(error.starts_with("line 10, column 14: {two} is not a placeholder")) << error;
+}
+
+TEST(Workflow, APlaceholderWithoutMeaningThereIsAnError) {
+  const std::string by_file =
+      "workflow: w\ninput: {dataset: d}\nscatter: {by: file}\nsteps:\n  - {id: a, run: [t]}\n";
+  const std::string gathers = error_of(by_file + "  - {id: b, gather: a, run: [t, \"{input}\"]}\n");
+  EXPECT_TRUE(
+      gathers.starts_with("line 6, column 34: {input} has no meaning in a step that gathers"))
+      << gathers;
+  const std::string box = error_of(by_file + "  - {id: b, run: [t, \"{box}\"]}\n");
+  EXPECT_TRUE(box.starts_with("line 6, column 23: {box} needs a scatter")) << box;
+  const std::string output = error_of(by_file + "output: r/{task}\n");
+  EXPECT_TRUE(output.starts_with("line 6, column 11: {task} has no meaning in output")) << output;
+}
+
+TEST(Workflow, AStepThatDoesNotExistIsAnErrorWhereItIsNamed) {
+  EXPECT_EQ(error_of(with_steps("  - id: a\n    run: [t]\n    after: b\n")),
+            "line 6, column 12: there is no step with the id 'b'");
+  EXPECT_EQ(error_of(with_steps("  - id: a\n    run: [t]\n    gather: [a, c]\n")),
+            "line 6, column 17: there is no step with the id 'c'");
+}
+
+TEST(Workflow, StepsThatWaitForOneAnotherAreAnError) {
+  const std::string error =
+      error_of(with_steps("  - {id: a, run: [t], after: b}\n  - {id: b, run: [t], gather: a}\n"));
+  EXPECT_TRUE(error.starts_with("line 4, column ")) << error;
+  EXPECT_NE(error.find("circle: a -> b -> a"), std::string::npos) << error;
+  EXPECT_NE(error_of(with_steps("  - {id: a, run: [t], after: a}\n")).find("a -> a"),
+            std::string::npos);
+}
+
+TEST(Workflow, TwoStepsWithOneIdAreAnError) {
+  EXPECT_EQ(error_of(with_steps("  - {id: a, run: [t]}\n  - {id: a, run: [t]}\n")),
+            "line 5, column 10: two steps have the id 'a'");
+}
+
+TEST(Workflow, WhatIsMissingIsNamed) {
+  EXPECT_NE(error_of("").find("empty"), std::string::npos);
+  EXPECT_NE(error_of("input: {dataset: d}\nsteps: [{id: a, run: [t]}]\n").find("'workflow"),
+            std::string::npos);
+  EXPECT_NE(error_of("workflow: w\nsteps: [{id: a, run: [t]}]\n").find("'input'"),
+            std::string::npos);
+  EXPECT_NE(error_of("workflow: w\ninput: {dataset: d}\n").find("'steps'"), std::string::npos);
+  EXPECT_NE(error_of(with_steps("  - {run: [t]}\n")).find("'id'"), std::string::npos);
+  EXPECT_NE(error_of(with_steps("  - {id: a}\n")).find("'run'"), std::string::npos);
+}
+
+TEST(Workflow, ACommandLineInsteadOfAListIsExplained) {
+  const std::string error = error_of(with_steps("  - id: a\n    run: imgop segment --in x\n"));
+  EXPECT_TRUE(error.starts_with("line 5, column 10: run is a list")) << error;
+}
+
+TEST(Workflow, ASecondDocumentIsAnError) {
+  EXPECT_NE(error_of(with_steps("  - {id: a, run: [t]}\n") + "---\nworkflow: v\n").find("second"),
+            std::string::npos);
+}
+
+TEST(Workflow, NamesAndOutputsStayInsideTheirFolder) {
+  EXPECT_NE(error_of("workflow: ../x\n").find("folder's name"), std::string::npos);
+  EXPECT_NE(
+      error_of(with_steps("  - {id: a, run: [t]}\n") + "output: a/../../b\n").find("plain path"),
+      std::string::npos);
+}
+
+TEST(Workflow, ScatterTakesWhatFitsItsKindOnly) {
+  const std::string steps = "steps: [{id: a, run: [t]}]\ninput: {dataset: d}\nworkflow: w\n";
+  EXPECT_NE(error_of(steps + "scatter: {by: block}\n").find("needs 'size'"), std::string::npos);
+  EXPECT_NE(error_of(steps + "scatter: {by: file, size: {z: 1}}\n").find("only scatter by block"),
+            std::string::npos);
+  EXPECT_NE(error_of(steps + "scatter: {by: t, halo: {z: 1}}\n").find("has a halo"),
+            std::string::npos);
+  EXPECT_NE(error_of(steps + "scatter: {by: tile}\n").find("not by 'tile'"), std::string::npos);
+  EXPECT_NE(error_of(steps + "scatter: {by: block, size: {z: 0}}\n").find("from 1 to"),
+            std::string::npos);
+}
+
+TEST(Workflow, SizesAndTimesHaveUnits) {
+  EXPECT_EQ(parse_size("4GiB").value(), uint64_t{4} << 30);
+  EXPECT_EQ(parse_size("500 MB").value(), 500'000'000u);
+  EXPECT_EQ(parse_size("1024").value(), 1024u);
+  EXPECT_EQ(parse_duration("1h30m").value(), std::chrono::seconds(5400));
+  EXPECT_EQ(parse_duration("90s").value(), std::chrono::seconds(90));
+  for (const char* text : {"", "4XiB", "-1GiB", "0", "99999999999999TiB"}) {
+    EXPECT_FALSE(parse_size(text)) << text;
+  }
+  for (const char* text : {"", "90", "1y", "0s", "9999999999999h", "1h 30"}) {
+    EXPECT_FALSE(parse_duration(text)) << text;
+  }
+}
+
+TEST(Workflow, NoShorterPartOfTheExampleBreaksTheParser) {
+  const std::string text = read_source("etc/count-nuclei.yaml");
+  for (size_t length = 0; length < text.size(); length += 3) {
+    const Result<Workflow> parsed = parse_workflow(text.substr(0, length));
+    EXPECT_TRUE(parsed || parsed.error().text().starts_with("line ")) << length;
+  }
+}
+
+TEST(Workflow, HostileTextIsAnErrorNotACrash) {
+  const std::string deep(100'000, '[');
+  EXPECT_TRUE(error_of(deep).starts_with("line "));
+  EXPECT_NE(error_of(std::string(2 << 20, 'a')).find("1 MiB"), std::string::npos);
+  EXPECT_NE(error_of(std::string_view("a\0b", 3)).find("UTF-8"), std::string::npos);
+  EXPECT_TRUE(error_of("workflow: &a [*a]\n").starts_with("line 1"));
+  EXPECT_TRUE(error_of("workflow: !!python/object:os.system w\n").starts_with("line 1"));
+}
+
+std::set<std::string> keys_in(const nlohmann::json& schema) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : schema.at("properties").items()) keys.insert(key);
+  return keys;
+}
+
+std::set<std::string> as_set(const std::vector<std::string_view>& keys) {
+  return {keys.begin(), keys.end()};
+}
+
+TEST(Workflow, ThePublishedSchemaHasTheKeysThatTheParserTakes) {
+  const auto schema = nlohmann::json::parse(read_source("etc/workflow.schema.json"));
+  const auto& top = schema.at("properties");
+  const auto& step = top.at("steps").at("items");
+  EXPECT_EQ(keys_in(schema), as_set(keys::of_workflow()));
+  EXPECT_EQ(keys_in(top.at("input")), as_set(keys::of_input()));
+  EXPECT_EQ(keys_in(top.at("input").at("properties").at("select")), as_set(keys::of_select()));
+  EXPECT_EQ(keys_in(top.at("scatter")), as_set(keys::of_scatter()));
+  EXPECT_EQ(keys_in(top.at("scatter").at("properties").at("size")), as_set(keys::of_axes()));
+  EXPECT_EQ(keys_in(top.at("scatter").at("properties").at("halo")), as_set(keys::of_axes()));
+  EXPECT_EQ(keys_in(step), as_set(keys::of_step()));
+  EXPECT_EQ(keys_in(step.at("properties").at("resources")), as_set(keys::of_resources()));
+}
+
+}  // namespace
+}  // namespace tierhub::compute
