@@ -15,8 +15,10 @@ namespace {
 
 constexpr size_t kImportBatch = 500;
 
+// The mode of a symlink means nothing.
 bool same_owner_and_mode(const Attributes& a, const Attributes& b) {
-  return a.mode == b.mode && a.uid == b.uid && a.gid == b.gid;
+  const bool same_mode = a.mode == b.mode || a.kind == FileKind::symlink;
+  return same_mode && a.uid == b.uid && a.gid == b.gid;
 }
 
 uint64_t checksum_groups(uint64_t size_bytes, uint64_t chunk_bytes) {
