@@ -66,7 +66,7 @@ class RandomPeople {
       world_.publish();
     } catch (const Crash&) {
       arm_fault_point("", 1, nullptr);
-      world_.restart();
+      world_.restart(below(2) == 0 ? JournalWorld::Death::killed : JournalWorld::Death::power_lost);
     }
     arm_fault_point("", 1, nullptr);
   }
