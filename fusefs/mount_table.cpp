@@ -1,10 +1,7 @@
 #include "fusefs/mount_table.h"
 
-#include <chrono>
-#include <future>
 #include <memory>
 #include <sstream>
-#include <thread>
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -16,13 +13,13 @@
 
 #include "common/log.h"
 #include "common/posix.h"
+#include "fusefs/mount_probe.h"
 
 namespace tierhub {
 namespace {
 
 constexpr const char* kMountType = "fuse.tierhub";
 constexpr const char* kMountSource = "tierhub";
-constexpr std::chrono::seconds kProbeTimeout{3};
 // Mounts of daemons that died one after the other may lie upon each other.
 constexpr int kStaleMountsMax = 100;
 
@@ -56,22 +53,6 @@ std::optional<MountEntry> parse_line(const std::string& line) {
   return entry;
 }
 
-enum class Daemon { lives, dead, silent };
-
-// Whether someone answers behind a mount. The kernel says ENOTCONN for itself if the daemon is
-// gone. If it hangs, so does the asking thread, which nothing can interrupt: it is left behind
-// then.
-Daemon probe_daemon(const std::string& mount_point) {
-  auto errno_of_stat = std::make_shared<std::promise<int>>();
-  std::future<int> answer = errno_of_stat->get_future();
-  std::thread([errno_of_stat, mount_point] {
-    struct stat st {};
-    errno_of_stat->set_value(::stat(mount_point.c_str(), &st) < 0 ? errno : 0);
-  }).detach();
-  if (answer.wait_for(kProbeTimeout) != std::future_status::ready) return Daemon::silent;
-  return answer.get() == ENOTCONN ? Daemon::dead : Daemon::lives;
-}
-
 Result<void> check_is_dead_tierhub(const MountEntry& mount) {
   if (mount.type != kMountType) {
     return Error(std::errc::device_or_resource_busy,
@@ -79,14 +60,15 @@ Result<void> check_is_dead_tierhub(const MountEntry& mount) {
                              "mount point",
                              mount.mount_point, mount.source, mount.type));
   }
-  switch (probe_daemon(mount.mount_point)) {
-    case Daemon::dead:
+  TRY_ASSIGN(const Answer answer, probe_mount(mount.mount_point));
+  switch (answer) {
+    case Answer::dead:
       return {};
-    case Daemon::lives:
+    case Answer::lives:
       return Error(
           std::errc::device_or_resource_busy,
           fmt::format("a running tierd serves {} already; stop it first", mount.mount_point));
-    case Daemon::silent:
+    case Answer::silent:
       return Error(std::errc::device_or_resource_busy,
                    fmt::format("a tierd that does not answer serves {}; end it, then unmount with "
                                "'umount -l {}'",
