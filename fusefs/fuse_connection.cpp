@@ -77,7 +77,7 @@ DataPath FuseConnection::data_path() const {
 }
 
 bool FuseConnection::use_passthrough() const {
-  return options_.passthrough_off_reason.empty() && offer_ && offer_->passthrough();
+  return options_.passthrough_off_reason.empty() && offer_.passthrough();
 }
 
 void FuseConnection::choose_capabilities(fuse_conn_info& info) const {
@@ -98,7 +98,10 @@ ssize_t FuseConnection::read_device(int fd, void* buffer, size_t size, void* use
   FuseConnection& connection = of(userdata);
   if (got > 0 && !connection.started_) {
     const auto offer = parse_init_request({static_cast<std::byte*>(buffer), size_t(got)});
-    if (offer) connection.offer_ = offer;
+    if (offer) {
+      connection.offer_ = *offer;
+      connection.init_unique_ = offer->unique;
+    }
   }
   return got;
 }
@@ -111,16 +114,16 @@ ssize_t FuseConnection::write_device(int fd, iovec* parts, int count, void* user
 }
 
 bool FuseConnection::is_init_reply(const iovec* parts, int count) const {
-  if (!offer_ || count != 2 || parts[0].iov_len != sizeof(fuse_out_header)) return false;
+  if (count != 2 || parts[0].iov_len != sizeof(fuse_out_header)) return false;
   fuse_out_header header;
   std::memcpy(&header, parts[0].iov_base, sizeof header);
-  return header.unique == offer_->unique && header.error == 0;
+  return header.unique == init_unique_ && header.unique != 0 && header.error == 0;
 }
 
 ssize_t FuseConnection::write_init_reply(int fd, const iovec* parts) {
   auto reply =
       extend_init_reply({static_cast<const std::byte*>(parts[1].iov_base), parts[1].iov_len},
-                        *offer_, use_passthrough() ? UsePassthrough::yes : UsePassthrough::no);
+                        offer_, use_passthrough() ? UsePassthrough::yes : UsePassthrough::no);
   fuse_out_header header;
   std::memcpy(&header, parts[0].iov_base, sizeof header);
   const auto size_of_libfuse = static_cast<ssize_t>(header.len);

@@ -5,8 +5,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 
 #include "common/unique_fd.h"
@@ -67,8 +65,9 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   const Options options_;
   RecentListings recent_listings_;
   fuse_session* session_ = nullptr;
-  // Written once, by the thread that reads INIT, before any other thread gets a request.
-  std::optional<KernelOffer> offer_;
+  // Used by the one thread that reads INIT and answers it.
+  KernelOffer offer_;
+  std::atomic<uint64_t> init_unique_ = 0;  // of the INIT request; 0: not read yet
   std::atomic<bool> passthrough_ = false;
   std::atomic<bool> started_ = false;
   std::atomic<bool> refusing_opens_ = false;

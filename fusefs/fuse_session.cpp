@@ -10,7 +10,6 @@
 #include "common/log.h"
 #include "common/posix.h"
 #include "fusefs/fuse_connection.h"
-#include "fusefs/mount_table.h"
 #include "fusefs/notifier.h"
 #include "fusefs/passthrough.h"
 

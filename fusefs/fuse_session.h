@@ -5,7 +5,6 @@
 // never answered holds what it needs, and answers EIO when it is dropped.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -18,16 +17,12 @@
 #include "common/result.h"
 #include "fusefs/data_path.h"
 #include "fusefs/file_system.h"
+#include "fusefs/mount_table.h"
 
 namespace tierhub {
 
 class FuseConnection;
 class Notifier;
-
-// Removes what a tierd that died left mounted at `mount_point`; does nothing if nothing is mounted
-// there. Refuses if something else is mounted there, or a TierHub that lives. Waits a few seconds
-// at most.
-Result<void> clean_stale_mount(const std::string& mount_point);
 
 class FuseSession final : public KernelChannel {
  public:
