@@ -79,35 +79,47 @@ bool is_ours_to_set(std::string_view name) {
          name == kCapabilityXattr;
 }
 
+// Calls `read_into(buffer, size)`, as getxattr(2) and listxattr(2) are called, with a buffer that
+// is large enough; one call suffices for nearly all, and on a slow archive each costs a round trip.
+// Errors: as errno.
+template <class Read>
+tl::expected<std::string, int> read_whole(const Read& read_into) {
+  constexpr size_t kUsual = 4096;
+  constexpr size_t kMost = 65536;  // XATTR_LIST_MAX and XATTR_SIZE_MAX
+  for (const size_t size : {kUsual, kMost}) {
+    std::string bytes(size, '\0');
+    const ssize_t n = read_into(bytes.data(), size);
+    if (n < 0 && errno == ERANGE) continue;
+    if (n < 0) return tl::unexpected(errno);
+    bytes.resize(static_cast<size_t>(n));
+    return bytes;
+  }
+  return tl::unexpected(ERANGE);
+}
+
 // The names of all extended attributes; empty where the file system has none.
 Result<std::string> xattr_names(const std::string& path) {
-  for (;;) {
-    const ssize_t size = ::listxattr(path.c_str(), nullptr, 0);
-    if (size < 0 && errno == EOPNOTSUPP) return std::string();
-    if (size < 0) return Error::from_errno(errno, "listxattr");
-    std::string names(static_cast<size_t>(size), '\0');
-    const ssize_t n = ::listxattr(path.c_str(), names.data(), names.size());
-    if (n < 0 && errno == ERANGE) continue;  // it grew in between
-    if (n < 0) return Error::from_errno(errno, "listxattr");
-    names.resize(static_cast<size_t>(n));
-    return names;
-  }
+  const auto names = read_whole(
+      [&](char* buffer, size_t size) { return ::listxattr(path.c_str(), buffer, size); });
+  if (names) return *names;
+  if (names.error() == EOPNOTSUPP) return std::string();
+  return Error::from_errno(names.error(), "listxattr");
 }
 
 // none: it is gone, or may not be read.
 Result<std::optional<std::string>> xattr_value(const std::string& path, const std::string& name) {
-  for (;;) {
-    const ssize_t size = ::getxattr(path.c_str(), name.c_str(), nullptr, 0);
-    std::string value(size > 0 ? static_cast<size_t>(size) : 0, '\0');
-    const ssize_t n =
-        size < 0 ? size : ::getxattr(path.c_str(), name.c_str(), value.data(), value.size());
-    if (n < 0 && errno == ERANGE) continue;  // it grew in between
-    if (n < 0 && (errno == ENODATA || errno == EACCES || errno == EPERM || errno == EOPNOTSUPP)) {
+  const auto value = read_whole([&](char* buffer, size_t size) {
+    return ::getxattr(path.c_str(), name.c_str(), buffer, size);
+  });
+  if (value) return std::optional(*value);
+  switch (value.error()) {
+    case ENODATA:
+    case EACCES:
+    case EPERM:
+    case EOPNOTSUPP:
       return std::optional<std::string>();
-    }
-    if (n < 0) return Error::from_errno(errno, "getxattr " + name);
-    value.resize(static_cast<size_t>(n));
-    return std::optional<std::string>(std::move(value));
+    default:
+      return Error::from_errno(value.error(), "getxattr " + name);
   }
 }
 
@@ -212,8 +224,6 @@ Result<std::string> Entry::symlink_target() const {
 
 Result<Xattrs> Entry::xattrs() const {
   Xattrs result;
-  TRY_ASSIGN(const struct statx found, statx_fd(fd(), Freshness::cached));
-  if (!S_ISREG(found.stx_mode) && !S_ISDIR(found.stx_mode)) return result;
   const std::string path = proc_path(fd());
   TRY_ASSIGN(const std::string names, xattr_names(path));
   for (size_t at = 0; at < names.size();) {

@@ -313,18 +313,15 @@ void HelperLink::probe(Time now) {
 }
 
 void HelperLink::probed(const Result<std::string>& reply) {
-  Result<std::string> id = reply;
+  // Without a reply, what became of the helper has been dealt with already.
   if (reply) {
     ByteReader in(*reply);
-    id = wire::get_result<std::string>(in);
-  }
-  if (id) {
-    id_ = *id;
-    set_state(ArchiveState::online);
-  } else if (!id.error().is(std::errc::timed_out)) {
-    if (state() != ArchiveState::offline)
+    const auto id = wire::get_result<std::string>(in);
+    if (id) id_ = *id;
+    if (!id && state() != ArchiveState::offline) {
       log::warning("the archive is offline", {{"error", id.error().text()}});
-    set_state(ArchiveState::offline);
+    }
+    set_state(id ? ArchiveState::online : ArchiveState::offline);
   }
   std::lock_guard lock(mutex_);
   probed_once_ = true;
@@ -357,6 +354,7 @@ void HelperLink::start_helper() {
 
 void HelperLink::lose_helper(const Error& reason) {
   log::warning("the archive helper is started again", {{"reason", reason.text()}});
+  set_state(state() == ArchiveState::hung ? ArchiveState::hung : ArchiveState::offline);
   if (const auto stuck = helper_->stop(milliseconds(0))) left_behind_.push_back(*stuck);
   helper_.reset();
   {

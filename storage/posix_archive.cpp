@@ -179,7 +179,9 @@ Result<std::optional<ArchiveChild>> PosixArchive::child(int folder_fd,
 }
 
 Result<ArchivePage> PosixArchive::list(const std::string& path, uint64_t cookie, size_t limit) {
-  constexpr size_t kInline = 8;  // so few entries that waking threads costs more than it saves
+  constexpr size_t kSampled = 4;
+  constexpr std::chrono::microseconds kSlowLook(300);
+  constexpr size_t kLocalLanes = 2;
   if (!path.empty() && !is_sound_path(path)) return unsound(path);
   TRY_ASSIGN(const UniqueFd folder,
              posix::open_beneath(root()->fd.get(), path, O_RDONLY | O_DIRECTORY));
@@ -197,9 +199,14 @@ Result<ArchivePage> PosixArchive::list(const std::string& path, uint64_t cookie,
   });
 
   std::vector<Result<std::optional<ArchiveChild>>> found(names.size());
-  const size_t lanes = names.size() <= kInline ? 1 : max_lanes_;
-  lanes_.for_each(names.size(), lanes,
-                  [&](size_t i) { found[i] = child(folder.get(), names[i].name); });
+  const auto look = [&](size_t i) { found[i] = child(folder.get(), names[i].name); };
+  const size_t first = std::min(names.size(), kSampled);
+  const auto start = SteadyClock::now();
+  for (size_t i = 0; i < first; ++i) look(i);
+  // Only where an entry costs a round trip to somewhere are more threads than processors of use.
+  const bool is_slow = SteadyClock::now() - start > first * kSlowLook;
+  lanes_.for_each(names.size() - first, is_slow ? max_lanes_ : kLocalLanes,
+                  [&](size_t i) { look(first + i); });
   for (size_t i = 0; i < found.size(); ++i) {
     // A folder of which one entry cannot be seen is unknown, not smaller.
     if (!found[i]) return found[i].error().in(fmt::format("{}/{}", path, names[i].name));
@@ -210,6 +217,9 @@ Result<ArchivePage> PosixArchive::list(const std::string& path, uint64_t cookie,
 
 Result<Xattrs> PosixArchive::xattrs(const std::string& path) {
   TRY_ASSIGN(const Entry entry, existing_entry(root()->fd.get(), path));
+  TRY_ASSIGN(const ArchiveVersion version, entry.version(probed_.identity, Freshness::cached));
+  const FileKind kind = version.attributes.kind;
+  if (kind != FileKind::file && kind != FileKind::directory) return Xattrs();
   return entry.xattrs();
 }
 

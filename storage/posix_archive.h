@@ -36,8 +36,8 @@ class PosixArchive final : public Archive {
     // The archive that must be there; anything else is errc::no_such_device and nothing is made.
     // Empty: whatever is there, and a folder that is no archive yet becomes one.
     std::string expected_id;
-    // Threads that look at the entries of listed folders and sync folders.
-    size_t lanes = 16;
+    // At most so many threads look at the entries of listed folders and sync folders.
+    size_t lanes = 64;
     CopyEngineOptions copy;
     RenameFlags rename_flags = RenameFlags::probe;
   };
