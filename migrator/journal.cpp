@@ -78,6 +78,7 @@ class Journal::Impl {
     Urgency urgency = Urgency::settled;
     bool retry_parked = false;
     std::vector<std::string> demanded;  // paths
+    uint64_t last_demand = 0;           // its number; a later one came during the pass
     std::optional<JournalKey> cursor;
     bool at_end = false;
     std::vector<KeyAndRecord> carried;  // planned again in the next wave
@@ -123,7 +124,12 @@ class Journal::Impl {
   SteadyClock::time_point last_retry_ = SteadyClock::now();
   std::map<JournalKey, Timestamp>
       ageing_;  // since when these keep being touched; the round's thread only
-  Guarded<std::vector<std::string>> demands_;
+  // What was asked for: path -> the number of the last demand for it.
+  struct Demands {
+    std::map<std::string, uint64_t> paths;
+    uint64_t last = 0;
+  };
+  Guarded<Demands> demands_;
   Guarded<std::map<JournalKey, std::string>> reasons_;  // why keys waited in the last pass
 
   std::mutex wake_mutex_;
@@ -218,7 +224,10 @@ Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
     Pass pass;
     pass.urgency = urgency;
     pass.retry_parked = retry_parked;
-    pass.demanded = demands_.with([](const auto& demands) { return demands; });
+    demands_.with([&](const Demands& demands) {
+      for (const auto& [path, number] : demands.paths) pass.demanded.push_back(path);
+      pass.last_demand = demands.last;
+    });
     TRY(run_pass(round, pass));
     progress += pass.progress;
     settle_demands(pass);
@@ -275,7 +284,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   // What was just changed is likely to change again.
   const int64_t age_ns = settle.now.ns - record.since.ns;
   if (age_ns >= 0 && age_ns < settle.settle_ns) {
-    hold(pass, key, "settling", true);
+    hold(pass, key, kSettling, true);
     return Fate::handled;
   }
   auto planned = Planner(context_.inodes).plan(key);
@@ -406,11 +415,9 @@ Result<std::string> Journal::Impl::namespace_path(const JournalKey& key) const {
 
 void Journal::Impl::demand(std::vector<std::string> paths) {
   paths = without_trailing_slashes(std::move(paths));
-  demands_.with([&](auto& demands) {
-    for (std::string& path : paths) {
-      if (std::find(demands.begin(), demands.end(), path) == demands.end())
-        demands.push_back(std::move(path));
-    }
+  demands_.with([&](Demands& demands) {
+    ++demands.last;
+    for (std::string& path : paths) demands.paths[std::move(path)] = demands.last;
   });
   wake();
 }
@@ -418,10 +425,9 @@ void Journal::Impl::demand(std::vector<std::string> paths) {
 // A demand is over when a pass found nothing of it left to do. One that came during the pass stays.
 void Journal::Impl::settle_demands(const Pass& pass) {
   if (pass.demand_open || pass.progress > 0 || stopping_) return;
-  demands_.with([&](auto& demands) {
-    std::erase_if(demands, [&](const std::string& path) {
-      return std::find(pass.demanded.begin(), pass.demanded.end(), path) != pass.demanded.end();
-    });
+  demands_.with([&](Demands& demands) {
+    std::erase_if(demands.paths,
+                  [&](const auto& demand) { return demand.second <= pass.last_demand; });
   });
 }
 
@@ -436,6 +442,12 @@ Result<uint64_t> Journal::Impl::dirty_bytes(InodeNumber inode) {
 Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& paths) {
   const auto prefixes = without_trailing_slashes(paths);
   const auto reasons = reasons_.with([](const auto& all) { return all; });
+  // What is parked is tried again while a demand for it stands: until then it may still go on.
+  const auto demanded = demands_.with([](const Demands& demands) {
+    std::vector<std::string> paths_of;
+    for (const auto& [path, number] : demands.paths) paths_of.push_back(path);
+    return paths_of;
+  });
   Pending pending;
   const bool everything = covers_any(prefixes, "/");
   std::optional<JournalKey> after;
@@ -455,9 +467,9 @@ Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& 
       if (pending.waiting.size() >= kMaxShownWaiting) continue;
       const bool parked = !record.parked_reason.empty();
       const auto reason = reasons.find(key);
-      if (parked) {
+      if (parked && !covers_any(demanded, path)) {
         pending.waiting.push_back({std::move(path), record.parked_reason, true});
-      } else if (reason != reasons.end()) {
+      } else if (!parked && reason != reasons.end() && reason->second != kSettling) {
         pending.waiting.push_back({std::move(path), reason->second, false});
       }
     }

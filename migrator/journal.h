@@ -35,6 +35,7 @@ class Journal {
   struct Pending {
     uint64_t keys = 0;
     uint64_t bytes = 0;
+    // Does not go on by itself soon: parked, or open for writing. What only settles is not here.
     struct Waiting {
       std::string path;
       std::string reason;

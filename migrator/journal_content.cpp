@@ -39,11 +39,13 @@ bool content_differs(const InodeState& state, const std::optional<ArchiveVersion
          !state.dirty.empty() || record.attributes.size_bytes != version->attributes.size_bytes;
 }
 
+// What only the archive has. In the last chunk that ends where the archive's part ends: what was
+// appended behind it is in the object, though the chunk was never recalled.
 std::vector<ByteRange> absent_ranges(const InodeState& state) {
   std::vector<ByteRange> ranges;
   for (const auto& gap : state.absent_chunks({0, state.size_bytes()})) {
-    ranges.push_back(
-        {gap.begin * state.chunk_bytes, std::min(gap.end * state.chunk_bytes, state.size_bytes())});
+    ranges.push_back({gap.begin * state.chunk_bytes,
+                      std::min(gap.end * state.chunk_bytes, state.recallable_bytes())});
   }
   return ranges;
 }
@@ -77,7 +79,7 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& con
   if (!lock->is_file()) return Answer(std::move(snapshot));
   snapshot.content_differs = content_differs(*lock, version);
   if (!snapshot.content_differs) return Answer(std::move(snapshot));
-  if (!is_settled(snapshot.record.attributes, settle)) return Answer(NotReady{"settling", true});
+  if (!is_settled(snapshot.record.attributes, settle)) return Answer(NotReady{kSettling, true});
   snapshot.absent = absent_ranges(*lock);
   if (snapshot.record.has_object) {
     TRY_ASSIGN(snapshot.object, context.scratch.open_object(inode, O_RDONLY));

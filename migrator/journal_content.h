@@ -39,6 +39,9 @@ struct Snapshot {
   bool stands(const InodeState& state) const;
 };
 
+// The reason of what only has to rest.
+inline constexpr const char* kSettling = "settling";
+
 struct NotReady {
   std::string reason;
   bool settling = false;
