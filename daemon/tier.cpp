@@ -197,11 +197,6 @@ Result<void> Tier::mount() {
         "the file system of scratch has no leases (F_SETLEASE), so writers could not be told from "
         "closed files";
   }
-  options.on_start = [this] {
-    const DataPath path = session_->data_path();
-    log::info("mounted",
-              {{"mount", config_.mount}, {"data_path", path.name}, {"reason", path.reason}});
-  };
   TRY_ASSIGN(session_, FuseSession::mount(*file_system_, std::move(options)));
   kernel_ = session_.get();
   return {};

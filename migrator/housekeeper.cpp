@@ -105,6 +105,9 @@ void Housekeeper::run(const std::stop_token& stop) {
   Due sync(options_.sync_interval_s);
   Due leases(options_.lease_interval_s);
   Due look_at_reaps(1);
+  // A pass looks at every resident file: where nothing can be evicted it must not be the only thing that happens.
+  Due pass(options_.pass_interval_s);
+  bool room_is_wanted = false;
   while (!stop.stop_requested()) {
     bool room_wanted = false;
     bool reap_wanted = false;
@@ -120,7 +123,11 @@ void Housekeeper::run(const std::stop_token& stop) {
       report("scratch cannot be counted", capacity_.recount());
       recount.set_interval(capacity_.recount_interval_s());
     }
-    if (room_wanted || capacity_.above_high_mark()) make_room();
+    room_is_wanted = room_is_wanted || room_wanted || capacity_.above_high_mark();
+    if (room_is_wanted && pass.now()) {
+      make_room();
+      room_is_wanted = false;
+    }
     if (reap_wanted || look_at_reaps.now()) {
       std::lock_guard lock(evictor_mutex_);
       report("deleted files cannot be removed", evictor_.reap());

@@ -23,6 +23,7 @@ class Housekeeper {
  public:
   struct Options {
     double tick_s = 0.1;
+    double pass_interval_s = 0.2;  // between two evictions, however much they are wanted
     double sync_interval_s = 5;
     double space_interval_s = 5;
     double lease_interval_s = 10;
