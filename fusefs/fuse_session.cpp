@@ -90,8 +90,8 @@ Result<void> FuseSession::connect(FileSystem& file_system) {
                        }});
   TRY(mount_tierhub(connection_->device_fd(), options_.mount_point));
   const auto mounted = current_mount(options_.mount_point);
-  if (mounted && *mounted) {
-    device_ = (*mounted)->device;
+  if (const auto entry = mounted.value_or(std::nullopt)) {
+    device_ = entry->device;
     return {};
   }
   ::umount2(options_.mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -153,8 +153,8 @@ bool FuseSession::wait_until_served(milliseconds limit) {
 }
 
 bool FuseSession::still_mounted() const {
-  const auto mounted = current_mount(options_.mount_point);
-  return mounted && *mounted && (*mounted)->device == device_;
+  const auto mounted = current_mount(options_.mount_point).value_or(std::nullopt);
+  return mounted && mounted->device == device_;
 }
 
 void FuseSession::stop() {

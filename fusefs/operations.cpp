@@ -50,8 +50,9 @@ void setattr(fuse_req_t request, fuse_ino_t inode, struct stat* wanted, int to_s
   handle(request, [&](Reply& reply) {
     const AttributeChange change = to_attribute_change(*wanted, to_set, reply.caller());
     FileSystem& files = reply.file_system();
-    files.setattr(InodeNumber(inode), change,
-                  [pending = later(reply)](Result<NodeInfo> node) { pending->attributes(node); });
+    files.setattr(
+        InodeNumber(inode), change,
+        [pending = later(reply)](const Result<NodeInfo>& node) { pending->attributes(node); });
   });
 }
 
@@ -119,13 +120,14 @@ void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
     FileSystem& files = reply.file_system();
     const bool clears = truncation_clears_privileges(reply, inode, flags);
     auto open_now = [&files, inode, flags, pending = later(reply)] {
-      files.open(inode, flags,
-                 [inode, pending](Result<Opened> opened) { pending->opened(inode, opened); });
+      files.open(inode, flags, [inode, pending](const Result<Opened>& opened) {
+        pending->opened(inode, opened);
+      });
     };
     if (!clears) return open_now();
     AttributeChange clear;
     clear.clear_privileges = true;
-    files.setattr(inode, clear, [open_now](Result<NodeInfo>) { open_now(); });
+    files.setattr(inode, clear, [open_now](const Result<NodeInfo>&) { open_now(); });
   });
 }
 
@@ -150,8 +152,9 @@ void read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, fuse_
   metrics().fuse_read_requests.add();
   handle(request, [&](Reply& reply) {
     FileSystem& files = reply.file_system();
-    files.read(InodeNumber(inode), static_cast<uint64_t>(offset), size,
-               [pending = later(reply)](Result<ReadAnswer> answer) { pending->read(answer); });
+    files.read(
+        InodeNumber(inode), static_cast<uint64_t>(offset), size,
+        [pending = later(reply)](const Result<ReadAnswer>& answer) { pending->read(answer); });
   });
 }
 
@@ -163,8 +166,9 @@ void write_buf(fuse_req_t request, fuse_ino_t inode, fuse_bufvec* bytes, off_t o
     const FsCaller caller = reply.caller();
     FileSystem& files = reply.file_system();
     files.write(InodeNumber(inode), FileHandle::from_fh(info->fh), static_cast<uint64_t>(offset),
-                source, caller,
-                [pending = later(reply)](Result<size_t> written) { pending->written(written); });
+                source, caller, [pending = later(reply)](const Result<size_t>& written) {
+                  pending->written(written);
+                });
     source->end_request();
   });
 }
@@ -288,7 +292,7 @@ void fallocate(fuse_req_t request, fuse_ino_t inode, int mode, off_t offset, off
     FileSystem& files = reply.file_system();
     files.fallocate(InodeNumber(inode), mode, static_cast<uint64_t>(offset),
                     static_cast<uint64_t>(length),
-                    [pending = later(reply)](Result<std::monostate> result) {
+                    [pending = later(reply)](const Result<std::monostate>& result) {
                       if (!result) return pending->fail(result.error());
                       pending->done();
                     });
