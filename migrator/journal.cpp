@@ -16,6 +16,7 @@
 #include "common/metrics.h"
 #include "migrator/journal_base.h"
 #include "migrator/journal_content.h"
+#include "migrator/journal_long_copies.h"
 #include "migrator/journal_recovery.h"
 #include "migrator/journal_wave.h"
 #include "migrator/plan.h"
@@ -56,7 +57,9 @@ std::vector<std::string> without_trailing_slashes(std::vector<std::string> paths
 class Journal::Impl {
  public:
   Impl(InodeTable& inodes, const Scratch& scratch, Archive& archive, const Options& options)
-      : context_{inodes, inodes.catalog(), scratch, archive}, options_(options) {}
+      : context_{inodes, inodes.catalog(), scratch, archive},
+        options_(options),
+        long_copies_(context_, options.long_copies, [this] { wake(); }) {}
   ~Impl() { stop(); }
 
   Result<void> recover();
@@ -113,6 +116,7 @@ class Journal::Impl {
   Result<uint64_t> dirty_bytes(InodeNumber inode);
   void settle_demands(const Pass& pass);
   bool retry_due();
+  Result<void> discard_stale_copies();
   void loop(const std::stop_token& stop);
 
   const JournalContext context_;
@@ -135,6 +139,7 @@ class Journal::Impl {
   std::mutex wake_mutex_;
   std::condition_variable_any wake_condition_;
   bool woken_ = false;
+  LongCopies long_copies_;  // after all that its threads use
   std::jthread thread_;
 };
 
@@ -156,7 +161,7 @@ std::mutex& Journal::tree_mutex() { return impl_->tree_mutex; }
 
 Result<void> Journal::Impl::recover() {
   const std::lock_guard lock(tree_mutex);
-  auto done = JournalRecovery(context_).run();
+  auto done = JournalRecovery(context_, long_copies_.leaves()).run();
   if (!done && !is_archive_wide(done.error())) return done;
   recovered_ = done.has_value();
   if (!done) {
@@ -176,6 +181,7 @@ void Journal::Impl::stop() {
   stopping_ = true;
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
+  long_copies_.stop();
 }
 
 void Journal::Impl::wake() {
@@ -214,9 +220,10 @@ bool Journal::Impl::retry_due() {
 Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
   if (!recovered_) {
     const std::lock_guard lock(tree_mutex);
-    TRY(JournalRecovery(context_).run());
+    TRY(JournalRecovery(context_, long_copies_.leaves()).run());
     recovered_ = true;
   }
+  TRY(discard_stale_copies());
   Round round;
   uint64_t progress = 0;
   const bool retry_parked = retry_due();
@@ -234,6 +241,18 @@ Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
     if (round.archive_failure) return *round.archive_failure;
     if (pass.progress == 0 || stopping_) return progress;
   }
+}
+
+// The file was removed, or published otherwise, while it was copied.
+Result<void> Journal::Impl::discard_stale_copies() {
+  for (const InodeNumber inode : long_copies_.done()) {
+    TRY_ASSIGN(const auto key, context_.catalog.journal_record(JournalKey::of_inode(inode)));
+    if (key) continue;
+    const auto copy = long_copies_.take(inode);
+    if (!copy || !copy->outcome || !copy->outcome->staged) continue;
+    discard_displaced(context_.archive, copy->leaf, copy->outcome->staged->version);
+  }
+  return {};
 }
 
 Result<void> Journal::Impl::run_pass(Round& round, Pass& pass) {
@@ -263,7 +282,7 @@ Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
   if (items.empty()) return {};
   const std::lock_guard lock(tree_mutex);
   TRY(context_.archive.check_root());
-  Wave wave(context_, {options_.lanes, options_.wave_keys});
+  Wave wave(context_, long_copies_, {options_.lanes, options_.wave_keys, options_.long_copy_bytes});
   for (const KeyAndRecord& item : items) {
     TRY_ASSIGN(const Fate fate, take_key(round, pass, wave, item));
     if (fate == Fate::carried) pass.carried.push_back(item);

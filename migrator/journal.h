@@ -25,8 +25,11 @@ class Journal {
     double max_dirty_age_s = 300;  // a file that never rests that long is published all the same
     double tick_s = 1;             // how often the journal looks
     size_t wave_keys = 1024;       // keys acted on together
-    size_t lanes = 4;              // files staged in parallel
-    double retry_parked_s = 300;   // parked keys are tried again
+    // Larger files are copied beside the rounds, so that nothing else waits for them.
+    uint64_t long_copy_bytes = uint64_t{1} << 30;
+    size_t long_copies = 2;       // at a time
+    size_t lanes = 4;             // files staged in parallel
+    double retry_parked_s = 300;  // parked keys are tried again
     // In tests: no thread; run_round() is called.
     enum class Threading { own_thread, none } threading = Threading::own_thread;
   };
@@ -50,6 +53,7 @@ class Journal {
   // Before anything else uses the archive: settles what an interrupted round left behind.
   Result<void> recover();
   void start();
+  // Waits for the acts and copies under way, which end at once if the archive fails their calls.
   void stop();
 
   // One pass over the journal. `demanded`: without waiting for `settle`. Returns how many keys were

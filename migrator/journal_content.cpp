@@ -137,6 +137,28 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
   return context.archive.stage_file(request);
 }
 
+Result<StagedContent> stage_changed_content(const JournalContext& context, const Snapshot& snapshot,
+                                            const std::string& leaf,
+                                            const std::optional<ArchiveVersion>& version) {
+  if (snapshot.object) {
+    // What is marked clean later must be on the device, and an error of an earlier write shows
+    // here.
+    if (auto synced = posix::sync_data(snapshot.object.get()); !synced) {
+      return not_of_archive(
+          synced.error().in("the file is damaged in scratch, so it is not published"));
+    }
+    auto equal = equals_archived(context, snapshot, version);
+    if (!equal) return not_of_archive(equal.error());
+    if (*equal) return StagedContent{};
+  }
+  TRY_ASSIGN(StagedFile staged, stage_content(context, snapshot, leaf, version));
+  return StagedContent{std::move(staged)};
+}
+
+Error not_of_archive(const Error& error) {
+  return Error(std::error_code(error.errno_value(), scratch_category()), error.text());
+}
+
 Result<ArchiveVersion> stage_without_content(const JournalContext& context,
                                              const Snapshot& snapshot, const std::string& leaf) {
   const Attributes& attributes = snapshot.record.attributes;

@@ -68,6 +68,18 @@ Result<bool> equals_archived(const JournalContext& context, const Snapshot& snap
 Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& snapshot,
                                  const std::string& leaf,
                                  const std::optional<ArchiveVersion>& version);
+// What became of a changed file: nothing is staged if its object was found equal to the archived
+// version.
+struct StagedContent {
+  std::optional<StagedFile> staged;
+};
+// Brings the object to its device, compares it, and stages it if it differs. Blocks as long as
+// copying takes.
+Result<StagedContent> stage_changed_content(const JournalContext& context, const Snapshot& snapshot,
+                                            const std::string& leaf,
+                                            const std::optional<ArchiveVersion>& version);
+// An error of the catalog or of scratch: it says nothing about the archive.
+Error not_of_archive(const Error& error);
 Result<ArchiveVersion> stage_without_content(const JournalContext& context,
                                              const Snapshot& snapshot, const std::string& leaf);
 

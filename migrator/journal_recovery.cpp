@@ -28,9 +28,19 @@ Result<void> JournalRecovery::run() {
   TRY_ASSIGN(const auto intents, context_.catalog.intents());
   // What is found done must be on the device before base says so.
   if (!intents.empty()) TRY(context_.archive.sync());
-  for (const auto& [sequence, intent] : intents) TRY(settle(sequence, intent));
+  for (const auto& [sequence, intent] : intents) TRY(settle_or_park(sequence, intent));
   TRY(discard_leftovers());
   return harvest_writers();
+}
+
+// One path that the archive refuses must not keep tierd from starting.
+Result<void> JournalRecovery::settle_or_park(uint64_t sequence, const IntentRecord& intent) {
+  auto settled = settle(sequence, intent);
+  if (settled || is_archive_wide(settled.error())) return settled;
+  kept_leaves_.insert(intent.staged_leaf);
+  const Case found{sequence, intent, intent.target.name, {}, {}, {}};
+  return park(found,
+              fmt::format("an interrupted change cannot be settled: {}", settled.error().text()));
 }
 
 Result<void> JournalRecovery::settle(uint64_t sequence, const IntentRecord& intent) {
@@ -252,9 +262,10 @@ Result<void> JournalRecovery::discard_leftovers() {
   TRY_ASSIGN(const auto leaves, context_.archive.staged());
   for (const std::string& leaf : leaves) {
     if (kept_leaves_.contains(leaf)) continue;
-    TRY_ASSIGN(const auto version, context_.archive.stat(staging_path(leaf)));
-    if (!version) continue;
-    auto discarded = context_.archive.discard(leaf, *version);
+    const auto version = context_.archive.stat(staging_path(leaf));
+    if (!version && is_archive_wide(version.error())) return version.error();
+    if (!version || !*version) continue;
+    auto discarded = context_.archive.discard(leaf, **version);
     if (!discarded && is_archive_wide(discarded.error())) return discarded.error();
     if (!discarded)
       log::warning("a leaf stays in staging",

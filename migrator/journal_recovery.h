@@ -15,7 +15,9 @@ namespace tierhub {
 
 class JournalRecovery {
  public:
-  explicit JournalRecovery(const JournalContext& context) : context_(context) {}
+  // `busy_leaves`: names in staging that are in use, and are left alone.
+  JournalRecovery(const JournalContext& context, std::set<std::string> busy_leaves)
+      : context_(context), kept_leaves_(std::move(busy_leaves)) {}
 
   // Under the tree mutex, while nothing else acts on the archive. Fails if the archive does not
   // answer; then nothing is lost, and it can be run again.
@@ -32,6 +34,7 @@ class JournalRecovery {
     std::optional<ArchiveVersion> at_leaf;
   };
 
+  Result<void> settle_or_park(uint64_t sequence, const IntentRecord& intent);
   Result<void> settle(uint64_t sequence, const IntentRecord& intent);
   Result<void> settle_arrival(const Case& found);
   Result<std::optional<ArchiveVersion>> displaced_version(const Case& found) const;
@@ -51,7 +54,7 @@ class JournalRecovery {
   Result<std::optional<std::string>> path_of(const Name& name) const;
 
   const JournalContext context_;
-  std::set<std::string> kept_leaves_;  // foreign, and nowhere to put them back
+  std::set<std::string> kept_leaves_;  // busy; or foreign, and nowhere to put them back
 };
 
 }  // namespace tierhub

@@ -11,7 +11,6 @@
 #include "common/guarded.h"
 #include "common/log.h"
 #include "common/metrics.h"
-#include "common/posix.h"
 
 namespace tierhub {
 namespace {
@@ -41,15 +40,17 @@ void in_lanes(size_t lanes, size_t count, Use use) {
     std::rethrow_exception(first);
 }
 
-// An error of the catalog or of scratch: it says nothing about the archive.
-Error not_of_archive(const Error& error) {
-  return Error(std::error_code(error.errno_value(), scratch_category()), error.text());
+// The call may have been carried out all the same.
+bool leaves_doubt(const Error& error) {
+  return is_archive_wide(error) || error.is(std::errc::operation_canceled);
 }
 
 std::string parent_path(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
+
+constexpr const char* kCopying = "being copied to the archive";
 
 bool sets_attributes(const Action& action) {
   return action.plan.kind == Plan::Kind::attributes ||
@@ -147,25 +148,51 @@ Result<void> Wave::stage_one(Pending& pending) const {
 }
 
 Result<void> Wave::stage_changed(Action& action) const {
-  Snapshot& snapshot = *action.snapshot;
-  if (snapshot.object) {
-    // What is marked clean later must be on the device, and an error of an earlier write shows
-    // here.
-    if (auto synced = posix::sync_data(snapshot.object.get()); !synced) {
-      return not_of_archive(
-          synced.error().in("the file is damaged in scratch, so it is not published"));
-    }
-    auto equal = equals_archived(context_, snapshot, action.plan.version);
-    if (!equal) return not_of_archive(equal.error());
-    action.proved_equal = *equal;
-    if (*equal) return {};
+  TRY_ASSIGN(const bool copied, take_long_copy(action));
+  if (copied) return {};
+  const bool is_long = action.snapshot->record.attributes.size_bytes > options_.long_copy_bytes;
+  if (is_long) {
+    const bool started =
+        long_copies_.start(std::move(*action.snapshot), action.leaf, action.plan.version);
+    action.not_ready = NotReady{started ? kCopying : "other large files are copied first", false};
+    return {};
   }
-  TRY_ASSIGN(StagedFile staged,
-             stage_content(context_, snapshot, action.leaf, action.plan.version));
-  action.staged = std::move(staged.version);
-  action.checksums = std::move(staged.checksums);
-  action.written_bytes = staged.written_bytes;
-  snapshot.object.reset();
+  auto outcome =
+      stage_changed_content(context_, *action.snapshot, action.leaf, action.plan.version);
+  action.snapshot->object.reset();
+  return accept_staged(action, std::move(outcome));
+}
+
+// True if a copy beside the rounds is under way, or is done and serves.
+Result<bool> Wave::take_long_copy(Action& action) const {
+  if (long_copies_.progress(action.plan.inode) == LongCopies::Progress::copying) {
+    action.not_ready = NotReady{kCopying, false};
+    return true;
+  }
+  auto copy = long_copies_.take(action.plan.inode);
+  if (!copy) return false;
+  const bool serves =
+      copy->snapshot.record.generation == action.snapshot->record.generation &&
+      copy->snapshot.record.attributes.size_bytes == action.snapshot->record.attributes.size_bytes;
+  if (!serves) {
+    if (copy->outcome && copy->outcome->staged) {
+      discard_displaced(context_.archive, copy->leaf, copy->outcome->staged->version);
+    }
+    return false;
+  }
+  action.snapshot = std::move(copy->snapshot);
+  action.leaf = std::move(copy->leaf);
+  TRY(accept_staged(action, std::move(copy->outcome)));
+  return true;
+}
+
+Result<void> Wave::accept_staged(Action& action, Result<StagedContent> outcome) {
+  TRY_ASSIGN(StagedContent content, std::move(outcome));
+  action.proved_equal = !content.staged;
+  if (!content.staged) return {};
+  action.staged = std::move(content.staged->version);
+  action.checksums = std::move(content.staged->checksums);
+  action.written_bytes = content.staged->written_bytes;
   return {};
 }
 
@@ -260,7 +287,7 @@ void Wave::act(Action& action) const {
   auto done = act_on_target(action);
   if (!done) {
     action.failure = done.error();
-    action.unknown_outcome = is_archive_wide(done.error());
+    action.unknown_outcome = leaves_doubt(done.error());
     return;
   }
   action.outcome = *std::move(done);
@@ -321,7 +348,7 @@ void Wave::link_further(Action& action) const {
     auto linked = context_.archive.link(plan.target.path, *action.outcome, action.further_leaf(i),
                                         plan.further[i].path, plan.version);
     action.further_failures.push_back(linked ? std::nullopt : std::optional<Error>(linked.error()));
-    if (linked || !is_archive_wide(linked.error())) continue;
+    if (linked || !leaves_doubt(linked.error())) continue;
     action.failure = linked.error();
     action.unknown_outcome = true;
     return;

@@ -21,6 +21,7 @@
 
 #include "common/result.h"
 #include "migrator/journal_content.h"
+#include "migrator/journal_long_copies.h"
 #include "migrator/plan.h"
 
 namespace tierhub {
@@ -60,6 +61,7 @@ class Wave {
   struct Options {
     size_t lanes = 1;
     size_t max_actions = 1024;
+    uint64_t long_copy_bytes = UINT64_MAX;  // larger files are copied beside the rounds
   };
   struct Outcome {
     uint64_t done = 0;  // plans that were carried out
@@ -75,8 +77,8 @@ class Wave {
     bool needs_recovery = false;
   };
 
-  Wave(const JournalContext& context, const Options& options)
-      : context_(context), options_(options) {}
+  Wave(const JournalContext& context, LongCopies& long_copies, const Options& options)
+      : context_(context), long_copies_(long_copies), options_(options) {}
 
   // Takes the plan in if it touches nothing that the plans taken so far touch.
   bool admit(Plan& plan, const SettleRule& settle);
@@ -94,6 +96,8 @@ class Wave {
   void stage(Pending& pending) const;
   Result<void> stage_one(Pending& pending) const;
   Result<void> stage_changed(Action& action) const;
+  Result<bool> take_long_copy(Action& action) const;
+  static Result<void> accept_staged(Action& action, Result<StagedContent> outcome);
   Result<void> sync_staged();
   Result<void> fence();
   Result<void> write_intents();
@@ -107,6 +111,7 @@ class Wave {
   Result<Outcome> report();
 
   const JournalContext context_;
+  LongCopies& long_copies_;
   const Options options_;
   std::vector<Pending> actions_;
   bool closed_ = false;  // a folder moves: it does so alone

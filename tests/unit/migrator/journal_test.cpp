@@ -398,6 +398,40 @@ TEST_F(JournalTest, PublishesMoreKeysThanAWaveTakes) {
   expect_replica();
 }
 
+TEST_F(JournalTest, CopiesLargeFilesBesideTheRounds) {
+  world_.options.long_copy_bytes = kChunk;
+  world_.options.long_copies = 1;
+  world_.restart();
+  world_.write("large", std::string(2 * kChunk, 'l'));
+  world_.write("larger", std::string(3 * kChunk, 'm'));
+  world_.write("small", "s");
+  world_.publish();
+  EXPECT_TRUE(fs::exists(world_.in_archive("small")));
+  EXPECT_TRUE(world_.publish_to_the_end());
+  EXPECT_EQ(world_.difference(), "");
+  EXPECT_EQ(world_.staged(), std::vector<std::string>{});
+  world_.write("large", std::string(4 * kChunk, 'n'));
+  world_.publish();
+  // What is written while it is copied makes the copy worthless.
+  world_.write_at("large", 7, "again");
+  EXPECT_TRUE(world_.publish_to_the_end());
+  EXPECT_EQ(world_.difference(), "");
+  EXPECT_EQ(world_.staged(), std::vector<std::string>{});
+}
+
+TEST_F(JournalTest, ForgetsTheCopyOfAFileThatWasRemoved) {
+  world_.options.long_copy_bytes = kChunk;
+  world_.restart();
+  world_.write("large", std::string(2 * kChunk, 'l'));
+  world_.publish();
+  world_.remove("large");
+  EXPECT_TRUE(world_.publish_to_the_end());
+  world_.journal->stop();
+  world_.publish();
+  EXPECT_EQ(world_.staged(), std::vector<std::string>{});
+  EXPECT_TRUE(world_.archive_tree().empty());
+}
+
 TEST_F(JournalTest, PublishesFromItsOwnThread) {
   world_.options.threading = Journal::Options::Threading::own_thread;
   world_.options.settle_s = 0;

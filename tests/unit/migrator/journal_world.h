@@ -67,6 +67,8 @@ class JournalWorld {
 
   // A round without waiting for files to settle.
   void publish();
+  // Rounds until the journal is empty; false if that takes more than 20 s.
+  bool publish_to_the_end();
   size_t journal_keys();
   std::string parked_reason(const JournalKey& key);
   std::vector<std::string> staged();
