@@ -251,26 +251,33 @@ class Agent {
 
   void reap() {
     for (;;) {
+      // The runner stays a zombie until what it left is killed: so its number is not given away.
+      siginfo_t info{};
+      if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) return;
+      const pid_t pid = info.si_pid;
+      if (info.si_code != CLD_EXITED || !ended_by_itself(info.si_status)) kill_session(pid);
       int status = 0;
-      const pid_t pid = ::waitpid(-1, &status, WNOHANG);
-      if (pid <= 0) return;
+      ::waitpid(pid, &status, 0);
       const auto found = std::find_if(active_.begin(), active_.end(),
                                       [&](const ActiveRun& run) { return run.pid == pid; });
       if (found != active_.end() && on_runner_end(*found, status)) active_.erase(found);
     }
   }
 
+  static bool ended_by_itself(int exit_code) {
+    return exit_code == static_cast<int>(RunnerExit::done) ||
+           exit_code == static_cast<int>(RunnerExit::failed);
+  }
+
   // True if the run has ended.
   bool on_runner_end(ActiveRun& run, int status) {
-    const pid_t session = std::exchange(run.pid, 0);
+    run.pid = 0;
     pool_.leave(run.slots.get());
     run.slots.reset();
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    if (code == static_cast<int>(RunnerExit::done)) return finish(*run.jobs, run.run, Ending::done);
-    if (code == static_cast<int>(RunnerExit::failed)) {
-      return finish(*run.jobs, run.run, Ending::failed);
+    if (ended_by_itself(code)) {
+      return finish(*run.jobs, run.run, code == 0 ? Ending::done : Ending::failed);
     }
-    kill_session(session);
     if (stopping_) return true;
     log::error("a runner ended early", {{"run", run.run}, {"how", describe_exit(status)}});
     if (run.crashes >= kMaxCrashes) return finish(*run.jobs, run.run, Ending::failed);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -197,9 +198,16 @@ void kill_session(pid_t session) {
 }
 
 void kill_children() {
-  each_process([&](const ProcessRow& row) {
-    if (row.parent == ::getpid()) ::kill(row.pid, SIGKILL);
-  });
+  for (int i = 0; i < 200; ++i) {
+    each_process([&](const ProcessRow& row) {
+      if (row.parent == ::getpid()) ::kill(row.pid, SIGKILL);
+    });
+    pid_t reaped = 0;
+    while ((reaped = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+    }
+    if (reaped < 0) return;  // no child is left
+    ::poll(nullptr, 0, 10);
+  }
 }
 
 std::string describe_exit(int wait_status) {

@@ -41,8 +41,10 @@ std::map<pid_t, uint64_t> memory_of_groups(const std::set<pid_t>& groups);
 
 // Sends a signal to a whole process group; one that is gone is fine.
 void signal_group(pid_t group, int signal);
-// SIGKILL for every process that is left in a session, and for every child of this process.
+// SIGKILL for every process that is left in a session.
 void kill_session(pid_t session);
+// SIGKILL for every child of this process, and for theirs, which become ours (it must be their
+// reaper), until there is none. Gives up after two seconds.
 void kill_children();
 
 // "exit code 3" or "killed by signal 9 (Killed)", of a status from waitpid.

@@ -140,9 +140,12 @@ class Runner {
   // Brings metadata: from this thread while planning, from the stager's later.
   RunInputs::Prefetch prefetcher() {
     if (!tier_) return {};
-    return [this](const TaskInput& input) {
-      return prefetch_and_wait(*tier_, input, options_.run, "run " + options_.run,
-                               [this] { return planning_ ? check_stop() : Result<void>(); });
+    return [this](const TaskInput& input) -> Result<void> {
+      const auto check = [this] { return planning_ ? check_stop() : Result<void>(); };
+      TRY_ASSIGN(const uint64_t copied_bytes,
+                 prefetch_and_wait(*tier_, input, options_.run, "run " + options_.run, check));
+      context_.stager->add_copied(copied_bytes);
+      return {};
     };
   }
 
@@ -228,9 +231,23 @@ class Runner {
     context_.log->line("run", fmt::format("{}{}{}", to_text(state),
                                           status.error.empty() ? "" : ": ", status.error));
     context_.stager.reset();
+    report_if_untold();
     const Result<void> ended = context_.record->mark_ended(to_text(state));
     if (!ended) context_.log->line("run", "tasks.jsonl: " + ended.error().text());
     return state == RunState::done ? RunnerExit::done : RunnerExit::failed;
+  }
+
+  // tierd hears also of a run that failed before it was asked for anything.
+  void report_if_untold() {
+    if (tier_ || options_.socket.empty()) return;
+    const Result<std::unique_ptr<Tier>> tier = open_tier_(options_.socket);
+    if (!tier) return;
+    const RunStatus& status = context_.status;
+    const Timestamp now = Timestamp::now();
+    const Result<void> sent =
+        (*tier)->report_run({options_.run, ::geteuid(), std::string(to_text(status.state)),
+                             status.workflow, now, to_json(status, now, TaskList::without)});
+    if (!sent) log::debug("the run could not be reported", {{"error", sent.error().text()}});
   }
 
   // Of a run that did not succeed, what was written stays.

@@ -100,8 +100,8 @@ bool AskedBytes::covers(const TaskInput::File& file) const {
   });
 }
 
-Result<void> prefetch_and_wait(Tier& tier, const TaskInput& input, const std::string& owner,
-                               const std::string& label, const CheckStop& check_stop) {
+Result<uint64_t> prefetch_and_wait(Tier& tier, const TaskInput& input, const std::string& owner,
+                                   const std::string& label, const CheckStop& check_stop) {
   std::optional<uint64_t> id;
   std::optional<SteadyClock::time_point> trouble_since;
   for (;;) {
@@ -111,7 +111,10 @@ Result<void> prefetch_and_wait(Tier& tier, const TaskInput& input, const std::st
     milliseconds pause = kRetry;
     if (prefetch) {
       trouble_since.reset();
-      if (const std::optional<Result<void>> ended = verdict(*prefetch)) return *ended;
+      if (const std::optional<Result<void>> ended = verdict(*prefetch)) {
+        if (!*ended) return ended->error();
+        return prefetch->copied_bytes;
+      }
       id = prefetch->id;
       pause = poll_interval(*prefetch);
     } else if (tier.may_pass(prefetch.error())) {
@@ -196,6 +199,10 @@ void Stager::release(TaskId task) {
 
 void Stager::report(api::Run run) {
   shared_.with([&](Shared& shared) { shared.report = std::move(run); });
+}
+
+void Stager::add_copied(uint64_t bytes) {
+  shared_.with([&](Shared& shared) { shared.progress.copied_bytes += bytes; });
 }
 
 std::vector<Stager::Outcome> Stager::take_outcomes() {

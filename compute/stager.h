@@ -56,8 +56,9 @@ using CheckStop = std::function<Result<void>()>;
 // tierd of up to kPatience.
 inline constexpr std::chrono::minutes kPatience{5};
 inline constexpr uint64_t kLeaseSeconds = 600;
-Result<void> prefetch_and_wait(Tier& tier, const TaskInput& input, const std::string& owner,
-                               const std::string& label, const CheckStop& check_stop);
+// Returns how many bytes were copied from the archive for it.
+Result<uint64_t> prefetch_and_wait(Tier& tier, const TaskInput& input, const std::string& owner,
+                                   const std::string& label, const CheckStop& check_stop);
 
 // The metadata of a dataset in the mount: what is read through it is prefetched first, so that
 // reading it recalls nothing.
@@ -121,6 +122,8 @@ class Stager {
   // The task has ended: its lease ends.
   void release(TaskId task);
   Progress progress() const;
+  // Counts what was copied outside of this class: the metadata of the dataset.
+  void add_copied(uint64_t bytes);
   // Reports the run to tierd, at most once a second; only the latest report counts.
   void report(api::Run run);
 

@@ -1,0 +1,146 @@
+// The agent on a real tierd: what a run needs, and nothing else, is brought before it is read.
+#include <filesystem>
+#include <stdexcept>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/compute/agent_fixture.h"
+#include "tests/support/tier_fixture.h"
+
+namespace tierhub::testing {
+namespace {
+namespace fs = std::filesystem;
+
+class Staging : public AgentTest {
+ protected:
+  Staging() {
+    if (::geteuid() != 0) throw std::runtime_error("these tests mount a tier: run them as root");
+    // Alice must be able to reach the mount.
+    ::chmod(fs::path(tier.mount).parent_path().c_str(), 0755);
+    ::chmod(tier.archive.c_str(), 0755);
+  }
+
+  // Two channels of 4x4x4 voxels in chunks of 2x4x4: two chunk files of 32 bytes per channel.
+  void write_image() {
+    write_text(tier.in_archive("scan.ome.zarr/.zattrs"),
+               R"({"multiscales":[{"version":"0.4","axes":[{"name":"c","type":"channel"},
+      {"name":"z","type":"space"},{"name":"y","type":"space"},{"name":"x","type":"space"}],
+      "datasets":[{"path":"0","coordinateTransformations":[{"type":"scale",
+      "scale":[1,1,1,1]}]}]}]})");
+    write_text(tier.in_archive("scan.ome.zarr/.zgroup"), R"({"zarr_format":2})");
+    write_text(tier.in_archive("scan.ome.zarr/0/.zarray"),
+               R"({"zarr_format":2,"shape":[2,4,4,4],"chunks":[1,2,4,4],"dtype":"|u1",
+      "compressor":null,"fill_value":0,"order":"C","filters":null,"dimension_separator":"."})");
+    for (const char* chunk : {"0.0.0.0", "0.1.0.0", "1.0.0.0", "1.1.0.0"}) {
+      write_text(tier.in_archive(std::string("scan.ome.zarr/0/") + chunk), std::string(32, 'x'));
+    }
+  }
+
+  uint64_t size_of(const std::string& path) const {
+    return fs::file_size(tier.in_archive("scan.ome.zarr/" + path));
+  }
+
+  void start(std::vector<std::string> options = {"--allow-root"}) {
+    tier.start();
+    options.insert(options.end(), {"--socket", tier.client().socket_path()});
+    start_agent(options);
+  }
+
+  TestTier tier;
+};
+
+constexpr const char* kReadChannel0 = R"(workflow: w
+input: {dataset: scan.ome.zarr, select: {c: 0}}
+scatter: {by: block, size: {z: 2}, halo: {z: 1}}
+steps:
+  - id: read
+    run: [sh, -c, 'cat {input}/.zattrs {input}/0/.zarray {input}/0/0.?.0.0 | wc -c > {work}/{task}']
+  - id: again
+    after: read
+    run: [sh, -c, 'cat {input}/0/0.?.0.0 | wc -c > {work}/{task}']
+  - id: sum
+    gather: again
+    run: [sh, -c, 'cat {work}/0* > {output}/counts']
+)";
+
+TEST_F(Staging, ExactlyTheSelectionAndTheMetadataIsBroughtAndNothingRecalled) {
+  write_image();
+  start();
+  const EndedRun run = drop_and_wait("job", kReadChannel0);
+  ASSERT_EQ(run.ending, "done") << run.report;
+  EXPECT_EQ(read_text(tier.in_mount("results/w/" + run.run + "/counts")), "64\n64\n");
+  const api::Status status = tier.status();
+  uint64_t expected = size_of("0/0.0.0.0") + size_of("0/0.1.0.0");
+  for (const char* metadata : {".zattrs", ".zgroup", "0/.zarray"}) {
+    if (tier.entry("scan.ome.zarr/" + std::string(metadata)).state != "cold") {
+      expected += size_of(metadata);
+    }
+  }
+  EXPECT_EQ(status.prefetch_bytes, expected);
+  EXPECT_EQ(status.recall_bytes, 0u);
+  EXPECT_EQ(run.status["bytes_staged"], expected);
+  EXPECT_EQ(run.status["bytes_copied"], expected);
+  EXPECT_EQ(tier.entry("scan.ome.zarr/.zattrs").state, "hot");
+  EXPECT_EQ(tier.entry("scan.ome.zarr/0/1.0.0.0").state, "cold");
+}
+
+TEST_F(Staging, LeasesEndWithTheRun) {
+  write_image();
+  start();
+  ASSERT_EQ(drop_and_wait("job", kReadChannel0).ending, "done");
+  EXPECT_TRUE(tier.entry("scan.ome.zarr/0/0.0.0.0").pins.empty());
+  EXPECT_TRUE(tier.entry("scan.ome.zarr/.zattrs").pins.empty());
+}
+
+TEST_F(Staging, TierdHearsOfRuns) {
+  write_image();
+  start();
+  const EndedRun done = drop_and_wait("good", kReadChannel0);
+  const EndedRun failed = drop_and_wait("bad", "workflow: w\n");
+  EXPECT_EQ(tier.client().run(done.run).value().state, "done");
+  EXPECT_EQ(tier.client().run(failed.run).value().state, "failed");
+}
+
+TEST_F(Staging, ARunWaitsForATierdThatIsNotThereYet) {
+  write_image();
+  tier.start();
+  const std::string socket = tier.client().socket_path();
+  tier.stop();
+  start_agent({"--allow-root", "--socket", socket});
+  drop("job.yaml", kReadChannel0);
+  running("job");
+  tier.start();
+  EXPECT_EQ(ended("job").ending, "done");
+}
+
+TEST_F(Staging, AnInputInTheMountThatHeCannotReadFailsByName) {
+  write_image();
+  ASSERT_EQ(::chmod(tier.in_archive("scan.ome.zarr/0/0.1.0.0").c_str(), 0600), 0);
+  fs::create_directories(tier.in_archive("results"));
+  ASSERT_EQ(::chown(tier.in_archive("results").c_str(), kAlice, kAlice), 0);
+  start({});
+  drop("job.yaml", kReadChannel0, kAlice);
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.ending, "failed");
+  EXPECT_NE(run.report.find("scan.ome.zarr/0/0.1.0.0"), std::string::npos) << run.report;
+  EXPECT_NE(run.report.find("ermission denied"), std::string::npos) << run.report;
+}
+
+TEST_F(Staging, TheJobsFolderMayLieInTheMount) {
+  write_image();
+  tier.start();
+  fs::create_directories(tier.in_mount("jobs"));
+  start_agent(
+      {"--allow-root", "--socket", tier.client().socket_path(), "--watch", tier.in_mount("jobs")});
+  write_text(at("job.yaml"), kReadChannel0);
+  fs::copy_file(at("job.yaml"), tier.in_mount("jobs/job.yaml.part"));
+  fs::rename(tier.in_mount("jobs/job.yaml.part"), tier.in_mount("jobs/incoming/job.yaml"));
+  until("the run ends; " + agent_log(),
+        [&] { return names_in(tier.in_mount("jobs/done")).size() == 1; });
+  EXPECT_TRUE(names_in(tier.in_mount("jobs/running")).empty());
+  EXPECT_EQ(names_in(tier.in_mount("results/w")).size(), 1u);
+}
+
+}  // namespace
+}  // namespace tierhub::testing
