@@ -45,6 +45,14 @@ struct Shape {
   constexpr bool operator==(const Shape&) const = default;
 };
 
+// The size of a voxel, in whatever unit the metadata uses; 1 where it says nothing.
+struct VoxelSize {
+  double z = 1;
+  double y = 1;
+  double x = 1;
+  constexpr bool operator==(const VoxelSize&) const = default;
+};
+
 // How the stored numbers look.
 struct Pixels {
   PixelType type = PixelType::other;
@@ -63,6 +71,7 @@ struct Level {
   Codec codec = Codec::none;
   uint64_t fill_value = 0;
   Pixels pixels;
+  VoxelSize voxel_size;  // OME-Zarr only
 };
 
 // One image of a TIFF file: a plane.

@@ -188,6 +188,26 @@ void note_if_not_decodable(const Json& array, const Level& level, Dataset& datas
   }
 }
 
+// Multiplies `size` by the scales among an item's coordinateTransformations; other kinds, and
+// scales that make no sense, are left out.
+void apply_scale(const Json& item, const std::vector<Axis>& axes, VoxelSize& size) {
+  const Json* list = find_member(item, "coordinateTransformations");
+  if (list == nullptr || !list->is_array()) return;
+  for (const Json& transformation : *list) {
+    const Json* scale = find_member(transformation, "scale");
+    if (scale == nullptr || !scale->is_array() || scale->size() != axes.size()) continue;
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const Json& value = (*scale)[i];
+      if (!value.is_number()) continue;
+      const double factor = value.get<double>();
+      if (!(factor > 0 && factor < 1e12)) continue;
+      if (axes[i] == Axis::z) size.z *= factor;
+      if (axes[i] == Axis::y) size.y *= factor;
+      if (axes[i] == Axis::x) size.x *= factor;
+    }
+  }
+}
+
 Result<Level> read_level(const FileTree& tree, const std::string& path, Dataset& dataset) {
   const std::string file = join(path, ".zarray");
   TRY_ASSIGN(const auto array, read_json(tree, file, dataset));
@@ -239,6 +259,8 @@ Result<void> read_multiscale(const FileTree& tree, const std::string& folder,
     if (!path || !is_safe_path(*path))
       return damaged(name, "a dataset's path is missing or leaves the folder");
     TRY_ASSIGN(Level level, read_level(tree, join(folder, *path), dataset));
+    apply_scale(multiscale, dataset.axes, level.voxel_size);
+    apply_scale(item, dataset.axes, level.voxel_size);
     dataset.levels.push_back(std::move(level));
   }
   return {};

@@ -9,7 +9,7 @@
 namespace tierhub::imaging {
 
 Result<std::vector<Box>> working_parts(const formats::Dataset& dataset, const Box& box) {
-  constexpr uint64_t kSlabVoxels = uint64_t{1} << 25;
+  constexpr uint64_t kSlabVoxels = uint64_t{1} << 24;
   constexpr Extent kCube{64, 512, 512};
   switch (dataset.kind) {
     case formats::Kind::ome_zarr:

@@ -146,11 +146,14 @@ Json to_json(const formats::Dataset& dataset) {
       shape.push_back(level.shape.along(axis));
       chunk.push_back(level.chunk.along(axis));
     }
-    levels.push_back({{"path", level.path},
-                      {"shape", shape},
-                      {"chunk", chunk},
-                      {"compressor", level.compressor},
-                      {"type", level.pixels.type_name}});
+    levels.push_back(
+        {{"path", level.path},
+         {"shape", shape},
+         {"chunk", chunk},
+         {"compressor", level.compressor},
+         {"voxel_size",
+          {{"z", level.voxel_size.z}, {"y", level.voxel_size.y}, {"x", level.voxel_size.x}}},
+         {"type", level.pixels.type_name}});
   }
   Json json = {{"format", formats::to_text(dataset.kind)},
                {"axes", dataset.axes_text()},

@@ -61,7 +61,8 @@ Result<LabelWriter> create_label_folder(const std::string& path, const LabelReco
                                         const std::vector<ObjectSums>& objects) {
   const bool is_plane = record.box.z.size() == 1;
   const ZarrLayout layout{record.box.extent(), is_plane ? kPlaneChunk : kChunk, record.dimensions,
-                          Extent{record.box.z.begin, record.box.y.begin, record.box.x.begin}};
+                          Extent{record.box.z.begin, record.box.y.begin, record.box.x.begin},
+                          record.voxel_size};
   const Json attributes = {{"image-label", {{"version", "0.4"}}}, {"imgop", to_json(record)}};
   TRY_ASSIGN(LabelWriter writer, LabelWriter::create(path, layout, attributes));
   TRY(writer.write_file(kObjectsFile, objects_to_text(objects)));
@@ -81,6 +82,7 @@ Result<LabelFolder> LabelFolder::open(const std::string& path) {
   TRY_ASSIGN(LabelRecord record, record_from_json(attributes, path));
   record.dimensions =
       reader.dataset().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
+  record.voxel_size = reader.dataset().levels.front().voxel_size;
   if (reader.shape_at(0) != record.box.extent()) {
     return Error(std::errc::invalid_argument,
                  path + " is damaged: its shape is not that of its box");

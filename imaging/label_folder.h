@@ -24,6 +24,7 @@ struct LabelRecord {
   uint64_t threshold = 0;
   Connectivity connectivity = Connectivity::full;
   Dimensions dimensions = Dimensions::zyx;
+  formats::VoxelSize voxel_size{};
   bool mergeable_with(const LabelRecord& other) const;
 };
 

@@ -20,6 +20,7 @@ LabelRecord record_of(const ImageReader& reader, const Box& box, uint64_t thresh
   record.connectivity = options.connectivity;
   record.dimensions =
       reader.dataset().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
+  record.voxel_size = reader.dataset().levels[box.level].voxel_size;
   return record;
 }
 

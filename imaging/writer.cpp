@@ -14,7 +14,9 @@ namespace {
 
 using formats::Json;
 
-Json per_axis(const ZarrLayout& layout, const Extent& values) {
+// `values` has z, y and x; a plane keeps y and x.
+template <class Values>
+Json per_axis(const ZarrLayout& layout, const Values& values) {
   Json list = Json::array();
   if (layout.dimensions == Dimensions::zyx) list.push_back(values.z);
   list.push_back(values.y);
@@ -41,11 +43,13 @@ Json multiscales(const ZarrLayout& layout) {
     if (layout.dimensions == Dimensions::yx && *name == 'z') continue;
     axes.push_back({{"name", name}, {"type", "space"}});
   }
-  Json transformations =
-      Json::array({{{"type", "scale"}, {"scale", per_axis(layout, Extent{1, 1, 1})}}});
+  const formats::VoxelSize& size = layout.voxel_size;
+  Json transformations = Json::array({{{"type", "scale"}, {"scale", per_axis(layout, size)}}});
   if (layout.origin != Extent{0, 0, 0}) {
-    transformations.push_back(
-        {{"type", "translation"}, {"translation", per_axis(layout, layout.origin)}});
+    const formats::VoxelSize origin{static_cast<double>(layout.origin.z) * size.z,
+                                    static_cast<double>(layout.origin.y) * size.y,
+                                    static_cast<double>(layout.origin.x) * size.x};
+    transformations.push_back({{"type", "translation"}, {"translation", per_axis(layout, origin)}});
   }
   const Json dataset = {{"path", "0"}, {"coordinateTransformations", transformations}};
   return Json::array({{{"version", "0.4"}, {"axes", axes}, {"datasets", Json::array({dataset})}}});

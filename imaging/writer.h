@@ -7,6 +7,7 @@
 
 #include "common/result.h"
 #include "formats/box.h"
+#include "formats/dataset.h"
 #include "formats/json.h"
 #include "imaging/output.h"
 #include "imaging/volume.h"
@@ -21,6 +22,7 @@ struct ZarrLayout {
   Dimensions dimensions = Dimensions::zyx;
   // Where voxel 0 lies, in voxels of the image that this is a part of.
   Extent origin{0, 0, 0};
+  formats::VoxelSize voxel_size{};
 };
 
 // An image of one channel and one level, compressed with Blosc. It appears under its name with

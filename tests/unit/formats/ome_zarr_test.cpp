@@ -23,7 +23,7 @@ constexpr const char* kHalf =
 constexpr const char* kAttributes =
     R"({"multiscales":[{"version":"0.4","axes":[{"name":"t","type":"time"},
   {"name":"c","type":"channel"},{"name":"z","type":"space"},{"name":"y","type":"space"},{"name":"x","type":"space"}],
-  "datasets":[{"path":"0"},{"path":"half"}]}]})";
+  "datasets":[{"path":"0","coordinateTransformations":[{"type":"scale","scale":[1,1,2,0.5,0.25]}]},{"path":"half"}]}]})";
 
 void write_image(const ScratchFolder& folder, const std::string& name) {
   folder.write(name + "/.zgroup", R"({"zarr_format":2})");
@@ -52,6 +52,8 @@ TEST(OmeZarr, TellsAxesShapesChunksAndTypes) {
   EXPECT_EQ(dataset->pixels().type, PixelType::uint16);
   EXPECT_EQ(dataset->levels[1].pixels.order, ByteOrder::big);
   EXPECT_EQ(dataset->levels[1].separator, '.');
+  EXPECT_EQ(dataset->levels[0].voxel_size, (VoxelSize{2, 0.5, 0.25}));
+  EXPECT_EQ(dataset->levels[1].voxel_size, (VoxelSize{1, 1, 1}));
   EXPECT_FALSE(dataset->not_decodable);
 }
 

@@ -229,6 +229,22 @@ TEST_F(BadBlocks, OfHistogramsAreRefused) {
   EXPECT_NE(text().find("not a file that imgop histogram wrote"), std::string::npos);
 }
 
+TEST(SegmentBox, KeepsTheSizeOfAVoxelAndThePlaceOfTheBox) {
+  const ScratchFolder folder;
+  const ZarrLayout layout{{8, 8, 8}, {8, 8, 8}, Dimensions::zyx, {0, 0, 0}, {2, 0.5, 0.25}};
+  auto writer =
+      must(ZarrWriter<uint16_t>::create(folder / "image.zarr", layout, formats::Json::object()));
+  must(writer.write_all(speckle({8, 8, 8}, 1)));
+  must(writer.commit());
+  ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
+  const Box box{0, 0, 0, {4, 8}, {2, 8}, {4, 8}};
+  must(segment_box(reader, box, {}, 500, {0, Connectivity::full, folder / "labels.zarr", ""}));
+  const auto json = formats::Json::parse(testing::read_bytes(folder / "labels.zarr/.zattrs"));
+  const auto& transformations = json["multiscales"][0]["datasets"][0]["coordinateTransformations"];
+  EXPECT_EQ(transformations[0]["scale"], (std::vector<double>{2, 0.5, 0.25}));
+  EXPECT_EQ(transformations[1]["translation"], (std::vector<double>{8, 1, 1}));
+}
+
 TEST(SegmentBox, ReadsNoChunkOutsideTheBoxAndItsHalo) {
   const ScratchFolder folder;
   write_volume(folder / "image.zarr", speckle({24, 40, 40}, 5), {4, 8, 8});
