@@ -250,7 +250,7 @@ Result<void> Journal::Impl::discard_stale_copies() {
     if (key) continue;
     const auto copy = long_copies_.take(inode);
     if (!copy || !copy->outcome || !copy->outcome->staged) continue;
-    discard_displaced(context_.archive, copy->leaf, copy->outcome->staged->version);
+    TRY(discard_displaced(context_.archive, copy->leaf, copy->outcome->staged->version));
   }
   return {};
 }
@@ -288,8 +288,12 @@ Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
     if (fate == Fate::carried) pass.carried.push_back(item);
   }
   if (wave.empty()) return {};
-  TRY_ASSIGN(const Wave::Outcome outcome, wave.run(stopping_));
-  return finish_wave(round, pass, outcome);
+  auto outcome = wave.run(stopping_);
+  if (!outcome) {
+    recovered_ = false;  // the catalog failed in the middle
+    return outcome.error();
+  }
+  return finish_wave(round, pass, *outcome);
 }
 
 Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wave& wave,

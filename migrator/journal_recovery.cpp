@@ -72,8 +72,8 @@ Result<void> JournalRecovery::settle_arrival(const Case& found) {
   if (foreign) return give_back(found);
   TRY_ASSIGN(const auto displaced, displaced_version(found));
   TRY(commit_arrival(found, *found.at_target));
-  if (displaced) discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
-  return {};
+  if (!displaced) return {};
+  return discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
 }
 
 // What rests in staging, as it was when it was displaced: it may have been written to since.
@@ -112,8 +112,8 @@ Result<void> JournalRecovery::settle_removal(const Case& found) {
   if (!ours && is(found.at_target, found.intent.before)) return drop(found.sequence);
   TRY_ASSIGN(const auto displaced, displaced_version(found));
   TRY(commit_removal(found));
-  if (displaced) discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
-  return {};
+  if (!displaced) return {};
+  return discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
 }
 
 Result<void> JournalRecovery::commit_removal(const Case& found) {
@@ -265,11 +265,7 @@ Result<void> JournalRecovery::discard_leftovers() {
     const auto version = context_.archive.stat(staging_path(leaf));
     if (!version && is_archive_wide(version.error())) return version.error();
     if (!version || !*version) continue;
-    auto discarded = context_.archive.discard(leaf, **version);
-    if (!discarded && is_archive_wide(discarded.error())) return discarded.error();
-    if (!discarded)
-      log::warning("a leaf stays in staging",
-                   {{"leaf", leaf}, {"error", discarded.error().text()}});
+    TRY(discard_displaced(context_.archive, leaf, **version));
   }
   return {};
 }

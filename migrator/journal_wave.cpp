@@ -176,7 +176,7 @@ Result<bool> Wave::take_long_copy(Action& action) const {
       copy->snapshot.record.attributes.size_bytes == action.snapshot->record.attributes.size_bytes;
   if (!serves) {
     if (copy->outcome && copy->outcome->staged) {
-      discard_displaced(context_.archive, copy->leaf, copy->outcome->staged->version);
+      TRY(discard_displaced(context_.archive, copy->leaf, copy->outcome->staged->version));
     }
     return false;
   }
@@ -379,7 +379,7 @@ Result<void> Wave::sync_acts() {
   return {};
 }
 
-Result<void> Wave::commit(Action& action) const {
+Result<void> Wave::commit(Action& action) {
   if (action.alive() && action.outcome) {
     fault_point(FaultPoint::publish_before_commit);
     TRY(commit_action(context_, action));
@@ -398,12 +398,13 @@ Result<void> Wave::commit(Action& action) const {
   return {};
 }
 
-// What is left in staging after this is discarded at the next start.
-void Wave::discard(const Action& action) const {
+// What is left in staging after this is discarded by the recovery.
+void Wave::discard(const Action& action) {
   if (action.unknown_outcome) return;
   const Plan& plan = action.plan;
   const auto away = [&](const std::string& leaf, const ArchiveVersion& version) {
-    discard_displaced(context_.archive, leaf, version);
+    // One time limit is enough.
+    if (!leaves_left_) leaves_left_ = !discard_displaced(context_.archive, leaf, version);
   };
   if (!action.outcome) {
     if (action.staged) away(action.leaf, *action.staged);
@@ -419,9 +420,10 @@ void Wave::discard(const Action& action) const {
   }
 }
 
-void discard_displaced(Archive& archive, const std::string& leaf, const ArchiveVersion& version) {
+Result<void> discard_displaced(Archive& archive, const std::string& leaf,
+                               const ArchiveVersion& version) {
   auto discarded = archive.discard(leaf, version);
-  if (discarded) return;
+  if (discarded || is_archive_wide(discarded.error())) return discarded;
   if (is_conflict(discarded.error())) {
     // Someone had it open and went on writing: these bytes are nowhere else.
     const std::string source = fmt::format("{}/{}", kStagingFolder, leaf);
@@ -431,14 +433,16 @@ void discard_displaced(Archive& archive, const std::string& leaf, const ArchiveV
       log::error(
           "a file of the archive was written to after it was replaced; what was written is kept",
           {{"path", target}});
-      return;
+      return {};
     }
   }
   log::warning("a leaf stays in staging", {{"leaf", leaf}, {"error", discarded.error().text()}});
+  return {};
 }
 
 Result<Wave::Outcome> Wave::report() {
   Outcome outcome;
+  outcome.needs_recovery = leaves_left_;
   for (Pending& pending : actions_) {
     Action& action = pending.action;
     if (action.unknown_outcome || (action.failure && is_archive_wide(*action.failure))) {

@@ -106,8 +106,8 @@ class Wave {
   Result<ArchiveVersion> set_attributes(const Action& action) const;
   void link_further(Action& action) const;
   Result<void> sync_acts();
-  Result<void> commit(Action& action) const;
-  void discard(const Action& action) const;
+  Result<void> commit(Action& action);
+  void discard(const Action& action);
   Result<Outcome> report();
 
   const JournalContext context_;
@@ -118,13 +118,16 @@ class Wave {
   std::set<Name> names_;
   std::set<InodeNumber> changed_;  // nobody else may touch them
   std::set<InodeNumber> used_;     // several plans may use them, none may change them
+  bool leaves_left_ = false;  // the archive went away before all that was displaced was deleted
 };
 
 // Tells whether an act of a plan needs the intents protocol: all but attributes set in place.
 std::vector<IntentRecord> intents_of(const Action& action);
 // Deletes what rests in staging, if it is still `version`; what was written to meanwhile is kept
 // aside.
-void discard_displaced(Archive& archive, const std::string& leaf, const ArchiveVersion& version);
+// Fails only if the archive as a whole does not work; then the leaf stays until the recovery.
+Result<void> discard_displaced(Archive& archive, const std::string& leaf,
+                               const ArchiveVersion& version);
 // Commits what the act of `action` made true, and drops intents and keys that it settled. Takes the
 // inodes' locks.
 Result<void> commit_action(const JournalContext& context, const Action& action);
