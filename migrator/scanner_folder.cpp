@@ -227,6 +227,8 @@ Result<void> FolderScan::note_conflict(const JournalKey& key, const std::string&
 Result<void> FolderScan::import_pending() {
   const std::vector<ArchiveChild> children = std::exchange(pending_, {});
   if (children.empty()) return {};
+  TRY_ASSIGN(const bool here, bring_back_folder(scan_, folder_));
+  if (!here) return {};
   std::vector<std::string> conflicts;
   std::vector<std::string> added;
   {
@@ -287,6 +289,44 @@ Result<FolderScan::Import> FolderScan::adopt(Batch& batch, const ArchiveChild& c
   batch.put_version(ours, child.version);
   subfolders_.push_back(ours);
   return Import::adopted;
+}
+
+Result<bool> bring_back_folder(ScanState& scan, InodeNumber folder) {
+  TRY_ASSIGN(const auto record, scan.catalog.inode(folder));
+  if (record) return true;
+  TRY_ASSIGN(const auto in_base, scan.catalog.base_names(folder));
+  TRY_ASSIGN(const auto path, scan.catalog.base_path(folder));
+  if (in_base.empty() || !path) return false;
+  const Name& name = in_base.front();
+  if (name.parent == kAsideInode) return false;
+  TRY_ASSIGN(const bool parent_here, bring_back_folder(scan, name.parent));
+  if (!parent_here) return false;
+  TRY_ASSIGN(const auto version, scan.archive.stat(*path));
+  if (!version) return false;
+  TRY_ASSIGN(const Xattrs xattrs, scan.archive.xattrs(*path));
+  {
+    TRY_ASSIGN(const HeldInodes held, HeldInodes::lock(scan.inodes, {folder, name.parent}));
+    InodeState& parent = held.at(name.parent);
+    TRY_ASSIGN(const auto ours, scan.catalog.lookup(name.parent, name.name));
+    if (ours || !parent.record) return false;
+    InodeRecord back = imported_record({name.name, *version, "", {}});
+    InodeRecord parent_record = parent.rec();
+    ++parent_record.nlink;
+    Batch batch;
+    batch.put_inode(folder, back);
+    batch.put_entry(name.parent, name.name, folder);
+    batch.put_inode(name.parent, parent_record);
+    put_xattrs(batch, folder, xattrs);
+    batch.put_version(folder, *version);
+    batch.erase_journal(JournalKey::of_entry(name.parent, name.name));
+    TRY(scan.catalog.commit(batch));
+    held.at(folder).record = std::move(back);
+    parent.record = std::move(parent_record);
+  }
+  log::info("a folder that was removed here comes back: something new is in it in the archive",
+            {{"path", *path}});
+  if (scan.options.invalidate_entry) scan.options.invalidate_entry(name.parent, name.name);
+  return true;
 }
 
 Result<void> import_link(ScanState& scan, const Name& name) {

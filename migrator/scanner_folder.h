@@ -69,6 +69,10 @@ class FolderScan {
 // A further name for a file that base knows by another one, or the first of a file with several
 // names. Under the tree mutex.
 Result<void> import_link(ScanState& scan, const Name& name);
+// A folder that was removed here, and holds something new in the archive, returns, with the folders
+// that it lies in. False: its name has been given to something else. Under the tree mutex, without
+// inode locks.
+Result<bool> bring_back_folder(ScanState& scan, InodeNumber folder);
 // The archive's own attributes of its root go to the root of the namespace.
 Result<void> import_root(ScanState& scan);
 

@@ -176,6 +176,23 @@ TEST_F(ScannerTest, BringsBackAFileThatWasRemovedHereAndChangedThere) {
   EXPECT_EQ(read_text(world_.in_archive("file")), "theirs, longer");
 }
 
+TEST_F(ScannerTest, BringsBackAFolderThatGotANewFileThere) {
+  world_.make_folder("a");
+  world_.make_folder("a/b");
+  world_.write("a/b/ours", "ours");
+  world_.publish();
+  world_.remove_tree("a");
+  world_.write_in_archive("a/b/theirs", "theirs");
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("a/b/theirs")), "theirs");
+  world_.scan();
+  world_.journal->retry_parked();
+  world_.publish();
+  EXPECT_EQ(world_.journal_keys(), 0u);
+  expect_same_names();
+  EXPECT_EQ(world_.namespace_tree().size(), 3u);
+}
+
 TEST_F(ScannerTest, MakesOneFolderOfTwoWithTheSameName) {
   world_.make_folder("d");
   world_.write("d/ours", "ours");
