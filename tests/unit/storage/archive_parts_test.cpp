@@ -1,0 +1,260 @@
+// The small parts behind the archive: arithmetic, memory, messages.
+#include <atomic>
+#include <numeric>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "common/posix.h"
+#include "storage/archive_helper.h"
+#include "storage/archive_wire.h"
+#include "storage/buffer_arena.h"
+#include "storage/copy_plan.h"
+#include "storage/extents.h"
+#include "storage/frame_socket.h"
+#include "storage/worker_pool.h"
+#include "tests/support/temporary_directory.h"
+
+namespace tierhub {
+namespace {
+
+TEST(Extents, OfASparseFileAreItsData) {
+  TemporaryDirectory folder;
+  const auto fd = posix::open_at(AT_FDCWD, folder / "file", O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(fd);
+  ASSERT_TRUE(posix::truncate_fd(fd->get(), 4 << 20));
+  const std::string block(1 << 16, 'x');
+  ASSERT_TRUE(posix::write_all_at(fd->get(), std::as_bytes(std::span(block)), 1 << 20));
+  ASSERT_TRUE(posix::write_all_at(fd->get(), std::as_bytes(std::span(block)), 3 << 20));
+  const auto all = data_ranges(fd->get(), {0, 4 << 20});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(*all, (std::vector<ByteRange>{{1 << 20, (1 << 20) + (1 << 16)},
+                                          {3 << 20, (3 << 20) + (1 << 16)}}));
+  const auto part = data_ranges(fd->get(), {(1 << 20) + 100, 2 << 20});
+  ASSERT_TRUE(part);
+  EXPECT_EQ(*part, (std::vector<ByteRange>{{(1 << 20) + 100, (1 << 20) + (1 << 16)}}));
+}
+
+TEST(Extents, AndGapsTileARange) {
+  const std::vector<ByteRange> data = {{0, 10}, {20, 30}, {50, 60}};
+  EXPECT_EQ(clip(data, {5, 55}), (std::vector<ByteRange>{{5, 10}, {20, 30}, {50, 55}}));
+  EXPECT_EQ(gaps({5, 55}, data), (std::vector<ByteRange>{{10, 20}, {30, 50}}));
+  EXPECT_EQ(gaps({0, 10}, data), std::vector<ByteRange>{});
+  EXPECT_EQ(gaps({60, 70}, data), (std::vector<ByteRange>{{60, 70}}));
+}
+
+TEST(CopyPlan, EndsAtTheLimitAndAtTheEndOfTheFile) {
+  FillRequest request;
+  request.expected.attributes.size_bytes = 1000;
+  request.range = {100, 1000};
+  request.chunk_bytes = 100;
+  request.limit_bytes = 250;
+  const CopyPlan plan(request);
+  EXPECT_EQ(plan.copied(), (ByteRange{100, 250}));
+  EXPECT_EQ(plan.chunk_count(), 9U);
+  EXPECT_EQ(plan.chunk(0), (ByteRange{100, 200}));
+  EXPECT_EQ(plan.chunk(1), (ByteRange{200, 250}));
+  EXPECT_TRUE(plan.chunk(2).empty());
+  EXPECT_TRUE(plan.chunk(8).empty());
+}
+
+TEST(CopyPlan, RefusesRangesThatDoNotBeginAtAChunk) {
+  FillRequest request;
+  request.chunk_bytes = 100;
+  request.range = {50, 200};
+  EXPECT_FALSE(CopyPlan::check(request, 1000));
+  request.range = {100, 200};
+  EXPECT_TRUE(CopyPlan::check(request, 1000));
+  EXPECT_FALSE(CopyPlan::check(request, 99));
+}
+
+TEST(BufferArena, GivesOutAllItsMemoryAndTakesItBack) {
+  auto arena = BufferArena::make(8 * 4096);
+  ASSERT_TRUE(arena);
+  std::vector<std::span<std::byte>> taken;
+  for (int i = 0; i < 4; ++i) {
+    const auto buffer = arena->take(4097);
+    ASSERT_TRUE(buffer);
+    EXPECT_EQ(buffer->size(), 4097U);
+    taken.push_back(*buffer);
+  }
+  EXPECT_FALSE(arena->take(1));
+  arena->give_back(taken[1]);
+  arena->give_back(taken[2]);
+  EXPECT_TRUE(arena->take(4 * 4096)) << "neighbours did not become one stretch";
+  EXPECT_FALSE(arena->take(8 * 4096));
+}
+
+TEST(WorkerPool, RunsEveryIndexOnce) {
+  WorkerPool pool(4);
+  std::vector<std::atomic<int>> runs(1000);
+  pool.for_each(runs.size(), 4, [&](size_t i) { ++runs[i]; });
+  for (const auto& count : runs) EXPECT_EQ(count, 1);
+}
+
+TEST(WorkerPool, GetsOnInTheCallersThreadWhenAllOthersAreStuck) {
+  std::atomic<bool> stuck = true;
+  WorkerPool pool(2);
+  for (int i = 0; i < 2; ++i) {
+    pool.submit([&] { stuck.wait(true); });
+  }
+  std::atomic<int> runs = 0;
+  pool.for_each(100, 8, [&](size_t) { ++runs; });
+  EXPECT_EQ(runs, 100);
+  stuck = false;
+  stuck.notify_all();
+}
+
+TEST(FrameSocket, CarriesFramesAndDescriptors) {
+  auto sockets = make_socket_pair();
+  ASSERT_TRUE(sockets);
+  auto& [here, there] = *sockets;
+  TemporaryDirectory folder;
+  auto file = posix::open_at(AT_FDCWD, folder / "file", O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(file);
+  const auto inode = posix::stat_fd(file->get())->st_ino;
+  ASSERT_TRUE(OutgoingFrame("first", UniqueFd()).send(here.get()).value());
+  ASSERT_TRUE(OutgoingFrame("second", *std::move(file)).send(here.get()).value());
+  ASSERT_TRUE(OutgoingFrame("", UniqueFd()).send(here.get()).value());
+  FrameReader reader;
+  std::vector<Frame> frames;
+  while (frames.size() < 3) {
+    auto some = reader.receive(there.get());
+    ASSERT_TRUE(some) << some.error().text();
+    for (Frame& frame : *some) frames.push_back(std::move(frame));
+  }
+  EXPECT_EQ(frames[0].body, "first");
+  EXPECT_FALSE(frames[0].fd.valid());
+  EXPECT_EQ(frames[1].body, "second");
+  ASSERT_TRUE(frames[1].fd.valid());
+  EXPECT_EQ(posix::stat_fd(frames[1].fd.get())->st_ino, inode);
+  EXPECT_EQ(frames[2].body, "");
+}
+
+TEST(FrameSocket, SendsWhatDoesNotFitInPieces) {
+  auto sockets = make_socket_pair();
+  ASSERT_TRUE(sockets);
+  auto& [here, there] = *sockets;
+  ASSERT_EQ(::fcntl(here.get(), F_SETFL, O_NONBLOCK), 0);
+  const std::string body(5 << 20, 'x');
+  OutgoingFrame frame(body, UniqueFd());
+  FrameReader reader;
+  std::vector<Frame> frames;
+  bool sent = false;
+  while (frames.empty()) {
+    if (!sent) sent = frame.send(here.get()).value();
+    auto some = reader.receive(there.get());
+    ASSERT_TRUE(some) << some.error().text();
+    for (Frame& each : *some) frames.push_back(std::move(each));
+  }
+  EXPECT_EQ(frames[0].body, body);
+}
+
+TEST(FrameSocket, SaysThatTheOtherEndIsClosed) {
+  auto sockets = make_socket_pair();
+  ASSERT_TRUE(sockets);
+  sockets->first.reset();
+  const auto frames = FrameReader().receive(sockets->second.get());
+  ASSERT_FALSE(frames);
+  EXPECT_TRUE(frames.error().is(std::errc::not_connected));
+}
+
+ArchiveVersion some_version() {
+  ArchiveVersion version;
+  version.identity.bytes = std::string("h\0\1\2", 4);
+  version.attributes.kind = FileKind::fifo;
+  version.attributes.mode = 07644;
+  version.attributes.size_bytes = uint64_t{1} << 40;
+  version.attributes.mtime = {-5};
+  version.nlink = 3;
+  version.device = 77;
+  return version;
+}
+
+template <class T>
+T there_and_back(const T& value) {
+  ByteWriter out;
+  wire::put(out, value);
+  ByteReader in(out.bytes());
+  T back{};
+  wire::get(in, back);
+  EXPECT_TRUE(in.complete());
+  return back;
+}
+
+TEST(Wire, BringsValuesBackAsTheyWere) {
+  EXPECT_EQ(there_and_back(some_version()), some_version());
+  EXPECT_EQ(there_and_back(std::optional<ArchiveVersion>()), std::nullopt);
+  EXPECT_EQ(there_and_back(std::optional(some_version())), some_version());
+  const Xattrs xattrs = {{"user.a", std::string("\0x", 2)}, {"user.b", ""}};
+  EXPECT_EQ(there_and_back(xattrs), xattrs);
+  const std::vector<std::string> names = {"", "a", "b/c"};
+  EXPECT_EQ(there_and_back(names), names);
+  ArchiveCapabilities capabilities;
+  capabilities.file_system = "ext4";
+  capabilities.hard_links = true;
+  EXPECT_EQ(there_and_back(capabilities), capabilities);
+}
+
+TEST(Wire, BringsErrorsBackWithTheirCategory) {
+  for (const Error& error :
+       {Error(std::errc::no_space_on_device, "full"), Error({ENOSPC, scratch_category()}, "full"),
+        Error(conflict_code(), "changed")}) {
+    ByteWriter out;
+    wire::put(out, Result<uint64_t>(error));
+    ByteReader in(out.bytes());
+    const auto back = wire::get_result<uint64_t>(in);
+    ASSERT_FALSE(back);
+    EXPECT_EQ(back.error().code(), error.code());
+    EXPECT_EQ(back.error().text(), error.text());
+  }
+}
+
+TEST(Wire, RefusesEveryTruncatedReply) {
+  ByteWriter out;
+  wire::put(out,
+            Result<std::vector<ArchiveVersion>>(std::vector<ArchiveVersion>(2, some_version())));
+  for (size_t size = 0; size < out.bytes().size(); ++size) {
+    ByteReader in(std::string_view(out.bytes()).substr(0, size));
+    EXPECT_FALSE(wire::get_result<std::vector<ArchiveVersion>>(in)) << size;
+  }
+}
+
+TEST(Wire, IsNotTakenInByAnEndlessCount) {
+  ByteWriter out;
+  out.flag(true).u64(UINT64_MAX);
+  ByteReader in(out.bytes());
+  EXPECT_FALSE(wire::get_result<std::vector<std::string>>(in));
+}
+
+TEST(ArchiveHelperOptions, SurviveTheCommandLine) {
+  ArchiveHelperOptions options;
+  options.root = "/archive with spaces";
+  options.expected_id = "";
+  options.slots = 7;
+  options.copy.method = CopyMethod::threads;
+  options.copy.max_files = 9;
+  const auto parsed = ArchiveHelperOptions::parse(options.to_arguments());
+  ASSERT_TRUE(parsed) << parsed.error().text();
+  EXPECT_EQ(parsed->to_arguments(), options.to_arguments());
+}
+
+TEST(ArchiveHelperOptions, RefuseWhatTheyDoNotKnow) {
+  EXPECT_FALSE(ArchiveHelperOptions::parse({}));
+  EXPECT_FALSE(ArchiveHelperOptions::parse({"--root"}));
+  EXPECT_FALSE(ArchiveHelperOptions::parse({"--root", "/a", "--slots", "many"}));
+  EXPECT_FALSE(ArchiveHelperOptions::parse({"--root", "/a", "--colour", "red"}));
+}
+
+TEST(ArchiveErrors, OfScratchAreNotTheArchives) {
+  EXPECT_TRUE(is_archive_wide(Error(std::errc::no_space_on_device, "full")));
+  EXPECT_FALSE(is_archive_wide(Error({ENOSPC, scratch_category()}, "full")));
+  EXPECT_FALSE(is_archive_wide(Error(std::errc::permission_denied, "no")));
+  EXPECT_FALSE(is_archive_wide(Error(conflict_code(), "changed")));
+}
+
+}  // namespace
+}  // namespace tierhub
