@@ -30,6 +30,18 @@ constexpr milliseconds kHeartbeat{2000};
 constexpr milliseconds kStatusEvery{250};
 constexpr milliseconds kLongStatusEvery{2000};
 
+// Readers see the old text or the new one. Not synced: it is written again in a moment, and losing
+// it with the power costs nothing.
+Result<void> exchange_file(const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".tmp";
+  {
+    TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, temporary,
+                                                 O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644));
+    TRY(posix::write_all(fd.get(), text));
+  }
+  return posix::rename_at(AT_FDCWD, temporary, AT_FDCWD, path);
+}
+
 }  // namespace
 
 Result<void> RunContext::open() {
@@ -105,7 +117,7 @@ void RunContext::write_status() {
   update_counts();
   const Timestamp now = Timestamp::now();
   const std::string json = to_json(status, now, TaskList::with);
-  const Result<void> written = posix::replace_file(file("status.json"), json);
+  const Result<void> written = exchange_file(file("status.json"), json);
   if (!written) log->line("run", "status.json cannot be written: " + written.error().text());
   if (!stager) return;
   api::Run report{options.run,     ::geteuid(), std::string(to_text(status.state)),

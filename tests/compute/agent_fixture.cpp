@@ -132,6 +132,10 @@ EndedRun AgentTest::drop_and_wait(const std::string& stem, const std::string& te
   return ended(stem);
 }
 
+void AgentTest::expect_no_work_left() {
+  until("the work folders are gone", [&] { return names_in(at("work")).empty(); });
+}
+
 std::string AgentTest::running(const std::string& stem) {
   std::string found;
   until("the run of " + stem + " begins; " + agent_log(), [&] {

@@ -61,6 +61,8 @@ class AgentTest : public ::testing::Test {
   // The run of a dropped file, once it has ended.
   EndedRun ended(const std::string& stem);
   EndedRun drop_and_wait(const std::string& stem, const std::string& text);
+  // A run's work folder goes right after the run has been moved to where it ends.
+  void expect_no_work_left();
   // The run's folder in running/, once it is there.
   std::string running(const std::string& stem);
 

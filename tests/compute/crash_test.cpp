@@ -150,7 +150,7 @@ TEST_F(Crash, AClaimThatWasCutShortIsMended) {
   EXPECT_EQ(late.ending, "failed");
   EXPECT_NE(late.report.find("could have written it"), std::string::npos) << late.report;
   EXPECT_TRUE(names_in(jobs("running")).empty());
-  EXPECT_TRUE(names_in(at("work")).empty());
+  expect_no_work_left();
 }
 
 TEST_F(Crash, TwoAgentsDoNotShareAWorkFolder) {

@@ -55,7 +55,7 @@ TEST_F(Run, ScattersOverFilesAndGathers) {
   EXPECT_EQ(run.status["output"], at("results/w/" + run.run));
   EXPECT_NE(run.report.find("Everything is done"), std::string::npos);
   EXPECT_EQ(names_in(at("results/w")), std::vector{run.run});
-  EXPECT_TRUE(names_in(at("work")).empty());
+  expect_no_work_left();
   EXPECT_TRUE(names_in(jobs("running")).empty());
   EXPECT_TRUE(names_in(jobs("incoming")).empty());
   EXPECT_TRUE(fs::exists(run.folder + "/job.yaml"));
@@ -118,7 +118,7 @@ TEST_F(Run, ABadFileFailsWithItsReasonAndNothingRuns) {
   }
   EXPECT_FALSE(fs::exists(at("was-run")));
   EXPECT_FALSE(fs::exists(at("results")));
-  EXPECT_TRUE(names_in(at("work")).empty());
+  expect_no_work_left();
 }
 
 TEST_F(Run, TriesAFailedTaskAgain) {

@@ -108,7 +108,7 @@ TEST_F(Users, AFileThatOthersCouldHaveWrittenIsRefused) {
     EXPECT_EQ(run.status["state"], "failed");
   }
   EXPECT_TRUE(names_in(at("results")).empty());
-  EXPECT_TRUE(names_in(at("work")).empty());
+  expect_no_work_left();
 }
 
 TEST_F(Users, AFileThatAnAclLetsOthersWriteIsRefused) {
