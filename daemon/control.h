@@ -28,6 +28,7 @@ class Control final : public api::Service {
   struct Parts {
     const Config& config;
     InodeTable& inodes;
+    const Scratch& scratch;
     const Capacity& capacity;
     Evictor& evictor;
     Housekeeper& housekeeper;

@@ -7,6 +7,7 @@
 #include "common/metrics.h"
 #include "daemon/control.h"
 #include "daemon/control_messages.h"
+#include "storage/object_state.h"
 
 namespace tierhub {
 namespace {
@@ -16,6 +17,10 @@ constexpr size_t kKeysPerRead = 1000;
 constexpr size_t kMaxRunBytes = 4 << 20;
 
 double age_s(Timestamp since) { return static_cast<double>(Timestamp::now().ns - since.ns) / 1e9; }
+
+// All of its bytes are in scratch and may be newer than the archive's, however many there are by
+// now.
+bool is_whole(const InodeState& inode) { return inode.rec().content == Content::unknown; }
 
 void add_counters(api::Status& status) {
   const Metrics& m = metrics();
@@ -137,7 +142,9 @@ Result<void> Control::add_dirty(api::Status& status) {
       TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock(key.inode));
       if (!lock.exists() || !lock->is_dirty() || lock->rec().nlink == 0) continue;
       ++status.dirty_files;
-      status.dirty_bytes += lock->dirty_bytes();
+      // While it is being written, its size is the object's.
+      TRY_ASSIGN(const Attributes attributes, current_attributes(parts_.scratch, *lock));
+      status.dirty_bytes += is_whole(*lock) ? attributes.size_bytes : lock->dirty_bytes();
       status.oldest_dirty_age_s = std::max(status.oldest_dirty_age_s, age_s(record.since));
     }
     if (keys.size() < kKeysPerRead) return {};
@@ -181,11 +188,13 @@ Result<api::Entry> Control::entry_of(const FoundNode& node) {
   entry.mtime = attributes.mtime;
   if (attributes.kind != FileKind::file) return entry;
   TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock_existing(node.inode));
-  entry.size = lock->size_bytes();
-  entry.state = to_text(lock->state());
-  entry.resident = lock->resident_bytes();
-  entry.dirty = lock->dirty_bytes();
+  TRY_ASSIGN(const Attributes current, current_attributes(parts_.scratch, *lock));
   entry.writing = lock->rec().writing;
+  entry.size = current.size_bytes;
+  entry.mtime = current.mtime;
+  entry.state = to_text(lock->state());
+  entry.resident = is_whole(*lock) ? current.size_bytes : lock->resident_bytes();
+  entry.dirty = is_whole(*lock) ? current.size_bytes : lock->dirty_bytes();
   TRY_ASSIGN(const auto leases, catalog_.leases(node.inode));
   for (const LeaseRecord& lease : leases) {
     entry.pins.push_back(lease.reason.empty() ? lease.owner : lease.owner + ": " + lease.reason);
