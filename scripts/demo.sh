@@ -1,0 +1,223 @@
+#!/bin/bash
+# Shows the whole path once, and checks it: a dataset lies cold in the archive, a workflow file is
+# dropped, the data is brought to the fast tier, tasks run in parallel, the results appear, are
+# compared with those of the undivided image, and are written back to the archive.
+#   scripts/demo.sh        on a volume of nuclei that it makes itself, block by block
+#   scripts/demo.sh DIR    on a copy of the grey TIFFs in DIR, file by file; DIR is only read
+# Results stay in build/demo (or in the folder that TIERHUB_DEMO_OUT names).
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+bin=${TIERHUB_BIN_DIR:-$repository/build/release/bin}
+results=${TIERHUB_DEMO_OUT:-$repository/build/demo}
+images=${1:-}
+
+heading() { printf '\n== %s\n' "$*"; }
+
+prepare() {
+  [ -z "$images" ] || images=$(realpath -e "$images") || die "there is no folder $1"
+  [ -n "${TIERHUB_BIN_DIR:-}" ] || "$repository/scripts/build.sh"
+  if [ "$(id -u)" != 0 ]; then
+    say "tierd mounts a file system: going on as root"
+    exec sudo "TIERHUB_BIN_DIR=$bin" "TIERHUB_DEMO_OUT=$results" "$0" ${images:+"$images"}
+  fi
+  [ -c /dev/fuse ] || die "/dev/fuse is missing: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN"
+  place=$(mktemp -d /tmp/tierhub-demo-XXXXXX)
+  archive=$place/archive mount=$place/mount jobs=$place/jobs
+  mkdir -p "$archive" "$place/scratch" "$mount" "$jobs/incoming" "$results"
+  export TIERHUB_SOCKET=$place/tierd.sock PATH=$bin:$PATH
+  tierd_pid='' agent_pid=''
+  trap clean_up EXIT
+  trap 'exit 130' INT TERM
+}
+
+clean_up() {
+  local code=$?
+  stop_agent
+  if [ -n "$tierd_pid" ]; then
+    kill "$tierd_pid" 2>/dev/null || true
+    wait "$tierd_pid" 2>/dev/null || true
+  fi
+  if mountpoint -q "$mount"; then umount -l "$mount" || true; fi
+  if [ $code != 0 ] && [ $code != 130 ]; then
+    say "" "demo.sh: it failed; the last words of tierd and of the agent:"
+    tail -n 15 "$place"/*.log >&2 || true
+  fi
+  rm -rf --one-file-system "$place"
+}
+
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds.
+wait_for() {
+  local seconds=$1 what=$2
+  shift 2
+  local end=$((SECONDS + seconds))
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || die "$what: not within $seconds s"
+    sleep 0.1
+  done
+}
+
+start_tierd() {
+  "$bin/tierd" --archive "$archive" --scratch "$place/scratch" --mount "$mount" --socket "$TIERHUB_SOCKET" \
+    2>"$place/tierd.log" &
+  tierd_pid=$!
+  wait_for 30 "tierd answers" tierctl status
+}
+
+stop_tierd() {
+  kill "$tierd_pid"
+  wait "$tierd_pid" || die "tierd did not end well"
+  tierd_pid=''
+  ! mountpoint -q "$mount" || die "the mount is still there"
+}
+
+stop_agent() {
+  [ -n "$agent_pid" ] || return 0
+  kill "$agent_pid" 2>/dev/null || true
+  wait "$agent_pid" 2>/dev/null || true
+  agent_pid=''
+}
+
+# How many files are in which state below a path.
+show_states() {
+  tierctl ls -r "$1" | awk 'NR > 1 && $1 ~ /^(cold|partial|hot|dirty)$/ { n[$1]++ }
+    END { for (state in n) printf "   %d files are %s\n", n[state], state }'
+}
+
+# json_number FILE MEMBER: its first value.
+json_value() { grep -o "\"$2\": *[^,}]*" "$1" | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
+status_number() { tierctl status --json >"$place/status.json" && json_value "$place/status.json" "$1"; }
+
+# Shows the run's progress until it has ended; its folder is in $run afterwards.
+follow_run() {
+  local line last='' end=$((SECONDS + 240))
+  while :; do
+    run=$(find "$jobs/done" "$jobs/failed" -mindepth 1 -maxdepth 1 -newer "$place/dropped" 2>/dev/null | head -n 1)
+    [ -z "$run" ] || break
+    [ $SECONDS -lt $end ] || die "the run has not ended after 240 s"
+    local status
+    status=$(find "$jobs/running" -name status.json 2>/dev/null | head -n 1)
+    if [ -n "$status" ] && cp "$status" "$place/run.json" 2>/dev/null; then
+      line="$(json_value "$place/run.json" state), $(json_value "$place/run.json" tasks_done) of $(json_value "$place/run.json" tasks_total) tasks"
+      [ "$line" = "$last" ] || echo "   $line"
+      last=$line
+    fi
+    sleep 0.2
+  done
+  [[ $run == "$jobs"/done/* ]] || { cat "$run/REPORT.txt" >&2; die "the run failed"; }
+}
+
+# run_workflow FILE WORKERS: drops it, follows it, keeps its results in $results/WORKERS-workers.
+run_workflow() {
+  local workers=$2 before_recall
+  before_recall=$(status_number recall_bytes)
+  "$bin/tieragent" --watch "$jobs" --workers "$workers" --work "$place/work" --allow-root 2>"$place/agent.log" &
+  agent_pid=$!
+  touch "$place/dropped"
+  cp "$1" "$jobs/incoming/.dropping"
+  mv "$jobs/incoming/.dropping" "$jobs/incoming/$(basename "$1")"
+  follow_run
+  stop_agent
+  output=$(json_value "$run/status.json" output)
+  rm -rf "${results:?}/$workers-workers"
+  mkdir -p "$results/$workers-workers"
+  cp -r "$output" "$results/$workers-workers/output"
+  cp "$run/status.json" "$run/REPORT.txt" "$results/$workers-workers/"
+  [ "$(status_number recall_bytes)" = "$before_recall" ] || die "tasks had to wait for data that was not staged"
+  echo "   wall time $(json_value "$run/status.json" wall_s) s; one after the other the tasks take" \
+    "$(json_value "$run/status.json" serial_equivalent_s) s"
+}
+
+# Runs it cold with 1 worker, evicts, and again with 2.
+run_cold_twice() {  # WORKFLOW INPUT
+  heading "With 1 worker"
+  run_workflow "$1" 1
+  cp "$place/status.json" "$results/status.json"
+  heading "After the run the data is on the fast tier"
+  show_states "$mount/$2"
+  echo "   brought before it was needed: $(status_number prefetch_bytes) bytes; while tasks waited: $(status_number recall_bytes)"
+  heading "The same, cold again, with 2 workers"
+  tierctl publish --wait / >/dev/null
+  tierctl evict "$mount/$2"
+  run_workflow "$1" 2
+}
+
+rows() { tail -n +2 "$1" | wc -l; }
+
+write_back() {
+  heading "Written back to the archive, and unmounted"
+  tierctl publish --wait /
+  local in_archive
+  in_archive=$(find "$archive/results" -type f | wc -l)
+  [ "$in_archive" -gt 0 ] || die "the results are not in the archive"
+  echo "   $in_archive files of results stand in the archive, readable without TierHub"
+  stop_tierd
+  echo "   unmounted cleanly"
+}
+
+demo_of_a_volume() {
+  local scan=brain42/scan.ome.zarr
+  heading "A volume of nuclei lies in the archive"
+  mkdir -p "$archive/brain42"
+  imgop synth --nuclei 60 --shape 64,256,256 --seed 7 --out "$archive/$scan"
+  start_tierd
+  show_states "$mount/$scan"
+  sed 's/size: {z: 128, y: 512, x: 512}/size: {z: 32, y: 128, x: 128}/' "$repository/etc/count-nuclei.yaml" \
+    >"$place/count-nuclei.yaml"
+  run_cold_twice "$place/count-nuclei.yaml" "$scan"
+
+  heading "Is it right?"
+  imgop segment --sigma 2 --in "$archive/$scan" --out "$results/whole.ome.zarr" --table "$results/whole.csv"
+  local workers found truth
+  for workers in 1 2; do
+    cmp "$results/whole.csv" "$results/$workers-workers/output/objects.csv" ||
+      die "the table of the run with $workers workers differs from that of the whole image"
+  done
+  found=$(rows "$results/whole.csv")
+  truth=$(rows "$archive/brain42/scan.truth.csv")
+  echo "   both tables equal that of the undivided image, row by row: $found objects; the truth is $truth"
+  if [ $((10 * found)) -lt $((9 * truth)) ] || [ $((10 * found)) -gt $((11 * truth)) ]; then
+    die "the count is more than 10 % from the truth"
+  fi
+  imgop project --in "$archive/$scan" --labels "$results/2-workers/output/labels.ome.zarr" --out "$results/outlines.png"
+  echo "   outlines: $results/outlines.png"
+}
+
+demo_of_files() {
+  heading "A copy of $images lies in the archive"
+  mkdir -p "$archive/images"
+  find "$images" -maxdepth 1 -type f \( -iname '*.tif' -o -iname '*.tiff' \) -exec cp -t "$archive/images" {} +
+  local file count
+  count=$(find "$archive/images" -type f | wc -l)
+  [ "$count" -gt 0 ] || die "there is no .tif or .tiff in $images"
+  start_tierd
+  show_states "$mount/images"
+  cat >"$place/segment-files.yaml" <<'YAML'
+workflow: segment-files
+input: {dataset: "images/*"}
+scatter: {by: file}
+steps:
+  - id: segment
+    run: [imgop, segment, --sigma, "2", --in, "{input}", --out, "{output}/labels/{name}.ome.zarr", --table, "{output}/tables/{name}.csv"]
+output: results/{workflow}/{run}
+YAML
+  run_cold_twice "$place/segment-files.yaml" images
+
+  heading "Is it right?"
+  for file in "$archive"/images/*; do
+    local name
+    name=$(basename "${file%.*}")
+    imgop segment --sigma 2 --in "$file" --out "$place/whole.ome.zarr" --table "$place/whole.csv"
+    for workers in 1 2; do
+      cmp "$place/whole.csv" "$results/$workers-workers/output/tables/$name.csv" ||
+        die "the table of $name differs from that of a run without TierHub"
+    done
+    imgop project --in "$file" --labels "$results/2-workers/output/labels/$name.ome.zarr" --out "$results/$name.png"
+    echo "   $name: $(rows "$place/whole.csv") objects, equal tables; outlines: $results/$name.png"
+    rm -rf "$place/whole.ome.zarr"
+  done
+}
+
+prepare "$@"
+if [ -z "$images" ]; then demo_of_a_volume; else demo_of_files; fi
+write_back
