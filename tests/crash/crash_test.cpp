@@ -94,7 +94,7 @@ class Crash : public ::testing::TestWithParam<std::string_view> {
     held.open(tier.in_mount("held"));
     mapped.open(tier.in_mount("mapped"));
     keep_writing();
-    tier.stop();
+    tier.kill();
     keep_writing();
   }
   void TearDown() override {
@@ -112,7 +112,7 @@ class Crash : public ::testing::TestWithParam<std::string_view> {
 
   // Works until tierd is killed; `before` and `after` frame the step in which it was.
   void work_until_killed() {
-    for (const Step& step : workload(tier, kPatient.size())) {
+    for (const Step& step : workload(tier, kPatient)) {
       before = after;
       step.effect(after);
       if (step.at_rest) note_versions();

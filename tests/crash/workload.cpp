@@ -140,13 +140,13 @@ namespace {
 // Builds the list of steps; one method a kind of step.
 class Steps {
  public:
-  explicit Steps(TestTier& tier) : tier_(tier) {}
+  explicit Steps(TestTier& tier) : tier_(&tier), at_{&tier} {}
 
   std::vector<Step> take() { return std::move(steps_); }
 
   void make_folder(const std::string& path) {
     add(
-        "mkdir " + path, [=, this] { check(::mkdir(at(path).c_str(), 0755), "mkdir"); },
+        "mkdir " + path, [=, at = at_] { check(::mkdir(at(path).c_str(), 0755), "mkdir"); },
         [=](Model& m) { m.make_folder(path, 0755); });
   }
 
@@ -156,7 +156,7 @@ class Steps {
     const std::string content = random_bytes(size, seed);
     add(
         "create " + path,
-        [=, this] {
+        [=, at = at_] {
           file->reset(::open(at(path).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
           check(file->get(), "create");
         },
@@ -175,30 +175,32 @@ class Steps {
 
   void write(const std::string& path, uint64_t offset, const std::string& bytes) {
     add(
-        "write into " + path, [=, this] { overwrite(at(path), offset, bytes); },
+        "write into " + path, [=, at = at_] { overwrite(at(path), offset, bytes); },
         [=](Model& m) { m.write(path, offset, bytes); });
   }
   void append(const std::string& path, const std::string& bytes) {
     add(
-        "append to " + path, [=, this] { append_to_file(at(path), bytes); },
+        "append to " + path, [=, at = at_] { append_to_file(at(path), bytes); },
         [=](Model& m) { m.write(path, m.content(path).size(), bytes); });
   }
   void truncate(const std::string& path, uint64_t size) {
     add(
         "truncate " + path,
-        [=, this] { check(::truncate(at(path).c_str(), static_cast<off_t>(size)), "truncate"); },
+        [=, at = at_] {
+          check(::truncate(at(path).c_str(), static_cast<off_t>(size)), "truncate");
+        },
         [=](Model& m) { m.truncate(path, size); });
   }
   void rename(const std::string& from, const std::string& to) {
     add(
         "rename " + from,
-        [=, this] { check(::rename(at(from).c_str(), at(to).c_str()), "rename"); },
+        [=, at = at_] { check(::rename(at(from).c_str(), at(to).c_str()), "rename"); },
         [=](Model& m) { m.rename(from, to); });
   }
   void exchange(const std::string& a, const std::string& b) {
     add(
         "exchange " + a,
-        [=, this] {
+        [=, at = at_] {
           check(::renameat2(AT_FDCWD, at(a).c_str(), AT_FDCWD, at(b).c_str(), RENAME_EXCHANGE),
                 "exchange");
         },
@@ -206,50 +208,60 @@ class Steps {
   }
   void link(const std::string& from, const std::string& to) {
     add(
-        "link " + to, [=, this] { check(::link(at(from).c_str(), at(to).c_str()), "link"); },
+        "link " + to, [=, at = at_] { check(::link(at(from).c_str(), at(to).c_str()), "link"); },
         [=](Model& m) { m.link(from, to); });
   }
   void unlink(const std::string& path) {
     add(
-        "unlink " + path, [=, this] { check(::unlink(at(path).c_str()), "unlink"); },
+        "unlink " + path, [=, at = at_] { check(::unlink(at(path).c_str()), "unlink"); },
         [=](Model& m) { m.remove(path); });
   }
   void symlink(const std::string& target, const std::string& path) {
     add(
         "symlink " + path,
-        [=, this] { check(::symlink(target.c_str(), at(path).c_str()), "symlink"); },
+        [=, at = at_] { check(::symlink(target.c_str(), at(path).c_str()), "symlink"); },
         [=](Model& m) { m.make_symlink(path, target); });
   }
   void chmod(const std::string& path, unsigned mode) {
     add(
-        "chmod " + path, [=, this] { check(::chmod(at(path).c_str(), mode), "chmod"); },
+        "chmod " + path, [=, at = at_] { check(::chmod(at(path).c_str(), mode), "chmod"); },
         [=](Model& m) { m.chmod(path, mode); });
   }
   void read(const std::string& path) {
     add(
-        "read " + path, [=, this] { read_file(at(path)); }, [](Model&) {});
+        "read " + path, [=, at = at_] { read_file(at(path)); }, [](Model&) {});
   }
   void prefetch(const std::string& path) {
     add(
-        "prefetch " + path, [=, this] { tier_.prefetch("/" + path); }, [](Model&) {});
+        "prefetch " + path, [=, tier = tier_] { tier->prefetch("/" + path); }, [](Model&) {});
   }
   void evict() {
     add(
-        "evict all", [this] { tier_.evict("/"); }, [](Model&) {});
+        "evict all", [tier = tier_] { tier->evict("/"); }, [](Model&) {});
   }
-  // Until only what is open for writing is left.
-  void publish(size_t patient) {
+  // Until only `patient` are left, which are open for writing.
+  void publish(const std::vector<std::string>& patient) {
     add(
         "publish",
-        [=, this] {
-          const auto started = tier_.client().start_publish({"/"});
-          if (!started) throw std::runtime_error(started.error().text());
-          eventually("publish", [&] {
-            const auto progress = tier_.client().publish_progress(started->id);
-            if (!progress) throw std::runtime_error(progress.error().text());
-            return progress->pending_keys <= progress->waiting.size() &&
-                   progress->waiting.size() <= patient;
-          });
+        [=, tier = tier_] {
+          auto progress = tier->client().start_publish({"/"});
+          const auto is_patient = [&](const api::Skipped& waiting) {
+            return std::count(patient.begin(), patient.end(), waiting.path.substr(1)) > 0;
+          };
+          std::string left;
+          try {
+            eventually("publish", [&] {
+              if (progress) progress = tier->client().publish_progress(progress->id);
+              if (!progress) throw std::runtime_error(progress.error().text());
+              return progress->pending_keys == progress->waiting.size() &&
+                     std::all_of(progress->waiting.begin(), progress->waiting.end(), is_patient);
+            });
+          } catch (const std::exception& error) {
+            if (!progress) throw;
+            for (const auto& w : progress->waiting) left += "; " + w.path + ": " + w.reason;
+            throw std::runtime_error(
+                fmt::format("{}: {} keys{}", error.what(), progress->pending_keys, left));
+          }
         },
         [](Model&) {});
   }
@@ -257,28 +269,33 @@ class Steps {
   void wait_for_reaping() {
     add(
         "reap",
-        [this] {
-          eventually("nothing is left to reap", [this] {
-            if (!tier_.client().status()) throw std::runtime_error("tierd is gone");
-            return fs::is_empty(tier_.scratch + "/reap");
+        [tier = tier_] {
+          eventually("nothing is left to reap", [&] {
+            if (!tier->client().status()) throw std::runtime_error("tierd is gone");
+            return fs::is_empty(tier->scratch + "/reap");
           });
         },
         [](Model&) {});
   }
 
  private:
-  std::string at(const std::string& path) const { return tier_.in_mount(path); }
   void add(std::string name, std::function<void()> act, std::function<void(Model&)> effect) {
     steps_.push_back({std::move(name), std::move(act), std::move(effect)});
   }
 
-  TestTier& tier_;
+  // What the steps keep: they outlive this builder.
+  struct InMount {
+    const TestTier* tier;
+    std::string operator()(const std::string& path) const { return tier->in_mount(path); }
+  };
+  TestTier* tier_;
+  InMount at_;
   std::vector<Step> steps_;
 };
 
 }  // namespace
 
-std::vector<Step> workload(TestTier& tier, size_t patient) {
+std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patient) {
   Steps steps(tier);
   steps.make_folder("new");
   steps.make_file("new/a", 200 * kKiB, 1);

@@ -62,6 +62,6 @@ struct Step {
 void make_archive(const TestTier& tier, Model& model);
 // The steps, for a tier whose mount holds make_archive()'s files. `patient` are files that stay
 // open for writing: a publish waits for all others.
-std::vector<Step> workload(TestTier& tier, size_t patient);
+std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patient);
 
 }  // namespace tierhub::testing

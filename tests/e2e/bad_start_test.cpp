@@ -96,7 +96,7 @@ TEST_F(BadStart, WorksWithoutIoUring) {
   const std::string content = random_bytes(9 << 20, 1);
   write_file(tier.in_archive("cold"), content);
   tier.start({"TIERHUB_NO_IO_URING=1"});
-  EXPECT_EQ(tier.status().copy_engine, "preadv");
+  EXPECT_THAT(tier.status().copy_engine, ::testing::StartsWith("threads"));
   EXPECT_EQ(read_file(tier.in_mount("cold")), content);
   write_file(tier.in_mount("new"), content);
   tier.publish();

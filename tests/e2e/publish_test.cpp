@@ -33,7 +33,7 @@ class Publish : public TierTest {
     const auto evicted = tier.evict("/");
     EXPECT_EQ(evicted.skipped_files, 0u)
         << (evicted.skipped.empty() ? "" : evicted.skipped[0].path + evicted.skipped[0].reason);
-    EXPECT_EQ(tier.status().used_bytes, 0u);
+    tier.wait_until_scratch_is_empty();
     EXPECT_THAT(differences(archived, describe_tree(tier.mount)), ::testing::IsEmpty());
     EXPECT_EQ(tier.status().dirty_files, 0u);
     EXPECT_EQ(tier.status().summary, "ok");

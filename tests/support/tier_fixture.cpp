@@ -71,6 +71,8 @@ void eventually(const std::string& what, const std::function<bool()>& condition,
 }
 
 TestTier::TestTier() {
+  // Other users must get through to the mount.
+  check(::chmod(place_.path().c_str(), 0755), "chmod " + place_.path());
   require_fuse();
   archive = folder("archive");
   scratch = folder("scratch");
@@ -228,6 +230,10 @@ void TestTier::scan() const {
     return !progress.running;
   });
   if (!progress.error.empty()) throw std::runtime_error("scan: " + progress.error);
+}
+
+void TestTier::wait_until_scratch_is_empty() const {
+  eventually("scratch is empty", [this] { return status().used_bytes == 0; });
 }
 
 CommandResult TestTier::tierctl(std::vector<std::string> arguments) const {
