@@ -5,6 +5,5 @@
 source "$(dirname "$0")/lib.sh"
 
 install_packages "${build_packages[@]}"
-mkdir -p "$repository/build"
-build_preset release "$@"
+build_preset release tierd tierctl tieragent imgop
 say "the programs are in $repository/build/release/bin"

@@ -52,14 +52,16 @@ use_ccache() {
   export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 }
 
-# build_preset PRESET [CMAKE OPTION...]: configures and builds it in build/PRESET.
+# build_preset PRESET [TARGET...]: configures it in build/PRESET and builds the targets, all if none is named.
 build_preset() {
-  local preset=$1
+  local preset=$1 target targets=()
   shift
+  for target in "$@"; do targets+=(--target "$target"); done
   use_ccache
-  (cd "$repository" && cmake --preset "$preset" "$@" >"$repository/build/$preset.configure.log" 2>&1) || {
+  mkdir -p "$repository/build"
+  (cd "$repository" && cmake --preset "$preset" >"$repository/build/$preset.configure.log" 2>&1) || {
     cat "$repository/build/$preset.configure.log" >&2
     die "cmake could not configure the preset $preset"
   }
-  cmake --build "$repository/build/$preset" -- -j"$(nproc)" >&2
+  cmake --build "$repository/build/$preset" "${targets[@]}" -- -j"$(nproc)" >&2
 }

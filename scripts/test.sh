@@ -16,7 +16,6 @@ run_tests() {  # PRESET LABELS
 }
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
-mkdir -p "$repository/build"
 case "${1:-all}" in
   all)
     run_tests asan "$sanitized_labels"
