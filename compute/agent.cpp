@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,6 +85,7 @@ class Agent {
 
  private:
   Result<void> open() {
+    ::umask(022);
     sigset_t signals;
     ::sigemptyset(&signals);
     for (const int signal : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&signals, signal);

@@ -139,7 +139,7 @@ void RunContext::update_counts() {
   if (!stager) return;
   const Stager::Progress progress = stager->progress();
   status.bytes_staged = progress.staged_bytes;
-  status.bytes_copied = progress.copied_bytes;
+  status.bytes_copied = progress.copied_bytes + metadata_copied_bytes;
   status.waits_for = progress.trouble;
 }
 

@@ -1,7 +1,8 @@
 // What the parts of a runner share: the run's log, record and status, and why it stops.
 #pragma once
 
-#include <deque>
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,7 +22,7 @@ namespace tierhub::compute {
 
 enum class Stop { none, failed, cancelled, interrupted };
 
-// Belongs to the runner's thread.
+// Belongs to the runner's thread, but for what says otherwise.
 class RunContext {
  public:
   explicit RunContext(RunnerOptions given) : options(std::move(given)) {}
@@ -30,6 +31,7 @@ class RunContext {
   Result<void> open();
   std::string file(const char* name) const { return options.run_folder + "/" + name; }
 
+  // Any thread.
   Stop why_stop() const { return stop_; }
   // The first reason counts.
   void stop(Stop why);
@@ -50,6 +52,8 @@ class RunContext {
   std::unique_ptr<RunPlan> plan;
   std::optional<Schedule> schedule;
   RunStatus status;
+  // Of the dataset's metadata; any thread.
+  std::atomic<uint64_t> metadata_copied_bytes = 0;
   std::unique_ptr<Stager> stager;  // none without tierd
 
  private:
@@ -58,7 +62,7 @@ class RunContext {
 
   UniqueFd signals_;
   UniqueFd lock_;
-  Stop stop_ = Stop::none;
+  std::atomic<Stop> stop_ = Stop::none;
   bool changed_ = true;
   SteadyClock::time_point written_{};
   SteadyClock::time_point next_look_{};

@@ -50,11 +50,10 @@ struct RunStatus {
   uint64_t bytes_staged = 0;
   uint64_t bytes_copied = 0;
   std::set<std::string> not_obeyed;
-  std::string error;          // one sentence, if it failed
-  std::string output;         // where the results are, or will be
-  std::string hidden_output;  // where they are until then; empty when there is nothing
-  std::string work;           // empty when it was removed
-  std::string log;
+  std::string error;                   // one sentence, if it failed
+  std::string output;                  // where the results are, or will be
+  std::string hidden_output;           // where they are until then; empty when there is nothing
+  std::string work;                    // empty when it was removed
   std::deque<std::string> last_lines;  // of the task that failed
 
   double wall_s(Timestamp now) const;

@@ -141,10 +141,10 @@ class Runner {
   RunInputs::Prefetch prefetcher() {
     if (!tier_) return {};
     return [this](const TaskInput& input) -> Result<void> {
-      const auto check = [this] { return planning_ ? check_stop() : Result<void>(); };
+      const auto check = [this] { return planning_ ? check_stop() : stop_asked_for(); };
       TRY_ASSIGN(const uint64_t copied_bytes,
                  prefetch_and_wait(*tier_, input, options_.run, "run " + options_.run, check));
-      context_.stager->add_copied(copied_bytes);
+      context_.metadata_copied_bytes += copied_bytes;
       return {};
     };
   }
@@ -153,6 +153,11 @@ class Runner {
   Result<void> check_stop() {
     context_.look_for_stop();
     if (!context_.slots->receive()) context_.stop(Stop::interrupted);
+    return stop_asked_for();
+  }
+
+  // Any thread.
+  Result<void> stop_asked_for() const {
     if (context_.why_stop() == Stop::none) return {};
     return Error(std::errc::operation_canceled, "the run is to stop");
   }

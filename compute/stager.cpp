@@ -201,10 +201,6 @@ void Stager::report(api::Run run) {
   shared_.with([&](Shared& shared) { shared.report = std::move(run); });
 }
 
-void Stager::add_copied(uint64_t bytes) {
-  shared_.with([&](Shared& shared) { shared.progress.copied_bytes += bytes; });
-}
-
 std::vector<Stager::Outcome> Stager::take_outcomes() {
   silence(outcome_event_);
   return shared_.with([](Shared& shared) { return std::exchange(shared.outcomes, {}); });

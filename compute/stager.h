@@ -122,8 +122,6 @@ class Stager {
   // The task has ended: its lease ends.
   void release(TaskId task);
   Progress progress() const;
-  // Counts what was copied outside of this class: the metadata of the dataset.
-  void add_copied(uint64_t bytes);
   // Reports the run to tierd, at most once a second; only the latest report counts.
   void report(api::Run run);
 
