@@ -40,7 +40,7 @@ clean_up() {
   fi
   if mountpoint -q "$mount"; then umount -l "$mount" || true; fi
   if [ $code != 0 ] && [ $code != 130 ]; then
-    say "" "demo.sh: it failed; the last words of tierd and of the agent:"
+    say "demo.sh: it failed; the last words of tierd and of the agent:"
     tail -n 15 "$place"/*.log >&2 || true
   fi
   rm -rf --one-file-system "$place"
@@ -130,14 +130,16 @@ run_workflow() {
 
 # Runs it cold with 1 worker, evicts, and again with 2.
 run_cold_twice() {  # WORKFLOW INPUT
+  find "$archive/$2" -type f -printf '%s\n' | awk '{ n += $1 } END { print n }' >"$results/selected_bytes"
   heading "With 1 worker"
   run_workflow "$1" 1
   cp "$place/status.json" "$results/status.json"
   heading "After the run the data is on the fast tier"
   show_states "$mount/$2"
-  echo "   brought before it was needed: $(status_number prefetch_bytes) bytes; while tasks waited: $(status_number recall_bytes)"
+  echo "   brought before it was needed: $(status_number prefetch_bytes) of $(cat "$results/selected_bytes") bytes;" \
+    "while a task waited: $(status_number recall_bytes)"
   heading "The same, cold again, with 2 workers"
-  tierctl publish --wait / >/dev/null
+  tierctl publish --wait / >/dev/null 2>&1
   tierctl evict "$mount/$2"
   run_workflow "$1" 2
 }
@@ -146,7 +148,7 @@ rows() { tail -n +2 "$1" | wc -l; }
 
 write_back() {
   heading "Written back to the archive, and unmounted"
-  tierctl publish --wait /
+  tierctl publish --wait / 2>/dev/null
   local in_archive
   in_archive=$(find "$archive/results" -type f | wc -l)
   [ "$in_archive" -gt 0 ] || die "the results are not in the archive"

@@ -1,6 +1,14 @@
 // Prefetch: many small files from a slow archive at once; after a restart it goes on where it was.
 #include <filesystem>
 
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,6 +51,63 @@ TEST_F(Prefetch, GoesOnAfterACrashWithoutCopyingAgain) {
     EXPECT_EQ(tier.entry("/" + name).state, "hot");
     EXPECT_EQ(read_file(tier.in_mount(name)), random_bytes(kMiB, i));
   }
+}
+
+// The folder of the archive behind a file system that delays every request by 8 ms.
+class SlowArchive : public TierTest {
+ protected:
+  void SetUp() override {
+    fast_ = tier.archive;
+    tier.archive = tier.folder("slow archive");
+    const UniqueFd output(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    slowfs_ =
+        start_program({"setpriv", "--pdeathsig", "KILL", program("slowfs"), fast_, tier.archive},
+                      {}, output.get());
+    eventually("slowfs is mounted", [&] {
+      struct statfs fs {};
+      return ::statfs(tier.archive.c_str(), &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC;
+    });
+  }
+  void TearDown() override {
+    TierTest::TearDown();
+    if (tier.running()) tier.kill();
+    ::umount2(tier.archive.c_str(), MNT_DETACH);
+    ::kill(slowfs_, SIGTERM);
+    wait_for_exit(slowfs_, std::chrono::seconds(10));
+  }
+  std::string in_fast(const std::string& path) const { return fast_ + "/" + path; }
+
+ private:
+  std::string fast_;
+  pid_t slowfs_ = -1;
+};
+
+TEST_F(SlowArchive, GivesTwoThousandSmallFilesInATenthOfTheTimeOneByOne) {
+  constexpr int kSmallFiles = 2000;
+  constexpr int kSample = 40;
+  const auto name = [](int i) { return fmt::format("folder{}/file{}", i / 100, i); };
+  for (int i = 0; i < kSmallFiles; ++i) {
+    if (i % 100 == 0) fs::create_directory(in_fast(fmt::format("folder{}", i / 100)));
+    write_file(in_fast(name(i)), random_bytes(4096, i));
+  }
+  // One by one, as `cp` does it: a sample of them, and the rest takes as long.
+  const auto seconds_since = [](std::chrono::steady_clock::time_point begin) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  const auto sample_begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < kSample; ++i) read_file(tier.in_archive(name(i * (kSmallFiles / kSample))));
+  const double one_by_one_s = seconds_since(sample_begin) * kSmallFiles / kSample;
+
+  tier.start();
+  const auto begin = std::chrono::steady_clock::now();
+  const auto prefetch = tier.prefetch("/");
+  const double together_s = seconds_since(begin);
+  EXPECT_EQ(prefetch.done_files, static_cast<uint64_t>(kSmallFiles));
+  EXPECT_LT(together_s, one_by_one_s / 10);
+  std::cout << fmt::format("one by one {:.1f} s, together {:.2f} s\n", one_by_one_s, together_s);
+  for (int i = 0; i < kSmallFiles; ++i)
+    ASSERT_EQ(read_file(tier.in_mount(name(i))), random_bytes(4096, i)) << name(i);
+  EXPECT_EQ(tier.status().recall_bytes, 0u);
 }
 
 TEST_F(Prefetch, OfWhatIsResidentCopiesNothing) {
