@@ -109,7 +109,7 @@ TEST_P(Place, DoesNotReplaceAFolderThatHoldsFiles) {
 // Someone renames a file over ours, at any moment: theirs must stand in the end, and where place
 // succeeded, nothing but the version on record was displaced.
 TEST_P(Place, NeverDisplacesWhatSomeonePutsThereAtTheSameTime) {
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 60; ++round) {
     write_file(in_archive("file"), "old");
     const ArchiveVersion old = version("file");
     stage("leaf", "ours");
@@ -273,7 +273,7 @@ TEST_P(Remove, LeavesWhatSomeoneChanged) {
 }
 
 TEST_P(Remove, NeverTakesWhatSomeonePutsThereAtTheSameTime) {
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 60; ++round) {
     write_file(in_archive("file"), "old");
     const ArchiveVersion old = version("file");
     write_file(in_archive("theirs"), "theirs");

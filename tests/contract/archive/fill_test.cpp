@@ -148,7 +148,7 @@ TEST_P(Fill, OfAFileThatSomeoneIsWritingIsNeverAMix) {
     }
   });
   int conflicts = 0;
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 20; ++i) {
     const auto filled = fill(whole("file"), "target");
     if (!filled) {
       EXPECT_TRUE(is_conflict(filled.error())) << filled.error().text();
@@ -163,12 +163,12 @@ TEST_P(Fill, OfAFileThatSomeoneIsWritingIsNeverAMix) {
 }
 
 TEST_P(Fill, RunsManyAtOnce) {
-  constexpr int kFiles = 500;
+  constexpr int kFiles = 300;
   std::vector<std::promise<Result<FillResult>>> ends(kFiles);
   std::vector<std::string> texts;
   for (int i = 0; i < kFiles; ++i) {
     const std::string name = "file" + std::to_string(i);
-    texts.push_back(random_text(static_cast<size_t>(i) * 997, static_cast<uint64_t>(i)));
+    texts.push_back(random_text(static_cast<size_t>(i) * 397, static_cast<uint64_t>(i)));
     write_file(in_archive(name), texts.back());
     FillRequest request = whole(name);
     const auto fd = posix::open_at(AT_FDCWD, (work_ / name), O_RDWR | O_CREAT, 0600);

@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include <algorithm>
+#include <cstring>
 #include <future>
 #include <ostream>
 #include <random>
@@ -50,7 +52,10 @@ void set_mtime(const std::string& path, int64_t seconds) {
 std::string random_text(size_t bytes, uint64_t seed) {
   std::mt19937_64 random(seed);
   std::string text(bytes, '\0');
-  for (char& c : text) c = static_cast<char>(random());
+  for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+    const uint64_t drawn = random();
+    std::memcpy(text.data() + at, &drawn, std::min(sizeof drawn, bytes - at));
+  }
   return text;
 }
 

@@ -58,7 +58,7 @@ TEST_P(Staging, ChecksumsEveryChunk) {
 
 TEST_P(Staging, KeepsHoles) {
   const std::string object = (work_ / "sparse");
-  constexpr uint64_t kSize = 64 << 20;
+  constexpr uint64_t kSize = 16 << 20;
   const auto fd = posix::open_at(AT_FDCWD, object, O_RDWR | O_CREAT, 0600);
   ASSERT_TRUE(fd);
   ASSERT_TRUE(posix::truncate_fd(fd->get(), kSize));
