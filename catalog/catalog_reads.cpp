@@ -6,9 +6,6 @@
 namespace tierhub {
 namespace {
 
-// A path deeper than this is a loop that only damage can make.
-constexpr size_t kMaxDepth = 100'000;
-
 // The record of `key`, decoded; none if there is no such key.
 template <class Decode>
 auto get_record(const KeyValueStore& store, Family family, std::string_view key, Decode decode)
@@ -71,14 +68,22 @@ struct Ancestry {
 Result<std::optional<Ancestry>> read_ancestry(const KeyValueStore& store, Family family,
                                               InodeNumber inode) {
   Ancestry ancestry;
+  // Brent's cycle detection: only damage makes a loop, but a walk must end in one too, and no depth
+  // is too great.
+  InodeNumber seen;
+  size_t next_mark = 1;
   while (inode != kRootInode && inode != kAsideInode) {
     TRY_ASSIGN(auto names, read_names(store, family, inode, 1));
     if (names.empty()) return std::nullopt;
-    if (ancestry.names.size() == kMaxDepth) {
-      return Error(std::errc::bad_message, "the catalog is damaged: a folder lies below itself");
-    }
     ancestry.names.push_back(std::move(names.front().name));
     inode = names.front().parent;
+    if (inode == seen) {
+      return Error(std::errc::bad_message, "the catalog is damaged: a folder lies below itself");
+    }
+    if (ancestry.names.size() == next_mark) {
+      seen = inode;
+      next_mark *= 2;
+    }
   }
   ancestry.top = inode;
   std::reverse(ancestry.names.begin(), ancestry.names.end());
