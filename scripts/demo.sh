@@ -7,69 +7,15 @@
 # Results stay in build/demo (or in the folder that TIERHUB_DEMO_OUT names).
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/tier.sh
+source "$(dirname "$0")/tier.sh"
 
-bin=${TIERHUB_BIN_DIR:-$repository/build/release/bin}
 results=${TIERHUB_DEMO_OUT:-$repository/build/demo}
 images=${1:-}
 
 heading() { printf '\n== %s\n' "$*"; }
 
-prepare() {
-  [ -z "$images" ] || images=$(realpath -e "$images") || die "there is no folder $1"
-  [ -n "${TIERHUB_BIN_DIR:-}" ] || "$repository/scripts/build.sh"
-  if [ "$(id -u)" != 0 ]; then
-    say "tierd mounts a file system: going on as root"
-    exec sudo "TIERHUB_BIN_DIR=$bin" "TIERHUB_DEMO_OUT=$results" "$0" ${images:+"$images"}
-  fi
-  [ -c /dev/fuse ] || die "/dev/fuse is missing: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN"
-  place=$(mktemp -d /tmp/tierhub-demo-XXXXXX)
-  archive=$place/archive mount=$place/mount jobs=$place/jobs
-  mkdir -p "$archive" "$place/scratch" "$mount" "$jobs/incoming" "$results"
-  export TIERHUB_SOCKET=$place/tierd.sock PATH=$bin:$PATH
-  tierd_pid='' agent_pid=''
-  trap clean_up EXIT
-  trap 'exit 130' INT TERM
-}
-
-clean_up() {
-  local code=$?
-  stop_agent
-  if [ -n "$tierd_pid" ]; then
-    kill "$tierd_pid" 2>/dev/null || true
-    wait "$tierd_pid" 2>/dev/null || true
-  fi
-  if mountpoint -q "$mount"; then umount -l "$mount" || true; fi
-  if [ $code != 0 ] && [ $code != 130 ]; then
-    say "demo.sh: it failed; the last words of tierd and of the agent:"
-    tail -n 15 "$place"/*.log >&2 || true
-  fi
-  rm -rf --one-file-system "$place"
-}
-
-# wait_for SECONDS WHAT COMMAND...: until the command succeeds.
-wait_for() {
-  local seconds=$1 what=$2
-  shift 2
-  local end=$((SECONDS + seconds))
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || die "$what: not within $seconds s"
-    sleep 0.1
-  done
-}
-
-start_tierd() {
-  "$bin/tierd" --archive "$archive" --scratch "$place/scratch" --mount "$mount" --socket "$TIERHUB_SOCKET" \
-    2>"$place/tierd.log" &
-  tierd_pid=$!
-  wait_for 30 "tierd answers" tierctl status
-}
-
-stop_tierd() {
-  kill "$tierd_pid"
-  wait "$tierd_pid" || die "tierd did not end well"
-  tierd_pid=''
-  ! mountpoint -q "$mount" || die "the mount is still there"
-}
+before_clean_up() { stop_agent; }
 
 stop_agent() {
   [ -n "$agent_pid" ] || return 0
@@ -220,6 +166,10 @@ YAML
   done
 }
 
-prepare "$@"
+[ -z "$images" ] || images=$(realpath -e "$images") || die "there is no folder $1"
+agent_pid=''
+prepare_tier "$@"
+jobs=$place/jobs
+mkdir -p "$jobs/incoming" "$results"
 if [ -z "$images" ]; then demo_of_a_volume; else demo_of_files; fi
 write_back

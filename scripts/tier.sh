@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# A tierd over temporary folders, for scripts: sourced after lib.sh.
+
+bin=${TIERHUB_BIN_DIR:-$repository/build/release/bin}
+
+# Builds what is missing, becomes root, makes the folders. What is left is removed when the script ends.
+# prepare_tier ARGUMENT...: those of the script, for starting it again as root.
+prepare_tier() {
+  [ -n "${TIERHUB_BIN_DIR:-}" ] || "$repository/scripts/build.sh"
+  if [ "$(id -u)" != 0 ]; then
+    say "tierd mounts a file system: going on as root"
+    exec sudo "TIERHUB_BIN_DIR=$bin" "TIERHUB_DEMO_OUT=${TIERHUB_DEMO_OUT:-}" "$0" "$@"
+  fi
+  [ -c /dev/fuse ] || die "/dev/fuse is missing: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN"
+  place=$(mktemp -d "${TMPDIR:-/tmp}/tierhub-XXXXXX")
+  archive=$place/archive mount=$place/mount
+  mkdir -p "$archive" "$place/scratch" "$mount"
+  export TIERHUB_SOCKET=$place/tierd.sock PATH=$bin:$PATH
+  tierd_pid=''
+  trap clean_up_tier EXIT
+  trap 'exit 130' INT TERM
+}
+
+# before_clean_up: what a script has to end itself; it may define its own.
+before_clean_up() { :; }
+
+clean_up_tier() {
+  local code=$?
+  before_clean_up
+  if [ -n "$tierd_pid" ]; then
+    kill "$tierd_pid" 2>/dev/null || true
+    wait "$tierd_pid" 2>/dev/null || true
+  fi
+  if mountpoint -q "$mount"; then umount -l "$mount" || true; fi
+  if [ $code != 0 ] && [ $code != 130 ]; then
+    say "$(basename "$0"): it failed; the last words of the programs:"
+    tail -n 15 "$place"/*.log >&2 || true
+  fi
+  rm -rf --one-file-system "$place"
+}
+
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds.
+wait_for() {
+  local seconds=$1 what=$2
+  shift 2
+  local end=$((SECONDS + seconds))
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || die "$what: not within $seconds s"
+    sleep 0.1
+  done
+}
+
+start_tierd() {
+  "$bin/tierd" --archive "$archive" --scratch "$place/scratch" --mount "$mount" --socket "$TIERHUB_SOCKET" \
+    2>"$place/tierd.log" &
+  tierd_pid=$!
+  wait_for 60 "tierd answers" tierctl status
+}
+
+stop_tierd() {
+  kill "$tierd_pid"
+  wait "$tierd_pid" || die "tierd did not end well"
+  tierd_pid=''
+  ! mountpoint -q "$mount" || die "the mount is still there"
+}
