@@ -9,7 +9,7 @@
 namespace tierhub {
 namespace {
 
-constexpr size_t kPageBytes = 4096;
+constexpr size_t kPageBytes = BufferArena::kPageBytes;
 
 size_t whole_pages(size_t bytes) {
   return std::max<size_t>((bytes + kPageBytes - 1) / kPageBytes, 1) * kPageBytes;

@@ -13,13 +13,16 @@ namespace tierhub {
 
 class BufferArena {
  public:
+  static constexpr size_t kPageBytes = 4096;
+
   static Result<BufferArena> make(size_t bytes);
   ~BufferArena();
   BufferArena(BufferArena&& other) noexcept;
   BufferArena& operator=(BufferArena&&) = delete;
 
   size_t size() const { return memory_.size(); }
-  // Page-aligned. none: no stretch that long is free now.
+  // Page-aligned; the rest of its last page belongs to it too. none: no stretch that long is free
+  // now.
   std::optional<std::span<std::byte>> take(size_t bytes);
   void give_back(std::span<std::byte> buffer);
 

@@ -26,7 +26,7 @@ bool exists(int folder_fd, const std::string& leaf) {
   return ::faccessat(folder_fd, leaf.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-bool is_missing(const Error& error) { return error.is(std::errc::no_such_file_or_directory); }
+bool is_gone(const Error& error) { return error.is(std::errc::no_such_file_or_directory); }
 bool is_taken(const Error& error) {
   return error.is(std::errc::file_exists) || error.is(std::errc::directory_not_empty);
 }
@@ -175,7 +175,7 @@ Result<ArchiveVersion> PosixArchive::replace(const Spot& from, const Entry& ours
   const Resting resting = resting_at(from);
   TRY(check_displaced(to, before, resting));
   if (auto done = exchange(from, to); !done) {
-    if (is_missing(done.error())) return conflict(to.leaf, "it went away");
+    if (is_gone(done.error())) return conflict(to.leaf, "it went away");
     if (is_taken(done.error())) return conflict(to.leaf, "someone made it");
     return done.error();
   }
@@ -214,7 +214,7 @@ Result<ArchiveVersion> PosixArchive::move(const std::string& source, const Archi
     TRY(replace(from, ours, to, *before));
   } else if (auto renamed = rename_new(from, to); !renamed) {
     if (is_taken(renamed.error())) return conflict(to.leaf, "someone made it");
-    if (is_missing(renamed.error())) return conflict(from.leaf, "it went away");
+    if (is_gone(renamed.error())) return conflict(from.leaf, "it went away");
     return renamed.error();
   }
   // The source may have been replaced just before it was moved.
@@ -261,7 +261,7 @@ Result<void> PosixArchive::remove(const std::string& target, const ArchiveVersio
   TRY(check_displaced(from, before, Resting::in_staging));
   TRY(clear(rest));
   if (auto renamed = rename_new(from, rest); !renamed) {
-    if (is_missing(renamed.error())) return conflict(from.leaf, "it went away");
+    if (is_gone(renamed.error())) return conflict(from.leaf, "it went away");
     return renamed.error();
   }
   if (auto displaced = check_displaced(rest, before, Resting::in_staging); !displaced) {
@@ -286,7 +286,7 @@ Result<ArchiveVersion> PosixArchive::set_attributes(const std::string& path,
                                                     const Attributes& attributes,
                                                     const Xattrs& xattrs) {
   auto existing = existing_entry(root()->fd.get(), path);
-  if (!existing && is_missing(existing.error())) return conflict(path, "it is gone");
+  if (!existing && is_gone(existing.error())) return conflict(path, "it is gone");
   TRY_ASSIGN(const Entry entry, std::move(existing));
   TRY_ASSIGN(const ArchiveVersion found, exact_version(entry));
   if (!is_on_record(found, before)) return conflict(path, "it is not the version on record");

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 
+#include "storage/buffer_arena.h"
 #include "storage/extents.h"
 #include "storage/source_check.h"
 
@@ -15,6 +16,9 @@ namespace {
 
 // So that one large file leaves memory to the others.
 constexpr size_t kMaxChunksUnderWay = 8;
+constexpr uint64_t kPageBytes = BufferArena::kPageBytes;
+// Reading past the page cache pays for large files only: a small one may well be in it.
+constexpr uint64_t kDirectFromBytes = 8 << 20;
 
 Error archive_error(int32_t result, std::string_view action) {
   return Error::from_errno(-result, action);
@@ -31,6 +35,11 @@ struct RingFile::Chunk {
 
   std::span<std::byte> bytes(ByteRange part) const {
     return buffer.subspan(part.begin - range.begin, part.size());
+  }
+  // The same, up to the end of the last page: the arena gives out whole pages.
+  std::span<std::byte> pages(ByteRange part) const {
+    const uint64_t size = (part.size() + kPageBytes - 1) / kPageBytes * kPageBytes;
+    return {buffer.data() + (part.begin - range.begin), size};
   }
 };
 
@@ -65,7 +74,23 @@ void RingFile::examined(int32_t result) {
     fail(std::move(checked).error());
     return close();
   }
+  set_cache_use(wants_direct() ? CacheUse::bypass : CacheUse::normal);
   begin_copy();
+}
+
+// What is read once and in bulk need not be copied through the page cache, nor push out what others
+// have there.
+bool RingFile::wants_direct() const {
+  const bool is_possible =
+      (before_.stx_mask & STATX_DIOALIGN) != 0 && before_.stx_dio_offset_align > 0 &&
+      before_.stx_dio_offset_align <= kPageBytes && before_.stx_dio_mem_align <= kPageBytes;
+  return is_possible && plan_.copied().size() >= kDirectFromBytes;
+}
+
+// For the reads that are begun from now on.
+void RingFile::set_cache_use(CacheUse use) {
+  const bool is_set = ::fcntl(source_.get(), F_SETFL, use == CacheUse::bypass ? O_DIRECT : 0) == 0;
+  cache_use_ = is_set ? use : CacheUse::normal;
 }
 
 void RingFile::begin_copy() {
@@ -136,17 +161,26 @@ void RingFile::begin_chunk(std::span<std::byte> buffer) {
 
 void RingFile::read_part(const ChunkPointer& chunk, ByteRange part) {
   ++chunk->operations;
-  const auto buffer = chunk->bytes(part);
-  host_.ring().read(source_.get(), buffer, part.begin, [this, chunk, part](int32_t result) {
+  if (cache_use_ == CacheUse::bypass && part.begin % kPageBytes != 0)
+    set_cache_use(CacheUse::normal);
+  const bool whole_pages = cache_use_ == CacheUse::bypass;
+  const auto buffer = whole_pages ? chunk->pages(part) : chunk->bytes(part);
+  host_.ring().read(source_.get(), buffer, part.begin, [=, this](int32_t result) {
     --chunk->operations;
+    // Of the last page there may be more than was asked for.
+    const uint64_t got =
+        result > 0 ? std::min<uint64_t>(static_cast<uint64_t>(result), part.size()) : 0;
     if (result == -EINTR) {
+      read_part(chunk, part);
+    } else if (result == -EINVAL && whole_pages) {
+      set_cache_use(CacheUse::normal);
       read_part(chunk, part);
     } else if (result < 0) {
       fail(archive_error(result, "read"));
     } else if (result == 0) {
       fail(became_shorter());
-    } else if (static_cast<uint64_t>(result) < part.size()) {
-      read_part(chunk, {part.begin + static_cast<uint64_t>(result), part.end});
+    } else if (got < part.size()) {
+      read_part(chunk, {part.begin + got, part.end});
     }
     if (chunk->operations == 0) chunk_read(chunk);
   });

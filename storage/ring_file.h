@@ -54,6 +54,9 @@ class RingFile {
 
   void opened(int32_t result);
   void examined(int32_t result);
+  enum class CacheUse { normal, bypass };
+  bool wants_direct() const;
+  void set_cache_use(CacheUse use);
   void begin_copy();
   void punch_holes();
   void read_part(const ChunkPointer& chunk, ByteRange part);
@@ -81,6 +84,7 @@ class RingFile {
   size_t chunks_under_way_ = 0;
   size_t operations_ = 0;  // that belong to no chunk
   bool waits_for_buffer_ = false;
+  CacheUse cache_use_ = CacheUse::normal;
   int tries_left_ = 3;
 };
 

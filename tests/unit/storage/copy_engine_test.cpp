@@ -114,6 +114,41 @@ TEST_P(CopyEngineTest, FinishesWhatItWasGivenWhenItEnds) {
   }
 }
 
+// Large files are read past the page cache, in whole pages.
+TEST_P(CopyEngineTest, CopiesLargeFilesWithOddEndsExactly) {
+  constexpr uint64_t kLargeChunk = 1 << 20;
+  start({.buffer_bytes = 4 * kLargeChunk});
+  const std::string text = make_source("file", (12 << 20) + 777);
+  ASSERT_TRUE(submit(job("file", kLargeChunk)).get());
+  EXPECT_EQ(copy_of("file"), text);
+
+  CopyJob limited = job("file", kLargeChunk);
+  ASSERT_TRUE(posix::truncate_fd(limited.target.get(), 0));
+  limited.request.limit_bytes = (10 << 20) + 5;
+  const auto result = submit(std::move(limited)).get();
+  ASSERT_TRUE(result) << result.error().text();
+  EXPECT_EQ(result->copied_bytes, (10U << 20) + 5);
+  EXPECT_EQ(copy_of("file"), text.substr(0, (10 << 20) + 5));
+}
+
+TEST_P(CopyEngineTest, CopiesLargeSparseFilesExactly) {
+  constexpr uint64_t kSize = (64 << 20) + 99;
+  start({});
+  const auto fd = posix::open_at(AT_FDCWD, folder_ / "file", O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(fd);
+  ASSERT_TRUE(posix::truncate_fd(fd->get(), kSize));
+  const std::string text(3 << 20, 'x');
+  for (const uint64_t at : {uint64_t{5}, uint64_t{30'000'001}, kSize - text.size()}) {
+    ASSERT_TRUE(posix::write_all_at(fd->get(), std::as_bytes(std::span(text)), at));
+  }
+  CopyJob copy = job("file", 4 << 20);
+  ASSERT_TRUE(posix::truncate_fd(copy.target.get(), kSize));
+  const auto result = submit(std::move(copy)).get();
+  ASSERT_TRUE(result) << result.error().text();
+  EXPECT_LT(result->copied_bytes, 4 * text.size());
+  EXPECT_EQ(copy_of("file"), *posix::read_file(folder_ / "file"));
+}
+
 TEST_P(CopyEngineTest, TellsThatAFileGetsOn) {
   start({});
   make_source("file", 10 * kChunk);
