@@ -125,6 +125,7 @@ const std::map<std::string, Setter>& setters() {
       {"archive_time_limit_s", number_key(&Config::archive_time_limit_s, 0.1, 3600)},
       {"prefetch_files_in_flight", count_key(&Config::prefetch_files_in_flight, 1, 4096)},
       {"prefetch_bytes_in_flight", bytes_key(&Config::prefetch_bytes_in_flight)},
+      {"prefetch_room_wait_s", number_key(&Config::prefetch_room_wait_s, 0, 86400)},
       {"passthrough", switch_key(&Config::passthrough)},
       {"fuse_threads", count_key(&Config::fuse_threads, 1, 256)},
       {"attribute_timeout_s", number_key(&Config::attribute_timeout_s, 0, 86400)},

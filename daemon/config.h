@@ -33,6 +33,7 @@ struct Config {
 
   uint64_t prefetch_files_in_flight = 256;
   uint64_t prefetch_bytes_in_flight = 256 << 20;
+  double prefetch_room_wait_s = 60;
 
   bool passthrough = true;
   uint64_t fuse_threads = 8;

@@ -109,6 +109,7 @@ Result<void> Tier::recover() {
   Prefetcher::Options prefetch;
   prefetch.files_in_flight = config_.prefetch_files_in_flight;
   prefetch.bytes_in_flight = config_.prefetch_bytes_in_flight;
+  prefetch.room_wait_s = config_.prefetch_room_wait_s;
   prefetcher_ = std::make_unique<Prefetcher>(*inodes_, *mover_, prefetch);
   housekeeper_ = std::make_unique<Housekeeper>(*catalog_, *scratch_, *archive_, *capacity_,
                                                *evictor_, *mover_, Housekeeper::Options());

@@ -24,6 +24,7 @@ class Capacity : public TierTest {
     check(::mount("none", tier.scratch.c_str(), "tmpfs", 0, options.c_str()), "mount tmpfs");
     tier.settings["capacity"] = "0";
     tier.settings["reserve"] = "8MiB";
+    tier.settings["prefetch_room_wait_s"] = "1";
   }
   void TearDown() override {
     TierTest::TearDown();
