@@ -21,7 +21,9 @@ using nlohmann::json;
 CommandResult run_demo(const std::string& results, const std::vector<std::string>& arguments) {
   std::vector<std::string> argv = {std::string(TIERHUB_SOURCE_DIR) + "/scripts/demo.sh"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return run_command(argv, {"TIERHUB_DEMO_OUT=" + results, "TIERHUB_BIN_DIR=" TIERHUB_BIN_DIR},
+  return run_command(argv,
+                     {"TIERHUB_DEMO_OUT=" + results,
+                      "TIERHUB_BIN_DIR=" + fs::path(program("tierd")).parent_path().string()},
                      std::chrono::seconds(280));
 }
 
