@@ -42,6 +42,10 @@ class ArchiveClient final : public Archive {
   // the archive does.
   ~ArchiveClient() override;
 
+  // Fails what is under way, and all later calls, with errc::operation_canceled. Returns at once.
+  // Any thread.
+  void close() { link_->close(); }
+
   // What was last heard of the archive. Never blocks. Any thread.
   ArchiveState state() const { return link_->state(); }
   Result<ArchiveCapabilities> capabilities();

@@ -62,7 +62,9 @@ Result<std::unique_ptr<HelperLink>> HelperLink::start(HelperLinkOptions options)
 HelperLink::HelperLink(HelperLinkOptions options, UniqueFd wake)
     : options_(std::move(options)), wake_(std::move(wake)) {}
 
-HelperLink::~HelperLink() {
+HelperLink::~HelperLink() { close(); }
+
+void HelperLink::close() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -85,7 +87,11 @@ void HelperLink::wake_up() const {
 
 void HelperLink::submit(Call call) {
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (stopping_) {
+      lock.unlock();
+      return call.done(cancelled());
+    }
     inbox_.push_back(std::move(call));
   }
   wake_up();

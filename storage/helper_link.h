@@ -68,6 +68,10 @@ class HelperLink {
   // Fails all calls with errc::operation_canceled. Returns soon, whatever the helper does.
   ~HelperLink();
 
+  // Fails all calls, now and from now on, with errc::operation_canceled. Returns at once. Any
+  // thread.
+  void close();
+
   // Any thread.
   void submit(Call call);
   ArchiveState state() const;
