@@ -58,6 +58,60 @@ double overlap_s(const json& tasks) {
 
 json read_json(const std::string& path) { return json::parse(read_file(path)); }
 
+// A grey 8-bit TIFF in one strip: a dark square with a bright disc.
+std::string tiff_of_a_disc(uint32_t width, uint32_t height) {
+  std::string bytes = "II*";
+  const auto put = [&](uint64_t value, int count) {
+    for (int i = 0; i < count; ++i) bytes.push_back(static_cast<char>(value >> (8 * i)));
+  };
+  const auto entry = [&](uint16_t tag, uint16_t type, uint32_t value) {
+    put(tag, 2);
+    put(type, 2);
+    put(1, 4);
+    put(value, 4);
+  };
+  constexpr uint16_t kShort = 3;
+  constexpr uint16_t kLong = 4;
+  constexpr uint16_t kEntries = 9;
+  constexpr uint32_t kPixels = 8 + 2 + kEntries * 12 + 4;
+  put(0, 1);
+  put(8, 4);
+  put(kEntries, 2);
+  entry(256, kLong, width);
+  entry(257, kLong, height);
+  entry(258, kShort, 8);  // bits
+  entry(259, kShort, 1);  // not compressed
+  entry(262, kShort, 1);  // zero is black
+  entry(273, kLong, kPixels);
+  entry(277, kShort, 1);  // one sample a pixel
+  entry(278, kLong, height);
+  entry(279, kLong, width * height);
+  put(0, 4);
+  for (uint32_t y = 0; y < height; ++y) {
+    for (uint32_t x = 0; x < width; ++x) {
+      const double dy = y - height / 2.0;
+      const double dx = x - width / 2.0;
+      bytes.push_back(static_cast<char>(dx * dx + dy * dy < width * height / 16.0 ? 200 : 20));
+    }
+  }
+  return bytes;
+}
+
+TEST(Demo, OfAFolderOfTiffsWorksOnACopy) {
+  const TemporaryDirectory results;
+  const TemporaryDirectory images;
+  write_file(images / "one.tif", tiff_of_a_disc(96, 64));
+  write_file(images / "two.TIFF", tiff_of_a_disc(64, 64));
+  write_file(images / "notes.txt", "not an image");
+  const Tree before = describe_tree(images.path());
+  const CommandResult demo = run_demo(results.path(), {images.path()});
+  ASSERT_EQ(demo.exit_code, 0) << demo.text;
+  EXPECT_THAT(demo.out, ::testing::HasSubstr("one: 1 objects, equal tables"));
+  EXPECT_THAT(demo.out, ::testing::HasSubstr("two: 1 objects, equal tables"));
+  EXPECT_TRUE(fs::exists(results / "one.png"));
+  EXPECT_THAT(differences(before, describe_tree(images.path())), ::testing::IsEmpty());
+}
+
 TEST(Demo, OfAVolumeStagesAllThatItNeedsAndWorksInParallel) {
   const TemporaryDirectory results;
   const CommandResult demo = run_demo(results.path(), {});

@@ -72,13 +72,16 @@ class SlowArchive : public TierTest {
     TierTest::TearDown();
     if (tier.running()) tier.kill();
     ::umount2(tier.archive.c_str(), MNT_DETACH);
-    ::kill(slowfs_, SIGTERM);
+    ::kill(slowfs_, SIGKILL);
     wait_for_exit(slowfs_, std::chrono::seconds(10));
   }
   std::string in_fast(const std::string& path) const { return fast_ + "/" + path; }
+  // From now on the archive does not answer; until it goes on.
+  void hang() const { ::kill(slowfs_, SIGSTOP); }
+  void go_on() const { ::kill(slowfs_, SIGCONT); }
+  std::string fast_;  // the folder itself
 
  private:
-  std::string fast_;
   pid_t slowfs_ = -1;
 };
 
@@ -108,6 +111,27 @@ TEST_F(SlowArchive, GivesTwoThousandSmallFilesInATenthOfTheTimeOneByOne) {
   for (int i = 0; i < kSmallFiles; ++i)
     ASSERT_EQ(read_file(tier.in_mount(name(i))), random_bytes(4096, i)) << name(i);
   EXPECT_EQ(tier.status().recall_bytes, 0u);
+}
+
+TEST_F(SlowArchive, ThatHangsBlocksNeitherHotFilesNorTheEnd) {
+  for (int i = 0; i < 20; ++i) write_file(in_fast(fmt::format("file{}", i)), random_bytes(kMiB, i));
+  tier.start();
+  tier.prefetch("/file0");
+  hang();
+  api::PrefetchRequest request;
+  request.paths = {"/"};
+  ASSERT_TRUE(tier.client().start_prefetch(request));
+  ASSERT_TRUE(tier.client().start_publish({"/"}));
+  EXPECT_EQ(read_file(tier.in_mount("file0")), random_bytes(kMiB, 0));
+  write_file(tier.in_mount("new"), "written meanwhile");
+  fs::rename(tier.in_mount("file1"), tier.in_mount("renamed"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(tier.mount), fs::directory_iterator()), 21);
+  EXPECT_LT(tier.stop(), std::chrono::seconds(10));
+  go_on();
+  tier.start();
+  tier.prefetch("/");
+  tier.publish();
+  EXPECT_THAT(differences(describe_tree(tier.mount), describe_tree(fast_)), ::testing::IsEmpty());
 }
 
 TEST_F(Prefetch, OfWhatIsResidentCopiesNothing) {
