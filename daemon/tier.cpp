@@ -1,7 +1,10 @@
 #include "daemon/tier.h"
 
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
+#include <thread>
 
 #include "common/log.h"
 #include "common/posix.h"
@@ -14,6 +17,7 @@ constexpr const char* kArchiveIdKey = "archive_id";
 constexpr const char* kImportedKey = "imported";
 constexpr size_t kProbeBytes = 1 << 20;
 constexpr auto kImportReport = std::chrono::seconds(1);
+constexpr auto kArchiveGrace = std::chrono::seconds(3);
 
 std::string state_text(ArchiveState state) {
   switch (state) {
@@ -233,12 +237,22 @@ void Tier::stop() { session_->stop(); }
 // not a clean end.
 Result<void> Tier::shut_down() {
   log::info("stopping");
+  // What is under way on the archive may end well; one that hangs must not keep us.
+  std::jthread deadline([this](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any stopped;
+    stopped.wait_for(lock, stop, kArchiveGrace, [] { return false; });
+    if (!stop.stop_requested()) archive_->close();
+  });
   kernel_ = nullptr;
   server_->stop();
   control_.reset();
   prefetcher_->stop();
   journal_->stop();
   housekeeper_->stop();
+  deadline.request_stop();
+  deadline.join();
   archive_.reset();
   mover_->stop();
   TRY(evictor_->reap());
