@@ -11,7 +11,7 @@
 namespace tierhub::formats {
 namespace {
 
-std::optional<uint64_t> to_number(std::string_view text) {
+std::optional<uint64_t> to_bound(std::string_view text) {
   uint64_t value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (failure != std::errc() || end != text.data() + text.size() || value >= kOpenEnd)
@@ -71,12 +71,12 @@ Result<AxisRange> parse_index_range(std::string_view text) {
                               "end (2-) or begin:end (0:10)",
                               text));
   const size_t mark = text.find_first_of("-:");
-  const auto begin = to_number(text.substr(0, mark));
+  const auto begin = to_bound(text.substr(0, mark));
   if (!begin) return bad;
   if (mark == std::string_view::npos) return AxisRange{*begin, *begin + 1};
   const std::string_view last = text.substr(mark + 1);
   if (last.empty()) return AxisRange{*begin, kOpenEnd};
-  const auto number = to_number(last);
+  const auto number = to_bound(last);
   if (!number) return bad;
   const AxisRange range{*begin, text[mark] == '-' ? *number + 1 : *number};
   if (range.empty()) return bad;

@@ -23,7 +23,7 @@ namespace {
 
 using formats::AxisRange;
 
-Error bad(const std::string& path, std::string_view why) {
+Error bad_labels(const std::string& path, std::string_view why) {
   return Error(std::errc::invalid_argument, fmt::format("{} {}", path, why));
 }
 
@@ -45,7 +45,7 @@ Result<std::vector<std::string>> find_folders(const std::string& path) {
     folders.push_back(entry.path().string());
   }
   if (failure) return Error(failure, fmt::format("list {}: {}", path, failure.message()));
-  if (folders.empty()) return bad(path, "holds no labels folders");
+  if (folders.empty()) return bad_labels(path, "holds no labels folders");
   return folders;
 }
 
@@ -55,8 +55,9 @@ Result<std::vector<Block>> open_blocks(const std::string& path) {
   for (const std::string& folder : folders) {
     TRY_ASSIGN(LabelFolder labels, LabelFolder::open(folder));
     if (!blocks.empty() && !labels.record.mergeable_with(blocks.front().folder.record)) {
-      return bad(folder, "was made from another volume, threshold, sigma or connectivity than " +
-                             blocks.front().folder.path);
+      return bad_labels(folder,
+                        "was made from another volume, threshold, sigma or connectivity than " +
+                            blocks.front().folder.path);
     }
     blocks.push_back({std::move(labels), 0});
   }
@@ -69,7 +70,7 @@ Result<std::vector<Block>> open_blocks(const std::string& path) {
     block.first_object = static_cast<uint32_t>(objects);
     objects += block.folder.objects.size();
     if (objects >= std::numeric_limits<uint32_t>::max()) {
-      return bad(path, "holds more than 2^32 objects: raise the threshold or sigma");
+      return bad_labels(path, "holds more than 2^32 objects: raise the threshold or sigma");
     }
   }
   return blocks;

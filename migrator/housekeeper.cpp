@@ -3,14 +3,11 @@
 #include <chrono>
 #include <utility>
 
+#include "common/duration.h"
 #include "common/log.h"
 
 namespace tierhub {
 namespace {
-
-SteadyClock::duration seconds(double s) {
-  return std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(s));
-}
 
 // Something to be done again and again, but not more often than this.
 class Due {

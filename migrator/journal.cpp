@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "common/guarded.h"
+#include "common/duration.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "migrator/journal_base.h"
@@ -29,10 +30,6 @@ constexpr double kBackOffSeconds = 5;
 constexpr size_t kMaxShownWaiting = 100;
 constexpr size_t kMaxReasons = 1000;
 constexpr size_t kMaxAgeing = 4096;
-
-std::chrono::nanoseconds seconds(double s) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(s));
-}
 
 // "/a" covers "/a" and "/a/b", not "/ab"; "/" covers everything.
 bool covers(const std::string& prefix, const std::string& path) {

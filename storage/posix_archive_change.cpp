@@ -113,13 +113,20 @@ Result<void> PosixArchive::exchange(const Spot& a, const Spot& b) const {
   }
   const Spot aside = aside_spot(b.root);
   TRY(rename_new(b, aside));
-  const auto there = rename_new(a, b);
+  auto there = rename_new(a, b);
   const Spot& rest = there ? a : b;
   if (const auto back = rename_new(aside, rest); !back) {
     warn_kept_aside(b.leaf, aside.leaf);
     if (there) return back.error();
   }
   return there;
+}
+
+Result<std::optional<ArchiveVersion>> PosixArchive::version_at(const Spot& spot) const {
+  TRY_ASSIGN(const auto entry, Entry::open(spot.folder, spot.leaf));
+  if (!entry) return std::optional<ArchiveVersion>();
+  TRY_ASSIGN(auto version, exact_version(*entry));
+  return std::optional(std::move(version));
 }
 
 Result<Entry> PosixArchive::entry_on_record(const Spot& spot,
@@ -159,10 +166,7 @@ void PosixArchive::put_back(const Spot& from, const Identity& ours, const Spot& 
     if (!rename_new(from, to) && from_staging) keep_aside(from);
     return;
   }
-  const auto entry = Entry::open(from.folder, from.leaf);
-  if (!entry || !*entry) return;
-  const auto out = exact_version(**entry);
-  if (!out || out->identity == ours) return;
+  if (const auto out = version_at(from); !out || !*out || (*out)->identity == ours) return;
   // Someone put a newer file over ours meanwhile: it is the one that shall have the name.
   if (exchange(from, to) && from_staging) keep_aside(from);
 }
