@@ -133,10 +133,12 @@ Result<void> Tier::recover() {
   scanner_ = std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, journal_->tree_mutex(),
                                        std::move(scan));
 
-  if (!catalog_->clean_shutdown() && !catalog_->just_made()) {
-    log::info("the last tierd did not end cleanly: recovering",
-              {{"same_boot", catalog_->same_boot()}});
+  if (!catalog_->just_made() && (!catalog_->clean_shutdown() || !catalog_->same_boot())) {
+    log::info("recovering scratch",
+              {{"clean_end", catalog_->clean_shutdown()}, {"same_boot", catalog_->same_boot()}});
     TRY(evictor_->recover());
+    TRY(catalog_->sync());
+    TRY(catalog_->mark_recovered());
   }
   TRY(capacity_->recount());
   return journal_->recover();
