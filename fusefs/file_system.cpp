@@ -272,6 +272,8 @@ Result<Created> FileSystem::create(InodeNumber parent, const std::string& name, 
 Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
                                   const std::string& new_name) {
   TRY(check_new_name(new_parent, new_name));
+  if (inode == new_parent)
+    return Error(std::errc::operation_not_permitted, "a folder cannot have a second name");
   TRY_ASSIGN(auto locks, inodes_.lock_all({inode, new_parent}));
   InodeLock& child = locks[0];
   InodeLock& folder = locks[1];
@@ -368,6 +370,8 @@ Result<FileSystem::LockedRename> FileSystem::lock_rename(InodeNumber parent,
     TRY_ASSIGN(const auto source, catalog_.lookup(parent, name));
     TRY_ASSIGN(const auto target, catalog_.lookup(new_parent, new_name));
     if (!source) return no_entry(name);
+    if (*source == new_parent)
+      return Error(std::errc::invalid_argument, name + " cannot be moved into itself");
     LockedRename result;
     result.same_parent = parent == new_parent;
     result.same_inode = target == source;
