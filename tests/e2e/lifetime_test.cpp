@@ -29,6 +29,17 @@ class Lifetime : public TierTest {
   }
 };
 
+TEST_F(Lifetime, TheMountIsNamedAndForEveryone) {
+  tier.start();
+  const std::string mounts = read_file("/proc/self/mounts");
+  const size_t begin = mounts.find(" " + tier.mount + " ");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string line = mounts.substr(begin, mounts.find('\n', begin) - begin);
+  for (const char* word : {"fuse.tierhub", "allow_other", "default_permissions"})
+    EXPECT_THAT(line, ::testing::HasSubstr(word));
+  EXPECT_EQ(mounts.substr(begin - 7, 7), "tierhub");
+}
+
 TEST_F(Lifetime, SigtermUnmounts) {
   tier.start();
   EXPECT_TRUE(is_mounted());
