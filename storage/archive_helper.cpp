@@ -63,7 +63,7 @@ class ArchiveServer {
   Result<std::shared_ptr<PosixArchive>> archive();
   template <class T>
   void reply(uint64_t number, const Result<T>& result);
-  void send(std::string body);
+  void send(const std::string& body);
   void got_on(uint64_t number);
   void tell_progress(const std::stop_token& stop);
   void finish_running();
@@ -246,8 +246,8 @@ void ArchiveServer::reply(uint64_t number, const Result<T>& result) {
   send(out.take());
 }
 
-void ArchiveServer::send(std::string body) {
-  OutgoingFrame frame(std::move(body), UniqueFd());
+void ArchiveServer::send(const std::string& body) {
+  OutgoingFrame frame(body, UniqueFd());
   std::lock_guard lock(sending_);
   // A client that is gone needs no reply; the reader sees it too.
   static_cast<void>(frame.send(socket_fd_));

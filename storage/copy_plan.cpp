@@ -19,7 +19,7 @@ CopyPlan::CopyPlan(const FillRequest& request)
 }
 
 Result<void> CopyPlan::check(const FillRequest& request, uint64_t max_chunk_bytes) {
-  const auto invalid = [](std::string text) {
+  const auto invalid = [](const std::string& text) {
     return Error(std::errc::invalid_argument, "fill: " + text);
   };
   if (request.chunk_bytes == 0) return invalid("the chunk size is 0");

@@ -26,7 +26,7 @@ Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair() {
   return std::pair(UniqueFd(fds[0]), UniqueFd(fds[1]));
 }
 
-OutgoingFrame::OutgoingFrame(std::string body, UniqueFd fd) : fd_(std::move(fd)) {
+OutgoingFrame::OutgoingFrame(const std::string& body, UniqueFd fd) : fd_(std::move(fd)) {
   ByteWriter out;
   out.u32(static_cast<uint32_t>(body.size())).flag(fd_.valid()).raw(body);
   bytes_ = out.take();

@@ -25,7 +25,7 @@ Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
 // A frame on its way out.
 class OutgoingFrame {
  public:
-  OutgoingFrame(std::string body, UniqueFd fd);
+  OutgoingFrame(const std::string& body, UniqueFd fd);
   // Sends as much as the socket takes; true when all is sent. Lets go of the descriptor once it is
   // on its way.
   Result<bool> send(int socket_fd);

@@ -15,8 +15,6 @@
 #include "storage/archive_helper.h"
 #include "storage/frame_socket.h"
 
-extern char** environ;
-
 namespace tierhub {
 namespace {
 

@@ -210,7 +210,8 @@ Result<ArchivePage> PosixArchive::list(const std::string& path, uint64_t cookie,
   for (size_t i = 0; i < found.size(); ++i) {
     // A folder of which one entry cannot be seen is unknown, not smaller.
     if (!found[i]) return found[i].error().in(fmt::format("{}/{}", path, names[i].name));
-    if (*found[i]) page.children.push_back(**std::move(found[i]));
+    std::optional<ArchiveChild>& child = *found[i];
+    if (child.has_value()) page.children.push_back(*std::move(child));
   }
   return page;
 }

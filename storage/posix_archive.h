@@ -106,6 +106,9 @@ class PosixArchive final : public Archive {
   static Result<Spot> spot(const ArchiveRootPointer& root, const std::string& path);
   static Result<Spot> staging_spot(const ArchiveRootPointer& root, const std::string& leaf);
   static Result<Entry> existing_entry(int root_fd, const std::string& path);
+  // none: nothing has that name.
+  Result<std::optional<ArchiveVersion>> version_at(const Spot& spot) const;
+  // A conflict if something else is there, or nothing.
   Result<Entry> entry_on_record(const Spot& spot, const ArchiveVersion& on_record) const;
   Result<std::optional<ArchiveChild>> child(int folder_fd, const std::string& name) const;
   Result<ArchiveVersion> exact_version(const Entry& entry) const;

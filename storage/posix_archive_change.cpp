@@ -166,7 +166,9 @@ void PosixArchive::put_back(const Spot& from, const Identity& ours, const Spot& 
     if (!rename_new(from, to) && from_staging) keep_aside(from);
     return;
   }
-  if (const auto out = version_at(from); !out || !*out || (*out)->identity == ours) return;
+  const auto out = version_at(from);
+  const bool is_foreign = out && out->has_value() && out->value().identity != ours;
+  if (!is_foreign) return;
   // Someone put a newer file over ours meanwhile: it is the one that shall have the name.
   if (exchange(from, to) && from_staging) keep_aside(from);
 }
