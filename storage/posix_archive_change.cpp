@@ -167,8 +167,8 @@ void PosixArchive::put_back(const Spot& from, const Identity& ours, const Spot& 
     return;
   }
   const auto out = version_at(from);
-  const bool is_foreign = out && out->has_value() && out->value().identity != ours;
-  if (!is_foreign) return;
+  const Identity found = out ? out->value_or(ArchiveVersion()).identity : ours;
+  if (found.empty() || found == ours) return;
   // Someone put a newer file over ours meanwhile: it is the one that shall have the name.
   if (exchange(from, to) && from_staging) keep_aside(from);
 }

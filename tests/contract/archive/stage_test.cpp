@@ -145,6 +145,37 @@ TEST_P(Staging, MakesFoldersLinksAndSpecialFiles) {
   EXPECT_EQ(names->size(), 3U);
 }
 
+// As the kernel shows an ACL: version 2, then entries of tag, permissions and id, all
+// little-endian.
+std::string acl_with_reader(uint32_t uid) {
+  std::string acl("\2\0\0\0", 4);
+  const auto add = [&](uint16_t tag, uint16_t permissions, uint32_t id) {
+    acl.append(reinterpret_cast<const char*>(&tag), sizeof tag);
+    acl.append(reinterpret_cast<const char*>(&permissions), sizeof permissions);
+    acl.append(reinterpret_cast<const char*>(&id), sizeof id);
+  };
+  constexpr uint32_t kNobody = UINT32_MAX;
+  add(0x01, 6, kNobody);  // owner
+  add(0x02, 4, uid);
+  add(0x04, 4, kNobody);  // group
+  add(0x10, 4, kNobody);  // mask
+  add(0x20, 0, kNobody);  // others
+  return acl;
+}
+
+TEST_P(Staging, CarriesAccessControlLists) {
+  StageFileRequest request;
+  request.leaf = "leaf";
+  request.attributes = attributes(FileKind::file, 0640);
+  request.xattrs = {{"system.posix_acl_access", acl_with_reader(1234)}};
+  const auto staged = try_stage(request, "");
+  ASSERT_TRUE(staged) << staged.error().text();
+  EXPECT_EQ(staged->version.attributes.mode, 0640U);
+  const auto xattrs = archive_->xattrs(".tierhub/staging/leaf");
+  ASSERT_TRUE(xattrs) << xattrs.error().text();
+  EXPECT_EQ(*xattrs, request.xattrs);
+}
+
 TEST_P(Staging, HoldsDevicesAsRoot) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can make devices";
   Attributes device = attributes(FileKind::character_device, 0600);
