@@ -20,6 +20,11 @@ constexpr uint64_t kMaxLease_s = 7 * 24 * 3600;
 constexpr int kReleaseTries = 10;
 constexpr auto kReleasePause = std::chrono::milliseconds(5);
 
+// The kernel holds what was just copied, or just closed, a little longer.
+bool is_passing(const std::string& skip_reason) {
+  return skip_reason == "open" || skip_reason.starts_with("in use");
+}
+
 Result<void> require_root(const api::Caller& caller, const std::string& what) {
   if (caller.uid == 0) return {};
   return Error(std::errc::permission_denied, "only root may " + what);
@@ -137,7 +142,7 @@ Result<api::EvictResult> Control::evict(const api::Caller& caller,
   std::lock_guard evicting(parts_.housekeeper.evictor_mutex());
   TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
     TRY_ASSIGN(Eviction eviction, parts_.evictor.evict(node.inode));
-    while (eviction.skip_reason == "open" && tries_left-- > 0) {
+    while (is_passing(eviction.skip_reason) && tries_left-- > 0) {
       std::this_thread::sleep_for(kReleasePause);
       TRY_ASSIGN(eviction, parts_.evictor.evict(node.inode));
     }

@@ -15,20 +15,23 @@
 namespace tierhub {
 namespace {
 
+Error recall_error(const Error& error, InodeNumber inode) {
+  return error.in(fmt::format("recall inode {}", inode));
+}
+
+}  // namespace
+
 // What belongs together in one call of bring(): it is done when its last fill is.
-struct Join {
+struct Mover::Join {
+  InodeNumber inode;
+  ByteRange range;
+  Mover::Reason reason = Mover::Reason::recall;
   std::mutex mutex;
   size_t left = 0;
   uint64_t copied_bytes = 0;
   std::optional<Error> error;
   Mover::Done done;
 };
-
-Error offline_or(const Error& error, InodeNumber inode) {
-  return error.in(fmt::format("recall inode {}", inode));
-}
-
-}  // namespace
 
 struct Mover::Fill {
   InodeNumber inode;
@@ -109,6 +112,9 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
   }
   TRY(ensure_object(catalog_, scratch_, state));
   auto join = std::make_shared<Join>();
+  join->inode = inode;
+  join->range = range;
+  join->reason = reason;
   join->left = to_fill.size();
   join->done = done;
   for (const auto& part : to_fill) {
@@ -138,7 +144,7 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
 
 void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) {
   auto started = start(inode, range, reason, done);
-  if (!started) return done(offline_or(started.error(), inode));
+  if (!started) return done(recall_error(started.error(), inode));
   switch (started->kind) {
     case Start::Kind::resident:
       return done(Brought{});
@@ -182,11 +188,11 @@ void Mover::bring_unkept(InodeNumber inode, ByteRange range, Done done) {
         FillRequest{*path, *version, memory->get(), whole, lock->recallable_bytes(), chunk},
         memory);
   }();
-  if (!request) return done(offline_or(request.error(), inode));
+  if (!request) return done(recall_error(request.error(), inode));
   archive_.fill(request->first, [=, this, memory = request->second,
                                  done = std::move(done)](Result<FillResult> result) {
     post([=, this, result = std::move(result)] {
-      if (!result) return done(offline_or(result.error(), inode));
+      if (!result) return done(recall_error(result.error(), inode));
       if (auto laid = overlay_resident(inode, range, memory->get()); !laid)
         return done(laid.error());
       metrics().unkept_recall_bytes.add(result->copied_bytes);
@@ -246,6 +252,15 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
   return {};
 }
 
+// Scratch that cannot be written is no reason to refuse a reader; who prefetches may wait for room.
+void Mover::failed(Join& join) {
+  const Error error = recall_error(*join.error, join.inode);
+  if (!is_scratch_error(error)) return join.done(error);
+  if (capacity_.wake_evictor) capacity_.wake_evictor();
+  if (join.reason == Reason::recall) return bring_unkept(join.inode, join.range, join.done);
+  join.done(Error(std::errc::no_space_on_device, error.text()));
+}
+
 void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   std::optional<Error> error;
   std::vector<std::function<void()>> waiters;
@@ -278,7 +293,7 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   if (error && !join->error) join->error = error;
   if (--join->left > 0) return;
   join_lock.unlock();
-  if (join->error) return join->done(offline_or(*join->error, fill->inode));
+  if (join->error) return failed(*join);
   join->done(Brought{nullptr, join->copied_bytes});
 }
 

@@ -59,6 +59,7 @@ class Mover {
 
  private:
   struct Fill;
+  struct Join;
   // What bring() found under the lock.
   struct Start {
     enum class Kind { resident, waiting, filling, no_room } kind = Kind::resident;
@@ -68,6 +69,7 @@ class Mover {
   void bring_unkept(InodeNumber inode, ByteRange range, Done done);
   // Lays what scratch has of the range over what the archive has.
   Result<void> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd);
+  void failed(Join& join);
   void copied(std::shared_ptr<Fill> fill, Result<FillResult> result);
   Result<void> commit_fill(InodeState& inode, const Fill& fill, const FillResult& result);
   void post(std::function<void()> work);
