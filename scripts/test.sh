@@ -11,7 +11,9 @@ source "$(dirname "$0")/lib.sh"
 sanitized_labels='^(unit|contract|model)$'
 
 run_tests() {  # PRESET LABELS
+  local begin=$SECONDS
   build_preset "$1"
+  say "the $1 build took $((SECONDS - begin)) s"
   (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$(nproc)" -L "$2")
 }
 
