@@ -33,10 +33,10 @@ const std::error_category& scratch_category() {
 }
 
 bool is_archive_wide(const Error& error) {
-  static constexpr std::array kCodes = {EIO,          ENOSPC,       EROFS,        EDQUOT,
-                                        ETIMEDOUT,    ENODEV,       ENOTCONN,     ENXIO,
-                                        EHOSTDOWN,    EHOSTUNREACH, ENETDOWN,     ENETRESET,
-                                        ECONNABORTED, ECONNRESET,   ECONNREFUSED, ESHUTDOWN};
+  static constexpr std::array kCodes = {ECANCELED,    EIO,      ENOSPC,    EROFS,        EDQUOT,
+                                        ETIMEDOUT,    ENODEV,   ENOTCONN,  ENXIO,        EHOSTDOWN,
+                                        EHOSTUNREACH, ENETDOWN, ENETRESET, ECONNABORTED, ECONNRESET,
+                                        ECONNREFUSED, ESHUTDOWN};
   const std::error_code& code = error.code();
   return code.category() == std::generic_category() &&
          std::find(kCodes.begin(), kCodes.end(), code.value()) != kCodes.end();

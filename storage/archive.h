@@ -37,7 +37,7 @@ namespace tierhub {
 // What stands at a path is not the version on record: someone else changed it. Nothing was touched.
 inline std::error_code conflict_code() { return {ESTALE, std::generic_category()}; }
 inline bool is_conflict(const Error& error) { return error.code() == conflict_code(); }
-// The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not connected): try later.
+// The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not connected, cancelled at the end): try later.
 // Everything else concerns one path.
 bool is_archive_wide(const Error& error);
 // The scratch side of fill() or stage_file() failed: its error codes are of this category and say nothing about the archive.
