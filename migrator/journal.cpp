@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "common/guarded.h"
 #include "common/duration.h"
+#include "common/guarded.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "migrator/journal_base.h"
@@ -28,7 +28,7 @@ namespace {
 
 constexpr double kBackOffSeconds = 5;
 constexpr size_t kMaxShownWaiting = 100;
-constexpr size_t kMaxReasons = 1000;
+constexpr size_t kMaxHeld = 1000;
 constexpr size_t kMaxAgeing = 4096;
 
 // "/a" covers "/a" and "/a/b", not "/ab"; "/" covers everything.
@@ -73,6 +73,18 @@ class Journal::Impl {
  private:
   using KeyAndRecord = std::pair<JournalKey, JournalRecord>;
 
+  // Why a key is left in a pass that is not parked.
+  enum class Hold {
+    settling,  // it has to rest
+    moving,    // it goes on soon: it is being copied, or was just changed
+    writer,    // it goes on when it is closed
+    waiting,   // it goes on when another key does
+  };
+  struct Held {
+    Hold hold = Hold::settling;
+    std::string reason;
+  };
+
   // One way through the journal.
   struct Pass {
     Urgency urgency = Urgency::settled;
@@ -83,9 +95,12 @@ class Journal::Impl {
     bool at_end = false;
     std::vector<KeyAndRecord> carried;  // planned again in the next wave
     uint64_t progress = 0;
-    std::map<JournalKey, std::string> reasons;
+    std::map<JournalKey, Held> held;
     std::map<JournalKey, Timestamp> ageing;
-    bool demand_open = false;  // a demanded key is left, and not parked
+    bool demand_open =
+        false;  // a demanded key is left that goes on by itself, or when it is closed
+    bool demand_waits = false;  // a demanded key waits for another one
+    bool may_move = false;      // some key goes on by itself, or when it is closed
   };
 
   // What holds for all passes of a round.
@@ -103,7 +118,7 @@ class Journal::Impl {
   enum class Fate { admitted, handled, carried };
   Result<Fate> take_key(Round& round, Pass& pass, Wave& wave, const KeyAndRecord& item);
   Result<bool> is_demanded(const Pass& pass, const JournalKey& key) const;
-  void hold(Pass& pass, const JournalKey& key, const std::string& reason, bool settling);
+  void hold(Pass& pass, const JournalKey& key, Hold hold, const std::string& reason);
   bool too_old(const JournalKey& key, Timestamp now);
   Result<void> ensure(Round& round, Pass& pass, const std::vector<JournalKey>& keys);
   Result<bool> drop(const JournalKey& key);
@@ -131,7 +146,7 @@ class Journal::Impl {
     uint64_t last = 0;
   };
   Guarded<Demands> demands_;
-  Guarded<std::map<JournalKey, std::string>> reasons_;  // why keys waited in the last pass
+  Guarded<std::map<JournalKey, Held>> held_;  // why keys were left by the last pass
 
   std::mutex wake_mutex_;
   std::condition_variable_any wake_condition_;
@@ -259,7 +274,7 @@ Result<void> Journal::Impl::run_pass(Round& round, Pass& pass) {
   }
   if (round.needs_recovery) recovered_ = false;
   ageing_ = std::move(pass.ageing);
-  reasons_.with([&](auto& reasons) { reasons = std::move(pass.reasons); });
+  held_.with([&](auto& held) { held = std::move(pass.held); });
   return {};
 }
 
@@ -304,7 +319,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   // What was just changed is likely to change again.
   const int64_t age_ns = settle.now.ns - record.since.ns;
   if (age_ns >= 0 && age_ns < settle.settle_ns) {
-    hold(pass, key, kSettling, true);
+    hold(pass, key, Hold::settling, kSettling);
     return Fate::handled;
   }
   auto planned = Planner(context_.inodes).plan(key);
@@ -315,8 +330,8 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   Plan plan = *std::move(planned);
   TRY(ensure(round, pass, plan.needed));
   if (plan.kind == Plan::Kind::wait) {
-    pass.demand_open = pass.demand_open || demanded;
-    hold(pass, key, plan.reason, false);
+    pass.demand_waits = pass.demand_waits || demanded;
+    hold(pass, key, Hold::waiting, plan.reason);
     return Fate::handled;
   }
   if (plan.kind == Plan::Kind::drop) {
@@ -333,7 +348,11 @@ Result<bool> Journal::Impl::is_demanded(const Pass& pass, const JournalKey& key)
   if (pass.urgency == Urgency::demanded) return true;
   if (pass.demanded.empty()) return false;
   TRY_ASSIGN(const std::string path, namespace_path(key));
-  return covers_any(pass.demanded, path);
+  // The folders above come first: they are meant too.
+  const auto meant = [&](const std::string& demanded) {
+    return covers(demanded, path) || covers(path, demanded);
+  };
+  return std::any_of(pass.demanded.begin(), pass.demanded.end(), meant);
 }
 
 // A file that is touched every few seconds never rests: it is published all the same, when nobody
@@ -344,10 +363,10 @@ bool Journal::Impl::too_old(const JournalKey& key, Timestamp now) {
          now.ns - found->second.ns >= seconds(options_.max_dirty_age_s).count();
 }
 
-void Journal::Impl::hold(Pass& pass, const JournalKey& key, const std::string& reason,
-                         bool settling) {
-  if (pass.reasons.size() < kMaxReasons) pass.reasons[key] = reason;
-  if (!settling || pass.ageing.size() >= kMaxAgeing) return;
+void Journal::Impl::hold(Pass& pass, const JournalKey& key, Hold hold, const std::string& reason) {
+  pass.may_move = pass.may_move || hold != Hold::waiting;
+  if (pass.held.size() < kMaxHeld) pass.held[key] = {hold, reason};
+  if (hold != Hold::settling || pass.ageing.size() >= kMaxAgeing) return;
   const auto found = ageing_.find(key);
   pass.ageing[key] = found != ageing_.end() ? found->second : Timestamp::now();
 }
@@ -392,7 +411,12 @@ Result<void> Journal::Impl::finish_wave(Round& round, Pass& pass, const Wave::Ou
   pass.progress += outcome.done;
   for (const auto& ended : outcome.unfinished) {
     if (ended.not_ready) {
-      hold(pass, ended.key, ended.not_ready->reason, ended.not_ready->settling);
+      const NotReady& why = *ended.not_ready;
+      hold(pass, ended.key,
+           why.settling                    ? Hold::settling
+           : why.reason == kOpenForWriting ? Hold::writer
+                                           : Hold::moving,
+           why.reason);
       TRY_ASSIGN(const bool demanded, is_demanded(pass, ended.key));
       pass.demand_open = pass.demand_open || demanded;
     }
@@ -442,9 +466,11 @@ void Journal::Impl::demand(std::vector<std::string> paths) {
   wake();
 }
 
-// A demand is over when a pass found nothing of it left to do. One that came during the pass stays.
+// A demand is over when a pass found nothing of it left that could still move. One that came during
+// the pass stays.
 void Journal::Impl::settle_demands(const Pass& pass) {
-  if (pass.demand_open || pass.progress > 0 || stopping_) return;
+  const bool open = pass.demand_open || (pass.demand_waits && pass.may_move);
+  if (open || pass.progress > 0 || stopping_) return;
   demands_.with([&](Demands& demands) {
     std::erase_if(demands.paths,
                   [&](const auto& demand) { return demand.second <= pass.last_demand; });
@@ -461,8 +487,9 @@ Result<uint64_t> Journal::Impl::dirty_bytes(InodeNumber inode) {
 
 Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& paths) {
   const auto prefixes = without_trailing_slashes(paths);
-  const auto reasons = reasons_.with([](const auto& all) { return all; });
-  // What is parked is tried again while a demand for it stands: until then it may still go on.
+  const auto held = held_.with([](const auto& all) { return all; });
+  // While a demand stands, what is parked is tried again, and what waits for another key may still
+  // go on.
   const auto demanded = demands_.with([](const Demands& demands) {
     std::vector<std::string> paths_of;
     for (const auto& [path, number] : demands.paths) paths_of.push_back(path);
@@ -485,12 +512,13 @@ Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& 
         pending.bytes += bytes;
       }
       if (pending.waiting.size() >= kMaxShownWaiting) continue;
-      const bool parked = !record.parked_reason.empty();
-      const auto reason = reasons.find(key);
-      if (parked && !covers_any(demanded, path)) {
-        pending.waiting.push_back({std::move(path), record.parked_reason, true});
-      } else if (!parked && reason != reasons.end() && reason->second != kSettling) {
-        pending.waiting.push_back({std::move(path), reason->second, false});
+      const bool over = !covers_any(demanded, path);
+      const auto found = held.find(key);
+      if (!record.parked_reason.empty()) {
+        if (over) pending.waiting.push_back({std::move(path), record.parked_reason, true});
+      } else if (found != held.end() && (found->second.hold == Hold::writer ||
+                                         (found->second.hold == Hold::waiting && over))) {
+        pending.waiting.push_back({std::move(path), found->second.reason, false});
       }
     }
     if (keys.size() < options_.wave_keys) return pending;

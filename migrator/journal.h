@@ -38,7 +38,8 @@ class Journal {
   struct Pending {
     uint64_t keys = 0;
     uint64_t bytes = 0;
-    // Does not go on by itself soon: parked, or open for writing. What only settles is not here.
+    // Does not go on by itself: open for writing, parked, or waiting for such a key. What settles,
+    // is copied or was demanded and not yet looked at is not here.
     struct Waiting {
       std::string path;
       std::string reason;

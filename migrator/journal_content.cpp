@@ -70,7 +70,7 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& con
   if (!lock.exists()) return Answer(NotReady{"it was removed", false});
   if (lock->is_file()) {
     TRY_ASSIGN(const Harvest harvested, harvest(context.catalog, context.scratch, *lock));
-    if (harvested == Harvest::in_use) return Answer(NotReady{"open for writing", false});
+    if (harvested == Harvest::in_use) return Answer(NotReady{kOpenForWriting, false});
   }
   Snapshot snapshot;
   snapshot.inode = inode;

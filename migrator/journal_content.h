@@ -41,6 +41,8 @@ struct Snapshot {
 
 // The reason of what only has to rest.
 inline constexpr const char* kSettling = "settling";
+// The reason of what goes on when somebody closes it; tierctl knows it by these words.
+inline constexpr const char* kOpenForWriting = "open for writing";
 
 struct NotReady {
   std::string reason;

@@ -157,6 +157,31 @@ TEST_F(Publish, NeverTouchesWhatSomeoneElseChangedInTheArchive) {
   EXPECT_GT(tier.status().conflicts, 0u);
 }
 
+TEST_F(Publish, EndsWithAListWhenWhatIsLeftWaitsForAConflict) {
+  tier.start();
+  fs::create_directories(at("taken/deep"));
+  write_file(at("taken/deep/file"), "ours");
+  write_file(at("other"), "published all the same");
+  write_file(tier.in_archive("taken"), "someone else's");
+  const auto published = tier.tierctl({"publish", "--wait", "/"});
+  EXPECT_EQ(published.exit_code, 1) << published.text;
+  EXPECT_THAT(published.out, ::testing::HasSubstr("/taken: "));
+  EXPECT_EQ(read_file(tier.in_archive("taken")), "someone else's");
+  EXPECT_EQ(read_file(tier.in_archive("other")), "published all the same");
+  fs::remove(tier.in_archive("taken"));
+  expect_replica("taking the obstacle away");
+}
+
+TEST_F(Publish, OfOneFilePublishesTheFoldersThatItNeeds) {
+  tier.start();
+  fs::create_directories(at("a/b"));
+  write_file(at("a/b/wanted"), "wanted");
+  write_file(at("a/b/not asked for"), "x");
+  const auto published = tier.tierctl({"publish", "--wait", "/a/b/wanted"});
+  EXPECT_EQ(published.exit_code, 0) << published.text;
+  EXPECT_EQ(read_file(tier.in_archive("a/b/wanted")), "wanted");
+}
+
 TEST_F(Publish, ScanBringsWhatOthersChangedInTheArchive) {
   write_file(tier.in_archive("changed"), random_bytes(5 * kMiB, 5));
   write_file(tier.in_archive("removed"), "x");
