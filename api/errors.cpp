@@ -25,6 +25,8 @@ int http_status(const Error& error) {
     case ENAMETOOLONG:
     case ENOTDIR:
     case EISDIR:
+    case ELOOP:
+    case EXDEV:
       return 400;
     case EACCES:
     case EPERM:

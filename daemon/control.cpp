@@ -53,7 +53,7 @@ Result<void> Control::for_each_file(const api::Caller& caller,
       if (node.record.attributes.kind == FileKind::file) TRY(visit(node));
       return true;
     };
-    TRY(walk_.walk(caller, start, visit_file));
+    TRY(walk_.walk(caller, start, "", visit_file));
   }
   return {};
 }
@@ -62,7 +62,8 @@ Result<std::vector<PrefetchItem>> Control::items_of(const api::Caller& caller,
                                                     const api::PrefetchRequest& request) {
   std::vector<PrefetchItem> items;
   const auto add = [&](const FoundNode& node, std::vector<ByteRange> ranges) -> Result<void> {
-    if (!may(caller, node.record.attributes, Access::read)) {
+    TRY_ASSIGN(const bool readable, walk_.may(caller, node, Access::read));
+    if (!readable) {
       return Error(std::errc::permission_denied, node.path + ": you may not read it");
     }
     items.push_back({node.inode, std::move(ranges)});

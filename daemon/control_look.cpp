@@ -151,7 +151,7 @@ Result<void> Control::add_dirty(api::Status& status) {
   }
 }
 
-Result<api::Status> Control::status(const api::Caller&) {
+Result<api::Status> Control::status(const api::Caller& caller) {
   api::Status status;
   status.version = TIERHUB_VERSION;
   status.pid = ::getpid();
@@ -171,6 +171,9 @@ Result<api::Status> Control::status(const api::Caller&) {
   status.reserve_bytes = parts_.capacity.reserve_bytes();
   status.prefetches_active = parts_.prefetcher.active();
   TRY(add_dirty(status));
+  // It names a file, which is not everyone's to know.
+  if (caller.uid != 0 && !status.first_parked_reason.empty())
+    status.first_parked_reason = "root sees which in `tierctl status`";
   add_counters(status);
   status.summary = summary_of(status);
   return status;
@@ -207,15 +210,10 @@ Result<api::Listing> Control::list(const api::Caller& caller, const std::string&
   limit = std::clamp<size_t>(limit, 1, kMaxListed);
   TRY_ASSIGN(const FoundNode start, walk_.resolve(caller, path));
   api::Listing listing;
-  bool skipping = !after.empty();
   const auto visit = [&](const FoundNode& node) -> Result<bool> {
     const bool is_start =
         node.inode == start.inode && node.record.attributes.kind == FileKind::directory;
     if (is_start) return true;  // a folder lists what is in it
-    if (skipping) {
-      skipping = node.path != after;
-      return true;
-    }
     if (listing.entries.size() == limit) {
       listing.next = listing.entries.back().path;
       return false;
@@ -227,19 +225,25 @@ Result<api::Listing> Control::list(const api::Caller& caller, const std::string&
     listing.entries.push_back(*std::move(entry));
     return true;
   };
-  TRY(depth == Depth::all ? walk_.walk(caller, start, visit)
-                          : walk_.children(caller, start, visit));
+  TRY(depth == Depth::all ? walk_.walk(caller, start, after, visit)
+                          : walk_.children(caller, start, after, visit));
   return listing;
 }
 
-Result<api::Prefetch> Control::prefetch(const api::Caller&, uint64_t id) {
+// Labels and errors name files: a prefetch is shown to its owner and to root.
+Result<api::Prefetch> Control::prefetch(const api::Caller& caller, uint64_t id) {
   TRY_ASSIGN(const auto progress, parts_.prefetcher.progress(id));
+  if (caller.uid != 0 && caller.uid != progress.record.owner_uid)
+    return Error(std::errc::permission_denied, "this prefetch is another user's");
   return to_message(progress);
 }
 
-Result<std::vector<api::Prefetch>> Control::prefetches(const api::Caller&) {
+Result<std::vector<api::Prefetch>> Control::prefetches(const api::Caller& caller) {
   std::vector<api::Prefetch> result;
-  for (const auto& progress : parts_.prefetcher.all()) result.push_back(to_message(progress));
+  for (const auto& progress : parts_.prefetcher.all()) {
+    if (caller.uid == 0 || caller.uid == progress.record.owner_uid)
+      result.push_back(to_message(progress));
+  }
   return result;
 }
 

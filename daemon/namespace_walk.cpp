@@ -1,12 +1,13 @@
 #include "daemon/namespace_walk.h"
 
 #include <algorithm>
-#include <sstream>
+#include <deque>
 
 namespace tierhub {
 namespace {
 
 constexpr size_t kEntriesPerRead = 1000;
+constexpr int kMostLinks = 40;  // as the kernel follows
 
 Error denied(const std::string& path, const std::string& what) {
   return Error(std::errc::permission_denied, fmt::format("{}: you may not {} it", path, what));
@@ -16,116 +17,231 @@ std::string join(const std::string& folder, const std::string& name) {
   return folder == "/" ? "/" + name : folder + "/" + name;
 }
 
-}  // namespace
+bool is_folder(const FoundNode& node) { return node.record.attributes.kind == FileKind::directory; }
 
-bool may(const api::Caller& caller, const Attributes& attributes, Access access) {
-  if (caller.uid == 0) return true;
-  const auto wanted = static_cast<uint32_t>(access);
-  const bool in_group =
-      caller.gid == attributes.gid ||
-      std::find(caller.groups.begin(), caller.groups.end(), attributes.gid) != caller.groups.end();
-  const int shift = caller.uid == attributes.uid ? 6 : in_group ? 3 : 0;
-  return (attributes.mode >> shift & wanted) == wanted;
+std::deque<std::string> components_of(std::string_view path) {
+  std::deque<std::string> components;
+  while (!path.empty()) {
+    const size_t end = std::min(path.find('/'), path.size());
+    if (end > 0) components.emplace_back(path.substr(0, end));
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return components;
 }
 
-Result<std::string> NamespaceWalk::normalise(const std::string& path) const {
-  if (path.empty() || path.front() != '/') {
+}  // namespace
+
+Result<bool> NamespaceWalk::may(const api::Caller& caller, const FoundNode& node,
+                                Access access) const {
+  std::optional<std::string> access_list;
+  if (caller.uid != 0 && caller.uid != node.record.attributes.uid) {
+    TRY_ASSIGN(access_list, catalog_.xattr(node.inode, kAccessListName));
+  }
+  auto allowed = tierhub::may(caller, node.record.attributes, access_list, access);
+  if (!allowed) return allowed.error().in(node.path);
+  return allowed;
+}
+
+Result<std::optional<FoundNode>> NamespaceWalk::child_of(const FoundNode& folder,
+                                                         const std::string& name) const {
+  TRY_ASSIGN(const auto inode, catalog_.lookup(folder.inode, name));
+  if (!inode) return std::optional<FoundNode>();
+  TRY_ASSIGN(auto record, catalog_.inode(*inode));
+  if (!record) return std::optional<FoundNode>();
+  return std::optional(FoundNode{*inode, *std::move(record), join(folder.path, name)});
+}
+
+// Walks a path one component at a time, as the kernel does: ".." is where the link led to, not
+// where it stood.
+class NamespaceWalk::Resolver {
+ public:
+  Resolver(const NamespaceWalk& walk, const api::Caller& caller) : walk_(walk), caller_(caller) {}
+
+  Result<FoundNode> resolve(const std::string& path) {
+    TRY(begin_at_root());
+    todo_ = components_of(walk_.below_mount(path));
+    while (!todo_.empty()) {
+      const std::string name = std::move(todo_.front());
+      todo_.pop_front();
+      TRY(step(name));
+    }
+    return std::move(way_.back());
+  }
+
+ private:
+  Result<void> begin_at_root() {
+    TRY_ASSIGN(auto root, walk_.catalog_.inode(kRootInode));
+    if (!root) return Error(std::errc::io_error, "the catalog has no root folder");
+    way_.clear();
+    way_.push_back({kRootInode, *std::move(root), "/"});
+    return {};
+  }
+
+  Result<void> step(const std::string& name) {
+    const FoundNode& folder = way_.back();
+    if (!is_folder(folder))
+      return Error(std::errc::not_a_directory, folder.path + " is not a folder");
+    TRY_ASSIGN(const bool allowed, walk_.may(caller_, folder, Access::traverse));
+    if (!allowed) return denied(folder.path, "enter");
+    if (name == ".") return {};
+    if (name == "..") return step_up();
+    TRY_ASSIGN(auto child, walk_.child_of(folder, name));
+    if (!child) {
+      return Error(std::errc::no_such_file_or_directory,
+                   join(folder.path, name) + " does not exist");
+    }
+    if (child->record.attributes.kind == FileKind::symlink) return follow(*child);
+    way_.push_back(*std::move(child));
+    return {};
+  }
+
+  Result<void> step_up() {
+    if (way_.size() == 1)
+      return Error(std::errc::cross_device_link, "the path leads out of the namespace");
+    way_.pop_back();
+    return {};
+  }
+
+  Result<void> follow(const FoundNode& link) {
+    if (++links_ > kMostLinks) {
+      return Error(std::errc::too_many_symbolic_link_levels,
+                   link.path + ": too many symbolic links");
+    }
+    const std::string& target = link.record.symlink_target;
+    std::string_view rest = target;
+    if (target.starts_with("/")) {
+      rest = walk_.below_mount(target);
+      if (rest.size() == target.size()) {
+        return Error(std::errc::cross_device_link,
+                     fmt::format("{} leads out of the namespace, to {}", link.path, target));
+      }
+      TRY(begin_at_root());
+    }
+    const auto components = components_of(rest);
+    todo_.insert(todo_.begin(), components.begin(), components.end());
+    return {};
+  }
+
+  const NamespaceWalk& walk_;
+  const api::Caller& caller_;
+  std::vector<FoundNode> way_;  // from the root
+  std::deque<std::string> todo_;
+  int links_ = 0;
+};
+
+std::string_view NamespaceWalk::below_mount(std::string_view path) const {
+  if (path == mount_ || path.starts_with(mount_ + "/")) path.remove_prefix(mount_.size());
+  return path;
+}
+
+Result<FoundNode> NamespaceWalk::resolve(const api::Caller& caller, const std::string& path) const {
+  if (!path.starts_with("/")) {
     return Error(
         std::errc::invalid_argument,
         fmt::format(
             "'{}' is not an absolute path: give it from the root of the namespace, or in {}", path,
             mount_));
   }
-  std::string_view rest = path;
-  if (rest == mount_ || rest.starts_with(mount_ + "/")) rest.remove_prefix(mount_.size());
-  std::string result;
-  std::istringstream parts{std::string(rest)};
-  for (std::string part; std::getline(parts, part, '/');) {
-    if (part.empty() || part == ".") continue;
-    if (part == "..") {
-      result.resize(result.rfind('/') == std::string::npos ? 0 : result.rfind('/'));
-    } else {
-      result += "/" + part;
-    }
-  }
-  return result.empty() ? "/" : result;
+  return Resolver(*this, caller).resolve(path);
 }
 
-Result<FoundNode> NamespaceWalk::resolve(const api::Caller& caller, const std::string& path) const {
-  TRY_ASSIGN(const std::string normal, normalise(path));
-  FoundNode node{kRootInode, {}, "/"};
-  TRY_ASSIGN(const auto root, catalog_.inode(kRootInode));
-  node.record = *root;
-  std::istringstream parts(normal.substr(1));
-  for (std::string name; std::getline(parts, name, '/');) {
-    if (node.record.attributes.kind == FileKind::symlink) {
-      return Error(std::errc::too_many_symbolic_link_levels,
-                   node.path + " is a symbolic link: name its target instead");
-    }
-    if (node.record.attributes.kind != FileKind::directory)
-      return Error(std::errc::not_a_directory, node.path + " is not a folder");
-    if (!may(caller, node.record.attributes, Access::traverse)) return denied(node.path, "enter");
-    node.path = join(node.path, name);
-    TRY_ASSIGN(const auto inode, catalog_.lookup(node.inode, name));
-    if (!inode) return Error(std::errc::no_such_file_or_directory, node.path + " does not exist");
-    TRY_ASSIGN(auto record, catalog_.inode(*inode));
-    if (!record) return Error(std::errc::no_such_file_or_directory, node.path + " was removed");
-    node.inode = *inode;
-    node.record = *std::move(record);
-  }
-  return node;
+// A folder that is being listed.
+struct NamespaceWalk::Level {
+  FoundNode folder;
+  DirectoryEntry last;                   // listed before
+  std::deque<DirectoryEntry> read = {};  // and what comes next
+
+  void go_on_behind(const std::string& name) { last = {name_hash(name), name, {}}; }
+};
+
+Result<NamespaceWalk::Level> NamespaceWalk::open_folder(const api::Caller& caller,
+                                                        FoundNode folder) const {
+  TRY_ASSIGN(const bool readable, may(caller, folder, Access::read));
+  TRY_ASSIGN(const bool enterable, may(caller, folder, Access::traverse));
+  if (!readable || !enterable) return denied(folder.path, "list");
+  return Level{std::move(folder), {}};
 }
 
-Result<std::vector<FoundNode>> NamespaceWalk::read_folder(const api::Caller& caller,
-                                                          const FoundNode& folder) const {
-  if (!may(caller, folder.record.attributes, Access::read) ||
-      !may(caller, folder.record.attributes, Access::traverse)) {
-    return denied(folder.path, "list");
-  }
-  std::vector<FoundNode> children;
-  DirectoryEntry last;
+Result<std::optional<FoundNode>> NamespaceWalk::next_of(Level& level) const {
   for (;;) {
-    TRY_ASSIGN(const auto entries,
-               catalog_.list(folder.inode, last.cookie, last.name, kEntriesPerRead));
-    for (const DirectoryEntry& entry : entries) {
-      TRY_ASSIGN(auto record, catalog_.inode(entry.inode));
-      if (record)
-        children.push_back({entry.inode, *std::move(record), join(folder.path, entry.name)});
-      last = entry;
+    if (level.read.empty()) {
+      TRY_ASSIGN(auto entries, catalog_.list(level.folder.inode, level.last.cookie, level.last.name,
+                                             kEntriesPerRead));
+      if (entries.empty()) return std::optional<FoundNode>();
+      level.read.assign(std::make_move_iterator(entries.begin()),
+                        std::make_move_iterator(entries.end()));
     }
-    if (entries.size() < kEntriesPerRead) return children;
+    level.last = std::move(level.read.front());
+    level.read.pop_front();
+    TRY_ASSIGN(auto record, catalog_.inode(level.last.inode));
+    if (!record) continue;  // removed in between
+    return std::optional(
+        FoundNode{level.last.inode, *std::move(record), join(level.folder.path, level.last.name)});
   }
 }
 
-Result<void> NamespaceWalk::children(
-    const api::Caller& caller, const FoundNode& folder,
-    const std::function<Result<bool>(const FoundNode&)>& visit) const {
-  if (folder.record.attributes.kind != FileKind::directory) {
-    TRY(visit(folder));
-    return {};
+// The folders from `start` to `after`, each to go on behind the entry that leads there. What is
+// gone by now has a place all the same: the order is that of names.
+Result<std::vector<NamespaceWalk::Level>> NamespaceWalk::levels_to(const api::Caller& caller,
+                                                                   const FoundNode& start,
+                                                                   const std::string& after) const {
+  std::vector<Level> levels;
+  std::optional<FoundNode> here = start;
+  std::string_view rest = after;
+  if (after != start.path && !after.starts_with(join(start.path, "")))
+    return Error(std::errc::invalid_argument, after + " is not below " + start.path);
+  rest.remove_prefix(std::min(start.path.size(), rest.size()));
+  auto names = components_of(rest);
+  while (here && is_folder(*here)) {
+    TRY_ASSIGN(Level level, open_folder(caller, *std::move(here)));
+    here.reset();
+    if (!names.empty()) {
+      level.go_on_behind(names.front());
+      TRY_ASSIGN(here, child_of(level.folder, names.front()));
+      names.pop_front();
+    }
+    levels.push_back(std::move(level));
   }
-  TRY_ASSIGN(const auto nodes, read_folder(caller, folder));
-  for (const FoundNode& node : nodes) {
-    TRY_ASSIGN(const bool go_on, visit(node));
-    if (!go_on) return {};
-  }
-  return {};
+  return levels;
 }
 
 Result<void> NamespaceWalk::walk(const api::Caller& caller, const FoundNode& start,
-                                 const std::function<Result<bool>(const FoundNode&)>& visit) const {
-  std::vector<FoundNode> todo{start};
-  while (!todo.empty()) {
-    const FoundNode node = std::move(todo.back());
-    todo.pop_back();
-    TRY_ASSIGN(const bool go_on, visit(node));
+                                 const std::string& after, const Visit& visit) const {
+  if (after.empty()) {
+    TRY_ASSIGN(const bool go_on, visit(start));
     if (!go_on) return {};
-    if (node.record.attributes.kind != FileKind::directory) continue;
-    TRY_ASSIGN(auto children, read_folder(caller, node));
-    todo.insert(todo.end(), std::make_move_iterator(children.rbegin()),
-                std::make_move_iterator(children.rend()));
+  }
+  TRY_ASSIGN(auto levels, levels_to(caller, start, after.empty() ? start.path : after));
+  while (!levels.empty()) {
+    TRY_ASSIGN(auto node, next_of(levels.back()));
+    if (!node) {
+      levels.pop_back();
+      continue;
+    }
+    TRY_ASSIGN(const bool go_on, visit(*node));
+    if (!go_on) return {};
+    if (!is_folder(*node)) continue;
+    TRY_ASSIGN(Level below, open_folder(caller, *std::move(node)));
+    levels.push_back(std::move(below));
   }
   return {};
+}
+
+Result<void> NamespaceWalk::children(const api::Caller& caller, const FoundNode& folder,
+                                     const std::string& after, const Visit& visit) const {
+  if (!is_folder(folder)) {
+    if (!after.empty()) return {};
+    TRY(visit(folder));
+    return {};
+  }
+  TRY_ASSIGN(Level level, open_folder(caller, folder));
+  if (!after.empty()) level.go_on_behind(after.substr(after.rfind('/') + 1));
+  for (;;) {
+    TRY_ASSIGN(const auto node, next_of(level));
+    if (!node) return {};
+    TRY_ASSIGN(const bool go_on, visit(*node));
+    if (!go_on) return {};
+  }
 }
 
 }  // namespace tierhub

@@ -9,19 +9,14 @@
 #include "api/messages.h"
 #include "catalog/catalog.h"
 #include "common/result.h"
+#include "daemon/access.h"
 
 namespace tierhub {
-
-enum class Access : uint32_t { read = 4, write = 2, traverse = 1 };
-
-// What the mode bits allow, as the kernel decides: root may do everything here, then owner, group,
-// others.
-bool may(const api::Caller& caller, const Attributes& attributes, Access access);
 
 struct FoundNode {
   InodeNumber inode;
   InodeRecord record;
-  std::string path;  // in the namespace
+  std::string path;  // in the namespace, without a symbolic link in it
 };
 
 class NamespaceWalk {
@@ -30,24 +25,36 @@ class NamespaceWalk {
   NamespaceWalk(const Catalog& catalog, std::string mount)
       : catalog_(catalog), mount_(std::move(mount)) {}
 
-  // "/a/b" in the namespace, or the same below the mount. Symbolic links are not followed.
+  // "/a/b" in the namespace, or the same below the mount. Symbolic links are followed as long as
+  // they stay in the namespace; one that leads out of it is errc::cross_device_link. Errors are
+  // those of stat(2).
   Result<FoundNode> resolve(const api::Caller& caller, const std::string& path) const;
-  // The namespace path that a given path means: absolute, no "." or "..", no slash at the end but
-  // for the root.
-  Result<std::string> normalise(const std::string& path) const;
 
-  // Visits `start` and, if it is a folder, all below it, each folder before its entries, in the
-  // order of names in the catalog. A folder that the caller cannot read is an error that names it.
-  // `visit` returns false to stop.
-  Result<void> walk(const api::Caller& caller, const FoundNode& start,
-                    const std::function<Result<bool>(const FoundNode&)>& visit) const;
+  // Visits `start` and, if it is a folder, all below it: each folder before its entries, those in
+  // the order of their names in the catalog. Not empty, `after` is the path of a node visited
+  // before, or one that stood there: only what comes behind it is visited. A folder that the caller
+  // cannot read is an error that names it. `visit` returns false to stop. Memory grows with the
+  // depth only.
+  using Visit = std::function<Result<bool>(const FoundNode&)>;
+  Result<void> walk(const api::Caller& caller, const FoundNode& start, const std::string& after,
+                    const Visit& visit) const;
   // The same for the entries of one folder alone; of a file: the file itself.
   Result<void> children(const api::Caller& caller, const FoundNode& folder,
-                        const std::function<Result<bool>(const FoundNode&)>& visit) const;
+                        const std::string& after, const Visit& visit) const;
+
+  Result<bool> may(const api::Caller& caller, const FoundNode& node, Access access) const;
 
  private:
-  Result<std::vector<FoundNode>> read_folder(const api::Caller& caller,
-                                             const FoundNode& folder) const;
+  class Resolver;
+  struct Level;
+  Result<Level> open_folder(const api::Caller& caller, FoundNode folder) const;
+  // `path` without the mount in front of it.
+  std::string_view below_mount(std::string_view path) const;
+  Result<std::vector<Level>> levels_to(const api::Caller& caller, const FoundNode& start,
+                                       const std::string& after) const;
+  Result<std::optional<FoundNode>> next_of(Level& level) const;
+  Result<std::optional<FoundNode>> child_of(const FoundNode& folder, const std::string& name) const;
+
   const Catalog& catalog_;
   std::string mount_;
 };

@@ -1,0 +1,269 @@
+// The control API lets a caller do what the kernel lets them do in the mount, and nothing else: the
+// same users try the same paths both ways.
+#include <cerrno>
+#include <filesystem>
+#include <random>
+#include <set>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+#include <grp.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/tier_fixture.h"
+
+namespace tierhub::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint32_t kUsers[] = {0, 3001, 3002, 3003};
+constexpr uint32_t kGroups[] = {0, 4001, 4002, 4003};
+
+struct User {
+  uint32_t uid, gid;
+  std::vector<gid_t> groups;
+};
+
+const User kCallers[] = {{0, 0, {}},
+                         {3001, 4001, {}},
+                         {3002, 4002, {4001}},
+                         {3003, 4003, {4002, 4001}},
+                         {3004, 3004, {}}};
+
+// A random tree in the archive, in which most users may do some things, and the ways into it.
+class RandomTree {
+ public:
+  RandomTree(std::string root, std::string mount, uint32_t seed)
+      : root_(std::move(root)), mount_(std::move(mount)), random_(seed) {
+    std::vector<std::string> folders = {""};
+    for (int i = 0; i < 24; ++i) folders.push_back(make_folder(any(folders), i));
+    for (int i = 0; i < 60; ++i) make_file(any(folders), i);
+    for (int i = 0; i < 30; ++i) make_link(any(folders), i);
+    // Rights come last: they may lock out whoever makes the tree, on some file systems.
+    for (const std::string& path : owned_) give_rights(path);
+    for (int i = 0; i < 60; ++i) paths_.push_back(detour(any(paths_)));
+    paths_.push_back("/missing");
+    paths_.push_back("/file0/below-a-file");
+  }
+  const std::vector<std::string>& paths() const { return paths_; }
+
+ private:
+  int below(int end) { return std::uniform_int_distribution(0, end - 1)(random_); }
+  template <class List>
+  typename std::iterator_traits<decltype(std::begin(std::declval<const List&>()))>::value_type any(
+      const List& list) {
+    return list[static_cast<size_t>(below(static_cast<int>(std::size(list))))];
+  }
+  std::string add(const std::string& path) {
+    paths_.push_back(path);
+    return path;
+  }
+  std::string make_folder(const std::string& parent, int i) {
+    std::string path = add(fmt::format("{}/folder{}", parent, i));
+    fs::create_directory(root_ + path);
+    owned_.push_back(path);
+    return path;
+  }
+  void make_file(const std::string& parent, int i) {
+    std::string path = add(fmt::format("{}/file{}", parent, i));
+    write_file(root_ + path, "content");
+    owned_.push_back(path);
+  }
+  // Relative, absolute, to a folder, to a file, to nothing, to itself.
+  void make_link(const std::string& parent, int i) {
+    std::string path = fmt::format("{}/link{}", parent, i);
+    std::string target = below(8) == 0 ? path : below(8) == 0 ? "/missing" : any(paths_);
+    if (below(2) == 0) {
+      target = mount_ + target;
+    } else {
+      target = fs::path(target).lexically_relative(parent.empty() ? "/" : parent);
+    }
+    fs::create_symlink(target, root_ + add(path));
+  }
+  // "." and ".." on the way, and names behind links.
+  std::string detour(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    switch (below(4)) {
+      case 0:
+        return path + "/.";
+      case 1:
+        return path + "/..";
+      case 2:
+        return fmt::format("{}/../{}", path, fs::path(any(paths_)).filename().string());
+      default:
+        return path.substr(0, slash) + "/./" + path.substr(slash + 1);
+    }
+  }
+  void give_rights(const std::string& path) {
+    const std::string file = root_ + path;
+    check(::lchown(file.c_str(), any(kUsers), any(kGroups)), "chown");
+    // Most bits are set, or nothing deep would ever be reached.
+    const mode_t mode = below(3) == 0 ? static_cast<mode_t>(below(01000)) : 0775;
+    check(::chmod(file.c_str(), mode), "chmod");
+  }
+  std::string root_, mount_;
+  std::mt19937 random_;
+  std::vector<std::string> owned_;  // with rights of their own
+  std::vector<std::string> paths_;  // to try
+};
+
+std::string outcome(int error) { return error == 0 ? "ok" : strerrorname_np(error); }
+
+template <class T>
+std::string outcome(const Result<T>& result) {
+  return result ? "ok" : outcome(result.error().errno_value());
+}
+
+// To see the entries of a folder takes the right to read it, and to reach them that to enter it.
+std::string kernel_list(const std::string& path) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0) return outcome(errno);
+  if (!S_ISDIR(st.st_mode)) return "ok";
+  const UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return outcome(errno);
+  return outcome(::faccessat(folder.get(), ".", X_OK, AT_EACCESS) == 0 ? 0 : errno);
+}
+
+std::string kernel_read(const std::string& path) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) return "folder";
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return outcome(file ? 0 : errno);
+}
+
+bool leads_out(const std::string& path, const std::string& mount) {
+  std::error_code error;
+  const std::string real = fs::canonical(mount + path, error).string();
+  return !error && real != mount && !real.starts_with(mount + "/");
+}
+
+// In a child process that has become `user`: one line for each path where the two differ, then how
+// often both said yes and no.
+void compare(const User& user, const std::vector<std::string>& paths, const TestTier& tier,
+             const std::string& report) {
+  const UniqueFd out(::open(report.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (::setgroups(user.groups.size(), user.groups.data()) != 0 ||
+      ::setresgid(user.gid, user.gid, user.gid) != 0 ||
+      ::setresuid(user.uid, user.uid, user.uid) != 0) {
+    ::_exit(2);
+  }
+  const api::Client client = tier.client();
+  std::string text;
+  int yes = 0, no = 0;
+  const auto judge = [&](const std::string& what, const std::string& path,
+                         const std::string& kernel, const std::string& api) {
+    ++(kernel == "ok" ? yes : no);
+    if (api == "EXDEV" && leads_out(path, tier.mount)) return;
+    if (kernel != api)
+      text += fmt::format("{} {} by {}: the kernel says {}, the API {}\n", what, path, user.uid,
+                          kernel, api);
+  };
+  for (const std::string& path : paths) {
+    judge("list", path, kernel_list(tier.mount + path),
+          outcome(client.list(path, api::Service::Depth::children)));
+    const std::string kernel = kernel_read(tier.mount + path);
+    if (kernel == "folder") continue;
+    api::PrefetchRequest request;
+    request.paths = {path};
+    judge("read", path, kernel, outcome(client.start_prefetch(request)));
+  }
+  text += fmt::format("{} allowed, {} refused", yes, no);
+  check(::write(out.get(), text.data(), text.size()), "write");
+}
+
+class ApiAccess : public TierTest {
+ protected:
+  std::string compared_as(const User& user, const std::vector<std::string>& paths) {
+    const std::string report = tier.folder("reports") + "/report";
+    const pid_t child = ::fork();
+    if (child == 0) {
+      compare(user, paths, tier, report);
+      ::_exit(0);
+    }
+    EXPECT_EQ(wait_for_exit(child, std::chrono::seconds(60)), 0);
+    return read_file(report);
+  }
+};
+
+TEST_F(ApiAccess, AnswersAsTheKernelDoes) {
+  const char* given = std::getenv("TIERHUB_ACCESS_SEED");
+  const uint32_t seed = given ? static_cast<uint32_t>(std::stoul(given)) : std::random_device()();
+  fmt::print("TIERHUB_ACCESS_SEED={}\n", seed);
+  fs::permissions(fs::path(tier.mount).parent_path(), fs::perms(0755));
+  fs::permissions(tier.archive, fs::perms(0755));
+  const RandomTree tree(tier.archive, tier.mount, seed);
+  tier.start();
+  int allowed = 0, refused = 0;
+  for (const User& user : kCallers) {
+    const std::string report = compared_as(user, tree.paths());
+    const size_t last = report.rfind('\n') + 1;
+    EXPECT_EQ(report.substr(0, last), "");
+    int yes = 0, no = 0;
+    ASSERT_EQ(std::sscanf(report.c_str() + last, "%d allowed, %d refused", &yes, &no), 2);
+    allowed += yes;
+    refused += no;
+  }
+  fmt::print("{} allowed, {} refused\n", allowed, refused);
+  EXPECT_GT(allowed, 100);
+  EXPECT_GT(refused, 100);
+}
+
+TEST_F(ApiAccess, NeverFollowsALinkOutOfTheNamespace) {
+  fs::create_symlink("/etc", tier.in_archive("outside"));
+  fs::create_symlink("../..", tier.in_archive("above"));
+  tier.start();
+  for (const char* path : {"/outside", "/outside/passwd", "/above", "/above/etc", "/.."}) {
+    EXPECT_EQ(outcome(tier.client().list(path, api::Service::Depth::children)), "EXDEV") << path;
+  }
+}
+
+TEST_F(ApiAccess, ShowsAPrefetchToItsOwnerAndToRootAlone) {
+  fs::permissions(fs::path(tier.mount).parent_path(), fs::perms(0755));
+  write_file(tier.in_archive("secret"), "x", 0600);
+  tier.start();
+  const api::Prefetch prefetch = tier.prefetch("/secret");
+  const auto as_stranger = [&](const std::vector<std::string>& arguments) {
+    std::vector<std::string> command = {
+        "setpriv", "--reuid=3001", "--regid=4001",  "--clear-groups",
+        "curl",    "-sS",          "--unix-socket", tier.client().socket_path()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run_command(command).out;
+  };
+  EXPECT_THAT(as_stranger({fmt::format("http://tierd/v1/prefetch/{}", prefetch.id)}),
+              ::testing::HasSubstr("another user's"));
+  EXPECT_THAT(as_stranger({"http://tierd/v1/prefetch"}),
+              ::testing::Not(::testing::HasSubstr("secret")));
+  EXPECT_EQ(tier.client().prefetches()->size(), 1u);
+}
+
+// A long listing goes on where it ended, also when that name is gone by then.
+TEST_F(ApiAccess, ListsATreePageByPage) {
+  for (int folder = 0; folder < 5; ++folder) {
+    fs::create_directory(tier.in_archive(fmt::format("folder{}", folder)));
+    for (int file = 0; file < 7; ++file)
+      write_file(tier.in_archive(fmt::format("folder{}/file{}", folder, file)), "x");
+  }
+  tier.start();
+  std::set<std::string> seen;
+  std::string after;
+  do {
+    auto page = tier.client().list("/", api::Service::Depth::all, after, 3);
+    ASSERT_TRUE(page) << page.error().text();
+    for (const api::Entry& entry : page->entries)
+      EXPECT_TRUE(seen.insert(entry.path).second) << entry.path;
+    after = page->next;
+    if (seen.size() == 12) fs::remove_all(tier.mount + after);
+  } while (!after.empty());
+  EXPECT_GE(seen.size(), 5u + 7 * 4);
+}
+
+}  // namespace
+}  // namespace tierhub::testing
