@@ -2,6 +2,7 @@
 # A tierd over temporary folders, for scripts: sourced after lib.sh.
 
 bin=${TIERHUB_BIN_DIR:-$repository/build/release/bin}
+tierd_options=()  # further ones, for start_tierd
 
 # Builds what is missing, becomes root, makes the folders. What is left is removed when the script ends.
 # prepare_tier ARGUMENT...: those of the script, for starting it again as root.
@@ -13,8 +14,8 @@ prepare_tier() {
   fi
   [ -c /dev/fuse ] || die "/dev/fuse is missing: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN"
   place=$(mktemp -d "${TMPDIR:-/tmp}/tierhub-XXXXXX")
-  archive=$place/archive mount=$place/mount
-  mkdir -p "$archive" "$place/scratch" "$mount"
+  archive=$place/archive scratch=$place/scratch mount=$place/mount
+  mkdir -p "$archive" "$scratch" "$mount"
   export TIERHUB_SOCKET=$place/tierd.sock PATH=$bin:$PATH
   tierd_pid=''
   trap clean_up_tier EXIT
@@ -23,6 +24,8 @@ prepare_tier() {
 
 # before_clean_up: what a script has to end itself; it may define its own.
 before_clean_up() { :; }
+# after_tierd: the same, when tierd has ended.
+after_tierd() { :; }
 
 clean_up_tier() {
   local code=$?
@@ -32,6 +35,7 @@ clean_up_tier() {
     wait "$tierd_pid" 2>/dev/null || true
   fi
   if mountpoint -q "$mount"; then umount -l "$mount" || true; fi
+  after_tierd
   if [ $code != 0 ] && [ $code != 130 ]; then
     say "$(basename "$0"): it failed; the last words of the programs:"
     tail -n 15 "$place"/*.log >&2 || true
@@ -51,7 +55,7 @@ wait_for() {
 }
 
 start_tierd() {
-  "$bin/tierd" --archive "$archive" --scratch "$place/scratch" --mount "$mount" --socket "$TIERHUB_SOCKET" \
+  "$bin/tierd" --archive "$archive" --scratch "$scratch" --mount "$mount" --socket "$TIERHUB_SOCKET" "${tierd_options[@]}" \
     2>"$place/tierd.log" &
   tierd_pid=$!
   wait_for 60 "tierd answers" tierctl status
