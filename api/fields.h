@@ -41,6 +41,8 @@ void visit_fields(Is<Status> auto& m, auto&& field) {
   field("unkept_recall_bytes", m.unkept_recall_bytes);
   field("published_bytes", m.published_bytes);
   field("published_files", m.published_files);
+  field("patched_files", m.patched_files);
+  field("cloned_bytes", m.cloned_bytes);
   field("evicted_bytes", m.evicted_bytes);
   field("evicted_files", m.evicted_files);
   field("fuse_read_requests", m.fuse_read_requests);

@@ -53,6 +53,9 @@ struct Status {
   uint64_t unkept_recall_bytes = 0;
   uint64_t published_bytes = 0;
   uint64_t published_files = 0;
+  // Files published as a patch, and what of them the archive took over without it being sent.
+  uint64_t patched_files = 0;
+  uint64_t cloned_bytes = 0;
   uint64_t evicted_bytes = 0;
   uint64_t evicted_files = 0;
   uint64_t fuse_read_requests = 0;

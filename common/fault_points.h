@@ -31,6 +31,8 @@ namespace tierhub {
   X(publish_after_act, "publish.after_act")                   \
   X(publish_before_commit, "publish.before_commit")           \
   X(publish_after_commit, "publish.after_commit")             \
+  X(patch_before_stage, "patch.before_stage")                 \
+  X(patch_after_stage, "patch.after_stage")                   \
   X(prefetch_after_queue, "prefetch.after_queue")             \
   X(prefetch_before_fill, "prefetch.before_fill")             \
   X(prefetch_after_fill, "prefetch.after_fill")               \

@@ -32,6 +32,9 @@ struct Metrics {
   Counter unkept_recall_bytes;
   Counter published_bytes;
   Counter published_files;
+  // Files published as a patch, and what of them the archive took over by itself.
+  Counter patched_files;
+  Counter cloned_bytes;
   Counter evicted_bytes;
   Counter evicted_files;
   Counter conflicts;

@@ -32,6 +32,8 @@ void add_counters(api::Status& status) {
   status.unkept_recall_bytes = m.unkept_recall_bytes.value();
   status.published_bytes = m.published_bytes.value();
   status.published_files = m.published_files.value();
+  status.patched_files = m.patched_files.value();
+  status.cloned_bytes = m.cloned_bytes.value();
   status.evicted_bytes = m.evicted_bytes.value();
   status.evicted_files = m.evicted_files.value();
   status.fuse_read_requests = m.fuse_read_requests.value();

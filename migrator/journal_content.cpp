@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/fault_points.h"
 #include "common/hash.h"
 #include "common/posix.h"
 #include "storage/object_state.h"
@@ -50,6 +51,27 @@ std::vector<ByteRange> absent_ranges(const InodeState& state) {
   return ranges;
 }
 
+// Chunks without a dirty byte that are as long here as in the archived version: resident or not,
+// they are equal to it.
+std::vector<ByteRange> unchanged_chunks(const InodeState& state, const ArchiveVersion& version) {
+  const InodeRecord& record = state.rec();
+  if (!record.archived || record.content == Content::unknown) return {};
+  const uint64_t size_bytes = state.size_bytes();
+  const uint64_t shared =
+      std::min({record.archive_limit_bytes, version.attributes.size_bytes, size_bytes});
+  const bool whole = shared == size_bytes && shared == version.attributes.size_bytes;
+  IntervalSet chunks;
+  chunks.add(0, whole ? chunks_of(shared, state.chunk_bytes) : shared / state.chunk_bytes);
+  for (const auto& dirty : state.dirty.intervals())
+    chunks.remove(dirty.begin / state.chunk_bytes, chunks_of(dirty.end, state.chunk_bytes));
+  std::vector<ByteRange> ranges;
+  for (const auto& run : chunks.intervals()) {
+    ranges.push_back(
+        {run.begin * state.chunk_bytes, std::min(run.end * state.chunk_bytes, size_bytes)});
+  }
+  return ranges;
+}
+
 }  // namespace
 
 bool Snapshot::content_stands(const InodeState& state) const {
@@ -81,35 +103,71 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& con
   if (!snapshot.content_differs) return Answer(std::move(snapshot));
   if (!is_settled(snapshot.record.attributes, settle)) return Answer(NotReady{kSettling, true});
   snapshot.absent = absent_ranges(*lock);
+  if (version) snapshot.unchanged = unchanged_chunks(*lock, *version);
   if (snapshot.record.has_object) {
     TRY_ASSIGN(snapshot.object, context.scratch.open_object(inode, O_RDONLY));
   }
   return Answer(std::move(snapshot));
 }
 
-Result<bool> equals_archived(const JournalContext& context, const Snapshot& snapshot,
-                             const std::optional<ArchiveVersion>& version) {
+Result<uint64_t> equal_chunks(const JournalContext& context, const Snapshot& snapshot,
+                              const std::optional<ArchiveVersion>& version) {
   const InodeRecord& record = snapshot.record;
-  const uint64_t size_bytes = record.attributes.size_bytes;
   if (!version || !record.archived || record.content != Content::unknown || !snapshot.object)
-    return false;
-  if (size_bytes != version->attributes.size_bytes) return false;
+    return 0;
+  const uint64_t size_bytes = record.attributes.size_bytes;
   const uint64_t chunk_bytes = context.catalog.chunk_bytes();
   std::vector<std::byte> buffer(std::min(chunk_bytes, size_bytes));
   std::optional<ChecksumGroup> group;
-  for (uint64_t chunk = 0; chunk < chunks_of(size_bytes, chunk_bytes); ++chunk) {
+  const uint64_t count = chunks_of(size_bytes, chunk_bytes);
+  for (uint64_t chunk = 0; chunk < count; ++chunk) {
     if (chunk % kChecksumsPerRecord == 0) {
       TRY_ASSIGN(group, context.catalog.checksums(snapshot.inode, chunk / kChecksumsPerRecord));
     }
-    if (!group || !group->chunks[chunk % kChecksumsPerRecord]) return false;
+    if (!group || !group->chunks[chunk % kChecksumsPerRecord]) return chunk;
     const uint64_t begin = chunk * chunk_bytes;
     const std::span bytes = std::span(buffer).first(std::min(chunk_bytes, size_bytes - begin));
     TRY_ASSIGN(const size_t n, posix::read_at(snapshot.object.get(), bytes, begin));
     if (n != bytes.size() || checksum(bytes) != *group->chunks[chunk % kChecksumsPerRecord])
-      return false;
+      return chunk;
   }
-  return true;
+  return count;
 }
+
+namespace {
+
+// The archived version as the source of what is absent, and of a patch.
+Result<void> add_source(const JournalContext& context, const Snapshot& snapshot,
+                        const std::string& path, const ArchiveVersion& version,
+                        StageFileRequest& request) {
+  // A rewrite of fewer is as quick.
+  constexpr uint64_t kLeastChunks = 4;
+  const uint64_t chunk_bytes = context.catalog.chunk_bytes();
+  const uint64_t size_bytes = snapshot.record.attributes.size_bytes;
+  const bool compared = snapshot.record.content == Content::unknown;
+  const bool patch = snapshot.record.archived && size_bytes >= kLeastChunks * chunk_bytes &&
+                     (compared || !snapshot.unchanged.empty());
+  if (!patch && snapshot.absent.empty()) return {};
+  request.source_path = path;
+  request.source_version = version;
+  request.source_limit_bytes =
+      std::min(snapshot.record.archive_limit_bytes, version.attributes.size_bytes);
+  if (!patch) return {};
+  request.unchanged = snapshot.unchanged;
+  const uint64_t shared = std::min(size_bytes, request.source_limit_bytes);
+  request.known.resize(chunks_of(shared, chunk_bytes));
+  for (uint64_t first = 0; first < request.known.size(); first += kChecksumsPerRecord) {
+    TRY_ASSIGN(const auto group,
+               context.catalog.checksums(snapshot.inode, first / kChecksumsPerRecord));
+    if (!group) continue;
+    const uint64_t count = std::min(kChecksumsPerRecord, request.known.size() - first);
+    std::copy_n(group->chunks.begin(), count,
+                request.known.begin() + static_cast<ptrdiff_t>(first));
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& snapshot,
                                  const std::string& leaf,
@@ -121,23 +179,23 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
   request.chunk_bytes = context.catalog.chunk_bytes();
   request.attributes = snapshot.record.attributes;
   request.xattrs = snapshot.xattrs;
+  TRY_ASSIGN(const auto path, context.catalog.base_path(snapshot.inode));
+  if (version && path) TRY(add_source(context, snapshot, *path, *version, request));
   if (!snapshot.absent.empty()) {
-    TRY_ASSIGN(const auto path, context.catalog.base_path(snapshot.inode));
-    if (!version || !path) {
+    if (request.source_path.empty()) {
       return Error(std::errc::no_such_file_or_directory,
                    "parts of the file were only in the archive, and it was removed there: restore "
                    "it there, then scan");
     }
     request.absent = snapshot.absent;
-    request.source_path = *path;
-    request.source_version = *version;
-    request.source_limit_bytes =
-        std::min(snapshot.record.archive_limit_bytes, version->attributes.size_bytes);
   }
-  return context.archive.stage_file(request);
+  if (!request.known.empty()) fault_point(FaultPoint::patch_before_stage);
+  TRY_ASSIGN(StagedFile staged, context.archive.stage_file(request));
+  if (staged.cloned_bytes > 0) fault_point(FaultPoint::patch_after_stage);
+  return staged;
 }
 
-Result<StagedContent> stage_changed_content(const JournalContext& context, const Snapshot& snapshot,
+Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
                                             const std::string& leaf,
                                             const std::optional<ArchiveVersion>& version) {
   if (snapshot.object) {
@@ -147,9 +205,15 @@ Result<StagedContent> stage_changed_content(const JournalContext& context, const
       return not_of_archive(
           synced.error().in("the file is damaged in scratch, so it is not published"));
     }
-    auto equal = equals_archived(context, snapshot, version);
+    auto equal = equal_chunks(context, snapshot, version);
     if (!equal) return not_of_archive(equal.error());
-    if (*equal) return StagedContent{};
+    const uint64_t chunk_bytes = context.catalog.chunk_bytes();
+    const uint64_t size_bytes = snapshot.record.attributes.size_bytes;
+    const bool all = *equal == chunks_of(size_bytes, chunk_bytes);
+    if (all && version && snapshot.record.archived && snapshot.record.content == Content::unknown &&
+        size_bytes == version->attributes.size_bytes)
+      return StagedContent{};
+    if (*equal > 0) snapshot.unchanged = {{0, std::min(*equal * chunk_bytes, size_bytes)}};
   }
   TRY_ASSIGN(StagedFile staged, stage_content(context, snapshot, leaf, version));
   return StagedContent{std::move(staged)};

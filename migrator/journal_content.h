@@ -30,8 +30,9 @@ struct Snapshot {
   Xattrs xattrs;
   // Of a file: its bytes differ, or may differ, from the archived version.
   bool content_differs = false;
-  UniqueFd object;                // none: the file is empty, or all of it is absent
-  std::vector<ByteRange> absent;  // of the content: only in the archive
+  UniqueFd object;                   // none: the file is empty, or all of it is absent
+  std::vector<ByteRange> absent;     // of the content: only in the archive
+  std::vector<ByteRange> unchanged;  // of the content, whole chunks: as in the archived version
 
   // No writer has been let in since.
   bool content_stands(const InodeState& state) const;
@@ -61,12 +62,13 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& con
                                                        const std::optional<ArchiveVersion>& version,
                                                        const SettleRule& settle);
 
-// Every chunk of the object has the checksum on record: the file was opened for writing and not
-// changed. Reads the object up to the first difference.
-Result<bool> equals_archived(const JournalContext& context, const Snapshot& snapshot,
-                             const std::optional<ArchiveVersion>& version);
+// How many chunks from the start of the object have the checksums on record: all of them, if the
+// file was opened for writing and not changed. Reads the object up to the first difference.
+Result<uint64_t> equal_chunks(const JournalContext& context, const Snapshot& snapshot,
+                              const std::optional<ArchiveVersion>& version);
 
-// Makes the file complete in staging. `version` as above.
+// Makes the file complete in staging. `version` as above. A file of several chunks goes as a patch
+// of the archived version where the archive can clone that.
 Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& snapshot,
                                  const std::string& leaf,
                                  const std::optional<ArchiveVersion>& version);
@@ -75,9 +77,10 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
 struct StagedContent {
   std::optional<StagedFile> staged;
 };
-// Brings the object to its device, compares it, and stages it if it differs. Blocks as long as
+// Brings the object to its device, compares it (what is found equal is noted in the snapshot), and
+// stages it if it differs. Blocks as long as
 // copying takes.
-Result<StagedContent> stage_changed_content(const JournalContext& context, const Snapshot& snapshot,
+Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
                                             const std::string& leaf,
                                             const std::optional<ArchiveVersion>& version);
 // An error of the catalog or of scratch: it says nothing about the archive.

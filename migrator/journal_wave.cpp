@@ -193,6 +193,7 @@ Result<void> Wave::accept_staged(Action& action, Result<StagedContent> outcome) 
   action.staged = std::move(content.staged->version);
   action.checksums = std::move(content.staged->checksums);
   action.written_bytes = content.staged->written_bytes;
+  action.cloned_bytes = content.staged->cloned_bytes;
   return {};
 }
 
@@ -387,6 +388,8 @@ Result<void> Wave::commit(Action& action) {
     if (action.staged && action.plan.inode_kind == FileKind::file) {
       metrics().published_files.add();
       metrics().published_bytes.add(action.written_bytes);
+      metrics().cloned_bytes.add(action.cloned_bytes);
+      if (action.cloned_bytes > 0) metrics().patched_files.add();
     }
   } else if (!action.intents.empty() && !action.unknown_outcome) {
     // The archive refused and touched nothing.

@@ -35,6 +35,7 @@ struct Action {
   std::optional<ArchiveVersion> staged;
   std::vector<Checksum> checksums;
   uint64_t written_bytes = 0;
+  uint64_t cloned_bytes = 0;
   // The object was read and found equal to the archived version.
   bool proved_equal = false;
   // The intents written for it: of the target, then of each further name.

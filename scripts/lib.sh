@@ -13,7 +13,7 @@ build_packages=(
   libgtest-dev libgmock-dev
 )
 # What the tests call besides the programs.
-test_packages=(attr acl rsync tar curl)
+test_packages=(attr acl rsync tar curl xfsprogs btrfs-progs)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename "$0"): $*"; exit 1; }

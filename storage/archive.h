@@ -84,9 +84,13 @@ struct StageFileRequest {
   // Ranges that are not in the object; they are taken from the archived file, which must be `source_version`, up to
   // `source_limit_bytes`; beyond it they are holes.
   std::vector<ByteRange> absent;
-  std::string source_path;
+  std::string source_path;  // empty: nothing is taken from an archived file
   ArchiveVersion source_version;
   uint64_t source_limit_bytes = 0;
+  // Whole chunks that are as in the archived file, and the checksums of its chunks as far as they are known. Where the
+  // archive can clone, what these tell to be the same is not sent (see content_copy.h).
+  std::vector<ByteRange> unchanged;
+  std::vector<std::optional<Checksum>> known;
   Attributes attributes;
   Xattrs xattrs;
 };
@@ -94,7 +98,8 @@ struct StageFileRequest {
 struct StagedFile {
   ArchiveVersion version;           // as stat shows it in staging; renames keep the identity
   std::vector<Checksum> checksums;  // one per chunk
-  uint64_t written_bytes = 0;
+  uint64_t written_bytes = 0;       // sent to the archive
+  uint64_t cloned_bytes = 0;        // that the archive took over from the archived file by itself
 };
 
 class Archive {

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -109,6 +111,21 @@ void probe_renames(const ProbeFolder& folder, ArchiveCapabilities& found) {
       posix::rename_at(folder.fd(), other, folder.fd(), "b", RENAME_EXCHANGE).has_value();
 }
 
+CloneMethod probe_clone(const ProbeFolder& folder, long type) {
+  constexpr size_t kProbeBytes = 64 << 10;
+  type &= 0xffffffff;
+  const auto from = folder.make_file("clone-from");
+  const auto to = folder.make_file("clone-to");
+  const std::string bytes(kProbeBytes, 'x');
+  if (!from || !to || !posix::write_all(from->get(), bytes)) return CloneMethod::none;
+  if (::ioctl(to->get(), FICLONE, from->get()) == 0) return CloneMethod::reflink;
+  off_t at = 0;
+  const ssize_t n = ::copy_file_range(from->get(), &at, to->get(), nullptr, kProbeBytes, 0);
+  if (n != static_cast<ssize_t>(kProbeBytes)) return CloneMethod::none;
+  const bool is_served = type == NFS_SUPER_MAGIC || type == kCifs || type == kSmb2 || type == kCeph;
+  return is_served ? CloneMethod::server_copy : CloneMethod::local_copy;
+}
+
 IdentityKind probe_identity(int fd, long type) {
   if (!has_lasting_handles(type)) return IdentityKind::inode_and_birth_time;
   const auto found = statx_fd(fd, Freshness::cached);
@@ -143,6 +160,7 @@ Result<ArchiveCapabilities> probe_capabilities(int folder_fd) {
   found.special_files = ::mknodat(folder->fd(), "fifo", S_IFIFO | 0600, 0) == 0;
   found.case_sensitive = !folder->has("FILE");
   probe_renames(*folder, found);
+  found.clone = probe_clone(*folder, type.f_type);
   found.change_owner = can_change_owner(file.get());
   return found;
 }
@@ -173,6 +191,8 @@ std::vector<std::string> ArchiveCapabilities::limits() const {
   unless(
       sync_file_system,
       "The archive cannot be synced as a whole: every file is synced by itself, which is slower.");
+  unless(clone == CloneMethod::reflink || clone == CloneMethod::server_copy,
+         "The archive cannot clone files: of a large file that was changed a little, all is sent.");
   return result;
 }
 

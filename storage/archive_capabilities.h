@@ -10,6 +10,14 @@
 
 namespace tierhub {
 
+// How the archive makes a copy of a part of one of its files by itself.
+enum class CloneMethod : uint8_t {
+  none = 0,
+  reflink,      // both share their blocks: costs next to nothing
+  server_copy,  // copied by the server: costs no transfer
+  local_copy,   // copied by this kernel: read from the disk and written to it
+};
+
 struct ArchiveCapabilities {
   std::string file_system;  // "ext4", "nfs", ..., else the type in hex
   IdentityKind identity = IdentityKind::inode_and_birth_time;
@@ -26,6 +34,7 @@ struct ArchiveCapabilities {
   bool rename_exchange = false;
   // syncfs reaches the disk; else every staged file is synced by itself.
   bool sync_file_system = false;
+  CloneMethod clone = CloneMethod::none;
 
   bool operator==(const ArchiveCapabilities&) const = default;
   // For people: one sentence for each thing that is missing and what TierHub does instead.

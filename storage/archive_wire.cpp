@@ -64,6 +64,7 @@ void put(ByteWriter& out, const ArchiveCapabilities& value) {
         value.rename_noreplace, value.rename_exchange, value.sync_file_system}) {
     out.flag(flag);
   }
+  out.u8(static_cast<uint8_t>(value.clone));
 }
 
 void put(ByteWriter& out, const FillRequest& value) {
@@ -85,6 +86,8 @@ void put(ByteWriter& out, const StageFileRequest& value) {
   put(out, value.source_path);
   put(out, value.source_version);
   out.u64(value.source_limit_bytes);
+  put(out, value.unchanged);
+  put(out, value.known);
   put(out, value.attributes);
   put(out, value.xattrs);
 }
@@ -92,7 +95,7 @@ void put(ByteWriter& out, const StageFileRequest& value) {
 void put(ByteWriter& out, const StagedFile& value) {
   put(out, value.version);
   put(out, value.checksums);
-  out.u64(value.written_bytes);
+  out.u64(value.written_bytes).u64(value.cloned_bytes);
 }
 
 void put(ByteWriter& out, const Error& value) {
@@ -174,6 +177,7 @@ void get(ByteReader& in, ArchiveCapabilities& value) {
                      &value.sync_file_system}) {
     *flag = in.flag();
   }
+  value.clone = static_cast<CloneMethod>(in.u8());
 }
 
 void get(ByteReader& in, FillRequest& value) {
@@ -197,6 +201,8 @@ void get(ByteReader& in, StageFileRequest& value) {
   get(in, value.source_path);
   get(in, value.source_version);
   value.source_limit_bytes = in.u64();
+  get(in, value.unchanged);
+  get(in, value.known);
   get(in, value.attributes);
   get(in, value.xattrs);
 }
@@ -205,6 +211,7 @@ void get(ByteReader& in, StagedFile& value) {
   get(in, value.version);
   get(in, value.checksums);
   value.written_bytes = in.u64();
+  value.cloned_bytes = in.u64();
 }
 
 Error get_error(ByteReader& in) {

@@ -76,6 +76,7 @@ Result<std::unique_ptr<PosixArchive>> PosixArchive::open(const std::string& path
   TRY_ASSIGN(const UniqueFd folder,
              posix::open_beneath(root->fd.get(), kPrivateFolder, O_RDONLY | O_DIRECTORY));
   TRY_ASSIGN(ArchiveCapabilities capabilities, probe_capabilities(folder.get()));
+  capabilities.clone = options.clone.value_or(capabilities.clone);
   TRY_ASSIGN(auto engine, CopyEngine::make(options.copy));
   return std::unique_ptr<PosixArchive>(
       new PosixArchive(path, std::move(root), std::move(capabilities), std::move(engine), options));

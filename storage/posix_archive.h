@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include "common/guarded.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -40,6 +42,8 @@ class PosixArchive final : public Archive {
     size_t lanes = 64;
     CopyEngineOptions copy;
     RenameFlags rename_flags = RenameFlags::probe;
+    // For tests: in place of the one that the probe finds.
+    std::optional<CloneMethod> clone;
   };
 
   static Result<std::unique_ptr<PosixArchive>> open(const std::string& root,
@@ -113,6 +117,12 @@ class PosixArchive final : public Archive {
   Result<std::optional<ArchiveChild>> child(int folder_fd, const std::string& name) const;
   Result<ArchiveVersion> exact_version(const Entry& entry) const;
 
+  // The archived version of a file that is staged. No descriptor: it is not needed.
+  struct Source {
+    UniqueFd fd;
+    struct statx before {};
+  };
+  Result<Source> open_source(const ArchiveRoot& root, const StageFileRequest& request) const;
   static Result<void> clear(const Spot& spot);
   Result<ArchiveVersion> finish_staging(const Entry& entry, const Attributes& attributes,
                                         const Xattrs& xattrs);

@@ -1,7 +1,5 @@
 // Making what is new complete in the staging folder, where nobody looks.
-#include <algorithm>
 #include <cerrno>
-#include <span>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "common/interval_set.h"
 #include "common/posix.h"
-#include "storage/extents.h"
+#include "storage/content_copy.h"
+#include "storage/copy_plan.h"
 #include "storage/posix_archive.h"
 #include "storage/source_check.h"
 
@@ -19,95 +17,6 @@ namespace tierhub {
 namespace {
 
 constexpr mode_t kStagedMode = 0600;  // until all is in place
-
-Error scratch_error(const Error& error) {
-  return Error({error.errno_value(), scratch_category()}, "scratch: " + error.text());
-}
-
-// A piece of the new content and where it comes from.
-struct Piece {
-  ByteRange range;
-  int source_fd = -1;
-};
-
-// Copies the content of a StageFileRequest chunk by chunk into `out`: one buffer, each byte read
-// once.
-class ContentCopy {
- public:
-  ContentCopy(const StageFileRequest& request, int source_fd, int out)
-      : request_(request), source_fd_(source_fd), out_(out), buffer_(request.chunk_bytes) {
-    for (const ByteRange& range : request.absent) absent_.add(range.begin, range.end);
-  }
-
-  Result<void> run(const PosixArchive::Progress& progress, StagedFile& result) {
-    for (uint64_t begin = 0; begin < request_.size_bytes; begin += request_.chunk_bytes) {
-      const ByteRange chunk{begin, std::min(begin + request_.chunk_bytes, request_.size_bytes)};
-      TRY_ASSIGN(const auto pieces, pieces_of(chunk));
-      TRY(read(chunk, pieces));
-      const std::span<const std::byte> bytes(buffer_.data(), chunk.size());
-      result.checksums.push_back(checksum(bytes));
-      for (const Piece& piece : pieces) {
-        TRY(posix::write_all_at(out_, bytes.subspan(piece.range.begin - begin, piece.range.size()),
-                                piece.range.begin));
-        result.written_bytes += piece.range.size();
-      }
-      // Lets the disk begin now, so that the sync of the round has little left to wait for.
-      if (!pieces.empty()) {
-        ::sync_file_range(out_, static_cast<off_t>(begin), static_cast<off_t>(chunk.size()),
-                          SYNC_FILE_RANGE_WRITE);
-      }
-      if (progress) progress();
-    }
-    return posix::truncate_fd(out_, request_.size_bytes);
-  }
-
- private:
-  // The parts of `chunk` that have data, in no order.
-  Result<std::vector<Piece>> pieces_of(ByteRange chunk) const {
-    std::vector<Piece> pieces;
-    if (request_.object_fd >= 0) {
-      for (const auto& part : absent_.missing(chunk.begin, chunk.end)) {
-        const auto data = data_ranges(request_.object_fd, {part.begin, part.end});
-        if (!data) return scratch_error(data.error());
-        for (const ByteRange& range : *data) pieces.push_back({range, request_.object_fd});
-      }
-    }
-    if (source_fd_ >= 0) {
-      for (const auto& part : absent_.present(chunk.begin, chunk.end)) {
-        const ByteRange wanted{part.begin, std::min(part.end, request_.source_limit_bytes)};
-        if (wanted.empty()) continue;
-        TRY_ASSIGN(const auto data, data_ranges(source_fd_, wanted));
-        for (const ByteRange& range : data) pieces.push_back({range, source_fd_});
-      }
-    }
-    return pieces;
-  }
-
-  // Fills the buffer with the chunk; where there is no piece it is zero.
-  Result<void> read(ByteRange chunk, const std::vector<Piece>& pieces) {
-    std::fill_n(buffer_.begin(), chunk.size(), std::byte{0});
-    for (const Piece& piece : pieces) {
-      const std::span<std::byte> part(buffer_.data() + (piece.range.begin - chunk.begin),
-                                      piece.range.size());
-      const auto n = posix::read_at(piece.source_fd, part, piece.range.begin);
-      const bool from_object = piece.source_fd == request_.object_fd;
-      if (!n) return from_object ? scratch_error(n.error()) : n.error();
-      if (*n == part.size()) continue;
-      if (from_object) {
-        return scratch_error(
-            Error(std::errc::io_error, "the object became shorter while it was read"));
-      }
-      return Error(conflict_code(), "the archived file became shorter while it was read");
-    }
-    return {};
-  }
-
-  const StageFileRequest& request_;
-  const int source_fd_;
-  const int out_;
-  std::vector<std::byte> buffer_;
-  IntervalSet absent_;
-};
 
 mode_t node_type(FileKind kind) {
   switch (kind) {
@@ -186,6 +95,25 @@ Result<ArchiveVersion> PosixArchive::stage_special(const std::string& leaf,
   });
 }
 
+// The archived version that parts of the content are taken from. Where it only serves to send less
+// and is no longer there as on record, nothing is taken from it.
+Result<PosixArchive::Source> PosixArchive::open_source(const ArchiveRoot& root,
+                                                       const StageFileRequest& request) const {
+  if (request.source_path.empty()) return Source();
+  const auto opened = [&]() -> Result<Source> {
+    Source source;
+    TRY_ASSIGN(source.fd, posix::open_beneath(root.fd.get(), request.source_path,
+                                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    TRY_ASSIGN(source.before, statx_fd(source.fd.get(), Freshness::exact));
+    TRY(check_source(source.fd.get(), source.before, request.source_version, probed_.identity));
+    return source;
+  };
+  auto source = opened();
+  const bool needed = !request.absent.empty();
+  if (source || needed || is_archive_wide(source.error())) return source;
+  return Source();
+}
+
 Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request) {
   return stage_file(request, {});
 }
@@ -195,27 +123,17 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
   if (request.chunk_bytes == 0) return Error(std::errc::invalid_argument, "stage: chunk size is 0");
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Spot to, staging_spot(held, request.leaf));
-  UniqueFd source;
-  struct statx source_before {};
-  if (!request.absent.empty()) {
-    TRY_ASSIGN(source, posix::open_beneath(held->fd.get(), request.source_path,
-                                           O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-    TRY_ASSIGN(source_before, statx_fd(source.get(), Freshness::exact));
-    TRY(check_source(source.get(), source_before, request.source_version, probed_.identity));
-  }
-
+  TRY_ASSIGN(const Source source, open_source(*held, request));
   TRY(clear(to));
   TRY_ASSIGN(UniqueFd out, posix::open_at(to.folder, request.leaf,
                                           O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, kStagedMode));
   StagedFile result;
-  ContentCopy copy(request, source.get(), out.get());
+  ContentCopy copy(request, source.fd.get(), out.get(), probed_.clone);
   TRY(copy.run(progress, result));
-  if (source) {
-    TRY_ASSIGN(const struct statx source_after, statx_fd(source.get(), Freshness::exact));
-    if (source_after.stx_size != source_before.stx_size ||
-        !same_times(source_before, source_after)) {
-      return Error(conflict_code(), "the archived file changed while it was read");
-    }
+  if (source.fd) {
+    TRY_ASSIGN(const struct statx after, statx_fd(source.fd.get(), Freshness::exact));
+    if (after.stx_size != source.before.stx_size || !same_times(source.before, after))
+      return changed_meanwhile();
   }
   const Entry entry(std::move(out));
   TRY_ASSIGN(result.version, finish_staging(entry, request.attributes, request.xattrs));

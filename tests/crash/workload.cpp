@@ -290,6 +290,7 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.make_folder("new");
   steps.make_file("new/a", 200 * kKiB, 1);
   steps.write("new/a", 100, "overwritten");
+  steps.make_file("new/large", 300 * kKiB, 5);
   steps.write("old/partial", 130 * kKiB, "into an absent chunk");
   steps.truncate("old/partial", 150 * kKiB);
   steps.truncate("old/partial", 250 * kKiB);
@@ -313,6 +314,7 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.read("old/victim");
   // The same again on what is in the archive now.
   steps.write("new/b", 5, "changed again");
+  steps.write("new/large", 70 * kKiB, "one chunk of it changed");
   steps.make_file("new/.tmp", 80 * kKiB, 4);
   steps.rename("new/.tmp", "old/linked");
   steps.exchange("old/cold", "new/renamed");

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/loop_mount.h"
 #include "tests/support/tier_fixture.h"
 
 namespace tierhub::testing {
@@ -39,6 +40,33 @@ class Publish : public TierTest {
     EXPECT_EQ(tier.status().summary, "ok");
   }
 };
+
+// Written by the kernel itself, so any byte may have changed; then through tierd, into a cold file.
+TEST_F(Publish, SendsOnlyTheChangedChunksOfALargeFile) {
+  const LoopMount xfs("xfs", tier.archive, 600 * kMiB);
+  std::string content = random_bytes(64 * kMiB, 3);
+  write_file(tier.in_archive("large"), content);
+  tier.start();
+  tier.prefetch("/large");
+  overwrite(at("large"), 21 * kMiB, "written hot");
+  content.replace(21 * kMiB, 11, "written hot");
+  tier.publish();
+  EXPECT_EQ(tier.status().published_bytes, 4 * kMiB);
+  EXPECT_EQ(tier.status().cloned_bytes, 60 * kMiB);
+  EXPECT_EQ(tier.status().patched_files, 1u);
+  EXPECT_EQ(read_file(tier.in_archive("large")), content);
+
+  ASSERT_EQ(tier.evict("/large").skipped_files, 0u);
+  overwrite(at("large"), 41 * kMiB, "written cold");
+  content.replace(41 * kMiB, 12, "written cold");
+  tier.publish();
+  EXPECT_EQ(tier.status().published_bytes, 8 * kMiB);
+  EXPECT_EQ(tier.status().recall_chunks, 1u);
+  EXPECT_EQ(read_file(tier.in_archive("large")), content);
+  ASSERT_EQ(tier.evict("/large").skipped_files, 0u);
+  EXPECT_EQ(read_file(at("large")), content);
+  tier.stop();
+}
 
 TEST_F(Publish, FollowsAFileThroughItsLife) {
   tier.start();

@@ -45,8 +45,10 @@ void print_traffic(const api::Status& s) {
   print_row("  recalled",
             fmt::format("{}, {}; {} more not kept: the SSD had no room", human_size(s.recall_bytes),
                         human_count(s.recall_chunks, "chunk"), human_size(s.unkept_recall_bytes)));
-  print_row("  published", fmt::format("{}, {}", human_size(s.published_bytes),
-                                       human_count(s.published_files, "file")));
+  print_row("  published",
+            fmt::format("{}, {}; {} patched, {} of which the archive cloned",
+                        human_size(s.published_bytes), human_count(s.published_files, "file"),
+                        human_number(s.patched_files), human_size(s.cloned_bytes)));
   print_row("  evicted", fmt::format("{}, {}", human_size(s.evicted_bytes),
                                      human_count(s.evicted_files, "file")));
   print_row("  requests", fmt::format("{}, {}, {}, {}, of which {} by passthrough",
