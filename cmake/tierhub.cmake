@@ -21,6 +21,9 @@ elseif(TIERHUB_SANITIZER STREQUAL "thread")
   target_compile_options(tierhub_options INTERFACE -fsanitize=thread -Wno-tsan)
   target_link_options(tierhub_options INTERFACE -fsanitize=thread)
 endif()
+if(TIERHUB_FUZZ)
+  target_compile_options(tierhub_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # Unity builds compile a folder's sources together: three times as fast where a whole build is wanted. The dev and tidy
 # presets compile each by itself, which shows what a source forgot to include.

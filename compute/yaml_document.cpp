@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "compute/utf8.h"
+
 namespace tierhub::compute {
 namespace {
 
@@ -14,6 +16,19 @@ constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 Position from_mark(const YAML::Mark& mark) {
   return {static_cast<size_t>(std::max(mark.line, 0)) + 1,
           static_cast<size_t>(std::max(mark.column, 0)) + 1};
+}
+
+// Where the text is not UTF-8, or holds a NUL.
+std::optional<Position> first_bad_character(std::string_view text) {
+  Position position;
+  while (!text.empty()) {
+    const size_t length = utf8_length(text);
+    if (length == 0 || text.front() == '\0') return position;
+    position.column += length;
+    if (text.front() == '\n') position = {position.line + 1, 1};
+    text.remove_prefix(length);
+  }
+  return std::nullopt;
 }
 
 // How many single-character changes turn `a` into `b`.
@@ -78,12 +93,11 @@ std::string_view kind_of(const YAML::Node& node) {
 
 Result<YamlDocument> YamlDocument::parse(std::string_view text) {
   if (text.size() > kMaxBytes) {
-    return Error(std::errc::file_too_large, "the file is larger than 1 MiB: too long a workflow");
+    return error(Position{}, "the file is larger than 1 MiB: too long a workflow");
   }
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  if (const size_t at = text.find('\0'); at != std::string_view::npos) {
-    return Error(std::errc::invalid_argument,
-                 "the file is not a text in UTF-8: save the workflow as plain text in UTF-8");
+  if (const auto bad = first_bad_character(text)) {
+    return error(*bad, "this is no character of UTF-8: save the workflow as plain text in UTF-8");
   }
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));

@@ -14,6 +14,8 @@ build_packages=(
 )
 # What the tests call besides the programs.
 test_packages=(attr acl rsync tar curl xfsprogs btrfs-progs)
+# What the fuzz preset is built with.
+fuzz_packages=(clang-16 libclang-rt-16-dev)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename "$0"): $*"; exit 1; }

@@ -1,114 +1,12 @@
 // Decoders are given anything, and answer with a record or an error.
-#include <functional>
 #include <random>
 
 #include <gtest/gtest.h>
 
-#include "catalog/encoding.h"
+#include "tests/fuzz/record_decoders.h"
 
 namespace tierhub {
 namespace {
-
-// A decoder as the tests see it: none if it refused the bytes, else what the record it made is
-// encoded as.
-struct Decoder {
-  std::string name;
-  std::function<std::optional<std::string>(std::string_view)> again;
-  std::string valid;  // bytes that it accepts
-};
-
-template <class Decode, class Encode>
-Decoder decoder(std::string name, Decode decode, Encode encode, std::string valid) {
-  const auto again = [decode, encode](std::string_view bytes) -> std::optional<std::string> {
-    const auto record = decode(bytes);
-    if (!record.has_value()) {
-      EXPECT_TRUE(record.error().is(std::errc::bad_message)) << record.error().text();
-      return std::nullopt;
-    }
-    return encode(*record);
-  };
-  return {std::move(name), again, std::move(valid)};
-}
-
-template <class Decode>
-Decoder record_decoder(std::string name, Decode decode,
-                       const typename decltype(decode({}))::value_type& valid) {
-  const auto encode = [](const auto& record) { return encoding::encode(record); };
-  return decoder(std::move(name), decode, encode, encode(valid));
-}
-
-InodeRecord full_inode(FileKind kind) {
-  InodeRecord record;
-  record.attributes = {kind, 0644, 1, 2, 0, 3, {4}, {5}, {6}, {7}};
-  record.pending_truncate = PendingTruncate{8, 9};
-  if (kind == FileKind::symlink) record.symlink_target = "target";
-  return record;
-}
-
-std::vector<Decoder> record_decoders() {
-  ChecksumGroup checksums;
-  checksums.chunks[3] = Checksum{1, 2};
-  ArchiveVersion version;
-  version.identity.bytes = "handle";
-  IntentRecord intent;
-  intent.source = {InodeNumber{1}, "source"};
-  intent.target = {InodeNumber{2}, "target"};
-  PrefetchRecord prefetch;
-  prefetch.label = "label";
-  return {
-      record_decoder("inode of a file", encoding::decode_inode, full_inode(FileKind::file)),
-      record_decoder("inode of a symlink", encoding::decode_inode, full_inode(FileKind::symlink)),
-      record_decoder("inode of a device", encoding::decode_inode,
-                     full_inode(FileKind::block_device)),
-      record_decoder("dirent", encoding::decode_dirent, InodeNumber{7}),
-      decoder("number", encoding::decode_number, encoding::encode_number,
-              encoding::encode_number(7)),
-      decoder("text", encoding::decode_text, encoding::encode_text, encoding::encode_text("text")),
-      record_decoder("checksums", encoding::decode_checksums, checksums),
-      record_decoder("base", encoding::decode_base, BaseRecord{InodeNumber{7}, FileKind::file}),
-      record_decoder("version", encoding::decode_version, version),
-      record_decoder("journal", encoding::decode_journal, JournalRecord{{1}, "reason"}),
-      record_decoder("intent", encoding::decode_intent, intent),
-      record_decoder("reap", encoding::decode_reap, ReapKind::object),
-      record_decoder(
-          "prefetch", [](std::string_view bytes) { return encoding::decode_prefetch(5, bytes); },
-          prefetch),
-      record_decoder("prefetch item", encoding::decode_prefetch_item,
-                     PrefetchItem{InodeNumber{7}, {{1, 2}, {3, 4}}}),
-      record_decoder(
-          "lease", [](std::string_view bytes) { return encoding::decode_lease("me", bytes); },
-          LeaseRecord{true, "me", "reason", {1}, {2}}),
-      record_decoder("heat", encoding::decode_heat, Timestamp{7}),
-  };
-}
-
-std::vector<Decoder> key_decoders() {
-  const auto link = encoding::link_key(InodeNumber{1}, InodeNumber{2}, "name");
-  return {
-      decoder("number key", encoding::decode_number_key, encoding::sequence_key,
-              encoding::sequence_key(7)),
-      decoder(
-          "name key", encoding::decode_name_key,
-          [](const Name& name) { return encoding::name_key(name.parent, name.name); },
-          encoding::name_key(InodeNumber{1}, "name")),
-      decoder(
-          "residency key", encoding::decode_residency_key,
-          [](const auto& key) { return encoding::residency_key(key.inode, key.kind, key.begin); },
-          encoding::residency_key(InodeNumber{1}, RangeKind::dirty, 5)),
-      decoder("journal key", encoding::decode_journal_key, encoding::journal_key,
-              encoding::journal_key(JournalKey::of_entry(InodeNumber{1}, "name"))),
-      decoder(
-          "pair key", encoding::decode_pair_key,
-          [](const auto& pair) { return encoding::prefetch_item_key(pair.first, pair.second); },
-          encoding::prefetch_item_key(1, 2)),
-  };
-}
-
-std::vector<Decoder> all_decoders() {
-  auto all = record_decoders();
-  for (auto& key : key_decoders()) all.push_back(std::move(key));
-  return all;
-}
 
 std::string random_bytes(std::mt19937_64& random, size_t size) {
   std::string bytes(size, '\0');
