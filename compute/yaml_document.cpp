@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <sstream>
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include "compute/utf8.h"
 
@@ -29,6 +31,48 @@ std::optional<Position> first_bad_character(std::string_view text) {
     text.remove_prefix(length);
   }
   return std::nullopt;
+}
+
+// Where the first node of each document stands, as the parser meets them.
+class DocumentStarts : public YAML::EventHandler {
+ public:
+  std::vector<YAML::Mark> marks;
+
+  void OnDocumentStart(const YAML::Mark&) override { begins_ = true; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { note(mark); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { note(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                const std::string&) override {
+    note(mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    note(mark);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
+    note(mark);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  void note(const YAML::Mark& mark) {
+    if (begins_) marks.push_back(mark);
+    begins_ = false;
+  }
+  bool begins_ = false;
+};
+
+// At most two are looked for. YAML::LoadAll would never come to the end of a text such as ",".
+std::vector<YAML::Mark> first_documents(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStarts starts;
+  while (starts.marks.size() < 2 && parser.HandleNextDocument(starts)) {
+  }
+  return starts.marks;
 }
 
 // How many single-character changes turn `a` into `b`.
@@ -100,16 +144,18 @@ Result<YamlDocument> YamlDocument::parse(std::string_view text) {
     return error(*bad, "this is no character of UTF-8: save the workflow as plain text in UTF-8");
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty() || documents.front().IsNull()) {
+    const std::string copy(text);
+    const std::vector<YAML::Mark> documents = first_documents(copy);
+    const YAML::Node root = YAML::Load(copy);
+    if (documents.empty() || root.IsNull()) {
       return error(Position{},
                    "the file is empty: a workflow has at least 'workflow', 'input' and 'steps'");
     }
     if (documents.size() > 1) {
-      return error(from_mark(documents[1].Mark()),
+      return error(from_mark(documents[1]),
                    "a second document begins here: one file holds one workflow");
     }
-    return YamlDocument(std::string(text), documents.front());
+    return YamlDocument(copy, root);
   } catch (const YAML::Exception& e) {
     return error(e.mark.is_null() ? Position{} : from_mark(e.mark), "not valid YAML: " + e.msg);
   }

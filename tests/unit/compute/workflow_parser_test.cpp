@@ -193,6 +193,9 @@ TEST(Workflow, HostileTextIsAnErrorNotACrash) {
   EXPECT_TRUE(error_of(deep).starts_with("line "));
   EXPECT_NE(error_of(std::string(2 << 20, 'a')).find("1 MiB"), std::string::npos);
   EXPECT_NE(error_of(std::string_view("a\0b", 3)).find("UTF-8"), std::string::npos);
+  EXPECT_TRUE(error_of(",").starts_with("line 1")) << "yaml-cpp alone never ends";
+  EXPECT_TRUE(error_of(",N,U").starts_with("line 1"));
+  EXPECT_TRUE(error_of("workflow: \xff\n").starts_with("line 1, column 11: "));
   EXPECT_TRUE(error_of("workflow: &a [*a]\n").starts_with("line 1"));
   EXPECT_TRUE(error_of("workflow: !!python/object:os.system w\n").starts_with("line 1"));
 }
