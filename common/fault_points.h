@@ -33,6 +33,8 @@ namespace tierhub {
   X(publish_after_commit, "publish.after_commit")             \
   X(patch_before_stage, "patch.before_stage")                 \
   X(patch_after_stage, "patch.after_stage")                   \
+  X(conflict_before_commit, "conflict.before_commit")         \
+  X(conflict_after_commit, "conflict.after_commit")           \
   X(prefetch_after_queue, "prefetch.after_queue")             \
   X(prefetch_before_fill, "prefetch.before_fill")             \
   X(prefetch_after_fill, "prefetch.after_fill")               \

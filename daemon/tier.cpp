@@ -122,7 +122,6 @@ Result<void> Tier::recover() {
   journal.settle_s = config_.settle_s;
   journal.retry_parked_s = config_.retry_parked_s;
   journal.lanes = config_.publish_lanes;
-  journal_ = std::make_unique<Journal>(*inodes_, *scratch_, *archive_, journal);
   Scanner::Options scan;
   scan.invalidate_inode = [this](InodeNumber inode) {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_inode(inode);
@@ -130,6 +129,8 @@ Result<void> Tier::recover() {
   scan.invalidate_entry = [this](InodeNumber parent, const std::string& name) {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_entry(parent, name);
   };
+  journal.scan = scan;
+  journal_ = std::make_unique<Journal>(*inodes_, *scratch_, *archive_, journal);
   scanner_ = std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, journal_->tree_mutex(),
                                        std::move(scan));
 

@@ -14,13 +14,13 @@
 #include "common/duration.h"
 #include "common/guarded.h"
 #include "common/log.h"
-#include "common/metrics.h"
 #include "migrator/journal_base.h"
 #include "migrator/journal_content.h"
 #include "migrator/journal_long_copies.h"
 #include "migrator/journal_recovery.h"
 #include "migrator/journal_wave.h"
 #include "migrator/plan.h"
+#include "migrator/scanner_walk.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
@@ -40,6 +40,14 @@ bool covers(const std::string& prefix, const std::string& path) {
 bool covers_any(const std::vector<std::string>& prefixes, const std::string& path) {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [&](const auto& prefix) { return covers(prefix, path); });
+}
+
+// What stands in the archive is not what base says.
+bool is_foreign(const Error& error) {
+  if (is_scratch_error(error)) return false;
+  return is_conflict(error) || error.is(std::errc::file_exists) ||
+         error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory) ||
+         error.is(std::errc::is_a_directory) || error.is(std::errc::directory_not_empty);
 }
 
 std::vector<std::string> without_trailing_slashes(std::vector<std::string> paths) {
@@ -106,6 +114,7 @@ class Journal::Impl {
   // What holds for all passes of a round.
   struct Round {
     std::set<JournalKey> failed;
+    std::set<JournalKey> looked;  // their folders were looked at, and they are tried once more
     std::set<JournalKey> ensured;
     std::optional<Error> archive_failure;
     bool needs_recovery = false;
@@ -123,6 +132,7 @@ class Journal::Impl {
   Result<void> ensure(Round& round, Pass& pass, const std::vector<JournalKey>& keys);
   Result<bool> drop(const JournalKey& key);
   Result<void> finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome);
+  Result<void> look(Round& round, Pass& pass, const std::set<InodeNumber>& folders);
   Result<void> park(Round& round, const JournalKey& key, const Error& error);
   Result<std::string> namespace_path(const JournalKey& key) const;
   Result<uint64_t> dirty_bytes(InodeNumber inode);
@@ -409,6 +419,7 @@ Result<bool> Journal::Impl::drop(const JournalKey& key) {
 
 Result<void> Journal::Impl::finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome) {
   pass.progress += outcome.done;
+  std::set<InodeNumber> foreign;  // folders in which somebody else changed something
   for (const auto& ended : outcome.unfinished) {
     if (ended.not_ready) {
       const NotReady& why = *ended.not_ready;
@@ -420,14 +431,37 @@ Result<void> Journal::Impl::finish_wave(Round& round, Pass& pass, const Wave::Ou
       TRY_ASSIGN(const bool demanded, is_demanded(pass, ended.key));
       pass.demand_open = pass.demand_open || demanded;
     }
-    if (ended.failure) TRY(park(round, ended.key, *ended.failure));
+    if (!ended.failure) continue;
+    if (is_foreign(*ended.failure) && round.looked.insert(ended.key).second) {
+      foreign.insert(ended.folders.begin(), ended.folders.end());
+    } else {
+      TRY(park(round, ended.key, *ended.failure));
+    }
   }
   if (outcome.archive_failure) {
     round.given_up = round.archive_failure.has_value();
     round.archive_failure = outcome.archive_failure;
   }
   round.needs_recovery = round.needs_recovery || outcome.needs_recovery;
-  return {};
+  if (foreign.empty() || round.needs_recovery || round.archive_failure) return {};
+  return look(round, pass, foreign);
+}
+
+// The tree mutex is held. What is there is taken in, and the keys are planned again.
+Result<void> Journal::Impl::look(Round& round, Pass& pass, const std::set<InodeNumber>& folders) {
+  ScanState scan{context_.inodes,  context_.catalog,
+                 context_.scratch, context_.archive,
+                 options_.scan,    [this](const ScanCounts&) { return !stopping_; }};
+  std::vector<InodeNumber> inodes(folders.begin(), folders.end());
+  std::erase(inodes, kAsideInode);
+  auto looked = ScanWalk(scan, [] { return std::unique_lock<std::mutex>(); }).look(inodes);
+  ++pass.progress;
+  if (looked || stopping_) return {};
+  if (is_archive_wide(looked.error())) {
+    round.archive_failure = looked.error();
+    return {};
+  }
+  return looked;
 }
 
 Result<void> Journal::Impl::park(Round& round, const JournalKey& key, const Error& error) {
@@ -438,7 +472,6 @@ Result<void> Journal::Impl::park(Round& round, const JournalKey& key, const Erro
                : error.text();
   TRY_ASSIGN(const auto record, context_.catalog.journal_record(key));
   if (record && record->parked_reason == reason) return {};
-  if (conflict) metrics().conflicts.add();
   TRY_ASSIGN(const std::string path, namespace_path(key));
   log::warning("a change is not in the archive", {{"path", path}, {"reason", reason}});
   Batch batch;

@@ -1,7 +1,9 @@
 // Makes the archive equal to the namespace: keys, rounds, base. See docs/ARCHITECTURE.md for the
 // protocol.
 //
-// One thread decides every change of the archive's tree; lanes carry the staging out.
+// One thread decides every change of the archive's tree; lanes carry the staging out. What turns
+// out to be somebody else's is never replaced: the journal looks at that folder as a scan does,
+// which keeps both, and goes on.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +15,7 @@
 
 #include "catalog/inode_table.h"
 #include "common/result.h"
+#include "migrator/scanner.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
 
@@ -30,6 +33,8 @@ class Journal {
     size_t long_copies = 2;       // at a time
     size_t lanes = 4;             // files staged in parallel
     double retry_parked_s = 300;  // parked keys are tried again
+    // For the look at a folder in which somebody else changed something.
+    Scanner::Options scan;
     // In tests: no thread; run_round() is called.
     enum class Threading { own_thread, none } threading = Threading::own_thread;
   };

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "common/log.h"
-#include "common/metrics.h"
 #include "migrator/journal_base.h"
 #include "migrator/journal_wave.h"
 
@@ -17,25 +16,17 @@ bool changes_entries(const Action& action) {
          (action.plan.kind != Plan::Kind::publish || action.staged);
 }
 
-// The names at which something else may stand now than before.
-std::vector<Name> names_of(const Plan& plan) {
-  std::vector<Name> names{plan.target.name};
-  if (plan.kind == Plan::Kind::move) names.push_back(plan.source.name);
-  for (const Place& place : plan.further) names.push_back(place.name);
-  return names;
-}
-
 // A further name where the new content could not be linked: what stands there is no longer ours.
+// Its key finds out whose it is.
 Result<void> give_up_further_names(Batch& batch, BaseEdit& base, const Action& action) {
   for (size_t i = 0; i < action.further_failures.size(); ++i) {
     if (!action.further_failures[i]) continue;
     const Name& name = action.plan.further[i].name;
-    const std::string& reason = action.further_failures[i]->text();
     TRY(base.set(name, std::nullopt));
-    batch.put_journal(JournalKey::of_entry(name.parent, name.name), {Timestamp::now(), reason});
-    metrics().conflicts.add();
-    log::warning("a further name in the archive was changed behind TierHub",
-                 {{"path", action.plan.further[i].path}, {"error", reason}});
+    batch.put_journal(JournalKey::of_entry(name.parent, name.name), {Timestamp::now(), ""});
+    log::warning(
+        "a further name in the archive was changed behind TierHub",
+        {{"path", action.plan.further[i].path}, {"error", action.further_failures[i]->text()}});
   }
   return {};
 }
@@ -76,7 +67,7 @@ Result<void> settle_keys(const Catalog& catalog, Batch& batch, const BaseEdit& b
   if (changes_entries(action)) {
     for (const Name& name : names_of(plan)) {
       if (name.parent != kAsideInode) TRY(touch_folder(catalog, batch, held.at(name.parent)));
-      // Names that could not be linked have just been parked.
+      // Names that could not be linked have their keys already.
       if (plan.kind != Plan::Kind::publish) TRY(settle_entry_key(catalog, batch, base, name));
     }
   }
@@ -108,6 +99,13 @@ void tag_clean(const Scratch& scratch, const InodeState& inode) {
 }
 
 }  // namespace
+
+std::vector<Name> names_of(const Plan& plan) {
+  std::vector<Name> names{plan.target.name};
+  if (plan.kind == Plan::Kind::move) names.push_back(plan.source.name);
+  for (const Place& place : plan.further) names.push_back(place.name);
+  return names;
+}
 
 Result<void> commit_action(const JournalContext& context, const Action& action) {
   const Plan& plan = action.plan;

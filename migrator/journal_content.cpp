@@ -184,8 +184,8 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
   if (!snapshot.absent.empty()) {
     if (request.source_path.empty()) {
       return Error(std::errc::no_such_file_or_directory,
-                   "parts of the file were only in the archive, and it was removed there: restore "
-                   "it there, then scan");
+                   "parts of the file were only in the archive, in a version that was replaced or "
+                   "removed there: write the file anew, or remove it");
     }
     request.absent = snapshot.absent;
   }

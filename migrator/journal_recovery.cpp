@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "common/log.h"
-#include "common/metrics.h"
 #include "migrator/journal_wave.h"
 #include "storage/object_state.h"
 
@@ -92,7 +91,7 @@ Result<void> JournalRecovery::settle_move(const Case& found) {
   if (at_source && !found.intent.before.empty() && !is(at_source, found.intent.before)) {
     // The exchange brought out something that is not on record: it keeps its name.
     TRY(context_.archive.move(found.target, *found.at_target, *source, at_source));
-    return park(found, "the archive's copy was changed behind TierHub");
+    return leave_to_key(found);
   }
   return commit_arrival(found, *found.at_target);
 }
@@ -107,7 +106,7 @@ Result<void> JournalRecovery::settle_removal(const Case& found) {
       return {};
     }
     TRY(context_.archive.place(found.intent.staged_leaf, found.target, std::nullopt));
-    return park(found, "the archive's copy was changed behind TierHub");
+    return leave_to_key(found);
   }
   if (!ours && is(found.at_target, found.intent.before)) return drop(found.sequence);
   TRY_ASSIGN(const auto displaced, displaced_version(found));
@@ -174,14 +173,14 @@ Result<bool> JournalRecovery::redo_link(const Case& found) {
   TRY(base.set(intent.target, std::nullopt));
   TRY(base.finish());
   TRY(context_.catalog.commit(batch));
-  TRY(park(found, "the archive's copy was changed behind TierHub"));
+  TRY(leave_to_key(found));
   return true;
 }
 
 // What our file displaced is not what was on record: it gets its name back.
 Result<void> JournalRecovery::give_back(const Case& found) {
   TRY(context_.archive.place(found.intent.staged_leaf, found.target, found.at_target));
-  TRY(park(found, "the archive's copy was changed behind TierHub"));
+  TRY(leave_to_key(found));
   return context_.archive.discard(found.intent.staged_leaf, *found.at_target);
 }
 
@@ -241,7 +240,18 @@ Result<void> JournalRecovery::drop(uint64_t sequence) {
   return context_.catalog.commit(batch);
 }
 
+// Somebody else changed it: the key goes on, and finds out.
+Result<void> JournalRecovery::leave_to_key(const Case& found) {
+  log::warning("the archive's copy was changed behind TierHub", {{"path", found.target}});
+  return put_key(found, "");
+}
+
 Result<void> JournalRecovery::park(const Case& found, const std::string& reason) {
+  log::warning(reason, {{"path", found.target}});
+  return put_key(found, fmt::format("{}: {}", reason, found.target));
+}
+
+Result<void> JournalRecovery::put_key(const Case& found, const std::string& parked_reason) {
   const IntentRecord& intent = found.intent;
   TRY_ASSIGN(const auto standing, context_.catalog.base(intent.target));
   const bool in_place =
@@ -249,10 +259,8 @@ Result<void> JournalRecovery::park(const Case& found, const std::string& reason)
   Batch batch;
   batch.put_journal(in_place ? JournalKey::of_inode(intent.inode)
                              : JournalKey::of_entry(intent.target.parent, intent.target.name),
-                    {Timestamp::now(), fmt::format("{}: {}", reason, found.target)});
+                    {Timestamp::now(), parked_reason});
   batch.erase_intent(found.sequence);
-  metrics().conflicts.add();
-  log::warning(reason, {{"path", found.target}});
   return context_.catalog.commit(batch);
 }
 

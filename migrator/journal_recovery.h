@@ -48,7 +48,9 @@ class JournalRecovery {
   void record_content(Batch& batch, InodeState& inode, const Case& found,
                       const ArchiveVersion& version, std::optional<InodeUpdate>& update) const;
   Result<void> drop(uint64_t sequence);
+  Result<void> leave_to_key(const Case& found);
   Result<void> park(const Case& found, const std::string& reason);
+  Result<void> put_key(const Case& found, const std::string& parked_reason);
   Result<void> discard_leftovers();
   Result<void> harvest_writers();
   Result<std::optional<std::string>> path_of(const Name& name) const;

@@ -452,8 +452,13 @@ Result<Wave::Outcome> Wave::report() {
       if (!outcome.archive_failure) outcome.archive_failure = action.failure;
       outcome.needs_recovery = outcome.needs_recovery || !action.intents.empty();
     } else if (action.failure || action.not_ready) {
-      outcome.unfinished.push_back(
-          {action.plan.key, std::move(action.not_ready), std::move(action.failure)});
+      std::vector<InodeNumber> folders;
+      for (const Name& name : names_of(action.plan)) folders.push_back(name.parent);
+      if (action.plan.kind == Plan::Kind::link) folders.push_back(action.plan.source.name.parent);
+      // A folder that cannot be removed holds something that is not known yet.
+      if (action.plan.inode_kind == FileKind::directory) folders.push_back(action.plan.inode);
+      outcome.unfinished.push_back({action.plan.key, std::move(action.not_ready),
+                                    std::move(action.failure), std::move(folders)});
     } else if (action.outcome) {
       ++outcome.done;
     }

@@ -70,6 +70,7 @@ class Wave {
       JournalKey key;
       std::optional<NotReady> not_ready;
       std::optional<Error> failure;
+      std::vector<InodeNumber> folders;  // in which the plan acted
     };
     std::vector<Ended> unfinished;
     // The archive as a whole does not work.
@@ -124,6 +125,8 @@ class Wave {
 
 // Tells whether an act of a plan needs the intents protocol: all but attributes set in place.
 std::vector<IntentRecord> intents_of(const Action& action);
+// The names at which something else may stand after the act than before.
+std::vector<Name> names_of(const Plan& plan);
 // Deletes what rests in staging, if it is still `version`; what was written to meanwhile is kept
 // aside.
 // Fails only if the archive as a whole does not work; then the leaf stays until the recovery.

@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "catalog/inode_table.h"
+#include "common/clock.h"
+#include "common/guarded.h"
 #include "common/result.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
@@ -34,9 +37,18 @@ class Scanner {
     // removes any.
     uint64_t removal_limit = 1000;
     double removal_share = 0.05;
+    // Files of the same size that were changed on both sides are compared if they are not larger.
+    uint64_t compare_bytes = uint64_t{1} << 30;
     // What changed is told to the kernel.
     std::function<void(InodeNumber)> invalidate_inode;
     std::function<void(InodeNumber, const std::string&)> invalidate_entry;
+
+    void forget_inode(InodeNumber inode) const {
+      if (invalidate_inode) invalidate_inode(inode);
+    }
+    void forget_entry(InodeNumber parent, const std::string& name) const {
+      if (invalidate_entry) invalidate_entry(parent, name);
+    }
   };
   Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive, std::mutex& tree_mutex,
           Options options);
@@ -49,12 +61,22 @@ class Scanner {
   Result<ScanCounts> run(const std::function<bool(const ScanCounts&)>& progress,
                          Removals removals = Removals::guarded);
 
+  struct Look {
+    ScanCounts counts;
+    // It found what only a whole scan can judge: much that is missing, or what may have been moved
+    // there from elsewhere. That was left as it is.
+    bool wants_whole_scan = false;
+  };
+  // Looks at these folders alone, and at what is new in them. Any thread.
+  Result<Look> look(const std::vector<InodeNumber>& folders);
+
  private:
   InodeTable& inodes_;
   const Scratch& scratch_;
   Archive& archive_;
   std::mutex& tree_mutex_;
   Options options_;
+  Guarded<std::optional<Timestamp>> last_whole_scan_;  // when the last complete one began
 };
 
 }  // namespace tierhub

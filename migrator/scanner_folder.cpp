@@ -6,8 +6,9 @@
 #include <fmt/format.h>
 
 #include "common/log.h"
-#include "common/metrics.h"
 #include "migrator/journal_base.h"
+#include "migrator/scanner_conflict.h"
+#include "migrator/scanner_removal.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
@@ -82,6 +83,13 @@ Result<std::vector<InodeNumber>> FolderScan::run() {
   return std::move(subfolders_);
 }
 
+Result<std::vector<InodeNumber>> FolderScan::take_in(std::vector<ArchiveChild> children) {
+  takes_in_ = true;
+  pending_ = std::move(children);
+  TRY(import_pending());
+  return std::move(subfolders_);
+}
+
 Result<void> FolderScan::compare(ArchiveChild child) {
   ++scan_.entries;
   if (child.version.attributes.kind != FileKind::directory) ++scan_.counts.files;
@@ -92,11 +100,15 @@ Result<void> FolderScan::compare(ArchiveChild child) {
   }
   // Another kind under the same name: what was known is gone, and the new one is taken in when it
   // is.
-  if (known->second.kind != child.version.attributes.kind) return {};
+  if (known->second.kind != child.version.attributes.kind) {
+    scan_.again.insert(folder_);
+    return {};
+  }
   const BaseRecord record = known->second;
   known_.erase(known);
   if (joins_links(child)) scan_.linked.emplace(child.version.identity.bytes, record.inode);
-  if (record.kind == FileKind::directory) subfolders_.push_back(record.inode);
+  const bool goes_in = scan_.depth == ScanState::Depth::whole;
+  if (record.kind == FileKind::directory && goes_in) subfolders_.push_back(record.inode);
   return compare_known(child, record);
 }
 
@@ -115,46 +127,87 @@ Result<void> FolderScan::compare_known(const ArchiveChild& child, const BaseReco
   return take_attributes(child, known.inode);
 }
 
-// Theirs is newer than what is on record. It is taken if ours is clean and nobody uses it.
+// Theirs is newer than what is on record.
 Result<void> FolderScan::take_changed_file(const ArchiveChild& child, InodeNumber inode,
                                            const ArchiveVersion& on_record) {
   TRY_ASSIGN(const bool returned, returns(child, inode));
   if (returned) return {};
-  const JournalKey key = JournalKey::of_inode(inode);
-  bool conflict = false;
-  {
-    TRY_ASSIGN(const InodeLock lock, scan_.inodes.lock(inode));
-    if (!lock.exists()) return {};
-    InodeState& state = *lock;
-    TRY_ASSIGN(const auto pending, scan_.catalog.journal_record(key));
-    // The journal set this time and was stopped before it could say so.
-    const bool ours = pending && child.version.identity == on_record.identity &&
-                      child.version.attributes.size_bytes == on_record.attributes.size_bytes &&
-                      child.version.attributes.mtime == state.rec().attributes.mtime;
-    if (ours) return {};
-    conflict = pending || state.is_dirty();
-    if (!conflict) {
-      if (state.handles > 0 || !state.filling.empty()) return {};  // the next scan looks again
-      std::optional<ObjectLease> lease;
-      if (state.rec().has_object && scan_.scratch.leases_work()) {
-        TRY_ASSIGN(lease, scan_.scratch.lease_unused(inode));
-        if (!lease) return {};
-      }
-      InodeRecord record = imported_record(child);
-      record.generation = state.rec().generation.next();
-      record.nlink = state.rec().nlink;
-      Batch batch;
-      const uint64_t groups = checksum_groups(on_record.attributes.size_bytes, state.chunk_bytes);
-      for (uint64_t group = 0; group < groups; ++group) batch.erase_checksums(inode, group);
-      TRY(replace_xattrs(scan_.catalog, batch, inode, child.xattrs));
-      batch.put_version(inode, child.version);
-      TRY(drop_content(scan_.catalog, scan_.scratch, state, std::move(record), std::move(batch)));
-      ++scan_.counts.changed;
-    }
+  TRY_ASSIGN(const auto in_base, scan_.catalog.base_names(inode));
+  if (in_base.size() > 1 && child.version.identity != on_record.identity) {
+    // Of a file with several names, another file has this one now: the name was removed, and made.
+    RemovalScan removal(scan_);
+    TRY(removal.forget({folder_, child.name}));
+    pending_.push_back(child);
+    return {};
   }
-  if (conflict) return note_conflict(key, child.name);
-  if (scan_.options.invalidate_inode) scan_.options.invalidate_inode(inode);
+  ConflictResolver resolver(scan_);
+  constexpr int kTries = 2;  // what was opened for writing may turn out to be unchanged
+  for (int i = 0; i < kTries; ++i) {
+    TRY_ASSIGN(const Ours ours, take_if_unused(child, inode, on_record));
+    switch (ours) {
+      case Ours::as_on_record:
+        ++scan_.counts.changed;
+        scan_.options.forget_inode(inode);
+        return {};
+      case Ours::settling:
+        return {};
+      case Ours::in_use:
+        TRY(resolver.supersede(child, inode));
+        ++scan_.counts.changed;
+        return {};
+      case Ours::changed:
+        break;
+    }
+    TRY_ASSIGN(const auto outcome,
+               resolver.changed_twice(join(path_, child.name), child, inode, on_record));
+    if (outcome) return {};
+  }
   return {};
+}
+
+// Takes theirs into the same inode if ours is clean and nobody uses it; else tells why not.
+Result<FolderScan::Ours> FolderScan::take_if_unused(const ArchiveChild& child, InodeNumber inode,
+                                                    const ArchiveVersion& on_record) {
+  TRY_ASSIGN(const InodeLock lock, scan_.inodes.lock(inode));
+  if (!lock.exists()) return Ours::settling;
+  InodeState& state = *lock;
+  TRY_ASSIGN(const auto pending, scan_.catalog.journal_record(JournalKey::of_inode(inode)));
+  // The journal set this time and was stopped before it could say so.
+  const bool by_journal = pending && child.version.identity == on_record.identity &&
+                          child.version.attributes.size_bytes == on_record.attributes.size_bytes &&
+                          child.version.attributes.mtime == state.rec().attributes.mtime;
+  if (by_journal) return Ours::settling;
+  if (state.is_dirty()) return Ours::changed;
+  if (state.handles > 0 || !state.filling.empty()) return Ours::in_use;
+  std::optional<ObjectLease> lease;
+  if (state.rec().has_object && scan_.scratch.leases_work()) {
+    TRY_ASSIGN(lease, scan_.scratch.lease_unused(inode));
+    if (!lease) return Ours::in_use;
+  }
+  TRY(drop_for(child, state, on_record));
+  return Ours::as_on_record;
+}
+
+// Content is theirs; attributes that wait in the journal are ours and stay.
+Result<void> FolderScan::drop_for(const ArchiveChild& child, InodeState& state,
+                                  const ArchiveVersion& on_record) {
+  const InodeNumber inode = state.number;
+  InodeRecord record = imported_record(child);
+  record.generation = state.rec().generation.next();
+  record.nlink = state.rec().nlink;
+  Batch batch;
+  const uint64_t groups = checksum_groups(on_record.attributes.size_bytes, state.chunk_bytes);
+  for (uint64_t group = 0; group < groups; ++group) batch.erase_checksums(inode, group);
+  TRY_ASSIGN(const auto pending, scan_.catalog.journal_record(JournalKey::of_inode(inode)));
+  if (pending) {
+    record.attributes.mode = state.rec().attributes.mode;
+    record.attributes.uid = state.rec().attributes.uid;
+    record.attributes.gid = state.rec().attributes.gid;
+  } else {
+    TRY(replace_xattrs(scan_.catalog, batch, inode, child.xattrs));
+  }
+  batch.put_version(inode, child.version);
+  return drop_content(scan_.catalog, scan_.scratch, state, std::move(record), std::move(batch));
 }
 
 // Removed here, changed there: theirs is a new file.
@@ -205,31 +258,44 @@ Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber 
   }
   if (!changed) return {};
   ++scan_.counts.changed;
-  if (scan_.options.invalidate_inode) scan_.options.invalidate_inode(inode);
+  scan_.options.forget_inode(inode);
   return {};
 }
 
-// Both sides changed it: neither is touched, and the key waits until someone has chosen.
-Result<void> FolderScan::note_conflict(const JournalKey& key, const std::string& name) {
-  ++scan_.counts.conflicts;
-  const std::string reason =
-      fmt::format("the archive's copy was changed behind TierHub: {}", join(path_, name));
-  TRY_ASSIGN(const auto record, scan_.catalog.journal_record(key));
-  if (record && !record->parked_reason.empty()) return {};
-  metrics().conflicts.add();
-  log::warning("a file was changed in the archive and in the namespace; neither is touched",
-               {{"path", join(path_, name)}});
-  Batch batch;
-  batch.put_journal(key, {record ? record->since : Timestamp::now(), reason});
-  return scan_.catalog.commit(batch);
+// The names among these that the namespace has given to something of its own.
+Result<void> FolderScan::resolve(std::vector<ArchiveChild>& children) {
+  std::vector<ArchiveChild> fresh;
+  ConflictResolver resolver(scan_);
+  for (ArchiveChild& child : children) {
+    TRY_ASSIGN(const auto ours, scan_.catalog.lookup(folder_, child.name));
+    if (!ours) {
+      fresh.push_back(std::move(child));
+      continue;
+    }
+    std::optional<InodeNumber> folder;
+    TRY(resolver.created_twice({folder_, child.name}, child, *ours, folder));
+    if (folder) subfolders_.push_back(*folder);
+  }
+  children = std::move(fresh);
+  return {};
 }
 
 Result<void> FolderScan::import_pending() {
-  const std::vector<ArchiveChild> children = std::exchange(pending_, {});
+  std::vector<ArchiveChild> children = std::exchange(pending_, {});
   if (children.empty()) return {};
   TRY_ASSIGN(const bool here, bring_back_folder(scan_, folder_));
   if (!here) return {};
-  std::vector<std::string> conflicts;
+  TRY(resolve(children));
+  if (!takes_in_ && scan_.defers && scan_.deferred.size() < ScanState::kMaxDeferred) {
+    for (ArchiveChild& child : children) {
+      if (joins_links(child)) {
+        scan_.new_links.push_back({folder_, child.name});
+      } else {
+        scan_.deferred.push_back({folder_, std::move(child)});
+      }
+    }
+    return {};
+  }
   std::vector<std::string> added;
   {
     TRY_ASSIGN(const InodeLock folder, scan_.inodes.lock(folder_));
@@ -241,9 +307,8 @@ Result<void> FolderScan::import_pending() {
         scan_.new_links.push_back({folder_, child.name});
         continue;
       }
-      TRY_ASSIGN(const Import outcome, import_one(batch, child));
-      if (outcome == Import::conflict) conflicts.push_back(child.name);
-      if (outcome != Import::added) continue;
+      TRY_ASSIGN(const bool imported, import_one(batch, child));
+      if (!imported) continue;
       added.push_back(child.name);
       if (child.version.attributes.kind == FileKind::directory) ++new_folders;
     }
@@ -254,19 +319,16 @@ Result<void> FolderScan::import_pending() {
     folder->record = std::move(record);
   }
   scan_.counts.added += added.size();
-  for (const std::string& name : conflicts)
-    TRY(note_conflict(JournalKey::of_entry(folder_, name), name));
-  if (scan_.options.invalidate_entry) {
-    for (const std::string& name : added) scan_.options.invalidate_entry(folder_, name);
-  }
+  for (const std::string& name : added) scan_.options.forget_entry(folder_, name);
   return {};
 }
 
-Result<FolderScan::Import> FolderScan::import_one(Batch& batch, const ArchiveChild& child) {
+// False: somebody has just taken the name here; the next look at the folder decides.
+Result<bool> FolderScan::import_one(Batch& batch, const ArchiveChild& child) {
   const Name name{folder_, child.name};
   const FileKind kind = child.version.attributes.kind;
   TRY_ASSIGN(const auto ours, scan_.catalog.lookup(folder_, child.name));
-  if (ours) return adopt(batch, child, *ours);
+  if (ours) return false;
   TRY_ASSIGN(const InodeNumber inode, scan_.catalog.allocate_inode());
   batch.put_inode(inode, imported_record(child));
   batch.put_entry(folder_, child.name, inode);
@@ -274,21 +336,7 @@ Result<FolderScan::Import> FolderScan::import_one(Batch& batch, const ArchiveChi
   batch.put_base(name, {inode, kind});
   batch.put_version(inode, child.version);
   if (kind == FileKind::directory) subfolders_.push_back(inode);
-  return Import::added;
-}
-
-// Made here and there: two folders are one, with our attributes; anything else is a conflict.
-Result<FolderScan::Import> FolderScan::adopt(Batch& batch, const ArchiveChild& child,
-                                             InodeNumber ours) {
-  TRY_ASSIGN(const auto record, scan_.catalog.inode(ours));
-  TRY_ASSIGN(const auto in_base, scan_.catalog.base_names(ours));
-  const bool folders = record && record->attributes.kind == FileKind::directory &&
-                       child.version.attributes.kind == FileKind::directory;
-  if (!folders || !in_base.empty()) return Import::conflict;
-  batch.put_base({folder_, child.name}, {ours, FileKind::directory});
-  batch.put_version(ours, child.version);
-  subfolders_.push_back(ours);
-  return Import::adopted;
+  return true;
 }
 
 Result<bool> bring_back_folder(ScanState& scan, InodeNumber folder) {
@@ -325,7 +373,7 @@ Result<bool> bring_back_folder(ScanState& scan, InodeNumber folder) {
   }
   log::info("a folder that was removed here comes back: something new is in it in the archive",
             {{"path", *path}});
-  if (scan.options.invalidate_entry) scan.options.invalidate_entry(name.parent, name.name);
+  scan.options.forget_entry(name.parent, name.name);
   return true;
 }
 
@@ -336,6 +384,11 @@ Result<void> import_link(ScanState& scan, const Name& name) {
   TRY_ASSIGN(const auto version, scan.archive.stat(path));
   if (!version || version->attributes.kind != FileKind::file) return {};
   const auto known = scan.linked.find(version->identity.bytes);
+  const bool others_unseen = scan.depth != ScanState::Depth::whole && version->nlink > 1;
+  if (known == scan.linked.end() && others_unseen) {
+    scan.wants_whole_scan = true;
+    return {};
+  }
   InodeNumber inode;
   if (known != scan.linked.end()) {
     inode = known->second;

@@ -23,16 +23,38 @@ struct ScanState {
   const Scratch& scratch;
   Archive& archive;
   const Scanner::Options& options;
-  const std::function<bool(const ScanCounts&)>& progress;
+  const std::function<bool(const ScanCounts&)> progress;
 
-  ScanCounts counts;
+  // Whole: into every folder; else only into those that are new.
+  enum class Depth { whole, new_only } depth = Depth::whole;
+  // What is new waits until it is clear that nothing known was renamed to it, while not too many
+  // wait.
+  bool defers = false;
+  struct Deferred {
+    InodeNumber folder;
+    ArchiveChild child;
+  };
+  std::vector<Deferred> deferred = {};
+  static constexpr size_t kMaxDeferred = 20'000;
+  // A look at some folders found what only a whole scan can judge.
+  bool wants_whole_scan = false;
+  // What was made after this cannot be known under another name. None: nothing is known.
+  std::optional<Timestamp> last_whole_scan = {};
+  bool surely_new(const ArchiveChild& child) const {
+    return depth == Depth::whole || !last_whole_scan ||
+           child.version.attributes.btime > *last_whole_scan;
+  }
+
+  ScanCounts counts = {};
   uint64_t entries = 0;  // that stand in the archive
   // Files with several names: which inode each is, and new names that wait until all folders were
   // seen.
-  std::unordered_map<std::string, InodeNumber> linked;  // by identity
-  std::vector<Name> new_links;
-  // Names in base that a complete listing did not show.
-  std::vector<Name> missing;
+  std::unordered_map<std::string, InodeNumber> linked = {};  // by identity
+  std::vector<Name> new_links = {};
+  // Names in base that a complete listing did not show, or showed as another kind of thing.
+  std::vector<Name> missing = {};
+  // Folders to list again when what is missing is gone: something new has one of its names.
+  std::set<InodeNumber> again = {};
 };
 
 class FolderScan {
@@ -43,6 +65,12 @@ class FolderScan {
   // Under the tree mutex. A listing that fails says nothing about what is missing. Returns the
   // folders to go into.
   Result<std::vector<InodeNumber>> run();
+  // Imports these, which are new here. As above.
+  Result<std::vector<InodeNumber>> take_in(std::vector<ArchiveChild> children);
+  // Compares one child of the folder, which base knows, with what is on record.
+  Result<void> refresh(const ArchiveChild& child, const BaseRecord& known) {
+    return compare_known(child, known);
+  }
 
  private:
   Result<void> compare(ArchiveChild child);
@@ -50,12 +78,15 @@ class FolderScan {
   Result<void> take_changed_file(const ArchiveChild& child, InodeNumber inode,
                                  const ArchiveVersion& on_record);
   Result<void> take_attributes(const ArchiveChild& child, InodeNumber inode);
+  enum class Ours { as_on_record, settling, changed, in_use };
+  Result<Ours> take_if_unused(const ArchiveChild& child, InodeNumber inode,
+                              const ArchiveVersion& on_record);
+  Result<void> drop_for(const ArchiveChild& child, InodeState& state,
+                        const ArchiveVersion& on_record);
   Result<bool> returns(const ArchiveChild& child, InodeNumber inode);
-  Result<void> note_conflict(const JournalKey& key, const std::string& name);
+  Result<void> resolve(std::vector<ArchiveChild>& children);
   Result<void> import_pending();
-  enum class Import { added, adopted, conflict };
-  Result<Import> import_one(Batch& batch, const ArchiveChild& child);
-  Result<Import> adopt(Batch& batch, const ArchiveChild& child, InodeNumber ours);
+  Result<bool> import_one(Batch& batch, const ArchiveChild& child);
 
   ScanState& scan_;
   const InodeNumber folder_;
@@ -64,6 +95,7 @@ class FolderScan {
       known_;                          // base's children; what was listed is taken out
   std::vector<ArchiveChild> pending_;  // new ones
   std::vector<InodeNumber> subfolders_;
+  bool takes_in_ = false;  // nothing is deferred
 };
 
 // A further name for a file that base knows by another one, or the first of a file with several

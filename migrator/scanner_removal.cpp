@@ -7,9 +7,9 @@
 
 namespace tierhub {
 
-Result<uint64_t> RemovalScan::count() {
+Result<uint64_t> RemovalScan::count(const std::vector<Name>& missing) {
   uint64_t total = 0;
-  for (const Name& name : scan_.missing) {
+  for (const Name& name : missing) {
     TRY_ASSIGN(const auto known, scan_.catalog.base(name));
     if (!known) continue;
     ++total;
@@ -43,6 +43,12 @@ Result<void> RemovalScan::remove(const Name& name) {
              scan_.archive.stat(folder->empty() ? name.name : *folder + "/" + name.name));
   // Back again, or another kind of thing took the name.
   if (there && there->attributes.kind == known->kind) return {};
+  return remove_known(name, *known);
+}
+
+Result<void> RemovalScan::forget(const Name& name) {
+  TRY_ASSIGN(const auto known, scan_.catalog.base(name));
+  if (!known) return {};
   return remove_known(name, *known);
 }
 
@@ -95,7 +101,7 @@ Result<void> RemovalScan::remove_known(const Name& name, const BaseRecord& known
   }
   if (!removed) return {};
   ++scan_.counts.removed;
-  if (scan_.options.invalidate_entry) scan_.options.invalidate_entry(name.parent, name.name);
+  scan_.options.forget_entry(name.parent, name.name);
   return {};
 }
 

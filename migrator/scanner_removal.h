@@ -14,10 +14,12 @@ class RemovalScan {
   explicit RemovalScan(ScanState& scan) : scan_(scan) {}
 
   // How many entries the missing names stand for, with all below them.
-  Result<uint64_t> count();
+  Result<uint64_t> count(const std::vector<Name>& missing);
   // Takes one missing name, and all below it, out of base: what is clean leaves the namespace, what
   // is not is published again. Looks again that it is missing. Under the tree mutex.
   Result<void> remove(const Name& name);
+  // The same of a name that is known to be gone.
+  Result<void> forget(const Name& name);
 
  private:
   Result<uint64_t> count_below(InodeNumber folder);

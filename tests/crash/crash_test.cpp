@@ -163,7 +163,6 @@ class Crash : public ::testing::TestWithParam<Death> {
     EXPECT_THAT(differences(describe_tree(tier.mount), describe_tree(tier.archive)), IsEmpty());
     const api::Status status = tier.status();
     EXPECT_EQ(status.summary, "ok");
-    EXPECT_EQ(status.conflicts, 0u);
     EXPECT_EQ(status.journal_keys, 0u);
     EXPECT_EQ(status.dirty_files, 0u);
   }

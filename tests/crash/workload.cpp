@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kKiB = 1024;
+constexpr const char* kConflict = " (conflict)";
 
 std::string describe_node(char kind, unsigned mode, const std::string& bytes) {
   if (kind == 'l') return "link to " + bytes;
@@ -28,6 +29,14 @@ std::string describe_node(char kind, unsigned mode, const std::string& bytes) {
 
 std::string moved(const std::string& path, const std::string& from, const std::string& to) {
   return path == from ? to : to + path.substr(from.size());
+}
+
+// The name of a conflict says when it was.
+std::string without_time(const std::string& path) {
+  constexpr std::string_view kMark = " (tierhub conflict ";
+  const size_t at = path.find(kMark);
+  if (at == std::string::npos) return path;
+  return path.substr(0, at) + kConflict + path.substr(path.find(')', at) + 1);
 }
 
 bool is_at_or_below(const std::string& path, const std::string& top) {
@@ -103,7 +112,7 @@ Tree observe(const std::string& root, const std::vector<std::string>& except) {
   Tree tree;
   for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator();
        ++it) {
-    const std::string path = it->path().lexically_relative(root);
+    const std::string path = without_time(it->path().lexically_relative(root));
     if (path == ".tierhub") it.disable_recursion_pending();
     if (path == ".tierhub" || std::count(except.begin(), except.end(), path) > 0) continue;
     struct stat st {};
@@ -255,6 +264,23 @@ class Steps {
         },
         [](Model&) {});
   }
+  // Somebody else overwrites in the archive what was changed here.
+  void publish_a_conflict(const std::string& path, const std::vector<std::string>& patient) {
+    const std::string theirs = random_bytes(20 * kKiB, 77);
+    publish(patient);
+    Step& step = steps_.back();
+    step.name = "publish a conflict";
+    step.act = [=, this_act = step.act, tier = tier_] {
+      const std::string made = tier->folder("others") + "/theirs";
+      write_file(made, theirs, 0644);
+      fs::rename(made, tier->in_archive(path));
+      this_act();
+    };
+    step.effect = [=](Model& m) {
+      m.rename(path, path + kConflict);
+      m.make_file(path, theirs, 0644);
+    };
+  }
   // Deleted files leave the scratch in the background.
   void wait_for_reaping() {
     add(
@@ -317,6 +343,9 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.write("new/large", 70 * kKiB, "one chunk of it changed");
   steps.make_file("new/.tmp", 80 * kKiB, 4);
   steps.rename("new/.tmp", "old/linked");
+  steps.read("old/partial");
+  steps.append("old/partial", "ours");
+  steps.publish_a_conflict("old/partial", patient);
   steps.exchange("old/cold", "new/renamed");
   steps.truncate("old/victim", 0);
   steps.rename("new", "moved");

@@ -120,7 +120,7 @@ void add_publish(CLI::App& app, Arguments& a) {
   publish_app->add_flag("-w,--wait", a.wait, "Wait until the archive equals the namespace there");
   publish_app->footer(R"(
 A file that is open for writing is published when it is closed; --wait waits for that. It ends with
-exit code 1, and a list, when all that is left needs somebody to act: conflicts, or changes that the
+exit code 1, and a list, when all that is left needs somebody to act: changes that the
 archive refused. Ctrl-C ends the waiting, not the publishing.
 
 Example:

@@ -117,8 +117,11 @@ Result<void> JournalWorld::recall(InodeNumber number, ByteRange range) {
     TRY_ASSIGN(object, scratch->open_object(number, O_RDWR));
     request.limit_bytes = lock->rec().archive_limit_bytes;
   }
-  request.path = value_of(catalog->base_path(number)).value();
-  request.expected = value_of(catalog->version(number)).value();
+  const auto path = value_of(catalog->base_path(number));
+  const auto version = value_of(catalog->version(number));
+  if (!path || !version) return Error(std::errc::io_error, "the archive has it no longer");
+  request.path = *path;
+  request.expected = *version;
   request.target_fd = object.get();
   request.chunk_bytes = kChunk;
   const uint64_t end =
@@ -249,6 +252,16 @@ FileState JournalWorld::state(const std::string& path) {
 
 void JournalWorld::write_in_archive(const std::string& path, const std::string& text) {
   std::ofstream(in_archive(path)) << text;
+}
+
+std::string JournalWorld::read_bytes(InodeNumber number, uint64_t size_bytes) {
+  std::string text;
+  file_system->read(number, 0, size_bytes, [&](const Result<ReadAnswer>& answer) {
+    const ReadAnswer bytes = value_of(answer);
+    text.resize(bytes.size_bytes);
+    value_of(posix::read_at(bytes.fd, std::as_writable_bytes(std::span(text)), 0));
+  });
+  return text;
 }
 
 std::string JournalWorld::read(InodeNumber number, uint64_t size_bytes) {

@@ -53,6 +53,8 @@ class JournalWorld {
   FileHandle open(const std::string& path, int flags);
   void close(InodeNumber inode, FileHandle handle) { file_system->release(inode, handle); }
   FileState state(const std::string& path);
+  // Reads at most so many bytes from the start, also of what has no name any more; recalls them.
+  std::string read_bytes(InodeNumber inode, uint64_t size_bytes);
 
   // What others do in the archive.
   std::string in_archive(const std::string& path) const { return archive_folder / path; }

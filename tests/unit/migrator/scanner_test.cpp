@@ -125,13 +125,12 @@ TEST_F(ScannerTest, RemovesWhatWasRemovedThere) {
   expect_nothing_to_publish();
 }
 
-TEST_F(ScannerTest, ReplacesAFileByAFolderInTwoScans) {
+TEST_F(ScannerTest, ReplacesAFileByAFolder) {
   make_archive_tree();
   world_.scan();
   fs::remove(world_.in_archive("top"));
   fs::create_directory(world_.in_archive("top"));
   world_.write_in_archive("top/in", "in");
-  world_.scan();
   world_.scan();
   expect_nothing_to_publish();
 }
@@ -148,21 +147,6 @@ TEST_F(ScannerTest, KeepsAndPublishesAChangedFileThatWasRemovedThere) {
   EXPECT_EQ(world_.difference(), "");
   EXPECT_EQ(read_text(world_.in_archive("d/file")), "ours 2");
   EXPECT_FALSE(fs::exists(world_.in_archive("d/other")));
-}
-
-TEST_F(ScannerTest, TouchesNeitherSideOfAConflict) {
-  world_.write("file", "ours 1");
-  world_.publish();
-  world_.write("file", "ours 2");
-  world_.write_in_archive("file", "theirs, longer");
-  world_.write("new", "ours");
-  world_.write_in_archive("new", "theirs");
-  EXPECT_EQ(world_.scan().conflicts, 2u);
-  world_.publish();
-  EXPECT_EQ(read_text(world_.in_archive("file")), "theirs, longer");
-  EXPECT_EQ(read_text(world_.in_archive("new")), "theirs");
-  EXPECT_EQ(world_.state("file"), FileState::dirty);
-  EXPECT_FALSE(world_.parked_reason(JournalKey::of_inode(world_.inode("file"))).empty());
 }
 
 TEST_F(ScannerTest, BringsBackAFileThatWasRemovedHereAndChangedThere) {
@@ -228,14 +212,152 @@ TEST_F(ScannerTest, JoinsAHardLinkThatCameLater) {
   expect_nothing_to_publish();
 }
 
-TEST_F(ScannerTest, TakesNothingAwayFromAReader) {
+TEST_F(ScannerTest, LeavesAReaderTheVersionThatItOpened) {
   world_.write("file", "ours");
   world_.publish();
+  const InodeNumber old = world_.inode("file");
   const FileHandle handle = world_.open("file", O_RDONLY);
   world_.write_in_archive("file", "theirs, longer");
-  EXPECT_EQ(world_.scan().changed, 0u);
-  world_.close(world_.inode("file"), handle);
   EXPECT_EQ(world_.scan().changed, 1u);
+  EXPECT_NE(world_.inode("file"), old);
+  EXPECT_EQ(world_.read_bytes(old, 4), "ours");
+  EXPECT_EQ(world_.read_bytes(world_.inode("file"), 14), "theirs, longer");
+  EXPECT_EQ(value_of(world_.catalog->inode(old))->nlink, 0u);
+  world_.close(old, handle);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, LeavesAReaderWhatWasRemovedThere) {
+  world_.write("file", "ours");
+  world_.publish();
+  const InodeNumber old = world_.inode("file");
+  const FileHandle handle = world_.open("file", O_RDONLY);
+  fs::remove(world_.in_archive("file"));
+  EXPECT_EQ(world_.scan().removed, 1u);
+  EXPECT_EQ(world_.read_bytes(old, 4), "ours");
+  world_.close(old, handle);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, FailsAReadOfWhatTheArchiveNoLongerHas) {
+  make_archive_tree();
+  world_.scan();
+  const InodeNumber old = world_.inode("a/b/file");
+  const FileHandle handle = world_.open("a/b/file", O_RDONLY);
+  EXPECT_EQ(world_.read_bytes(old, kChunk), std::string(kChunk, 'f'));
+  world_.write_in_archive("a/b/file", std::string(2 * kChunk, 'n'));
+  world_.scan();
+  EXPECT_EQ(world_.read_bytes(old, kChunk), std::string(kChunk, 'f'));
+  EXPECT_THROW(world_.read_bytes(old, 3 * kChunk), std::runtime_error);
+  EXPECT_EQ(world_.read_bytes(world_.inode("a/b/file"), 2 * kChunk), std::string(2 * kChunk, 'n'));
+  world_.close(old, handle);
+}
+
+TEST_F(ScannerTest, PassesAPinOnToTheNewVersion) {
+  world_.write("file", "ours");
+  world_.publish();
+  const InodeNumber old = world_.inode("file");
+  Batch batch;
+  LeaseRecord pin;
+  pin.pin = true;
+  pin.owner = "root";
+  batch.put_lease(old, pin);
+  value_of(world_.catalog->commit(batch));
+  const FileHandle handle = world_.open("file", O_RDONLY);
+  world_.write_in_archive("file", "theirs, longer");
+  world_.scan();
+  EXPECT_EQ(value_of(world_.catalog->leases(world_.inode("file"))).size(), 1u);
+  world_.close(old, handle);
+}
+
+TEST_F(ScannerTest, SeesARenameByTheFilesHandle) {
+  make_archive_tree();
+  world_.scan();
+  const InodeNumber file = world_.inode("a/b/file");
+  EXPECT_EQ(world_.read_bytes(file, kChunk), std::string(kChunk, 'f'));
+  EXPECT_EQ(world_.state("a/b/file"), FileState::partial);
+  fs::rename(world_.in_archive("a/b/file"), world_.in_archive("moved"));
+  const ScanCounts counts = world_.scan();
+  EXPECT_EQ(counts.added + counts.removed, 0u);
+  EXPECT_EQ(world_.inode("moved"), file);
+  EXPECT_EQ(world_.state("moved"), FileState::partial);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, SeesARenamedFolderWithAllThatIsInIt) {
+  make_archive_tree();
+  world_.scan();
+  const InodeNumber folder = world_.inode("a/b");
+  const InodeNumber file = world_.inode("a/b/file");
+  fs::create_directory(world_.in_archive("new"));
+  fs::rename(world_.in_archive("a/b"), world_.in_archive("new/c"));
+  fs::rename(world_.in_archive("new/c/file"), world_.in_archive("top2"));
+  world_.write_in_archive("new/c/added", "added");
+  const ScanCounts counts = world_.scan();
+  EXPECT_EQ(counts.added, 2u);
+  EXPECT_EQ(counts.removed, 0u);
+  EXPECT_EQ(world_.inode("new/c"), folder);
+  EXPECT_EQ(world_.inode("top2"), file);
+  EXPECT_EQ(value_of(world_.catalog->inode(world_.inode("a")))->nlink, 2u);
+  EXPECT_EQ(value_of(world_.catalog->inode(world_.inode("new")))->nlink, 3u);
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, PublishesAChangedFileUnderTheNameThatItWasGivenThere) {
+  world_.write("file", "first");
+  world_.publish();
+  world_.write("file", "ours, longer");
+  fs::rename(world_.in_archive("file"), world_.in_archive("moved"));
+  EXPECT_EQ(world_.scan().removed, 0u);
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("moved")), "ours, longer");
+  EXPECT_FALSE(fs::exists(world_.in_archive("file")));
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, LetsOurNewNameWinOverTheirs) {
+  world_.write("file", "text");
+  world_.publish();
+  world_.rename("file", "our name");
+  fs::rename(world_.in_archive("file"), world_.in_archive("their name"));
+  world_.scan();
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("our name")), "text");
+  EXPECT_FALSE(fs::exists(world_.in_archive("their name")));
+  expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, LooksAtOneFolderAlone) {
+  make_archive_tree();
+  world_.scan();
+  world_.write_in_archive("a/new", "new");
+  world_.write_in_archive("elsewhere", "new");
+  fs::remove(world_.in_archive("a/small"));
+  fs::create_directories(world_.in_archive("a/d/e"));
+  world_.write_in_archive("a/d/e/deep", "new");
+  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.journal->tree_mutex(),
+                  {});
+  const Scanner::Look look = value_of(scanner.look({world_.inode("a")}));
+  EXPECT_EQ(look.counts.added, 4u);
+  EXPECT_EQ(look.counts.removed, 1u);
+  EXPECT_FALSE(look.wants_whole_scan);
+  EXPECT_EQ(world_.state("a/d/e/deep"), FileState::cold);
+  EXPECT_THROW(world_.inode("elsewhere"), std::runtime_error);
+}
+
+TEST_F(ScannerTest, LeavesWhatMayHaveMovedInToAWholeScan) {
+  make_archive_tree();
+  world_.scan();
+  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.journal->tree_mutex(),
+                  {});
+  value_of(scanner.run([](const ScanCounts&) { return true; }));
+  const InodeNumber file = world_.inode("a/small");
+  fs::rename(world_.in_archive("a/small"), world_.in_archive("a/b/moved"));
+  const Scanner::Look look = value_of(scanner.look({world_.inode("a/b")}));
+  EXPECT_TRUE(look.wants_whole_scan);
+  EXPECT_EQ(look.counts.added, 0u);
+  world_.scan();
+  EXPECT_EQ(world_.inode("a/b/moved"), file);
 }
 
 TEST_F(ScannerTest, AsksBeforeItRemovesMuch) {

@@ -1,0 +1,172 @@
+// What others do in the archive, on a real mount: it appears in the mount, nothing of either side
+// is lost, and who has a file open keeps it.
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/tier_fixture.h"
+
+namespace tierhub::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+constexpr uint64_t kMiB = 1 << 20;
+
+class OutOfBand : public TierTest {
+ protected:
+  std::string at(const std::string& name) const { return tier.in_mount(name); }
+  std::string there(const std::string& name) const { return tier.in_archive(name); }
+
+  std::vector<std::string> names_in_mount() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(tier.mount))
+      names.push_back(entry.path().filename());
+    return names;
+  }
+  // The name that a conflict gave to ours, or "".
+  std::string kept(const std::string& stem) const {
+    for (const std::string& name : names_in_mount()) {
+      if (name.starts_with(stem + " (tierhub conflict ")) return name;
+    }
+    return "";
+  }
+  void expect_replica() {
+    tier.publish();
+    EXPECT_THAT(differences(describe_tree(tier.archive), describe_tree(tier.mount)), IsEmpty());
+  }
+};
+
+TEST_F(OutOfBand, AScanBringsWhatOthersChangedInTheArchive) {
+  write_file(there("changed"), random_bytes(5 * kMiB, 5));
+  write_file(there("removed"), "x");
+  tier.start();
+  EXPECT_EQ(read_file(at("changed")), random_bytes(5 * kMiB, 5));
+  write_file(there("added"), "new");
+  write_file(there("changed"), random_bytes(6 * kMiB, 6));
+  fs::remove(there("removed"));
+  tier.scan();
+  EXPECT_THAT(differences(describe_tree(tier.archive), describe_tree(tier.mount)), IsEmpty());
+}
+
+TEST_F(OutOfBand, AConflictKeepsBoth) {
+  write_file(there("shared.txt"), "first");
+  tier.start();
+  EXPECT_EQ(read_file(at("shared.txt")), "first");
+  write_file(there("shared.txt"), "changed behind our back");
+  append_to_file(at("shared.txt"), " and ours");
+  const auto published = tier.tierctl({"publish", "--wait", "/"});
+  EXPECT_EQ(published.exit_code, 0) << published.text;
+  EXPECT_EQ(read_file(there("shared.txt")), "changed behind our back");
+  EXPECT_EQ(read_file(at("shared.txt")), "changed behind our back");
+  const std::string ours = kept("shared");
+  EXPECT_TRUE(ours.ends_with(").txt")) << ours;
+  EXPECT_EQ(read_file(there(ours)), "first and ours");
+  EXPECT_EQ(tier.status().conflicts, 1u);
+  expect_replica();
+}
+
+TEST_F(OutOfBand, AConflictLetsAWriterGoOn) {
+  tier.start();
+  write_file(at("log.txt"), "first");
+  tier.publish();
+  UniqueFd writer(::open(at("log.txt").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  check(writer.get(), "open");
+  check(::write(writer.get(), " ours", 5), "write");
+  write_file(there("log.txt"), "theirs, longer");
+  tier.scan();
+  EXPECT_EQ(read_file(at("log.txt")), "theirs, longer");
+  check(::write(writer.get(), " to the end", 11), "write");
+  EXPECT_EQ(read_file(at(kept("log"))), "first ours to the end");
+  writer.reset();
+  expect_replica();
+  EXPECT_EQ(read_file(there(kept("log"))), "first ours to the end");
+}
+
+TEST_F(OutOfBand, ANewVersionLeavesAReaderAndAMappingTheOldOne) {
+  const std::string old = random_bytes(5 * kMiB, 1);
+  const std::string fresh = random_bytes(6 * kMiB, 2);
+  write_file(there("scan"), old);
+  tier.start();
+  tier.prefetch("/scan");
+  const UniqueFd reader(::open(at("scan").c_str(), O_RDONLY | O_CLOEXEC));
+  check(reader.get(), "open");
+  void* mapping = ::mmap(nullptr, old.size(), PROT_READ, MAP_SHARED, reader.get(), 0);
+  ASSERT_NE(mapping, MAP_FAILED);
+  write_file(there("scan"), fresh);
+  tier.scan();
+  EXPECT_EQ(read_file(at("scan")), fresh);
+  std::string seen(old.size(), '\0');
+  EXPECT_EQ(::pread(reader.get(), seen.data(), seen.size(), 0), static_cast<ssize_t>(old.size()));
+  EXPECT_TRUE(seen == old);
+  EXPECT_TRUE(std::string_view(static_cast<char*>(mapping), old.size()) == old);
+  struct stat opened {};
+  struct stat named {};
+  check(::fstat(reader.get(), &opened), "fstat");
+  check(::stat(at("scan").c_str(), &named), "stat");
+  EXPECT_NE(opened.st_ino, named.st_ino);
+  EXPECT_EQ(opened.st_nlink, 0u);
+  ::munmap(mapping, old.size());
+}
+
+TEST_F(OutOfBand, AFileThatWasRemovedThereStaysOpenHere) {
+  write_file(there("scan"), "its content");
+  tier.start();
+  tier.prefetch("/scan");
+  const UniqueFd reader(::open(at("scan").c_str(), O_RDONLY | O_CLOEXEC));
+  check(reader.get(), "open");
+  fs::remove(there("scan"));
+  tier.scan();
+  EXPECT_FALSE(fs::exists(at("scan")));
+  char seen[16] = {};
+  EXPECT_EQ(::pread(reader.get(), seen, sizeof seen, 0), 11);
+  EXPECT_STREQ(seen, "its content");
+}
+
+TEST_F(OutOfBand, ARenameThereIsARenameHere) {
+  fs::create_directory(there("day 1"));
+  write_file(there("day 1/scan"), random_bytes(5 * kMiB, 1));
+  tier.start();
+  tier.prefetch("/day 1/scan");
+  struct stat before {};
+  struct stat after {};
+  check(::stat(at("day 1/scan").c_str(), &before), "stat");
+  fs::rename(there("day 1"), there("day one"));
+  fs::rename(there("day one/scan"), there("day one/brain"));
+  tier.scan();
+  EXPECT_FALSE(fs::exists(at("day 1")));
+  check(::stat(at("day one/brain").c_str(), &after), "stat");
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  EXPECT_EQ(tier.entry("/day one/brain").state, "hot");
+  EXPECT_THAT(differences(describe_tree(tier.archive), describe_tree(tier.mount)), IsEmpty());
+}
+
+TEST_F(OutOfBand, AnArchiveThatIsUnmountedUnderUsIsOfflineNotEmpty) {
+  // A file system of its own, as a NAS is.
+  check(::mount("none", tier.archive.c_str(), "tmpfs", 0, "size=64m"), "mount a tmpfs");
+  write_file(there("cold"), "cold");
+  write_file(there("hot"), "hot");
+  tier.start();
+  tier.prefetch("/hot");
+  check(::umount2(tier.archive.c_str(), MNT_DETACH), "umount");
+  EXPECT_FALSE(tier.client().start_scan().has_value() && [&] {
+    eventually("the scan has ended", [&] { return !tier.client().scan_progress()->running; });
+    return tier.client().scan_progress()->error.empty();
+  }());
+  EXPECT_THAT(names_in_mount(), SizeIs(2));
+  EXPECT_EQ(read_file(at("hot")), "hot");
+  write_file(at("new"), "written while it is away");
+  EXPECT_THAT(names_in_mount(), SizeIs(3));
+  EXPECT_TRUE(fs::is_empty(tier.archive)) << "nothing is written under the mount point";
+}
+
+}  // namespace
+}  // namespace tierhub::testing
