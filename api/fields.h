@@ -27,6 +27,8 @@ void visit_fields(Is<Status> auto& m, auto&& field) {
   field("capacity_bytes", m.capacity_bytes);
   field("used_bytes", m.used_bytes);
   field("reserve_bytes", m.reserve_bytes);
+  field("high_bytes", m.high_bytes);
+  field("low_bytes", m.low_bytes);
   field("dirty_files", m.dirty_files);
   field("dirty_bytes", m.dirty_bytes);
   field("oldest_dirty_age_s", m.oldest_dirty_age_s);

@@ -36,6 +36,8 @@ struct Status {
   uint64_t capacity_bytes = 0;
   uint64_t used_bytes = 0;
   uint64_t reserve_bytes = 0;
+  uint64_t high_bytes = 0;  // eviction begins
+  uint64_t low_bytes = 0;   // and ends
   // What would be lost if the SSD died now.
   uint64_t dirty_files = 0;
   uint64_t dirty_bytes = 0;

@@ -168,9 +168,12 @@ Result<api::Status> Control::status(const api::Caller& caller) {
     status.import_running = scan.running;
     status.import_files = scan.files;
   });
-  status.capacity_bytes = parts_.capacity.capacity_bytes();
-  status.used_bytes = parts_.capacity.used_bytes();
-  status.reserve_bytes = parts_.capacity.reserve_bytes();
+  const Capacity::Marks marks = parts_.capacity.marks();
+  status.capacity_bytes = marks.capacity_bytes;
+  status.used_bytes = marks.used_bytes;
+  status.reserve_bytes = marks.reserve_bytes;
+  status.high_bytes = marks.high_bytes;
+  status.low_bytes = marks.low_bytes;
   status.prefetches_active = parts_.prefetcher.active();
   TRY(add_dirty(status));
   // It names a file, which is not everyone's to know.

@@ -107,7 +107,7 @@ Result<void> Tier::recover() {
   capacity.reserve_bytes = config_.reserve_bytes;
   capacity.high_share = config_.high_percent / 100;
   capacity.low_share = config_.low_percent / 100;
-  capacity_ = std::make_unique<Capacity>(*scratch_, capacity);
+  capacity_ = std::make_unique<Capacity>(Capacity::source_of(*scratch_, *catalog_), capacity);
   evictor_ = std::make_unique<Evictor>(*inodes_, *scratch_, *archive_, *capacity_);
   mover_ = std::make_unique<Mover>(*inodes_, *scratch_, *archive_, *capacity_);
   Prefetcher::Options prefetch;
@@ -141,8 +141,11 @@ Result<void> Tier::recover() {
     TRY(catalog_->sync());
     TRY(catalog_->mark_recovered());
   }
-  TRY(capacity_->recount());
-  return journal_->recover();
+  TRY(capacity_->begin());
+  TRY(journal_->recover());
+  // Writers that outlived an earlier process.
+  for (const InodeNumber inode : inodes_->in_use()) capacity_->watch(inode);
+  return {};
 }
 
 Result<void> Tier::first_import(const std::function<bool()>& cancelled) {
@@ -177,7 +180,14 @@ FileSystemHooks Tier::hooks() {
                     done(FileSystemHooks::Recalled{std::move(brought->unkept)});
                   });
   };
-  hooks.reserve = [this](uint64_t bytes) { return capacity_->reserve(bytes); };
+  hooks.try_reserve = [this](uint64_t bytes) { return capacity_->try_reserve(bytes); };
+  hooks.settle = [this](InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
+    capacity_->settle(inode, reserved_bytes, written_bytes);
+  };
+  hooks.wait_for_room = [this](uint64_t bytes, std::function<void(Result<void>)> done) {
+    capacity_->wait_for_room(bytes, std::move(done));
+  };
+  hooks.writing = [this](InodeNumber inode) { capacity_->watch(inode); };
   hooks.released = [this](InodeNumber) {
     housekeeper_->wake_reaper();
     journal_->wake();

@@ -262,6 +262,7 @@ Result<Created> FileSystem::create(InodeNumber parent, const std::string& name, 
   fault_point(FaultPoint::create_after_commit);
   folder->record = parent_record;
   child->record = std::move(record);
+  if (writable) hooks_.writing(number);
 
   const FileHandle handle{writable, sync};
   TRY_ASSIGN(const Opened opened, add_handle(*child, handle, choose_mode(*child, handle)));

@@ -47,8 +47,15 @@ struct FileSystemHooks {
   // Brings what is absent of `range`. May be called again by the caller if the state changed
   // meanwhile.
   std::function<void(InodeNumber, ByteRange, std::function<void(Result<Recalled>)>)> recall;
-  // Makes room in scratch for this many more bytes; errc::no_space_on_device if there is none.
-  std::function<Result<void>(uint64_t bytes)> reserve;
+  // Counts this many more bytes of scratch as used; false if there is no room for them.
+  std::function<bool(uint64_t bytes)> try_reserve;
+  // What was reserved ends; so much of it was written to the inode's object.
+  std::function<void(InodeNumber, uint64_t reserved_bytes, uint64_t written_bytes)> settle;
+  // Calls back when there is room, with nothing reserved, or with errc::no_space_on_device when
+  // none can be made.
+  std::function<void(uint64_t bytes, std::function<void(Result<void>)>)> wait_for_room;
+  // Somebody may write to the inode's object from now on.
+  std::function<void(InodeNumber)> writing;
   // The last handle of an inode is gone, or it lost its last name: look whether it can be published
   // or reaped.
   std::function<void(InodeNumber)> released;
@@ -222,6 +229,8 @@ class FileSystem {
   Result<void> exchange(LockedRename& locked, const std::string& name, const std::string& new_name);
 
   ServeMode choose_mode(const InodeState& inode, FileHandle handle) const;
+  // begin_writing() of storage, told to whoever counts the bytes.
+  Result<void> grant_writing(InodeState& inode, ServeMode mode);
   Result<Opened> add_handle(InodeState& inode, FileHandle handle, ServeMode mode);
   void note_use(InodeState& inode);
   // Runs `retry` when no fill of the inode is under way, on a thread of the migrator; false if none

@@ -89,7 +89,7 @@ void FileSystem::setattr(InodeNumber inode, const AttributeChange& change, Done<
         return Error(std::errc::invalid_argument, "only a file can be truncated");
       if (wait_for_fills(state, [=, this] { setattr(inode, change, done); }))
         return std::optional<NodeInfo>();
-      TRY(begin_writing(catalog_, scratch_, state, state.serve_mode));
+      TRY(grant_writing(state, state.serve_mode));
       TRY(truncate(state, *change.size_bytes));
       TRY(harvest(catalog_, scratch_, state));
     }

@@ -76,11 +76,11 @@ void FileSystem::open(InodeNumber inode, int flags, Done<Opened> done) {
       return std::optional<Opened>();
     if (truncates && state.handles == 0) {
       // Cut first: the empty file is whole, so the kernel may serve it.
-      TRY(begin_writing(catalog_, scratch_, state, ServeMode::daemon));
+      TRY(grant_writing(state, ServeMode::daemon));
       TRY(truncate(state, 0));
     }
     const ServeMode mode = choose_mode(state, handle);
-    if (handle.writable) TRY(begin_writing(catalog_, scratch_, state, mode));
+    if (handle.writable) TRY(grant_writing(state, mode));
     if (truncates && state.handles > 0) TRY(truncate(state, 0));
     if (handle.writable && handle.sync) TRY(catalog_.sync());
     note_use(state);
@@ -147,6 +147,12 @@ void FileSystem::read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t s
   });
 }
 
+Result<void> FileSystem::grant_writing(InodeState& inode, ServeMode mode) {
+  TRY(begin_writing(catalog_, scratch_, inode, mode));
+  hooks_.writing(inode.number);
+  return {};
+}
+
 Result<int> FileSystem::writable_fd(InodeState& inode) {
   if (!inode.write_fd) {
     TRY_ASSIGN(inode.write_fd, scratch_.open_object(inode.number, O_RDWR));
@@ -188,16 +194,23 @@ Result<size_t> FileSystem::write_present(InodeState& inode, uint64_t offset_byte
 void FileSystem::write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
                        std::shared_ptr<WriteSource> source, FsCaller caller, Done<size_t> done) {
   const ByteRange range{offset_bytes, offset_bytes + source->size_bytes()};
-  if (auto room = hooks_.reserve(range.size()); !room) return done(room.error());
+  if (!hooks_.try_reserve(range.size())) {
+    if (auto kept = source->detach(); !kept) return done(kept.error());
+    return hooks_.wait_for_room(range.size(), [=, this](Result<void> room) {
+      if (!room) return done(room.error());
+      write(inode, handle, offset_bytes, source, caller, done);
+    });
+  }
   bool absent = false;
   auto written = [&]() -> Result<size_t> {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     InodeState& state = *lock;
-    if (!state.rec().writing) TRY(begin_writing(catalog_, scratch_, state, state.serve_mode));
+    if (!state.rec().writing) TRY(grant_writing(state, state.serve_mode));
     absent = !state.absent_chunks(range).empty();
     if (absent) return size_t{0};
     return write_present(state, offset_bytes, *source, caller);
   }();
+  hooks_.settle(inode, range.size(), written.value_or(0));
   if (!written) return done(written.error());
   if (absent) {
     if (auto kept = source->detach(); !kept) return done(kept.error());
@@ -242,8 +255,13 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     return done(Error(std::errc::operation_not_supported, "fallocate: this mode is not supported"));
   const ByteRange range{offset_bytes, offset_bytes + length_bytes};
   const bool removes = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
-  if (!removes) {
-    if (auto room = hooks_.reserve(length_bytes); !room) return done(room.error());
+  // Zeroing allocates what it zeroes.
+  const uint64_t needed_bytes = (mode & FALLOC_FL_PUNCH_HOLE) != 0 ? 0 : length_bytes;
+  if (needed_bytes > 0 && !hooks_.try_reserve(needed_bytes)) {
+    return hooks_.wait_for_room(needed_bytes, [=, this](Result<void> room) {
+      if (!room) return done(room.error());
+      fallocate(inode, mode, offset_bytes, length_bytes, done);
+    });
   }
   enum class Next { finished, recall, wait };
   auto next = [&]() -> Result<Next> {
@@ -254,7 +272,7 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
       return Next::wait;
     // A chunk that is zeroed in part must be there for the rest of it.
     if (removes && !state.absent_chunks(range).empty()) return Next::recall;
-    if (!state.rec().writing) TRY(begin_writing(catalog_, scratch_, state, state.serve_mode));
+    if (!state.rec().writing) TRY(grant_writing(state, state.serve_mode));
     TRY(mark_dirty(state, range));
     TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDWR));
     if (::fallocate(object.get(), mode, static_cast<off_t>(offset_bytes),
@@ -263,6 +281,8 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     }
     return Next::finished;
   }();
+  const bool finished = next && *next == Next::finished;
+  hooks_.settle(inode, needed_bytes, finished ? needed_bytes : 0);
   if (!next) return done(next.error());
   switch (*next) {
     case Next::wait:

@@ -1,88 +1,281 @@
 #include "migrator/capacity.h"
 
 #include <algorithm>
-#include <chrono>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
-#include "common/clock.h"
+#include "common/duration.h"
 
 namespace tierhub {
+namespace {
 
-Capacity::Capacity(const Scratch& scratch, const Options& options)
-    : scratch_(scratch), options_(options) {}
+// So many watched objects are looked at in one poll.
+constexpr size_t kLooksPerPoll = 2000;
+constexpr uint64_t kBlockBytes = 4096;
 
-uint64_t Capacity::capacity_bytes() const {
-  const auto space = scratch_.space();
-  const uint64_t total = space ? space->total_bytes : options_.capacity_bytes;
-  return options_.capacity_bytes == 0 ? total : std::min(options_.capacity_bytes, total);
-}
+uint64_t in_blocks(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes; }
 
-// The file system may be shared: what others leave free counts too.
-uint64_t Capacity::limit_bytes() const {
-  const auto space = scratch_.space();
-  uint64_t limit = capacity_bytes();
-  if (space) limit = std::min(limit, used_bytes() + space->available_bytes);
-  return limit > options_.reserve_bytes ? limit - options_.reserve_bytes : 0;
-}
-
-uint64_t Capacity::excess_bytes() const {
-  const auto low = static_cast<uint64_t>(static_cast<double>(limit_bytes()) * options_.low_share);
-  const uint64_t used = used_bytes();
-  return used > low ? used - low : 0;
-}
-
-void Capacity::subtract(uint64_t bytes) {
-  uint64_t used = used_.load();
-  while (!used_.compare_exchange_weak(used, used > bytes ? used - bytes : 0)) {
+void subtract(std::atomic<uint64_t>& number, uint64_t bytes) {
+  uint64_t now = number.load();
+  while (!number.compare_exchange_weak(now, now > bytes ? now - bytes : 0)) {
   }
 }
 
-Result<void> Capacity::reserve(uint64_t bytes) {
-  if (!has_room(bytes)) {
-    std::unique_lock lock(mutex_);
-    // A pass that is under way may have looked away already: the next one counts.
-    const uint64_t awaited = passes_begun_ + 1;
-    lock.unlock();
-    if (wake_evictor) wake_evictor();
-    lock.lock();
-    passed_.wait_for(lock, std::chrono::duration<double>(options_.write_wait_s),
-                     [&] { return passes_ended_ >= awaited || has_room(bytes); });
+}  // namespace
+
+Capacity::Source Capacity::source_of(const Scratch& scratch, const Catalog& catalog) {
+  Source source;
+  source.own_file_system = scratch.own_file_system();
+  source.space = [&scratch] { return scratch.space(); };
+  source.occupied_bytes = [&scratch](InodeNumber inode) { return scratch.occupied_bytes(inode); };
+  source.count = [&scratch]() -> Result<uint64_t> {
+    uint64_t total = 0;
+    TRY(scratch.for_each_object([&](InodeNumber, uint64_t bytes) { total += bytes; }));
+    TRY_ASSIGN(const uint64_t aside, scratch.set_aside_bytes());
+    return total + aside;
+  };
+  source.is_writing = [&catalog](InodeNumber inode) -> Result<bool> {
+    TRY_ASSIGN(const auto record, catalog.inode(inode));
+    return record && record->writing;
+  };
+  return source;
+}
+
+Capacity::Capacity(Source source, const Options& options)
+    : source_(std::move(source)), options_(options) {}
+
+Result<void> Capacity::begin() {
+  TRY(recount());
+  return poll();
+}
+
+uint64_t Capacity::used_bytes() const {
+  const int64_t counted = std::max<int64_t>(0, counted_.load());
+  return static_cast<uint64_t>(counted) + seen_elsewhere_.load() + outstanding_.load() +
+         unseen_.load();
+}
+
+bool Capacity::above_high_mark() const {
+  return used_bytes() > share_of_limit(options_.high_share);
+}
+
+Capacity::Marks Capacity::marks() const {
+  return {capacity_.load(),
+          used_bytes(),
+          options_.reserve_bytes,
+          limit_bytes(),
+          share_of_limit(options_.high_share),
+          share_of_limit(options_.low_share),
+          source_.own_file_system};
+}
+
+bool Capacity::try_reserve(uint64_t bytes) {
+  outstanding_ += bytes;
+  if (used_bytes() <= limit_bytes()) return true;
+  subtract(outstanding_, bytes);
+  uint64_t wanted = wanted_.load();
+  while (wanted < bytes && !wanted_.compare_exchange_weak(wanted, bytes)) {
   }
-  if (!has_room(bytes)) {
-    return Error(
-        std::errc::no_space_on_device,
-        fmt::format("scratch is full: {} of {} bytes are used and nothing more can be evicted",
-                    used_bytes(), limit_bytes()));
+  if (wake_evictor) wake_evictor();
+  return false;
+}
+
+void Capacity::settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
+  const uint64_t occupied = in_blocks(written_bytes);
+  if (written_bytes > 0) {
+    std::lock_guard lock(watch_mutex_);
+    // What nobody polls is counted here.
+    if (!source_.own_file_system && !watched_.contains(inode)) {
+      counted_ += static_cast<int64_t>(occupied);
+    } else {
+      unseen_ += occupied;
+    }
   }
-  add(bytes);
+  subtract(outstanding_, reserved_bytes);
+}
+
+void Capacity::watch(InodeNumber inode) {
+  if (source_.own_file_system) return;
+  {
+    std::lock_guard lock(watch_mutex_);
+    if (const auto it = watched_.find(inode); it != watched_.end()) {
+      it->second.touched = true;
+      return;
+    }
+  }
+  // Nobody else adds it: the caller has the inode's lock.
+  const uint64_t bytes = source_.occupied_bytes(inode).value_or(0);
+  std::lock_guard lock(watch_mutex_);
+  watched_.insert_or_assign(inode, Watched{bytes, true});
+  seen_elsewhere_ += bytes;
+  counted_ -= static_cast<int64_t>(bytes);
+}
+
+void Capacity::removed(InodeNumber inode, uint64_t bytes) {
+  if (source_.own_file_system) {
+    // The next poll sees it; until then nobody shall be refused for it.
+    subtract(seen_elsewhere_, bytes);
+    return;
+  }
+  std::lock_guard lock(watch_mutex_);
+  if (const auto it = watched_.find(inode); it != watched_.end()) {
+    subtract(seen_elsewhere_, it->second.bytes);
+    watched_.erase(it);
+  } else {
+    counted_ -= static_cast<int64_t>(bytes);
+  }
+}
+
+// Where others use the file system too, what they leave free counts as well.
+void Capacity::set_limit(const Scratch::Space& space) {
+  const uint64_t capacity = options_.capacity_bytes == 0
+                                ? space.total_bytes
+                                : std::min(options_.capacity_bytes, space.total_bytes);
+  capacity_ = capacity;
+  const int64_t counted = std::max<int64_t>(0, counted_.load());
+  const uint64_t seen = static_cast<uint64_t>(counted) + seen_elsewhere_.load();
+  const uint64_t limit = std::min(capacity, seen + space.available_bytes);
+  limit_ = limit > options_.reserve_bytes ? limit - options_.reserve_bytes : 0;
+}
+
+Result<void> Capacity::poll() {
+  if (source_.own_file_system) {
+    // What was written before this line is in the answer.
+    const uint64_t covered = unseen_.load();
+    TRY_ASSIGN(const Scratch::Space space, source_.space());
+    seen_elsewhere_ = space.total_bytes - std::min(space.free_bytes, space.total_bytes);
+    subtract(unseen_, covered);
+    set_limit(space);
+  } else {
+    TRY(look_at_watched());
+    TRY_ASSIGN(const Scratch::Space space, source_.space());
+    set_limit(space);
+  }
+  answer_waiters();
   return {};
 }
 
+// The next of the watched objects, in the order of their numbers. An object whose writers are known
+// to have ended goes back to those that are only counted, unless somebody opened it meanwhile.
+Result<void> Capacity::look_at_watched() {
+  std::vector<InodeNumber> batch;
+  bool cycle_ends = false;
+  {
+    std::lock_guard lock(watch_mutex_);
+    if (watch_cursor_ == kNoInode) unseen_at_cycle_begin_ = unseen_.load();
+    auto it = watched_.upper_bound(watch_cursor_);
+    for (; it != watched_.end() && batch.size() < kLooksPerPoll; ++it) {
+      batch.push_back(it->first);
+      it->second.touched = false;
+    }
+    cycle_ends = it == watched_.end();
+  }
+  for (const InodeNumber inode : batch) {
+    TRY_ASSIGN(const bool writing, source_.is_writing(inode));
+    TRY_ASSIGN(const uint64_t bytes, source_.occupied_bytes(inode));
+    std::lock_guard lock(watch_mutex_);
+    const auto it = watched_.find(inode);
+    if (it == watched_.end()) continue;
+    seen_elsewhere_ += bytes;
+    subtract(seen_elsewhere_, it->second.bytes);
+    it->second.bytes = bytes;
+    if (writing || it->second.touched) continue;
+    subtract(seen_elsewhere_, bytes);
+    counted_ += static_cast<int64_t>(bytes);
+    watched_.erase(it);
+  }
+  watch_cursor_ = cycle_ends || batch.empty() ? kNoInode : batch.back();
+  if (watch_cursor_ == kNoInode) subtract(unseen_, unseen_at_cycle_begin_);
+  return {};
+}
+
+// Files come and go during the walk: a count that is between what was known before and after tells
+// nothing new.
 Result<void> Capacity::recount() {
+  if (source_.own_file_system) return {};
+  const auto known = [this] {
+    return counted_.load() + static_cast<int64_t>(seen_elsewhere_.load());
+  };
   const auto begin = SteadyClock::now();
-  const uint64_t before = used_bytes();
-  uint64_t counted = 0;
-  TRY(scratch_.for_each_object([&](InodeNumber, uint64_t bytes) { counted += bytes; }));
-  TRY_ASSIGN(const uint64_t aside, scratch_.set_aside_bytes());
-  counted += aside;
-  // What was added or freed during the walk stays added or freed.
-  const uint64_t after = used_bytes();
-  used_ = counted + (after > before ? after - before : 0);
+  const int64_t before = known();
+  TRY_ASSIGN(const uint64_t count, source_.count());
+  const int64_t after = known();
+  const auto counted = static_cast<int64_t>(count);
+  const auto [least, most] = std::minmax(before, after);
+  if (counted < least) counted_ -= least - counted;
+  if (counted > most) counted_ += counted - most;
   const std::chrono::duration<double> took = SteadyClock::now() - begin;
-  recount_interval_s_ = std::max(1.0, 20 * took.count());
+  recount_interval_s_ = std::max(1.0, 50 * took.count());
   return {};
 }
 
-void Capacity::pass_begins() {
-  std::lock_guard lock(mutex_);
-  ++passes_begun_;
+Error Capacity::no_room() const {
+  return Error(std::errc::no_space_on_device,
+               fmt::format("scratch is full: {} of {} bytes are used and nothing more can be "
+                           "evicted; publish, unpin or add SSD",
+                           used_bytes(), limit_bytes()));
+}
+
+void Capacity::wait_for_room(uint64_t bytes, std::function<void(Result<void>)> done) {
+  {
+    std::unique_lock lock(mutex_);
+    const bool hopeless = bytes > limit_bytes() || stuck_pass_ == passes_begun_;
+    if (hopeless) {
+      lock.unlock();
+      return done(no_room());
+    }
+    // A pass that is under way may have looked away already: the next one counts.
+    waiters_.push_back({bytes, passes_begun_ + 1,
+                        SteadyClock::now() + seconds(options_.write_wait_s), std::move(done)});
+  }
+  if (wake_evictor) wake_evictor();
+}
+
+void Capacity::answer_waiters() {
+  std::list<Waiter> answered;
+  {
+    std::lock_guard lock(mutex_);
+    const auto now = SteadyClock::now();
+    uint64_t promised = 0;
+    for (auto it = waiters_.begin(); it != waiters_.end();) {
+      const auto next = std::next(it);
+      const bool room = has_room(promised + it->bytes);
+      if (!room && now >= it->give_up) stuck_pass_ = passes_begun_;
+      if (room) promised += it->bytes;
+      if (room || passes_ended_ >= it->awaited_pass || now >= it->give_up)
+        answered.splice(answered.end(), waiters_, it);
+      it = next;
+    }
+  }
+  for (Waiter& waiter : answered) {
+    if (has_room(waiter.bytes)) {
+      waiter.done({});
+    } else {
+      waiter.done(no_room());
+    }
+  }
+}
+
+uint64_t Capacity::pass_begins() {
+  {
+    std::lock_guard lock(mutex_);
+    ++passes_begun_;
+  }
+  const uint64_t used = used_bytes();
+  const uint64_t low = share_of_limit(options_.low_share);
+  const uint64_t asked = used + wanted_.exchange(0);
+  return std::max(used > low ? used - low : 0, asked > limit_bytes() ? asked - limit_bytes() : 0);
 }
 
 void Capacity::pass_ended() {
-  std::lock_guard lock(mutex_);
-  passes_ended_ = passes_begun_;
-  passed_.notify_all();
+  {
+    std::lock_guard lock(mutex_);
+    passes_ended_ = passes_begun_;
+    if (stuck_pass_ == passes_begun_) stuck_pass_.reset();
+  }
+  answer_waiters();
 }
 
 }  // namespace tierhub

@@ -1,18 +1,31 @@
-// How much of scratch is used, and who may use more. Counted from what the objects occupy,
-// set-aside ones included.
+// How much of scratch is used, and who may use more.
 //
-// Between two recounts the count is kept by adding what is copied in and what writers reserve, and
-// by subtracting what the reaper frees; a recount corrects it. What passthrough writers add is seen
-// at the next recount only: `reserve` is the room for that, and the file system's own limit is the
-// wall.
+// What is used is known from three numbers:
+//   seen         what the file system or the objects showed at the last poll, ten times a second;
+//   outstanding  reserved by whoever is about to write through the daemon or to copy in;
+//   unseen       written under a reservation that has ended, and not yet covered by a poll.
+//
+// Where scratch is a file system of its own, a poll is one statvfs: it sees everything, also what
+// passthrough writers add, what is unlinked and still open, and the catalog. Where it shares one,
+// `seen` is a counter that fills and removals change; the objects that somebody may be writing are
+// watched, and a poll stats those alone; a walk over all objects corrects the counter now and then.
+//
+// Passthrough writers cannot be asked to wait: `reserve` is the room for what they write between
+// two polls and while eviction runs, and the file system's own end is the wall.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <list>
+#include <map>
 #include <mutex>
+#include <optional>
 
+#include "catalog/catalog.h"
+#include "common/clock.h"
 #include "common/result.h"
 #include "storage/scratch.h"
 
@@ -27,48 +40,112 @@ class Capacity {
     double low_share = 0.80;   // eviction ends
     double write_wait_s = 5;   // how long a writer waits for eviction before it gets ENOSPC
   };
+  // Where the numbers come from.
+  struct Source {
+    bool own_file_system = false;
+    std::function<Result<Scratch::Space>()> space;
+    // What one object occupies; 0 if there is none.
+    std::function<Result<uint64_t>(InodeNumber)> occupied_bytes;
+    // What all objects occupy, set-aside ones included.
+    std::function<Result<uint64_t>()> count;
+    // A writer may be left.
+    std::function<Result<bool>(InodeNumber)> is_writing;
+  };
+  static Source source_of(const Scratch& scratch, const Catalog& catalog);
 
-  Capacity(const Scratch& scratch, const Options& options);
+  // How full scratch is, for people.
+  struct Marks {
+    uint64_t capacity_bytes = 0;
+    uint64_t used_bytes = 0;
+    uint64_t reserve_bytes = 0;
+    uint64_t limit_bytes = 0;  // what may be used before the reserve begins
+    uint64_t high_bytes = 0;   // eviction begins
+    uint64_t low_bytes = 0;    // eviction ends
+    bool own_file_system = false;
+  };
 
-  // All functions: any thread.
-  uint64_t capacity_bytes() const;
-  uint64_t used_bytes() const { return used_.load(); }
-  uint64_t reserve_bytes() const { return options_.reserve_bytes; }
-  // What may be used before the reserve begins.
-  uint64_t limit_bytes() const;
+  Capacity(Source source, const Options& options);
+
+  // Counts everything and polls. At start, before anything is reserved.
+  Result<void> begin();
+
+  // All functions: any thread; none blocks, but for those that say so.
+  Marks marks() const;
+  uint64_t used_bytes() const;
+  uint64_t limit_bytes() const { return limit_.load(); }
   bool has_room(uint64_t bytes) const { return used_bytes() + bytes <= limit_bytes(); }
-  bool above_high_mark() const {
-    return used_bytes() > static_cast<uint64_t>(double(limit_bytes()) * options_.high_share);
-  }
-  // How much must be evicted to be at the low mark.
-  uint64_t excess_bytes() const;
+  bool above_high_mark() const;
+  // Counts the bytes as used if there is room for them; else remembers that they are wanted and
+  // wakes the evictor. What was reserved is given back by settle().
+  bool try_reserve(uint64_t bytes);
+  // The reservation ends; so much of it was written to the inode's object.
+  void settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes);
+  // For whoever got false: calls `done` when there is room (nothing is reserved), or with
+  // errc::no_space_on_device when a whole pass made none, or none ended in time. On a thread of the
+  // housekeeper, or on this one if it is hopeless.
+  void wait_for_room(uint64_t bytes, std::function<void(Result<void>)> done);
+  // Somebody may write to the inode's object from now on. Called under its lock, before the writer
+  // is told.
+  void watch(InodeNumber inode);
+  // An object of this size was deleted.
+  void removed(InodeNumber inode, uint64_t bytes);
 
-  void add(uint64_t bytes) { used_ += bytes; }
-  void subtract(uint64_t bytes);
-  // For a writer: counts the bytes as used. If there is no room it wakes the evictor and waits for
-  // its next whole pass. errc::no_space_on_device if even that made no room.
-  Result<void> reserve(uint64_t bytes);
-
-  // Walks the objects and sets the count. Takes long with many objects: see recount_interval_s.
+  // Looks how much is used; answers waiters. Every tenth of a second, one at a time.
+  Result<void> poll();
+  // Walks the objects and corrects the counter. Takes long with many objects: every
+  // recount_interval_s(). Nothing to do on a file system of its own.
   Result<void> recount();
-  // So that recounting takes a twentieth of a processor at most.
-  double recount_interval_s() const { return recount_interval_s_; }
+  // So that recounting takes a fiftieth of a processor at most.
+  double recount_interval_s() const { return recount_interval_s_.load(); }
 
-  // The evictor tells when it begins and ends a pass.
-  void pass_begins();
+  // The evictor tells when it begins and ends a pass, and in between when it removed something.
+  // How much the pass is to free: down to the low mark, and room for what was asked for in vain
+  // since the last pass began.
+  uint64_t pass_begins();
   void pass_ended();
+  void answer_waiters();
   // Called when someone waits for room; set once, before threads start.
   std::function<void()> wake_evictor;
 
  private:
-  const Scratch& scratch_;
-  Options options_;
-  std::atomic<uint64_t> used_{0};
+  struct Watched {
+    uint64_t bytes = 0;
+    bool touched = true;  // since it was last looked at
+  };
+  struct Waiter {
+    uint64_t bytes = 0;
+    uint64_t awaited_pass = 0;
+    SteadyClock::time_point give_up;
+    std::function<void(Result<void>)> done;
+  };
+  uint64_t share_of_limit(double share) const {
+    return static_cast<uint64_t>(static_cast<double>(limit_bytes()) * share);
+  }
+  Error no_room() const;
+  Result<void> look_at_watched();
+  void set_limit(const Scratch::Space& space);
+
+  const Source source_;
+  const Options options_;
+  std::atomic<int64_t> counted_{0};          // objects that nobody writes
+  std::atomic<uint64_t> seen_elsewhere_{0};  // watched objects, or the whole file system
+  std::atomic<uint64_t> outstanding_{0};
+  std::atomic<uint64_t> unseen_{0};
+  std::atomic<uint64_t> capacity_{0};
+  std::atomic<uint64_t> limit_{0};
+  std::atomic<uint64_t> wanted_{0};
   std::atomic<double> recount_interval_s_{1};
+
+  std::mutex watch_mutex_;
+  std::map<InodeNumber, Watched> watched_;  // guarded by watch_mutex_
+  InodeNumber watch_cursor_;                // poll() only
+  uint64_t unseen_at_cycle_begin_ = 0;      // poll() only
+
   std::mutex mutex_;
-  std::condition_variable passed_;
-  uint64_t passes_begun_ = 0;  // guarded by mutex_
-  uint64_t passes_ended_ = 0;  // guarded by mutex_: number of the last pass that ended
+  std::list<Waiter> waiters_;           // guarded by mutex_; bounded by the writers of the mount
+  uint64_t passes_begun_ = 0;           // guarded by mutex_
+  uint64_t passes_ended_ = 0;           // guarded by mutex_: number of the last pass that ended
+  std::optional<uint64_t> stuck_pass_;  // guarded by mutex_: writers waited for it in vain
 };
 
 }  // namespace tierhub

@@ -125,7 +125,7 @@ Result<void> Evictor::reap() {
   fault_point(FaultPoint::evict_after_sync);
   for (const InodeNumber inode : aside) {
     TRY_ASSIGN(const uint64_t bytes, scratch_.remove_set_aside(inode));
-    capacity_.subtract(bytes);
+    capacity_.removed(inode, bytes);
     fault_point(FaultPoint::evict_after_remove);
   }
   fault_point(FaultPoint::reap_after_remove);
@@ -133,8 +133,7 @@ Result<void> Evictor::reap() {
 }
 
 Result<uint64_t> Evictor::lru_pass() {
-  capacity_.pass_begins();
-  const uint64_t wanted = capacity_.excess_bytes();
+  const uint64_t wanted = capacity_.pass_begins();
   // The heap holds the coldest files seen so far, the warmest of them on top.
   using Candidate = std::pair<Timestamp, InodeNumber>;
   std::priority_queue<Candidate> coldest;

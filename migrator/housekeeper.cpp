@@ -43,6 +43,7 @@ Housekeeper::Housekeeper(Catalog& catalog, const Scratch& scratch, Archive& arch
 
 void Housekeeper::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  capacity_thread_ = std::jthread([this](const std::stop_token& stop) { look_at_capacity(stop); });
   // A thread of its own: asking a hung archive takes as long as the time limit.
   space_thread_ = std::jthread([this](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -55,9 +56,11 @@ void Housekeeper::start() {
 
 void Housekeeper::stop() {
   thread_.request_stop();
+  capacity_thread_.request_stop();
   space_thread_.request_stop();
   woken_.notify_all();
   if (thread_.joinable()) thread_.join();
+  if (capacity_thread_.joinable()) capacity_thread_.join();
   if (space_thread_.joinable()) space_thread_.join();
 }
 
@@ -97,12 +100,22 @@ void Housekeeper::ask_space() {
   if (space) space_ = *space;
 }
 
+void Housekeeper::look_at_capacity(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    report("scratch cannot be looked at", capacity_.poll());
+    if (capacity_.above_high_mark()) wake();
+    std::unique_lock lock(mutex_);
+    capacity_woken_.wait_for(lock, stop, seconds(options_.tick_s), [] { return false; });
+  }
+}
+
 void Housekeeper::run(const std::stop_token& stop) {
   Due recount(capacity_.recount_interval_s());
   Due sync(options_.sync_interval_s);
   Due leases(options_.lease_interval_s);
   Due look_at_reaps(1);
-  // A pass looks at every resident file: where nothing can be evicted it must not be the only thing that happens.
+  // A pass looks at every resident file: where nothing can be evicted it must not be the only thing
+  // that happens.
   Due pass(options_.pass_interval_s);
   bool room_is_wanted = false;
   while (!stop.stop_requested()) {
@@ -136,8 +149,6 @@ void Housekeeper::run(const std::stop_token& stop) {
 
 void Housekeeper::make_room() {
   std::lock_guard lock(evictor_mutex_);
-  // Deleted files and what passthrough writers added count too.
-  report("scratch cannot be counted", capacity_.recount());
   const auto freed = evictor_.lru_pass();
   if (!freed) {
     log::warning("eviction failed", {{"error", freed.error().text()}});

@@ -1,6 +1,7 @@
 // The migrator's own pace: one thread that ticks, and does what is due. It evicts ahead of writers,
 // removes what was deleted, syncs scratch so that less must be fetched again after a power cut, and
-// forgets leases that ran out.
+// forgets leases that ran out. A second thread looks how full scratch is: passthrough writers don't
+// wait for the first, which may be evicting. A third asks the archive how it is.
 #pragma once
 
 #include <condition_variable>
@@ -22,7 +23,7 @@ namespace tierhub {
 class Housekeeper {
  public:
   struct Options {
-    double tick_s = 0.1;
+    double tick_s = 0.1;           // between two looks at how full scratch is
     double pass_interval_s = 0.2;  // between two evictions, however much they are wanted
     double sync_interval_s = 5;
     double space_interval_s = 5;
@@ -50,6 +51,7 @@ class Housekeeper {
 
  private:
   void run(const std::stop_token& stop);
+  void look_at_capacity(const std::stop_token& stop);
   void make_room();
   void sync_scratch();
   void ask_space();
@@ -65,11 +67,13 @@ class Housekeeper {
   std::mutex evictor_mutex_;
   mutable std::mutex mutex_;
   std::condition_variable_any woken_;
-  bool room_wanted_ = false;  // guarded by mutex_
-  bool reap_wanted_ = false;  // guarded by mutex_
-  Archive::Space space_;      // guarded by mutex_
-  bool online_ = true;        // guarded by mutex_
+  std::condition_variable_any capacity_woken_;  // only by the end
+  bool room_wanted_ = false;                    // guarded by mutex_
+  bool reap_wanted_ = false;                    // guarded by mutex_
+  Archive::Space space_;                        // guarded by mutex_
+  bool online_ = true;                          // guarded by mutex_
   std::jthread thread_;
+  std::jthread capacity_thread_;
   std::jthread space_thread_;
 };
 

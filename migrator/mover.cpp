@@ -19,6 +19,22 @@ Error recall_error(const Error& error, InodeNumber inode) {
   return error.in(fmt::format("recall inode {}", inode));
 }
 
+// Room that is given back unless it is handed on to fills.
+class Reservation {
+ public:
+  Reservation(Capacity& capacity, InodeNumber inode, uint64_t bytes)
+      : capacity_(capacity), inode_(inode), bytes_(bytes) {}
+  ~Reservation() { capacity_.settle(inode_, bytes_, 0); }
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+  void hand_on() { bytes_ = 0; }
+
+ private:
+  Capacity& capacity_;
+  InodeNumber inode_;
+  uint64_t bytes_;
+};
+
 }  // namespace
 
 // What belongs together in one call of bring(): it is done when its last fill is.
@@ -103,13 +119,16 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
     return Error(std::errc::io_error,
                  fmt::format("the archive has no version of inode {} on record", inode));
   const uint64_t limit = state.recallable_bytes();
+  const auto bytes_of = [&](const IntervalSet::Interval& part) {
+    return std::min(part.end * state.chunk_bytes, limit) - part.begin * state.chunk_bytes;
+  };
   uint64_t bytes = 0;
-  for (const auto& part : to_fill)
-    bytes += std::min(part.end * state.chunk_bytes, limit) - part.begin * state.chunk_bytes;
-  if (!capacity_.has_room(bytes)) {
+  for (const auto& part : to_fill) bytes += bytes_of(part);
+  if (!capacity_.try_reserve(bytes)) {
     result.kind = Start::Kind::no_room;
     return result;
   }
+  Reservation reservation(capacity_, inode, bytes);
   TRY(ensure_object(catalog_, scratch_, state));
   auto join = std::make_shared<Join>();
   join->inode = inode;
@@ -132,12 +151,12 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
                      std::min(part.end * state.chunk_bytes, version->attributes.size_bytes)},
                     limit,
                     state.chunk_bytes};
-    fill->reserved_bytes = fill->request.range.size();
+    fill->reserved_bytes = bytes_of(part);
     fill->join = join;
     result.fills.push_back(std::move(fill));
   }
   for (const auto& part : to_fill) state.filling.add(part.begin, part.end);
-  capacity_.add(bytes);
+  reservation.hand_on();
   result.kind = Start::Kind::filling;
   return result;
 }
@@ -151,7 +170,6 @@ void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) 
     case Start::Kind::waiting:
       return;
     case Start::Kind::no_room:
-      if (capacity_.wake_evictor) capacity_.wake_evictor();
       if (reason == Reason::recall) return bring_unkept(inode, range, std::move(done));
       return done(Error(std::errc::no_space_on_device,
                         "scratch is full: evict or unpin something, or wait for publishes"));
@@ -278,7 +296,7 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
     error = lock.error();
   }
   const uint64_t copied_bytes = error ? 0 : result->copied_bytes;
-  capacity_.subtract(fill->reserved_bytes - std::min(copied_bytes, fill->reserved_bytes));
+  capacity_.settle(fill->inode, fill->reserved_bytes, copied_bytes);
   if (fill->reason == Reason::prefetch) {
     metrics().prefetch_bytes.add(copied_bytes);
   } else {

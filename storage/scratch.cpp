@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -34,6 +35,25 @@ Result<bool> take_lease(int fd, int kind) {
   return Error::from_errno(errno, "lease on scratch object");
 }
 
+// From `folder` up to the root of its file system: on the way there is nothing beside it.
+Result<bool> is_alone_on_its_file_system(const std::string& folder) {
+  for (std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();;) {
+    if (!path.has_filename()) path = path.parent_path();
+    const std::filesystem::path parent = path.parent_path();
+    TRY_ASSIGN(const auto st, posix::stat_at(AT_FDCWD, path.string(), 0));
+    TRY_ASSIGN(const auto parent_st, posix::stat_at(AT_FDCWD, parent.string(), 0));
+    if (st.st_dev != parent_st.st_dev) return true;
+    if (st.st_ino == parent_st.st_ino) return false;  // the machine's root
+    TRY_ASSIGN(const UniqueFd fd,
+               posix::open_at(AT_FDCWD, parent.string(), O_RDONLY | O_DIRECTORY));
+    TRY_ASSIGN(const auto names, posix::list_directory_fd(fd.get()));
+    for (const std::string& name : names) {
+      if (name != path.filename() && name != "lost+found") return false;
+    }
+    path = parent;
+  }
+}
+
 }  // namespace
 
 std::string Scratch::object_path(InodeNumber inode) {
@@ -54,6 +74,7 @@ Result<Scratch> Scratch::open(const std::string& folder) {
   }
   Scratch scratch(folder, std::move(objects), std::move(reap));
   TRY_ASSIGN(scratch.leases_work_, scratch.probe_leases());
+  TRY_ASSIGN(scratch.own_file_system_, is_alone_on_its_file_system(folder));
   return scratch;
 }
 
@@ -109,7 +130,8 @@ Result<uint64_t> Scratch::set_aside_bytes() const {
   TRY_ASSIGN(const auto inodes, set_aside_objects());
   uint64_t total = 0;
   for (const InodeNumber inode : inodes) {
-    const auto st = posix::stat_at(reap_.get(), fmt::format("{:x}", inode.value()), AT_SYMLINK_NOFOLLOW);
+    const auto st =
+        posix::stat_at(reap_.get(), fmt::format("{:x}", inode.value()), AT_SYMLINK_NOFOLLOW);
     if (st) total += static_cast<uint64_t>(st->st_blocks) * 512;
   }
   return total;
@@ -166,7 +188,14 @@ Result<std::optional<ObjectLease>> Scratch::lease_unused(InodeNumber inode) cons
 
 Result<Scratch::Space> Scratch::space() const {
   TRY_ASSIGN(const auto st, posix::statvfs_fd(objects_.get()));
-  return Space{st.f_blocks * st.f_frsize, st.f_bavail * st.f_frsize};
+  return Space{st.f_blocks * st.f_frsize, st.f_bfree * st.f_frsize, st.f_bavail * st.f_frsize};
+}
+
+Result<uint64_t> Scratch::occupied_bytes(InodeNumber inode) const {
+  const auto st = posix::stat_at(objects_.get(), object_path(inode), AT_SYMLINK_NOFOLLOW);
+  if (!st && st.error().is(std::errc::no_such_file_or_directory)) return 0;
+  if (!st) return st.error();
+  return static_cast<uint64_t>(st->st_blocks) * 512;
 }
 
 Result<void> Scratch::sync() const { return posix::sync_file_system(objects_.get()); }

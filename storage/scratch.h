@@ -55,6 +55,7 @@ class Scratch {
  public:
   struct Space {
     uint64_t total_bytes = 0;
+    uint64_t free_bytes = 0;
     uint64_t available_bytes = 0;
   };
 
@@ -64,6 +65,9 @@ class Scratch {
   // All functions: any thread; for one inode, under its lock.
   bool leases_work() const { return leases_work_; }
   const std::string& folder() const { return folder_; }
+  // Nothing else lives on the file system of the folder: it is the mount's root, or alone on the way
+  // to it. Found out at open.
+  bool own_file_system() const { return own_file_system_; }
 
   // Makes an empty object; what stands there is replaced.
   Result<UniqueFd> create(InodeNumber inode) const;
@@ -88,6 +92,8 @@ class Scratch {
   Result<std::optional<ObjectLease>> lease_unused(InodeNumber inode) const;
 
   Result<Space> space() const;
+  // What the object occupies; 0 if there is none.
+  Result<uint64_t> occupied_bytes(InodeNumber inode) const;
   // Everything written so far is on the device.
   Result<void> sync() const;
   // Calls `visit` for each object with the bytes that it occupies.
@@ -105,6 +111,7 @@ class Scratch {
   UniqueFd objects_;
   UniqueFd reap_;
   bool leases_work_ = false;
+  bool own_file_system_ = false;
 };
 
 }  // namespace tierhub

@@ -43,8 +43,7 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   Capacity::Options capacity_options;
   capacity_options.capacity_bytes = options.capacity_bytes;
   capacity_options.reserve_bytes = 0;
-  capacity_options.write_wait_s = 0;
-  capacity = std::make_unique<Capacity>(*scratch, capacity_options);
+  capacity = std::make_unique<Capacity>(Capacity::source_of(*scratch, *catalog), capacity_options);
   evictor = std::make_unique<Evictor>(*inodes, *scratch, *archive, *capacity);
   mover = std::make_unique<Mover>(*inodes, *scratch, *archive, *capacity);
   Journal::Options journal_options;
@@ -55,7 +54,7 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
                                       Scanner::Options());
   fs = std::make_unique<FileSystem>(*inodes, *scratch, hooks());
   if (!catalog->just_made()) require(evictor->recover());
-  require(capacity->recount());
+  require(capacity->begin());
   require(journal->recover());
 }
 
@@ -72,7 +71,14 @@ FileSystemHooks LocalTier::hooks() {
                    done(FileSystemHooks::Recalled{std::move(brought->unkept)});
                  });
   };
-  hooks.reserve = [this](uint64_t bytes) { return capacity->reserve(bytes); };
+  hooks.try_reserve = [this](uint64_t bytes) { return capacity->try_reserve(bytes); };
+  hooks.settle = [this](InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
+    capacity->settle(inode, reserved_bytes, written_bytes);
+  };
+  hooks.wait_for_room = [](uint64_t, std::function<void(Result<void>)> done) {
+    done(Error(std::errc::no_space_on_device, "scratch is full"));
+  };
+  hooks.writing = [this](InodeNumber inode) { capacity->watch(inode); };
   hooks.released = [](InodeNumber) {};
   hooks.room_for_passthrough_writers = [] { return true; };
   hooks.archive_space = [] { return FileSystemHooks::Space{}; };

@@ -17,6 +17,8 @@ void print_places(const api::Status& s) {
                         human_size(s.used_bytes), human_size(s.capacity_bytes),
                         human_percent(s.used_bytes, std::max<uint64_t>(s.capacity_bytes, 1)),
                         human_size(s.reserve_bytes)));
+  print_row("", fmt::format("evicts above {}, down to {}", human_size(s.high_bytes),
+                            human_size(s.low_bytes)));
   if (s.import_running) {
     print_row("import", fmt::format("running: {} so far", human_count(s.import_files, "file")));
   }

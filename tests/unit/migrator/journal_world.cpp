@@ -87,7 +87,9 @@ void JournalWorld::start() {
     if (!recalled) return done(recalled.error());
     done(FileSystemHooks::Recalled{});
   };
-  hooks.reserve = [](uint64_t) { return Result<void>(); };
+  hooks.try_reserve = [](uint64_t) { return true; };
+  hooks.settle = [](InodeNumber, uint64_t, uint64_t) {};
+  hooks.writing = [](InodeNumber) {};
   hooks.released = [](InodeNumber) {};
   hooks.room_for_passthrough_writers = [] { return true; };
   hooks.archive_space = [] { return FileSystemHooks::Space{}; };

@@ -1,0 +1,189 @@
+// How much of scratch is used, with a file system and objects made of numbers.
+#include "migrator/capacity.h"
+
+#include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tierhub {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+const InodeNumber kFile{20};
+
+class CapacityNumbers : public ::testing::Test {
+ protected:
+  // 100 MiB, of which 10 are the reserve: 90 may be used.
+  std::unique_ptr<Capacity> make(bool own_file_system) {
+    Capacity::Options options;
+    options.capacity_bytes = 100 * kMiB;
+    options.reserve_bytes = 10 * kMiB;
+    options.write_wait_s = 0;
+    Capacity::Source source;
+    source.own_file_system = own_file_system;
+    source.space = [this]() -> Result<Scratch::Space> {
+      ++polls_;
+      const uint64_t free_bytes = total_ - foreign_ - objects();
+      return Scratch::Space{total_, free_bytes, free_bytes};
+    };
+    source.occupied_bytes = [this](InodeNumber inode) -> Result<uint64_t> {
+      ++looks_;
+      return objects_[inode];
+    };
+    source.count = [this]() -> Result<uint64_t> {
+      ++counts_;
+      return objects();
+    };
+    source.is_writing = [this](InodeNumber) -> Result<bool> { return writing_; };
+    auto capacity = std::make_unique<Capacity>(std::move(source), options);
+    capacity->wake_evictor = [this] { ++wakes_; };
+    EXPECT_TRUE(capacity->begin());
+    return capacity;
+  }
+  uint64_t objects() const {
+    uint64_t total = 0;
+    for (const auto& [inode, bytes] : objects_) total += bytes;
+    return total;
+  }
+
+  uint64_t total_ = 1000 * kMiB;
+  uint64_t foreign_ = 0;
+  std::map<InodeNumber, uint64_t> objects_;
+  bool writing_ = true;
+  int polls_ = 0;
+  int looks_ = 0;
+  int counts_ = 0;
+  int wakes_ = 0;
+};
+
+TEST_F(CapacityNumbers, OfAFileSystemOfItsOwnComeFromItAlone) {
+  objects_[kFile] = 30 * kMiB;
+  const auto capacity = make(true);
+  EXPECT_EQ(capacity->used_bytes(), 30 * kMiB);
+  objects_[kFile] = 60 * kMiB;  // a passthrough writer
+  ASSERT_TRUE(capacity->poll());
+  EXPECT_EQ(capacity->used_bytes(), 60 * kMiB);
+  EXPECT_EQ(counts_, 0) << "no walk over the objects";
+  EXPECT_EQ(looks_, 0);
+}
+
+TEST_F(CapacityNumbers, SeeAPassthroughWriterAtTheNextPollWithoutAWalk) {
+  const auto capacity = make(false);
+  const int counts = counts_;
+  capacity->watch(kFile);
+  objects_[kFile] = 60 * kMiB;
+  objects_[InodeNumber{21}] = 7 * kMiB;  // nobody watches it
+  ASSERT_TRUE(capacity->poll());
+  EXPECT_EQ(capacity->used_bytes(), 60 * kMiB);
+  EXPECT_EQ(counts_, counts);
+  ASSERT_TRUE(capacity->recount());
+  EXPECT_EQ(capacity->used_bytes(), 67 * kMiB) << "a walk corrects what nobody told";
+}
+
+TEST_F(CapacityNumbers, KeepWhatAWriterLeftAndLookNoMore) {
+  const auto capacity = make(false);
+  capacity->watch(kFile);
+  objects_[kFile] = 5 * kMiB;
+  writing_ = false;
+  ASSERT_TRUE(capacity->poll());
+  const int looks = looks_;
+  ASSERT_TRUE(capacity->poll());
+  EXPECT_EQ(looks_, looks);
+  EXPECT_EQ(capacity->used_bytes(), 5 * kMiB);
+  capacity->removed(kFile, 5 * kMiB);
+  EXPECT_EQ(capacity->used_bytes(), 0u);
+}
+
+TEST_F(CapacityNumbers, CountWhatIsReservedBeforeItIsWrittenAndOnceAfterwards) {
+  for (const bool own : {true, false}) {
+    objects_.clear();
+    const auto capacity = make(own);
+    ASSERT_TRUE(capacity->try_reserve(8 * kMiB));
+    EXPECT_EQ(capacity->used_bytes(), 8 * kMiB);
+    ASSERT_TRUE(capacity->poll());
+    EXPECT_EQ(capacity->used_bytes(), 8 * kMiB) << "a poll forgets no reservation";
+    objects_[kFile] = 4 * kMiB;
+    capacity->settle(kFile, 8 * kMiB, 4 * kMiB);
+    EXPECT_EQ(capacity->used_bytes(), 4 * kMiB);
+    ASSERT_TRUE(capacity->poll());
+    EXPECT_EQ(capacity->used_bytes(), 4 * kMiB) << "own file system: " << own;
+  }
+}
+
+TEST_F(CapacityNumbers, RefuseWhatWouldTouchTheReserveAndAskForEviction) {
+  objects_[kFile] = 85 * kMiB;
+  const auto capacity = make(true);
+  EXPECT_TRUE(capacity->has_room(5 * kMiB));
+  EXPECT_FALSE(capacity->try_reserve(6 * kMiB));
+  EXPECT_EQ(wakes_, 1);
+  EXPECT_EQ(capacity->used_bytes(), 85 * kMiB) << "nothing stays reserved";
+  EXPECT_TRUE(capacity->above_high_mark());
+  // 80 % of 90 is the low mark.
+  EXPECT_EQ(capacity->pass_begins(), 13 * kMiB);
+}
+
+// Below the low mark too: else whoever asks for much would wait for ever.
+TEST_F(CapacityNumbers, HaveAPassMakeRoomForWhatWasAskedFor) {
+  objects_[kFile] = 70 * kMiB;
+  const auto capacity = make(true);
+  EXPECT_FALSE(capacity->above_high_mark());
+  EXPECT_FALSE(capacity->try_reserve(32 * kMiB));
+  EXPECT_EQ(capacity->pass_begins(), 12 * kMiB);
+  capacity->pass_ended();
+  EXPECT_EQ(capacity->pass_begins(), 0u) << "asked for once";
+}
+
+TEST_F(CapacityNumbers, LeaveToOthersWhatTheyUseOfTheFileSystem) {
+  total_ = 120 * kMiB;
+  foreign_ = 80 * kMiB;
+  const auto capacity = make(false);
+  EXPECT_EQ(capacity->limit_bytes(), 30 * kMiB);
+}
+
+TEST_F(CapacityNumbers, AnswerAWriterWhenAWholePassMadeNoRoom) {
+  objects_[kFile] = 90 * kMiB;
+  const auto capacity = make(true);
+  capacity->pass_begins();  // under way: it may have looked away already
+  std::optional<Result<void>> answer;
+  ASSERT_FALSE(capacity->try_reserve(kMiB));
+  capacity->wait_for_room(kMiB, [&](Result<void> room) { answer = room; });
+  EXPECT_FALSE(answer);
+  capacity->pass_ended();
+  capacity->pass_begins();
+  capacity->pass_ended();
+  ASSERT_TRUE(answer);
+  ASSERT_FALSE(*answer);
+  EXPECT_TRUE(answer->error().is(std::errc::no_space_on_device));
+}
+
+TEST_F(CapacityNumbers, LetAWriterGoOnAsSoonAsThereIsRoom) {
+  objects_[kFile] = 90 * kMiB;
+  const auto capacity = make(true);
+  std::optional<Result<void>> answer;
+  capacity->wait_for_room(kMiB, [&](Result<void> room) { answer = room; });
+  objects_[kFile] = 80 * kMiB;
+  ASSERT_TRUE(capacity->poll());
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(*answer);
+}
+
+// An archive that hangs holds up a pass: the first writer waits its time, the others don't.
+TEST_F(CapacityNumbers, RefuseAtOnceWhileAPassIsStuck) {
+  objects_[kFile] = 90 * kMiB;
+  const auto capacity = make(true);
+  capacity->pass_begins();
+  int refused = 0;
+  const auto count = [&](Result<void> room) { refused += room ? 0 : 1; };
+  capacity->wait_for_room(kMiB, count);
+  ASSERT_TRUE(capacity->poll());  // its time is over: write_wait_s is 0
+  EXPECT_EQ(refused, 1);
+  capacity->wait_for_room(kMiB, count);
+  EXPECT_EQ(refused, 2);
+  capacity->pass_ended();
+  capacity->wait_for_room(kMiB, count);
+  EXPECT_EQ(refused, 2) << "the pass ended: there is hope again";
+}
+
+}  // namespace
+}  // namespace tierhub
