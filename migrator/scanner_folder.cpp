@@ -55,13 +55,24 @@ InodeRecord imported_record(const ArchiveChild& child) {
   return record;
 }
 
-Result<void> replace_xattrs(const Catalog& catalog, Batch& batch, InodeNumber inode,
+Result<Xattrs> xattrs_in_archive(const Catalog& catalog, InodeNumber inode, FileKind kind) {
+  TRY_ASSIGN(auto stored, catalog.xattrs(inode));
+  Xattrs held;
+  for (auto& [name, value] : stored) {
+    if (archive_holds_xattr(kind, name)) held.emplace(std::move(name), std::move(value));
+  }
+  return held;
+}
+
+Result<void> replace_xattrs(const Catalog& catalog, Batch& batch, InodeNumber inode, FileKind kind,
                             const Xattrs& wanted) {
-  TRY_ASSIGN(const auto existing, catalog.xattrs(inode));
+  TRY_ASSIGN(const auto existing, xattrs_in_archive(catalog, inode, kind));
   for (const auto& [name, value] : existing) {
     if (!wanted.contains(name)) batch.erase_xattr(inode, name);
   }
-  put_xattrs(batch, inode, wanted);
+  for (const auto& [name, value] : wanted) {
+    if (archive_holds_xattr(kind, name)) batch.put_xattr(inode, name, value);
+  }
   return {};
 }
 
@@ -204,7 +215,7 @@ Result<void> FolderScan::drop_for(const ArchiveChild& child, InodeState& state,
     record.attributes.uid = state.rec().attributes.uid;
     record.attributes.gid = state.rec().attributes.gid;
   } else {
-    TRY(replace_xattrs(scan_.catalog, batch, inode, child.xattrs));
+    TRY(replace_xattrs(scan_.catalog, batch, inode, FileKind::file, child.xattrs));
   }
   batch.put_version(inode, child.version);
   return drop_content(scan_.catalog, scan_.scratch, state, std::move(record), std::move(batch));
@@ -237,11 +248,14 @@ Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber 
     InodeState& state = *lock;
     InodeRecord record = state.rec();
     const InodeRecord theirs = imported_record(child);
+    const FileKind kind = theirs.attributes.kind;
+    TRY_ASSIGN(const Xattrs ours, xattrs_in_archive(scan_.catalog, inode, kind));
     Xattrs xattrs;
-    TRY_ASSIGN(auto stored, scan_.catalog.xattrs(inode));
-    for (auto& [name, value] : stored) xattrs.emplace(std::move(name), std::move(value));
-    changed = !same_owner_and_mode(record.attributes, theirs.attributes) ||
-              xattrs != child.xattrs || record.symlink_target != theirs.symlink_target ||
+    for (const auto& [name, value] : child.xattrs) {
+      if (archive_holds_xattr(kind, name)) xattrs.emplace(name, value);
+    }
+    changed = !same_owner_and_mode(record.attributes, theirs.attributes) || xattrs != ours ||
+              record.symlink_target != theirs.symlink_target ||
               (record.attributes.kind == FileKind::directory &&
                record.attributes.mtime != theirs.attributes.mtime);
     Batch batch;
@@ -250,7 +264,7 @@ Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber 
       record.attributes.ctime = std::max(record.attributes.ctime, state.rec().attributes.ctime);
       record.symlink_target = theirs.symlink_target;
       batch.put_inode(inode, record);
-      TRY(replace_xattrs(scan_.catalog, batch, inode, child.xattrs));
+      TRY(replace_xattrs(scan_.catalog, batch, inode, kind, xattrs));
     }
     batch.put_version(inode, child.version);
     TRY(scan_.catalog.commit(batch));
@@ -435,7 +449,7 @@ Result<void> import_root(ScanState& scan) {
   if (!pending) {
     record.attributes = version->attributes;
     batch.put_inode(kRootInode, record);
-    TRY(replace_xattrs(scan.catalog, batch, kRootInode, xattrs));
+    TRY(replace_xattrs(scan.catalog, batch, kRootInode, FileKind::directory, xattrs));
   }
   TRY(scan.catalog.commit(batch));
   lock->record = std::move(record);

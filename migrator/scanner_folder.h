@@ -109,7 +109,7 @@ Result<bool> bring_back_folder(ScanState& scan, InodeNumber folder);
 Result<void> import_root(ScanState& scan);
 
 // Makes the inode's extended attributes these, in `batch`.
-Result<void> replace_xattrs(const Catalog& catalog, Batch& batch, InodeNumber inode,
+Result<void> replace_xattrs(const Catalog& catalog, Batch& batch, InodeNumber inode, FileKind kind,
                             const Xattrs& wanted);
 InodeRecord imported_record(const ArchiveChild& child);
 

@@ -76,7 +76,8 @@ Result<void> RemovalScan::remove_known(const Name& name, const BaseRecord& known
       batch.erase_entry(name.parent, name.name, known.inode);
       batch.erase_journal(JournalKey::of_entry(name.parent, name.name));
       if (inode.is_directory()) {
-        TRY(replace_xattrs(scan_.catalog, batch, known.inode, {}));
+        TRY_ASSIGN(const auto xattrs, scan_.catalog.xattrs(known.inode));
+        for (const auto& [xattr, value] : xattrs) batch.erase_xattr(known.inode, xattr);
         batch.erase_inode(known.inode);
         batch.erase_journal(JournalKey::of_inode(known.inode));
         inode_record.reset();

@@ -32,6 +32,12 @@ const std::error_category& scratch_category() {
   return category;
 }
 
+bool archive_holds_xattr(FileKind kind, std::string_view name) {
+  if (kind != FileKind::file && kind != FileKind::directory) return false;
+  return name.starts_with("user.") || name.starts_with("system.posix_acl_") ||
+         name == "security.capability";
+}
+
 bool is_archive_wide(const Error& error) {
   static constexpr std::array kCodes = {ECANCELED,    EIO,      ENOSPC,    EROFS,        EDQUOT,
                                         ETIMEDOUT,    ENODEV,   ENOTCONN,  ENXIO,        EHOSTDOWN,

@@ -46,6 +46,11 @@ inline bool is_scratch_error(const Error& error) { return error.code().category(
 
 using Xattrs = std::map<std::string, std::string>;
 
+// Whether an archive is asked to hold this attribute of a file of this kind. The others are the
+// namespace's alone: trusted.*, security.* but for capabilities (it belongs to the archive's own security
+// policy), and those of links, fifos, sockets and devices.
+bool archive_holds_xattr(FileKind kind, std::string_view name);
+
 struct ArchiveChild {
   std::string name;
   ArchiveVersion version;

@@ -73,12 +73,6 @@ bool is_carried(std::string_view name) {
          name.starts_with("system.posix_acl_");
 }
 
-// security.* but for capabilities belongs to the archive's own security policy.
-bool is_ours_to_set(std::string_view name) {
-  return name.starts_with("user.") || name.starts_with("system.posix_acl_") ||
-         name == kCapabilityXattr;
-}
-
 // Calls `read_into(buffer, size)`, as getxattr(2) and listxattr(2) are called, with a buffer that
 // is large enough; one call suffices for nearly all, and on a slow archive each costs a round trip.
 // Errors: as errno.
@@ -236,18 +230,19 @@ Result<Xattrs> Entry::xattrs() const {
   return result;
 }
 
-Result<void> Entry::apply_xattrs(const Xattrs& wanted, AttributeShortfall& shortfall) const {
+Result<void> Entry::apply_xattrs(FileKind kind, const Xattrs& wanted,
+                                 AttributeShortfall& shortfall) const {
   const std::string path = proc_path(fd());
   TRY_ASSIGN(const Xattrs present, xattrs());
   for (const auto& [name, value] : present) {
-    if (!is_ours_to_set(name) || wanted.contains(name)) continue;
+    if (!archive_holds_xattr(kind, name) || wanted.contains(name)) continue;
     if (::removexattr(path.c_str(), name.c_str()) < 0 && errno != ENODATA) {
       if (!cannot_hold(fd(), errno)) return Error::from_errno(errno, "removexattr " + name);
       shortfall.xattrs = true;
     }
   }
   for (const auto& [name, value] : wanted) {
-    if (!is_ours_to_set(name)) continue;
+    if (!archive_holds_xattr(kind, name)) continue;
     const auto it = present.find(name);
     // chown drops capabilities without telling, so they are set again in any case.
     if (it != present.end() && it->second == value && name != kCapabilityXattr) continue;
@@ -272,7 +267,7 @@ Result<AttributeShortfall> Entry::apply(const Attributes& attributes, const Xatt
     }
   }
   if (!S_ISLNK(found.stx_mode)) {
-    if (S_ISREG(found.stx_mode) || S_ISDIR(found.stx_mode)) TRY(apply_xattrs(wanted, shortfall));
+    TRY(apply_xattrs(kind_of(found.stx_mode), wanted, shortfall));
     // A file that could not get its owner must not run with the rights of whoever owns it instead.
     const uint32_t mode = shortfall.owner ? attributes.mode & ~kSetIdBits : attributes.mode;
     if (::chmod(proc_path(fd()).c_str(), mode & kPermissionBits) < 0) {

@@ -51,7 +51,8 @@ class Entry {
   Result<AttributeShortfall> apply(const Attributes& attributes, const Xattrs& xattrs) const;
 
  private:
-  Result<void> apply_xattrs(const Xattrs& wanted, AttributeShortfall& shortfall) const;
+  Result<void> apply_xattrs(FileKind kind, const Xattrs& wanted,
+                            AttributeShortfall& shortfall) const;
 
   UniqueFd fd_;
 };

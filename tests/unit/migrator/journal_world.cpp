@@ -209,7 +209,7 @@ void JournalWorld::set_mtime(const std::string& path, int64_t seconds) {
 
 void JournalWorld::set_xattr(const std::string& path, const std::string& name,
                              const std::string& value) {
-  value_of(file_system->setxattr(inode(path), name, value, FileSystem::XattrMode::any));
+  value_of(file_system->setxattr(inode(path), name, value, FileSystem::XattrMode::any, FsCaller{}));
 }
 
 void JournalWorld::rename(const std::string& from, const std::string& to, unsigned flags) {
