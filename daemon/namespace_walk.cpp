@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <deque>
 
+#include "common/access_list.h"
+
 namespace tierhub {
 namespace {
 
@@ -35,7 +37,7 @@ Result<bool> NamespaceWalk::may(const api::Caller& caller, const FoundNode& node
                                 Access access) const {
   std::optional<std::string> access_list;
   if (caller.uid != 0 && caller.uid != node.record.attributes.uid) {
-    TRY_ASSIGN(access_list, catalog_.xattr(node.inode, kAccessListName));
+    TRY_ASSIGN(access_list, catalog_.xattr(node.inode, kAccessListXattr));
   }
   auto allowed = tierhub::may(caller, node.record.attributes, access_list, access);
   if (!allowed) return allowed.error().in(node.path);

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "common/access_list.h"
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
@@ -25,9 +26,14 @@ Error no_entry(const std::string& name) {
   return Error(std::errc::no_such_file_or_directory, name + ": no such file or folder");
 }
 
-Result<void> check_name(const std::string& name) {
+Result<void> check_length(const std::string& name) {
   if (name.size() > kNameMax)
     return Error(std::errc::filename_too_long, "the name is longer than 255 bytes");
+  return {};
+}
+
+Result<void> check_name(const std::string& name) {
+  TRY(check_length(name));
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
     return Error(std::errc::invalid_argument, "'" + name + "' cannot be the name of a file");
   }
@@ -48,21 +54,6 @@ Result<void> check_live_directory(const InodeLock& directory) {
     return Error(std::errc::no_such_file_or_directory, "the folder was removed");
   if (!directory->is_directory()) return Error(std::errc::not_a_directory, "not a folder");
   return {};
-}
-
-Attributes new_attributes(const InodeRecord& parent, FileKind kind, uint32_t mode,
-                          FsCaller caller) {
-  Attributes attributes;
-  attributes.kind = kind;
-  attributes.mode = mode & 07777;
-  attributes.uid = caller.uid;
-  attributes.gid = caller.gid;
-  if ((parent.attributes.mode & S_ISGID) != 0) {
-    attributes.gid = parent.attributes.gid;
-    if (kind == FileKind::directory) attributes.mode |= S_ISGID;
-  }
-  attributes.atime = attributes.mtime = attributes.ctime = attributes.btime = Timestamp::now();
-  return attributes;
 }
 
 // The folder after an entry of it changed now; `subfolders` is added to its link count.
@@ -86,13 +77,34 @@ Result<NodeInfo> FileSystem::node_of(const InodeState& inode) const {
 // Most inodes are not being written: their committed record is the truth and needs no lock.
 Result<NodeInfo> FileSystem::getattr(InodeNumber inode) {
   TRY_ASSIGN(const auto record, catalog_.inode(inode));
-  if (!record) return Error(std::errc::no_such_file_or_directory, "no such file or folder");
+  if (!record) {
+    if (const auto held = nameless(inode)) return *held;
+    return Error(std::errc::no_such_file_or_directory, "no such file or folder");
+  }
   if (!record->writing) return NodeInfo{inode, record->attributes, record->nlink, true};
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   return node_of(*lock);
 }
 
+void FileSystem::remember_nameless(InodeNumber inode, const Attributes& attributes) {
+  if (attributes.kind == FileKind::file) return;
+  nameless_.with([&](auto& nameless) { nameless[inode] = attributes; });
+}
+
+std::optional<NodeInfo> FileSystem::nameless(InodeNumber inode) const {
+  return nameless_.with([&](const auto& nameless) -> std::optional<NodeInfo> {
+    const auto it = nameless.find(inode);
+    if (it == nameless.end()) return std::nullopt;
+    return NodeInfo{inode, it->second, 0, true};
+  });
+}
+
+void FileSystem::forget(InodeNumber inode) {
+  nameless_.with([&](auto& nameless) { nameless.erase(inode); });
+}
+
 Result<NodeInfo> FileSystem::lookup(InodeNumber parent, const std::string& name) {
+  TRY(check_length(name));
   TRY_ASSIGN(const auto inode, catalog_.lookup(parent, name));
   if (!inode) return no_entry(name);
   return getattr(*inode);
@@ -148,11 +160,40 @@ Result<FileSystem::LockedEntry> FileSystem::lock_entry(InodeNumber parent,
                name + " is being replaced all the time; try again");
 }
 
+// What a new file or folder gets from its folder: the group and set-group-id, and either the
+// default access control list or what the caller's umask leaves of the mode.
+Result<FileSystem::NewNode> FileSystem::inherit(const InodeState& folder, FileKind kind,
+                                                uint32_t mode, const FsCaller& caller) {
+  NewNode node;
+  Attributes& attributes = node.attributes;
+  attributes.kind = kind;
+  attributes.mode = mode & 07777;
+  attributes.uid = caller.uid;
+  attributes.gid = caller.gid;
+  attributes.atime = attributes.mtime = attributes.ctime = attributes.btime = Timestamp::now();
+  if ((folder.rec().attributes.mode & S_ISGID) != 0) {
+    attributes.gid = folder.rec().attributes.gid;
+    if (kind == FileKind::directory) attributes.mode |= S_ISGID;
+  }
+  if (kind == FileKind::symlink) return node;
+  TRY_ASSIGN(const auto given, catalog_.xattr(folder.number, kDefaultListXattr));
+  if (!given) {
+    attributes.mode &= ~caller.umask;
+    return node;
+  }
+  TRY_ASSIGN(AccessList list, AccessList::parse(*given));
+  list.narrow_to(attributes.mode);
+  attributes.mode = (attributes.mode & 07000) | list.mode();
+  if (!list.is_a_mode()) node.xattrs.emplace_back(kAccessListXattr, list.bytes());
+  if (kind == FileKind::directory) node.xattrs.emplace_back(kDefaultListXattr, *given);
+  return node;
+}
+
 // One new inode with one new entry: everything but regular files, which have an object too (see
 // create).
 Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& name, FileKind kind,
                                        uint32_t mode, uint64_t rdev, const std::string& target,
-                                       FsCaller caller) {
+                                       const FsCaller& caller) {
   TRY(check_new_name(parent, name));
   TRY_ASSIGN(const InodeNumber number, catalog_.allocate_inode());
   TRY_ASSIGN(auto locks, inodes_.lock_all({parent, number}));
@@ -162,8 +203,9 @@ Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& na
   TRY_ASSIGN(const auto existing, catalog_.lookup(parent, name));
   if (existing) return Error(std::errc::file_exists, name + " exists already");
 
+  TRY_ASSIGN(const NewNode node, inherit(*folder, kind, mode, caller));
   InodeRecord record;
-  record.attributes = new_attributes(folder->rec(), kind, mode, caller);
+  record.attributes = node.attributes;
   record.attributes.rdev = rdev;
   record.attributes.size_bytes = target.size();
   record.symlink_target = target;
@@ -172,6 +214,7 @@ Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& na
   const InodeRecord parent_record = touched(folder->rec(), kind == FileKind::directory ? 1 : 0);
   Batch batch;
   batch.put_inode(number, record);
+  for (const auto& [xattr, value] : node.xattrs) batch.put_xattr(number, xattr, value);
   batch.put_entry(parent, name, number);
   batch.put_inode(parent, parent_record);
   const JournalRecord journal{Timestamp::now(), ""};
@@ -184,12 +227,12 @@ Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& na
 }
 
 Result<NodeInfo> FileSystem::mkdir(InodeNumber parent, const std::string& name, uint32_t mode,
-                                   FsCaller caller) {
+                                   const FsCaller& caller) {
   return make_node(parent, name, FileKind::directory, mode, 0, "", caller);
 }
 
 Result<NodeInfo> FileSystem::mknod(InodeNumber parent, const std::string& name, uint32_t mode,
-                                   uint64_t rdev, FsCaller caller) {
+                                   uint64_t rdev, const FsCaller& caller) {
   switch (mode & S_IFMT) {
     case 0:
     case S_IFREG:
@@ -208,51 +251,65 @@ Result<NodeInfo> FileSystem::mknod(InodeNumber parent, const std::string& name, 
 }
 
 Result<NodeInfo> FileSystem::symlink(InodeNumber parent, const std::string& name,
-                                     const std::string& target, FsCaller caller) {
+                                     const std::string& target, const FsCaller& caller) {
   return make_node(parent, name, FileKind::symlink, 0777, 0, target, caller);
 }
 
-// A new file: the object stands before the batch that makes it known, so that there is no record
-// without its object. Killed in between, the object is an orphan that recovery removes.
 Result<Created> FileSystem::create(InodeNumber parent, const std::string& name, uint32_t mode,
-                                   int flags, FsCaller caller) {
+                                   int flags, const FsCaller& caller) {
   TRY(check_new_name(parent, name));
+  return make_file(parent, name, mode, flags, caller);
+}
+
+Result<Created> FileSystem::create_unnamed(InodeNumber folder, uint32_t mode, int flags,
+                                           const FsCaller& caller) {
+  return make_file(folder, "", mode, flags, caller);
+}
+
+// A new file: the object stands before the batch that makes it known, so that there is no record
+// without its object. Killed in between, the object is an orphan that recovery removes. A file
+// without a name is noted for the reaper, which leaves it alone while it is open.
+Result<Created> FileSystem::make_file(InodeNumber parent, const std::string& name, uint32_t mode,
+                                      int flags, const FsCaller& caller) {
+  const bool named = !name.empty();
   TRY_ASSIGN(const InodeNumber number, catalog_.allocate_inode());
   TRY_ASSIGN(auto locks, inodes_.lock_all({parent, number}));
   InodeLock& folder = locks[0];
   InodeLock& child = locks[1];
   TRY(check_live_directory(folder));
-  TRY_ASSIGN(const auto existing, catalog_.lookup(parent, name));
-  if (existing) return Error(std::errc::file_exists, name + " exists already");
+  if (named) {
+    TRY_ASSIGN(const auto existing, catalog_.lookup(parent, name));
+    if (existing) return Error(std::errc::file_exists, name + " exists already");
+  }
 
   const bool writable = (flags & O_ACCMODE) != O_RDONLY;
+  TRY_ASSIGN(const NewNode inherited, inherit(*folder, FileKind::file, mode, caller));
   InodeRecord record;
-  record.attributes = new_attributes(folder->rec(), FileKind::file, mode, caller);
+  record.attributes = inherited.attributes;
+  record.nlink = named ? 1 : 0;
   record.generation = Generation(1);
   record.content = Content::unknown;
   record.has_object = true;
   record.writing = writable;
 
   TRY_ASSIGN(const UniqueFd object, scratch_.create(number));
-  ObjectTag tag{number,
-                record.generation,
-                parent,
-                name,
-                caller.uid,
-                record.attributes.gid,
-                record.attributes.mode,
-                true,
-                ""};
-  TRY(scratch_.tag(object.get(), tag));
+  const Attributes& attributes = record.attributes;
+  TRY(scratch_.tag(object.get(), {number, record.generation, parent, name, attributes.uid,
+                                  attributes.gid, attributes.mode, true, ""}));
   fault_point(FaultPoint::create_before_commit);
-  const InodeRecord parent_record = touched(folder->rec());
+  const InodeRecord parent_record = named ? touched(folder->rec()) : folder->rec();
   Batch batch;
   batch.put_inode(number, record);
-  batch.put_entry(parent, name, number);
-  batch.put_inode(parent, parent_record);
-  const JournalRecord journal{Timestamp::now(), ""};
-  batch.put_journal(JournalKey::of_inode(number), journal);
-  batch.put_journal(JournalKey::of_entry(parent, name), journal);
+  for (const auto& [xattr, value] : inherited.xattrs) batch.put_xattr(number, xattr, value);
+  if (named) {
+    batch.put_entry(parent, name, number);
+    batch.put_inode(parent, parent_record);
+    const JournalRecord journal{Timestamp::now(), ""};
+    batch.put_journal(JournalKey::of_inode(number), journal);
+    batch.put_journal(JournalKey::of_entry(parent, name), journal);
+  } else {
+    batch.put_reap(number, ReapKind::inode);
+  }
   const bool sync = (flags & O_SYNC) != 0 || (flags & O_DSYNC) != 0;
   if (auto committed = catalog_.commit(batch, sync ? Durability::synced : Durability::wal);
       !committed) {
@@ -270,6 +327,16 @@ Result<Created> FileSystem::create(InodeNumber parent, const std::string& name, 
   return Created{node, opened};
 }
 
+// The object says where its file belongs, should the catalog be lost.
+Result<void> FileSystem::tag_with_name(const InodeState& inode, const Name& name) const {
+  const Attributes& attributes = inode.rec().attributes;
+  TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode.number, O_RDONLY));
+  return scratch_.tag(object.get(), {inode.number, inode.rec().generation, name.parent, name.name,
+                                     attributes.uid, attributes.gid, attributes.mode, true, ""});
+}
+
+// The kernel lets a file without a name have one only if it never had any (O_TMPFILE): it is the
+// reaper's until then, and the journal hears of it here.
 Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
                                   const std::string& new_name) {
   TRY(check_new_name(new_parent, new_name));
@@ -278,8 +345,7 @@ Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
   TRY_ASSIGN(auto locks, inodes_.lock_all({inode, new_parent}));
   InodeLock& child = locks[0];
   InodeLock& folder = locks[1];
-  if (!child.exists() || child->rec().nlink == 0)
-    return Error(std::errc::no_such_file_or_directory, "the file was removed");
+  if (!child.exists()) return Error(std::errc::no_such_file_or_directory, "the file was removed");
   if (child->is_directory())
     return Error(std::errc::operation_not_permitted, "a folder cannot have a second name");
   TRY(check_live_directory(folder));
@@ -291,6 +357,11 @@ Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
   record.attributes.ctime = Timestamp::now();
   const InodeRecord parent_record = touched(folder->rec());
   Batch batch;
+  if (record.nlink == 1) {
+    TRY(tag_with_name(*child, {new_parent, new_name}));
+    batch.erase_reap(inode);
+    batch.put_journal(JournalKey::of_inode(inode), {Timestamp::now(), ""});
+  }
   batch.put_inode(inode, record);
   batch.put_entry(new_parent, new_name, inode);
   batch.put_inode(new_parent, parent_record);
@@ -325,6 +396,7 @@ Result<void> FileSystem::unlink(InodeNumber parent, const std::string& name) {
     batch.put_inode(parent, parent_record);
     batch.put_journal(JournalKey::of_entry(parent, name), {Timestamp::now(), ""});
     TRY(catalog_.commit(batch));
+    if (record.nlink == 0) remember_nameless(number, record.attributes);
     entry.child->record = std::move(record);
     entry.parent->record = parent_record;
   }
@@ -356,6 +428,7 @@ Result<void> FileSystem::rmdir(InodeNumber parent, const std::string& name) {
   batch.put_inode(parent, parent_record);
   batch.put_journal(JournalKey::of_entry(parent, name), {Timestamp::now(), ""});
   TRY(catalog_.commit(batch));
+  remember_nameless(entry.child->number, entry.child->rec().attributes);
   entry.child->record.reset();
   entry.parent->record = parent_record;
   return {};
@@ -476,7 +549,11 @@ Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& nam
   source.record = std::move(source_record);
   locked.parent->record = from_record;
   if (to_record) locked.new_parent->record = *to_record;
-  if (locked.has_target) locked.target->record = target_record;
+  if (locked.has_target) {
+    if (!target_record || target_record->nlink == 0)
+      remember_nameless(locked.target->number, locked.target->rec().attributes);
+    locked.target->record = target_record;
+  }
   return {};
 }
 

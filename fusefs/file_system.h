@@ -12,10 +12,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "catalog/inode_table.h"
+#include "common/guarded.h"
 #include "common/result.h"
 #include "common/types.h"
 #include "storage/scratch.h"
@@ -73,6 +75,13 @@ struct FileSystemHooks {
 struct FsCaller {
   uint32_t uid = 0;
   uint32_t gid = 0;
+  uint32_t umask = 0;
+  // Is the caller a member of this supplementary group? Asked rarely, and only while the request is
+  // not answered yet. Empty: of none.
+  std::function<bool(uint32_t gid)> is_member = {};
+  bool in_group(uint32_t group) const {
+    return uid == 0 || gid == group || (is_member && is_member(group));
+  }
 };
 
 // What the kernel learns about an inode.
@@ -112,8 +121,9 @@ struct AttributeChange {
   std::optional<uint64_t> size_bytes;
   std::optional<Timestamp> atime;
   std::optional<Timestamp> mtime;
-  // SETATTR without any attribute: clear set-user-id, set-group-id and capabilities.
+  // Set-user-id, set-group-id and capabilities go, as when `caller` writes.
   bool clear_privileges = false;
+  FsCaller caller;
 };
 
 // Bytes for a read: send them from `fd` at `offset_bytes`. `owner` keeps the descriptor open; if it
@@ -148,6 +158,8 @@ class FileSystem {
   using Done = std::function<void(Result<T>)>;
   void setattr(InodeNumber inode, const AttributeChange& change, Done<NodeInfo> done);
   Result<std::string> readlink(InodeNumber inode);
+  // The kernel knows this inode no more: nobody has it open, nobody is in it.
+  void forget(InodeNumber inode);
 
   struct ListedEntry {
     std::string name;
@@ -157,15 +169,19 @@ class FileSystem {
   // "." and ".." have cookies 1 and 2.
   Result<std::vector<ListedEntry>> list(InodeNumber directory, uint64_t after_cookie, size_t limit);
 
+  // The caller's umask counts where the folder has no default access control list.
   Result<Created> create(InodeNumber parent, const std::string& name, uint32_t mode, int flags,
-                         FsCaller caller);
+                         const FsCaller& caller);
+  // O_TMPFILE: a file without a name, which link() may give it. It is never published before.
+  Result<Created> create_unnamed(InodeNumber folder, uint32_t mode, int flags,
+                                 const FsCaller& caller);
   Result<NodeInfo> mkdir(InodeNumber parent, const std::string& name, uint32_t mode,
-                         FsCaller caller);
+                         const FsCaller& caller);
   // `mode` with the file type (S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK).
   Result<NodeInfo> mknod(InodeNumber parent, const std::string& name, uint32_t mode, uint64_t rdev,
-                         FsCaller caller);
+                         const FsCaller& caller);
   Result<NodeInfo> symlink(InodeNumber parent, const std::string& name, const std::string& target,
-                           FsCaller caller);
+                           const FsCaller& caller);
   Result<NodeInfo> link(InodeNumber inode, InodeNumber new_parent, const std::string& new_name);
   Result<void> unlink(InodeNumber parent, const std::string& name);
   Result<void> rmdir(InodeNumber parent, const std::string& name);
@@ -177,7 +193,7 @@ class FileSystem {
   void release(InodeNumber inode, FileHandle handle);
   void read(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes, Done<ReadAnswer> done);
   void write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
-             std::shared_ptr<WriteSource> source, FsCaller caller, Done<size_t> done);
+             std::shared_ptr<WriteSource> source, const FsCaller& caller, Done<size_t> done);
   enum class SyncKind { data, all };
   Result<void> fsync(InodeNumber inode, SyncKind kind);
   Result<void> fsync_directory(InodeNumber inode);
@@ -189,9 +205,11 @@ class FileSystem {
 
   Result<std::string> getxattr(InodeNumber inode, const std::string& name);
   enum class XattrMode { any, create, replace };
+  // Setting an access list changes the mode with it.
   Result<void> setxattr(InodeNumber inode, const std::string& name, std::string_view value,
-                        XattrMode mode);
-  Result<std::vector<std::string>> listxattr(InodeNumber inode);
+                        XattrMode mode, const FsCaller& caller);
+  // Those of `trusted.` are shown to root only.
+  Result<std::vector<std::string>> listxattr(InodeNumber inode, const FsCaller& caller);
   Result<void> removexattr(InodeNumber inode, const std::string& name);
 
   struct Statistics {
@@ -221,7 +239,17 @@ class FileSystem {
                                    InodeNumber new_parent, const std::string& new_name);
   Result<NodeInfo> make_node(InodeNumber parent, const std::string& name, FileKind kind,
                              uint32_t mode, uint64_t rdev, const std::string& target,
-                             FsCaller caller);
+                             const FsCaller& caller);
+  struct NewNode {
+    Attributes attributes;
+    std::vector<std::pair<std::string, std::string>> xattrs;
+  };
+  Result<NewNode> inherit(const InodeState& folder, FileKind kind, uint32_t mode,
+                          const FsCaller& caller);
+  // `name` empty: a file without a name.
+  Result<Created> make_file(InodeNumber parent, const std::string& name, uint32_t mode, int flags,
+                            const FsCaller& caller);
+  Result<void> tag_with_name(const InodeState& inode, const Name& name) const;
   InodeRecord drop_name(const InodeState& child, Batch& batch) const;
   Result<void> erase_directory(const InodeState& directory, Batch& batch) const;
   Result<void> move_entry(LockedRename& locked, const std::string& name,
@@ -239,11 +267,14 @@ class FileSystem {
   void read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes,
                   Done<ReadAnswer> done, int tries);
   Result<NodeInfo> set_attributes(InodeState& inode, const AttributeChange& change);
+  void remember_nameless(InodeNumber inode, const Attributes& attributes);
+  std::optional<NodeInfo> nameless(InodeNumber inode) const;
   Result<std::string> own_xattr(InodeNumber inode, const std::string& name);
-  Result<void> commit_xattr_change(InodeState& inode, Batch batch);
+  Result<void> set_access_list(InodeState& inode, std::string_view value, const FsCaller& caller);
+  Result<void> commit_xattr_change(InodeState& inode, InodeRecord record, Batch batch);
   Result<void> truncate(InodeState& inode, uint64_t size_bytes);
   Result<size_t> write_present(InodeState& inode, uint64_t offset_bytes, WriteSource& source,
-                               FsCaller caller);
+                               const FsCaller& caller);
   Result<void> mark_dirty(InodeState& inode, ByteRange range);
   Result<int> writable_fd(InodeState& inode);
 
@@ -252,6 +283,10 @@ class FileSystem {
   Scratch& scratch_;
   FileSystemHooks hooks_;
   KernelChannel* channel_ = nullptr;
+  // Folders, links, fifos, sockets and devices without a name: someone may still have them open, or
+  // be in them. The catalog knows them no more; their attributes are here until the kernel forgets
+  // them. Files are not: an open file has a handle, and its record lives as long.
+  Guarded<std::unordered_map<InodeNumber, Attributes>> nameless_;
 };
 
 }  // namespace tierhub

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "common/access_list.h"
 #include "common/posix.h"
 #include "fusefs/file_system.h"
 #include "storage/object_state.h"
@@ -35,10 +36,42 @@ std::string_view state_name(FileState state) {
   return "";
 }
 
-// What a write by someone else, or a change of owner, takes away from a program file.
-uint32_t without_privileges(uint32_t mode) {
-  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<uint32_t>(S_ISGID);
-  return mode & ~static_cast<uint32_t>(S_ISUID);
+// What a write by someone else, or a change of owner, takes away from a program file. Without
+// execution by the group, set-group-id makes no program: who is of the group leaves it.
+uint32_t without_privileges(const Attributes& attributes, const FsCaller& caller) {
+  uint32_t mode = attributes.mode & ~static_cast<uint32_t>(S_ISUID);
+  if ((mode & S_ISGID) == 0) return mode;
+  const bool kept = (mode & S_IXGRP) == 0 && caller.in_group(attributes.gid);
+  return kept ? mode : mode & ~static_cast<uint32_t>(S_ISGID);
+}
+
+// A folder has none of them: its set-group-id means something else.
+bool takes_privileges(const Attributes& attributes, const AttributeChange& change) {
+  return attributes.kind != FileKind::directory &&
+         (change.clear_privileges || change.uid || change.gid);
+}
+
+void change_attributes(Attributes& attributes, const AttributeChange& change) {
+  if (takes_privileges(attributes, change))
+    attributes.mode = without_privileges(attributes, change.caller);
+  if (change.mode) attributes.mode = *change.mode & 07777;
+  if (change.uid) attributes.uid = *change.uid;
+  if (change.gid) attributes.gid = *change.gid;
+  if (change.atime) attributes.atime = *change.atime;
+  if (change.mtime) attributes.mtime = *change.mtime;
+  attributes.ctime = Timestamp::now();
+}
+
+// The kernel shows these alone on a local file system.
+Result<void> check_xattr_name(const std::string& name) {
+  for (const std::string_view space : {"user.", "trusted.", "security."}) {
+    if (!name.starts_with(space)) continue;
+    if (name.size() > space.size()) return {};
+    return Error(std::errc::invalid_argument, "an extended attribute needs a name");
+  }
+  if (name == kAccessListXattr || name == kDefaultListXattr) return {};
+  return Error(std::errc::operation_not_supported,
+               "there are no extended attributes of the kind of " + name);
 }
 
 Result<void> set_object_times(const Scratch& scratch, const InodeState& inode,
@@ -58,18 +91,16 @@ Result<NodeInfo> FileSystem::set_attributes(InodeState& inode, const AttributeCh
   InodeRecord record = inode.rec();
   Attributes& attributes = record.attributes;
   Batch batch;
-  const bool owner_changes = (change.uid && *change.uid != attributes.uid) ||
-                             (change.gid && *change.gid != attributes.gid);
-  if (change.clear_privileges || (owner_changes && attributes.kind == FileKind::file)) {
-    attributes.mode = without_privileges(attributes.mode);
-    batch.erase_xattr(inode.number, kCapability);
+  change_attributes(attributes, change);
+  if (takes_privileges(attributes, change)) batch.erase_xattr(inode.number, kCapability);
+  if (change.mode) {
+    TRY_ASSIGN(const auto bytes, catalog_.xattr(inode.number, kAccessListXattr));
+    if (bytes) {
+      TRY_ASSIGN(AccessList list, AccessList::parse(*bytes));
+      list.set_mode(attributes.mode);
+      batch.put_xattr(inode.number, kAccessListXattr, list.bytes());
+    }
   }
-  if (change.mode) attributes.mode = *change.mode & 07777;
-  if (change.uid) attributes.uid = *change.uid;
-  if (change.gid) attributes.gid = *change.gid;
-  if (change.atime) attributes.atime = *change.atime;
-  if (change.mtime) attributes.mtime = *change.mtime;
-  attributes.ctime = Timestamp::now();
   // While `writing`, the object's times are the file's.
   if (record.writing && (change.atime || change.mtime))
     TRY(set_object_times(scratch_, inode, change));
@@ -82,7 +113,15 @@ Result<NodeInfo> FileSystem::set_attributes(InodeState& inode, const AttributeCh
 
 void FileSystem::setattr(InodeNumber inode, const AttributeChange& change, Done<NodeInfo> done) {
   auto changed = [&]() -> Result<std::optional<NodeInfo>> {
-    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
+    nameless_.with([&](auto& nameless) {
+      if (const auto it = nameless.find(inode); it != nameless.end())
+        change_attributes(it->second, change);
+    });
+    if (!lock.exists()) {
+      TRY_ASSIGN(const NodeInfo node, getattr(inode));
+      return std::optional<NodeInfo>(node);
+    }
     InodeState& state = *lock;
     if (change.size_bytes) {
       if (!state.is_file())
@@ -102,6 +141,7 @@ void FileSystem::setattr(InodeNumber inode, const AttributeChange& change, Done<
 
 Result<std::string> FileSystem::getxattr(InodeNumber inode, const std::string& name) {
   if (name.starts_with(kOwnXattrs)) return own_xattr(inode, name.substr(kOwnXattrs.size()));
+  TRY(check_xattr_name(name));
   TRY_ASSIGN(auto value, catalog_.xattr(inode, name));
   if (!value) return no_attribute(name);
   return *std::move(value);
@@ -116,8 +156,9 @@ Result<std::string> FileSystem::own_xattr(InodeNumber inode, const std::string& 
 }
 
 Result<void> FileSystem::setxattr(InodeNumber inode, const std::string& name,
-                                  std::string_view value, XattrMode mode) {
-  if (name.starts_with(kOwnXattrs) || name.starts_with("system.")) {
+                                  std::string_view value, XattrMode mode, const FsCaller& caller) {
+  TRY(check_xattr_name(name));
+  if (name.starts_with(kOwnXattrs)) {
     return Error(std::errc::operation_not_supported,
                  "the extended attribute " + name + " cannot be set");
   }
@@ -128,22 +169,47 @@ Result<void> FileSystem::setxattr(InodeNumber inode, const std::string& name,
   if (mode == XattrMode::create && existing)
     return Error(std::errc::file_exists, name + " is set already");
   if (mode == XattrMode::replace && !existing) return no_attribute(name);
+  if (name == kAccessListXattr) return set_access_list(*lock, value, caller);
+  if (name == kDefaultListXattr) {
+    if (!lock->is_directory())
+      return Error(std::errc::permission_denied, "only a folder has a default access list");
+    TRY(AccessList::parse(value));
+  }
   Batch batch;
   batch.put_xattr(inode, name, value);
-  return commit_xattr_change(*lock, std::move(batch));
+  return commit_xattr_change(*lock, lock->rec(), std::move(batch));
+}
+
+// The list and the mode change together; a list that names nobody is kept as the mode alone.
+Result<void> FileSystem::set_access_list(InodeState& inode, std::string_view value,
+                                         const FsCaller& caller) {
+  TRY_ASSIGN(const AccessList list, AccessList::parse(value));
+  InodeRecord record = inode.rec();
+  Attributes& attributes = record.attributes;
+  attributes.mode = (attributes.mode & 07000) | list.mode();
+  if ((attributes.mode & S_ISGID) != 0 && !caller.in_group(attributes.gid))
+    attributes.mode &= ~static_cast<uint32_t>(S_ISGID);
+  Batch batch;
+  if (list.is_a_mode())
+    batch.erase_xattr(inode.number, kAccessListXattr);
+  else
+    batch.put_xattr(inode.number, kAccessListXattr, value);
+  return commit_xattr_change(inode, std::move(record), std::move(batch));
 }
 
 Result<void> FileSystem::removexattr(InodeNumber inode, const std::string& name) {
+  TRY(check_xattr_name(name));
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   TRY_ASSIGN(const auto existing, catalog_.xattr(inode, name));
+  // A mode is an access list too: there is always one, so taking it away never fails.
+  if (!existing && (name == kAccessListXattr || name == kDefaultListXattr)) return {};
   if (!existing) return no_attribute(name);
   Batch batch;
   batch.erase_xattr(inode, name);
-  return commit_xattr_change(*lock, std::move(batch));
+  return commit_xattr_change(*lock, lock->rec(), std::move(batch));
 }
 
-Result<void> FileSystem::commit_xattr_change(InodeState& inode, Batch batch) {
-  InodeRecord record = inode.rec();
+Result<void> FileSystem::commit_xattr_change(InodeState& inode, InodeRecord record, Batch batch) {
   record.attributes.ctime = Timestamp::now();
   batch.put_inode(inode.number, record);
   batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
@@ -152,10 +218,12 @@ Result<void> FileSystem::commit_xattr_change(InodeState& inode, Batch batch) {
   return {};
 }
 
-Result<std::vector<std::string>> FileSystem::listxattr(InodeNumber inode) {
+Result<std::vector<std::string>> FileSystem::listxattr(InodeNumber inode, const FsCaller& caller) {
   TRY_ASSIGN(const auto xattrs, catalog_.xattrs(inode));
   std::vector<std::string> names;
-  for (const auto& [name, value] : xattrs) names.push_back(name);
+  for (const auto& [name, value] : xattrs) {
+    if (caller.uid == 0 || !name.starts_with("trusted.")) names.push_back(name);
+  }
   return names;
 }
 

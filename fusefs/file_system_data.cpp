@@ -177,11 +177,12 @@ Result<void> FileSystem::mark_dirty(InodeState& inode, ByteRange range) {
 
 // All chunks that the write covers in part are present, and room is reserved.
 Result<size_t> FileSystem::write_present(InodeState& inode, uint64_t offset_bytes,
-                                         WriteSource& source, FsCaller caller) {
+                                         WriteSource& source, const FsCaller& caller) {
   constexpr uint32_t kPrivileges = S_ISUID | S_ISGID;
   if (caller.uid != 0 && (inode.rec().attributes.mode & kPrivileges) != 0) {
     AttributeChange clear;
     clear.clear_privileges = true;
+    clear.caller = caller;
     TRY(set_attributes(inode, clear));
   }
   TRY(mark_dirty(inode, {offset_bytes, offset_bytes + source.size_bytes()}));
@@ -192,7 +193,8 @@ Result<size_t> FileSystem::write_present(InodeState& inode, uint64_t offset_byte
 }
 
 void FileSystem::write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
-                       std::shared_ptr<WriteSource> source, FsCaller caller, Done<size_t> done) {
+                       std::shared_ptr<WriteSource> source, const FsCaller& caller,
+                       Done<size_t> done) {
   const ByteRange range{offset_bytes, offset_bytes + source->size_bytes()};
   if (!hooks_.try_reserve(range.size())) {
     if (auto kept = source->detach(); !kept) return done(kept.error());

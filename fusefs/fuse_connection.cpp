@@ -83,10 +83,12 @@ bool FuseConnection::use_passthrough() const {
 void FuseConnection::choose_capabilities(fuse_conn_info& info) const {
   // Listings come with attributes always: they cost us nothing, a lookup costs a round trip.
   info.want &= ~static_cast<unsigned>(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_WRITEBACK_CACHE |
-                                      FUSE_CAP_POSIX_ACL | FUSE_CAP_IOCTL_DIR);
+                                      FUSE_CAP_IOCTL_DIR);
   info.want |= info.capable & FUSE_CAP_SPLICE_WRITE;
-  // Splicing requests costs each of them one more system call. With passthrough few are writes.
-  if (use_passthrough()) info.want &= ~static_cast<unsigned>(FUSE_CAP_SPLICE_READ);
+  // Splicing requests costs each of them one more system call, and hides them from read_device().
+  info.want &= ~static_cast<unsigned>(FUSE_CAP_SPLICE_READ);
+  // The kernel enforces access control lists; which umask counts depends on the folder's.
+  info.want |= info.capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);
   info.max_write = kMaxWriteBytes;
   info.max_background = kMaxBackground;
   info.congestion_threshold = kCongestionThreshold;
@@ -96,6 +98,7 @@ void FuseConnection::choose_capabilities(fuse_conn_info& info) const {
 ssize_t FuseConnection::read_device(int fd, void* buffer, size_t size, void* userdata) {
   const ssize_t got = ::read(fd, buffer, size);
   FuseConnection& connection = of(userdata);
+  if (got > 0) rename_tmpfile_request({static_cast<std::byte*>(buffer), size_t(got)});
   if (got > 0 && !connection.started_) {
     const auto offer = parse_init_request({static_cast<std::byte*>(buffer), size_t(got)});
     if (offer) {

@@ -10,6 +10,8 @@
 
 namespace tierhub::fuse_abi {
 
+inline constexpr uint32_t kTmpfile = 51;  // the operation
+
 // INIT, `flags`.
 inline constexpr uint32_t kParallelDirops = 1u << 18;
 inline constexpr uint32_t kHandleKillprivV2 = 1u << 28;

@@ -20,6 +20,18 @@ std::optional<KernelOffer> parse_init_request(std::span<const std::byte> request
   return offer;
 }
 
+void rename_tmpfile_request(std::span<std::byte> request) {
+  fuse_in_header header;
+  constexpr size_t kName = sizeof header + sizeof(fuse_create_in);
+  if (request.size() < kName + kNoName.size() + 1) return;
+  std::memcpy(&header, request.data(), sizeof header);
+  if (header.opcode != kTmpfile) return;
+  header.opcode = FUSE_CREATE;
+  std::memcpy(request.data(), &header, sizeof header);
+  std::memcpy(request.data() + kName, kNoName.data(), kNoName.size());
+  request[kName + kNoName.size()] = std::byte{0};
+}
+
 InitReply extend_init_reply(std::span<const std::byte> body, const KernelOffer& offer,
                             UsePassthrough passthrough) {
   InitReply reply{};

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "fusefs/kernel_layout.h"
 
@@ -21,6 +22,11 @@ struct KernelOffer {
 
 // `request`: a request as read from the device. none: it is not an INIT.
 std::optional<KernelOffer> parse_init_request(std::span<const std::byte> request);
+
+// O_TMPFILE comes as FUSE_TMPFILE, which libfuse 3.14 refuses. Its body and its answer are those of
+// CREATE: it is handed on as one, with a name that no file can have.
+inline constexpr std::string_view kNoName = "/";
+void rename_tmpfile_request(std::span<std::byte> request);
 
 enum class UsePassthrough { no, yes };
 

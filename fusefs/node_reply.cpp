@@ -117,9 +117,10 @@ fuse_abi::CreateReply to_create_reply(const Created& created, const CacheTimeout
   return {to_entry_out(created.node, timeouts), to_open_reply(created.opened)};
 }
 
-AttributeChange to_attribute_change(const struct stat& wanted, int to_set, FsCaller caller) {
+AttributeChange to_attribute_change(const struct stat& wanted, int to_set, const FsCaller& caller) {
   constexpr int kKillPrivileges = FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID;
   AttributeChange change;
+  change.caller = caller;
   if ((to_set & FUSE_SET_ATTR_MODE) != 0) change.mode = wanted.st_mode & 07777;
   if ((to_set & FUSE_SET_ATTR_UID) != 0) change.uid = wanted.st_uid;
   if ((to_set & FUSE_SET_ATTR_GID) != 0) change.gid = wanted.st_gid;

@@ -28,6 +28,6 @@ fuse_abi::CreateReply to_create_reply(const Created& created, const CacheTimeout
 
 // `to_set`: FUSE_SET_ATTR_* bits that say which members of `wanted` count. Without any of them, and
 // when someone other than root cuts the file, set-user-id and its kin go.
-AttributeChange to_attribute_change(const struct stat& wanted, int to_set, FsCaller caller);
+AttributeChange to_attribute_change(const struct stat& wanted, int to_set, const FsCaller& caller);
 
 }  // namespace tierhub

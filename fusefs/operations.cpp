@@ -40,6 +40,17 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
          [&](Reply& reply) { reply.entry(reply.file_system().lookup(InodeNumber(parent), name)); });
 }
 
+void forget(fuse_req_t request, fuse_ino_t inode, uint64_t) {
+  FuseConnection::of(fuse_req_userdata(request)).file_system().forget(InodeNumber(inode));
+  fuse_reply_none(request);
+}
+
+void forget_multi(fuse_req_t request, size_t count, fuse_forget_data* forgotten) {
+  FileSystem& files = FuseConnection::of(fuse_req_userdata(request)).file_system();
+  for (size_t i = 0; i < count; ++i) files.forget(InodeNumber(forgotten[i].ino));
+  fuse_reply_none(request);
+}
+
 void getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
   handle(request,
          [&](Reply& reply) { reply.attributes(reply.file_system().getattr(InodeNumber(inode))); });
@@ -119,14 +130,15 @@ void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
     const int flags = info->flags;
     FileSystem& files = reply.file_system();
     const bool clears = truncation_clears_privileges(reply, inode, flags);
+    AttributeChange clear;
+    clear.clear_privileges = true;
+    clear.caller = reply.caller();
     auto open_now = [&files, inode, flags, pending = later(reply)] {
       files.open(inode, flags, [inode, pending](const Result<Opened>& opened) {
         pending->opened(inode, opened);
       });
     };
     if (!clears) return open_now();
-    AttributeChange clear;
-    clear.clear_privileges = true;
     files.setattr(inode, clear, [open_now](const Result<NodeInfo>&) { open_now(); });
   });
 }
@@ -136,8 +148,12 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   metrics().fuse_open_requests.add();
   handle(request, [&](Reply& reply) {
     if (reply.connection().refusing_opens()) return reply.fail(ESHUTDOWN);
-    reply.created(reply.file_system().create(InodeNumber(parent), name, mode & 07777, info->flags,
-                                             reply.caller()));
+    FileSystem& files = reply.file_system();
+    const bool named = std::string_view(name) != kNoName;
+    reply.created(
+        named
+            ? files.create(InodeNumber(parent), name, mode & 07777, info->flags, reply.caller())
+            : files.create_unnamed(InodeNumber(parent), mode & 07777, info->flags, reply.caller()));
   });
 }
 
@@ -260,7 +276,8 @@ void setxattr(fuse_req_t request, fuse_ino_t inode, const char* name, const char
     auto mode = FileSystem::XattrMode::any;
     if ((flags & XATTR_CREATE) != 0) mode = FileSystem::XattrMode::create;
     if ((flags & XATTR_REPLACE) != 0) mode = FileSystem::XattrMode::replace;
-    reply.done(reply.file_system().setxattr(InodeNumber(inode), name, {value, size}, mode));
+    reply.done(reply.file_system().setxattr(InodeNumber(inode), name, {value, size}, mode,
+                                            reply.caller()));
   });
 }
 
@@ -272,7 +289,7 @@ void getxattr(fuse_req_t request, fuse_ino_t inode, const char* name, size_t siz
 
 void listxattr(fuse_req_t request, fuse_ino_t inode, size_t size) {
   handle(request, [&](Reply& reply) {
-    const auto names = reply.file_system().listxattr(InodeNumber(inode));
+    const auto names = reply.file_system().listxattr(InodeNumber(inode), reply.caller());
     if (!names) return reply.fail(names.error());
     std::string list;
     for (const std::string& name : *names) list.append(name).push_back('\0');
@@ -313,6 +330,8 @@ const fuse_lowlevel_ops& fuse_operations() {
     fuse_lowlevel_ops ops{};
     ops.init = init;
     ops.lookup = lookup;
+    ops.forget = forget;
+    ops.forget_multi = forget_multi;
     ops.getattr = getattr;
     ops.setattr = setattr;
     ops.readlink = readlink;

@@ -1,7 +1,9 @@
 #include "fusefs/reply.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -16,6 +18,19 @@ void log_io_error(const Error& error) {
   static std::atomic<int64_t> last_s = 0;
   const int64_t now_s = Timestamp::now().ns / 1'000'000'000;
   if (last_s.exchange(now_s) != now_s) log::warning("a request failed", {{"error", error.text()}});
+}
+
+// Read from /proc, as the kernel sends the first group only.
+bool is_member(fuse_req_t request, uint32_t gid) {
+  constexpr int kGroupsMax = 65536;
+  std::vector<gid_t> groups(64);
+  int count = fuse_req_getgroups(request, static_cast<int>(groups.size()), groups.data());
+  if (count > static_cast<int>(groups.size()) && count <= kGroupsMax) {
+    groups.resize(static_cast<size_t>(count));
+    count = fuse_req_getgroups(request, count, groups.data());
+  }
+  const auto end = groups.begin() + std::clamp(count, 0, static_cast<int>(groups.size()));
+  return std::find(groups.begin(), end, gid) != end;
 }
 
 template <class Body>
@@ -38,7 +53,8 @@ Reply::~Reply() {
 
 FsCaller Reply::caller() const {
   const fuse_ctx* context = fuse_req_ctx(request_);
-  return {context->uid, context->gid};
+  return {context->uid, context->gid, static_cast<uint32_t>(context->umask),
+          [request = request_](uint32_t gid) { return is_member(request, gid); }};
 }
 
 void Reply::fail(int errno_value) { fuse_reply_err(take(), errno_value); }

@@ -264,7 +264,8 @@ class ModelRun {
     const auto bytes = tier_->read(file->node->inode, offset, size);
     const std::string& content = file->node->content;
     EXPECT_TRUE(bytes) << bytes.error().text();
-    EXPECT_EQ(bytes.value_or("unread"), offset < content.size() ? content.substr(offset, size) : "");
+    EXPECT_EQ(bytes.value_or("unread"),
+              offset < content.size() ? content.substr(offset, size) : "");
     tier_->fs->release(file->node->inode, opened->handle);
     return true;
   }
@@ -395,7 +396,8 @@ class ModelRun {
       node->node->xattrs.erase(name);
     } else {
       const std::string value = any_bytes(below(20));
-      EXPECT_TRUE(tier_->fs->setxattr(node->node->inode, name, value, FileSystem::XattrMode::any));
+      EXPECT_TRUE(tier_->fs->setxattr(node->node->inode, name, value, FileSystem::XattrMode::any,
+                                      FsCaller{}));
       node->node->xattrs[name] = value;
     }
     return true;

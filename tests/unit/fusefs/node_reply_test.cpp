@@ -10,8 +10,8 @@ namespace tierhub {
 namespace {
 
 constexpr CacheTimeouts kTimeouts{60.5, 30.25};
-constexpr FsCaller kRoot{0, 0};
-constexpr FsCaller kOther{1000, 1000};
+const FsCaller kRoot{0, 0};
+const FsCaller kOther{1000, 1000};
 
 NodeInfo file_of(uint64_t size_bytes) {
   NodeInfo node;
