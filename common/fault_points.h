@@ -20,6 +20,13 @@ namespace tierhub {
   X(truncate_after_data, "truncate.after_data")               \
   X(harvest_before_commit, "harvest.before_commit")           \
   X(harvest_after_commit, "harvest.after_commit")             \
+  X(mkdir_after_commit, "mkdir.after_commit")                 \
+  X(link_after_commit, "link.after_commit")                   \
+  X(rmdir_after_commit, "rmdir.after_commit")                 \
+  X(setattr_before_commit, "setattr.before_commit")           \
+  X(setattr_after_commit, "setattr.after_commit")             \
+  X(xattr_after_commit, "xattr.after_commit")                 \
+  X(fsync_after_data, "fsync.after_data")                     \
   X(rename_before_commit, "rename.before_commit")             \
   X(rename_after_commit, "rename.after_commit")               \
   X(unlink_after_commit, "unlink.after_commit")               \
@@ -39,10 +46,22 @@ namespace tierhub {
   X(prefetch_before_fill, "prefetch.before_fill")             \
   X(prefetch_after_fill, "prefetch.after_fill")               \
   X(prefetch_after_commit, "prefetch.after_commit")           \
+  X(recall_after_commit, "recall.after_commit")               \
+  X(prefetch_resumed, "prefetch.resumed")                     \
+  X(sync_after_scratch, "sync.after_scratch")                 \
+  X(sync_after_commit, "sync.after_commit")                   \
+  X(scan_before_commit, "scan.before_commit")                 \
+  X(scan_after_commit, "scan.after_commit")                   \
   X(evict_after_check, "evict.after_check")                   \
   X(evict_after_commit, "evict.after_commit")                 \
   X(evict_after_sync, "evict.after_sync")                     \
-  X(evict_after_remove, "evict.after_remove")
+  X(evict_after_remove, "evict.after_remove")                 \
+  X(recovery_after_take_back, "recovery.after_take_back")     \
+  X(recovery_after_set_aside, "recovery.after_set_aside")     \
+  X(recovery_after_residency, "recovery.after_residency")     \
+  X(recovery_after_mark, "recovery.after_mark")               \
+  X(recovery_after_intent, "recovery.after_intent")           \
+  X(recovery_after_harvest, "recovery.after_harvest")
 
 enum class FaultPoint {
 #define X(id, name) id,

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
 #include "storage/copy_engine.h"
@@ -140,6 +141,7 @@ Result<void> Tier::recover() {
     TRY(evictor_->recover());
     TRY(catalog_->sync());
     TRY(catalog_->mark_recovered());
+    fault_point(FaultPoint::recovery_after_mark);
   }
   TRY(capacity_->begin());
   TRY(journal_->recover());

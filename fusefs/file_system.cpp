@@ -221,6 +221,7 @@ Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& na
   batch.put_journal(JournalKey::of_inode(number), journal);
   batch.put_journal(JournalKey::of_entry(parent, name), journal);
   TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::mkdir_after_commit);
   folder->record = parent_record;
   child->record = std::move(record);
   return node_of(*child);
@@ -367,6 +368,7 @@ Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
   batch.put_inode(new_parent, parent_record);
   batch.put_journal(JournalKey::of_entry(new_parent, new_name), {Timestamp::now(), ""});
   TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::link_after_commit);
   child->record = std::move(record);
   folder->record = parent_record;
   return node_of(*child);
@@ -428,6 +430,7 @@ Result<void> FileSystem::rmdir(InodeNumber parent, const std::string& name) {
   batch.put_inode(parent, parent_record);
   batch.put_journal(JournalKey::of_entry(parent, name), {Timestamp::now(), ""});
   TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::rmdir_after_commit);
   remember_nameless(entry.child->number, entry.child->rec().attributes);
   entry.child->record.reset();
   entry.parent->record = parent_record;

@@ -6,6 +6,7 @@
 #include <sys/xattr.h>
 
 #include "common/access_list.h"
+#include "common/fault_points.h"
 #include "common/posix.h"
 #include "fusefs/file_system.h"
 #include "storage/object_state.h"
@@ -106,7 +107,9 @@ Result<NodeInfo> FileSystem::set_attributes(InodeState& inode, const AttributeCh
     TRY(set_object_times(scratch_, inode, change));
   batch.put_inode(inode.number, record);
   batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
+  fault_point(FaultPoint::setattr_before_commit);
   TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::setattr_after_commit);
   inode.record = std::move(record);
   return node_of(inode);
 }
@@ -214,6 +217,7 @@ Result<void> FileSystem::commit_xattr_change(InodeState& inode, InodeRecord reco
   batch.put_inode(inode.number, record);
   batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
   TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::xattr_after_commit);
   inode.record = std::move(record);
   return {};
 }

@@ -19,6 +19,22 @@ namespace {
 constexpr int kRecallTries = 8;
 constexpr int64_t kHeatInterval_ns = 60'000'000'000;
 
+// Where chunks may be absent, a hole in the object is no content: after power loss it means that
+// dirty bytes never arrived. So these zeros are written.
+Result<void> write_zeros(int object_fd, int mode, ByteRange range) {
+  constexpr uint64_t kPieceBytes = 1 << 20;
+  TRY_ASSIGN(const auto st, posix::stat_fd(object_fd));
+  const auto size_bytes = static_cast<uint64_t>(st.st_size);
+  const bool keeps_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
+  const uint64_t end = keeps_size ? std::min(range.end, size_bytes) : range.end;
+  const std::vector<std::byte> zeros(
+      std::min(kPieceBytes, end > range.begin ? end - range.begin : 0));
+  for (uint64_t at = range.begin; at < end; at += zeros.size())
+    TRY(posix::write_all_at(object_fd, std::span(zeros).first(std::min(zeros.size(), end - at)),
+                            at));
+  return {};
+}
+
 }  // namespace
 
 // Passthrough is for whole resident files, and an inode keeps its mode until the last handle is
@@ -245,6 +261,7 @@ Result<void> FileSystem::fsync(InodeNumber inode, SyncKind) {
   }
   // fsync, not fdatasync: while `writing`, the object's mtime is the file's.
   if (object) TRY(posix::sync_fd(object.get()));
+  fault_point(FaultPoint::fsync_after_data);
   return catalog_.sync();
 }
 
@@ -277,6 +294,10 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     if (!state.rec().writing) TRY(grant_writing(state, state.serve_mode));
     TRY(mark_dirty(state, range));
     TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDWR));
+    if (removes && state.rec().content == Content::known) {
+      TRY(write_zeros(object.get(), mode, range));
+      return Next::finished;
+    }
     if (::fallocate(object.get(), mode, static_cast<off_t>(offset_bytes),
                     static_cast<off_t>(length_bytes)) < 0) {
       return Error::from_errno(errno, "fallocate");

@@ -7,6 +7,7 @@
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "migrator/lost_power.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
@@ -167,23 +168,6 @@ Result<uint64_t> Evictor::lru_pass() {
   return freed;
 }
 
-Result<void> Evictor::drop_unsynced_chunks() {
-  TRY_ASSIGN(const auto unsynced, catalog_.unsynced());
-  for (const auto& [epoch, inode] : unsynced) {
-    TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
-    Batch batch;
-    batch.erase_unsynced(epoch, inode);
-    IntervalSet clean = lock->clean;
-    batch.change_ranges(inode, RangeKind::clean, clean.clear());
-    TRY(catalog_.commit(batch));
-    lock->clean = std::move(clean);
-  }
-  if (!unsynced.empty())
-    log::info("after a reboot, chunks that were not yet synced will be fetched again",
-              {{"records", unsynced.size()}});
-  return {};
-}
-
 Result<void> Evictor::recover() {
   // What the catalog says now must not be rolled back by the next power cut after objects were
   // judged by it.
@@ -195,6 +179,7 @@ Result<void> Evictor::recover() {
     auto back = scratch_.take_back(inode);
     if (!back && !back.error().is(std::errc::file_exists)) return back;
   }
+  fault_point(FaultPoint::recovery_after_take_back);
   std::unordered_set<InodeNumber> unknown;
   std::optional<Error> failure;
   TRY(scratch_.for_each_object([&](InodeNumber inode, uint64_t) {
@@ -204,7 +189,9 @@ Result<void> Evictor::recover() {
   }));
   if (failure) return *failure;
   for (const InodeNumber inode : unknown) TRY(scratch_.set_aside(inode));
-  if (!catalog_.same_boot()) TRY(drop_unsynced_chunks());
+  fault_point(FaultPoint::recovery_after_set_aside);
+  if (!catalog_.same_boot()) TRY(LostPower(inodes_, scratch_).recover());
+  fault_point(FaultPoint::recovery_after_residency);
   return reap();
 }
 

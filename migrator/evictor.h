@@ -54,7 +54,6 @@ class Evictor {
  private:
   Result<std::string> reason_to_keep(const InodeState& inode) const;
   Result<void> reap_inode(InodeNumber inode);
-  Result<void> drop_unsynced_chunks();
 
   InodeTable& inodes_;
   Catalog& catalog_;

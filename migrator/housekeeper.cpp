@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/duration.h"
+#include "common/fault_points.h"
 #include "common/log.h"
 
 namespace tierhub {
@@ -163,10 +164,13 @@ void Housekeeper::make_room() {
 void Housekeeper::sync_scratch() {
   const auto unsynced = catalog_.unsynced();
   if (!unsynced || unsynced->empty()) return;
-  const uint64_t epoch = mover_.begin_epoch();
+  const uint64_t epoch = scratch_.end_epoch();
   const auto synced = scratch_.sync();
   report("scratch cannot be synced", synced);
-  if (synced) report("synced chunks cannot be recorded", mover_.forget_epochs(epoch));
+  if (!synced) return;
+  fault_point(FaultPoint::sync_after_scratch);
+  report("synced chunks cannot be recorded", mover_.forget_epochs(epoch));
+  fault_point(FaultPoint::sync_after_commit);
 }
 
 Result<void> Housekeeper::drop_expired_leases() {

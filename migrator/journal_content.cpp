@@ -40,13 +40,15 @@ bool content_differs(const InodeState& state, const std::optional<ArchiveVersion
          !state.dirty.empty() || record.attributes.size_bytes != version->attributes.size_bytes;
 }
 
-// What only the archive has. In the last chunk that ends where the archive's part ends: what was
-// appended behind it is in the object, though the chunk was never recalled.
+// What only the archive has: absent chunks without what is dirty in them. In the last chunk that
+// ends where the archive's part ends: what was appended behind it is in the object, though the
+// chunk was never recalled.
 std::vector<ByteRange> absent_ranges(const InodeState& state) {
   std::vector<ByteRange> ranges;
   for (const auto& gap : state.absent_chunks({0, state.size_bytes()})) {
-    ranges.push_back({gap.begin * state.chunk_bytes,
-                      std::min(gap.end * state.chunk_bytes, state.recallable_bytes())});
+    const uint64_t end = std::min(gap.end * state.chunk_bytes, state.recallable_bytes());
+    for (const auto& part : state.dirty.missing(gap.begin * state.chunk_bytes, end))
+      ranges.push_back({part.begin, part.end});
   }
   return ranges;
 }

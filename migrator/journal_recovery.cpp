@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/fault_points.h"
 #include "common/log.h"
 #include "migrator/journal_wave.h"
 #include "storage/object_state.h"
@@ -27,9 +28,14 @@ Result<void> JournalRecovery::run() {
   TRY_ASSIGN(const auto intents, context_.catalog.intents());
   // What is found done must be on the device before base says so.
   if (!intents.empty()) TRY(context_.archive.sync());
-  for (const auto& [sequence, intent] : intents) TRY(settle_or_park(sequence, intent));
+  for (const auto& [sequence, intent] : intents) {
+    TRY(settle_or_park(sequence, intent));
+    fault_point(FaultPoint::recovery_after_intent);
+  }
   TRY(discard_leftovers());
-  return harvest_writers();
+  TRY(harvest_writers());
+  fault_point(FaultPoint::recovery_after_harvest);
+  return {};
 }
 
 // One path that the archive refuses must not keep tierd from starting.

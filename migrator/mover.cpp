@@ -57,8 +57,39 @@ struct Mover::Fill {
   uint64_t reserved_bytes = 0;
   FillRequest request;
   UniqueFd object;
+  // Some of the chunks' bytes are dirty, and the copy must not touch them: it goes to memory first.
+  UniqueFd memory;
   std::shared_ptr<Join> join;
 };
+
+namespace {
+
+// Consecutive chunks of `part` that all have dirty bytes, or that all have none.
+struct Stretch {
+  IntervalSet::Interval chunks;
+  bool has_dirty = false;
+};
+std::vector<Stretch> stretches(const InodeState& inode, IntervalSet::Interval part) {
+  std::vector<Stretch> result;
+  for (uint64_t chunk = part.begin; chunk < part.end; ++chunk) {
+    const bool has_dirty =
+        !inode.dirty.present(chunk * inode.chunk_bytes, (chunk + 1) * inode.chunk_bytes).empty();
+    if (!result.empty() && result.back().has_dirty == has_dirty) {
+      ++result.back().chunks.end;
+    } else {
+      result.push_back({{chunk, chunk + 1}, has_dirty});
+    }
+  }
+  return result;
+}
+
+Result<UniqueFd> file_in_memory() {
+  UniqueFd memory(::memfd_create("tierhub", MFD_CLOEXEC));
+  if (!memory) return Error::from_errno(errno, "memfd_create");
+  return memory;
+}
+
+}  // namespace
 
 Mover::Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity)
     : inodes_(inodes),
@@ -66,8 +97,6 @@ Mover::Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capac
       scratch_(scratch),
       archive_(archive),
       capacity_(capacity),
-      // Epochs of an earlier process are smaller, so that one sync of this one covers them.
-      epoch_(static_cast<uint64_t>(Timestamp::now().ns)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 void Mover::stop() {
@@ -134,24 +163,32 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
   join->inode = inode;
   join->range = range;
   join->reason = reason;
-  join->left = to_fill.size();
   join->done = done;
+  std::vector<Stretch> pieces;
   for (const auto& part : to_fill) {
+    for (const Stretch& stretch : stretches(state, part)) pieces.push_back(stretch);
+  }
+  join->left = pieces.size();
+  for (const Stretch& piece : pieces) {
     auto fill = std::make_shared<Fill>();
     fill->inode = inode;
     fill->reason = reason;
-    fill->chunks = part;
+    fill->chunks = piece.chunks;
     fill->expected = *version;
     TRY_ASSIGN(fill->object, scratch_.open_object(inode, O_RDWR));
-    fill->request =
-        FillRequest{*path,
-                    *version,
-                    fill->object.get(),
-                    {part.begin * state.chunk_bytes,
-                     std::min(part.end * state.chunk_bytes, version->attributes.size_bytes)},
-                    limit,
-                    state.chunk_bytes};
-    fill->reserved_bytes = bytes_of(part);
+    if (piece.has_dirty) {
+      TRY_ASSIGN(fill->memory, file_in_memory());
+      TRY(posix::truncate_fd(fill->memory.get(), state.size_bytes()));
+    }
+    fill->request = FillRequest{
+        *path,
+        *version,
+        piece.has_dirty ? fill->memory.get() : fill->object.get(),
+        {piece.chunks.begin * state.chunk_bytes,
+         std::min(piece.chunks.end * state.chunk_bytes, version->attributes.size_bytes)},
+        limit,
+        state.chunk_bytes};
+    fill->reserved_bytes = bytes_of(piece.chunks);
     fill->join = join;
     result.fills.push_back(std::move(fill));
   }
@@ -181,7 +218,7 @@ void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) 
     archive_.fill(fill->request, [this, fill](Result<FillResult> result) {
       post([this, fill, result = std::move(result)]() mutable { copied(fill, std::move(result)); });
     });
-    fill->object.reset();
+    if (!fill->memory) fill->object.reset();
   }
 }
 
@@ -193,8 +230,8 @@ void Mover::bring_unkept(InodeNumber inode, ByteRange range, Done done) {
     TRY_ASSIGN(const auto path, catalog_.base_path(inode));
     if (!version || !path)
       return Error(std::errc::io_error, "the archive has no version on record");
-    auto memory = std::make_shared<UniqueFd>(::memfd_create("tierhub-unkept", MFD_CLOEXEC));
-    if (!memory->valid()) return Error::from_errno(errno, "memfd_create");
+    TRY_ASSIGN(UniqueFd file, file_in_memory());
+    const auto memory = std::make_shared<UniqueFd>(std::move(file));
     const uint64_t chunk = lock->chunk_bytes;
     const ByteRange whole{
         range.begin / chunk * chunk,
@@ -241,6 +278,20 @@ Result<void> Mover::overlay_resident(InodeNumber inode, ByteRange range, int mem
   return {};
 }
 
+Result<void> Mover::lay_around_dirty(const InodeState& inode, const Fill& fill) const {
+  std::vector<std::byte> buffer(inode.chunk_bytes);
+  const ByteRange range = fill.request.range;
+  for (const auto& part : inode.dirty.missing(range.begin, range.end)) {
+    const uint64_t end = std::min(part.end, fill.request.limit_bytes);
+    for (uint64_t at = part.begin; at < end; at += buffer.size()) {
+      const std::span piece(buffer.data(), std::min<uint64_t>(buffer.size(), end - at));
+      TRY_ASSIGN(const size_t n, posix::read_at(fill.memory.get(), piece, at));
+      TRY(posix::write_all_at(fill.object.get(), piece.first(n), at));
+    }
+  }
+  return {};
+}
+
 Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillResult& result) {
   TRY_ASSIGN(const auto version, catalog_.version(fill.inode));
   if (!inode.record || !version || version->identity != fill.expected.identity ||
@@ -250,6 +301,7 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
   if (result.checksums.size() != fill.chunks.end - fill.chunks.begin) {
     return Error(std::errc::io_error, "the archive answered with another number of chunks");
   }
+  if (fill.memory) TRY(lay_around_dirty(inode, fill));
   IntervalSet clean = inode.clean;
   Batch batch;
   batch.change_ranges(fill.inode, RangeKind::clean, clean.add(fill.chunks.begin, fill.chunks.end));
@@ -262,10 +314,11 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
     }
     batch.put_checksums(fill.inode, group, *checksums);
   }
-  batch.put_unsynced(epoch_.load(), fill.inode);
+  batch.put_unsynced(scratch_.epoch(), fill.inode);
   fault_point(FaultPoint::prefetch_after_fill);
   TRY(catalog_.commit(batch));
   fault_point(FaultPoint::prefetch_after_commit);
+  if (fill.reason == Reason::recall) fault_point(FaultPoint::recall_after_commit);
   inode.clean = std::move(clean);
   return {};
 }

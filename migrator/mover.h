@@ -52,9 +52,7 @@ class Mover {
   // with errc::no_space_on_device. Any thread.
   void bring(InodeNumber inode, ByteRange range, Reason reason, Done done);
 
-  // Chunks that became resident are in `unsynced` under this epoch until a sync of scratch covers
-  // them. Returns the epoch that ended: call scratch.sync(), then forget_epochs().
-  uint64_t begin_epoch() { return epoch_.fetch_add(1); }
+  // After a sync of scratch that covers all epochs up to this one.
   Result<void> forget_epochs(uint64_t last_epoch);
 
  private:
@@ -71,6 +69,9 @@ class Mover {
   Result<void> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd);
   void failed(Join& join);
   void copied(std::shared_ptr<Fill> fill, Result<FillResult> result);
+  // Puts the bytes that came to memory into the object, around those that are newer than the
+  // archive's.
+  Result<void> lay_around_dirty(const InodeState& inode, const Fill& fill) const;
   Result<void> commit_fill(InodeState& inode, const Fill& fill, const FillResult& result);
   void post(std::function<void()> work);
   void run(const std::stop_token& stop);
@@ -80,7 +81,6 @@ class Mover {
   const Scratch& scratch_;
   Archive& archive_;
   Capacity& capacity_;
-  std::atomic<uint64_t> epoch_;
   std::mutex mutex_;
   std::condition_variable_any work_arrived_;
   std::deque<std::function<void()>> work_;  // guarded by mutex_; bounded by the fills in flight

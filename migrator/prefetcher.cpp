@@ -76,6 +76,7 @@ Result<void> Prefetcher::start() {
     if (!job->ended()) {
       TRY(count_done(*job));
       job->record.state = PrefetchState::queued;
+      fault_point(FaultPoint::prefetch_resumed);
     } else {
       job->done_bytes = record.state == PrefetchState::done ? record.total_bytes : 0;
       job->done_files = record.state == PrefetchState::done ? record.total_files : 0;

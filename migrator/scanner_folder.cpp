@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/fault_points.h"
 #include "common/log.h"
 #include "migrator/journal_base.h"
 #include "migrator/scanner_conflict.h"
@@ -329,7 +330,9 @@ Result<void> FolderScan::import_pending() {
     InodeRecord record = folder->rec();
     record.nlink += new_folders;
     if (new_folders > 0) batch.put_inode(folder_, record);
+    fault_point(FaultPoint::scan_before_commit);
     TRY(scan_.catalog.commit(batch));
+    fault_point(FaultPoint::scan_after_commit);
     folder->record = std::move(record);
   }
   scan_.counts.added += added.size();

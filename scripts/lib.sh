@@ -13,7 +13,7 @@ build_packages=(
   libgtest-dev libgmock-dev
 )
 # What the tests call besides the programs.
-test_packages=(attr acl rsync tar curl xfsprogs btrfs-progs)
+test_packages=(attr acl e2fsprogs rsync tar curl xfsprogs btrfs-progs)
 # What the fuzz preset is built with.
 fuzz_packages=(clang-16 libclang-rt-16-dev)
 

@@ -41,6 +41,10 @@ Result<void> tag_object(Catalog& catalog, const Scratch& scratch, int fd, const 
 
 Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState& inode) {
   if (inode.rec().has_object) return {};
+  // An older object that waits for its removal: should the power fail, and the catalog want it
+  // back, no newer one may stand in its place.
+  TRY_ASSIGN(const bool older, scratch.is_set_aside(inode.number));
+  if (older) TRY(catalog.sync());
   TRY_ASSIGN(const UniqueFd fd, scratch.create(inode.number));
   TRY(posix::truncate_fd(fd.get(), inode.size_bytes()));
   InodeRecord record = inode.rec();
@@ -49,6 +53,7 @@ Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState&
   TRY(set_times(fd.get(), record.attributes));
   Batch batch;
   batch.put_inode(inode.number, record);
+  batch.put_unsynced(scratch.epoch(), inode.number);
   TRY(catalog.commit(batch));
   inode.record = std::move(record);
   return {};
@@ -59,6 +64,12 @@ Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState&
   TRY(ensure_object(catalog, scratch, inode));
   InodeRecord record = inode.rec();
   const bool was_clean = !inode.is_dirty() && record.archived;
+  const bool becomes_whole = mode == ServeMode::passthrough && record.content == Content::known;
+  // What was brought from the archive is the file's own content from now on: it must not be lost.
+  if (becomes_whole) {
+    TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDONLY));
+    TRY(posix::sync_data(fd.get()));
+  }
   if (!record.writing) {
     // The object's size and mtime become the truth: they must be right before that.
     TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDWR));
@@ -70,7 +81,7 @@ Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState&
   }
   record.generation = record.generation.next();
   record.writing = true;
-  if (mode == ServeMode::passthrough) record.content = Content::unknown;
+  if (becomes_whole) record.content = Content::unknown;
   if (was_clean) {
     TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDONLY));
     TRY(tag_object(catalog, scratch, fd.get(), inode, record));
@@ -78,7 +89,8 @@ Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState&
   Batch batch;
   batch.put_inode(inode.number, record);
   batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
-  TRY(catalog.commit(batch, was_clean ? Durability::synced : Durability::wal));
+  const bool sync = was_clean || becomes_whole;
+  TRY(catalog.commit(batch, sync ? Durability::synced : Durability::wal));
   inode.record = std::move(record);
   fault_point(FaultPoint::write_grant_after_commit);
   return {};
@@ -108,6 +120,11 @@ Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& in
     TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDWR));
     TRY(posix::truncate_fd(fd.get(), truncate->to_bytes));
   }
+  // A file that is known to be as long as the record says must be so after power loss too.
+  {
+    TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDONLY));
+    TRY(posix::sync_data(fd.get()));
+  }
   TRY_ASSIGN(const Attributes attributes, current_attributes(scratch, inode));
   InodeRecord record = inode.rec();
   record.attributes = attributes;
@@ -131,9 +148,9 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
   IntervalSet dirty = inode.dirty;
   Batch batch;
   // 1. Commit what will be true. A file of unknown content is whole: should the crash come before
-  // step 2, its old bytes are
-  //    all there, and nobody was told that they are gone. Of any other file chunks may be absent,
-  //    so step 2 must be repeated.
+  // step 2, its old bytes are all there, and nobody was told that they are gone. Of any other file
+  // chunks may be absent, so step 2 must be repeated, and what it cuts off may have been promised:
+  // the batch is durable first.
   if (record.content == Content::known) {
     record.pending_truncate = PendingTruncate{before.size_bytes, size_bytes};
     const uint64_t from = std::min(before.size_bytes, size_bytes);
@@ -145,7 +162,7 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
   }
   record.archive_limit_bytes = std::min(record.archive_limit_bytes, size_bytes);
   batch.put_inode(inode.number, record);
-  TRY(catalog.commit(batch));
+  TRY(catalog.commit(batch, record.pending_truncate ? Durability::synced : Durability::wal));
   inode.record = record;
   inode.clean = std::move(clean);
   inode.dirty = std::move(dirty);
@@ -154,8 +171,10 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
   TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDWR));
   TRY(posix::truncate_fd(fd.get(), size_bytes));
   fault_point(FaultPoint::truncate_after_data);
-  // 3. Later writes may extend the file again: the truncation must not be repeated.
+  // 3. Later writes may extend the file again: the truncation must not be repeated, nor undone by
+  // power loss.
   if (!record.pending_truncate) return {};
+  TRY(posix::sync_fd(fd.get()));
   record.pending_truncate.reset();
   // Nothing of the archive is left: the object is all there is, and the kernel may write it by
   // itself.

@@ -7,9 +7,10 @@
 //      leave new bytes under an old `clean`. If the kernel will write by itself (passthrough), the
 //      content becomes `unknown` in the same batch.
 //   2. While `writing`, size and mtime are the object's (refresh).
-//   3. harvest: when no writable handle is left and a lease proves that nobody writes (quiet), one
-//   batch records size and
-//      mtime and clears `writing`. Recovery does the same for each inode that has a journal key.
+//   3. harvest: when no writable handle is left and a lease proves that nobody writes (quiet), the
+//   object is synced, and one batch records size and mtime and clears `writing`. Recovery does the
+//   same for each inode that has a journal key.
+// What holds at all times so that a power cut loses nothing: migrator/lost_power.h.
 //
 // All functions are called with the inode's lock held.
 #pragma once

@@ -117,6 +117,13 @@ Result<void> Scratch::take_back(InodeNumber inode) const {
                           object_path(inode), RENAME_NOREPLACE);
 }
 
+Result<bool> Scratch::is_set_aside(InodeNumber inode) const {
+  const auto st =
+      posix::stat_at(reap_.get(), fmt::format("{:x}", inode.value()), AT_SYMLINK_NOFOLLOW);
+  if (!st && !st.error().is(std::errc::no_such_file_or_directory)) return st.error();
+  return st.has_value();
+}
+
 Result<std::vector<InodeNumber>> Scratch::set_aside_objects() const {
   TRY_ASSIGN(const auto names, posix::list_directory_fd(reap_.get()));
   std::vector<InodeNumber> result;

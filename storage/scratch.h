@@ -12,14 +12,17 @@
 // descriptor outlives the daemon). They work only where the file system has them: probed at open.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "catalog/records.h"
+#include "common/clock.h"
 #include "common/result.h"
 #include "common/types.h"
 #include "common/unique_fd.h"
@@ -77,6 +80,7 @@ class Scratch {
   Result<void> set_aside(InodeNumber inode) const;
   // The opposite. errc::file_exists if a newer object stands there.
   Result<void> take_back(InodeNumber inode) const;
+  Result<bool> is_set_aside(InodeNumber inode) const;
   Result<std::vector<InodeNumber>> set_aside_objects() const;
   // What the objects in reap/ occupy.
   Result<uint64_t> set_aside_bytes() const;
@@ -96,13 +100,22 @@ class Scratch {
   Result<uint64_t> occupied_bytes(InodeNumber inode) const;
   // Everything written so far is on the device.
   Result<void> sync() const;
+  // What became resident, or an object that was made, is in the catalog's `unsynced` under the
+  // present epoch until a sync covers it. Epochs of an earlier process are smaller.
+  uint64_t epoch() const { return epoch_->load(); }
+  // Ends the epoch and returns it: call sync() after it, then forget it in the catalog.
+  uint64_t end_epoch() const { return epoch_->fetch_add(1); }
   // Calls `visit` for each object with the bytes that it occupies.
   Result<void> for_each_object(
       const std::function<void(InodeNumber, uint64_t occupied_bytes)>& visit) const;
 
  private:
   Scratch(std::string folder, UniqueFd objects, UniqueFd reap)
-      : folder_(std::move(folder)), objects_(std::move(objects)), reap_(std::move(reap)) {}
+      : folder_(std::move(folder)),
+        objects_(std::move(objects)),
+        reap_(std::move(reap)),
+        epoch_(
+            std::make_unique<std::atomic<uint64_t>>(static_cast<uint64_t>(Timestamp::now().ns))) {}
   Result<void> remove(InodeNumber inode) const;
   static std::string object_path(InodeNumber inode);
   Result<bool> probe_leases() const;
@@ -110,6 +123,7 @@ class Scratch {
   std::string folder_;
   UniqueFd objects_;
   UniqueFd reap_;
+  std::unique_ptr<std::atomic<uint64_t>> epoch_;
   bool leases_work_ = false;
   bool own_file_system_ = false;
 };

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -45,7 +46,7 @@ bool is_at_or_below(const std::string& path, const std::string& top) {
 
 }  // namespace
 
-Model::Model(const Model& other) {
+Model::Model(const Model& other) : last_id_(other.last_id_) {
   std::map<const Node*, std::shared_ptr<Node>> copies;
   for (const auto& [path, node] : other.nodes_) {
     std::shared_ptr<Node>& copy = copies[node.get()];
@@ -56,20 +57,23 @@ Model::Model(const Model& other) {
 
 Model& Model::operator=(Model other) {
   nodes_.swap(other.nodes_);
+  last_id_ = other.last_id_;
   return *this;
 }
 
 Model::Node& Model::node(const std::string& path) { return *nodes_.at(path); }
 const std::string& Model::content(const std::string& path) const { return nodes_.at(path)->bytes; }
 
-void Model::make_folder(const std::string& path, unsigned mode) {
-  nodes_[path] = std::make_shared<Node>(Node{'d', mode, ""});
+void Model::make(const std::string& path, Node node) {
+  node.id = ++last_id_;
+  nodes_[path] = std::make_shared<Node>(std::move(node));
 }
+void Model::make_folder(const std::string& path, unsigned mode) { make(path, {'d', mode, ""}); }
 void Model::make_file(const std::string& path, std::string content, unsigned mode) {
-  nodes_[path] = std::make_shared<Node>(Node{'f', mode, std::move(content)});
+  make(path, {'f', mode, std::move(content)});
 }
 void Model::make_symlink(const std::string& path, std::string target) {
-  nodes_[path] = std::make_shared<Node>(Node{'l', 0777, std::move(target)});
+  make(path, {'l', 0777, std::move(target)});
 }
 void Model::link(const std::string& from, const std::string& to) { nodes_[to] = nodes_.at(from); }
 void Model::remove(const std::string& path) { nodes_.erase(path); }
@@ -236,6 +240,64 @@ class Steps {
         "chmod " + path, [=, at = at_] { check(::chmod(at(path).c_str(), mode), "chmod"); },
         [=](Model& m) { m.chmod(path, mode); });
   }
+  void fsync(const std::string& path) {
+    add(
+        "fsync " + path,
+        [=, at = at_] {
+          const UniqueFd file(::open(at(path).c_str(), O_RDONLY | O_CLOEXEC));
+          check(file.get(), "open");
+          check(::fsync(file.get()), "fsync");
+        },
+        [](Model&) {});
+    steps_.back().synced = path;
+  }
+  // A write that is durable when it returns.
+  void write_synced(const std::string& path, uint64_t offset, const std::string& bytes) {
+    add(
+        "write synced into " + path,
+        [=, at = at_] {
+          const UniqueFd file(::open(at(path).c_str(), O_WRONLY | O_SYNC | O_CLOEXEC));
+          check(file.get(), "open");
+          check(::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)),
+                "write");
+        },
+        [=](Model& m) { m.write(path, offset, bytes); });
+    steps_.back().synced = path;
+  }
+  void remove_folder(const std::string& path) {
+    add(
+        "rmdir " + path, [=, at = at_] { check(::rmdir(at(path).c_str()), "rmdir"); },
+        [=](Model& m) { m.remove(path); });
+  }
+  void set_xattr(const std::string& path) {
+    add(
+        "set an attribute of " + path,
+        [=, at = at_] {
+          check(::setxattr(at(path).c_str(), "user.mark", "set", 3, 0), "setxattr");
+        },
+        [](Model&) {});
+  }
+  void remove_xattr(const std::string& path) {
+    add(
+        "remove an attribute of " + path,
+        [=, at = at_] { check(::removexattr(at(path).c_str(), "user.mark"), "removexattr"); },
+        [](Model&) {});
+  }
+  // Somebody else adds a file to the archive.
+  void scan_added(const std::string& path, uint64_t size, uint64_t seed) {
+    const std::string content = random_bytes(size, seed);
+    add(
+        "scan " + path,
+        [=, tier = tier_] {
+          const std::string there = tier->in_archive(path);
+          write_file(there, content, 0644);
+          check(::chmod(there.c_str(), 0644), "chmod");
+          const UniqueFd file(::open(there.c_str(), O_RDONLY | O_CLOEXEC));
+          check(::syncfs(file.get()), "sync the archive");
+          tier->scan();
+        },
+        [=](Model& m) { m.make_file(path, content, 0644); });
+  }
   void read(const std::string& path) {
     add(
         "read " + path, [=, at = at_] { read_file(at(path)); }, [](Model&) {});
@@ -296,7 +358,7 @@ class Steps {
 
  private:
   void add(std::string name, std::function<void()> act, std::function<void(Model&)> effect) {
-    steps_.push_back({std::move(name), std::move(act), std::move(effect)});
+    steps_.push_back({std::move(name), std::move(act), std::move(effect), true, {}});
   }
 
   // What the steps keep: they outlive this builder.
@@ -316,10 +378,13 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.make_folder("new");
   steps.make_file("new/a", 200 * kKiB, 1);
   steps.write("new/a", 100, "overwritten");
+  steps.fsync("new/a");
   steps.make_file("new/large", 300 * kKiB, 5);
   steps.write("old/partial", 130 * kKiB, "into an absent chunk");
   steps.truncate("old/partial", 150 * kKiB);
   steps.truncate("old/partial", 250 * kKiB);
+  steps.fsync("old/partial");
+  steps.write("old/partial", 10, "not synced");
   steps.truncate("old/hot", 70 * kKiB);
   steps.append("old/hot", "the new end");
   steps.rename("new/a", "new/b");
@@ -328,6 +393,11 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.rename("old/renamed", "new/renamed");
   steps.link("old/linked", "new/link");
   steps.append("new/link", "through the hard link");
+  steps.write_synced("new/link", 1000, "and durable at once");
+  steps.make_folder("new/emptied");
+  steps.remove_folder("new/emptied");
+  steps.set_xattr("new/link");
+  steps.remove_xattr("new/link");
   steps.symlink("../old/cold", "new/symlink");
   steps.chmod("old/victim", 0600);
   steps.unlink("old/unlinked");
@@ -335,7 +405,9 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.unlink("new/short lived");
   steps.wait_for_reaping();
   steps.prefetch("old/cold");
+  steps.write("old/cold", 70 * kKiB, random_bytes(64 * kKiB, 5));
   steps.publish(patient);
+  steps.scan_added("old/foreign", 90 * kKiB, 6);
   steps.evict();
   steps.read("old/victim");
   // The same again on what is in the archive now.
@@ -347,7 +419,9 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.append("old/partial", "ours");
   steps.publish_a_conflict("old/partial", patient);
   steps.exchange("old/cold", "new/renamed");
+  steps.write("old/foreign", 64 * kKiB, random_bytes(26 * kKiB, 7));
   steps.truncate("old/victim", 0);
+  steps.write("old/victim", 0, random_bytes(40 * kKiB, 8));
   steps.rename("new", "moved");
   steps.unlink("moved/link");
   steps.publish(patient);

@@ -37,14 +37,19 @@ class Model {
   // path -> kind, mode, size and content's checksum.
   Tree describe() const;
 
- private:
   struct Node {
     char kind = 'f';  // f, d or l
     unsigned mode = 0;
     std::string bytes;  // content, or target
+    int id = 0;         // the same for all names of a file, and in copies of the model
   };
+  const std::map<std::string, std::shared_ptr<Node>>& nodes() const { return nodes_; }
+
+ private:
+  void make(const std::string& path, Node node);
   Node& node(const std::string& path);
   std::map<std::string, std::shared_ptr<Node>> nodes_;
+  int last_id_ = 0;
 };
 
 // A tree as Model::describe() puts it, without the names in `except`.
@@ -56,6 +61,9 @@ struct Step {
   std::function<void(Model&)> effect;  // on the namespace
   // False while a file is open for writing: its content is no version that may be published.
   bool at_rest = true;
+  // Not empty: once this is acknowledged, the content of this file survives power loss, and so do
+  // all names as they are then.
+  std::string synced;
 };
 
 // What the archive holds before the first start; `model` gets the same.

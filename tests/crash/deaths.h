@@ -1,0 +1,24 @@
+// Where tierd is killed.
+#pragma once
+
+#include <string_view>
+
+namespace tierhub::testing {
+
+// A fault point, and at which reach of it tierd is killed.
+struct Death {
+  std::string_view point;
+  int reach = 1;
+};
+
+// Points that only a start after another death reaches: that death. Of all other points, no point.
+inline Death death_before(std::string_view point) {
+  if (point == "prefetch.resumed") return {"prefetch.after_queue", 1};
+  if (point.starts_with("recovery.")) return {"publish.after_act", 1};
+  return {"", 0};
+}
+
+// Reached a few seconds after the last step only.
+inline bool comes_by_itself(std::string_view point) { return point.starts_with("sync."); }
+
+}  // namespace tierhub::testing
