@@ -232,15 +232,14 @@ TEST_P(Power, LosesNothingThatWasPromisedAndLeavesNothingTorn) {
   EXPECT_THAT(promises->broken(tier.mount), IsEmpty());
   // What others added is found again if the catalog forgot it.
   tier.scan();
-  const Tree found = observe(tier.mount, {});
   tier.publish();
-  EXPECT_THAT(differences(found, observe(tier.mount, {})), IsEmpty()) << "publishing changed it";
+  const Tree found = observe(tier.mount, {});
   Tree archived = describe_tree(tier.archive);
   archived.erase("lost+found");
   EXPECT_THAT(differences(describe_tree(tier.mount), archived), IsEmpty());
   const api::Status status = tier.status();
   EXPECT_EQ(status.summary, "ok");
-  EXPECT_EQ(status.conflicts, 0u);
+  EXPECT_EQ(status.parked_keys, 0u);
   EXPECT_EQ(status.journal_keys, 0u);
   EXPECT_EQ(status.dirty_files, 0u);
   // All of it comes back from the archive alone.

@@ -32,7 +32,7 @@ std::map<std::string, Found> look_at(const std::string& root) {
     } else {
       node.bytes = read_file(entry.path());
     }
-    found[entry.path().lexically_relative(root)] = std::move(node);
+    found[without_time(entry.path().lexically_relative(root))] = std::move(node);
   }
   return found;
 }
@@ -58,8 +58,9 @@ void Promises::acknowledge(const Model& after, const std::string& synced) {
   file.durable = file.versions.size() - 1;
 }
 
-// Each byte is that of a version since the durable one. Behind the end of the shortest of them a byte
-// that did not arrive may be zero: file systems write a new length before bytes of an old block.
+// Each byte is that of a version since the durable one. Behind the end of the shortest of them a
+// byte that did not arrive may be zero: file systems write a new length before bytes of an old
+// block.
 std::string Promises::judge(const Model::Node& node, const std::string& content) const {
   const File& file = files_.at(node.id);
   const std::vector<std::string> versions(

@@ -32,12 +32,10 @@ std::string moved(const std::string& path, const std::string& from, const std::s
   return path == from ? to : to + path.substr(from.size());
 }
 
-// The name of a conflict says when it was.
-std::string without_time(const std::string& path) {
-  constexpr std::string_view kMark = " (tierhub conflict ";
-  const size_t at = path.find(kMark);
-  if (at == std::string::npos) return path;
-  return path.substr(0, at) + kConflict + path.substr(path.find(')', at) + 1);
+// What others do to the archive is as durable as they want it.
+void sync_file_system(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  check(::syncfs(file.get()), "sync the file system of " + path);
 }
 
 bool is_at_or_below(const std::string& path, const std::string& top) {
@@ -45,6 +43,14 @@ bool is_at_or_below(const std::string& path, const std::string& top) {
 }
 
 }  // namespace
+
+// The name of a conflict says when it was.
+std::string without_time(const std::string& path) {
+  constexpr std::string_view kMark = " (tierhub conflict ";
+  const size_t at = path.find(kMark);
+  if (at == std::string::npos) return path;
+  return path.substr(0, at) + kConflict + path.substr(path.find(')', at) + 1);
+}
 
 Model::Model(const Model& other) : last_id_(other.last_id_) {
   std::map<const Node*, std::shared_ptr<Node>> copies;
@@ -292,8 +298,7 @@ class Steps {
           const std::string there = tier->in_archive(path);
           write_file(there, content, 0644);
           check(::chmod(there.c_str(), 0644), "chmod");
-          const UniqueFd file(::open(there.c_str(), O_RDONLY | O_CLOEXEC));
-          check(::syncfs(file.get()), "sync the archive");
+          sync_file_system(there);
           tier->scan();
         },
         [=](Model& m) { m.make_file(path, content, 0644); });
@@ -333,9 +338,10 @@ class Steps {
     Step& step = steps_.back();
     step.name = "publish a conflict";
     step.act = [=, this_act = step.act, tier = tier_] {
-      const std::string made = tier->folder("others") + "/theirs";
+      const std::string made = tier->in_archive(".tierhub/theirs");
       write_file(made, theirs, 0644);
       fs::rename(made, tier->in_archive(path));
+      sync_file_system(tier->in_archive(path));
       this_act();
     };
     step.effect = [=](Model& m) {
@@ -415,8 +421,9 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.write("new/large", 70 * kKiB, "one chunk of it changed");
   steps.make_file("new/.tmp", 80 * kKiB, 4);
   steps.rename("new/.tmp", "old/linked");
-  steps.read("old/partial");
-  steps.append("old/partial", "ours");
+  // All of it is ours, and durable: the version that it was made from is about to go.
+  steps.write("old/partial", 0, random_bytes(260 * kKiB, 9));
+  steps.fsync("old/partial");
   steps.publish_a_conflict("old/partial", patient);
   steps.exchange("old/cold", "new/renamed");
   steps.write("old/foreign", 64 * kKiB, random_bytes(26 * kKiB, 7));

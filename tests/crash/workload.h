@@ -52,6 +52,9 @@ class Model {
   int last_id_ = 0;
 };
 
+// The model's name of a path in the namespace: it knows no time in the name of a conflict's copy.
+std::string without_time(const std::string& path);
+
 // A tree as Model::describe() puts it, without the names in `except`.
 Tree observe(const std::string& root, const std::vector<std::string>& except);
 
