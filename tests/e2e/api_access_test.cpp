@@ -108,7 +108,29 @@ class RandomTree {
     // Most bits are set, or nothing deep would ever be reached.
     const mode_t mode = below(3) == 0 ? static_cast<mode_t>(below(01000)) : 0775;
     check(::chmod(file.c_str(), mode), "chmod");
+    if (below(3) == 0) give_list(file);
   }
+  void give_list(const std::string& file) {
+    std::string list("\2\0\0\0", 4);
+    const auto entry = [&](uint16_t tag, uint32_t id) {
+      const uint16_t permissions = static_cast<uint16_t>(below(8));
+      list.append(reinterpret_cast<const char*>(&tag), 2);
+      list.append(reinterpret_cast<const char*>(&permissions), 2);
+      list.append(reinterpret_cast<const char*>(&id), 4);
+    };
+    constexpr uint32_t kNobody = UINT32_MAX;
+    entry(0x01, kNobody);
+    entry(0x02, 3001);
+    entry(0x02, 3003);
+    entry(0x04, kNobody);
+    entry(0x08, 4001);
+    entry(0x08, 4002);
+    entry(0x10, kNobody);
+    entry(0x20, kNobody);
+    check(::setxattr(file.c_str(), "system.posix_acl_access", list.data(), list.size(), 0),
+          "setxattr");
+  }
+
   std::string root_, mount_;
   std::mt19937 random_;
   std::vector<std::string> owned_;  // with rights of their own
