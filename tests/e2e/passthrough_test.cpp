@@ -86,6 +86,28 @@ TEST_F(Passthrough, AColdFileCanBeMapped) {
   EXPECT_EQ(std::string_view(mapping.bytes(), content.size()), content);
 }
 
+// The kernel serves an inode in one way at a time: with a mapping made through tierd, an open in
+// passthrough would fail.
+TEST_F(Passthrough, AFileThatWasMappedColdIsServedByTierdUntilTheMappingIsGone) {
+  const std::string content = random_bytes(8 * kMiB, 3);
+  write_file(tier.in_archive("cold"), content);
+  tier.start();
+  {
+    const Mapping mapping(tier.in_mount("cold"), content.size());
+    EXPECT_EQ(std::string_view(mapping.bytes(), kMiB), content.substr(0, kMiB));
+    tier.prefetch("/cold");
+    EXPECT_EQ(tier.entry("/cold").resident, content.size());
+    EXPECT_EQ(read_file(tier.in_mount("cold")), content);
+    EXPECT_EQ(tier.status().passthrough_opens, 0u);
+    overwrite(tier.in_mount("cold"), 5 * kMiB, "changed");
+    EXPECT_EQ(std::string_view(mapping.bytes() + 5 * kMiB, 7), "changed");
+  }
+  eventually("an open in passthrough", [&] {
+    EXPECT_EQ(read_range(tier.in_mount("cold"), 5 * kMiB, 7), "changed");
+    return tier.status().passthrough_opens > 0;
+  });
+}
+
 TEST_F(Passthrough, WhatAMappingWritesAfterItsCloseIsPublishedOnceItIsGone) {
   tier.start();
   write_file(tier.in_mount("mapped"), std::string(kMiB, 'a'));
