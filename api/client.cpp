@@ -144,8 +144,10 @@ Result<uint64_t> Client::unpin(const std::vector<std::string>& paths,
   return count.files;
 }
 
-Result<ScanProgress> Client::start_scan() const {
-  return Transport(socket_path_, time_limit_).ask<ScanProgress>("POST", "/v1/scan");
+Result<ScanProgress> Client::start_scan(Service::MuchMissing much_missing) const {
+  const bool accept = much_missing == Service::MuchMissing::accept;
+  return Transport(socket_path_, time_limit_)
+      .ask<ScanProgress>("POST", accept ? "/v1/scan?accept=true" : "/v1/scan");
 }
 
 Result<ScanProgress> Client::scan_progress() const {

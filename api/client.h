@@ -63,7 +63,8 @@ class Client {
   Result<uint64_t> pin(const std::vector<std::string>& paths, const std::string& owner,
                        const std::string& reason) const;
   Result<uint64_t> unpin(const std::vector<std::string>& paths, const std::string& owner) const;
-  Result<ScanProgress> start_scan() const;
+  Result<ScanProgress> start_scan(
+      Service::MuchMissing much_missing = Service::MuchMissing::ask) const;
   Result<ScanProgress> scan_progress() const;
 
   // tierd takes the caller for the run's user; `run.uid` is ignored. `run.json` may be up to 512

@@ -157,7 +157,13 @@ Result<Response> unpin(const Call& call) {
 }
 
 Result<Response> start_scan(const Call& call) {
-  return answer(call.service.start_scan(call.caller), 202);
+  const std::string accept = call.parameter("accept");
+  if (!accept.empty() && accept != "true" && accept != "false") {
+    return Error(std::errc::invalid_argument, "accept must be true or false");
+  }
+  const auto much_missing =
+      accept == "true" ? Service::MuchMissing::accept : Service::MuchMissing::ask;
+  return answer(call.service.start_scan(call.caller, much_missing), 202);
 }
 
 Result<Response> get_scan(const Call& call) {
@@ -199,7 +205,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/publish/{id}", get_publish},
     {"POST", "/v1/pin", pin, kSmallBody},
     {"POST", "/v1/unpin", unpin, kSmallBody},
-    {"POST", "/v1/scan", start_scan},
+    {"POST", "/v1/scan", start_scan, 0, "accept "},
     {"GET", "/v1/scan", get_scan},
     {"GET", "/v1/runs", get_runs},
     {"GET", "/v1/runs/{run}", get_run},

@@ -46,7 +46,9 @@ class Service {
                                const std::string& reason) = 0;  // how many files
   virtual Result<uint64_t> unpin(const Caller& caller, const std::vector<std::string>& paths,
                                  const std::string& owner) = 0;
-  virtual Result<ScanProgress> start_scan(const Caller& caller) = 0;
+  // A scan that would remove much asks first, by failing; accept: somebody looked, and it is right.
+  enum class MuchMissing { ask, accept };
+  virtual Result<ScanProgress> start_scan(const Caller& caller, MuchMissing much_missing) = 0;
   virtual Result<ScanProgress> scan_progress(const Caller& caller) = 0;
 
   virtual Result<void> report_run(const Caller& caller, const Run& run) = 0;

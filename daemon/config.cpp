@@ -121,6 +121,8 @@ const std::map<std::string, Setter>& setters() {
       {"settle_s", number_key(&Config::settle_s, 0, 86400)},
       {"retry_parked_s", number_key(&Config::retry_parked_s, 1, 86400)},
       {"publish_lanes", count_key(&Config::publish_lanes, 1, 64)},
+      {"scan_every_s", number_key(&Config::scan_every_s, 0, 31'536'000)},
+      {"growing_s", number_key(&Config::growing_s, 0, 86400)},
       {"archive_slots", count_key(&Config::archive_slots, 1, 1024)},
       {"archive_time_limit_s", number_key(&Config::archive_time_limit_s, 0.1, 3600)},
       {"prefetch_files_in_flight", count_key(&Config::prefetch_files_in_flight, 1, 4096)},

@@ -28,6 +28,9 @@ struct Config {
   double retry_parked_s = 300;
   uint64_t publish_lanes = 4;
 
+  double scan_every_s = 3600;
+  double growing_s = 5;
+
   uint64_t archive_slots = 64;
   double archive_time_limit_s = 30;
 

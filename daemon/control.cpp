@@ -35,6 +35,12 @@ Result<void> require_paths(const std::vector<std::string>& paths) {
   return Error(std::errc::invalid_argument, "no path is given");
 }
 
+api::ScanProgress to_api(const ScanSchedule::Progress& progress) {
+  const ScanCounts& counts = progress.counts;
+  return {progress.running, counts.folders, counts.files,     counts.added,
+          counts.changed,   counts.removed, counts.conflicts, progress.error};
+}
+
 }  // namespace
 
 Control::Control(Parts parts)
@@ -247,41 +253,16 @@ Result<uint64_t> Control::unpin(const api::Caller& caller, const std::vector<std
   return files;
 }
 
-Result<api::ScanProgress> Control::start_scan(const api::Caller& caller) {
+Result<api::ScanProgress> Control::start_scan(const api::Caller& caller, MuchMissing much_missing) {
   TRY(require_root(caller, "scan"));
-  const bool begin = scan_.with([](api::ScanProgress& scan) {
-    if (scan.running) return false;
-    scan = api::ScanProgress();
-    return scan.running = true;
-  });
-  if (begin) scan_thread_ = std::jthread([this](const std::stop_token& stop) { run_scan(stop); });
-  return scan_progress(caller);
-}
-
-void Control::run_scan(const std::stop_token& stop) {
-  const auto note = [&](const ScanCounts& counts) {
-    scan_.with([&](api::ScanProgress& scan) {
-      scan.folders = counts.folders;
-      scan.files = counts.files;
-      scan.added = counts.added;
-      scan.changed = counts.changed;
-      scan.removed = counts.removed;
-      scan.conflicts = counts.conflicts;
-    });
-    return !stop.stop_requested();
-  };
-  const auto result = parts_.scanner.run(note);
-  if (result) note(*result);
-  scan_.with([&](api::ScanProgress& scan) {
-    scan.running = false;
-    if (!result) scan.error = result.error().text();
-  });
-  if (!result) log::warning("scan failed", {{"error", result.error().text()}});
+  const bool accept = much_missing == MuchMissing::accept;
+  return to_api(
+      parts_.scans.scan(accept ? Scanner::Removals::accepted : Scanner::Removals::guarded));
 }
 
 Result<api::ScanProgress> Control::scan_progress(const api::Caller& caller) {
   TRY(require_root(caller, "see scans"));
-  return scan_.with([](const api::ScanProgress& scan) { return scan; });
+  return to_api(parts_.scans.progress());
 }
 
 }  // namespace tierhub

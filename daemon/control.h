@@ -19,7 +19,7 @@
 #include "migrator/housekeeper.h"
 #include "migrator/journal.h"
 #include "migrator/prefetcher.h"
-#include "migrator/scanner.h"
+#include "migrator/scan_schedule.h"
 
 namespace tierhub {
 
@@ -34,7 +34,7 @@ class Control final : public api::Service {
     Housekeeper& housekeeper;
     Journal& journal;
     Prefetcher& prefetcher;
-    Scanner& scanner;
+    ScanSchedule& scans;
     std::function<std::string()> data_path;      // how hot files are served
     std::function<std::string()> copy_engine;    // how bytes are copied
     std::function<std::string()> archive_state;  // "online", "offline", "hung"
@@ -61,7 +61,8 @@ class Control final : public api::Service {
                        const std::string& owner, const std::string& reason) override;
   Result<uint64_t> unpin(const api::Caller& caller, const std::vector<std::string>& paths,
                          const std::string& owner) override;
-  Result<api::ScanProgress> start_scan(const api::Caller& caller) override;
+  Result<api::ScanProgress> start_scan(const api::Caller& caller,
+                                       MuchMissing much_missing) override;
   Result<api::ScanProgress> scan_progress(const api::Caller& caller) override;
   Result<void> report_run(const api::Caller& caller, const api::Run& run) override;
   Result<std::vector<api::Run>> runs(const api::Caller& caller) override;
@@ -81,15 +82,12 @@ class Control final : public api::Service {
                                              const api::PrefetchRequest& request);
   Result<void> add_dirty(api::Status& status);
   Result<api::PublishProgress> progress_of(uint64_t id, const Publish& publish);
-  void run_scan(const std::stop_token& stop);
 
   Parts parts_;
   Catalog& catalog_;
   NamespaceWalk walk_;
   const SteadyClock::time_point started_ = SteadyClock::now();
   Guarded<std::map<uint64_t, Publish>> publishes_;
-  Guarded<api::ScanProgress> scan_;
-  std::jthread scan_thread_;
 };
 
 }  // namespace tierhub

@@ -164,10 +164,9 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   status.copy_engine = parts_.copy_engine();
   status.archive_state = parts_.archive_state();
   status.uptime_s = std::chrono::duration<double>(SteadyClock::now() - started_).count();
-  scan_.with([&](const api::ScanProgress& scan) {
-    status.import_running = scan.running;
-    status.import_files = scan.files;
-  });
+  const ScanSchedule::Progress scan = parts_.scans.progress();
+  status.import_running = scan.running;
+  status.import_files = scan.counts.files;
   const Capacity::Marks marks = parts_.capacity.marks();
   status.capacity_bytes = marks.capacity_bytes;
   status.used_bytes = marks.used_bytes;

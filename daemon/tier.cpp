@@ -132,8 +132,18 @@ Result<void> Tier::recover() {
   };
   journal.scan = scan;
   journal_ = std::make_unique<Journal>(*inodes_, *scratch_, *archive_, journal);
+  scan.growing_s = config_.growing_s;
   scanner_ = std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, journal_->tree_mutex(),
                                        std::move(scan));
+  // What TierHub published itself has checksums, and does not grow.
+  mover_->is_growing = [this](InodeNumber inode, const ArchiveVersion& version) {
+    if (!scanner_->is_young(version)) return false;
+    const auto checksums = catalog_->checksums(inode, 0);
+    return !checksums || !*checksums;
+  };
+  mover_->version_changed = [this](InodeNumber inode) {
+    if (schedule_) schedule_->changed(inode);
+  };
 
   if (!catalog_->just_made() && (!catalog_->clean_shutdown() || !catalog_->same_boot())) {
     log::info("recovering scratch",
@@ -168,6 +178,7 @@ Result<void> Tier::first_import(const std::function<bool()>& cancelled) {
   Batch batch;
   batch.put_meta(kImportedKey, "1");
   TRY(catalog_->commit(batch, Durability::synced));
+  just_imported_ = true;
   log::info("import done", {{"folders", counts.folders}, {"files", counts.files}});
   return {};
 }
@@ -194,6 +205,7 @@ FileSystemHooks Tier::hooks() {
     housekeeper_->wake_reaper();
     journal_->wake();
   };
+  hooks.listed = [this](InodeNumber folder) { schedule_->listed(folder); };
   hooks.room_for_passthrough_writers = [this] { return capacity_->has_room(0); };
   hooks.archive_space = [this] {
     const Archive::Space space = housekeeper_->archive_space();
@@ -204,6 +216,11 @@ FileSystemHooks Tier::hooks() {
 }
 
 Result<void> Tier::mount() {
+  ScanSchedule::Options schedule;
+  schedule.every_s = config_.scan_every_s;
+  schedule.at_start = config_.scan_every_s > 0 && !just_imported_;
+  schedule.growing_s = config_.growing_s;
+  schedule_ = std::make_unique<ScanSchedule>(*catalog_, *scanner_, *journal_, *archive_, schedule);
   file_system_ = std::make_unique<FileSystem>(*inodes_, *scratch_, hooks());
   FuseSession::Options options;
   options.mount_point = config_.mount;
@@ -225,7 +242,7 @@ Result<void> Tier::mount() {
 Result<void> Tier::open_api() {
   control_ = std::make_unique<Control>(
       Control::Parts{config_, *inodes_, *scratch_, *capacity_, *evictor_, *housekeeper_, *journal_,
-                     *prefetcher_, *scanner_, [this] { return session_->data_path().name; },
+                     *prefetcher_, *schedule_, [this] { return session_->data_path().name; },
                      [name = copy_engine_name()] { return name; },
                      [this] { return state_text(archive_->state()); }});
   TRY(posix::make_directories(std::filesystem::path(config_.socket).parent_path().string(), 0755));
@@ -238,6 +255,7 @@ Result<void> Tier::serve() {
   TRY(prefetcher_->start());
   housekeeper_->start();
   journal_->start();
+  schedule_->start();
   server_->start();
   auto served = session_->serve();
   auto ended = shut_down();
@@ -264,6 +282,7 @@ Result<void> Tier::shut_down() {
   server_->stop();
   control_.reset();
   prefetcher_->stop();
+  schedule_->stop();
   journal_->stop();
   housekeeper_->stop();
   deadline.request_stop();

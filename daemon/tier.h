@@ -19,6 +19,7 @@
 #include "migrator/journal.h"
 #include "migrator/mover.h"
 #include "migrator/prefetcher.h"
+#include "migrator/scan_schedule.h"
 #include "migrator/scanner.h"
 #include "storage/archive_client.h"
 #include "storage/scratch.h"
@@ -51,6 +52,7 @@ class Tier {
   Result<void> shut_down();
 
   Config config_;
+  bool just_imported_ = false;
   std::unique_ptr<ArchiveClient> archive_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<Scratch> scratch_;
@@ -62,6 +64,7 @@ class Tier {
   std::unique_ptr<Housekeeper> housekeeper_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Scanner> scanner_;
+  std::unique_ptr<ScanSchedule> schedule_;
   std::unique_ptr<FileSystem> file_system_;
   std::unique_ptr<FuseSession> session_;
   std::unique_ptr<Control> control_;

@@ -61,6 +61,8 @@ struct FileSystemHooks {
   // The last handle of an inode is gone, or it lost its last name: look whether it can be published
   // or reaped.
   std::function<void(InodeNumber)> released;
+  // Somebody opened the folder to list it: look whether others changed it in the archive.
+  std::function<void(InodeNumber)> listed;
   // False near the end of scratch: a passthrough writer cannot be stopped, so writable opens go
   // through the daemon.
   std::function<bool()> room_for_passthrough_writers;
@@ -166,6 +168,10 @@ class FileSystem {
     uint64_t cookie = 0;  // pass it as `after_cookie` to go on behind this entry
     NodeInfo node;
   };
+  // Before list(); what others changed in the archive is looked for behind it.
+  void open_folder(InodeNumber directory) {
+    if (hooks_.listed) hooks_.listed(directory);
+  }
   // "." and ".." have cookies 1 and 2.
   Result<std::vector<ListedEntry>> list(InodeNumber directory, uint64_t after_cookie, size_t limit);
 

@@ -204,6 +204,7 @@ void fsyncdir(fuse_req_t request, fuse_ino_t inode, int, fuse_file_info*) {
 
 void opendir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   handle(request, [&](Reply& reply) {
+    reply.file_system().open_folder(InodeNumber(inode));
     info->cache_readdir = 1;
     info->keep_cache = reply.connection().recent_listings().recently_listed(InodeNumber(inode),
                                                                             SteadyClock::now());

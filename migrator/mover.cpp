@@ -147,6 +147,10 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
   if (!version || !path)
     return Error(std::errc::io_error,
                  fmt::format("the archive has no version of inode {} on record", inode));
+  if (is_growing && is_growing(inode, *version)) {
+    result.kind = Start::Kind::growing;
+    return result;
+  }
   const uint64_t limit = state.recallable_bytes();
   const auto bytes_of = [&](const IntervalSet::Interval& part) {
     return std::min(part.end * state.chunk_bytes, limit) - part.begin * state.chunk_bytes;
@@ -210,6 +214,10 @@ void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) 
       if (reason == Reason::recall) return bring_unkept(inode, range, std::move(done));
       return done(Error(std::errc::no_space_on_device,
                         "scratch is full: evict or unpin something, or wait for publishes"));
+    case Start::Kind::growing:
+      if (reason == Reason::recall) return bring_unkept(inode, range, std::move(done));
+      return done(Error(std::errc::resource_unavailable_try_again,
+                        "it is still being written in the archive: try again when it is complete"));
     case Start::Kind::filling:
       break;
   }
@@ -247,7 +255,10 @@ void Mover::bring_unkept(InodeNumber inode, ByteRange range, Done done) {
   archive_.fill(request->first, [=, this, memory = request->second,
                                  done = std::move(done)](Result<FillResult> result) {
     post([=, this, result = std::move(result)] {
-      if (!result) return done(recall_error(result.error(), inode));
+      if (!result) {
+        tell_if_changed(inode, result.error());
+        return done(recall_error(result.error(), inode));
+      }
       if (auto laid = overlay_resident(inode, range, memory->get()); !laid)
         return done(laid.error());
       metrics().unkept_recall_bytes.add(result->copied_bytes);
@@ -323,9 +334,14 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
   return {};
 }
 
+void Mover::tell_if_changed(InodeNumber inode, const Error& error) const {
+  if (is_conflict(error) && version_changed) version_changed(inode);
+}
+
 // Scratch that cannot be written is no reason to refuse a reader; who prefetches may wait for room.
 void Mover::failed(Join& join) {
   const Error error = recall_error(*join.error, join.inode);
+  tell_if_changed(join.inode, error);
   if (!is_scratch_error(error)) return join.done(error);
   if (capacity_.wake_evictor) capacity_.wake_evictor();
   if (join.reason == Reason::recall) return bring_unkept(join.inode, join.range, join.done);

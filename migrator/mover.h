@@ -40,6 +40,12 @@ class Mover {
   };
   using Done = std::function<void(Result<Brought>)>;
 
+  // Set before use. Tells whether somebody may be writing this file in the archive: then a recall
+  // is answered and not kept, and a prefetch fails with errc::resource_unavailable_try_again.
+  std::function<bool(InodeNumber, const ArchiveVersion&)> is_growing;
+  // The archive's file is not the one on record. Called without locks; must not block.
+  std::function<void(InodeNumber)> version_changed;
+
   Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity);
   ~Mover() { stop(); }
 
@@ -60,7 +66,7 @@ class Mover {
   struct Join;
   // What bring() found under the lock.
   struct Start {
-    enum class Kind { resident, waiting, filling, no_room } kind = Kind::resident;
+    enum class Kind { resident, waiting, filling, no_room, growing } kind = Kind::resident;
     std::vector<std::shared_ptr<Fill>> fills;
   };
   Result<Start> start(InodeNumber inode, ByteRange range, Reason reason, const Done& done);
@@ -68,6 +74,7 @@ class Mover {
   // Lays what scratch has of the range over what the archive has.
   Result<void> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd);
   void failed(Join& join);
+  void tell_if_changed(InodeNumber inode, const Error& error) const;
   void copied(std::shared_ptr<Fill> fill, Result<FillResult> result);
   // Puts the bytes that came to memory into the object, around those that are newer than the
   // archive's.

@@ -15,6 +15,12 @@ constexpr auto kRoomRetry = std::chrono::milliseconds(100);
 // Rates are over about this long.
 constexpr double kRateWindow_s = 5;
 
+// Room may come, and a file that is being written in the archive may be complete soon.
+bool may_pass(const Error& error) {
+  return error.is(std::errc::no_space_on_device) ||
+         error.is(std::errc::resource_unavailable_try_again);
+}
+
 // The parts of a file of this size that an item asks for.
 std::vector<ByteRange> asked_ranges(const PrefetchItem& item, uint64_t size_bytes) {
   if (item.ranges.empty()) return {{0, size_bytes}};
@@ -337,24 +343,24 @@ void Prefetcher::begin_piece(const std::shared_ptr<Job>& job, Piece piece) {
     std::lock_guard lock(mutex_);
     bytes_in_flight_ += piece.range.size();
   }
-  mover_.bring(piece.file->inode, piece.range, Mover::Reason::prefetch,
-               [this, job, piece](Result<Mover::Brought> brought) {
-                 {
-                   std::lock_guard lock(mutex_);
-                   bytes_in_flight_ -= piece.range.size();
-                   if (!brought && brought.error().is(std::errc::no_space_on_device) &&
-                       SteadyClock::now() < piece.give_up) {
-                     job->waiting_for_room.push_back(piece);
-                     return;
-                   }
-                   if (brought) {
-                     count(*job, piece.range.size(), brought->copied_bytes);
-                   } else if (!piece.file->error) {
-                     piece.file->error = brought.error();
-                   }
-                 }
-                 piece_ended(job, *piece.file);
-               });
+  mover_.bring(
+      piece.file->inode, piece.range, Mover::Reason::prefetch,
+      [this, job, piece](Result<Mover::Brought> brought) {
+        {
+          std::lock_guard lock(mutex_);
+          bytes_in_flight_ -= piece.range.size();
+          if (!brought && may_pass(brought.error()) && SteadyClock::now() < piece.give_up) {
+            job->waiting_for_room.push_back(piece);
+            return;
+          }
+          if (brought) {
+            count(*job, piece.range.size(), brought->copied_bytes);
+          } else if (!piece.file->error) {
+            piece.file->error = brought.error();
+          }
+        }
+        piece_ended(job, *piece.file);
+      });
 }
 
 void Prefetcher::count(Job& job, uint64_t done_bytes, uint64_t copied_bytes) {

@@ -2,10 +2,19 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "common/duration.h"
+#include "common/log.h"
 #include "migrator/scanner_folder.h"
 #include "migrator/scanner_walk.h"
 
 namespace tierhub {
+namespace {
+
+constexpr size_t kMaxGrowing = 4096;
+
+}  // namespace
 
 Scanner::Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive,
                  std::mutex& tree_mutex, Options options)
@@ -19,7 +28,10 @@ Result<ScanCounts> Scanner::run(const std::function<bool(const ScanCounts&)>& pr
                                 Removals removals) {
   const Timestamp begin = Timestamp::now();
   ScanState scan{inodes_, inodes_.catalog(), scratch_, archive_, options_, progress};
-  TRY(ScanWalk(scan, [this] { return std::unique_lock(tree_mutex_); }).whole(removals));
+  prepare(scan);
+  auto walked = ScanWalk(scan, [this] { return std::unique_lock(tree_mutex_); }).whole(removals);
+  note(scan);
+  if (!walked) return walked.error();
   last_whole_scan_.with([&](auto& last) { last = begin; });
   return scan.counts;
 }
@@ -27,9 +39,55 @@ Result<ScanCounts> Scanner::run(const std::function<bool(const ScanCounts&)>& pr
 Result<Scanner::Look> Scanner::look(const std::vector<InodeNumber>& folders) {
   ScanState scan{inodes_,  inodes_.catalog(), scratch_,
                  archive_, options_,          [](const ScanCounts&) { return true; }};
-  scan.last_whole_scan = last_whole_scan_.with([](const auto& last) { return last; });
-  TRY(ScanWalk(scan, [this] { return std::unique_lock(tree_mutex_); }).look(folders));
+  prepare(scan);
+  auto walked = ScanWalk(scan, [this] { return std::unique_lock(tree_mutex_); }).look(folders);
+  note(scan);
+  if (!walked) return walked.error();
   return Look{scan.counts, scan.wants_whole_scan};
+}
+
+void Scanner::prepare(ScanState& scan) {
+  scan.last_whole_scan = last_whole_scan_.with([](const auto& last) { return last; });
+  if (options_.growing_s <= 0) return;
+  read_clock();
+  const int64_t now_there = Timestamp::now().ns + clock_ahead_ns_;
+  scan.growing_since = Timestamp{now_there - seconds(options_.growing_s).count()};
+}
+
+void Scanner::note(const ScanState& scan) {
+  growing_.with([&](auto& growing) {
+    for (const InodeNumber folder : scan.growing) {
+      if (growing.size() < kMaxGrowing) growing.insert(folder);
+    }
+  });
+}
+
+// What is made there now tells what time it is there. Without an answer the last one holds.
+void Scanner::read_clock() {
+  const std::lock_guard lock(tree_mutex_);
+  const auto sequence = inodes_.catalog().allocate_sequence();
+  if (!sequence) return;
+  const std::string leaf = fmt::format("{:x}", *sequence);
+  Attributes folder;
+  folder.kind = FileKind::directory;
+  folder.mode = 0700;
+  const auto made = archive_.stage_directory(leaf, folder, {});
+  if (!made) return;
+  clock_ahead_ns_ = made->attributes.ctime.ns - Timestamp::now().ns;
+  if (const auto discarded = archive_.discard(leaf, *made); !discarded)
+    log::warning("a leaf stays in staging", {{"leaf", leaf}, {"error", discarded.error().text()}});
+}
+
+// A time in the future is that of a wrong clock, not of a writer.
+bool Scanner::is_young(const ArchiveVersion& version) const {
+  constexpr int64_t kSlackNs = 2'000'000'000;
+  const int64_t age_ns = Timestamp::now().ns + clock_ahead_ns_ - version.attributes.mtime.ns;
+  return age_ns > -kSlackNs && age_ns < seconds(options_.growing_s).count();
+}
+
+std::vector<InodeNumber> Scanner::take_folders_with_growing_files() {
+  const auto growing = growing_.with([](auto& folders) { return std::exchange(folders, {}); });
+  return {growing.begin(), growing.end()};
 }
 
 }  // namespace tierhub

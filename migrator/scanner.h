@@ -4,10 +4,12 @@
 // touched.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,8 @@ struct ScanCounts {
   uint64_t conflicts = 0;
 };
 
+struct ScanState;
+
 class Scanner {
  public:
   struct Options {
@@ -37,6 +41,8 @@ class Scanner {
     // removes any.
     uint64_t removal_limit = 1000;
     double removal_share = 0.05;
+    // A file that was changed in the archive less than this ago may be growing. 0: none is.
+    double growing_s = 5;
     // Files of the same size that were changed on both sides are compared if they are not larger.
     uint64_t compare_bytes = uint64_t{1} << 30;
     // What changed is told to the kernel.
@@ -70,12 +76,24 @@ class Scanner {
   // Looks at these folders alone, and at what is new in them. Any thread.
   Result<Look> look(const std::vector<InodeNumber>& folders);
 
+  // By the archive's clock, the file was changed a moment ago. Any thread.
+  bool is_young(const ArchiveVersion& version) const;
+  // Folders in which scans and looks found new versions of young files since the last call: they
+  // are worth another look.
+  std::vector<InodeNumber> take_folders_with_growing_files();
+
  private:
+  void prepare(ScanState& scan);
+  void note(const ScanState& scan);
+  void read_clock();
+
   InodeTable& inodes_;
   const Scratch& scratch_;
   Archive& archive_;
   std::mutex& tree_mutex_;
   Options options_;
+  std::atomic<int64_t> clock_ahead_ns_{0};  // of the archive's clock
+  Guarded<std::set<InodeNumber>> growing_;
   Guarded<std::optional<Timestamp>> last_whole_scan_;  // when the last complete one began
 };
 

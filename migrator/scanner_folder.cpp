@@ -107,6 +107,7 @@ Result<void> FolderScan::compare(ArchiveChild child) {
   if (child.version.attributes.kind != FileKind::directory) ++scan_.counts.files;
   const auto known = known_.find(child.name);
   if (known == known_.end()) {
+    note_growing(child);
     pending_.push_back(std::move(child));
     return pending_.size() < kImportBatch ? Result<void>() : import_pending();
   }
@@ -124,6 +125,12 @@ Result<void> FolderScan::compare(ArchiveChild child) {
   return compare_known(child, record);
 }
 
+void FolderScan::note_growing(const ArchiveChild& child) {
+  const Attributes& attributes = child.version.attributes;
+  const bool young = scan_.growing_since && attributes.mtime > *scan_.growing_since;
+  if (attributes.kind == FileKind::file && young) scan_.growing.insert(folder_);
+}
+
 Result<void> FolderScan::compare_known(const ArchiveChild& child, const BaseRecord& known) {
   TRY_ASSIGN(const auto on_record, scan_.catalog.version(known.inode));
   if (!on_record)
@@ -133,6 +140,7 @@ Result<void> FolderScan::compare_known(const ArchiveChild& child, const BaseReco
   const bool same_file = found.identity == on_record->identity;
   const bool untouched = same_file && found.attributes.ctime == on_record->attributes.ctime;
   if (untouched && found.same_content(*on_record)) return {};
+  note_growing(child);
   if (known.kind == FileKind::file && !found.same_content(*on_record)) {
     return take_changed_file(child, known.inode, *on_record);
   }

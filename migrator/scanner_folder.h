@@ -45,6 +45,10 @@ struct ScanState {
            child.version.attributes.btime > *last_whole_scan;
   }
 
+  // By the archive's clock, what was changed after this may be growing. None: nothing is.
+  std::optional<Timestamp> growing_since = {};
+  std::set<InodeNumber> growing = {};  // folders in which a young file has a new version
+
   ScanCounts counts = {};
   uint64_t entries = 0;  // that stand in the archive
   // Files with several names: which inode each is, and new names that wait until all folders were
@@ -74,6 +78,7 @@ class FolderScan {
 
  private:
   Result<void> compare(ArchiveChild child);
+  void note_growing(const ArchiveChild& child);
   Result<void> compare_known(const ArchiveChild& child, const BaseRecord& known);
   Result<void> take_changed_file(const ArchiveChild& child, InodeNumber inode,
                                  const ArchiveVersion& on_record);

@@ -119,7 +119,7 @@ begin_section() {  # TITLE FAST SLOW WHAT-TO-MAKE
   lay_out "$2" "$3"
   measure "$4"
   # Publishing is measured, and otherwise must not come between.
-  echo 'settle_s: 600' >"$place/tierd.yaml"
+  printf 'settle_s: 600\ngrowing_s: 0\n' >"$place/tierd.yaml"
   tierd_options=(--config "$place/tierd.yaml")
   start_tierd
   start_others "$2" "$3"

@@ -149,6 +149,119 @@ TEST_F(OutOfBand, ARenameThereIsARenameHere) {
   EXPECT_THAT(differences(describe_tree(tier.archive), describe_tree(tier.mount)), IsEmpty());
 }
 
+TEST_F(OutOfBand, AListingBringsWhatOthersChangedWithoutWaitingForIt) {
+  fs::create_directory(there("d"));
+  write_file(there("d/old"), "old");
+  tier.settings["scan_every_s"] = "0";
+  tier.start();
+  EXPECT_TRUE(fs::exists(at("d/old")));
+  write_file(there("d/new"), "new");
+  fs::create_directories(there("d/sub/deep"));
+  fs::remove(there("d/old"));
+  const auto names = [&] {
+    std::vector<std::string> all;
+    for (const auto& entry : fs::directory_iterator(at("d")))
+      all.push_back(entry.path().filename());
+    return all;
+  };
+  eventually("the listing shows it", [&] {
+    const auto all = names();
+    return all.size() == 2 && fs::exists(at("d/sub/deep")) && !fs::exists(at("d/old"));
+  });
+  EXPECT_EQ(read_file(at("d/new")), "new");
+  // Also what does not move the time of the folder, by way of TierHub's own changes to it.
+  write_file(at("d/ours"), "ours");
+  tier.publish();
+  write_file(there("d/newer"), "newer");
+  struct stat st {};
+  check(::stat(at("d").c_str(), &st), "stat");
+  const timespec times[2] = {st.st_atim, st.st_mtim};
+  check(::utimensat(AT_FDCWD, there("d").c_str(), times, 0), "utimensat");
+  eventually("the listing shows it too", [&] { return names().size() == 4; });
+}
+
+TEST_F(OutOfBand, EachStartLooksAtTheArchive) {
+  write_file(there("first"), "first");
+  tier.start();
+  tier.stop();
+  write_file(there("second"), "second");
+  tier.start();
+  eventually("what came meanwhile is there", [&] { return fs::exists(at("second")); });
+}
+
+TEST_F(OutOfBand, TheScheduleLooksAtTheArchive) {
+  tier.settings["scan_every_s"] = "0.2";
+  tier.start();
+  write_file(there("new"), "new");
+  eventually("it is there", [&] { return fs::exists(at("new")); });
+}
+
+TEST_F(OutOfBand, AGrowingFileIsShownAndReadButNotKept) {
+  tier.settings["growing_s"] = "3600";
+  tier.settings["prefetch_room_wait_s"] = "0.1";
+  tier.start();
+  write_file(there("scan"), "half of ");
+  tier.scan();
+  EXPECT_EQ(read_file(at("scan")), "half of ");
+  EXPECT_EQ(tier.entry("/scan").resident, 0u);
+  const auto refused = tier.tierctl({"prefetch", "--wait", "/scan"});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_THAT(refused.text, ::testing::HasSubstr("still being written in the archive"));
+  append_to_file(there("scan"), "it");
+  tier.scan();
+  EXPECT_EQ(read_file(at("scan")), "half of it");
+  // It has rested: it is a file like any other.
+  const timespec old[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  check(::utimensat(AT_FDCWD, there("scan").c_str(), old, 0), "utimensat");
+  tier.scan();
+  tier.prefetch("/scan");
+  EXPECT_EQ(tier.entry("/scan").state, "hot");
+  EXPECT_EQ(read_file(at("scan")), "half of it");
+}
+
+TEST_F(OutOfBand, AFileThatGrowsOnIsFollowedWithoutAScan) {
+  tier.settings["scan_every_s"] = "0";
+  tier.settings["growing_s"] = "0.5";
+  tier.start();
+  write_file(there("scan"), "half of ");
+  eventually("a listing finds it",
+             [&] { return !names_in_mount().empty() && fs::exists(at("scan")); });
+  // The folder's time does not move any more.
+  append_to_file(there("scan"), "it");
+  eventually("the rest is seen", [&] { return fs::file_size(at("scan")) == 10; });
+}
+
+TEST_F(OutOfBand, AReadOfWhatChangedThereBringsTheNewVersion) {
+  write_file(there("scan"), random_bytes(kMiB, 1));
+  tier.settings["scan_every_s"] = "0";
+  tier.start();
+  write_file(there("scan"), random_bytes(kMiB, 2));
+  char byte = 0;
+  {
+    const UniqueFd reader(::open(at("scan").c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_LT(::pread(reader.get(), &byte, 1, 0), 0) << "never a mix of two versions";
+  }
+  eventually("the new version is read", [&] {
+    const UniqueFd reader(::open(at("scan").c_str(), O_RDONLY | O_CLOEXEC));
+    return ::pread(reader.get(), &byte, 1, 0) == 1;
+  });
+  EXPECT_TRUE(read_file(at("scan")) == random_bytes(kMiB, 2));
+}
+
+TEST_F(OutOfBand, AScanThatWouldRemoveMuchAsksFirst) {
+  fs::create_directory(there("d"));
+  for (int i = 0; i < 1010; ++i) write_file(there("d/" + std::to_string(i)), "");
+  tier.start();
+  fs::remove_all(there("d"));
+  const auto asked = tier.tierctl({"scan", "--wait"});
+  EXPECT_EQ(asked.exit_code, 1);
+  EXPECT_THAT(asked.text, ::testing::HasSubstr("tierctl scan --accept"));
+  EXPECT_TRUE(fs::exists(at("d/1009")));
+  const auto accepted = tier.tierctl({"scan", "--accept", "--wait"});
+  EXPECT_EQ(accepted.exit_code, 0) << accepted.text;
+  EXPECT_FALSE(fs::exists(at("d")));
+}
+
 TEST_F(OutOfBand, AnArchiveThatIsUnmountedUnderUsIsOfflineNotEmpty) {
   // A file system of its own, as a NAS is.
   check(::mount("none", tier.archive.c_str(), "tmpfs", 0, "size=64m"), "mount a tmpfs");

@@ -79,7 +79,8 @@ TestTier::TestTier() {
   mount = folder("mount");
   state = folder("state");
   log_path_ = place_ / "tierd.log";
-  settings = {{"settle_s", "3600"}, {"capacity", "4GiB"}, {"log_level", "debug"}};
+  settings = {
+      {"settle_s", "3600"}, {"growing_s", "0"}, {"capacity", "4GiB"}, {"log_level", "debug"}};
   watchdog_ = std::jthread([this](const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     if (ended_.wait_for(lock, stop, kTestLimit, [] { return false; })) return;

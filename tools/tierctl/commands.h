@@ -61,7 +61,7 @@ struct PinOptions {
 Result<ExitCode> pin(const Context& context, const PinOptions& options);
 Result<ExitCode> unpin(const Context& context, const PinOptions& options);
 
-Result<ExitCode> scan(const Context& context, Wait wait);
+Result<ExitCode> scan(const Context& context, Wait wait, api::Service::MuchMissing much_missing);
 Result<ExitCode> show_scan(const Context& context);
 
 Result<ExitCode> list_jobs(const Context& context);

@@ -35,6 +35,7 @@ struct Arguments {
   std::string socket;
   bool json = false;
   bool wait = false;
+  bool accept = false;
   bool recursive = false;
   bool detailed = false;
   bool list = false;
@@ -159,14 +160,19 @@ Example:
 }
 
 void add_scan(CLI::App& app, Arguments& a) {
-  auto* scan_app = add_command(app, "scan", "Look for changes that others made in the archive", a,
-                               [&a](const Context& context) {
-                                 if (a.list) return show_scan(context);
-                                 return scan(context, a.wait ? Wait::yes : Wait::no);
-                               });
+  auto* scan_app = add_command(
+      app, "scan", "Look for changes that others made in the archive", a,
+      [&a](const Context& context) {
+        if (a.list) return show_scan(context);
+        return scan(context, a.wait ? Wait::yes : Wait::no,
+                    a.accept ? api::Service::MuchMissing::accept : api::Service::MuchMissing::ask);
+      });
   auto* wait = scan_app->add_flag("-w,--wait", a.wait, "Wait until it has ended");
+  auto* accept = scan_app->add_flag("--accept", a.accept,
+                                    "Remove here what is missing in the archive, however much");
   scan_app->add_flag("--show", a.list, "Start none: show how far it is, or how the last one ended")
-      ->excludes(wait);
+      ->excludes(wait)
+      ->excludes(accept);
 }
 
 void add_jobs(CLI::App& app, Arguments& a) {

@@ -25,8 +25,8 @@ ExitCode report(const Context& context, const api::ScanProgress& p) {
 
 }  // namespace
 
-Result<ExitCode> scan(const Context& context, Wait wait) {
-  TRY_ASSIGN(auto p, context.client.start_scan());
+Result<ExitCode> scan(const Context& context, Wait wait, api::Service::MuchMissing much_missing) {
+  TRY_ASSIGN(auto p, context.client.start_scan(much_missing));
   if (wait == Wait::no) return report(context, p);
   Interruptible interruptible;
   {

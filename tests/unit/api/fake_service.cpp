@@ -159,8 +159,9 @@ Result<uint64_t> FakeService::unpin(const Caller& caller, const std::vector<std:
   return paths.size();
 }
 
-Result<ScanProgress> FakeService::start_scan(const Caller& caller) {
-  TRY(check_administrator(caller, "start_scan"));
+Result<ScanProgress> FakeService::start_scan(const Caller& caller, MuchMissing much_missing) {
+  const bool accept = much_missing == MuchMissing::accept;
+  TRY(check_administrator(caller, accept ? "start_scan accept" : "start_scan"));
   return with([](State& state) { return take(state.scans); });
 }
 

@@ -57,7 +57,7 @@ class FakeService : public Service {
                        const std::string& owner, const std::string& reason) override;
   Result<uint64_t> unpin(const Caller& caller, const std::vector<std::string>& paths,
                          const std::string& owner) override;
-  Result<ScanProgress> start_scan(const Caller& caller) override;
+  Result<ScanProgress> start_scan(const Caller& caller, MuchMissing much_missing) override;
   Result<ScanProgress> scan_progress(const Caller& caller) override;
   Result<void> report_run(const Caller& caller, const Run& run) override;
   Result<std::vector<Run>> runs(const Caller& caller) override;

@@ -192,6 +192,12 @@ TEST_F(TierctlWait, ScanWaitsUntilItHasEnded) {
             (std::vector<std::string>{"start_scan", "scan_progress", "scan_progress"}));
 }
 
+TEST_F(TierctlWait, ScanAcceptsThatMuchIsMissing) {
+  EXPECT_EQ(run({"scan", "--accept"}).exit_code, 0);
+  EXPECT_EQ(service_.calls(), std::vector<std::string>{"start_scan accept"});
+  EXPECT_EQ(run({"scan", "--accept", "--show"}).exit_code, 2);
+}
+
 TEST_F(TierctlWait, ScanFailsWithTheReason) {
   service_.with([](State& state) {
     api::ScanProgress failed;
