@@ -132,6 +132,14 @@ void Batch::erase_heat(InodeNumber inode) {
   changes_.erase(Family::heat, encoding::inode_key(inode));
 }
 
+void Batch::put_answer(const AnswerRecord& record) {
+  changes_.put(Family::answer, encoding::answer_key(record.start, record.worker), encode(record));
+}
+
+void Batch::erase_answer(uint64_t start, uint64_t worker) {
+  changes_.erase(Family::answer, encoding::answer_key(start, worker));
+}
+
 void Batch::put_run(std::string_view run, std::string_view json) {
   changes_.put(Family::run, std::string(run), encoding::encode_text(json));
 }

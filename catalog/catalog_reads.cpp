@@ -369,6 +369,20 @@ Result<Timestamp> Catalog::heat(InodeNumber inode) const {
   return heat.value_or(Timestamp{});
 }
 
+Result<std::vector<AnswerRecord>> Catalog::answers() const {
+  std::vector<AnswerRecord> result;
+  TRY(visit_records(*store_, Family::answer, {}, {},
+                    [&](std::string_view key, std::string_view value) -> Result<bool> {
+                      TRY_ASSIGN(const auto start_and_worker, encoding::decode_pair_key(key));
+                      TRY_ASSIGN(const AnswerRecord answer,
+                                 encoding::decode_answer(start_and_worker.first,
+                                                         start_and_worker.second, value));
+                      result.push_back(answer);
+                      return true;
+                    }));
+  return result;
+}
+
 Result<std::vector<std::pair<std::string, std::string>>> Catalog::runs() const {
   std::vector<std::pair<std::string, std::string>> result;
   TRY(visit_records(*store_, Family::run, {}, {},

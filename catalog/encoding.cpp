@@ -174,6 +174,10 @@ std::string prefetch_item_key(uint64_t id, uint64_t index) {
   return ByteWriter().u64(id).u64(index).take();
 }
 
+std::string answer_key(uint64_t start, uint64_t worker) {
+  return ByteWriter().u64(start).u64(worker).take();
+}
+
 Result<uint64_t> decode_number_key(std::string_view key) {
   return decode_key<uint64_t>("number", key, [](ByteReader& in, uint64_t& number) {
     number = in.u64();
@@ -495,6 +499,21 @@ std::string encode(Timestamp time) { return record_writer().i64(time.ns).take();
 Result<Timestamp> decode_heat(std::string_view bytes) {
   return decode_record<Timestamp>("heat", bytes, [](ByteReader& in, Timestamp& time) {
     time.ns = in.i64();
+    return true;
+  });
+}
+
+std::string encode(const AnswerRecord& record) {
+  return record_writer().u64(record.session).u64(record.unique).u64(record.inode.value()).take();
+}
+
+Result<AnswerRecord> decode_answer(uint64_t start, uint64_t worker, std::string_view bytes) {
+  return decode_record<AnswerRecord>("answer", bytes, [=](ByteReader& in, AnswerRecord& record) {
+    record.start = start;
+    record.worker = worker;
+    record.session = in.u64();
+    record.unique = in.u64();
+    record.inode = InodeNumber(in.u64());
     return true;
   });
 }

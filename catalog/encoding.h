@@ -41,6 +41,7 @@ std::string sequence_key(uint64_t sequence);  // intent, prefetch
 std::string unsynced_key(uint64_t epoch, InodeNumber inode);
 std::string prefetch_item_key(uint64_t id, uint64_t index);
 std::string lease_key(InodeNumber inode, std::string_view owner);
+std::string answer_key(uint64_t start, uint64_t worker);
 
 // Keys read back.
 Result<uint64_t> decode_number_key(std::string_view key);  // inode, version, intent, reap, heat
@@ -57,7 +58,7 @@ struct ResidencyKey {
 Result<ResidencyKey> decode_residency_key(std::string_view key);
 Result<JournalKey> decode_journal_key(std::string_view key);
 Result<std::pair<uint64_t, uint64_t>> decode_pair_key(
-    std::string_view key);  // unsynced, prefetch items, checksum
+    std::string_view key);  // unsynced, prefetch items, checksum, answer
 
 // Records.
 std::string encode(const InodeRecord& record);
@@ -73,8 +74,9 @@ std::string encode(const IntentRecord& record);
 std::string encode(ReapKind kind);
 std::string encode(const PrefetchRecord& record);  // without the id, which is in the key
 std::string encode(const PrefetchItem& record);
-std::string encode(const LeaseRecord& record);  // without the owner, which is in the key
-std::string encode(Timestamp time);             // heat
+std::string encode(const LeaseRecord& record);   // without the owner, which is in the key
+std::string encode(Timestamp time);              // heat
+std::string encode(const AnswerRecord& record);  // without start and worker, which are in the key
 
 Result<InodeRecord> decode_inode(std::string_view bytes);
 Result<InodeNumber> decode_dirent(std::string_view bytes);
@@ -91,5 +93,6 @@ Result<PrefetchRecord> decode_prefetch(uint64_t id, std::string_view bytes);
 Result<PrefetchItem> decode_prefetch_item(std::string_view bytes);
 Result<LeaseRecord> decode_lease(std::string_view owner, std::string_view bytes);
 Result<Timestamp> decode_heat(std::string_view bytes);
+Result<AnswerRecord> decode_answer(uint64_t start, uint64_t worker, std::string_view bytes);
 
 }  // namespace tierhub::encoding

@@ -35,11 +35,12 @@ enum class Family : uint8_t {
   heat,
   run,
   meta,
+  answer,
 };
 inline constexpr std::array kFamilyNames = {
-    "inode",    "dirent",    "link",    "xattr",   "residency", "checksum",
-    "base",     "base_link", "version", "journal", "intent",    "reap",
-    "unsynced", "prefetch",  "lease",   "heat",    "run",       "meta"};
+    "inode",     "dirent",  "link",    "xattr",  "residency", "checksum", "base",
+    "base_link", "version", "journal", "intent", "reap",      "unsynced", "prefetch",
+    "lease",     "heat",    "run",     "meta",   "answer"};
 
 // Changes that become visible, and durable, together or not at all.
 class WriteSet {

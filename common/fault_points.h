@@ -12,6 +12,8 @@ namespace tierhub {
 #define TIERHUB_FAULT_POINTS(X)                               \
   X(create_before_commit, "create.before_commit")             \
   X(create_after_commit, "create.after_commit")               \
+  X(change_after_commit, "change.after_commit")               \
+  X(open_before_answer, "open.before_answer")                 \
   X(write_grant_after_commit, "write.grant_after_commit")     \
   X(write_before_mark, "write.before_mark")                   \
   X(write_after_mark, "write.after_mark")                     \

@@ -38,6 +38,10 @@ struct Config {
   uint64_t prefetch_bytes_in_flight = 256 << 20;
   double prefetch_room_wait_s = 60;
 
+  bool keeper = true;
+  uint64_t restarts_max = 5;
+  double stop_limit_s = 10;
+
   bool passthrough = true;
   uint64_t fuse_threads = 8;
   double attribute_timeout_s = 60;

@@ -9,6 +9,7 @@
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
+#include "daemon/service_manager.h"
 #include "storage/copy_engine.h"
 
 namespace tierhub {
@@ -44,10 +45,20 @@ std::string copy_engine_name() {
 }  // namespace
 
 Result<std::unique_ptr<Tier>> Tier::start(const Config& config, const std::string& program,
+                                          KeeperLink* keeper,
                                           const std::function<bool()>& cancelled) {
   std::unique_ptr<Tier> tier(new Tier(config));
-  TRY(clean_stale_mount(config.mount));
+  tier->keeper_ = keeper;
+  auto session = keeper != nullptr ? keeper->take_session() : std::nullopt;
+  if (session) {
+    tier->device_ = std::move(session->device);
+    TRY_ASSIGN(tier->kept_, KeptSession::adopt(std::move(session->memory)));
+  } else {
+    TRY(clean_stale_mount(config.mount));
+  }
   TRY(tier->open_catalog());
+  // What is open counts before anything is judged by its users.
+  TRY(tier->adopt_session());
   TRY(tier->open_archive(program));
   TRY(tier->recover());
   TRY(tier->first_import(cancelled));
@@ -80,6 +91,24 @@ Result<void> Tier::open_catalog() {
   scratch_ = std::make_unique<Scratch>(std::move(scratch));
   inodes_ = std::make_unique<InodeTable>(*catalog_, config_.inodes_in_memory);
   return {};
+}
+
+// Answers of another session mean nothing, and those of a start long ago were given: each start
+// that lives gives them at once.
+Result<void> Tier::adopt_session() {
+  constexpr uint64_t kStartsKept = 64;
+  TRY_ASSIGN(const auto answers, catalog_->answers());
+  Batch batch;
+  for (const AnswerRecord& answer : answers) {
+    if (kept_ && answer.session == kept_->id() && answer.start + kStartsKept > kept_->start()) {
+      answers_.push_back(answer);
+    } else {
+      batch.erase_answer(answer.start, answer.worker);
+    }
+  }
+  if (!batch.empty()) TRY(catalog_->commit(batch));
+  if (!kept_) return {};
+  return restore_handles(*inodes_, *kept_);
 }
 
 Result<void> Tier::open_archive(const std::string& program) {
@@ -234,9 +263,27 @@ Result<void> Tier::mount() {
         "the file system of scratch has no leases (F_SETLEASE), so writers could not be told from "
         "closed files";
   }
-  TRY_ASSIGN(session_, FuseSession::mount(*file_system_, std::move(options)));
+  options.kept = keeper_ != nullptr;
+  options.on_start = [this] { mount_answers(); };
+  if (kept_) {
+    TRY_ASSIGN(session_, FuseSession::take_over(*file_system_, std::move(options),
+                                                std::move(device_), kept_, std::move(answers_)));
+  } else {
+    TRY_ASSIGN(session_, FuseSession::mount(*file_system_, std::move(options)));
+  }
   kernel_ = session_.get();
   return {};
+}
+
+void Tier::mount_answers() {
+  if (keeper_ == nullptr) return notify_service_manager("READY=1");
+  const bool can = session_->can_be_taken_over();
+  if (!can)
+    log::warning(
+        "if tierd dies, programs lose what they have open: keeping it needs Linux 6.9 or later");
+  const auto told = can ? keeper_->ready_and_keep(session_->device_fd(), session_->memory_fd())
+                        : keeper_->ready();
+  if (!told) log::error("the keeper does not listen", {{"error", told.error().text()}});
 }
 
 Result<void> Tier::open_api() {
@@ -264,6 +311,13 @@ Result<void> Tier::serve() {
 }
 
 void Tier::stop() { session_->stop(); }
+
+bool Tier::hand_over() {
+  if (keeper_ == nullptr || !session_->can_be_taken_over()) return false;
+  if (auto told = keeper_->handing_over(); !told) return false;
+  session_->hand_over();
+  return true;
+}
 
 // Callers first, then what they cause, then what that uses. Writers may outlive us through
 // passthrough: their `writing` marks stay, and the next start must look at each of them, so it is

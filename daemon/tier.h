@@ -11,6 +11,7 @@
 #include "common/result.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/keeper_link.h"
 #include "fusefs/file_system.h"
 #include "fusefs/fuse_session.h"
 #include "migrator/capacity.h"
@@ -30,8 +31,10 @@ class Tier {
  public:
   // Starts all but the service of the mount: when this returns, the mount stands and waits.
   // `program` is this executable: it is started again as the archive helper. `cancelled` is asked
-  // during a long first import.
+  // during a long first import. `keeper`, which outlives the tier, has the session to go on with,
+  // if there is one; null: nobody keeps it.
   static Result<std::unique_ptr<Tier>> start(const Config& config, const std::string& program,
+                                             KeeperLink* keeper,
                                              const std::function<bool()>& cancelled);
   ~Tier();
 
@@ -39,20 +42,29 @@ class Tier {
   Result<void> serve();
   // Ends serve(). Any thread.
   void stop();
+  // Ends serve() without unmounting, for another process to take over. False: none can.
+  bool hand_over();
 
  private:
   explicit Tier(const Config& config) : config_(config) {}
   Result<void> open_archive(const std::string& program);
   Result<void> open_catalog();
+  Result<void> adopt_session();
   Result<void> recover();
   Result<void> first_import(const std::function<bool()>& cancelled);
   Result<void> mount();
+  void mount_answers();
   Result<void> open_api();
   FileSystemHooks hooks();
   Result<void> shut_down();
 
   Config config_;
   bool just_imported_ = false;
+  KeeperLink* keeper_ = nullptr;
+  // A session that is taken over.
+  UniqueFd device_;
+  std::shared_ptr<KeptSession> kept_;
+  std::vector<AnswerRecord> answers_;
   std::unique_ptr<ArchiveClient> archive_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<Scratch> scratch_;

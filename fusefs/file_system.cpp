@@ -13,6 +13,7 @@
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
+#include "fusefs/request_scope.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
@@ -68,6 +69,17 @@ InodeRecord touched(const InodeRecord& directory, int subfolders = 0) {
 
 FileSystem::FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks hooks)
     : inodes_(inodes), catalog_(inodes.catalog()), scratch_(scratch), hooks_(std::move(hooks)) {}
+
+// The one batch of a change that cannot be made twice. With it goes the answer to the request that
+// asked for the change: killed behind this, the request comes again and finds it.
+Result<void> FileSystem::commit_change(Batch& batch, InodeNumber made, Durability durability) {
+  if (const auto& request = RequestScope::current()) {
+    batch.put_answer({request->start, request->worker, request->session, request->unique, made});
+  }
+  TRY(catalog_.commit(batch, durability));
+  fault_point(FaultPoint::change_after_commit);
+  return {};
+}
 
 Result<NodeInfo> FileSystem::node_of(const InodeState& inode) const {
   TRY_ASSIGN(const Attributes attributes, current_attributes(scratch_, inode));
@@ -220,7 +232,7 @@ Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& na
   const JournalRecord journal{Timestamp::now(), ""};
   batch.put_journal(JournalKey::of_inode(number), journal);
   batch.put_journal(JournalKey::of_entry(parent, name), journal);
-  TRY(catalog_.commit(batch));
+  TRY(commit_change(batch, number));
   fault_point(FaultPoint::mkdir_after_commit);
   folder->record = parent_record;
   child->record = std::move(record);
@@ -312,7 +324,7 @@ Result<Created> FileSystem::make_file(InodeNumber parent, const std::string& nam
     batch.put_reap(number, ReapKind::inode);
   }
   const bool sync = (flags & O_SYNC) != 0 || (flags & O_DSYNC) != 0;
-  if (auto committed = catalog_.commit(batch, sync ? Durability::synced : Durability::wal);
+  if (auto committed = commit_change(batch, number, sync ? Durability::synced : Durability::wal);
       !committed) {
     static_cast<void>(scratch_.set_aside(number));
     return committed.error();
@@ -367,7 +379,7 @@ Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
   batch.put_entry(new_parent, new_name, inode);
   batch.put_inode(new_parent, parent_record);
   batch.put_journal(JournalKey::of_entry(new_parent, new_name), {Timestamp::now(), ""});
-  TRY(catalog_.commit(batch));
+  TRY(commit_change(batch, inode));
   fault_point(FaultPoint::link_after_commit);
   child->record = std::move(record);
   folder->record = parent_record;
@@ -397,7 +409,7 @@ Result<void> FileSystem::unlink(InodeNumber parent, const std::string& name) {
     batch.erase_entry(parent, name, number);
     batch.put_inode(parent, parent_record);
     batch.put_journal(JournalKey::of_entry(parent, name), {Timestamp::now(), ""});
-    TRY(catalog_.commit(batch));
+    TRY(commit_change(batch));
     if (record.nlink == 0) remember_nameless(number, record.attributes);
     entry.child->record = std::move(record);
     entry.parent->record = parent_record;
@@ -429,7 +441,7 @@ Result<void> FileSystem::rmdir(InodeNumber parent, const std::string& name) {
   batch.erase_entry(parent, name, entry.child->number);
   batch.put_inode(parent, parent_record);
   batch.put_journal(JournalKey::of_entry(parent, name), {Timestamp::now(), ""});
-  TRY(catalog_.commit(batch));
+  TRY(commit_change(batch));
   fault_point(FaultPoint::rmdir_after_commit);
   remember_nameless(entry.child->number, entry.child->rec().attributes);
   entry.child->record.reset();
@@ -547,7 +559,7 @@ Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& nam
   batch.put_journal(JournalKey::of_entry(locked.parent->number, name), journal);
   batch.put_journal(JournalKey::of_entry(to->number, new_name), journal);
   fault_point(FaultPoint::rename_before_commit);
-  TRY(catalog_.commit(batch));
+  TRY(commit_change(batch));
 
   source.record = std::move(source_record);
   locked.parent->record = from_record;
@@ -589,7 +601,7 @@ Result<void> FileSystem::exchange(LockedRename& locked, const std::string& name,
   batch.put_journal(JournalKey::of_entry(locked.parent->number, name), journal);
   batch.put_journal(JournalKey::of_entry(to->number, new_name), journal);
   fault_point(FaultPoint::rename_before_commit);
-  TRY(catalog_.commit(batch));
+  TRY(commit_change(batch));
   source.record = std::move(source_record);
   target.record = std::move(target_record);
   locked.parent->record = from_record;

@@ -95,13 +95,11 @@ struct NodeInfo {
   bool attributes_stable = true;
 };
 
-// An open file. The kernel keeps it as `fh`; there is nothing behind it but the counts in
-// InodeState.
+// An open file. There is nothing behind it but the counts in InodeState; the shim keeps what the
+// kernel calls it (kept_session.h).
 struct FileHandle {
   bool writable = false;
   bool sync = false;  // O_SYNC or O_DSYNC
-  uint64_t to_fh() const { return (writable ? 1u : 0u) | (sync ? 2u : 0u); }
-  static FileHandle from_fh(uint64_t fh) { return {(fh & 1) != 0, (fh & 2) != 0}; }
 };
 
 struct Opened {
@@ -240,6 +238,9 @@ class FileSystem {
     bool has_target = false;
   };
   Result<NodeInfo> node_of(const InodeState& inode) const;
+  // `made`: the inode that the request made or named, if it is answered with one.
+  Result<void> commit_change(Batch& batch, InodeNumber made = kNoInode,
+                             Durability durability = Durability::wal);
   Result<LockedEntry> lock_entry(InodeNumber parent, const std::string& name);
   Result<LockedRename> lock_rename(InodeNumber parent, const std::string& name,
                                    InodeNumber new_parent, const std::string& new_name);

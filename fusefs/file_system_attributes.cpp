@@ -216,7 +216,7 @@ Result<void> FileSystem::commit_xattr_change(InodeState& inode, InodeRecord reco
   record.attributes.ctime = Timestamp::now();
   batch.put_inode(inode.number, record);
   batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
-  TRY(catalog_.commit(batch));
+  TRY(commit_change(batch));
   fault_point(FaultPoint::xattr_after_commit);
   inode.record = std::move(record);
   return {};

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -18,9 +19,25 @@ constexpr unsigned kMaxWriteBytes = 1 << 20;
 constexpr unsigned kMaxBackground = 128;
 constexpr unsigned kCongestionThreshold = 96;
 
-ssize_t splice_device(int from, off_t* from_offset, int to, off_t* to_offset, size_t size,
-                      unsigned flags, void*) {
-  return ::splice(from, from_offset, to, to_offset, size, flags);
+thread_local uint64_t unique_read_last = 0;
+
+// Numbers the threads that carry out requests.
+uint64_t this_worker() {
+  static std::atomic<uint64_t> workers{0};
+  thread_local const uint64_t worker = workers++;
+  return worker;
+}
+
+// A kill while the kernel copies a request into memory that is not there yet would lose it: make
+// the memory before.
+void populate(void* buffer, size_t size) {
+  thread_local void* populated = nullptr;
+  if (buffer == populated) return;
+  populated = buffer;
+  const auto page = static_cast<uintptr_t>(::getpagesize());
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(buffer) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(buffer) + size + page - 1) / page * page;
+  (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
 }
 
 log::Level level_of(fuse_log_level level) {
@@ -42,7 +59,10 @@ void write_to_log(fuse_log_level level, const char* format, va_list values) {
 FuseConnection::FuseConnection(FileSystem& file_system, Options options)
     : file_system_(file_system),
       options_(std::move(options)),
-      recent_listings_(std::chrono::duration<double>(options_.timeouts.entry_s / 2)) {}
+      goes_on_(options_.session->begun()),
+      recent_listings_(std::chrono::duration<double>(options_.timeouts.entry_s / 2)) {
+  for (const AnswerRecord& answer : options_.answers) answers_left_[answer.unique] = answer;
+}
 
 FuseConnection::~FuseConnection() {
   // Closes the device.
@@ -89,31 +109,97 @@ void FuseConnection::choose_capabilities(fuse_conn_info& info) const {
   info.want &= ~static_cast<unsigned>(FUSE_CAP_SPLICE_READ);
   // The kernel enforces access control lists; which umask counts depends on the folder's.
   info.want |= info.capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);
-  info.max_write = kMaxWriteBytes;
+  info.max_write = goes_on() ? kept().init_reply().max_write : kMaxWriteBytes;
   info.max_background = kMaxBackground;
   info.congestion_threshold = kCongestionThreshold;
 }
 
 // A cancellation point of libfuse's threads: nothing here may stop an unwinding.
 ssize_t FuseConnection::read_device(int fd, void* buffer, size_t size, void* userdata) {
-  const ssize_t got = ::read(fd, buffer, size);
   FuseConnection& connection = of(userdata);
-  if (got > 0) rename_tmpfile_request({static_cast<std::byte*>(buffer), size_t(got)});
-  if (got > 0 && !connection.started_) {
-    const auto offer = parse_init_request({static_cast<std::byte*>(buffer), size_t(got)});
-    if (offer) {
-      connection.offer_ = *offer;
-      connection.init_unique_ = offer->unique;
-    }
+  if (connection.goes_on() && !connection.started_) {
+    if (!connection.replayed_.exchange(true)) return connection.replay_init(buffer, size);
+    connection.started_.wait(false);
   }
+  if (connection.options_.kept) populate(buffer, size);
+  const ssize_t got = ::read(fd, buffer, size);
+  if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
+  unique_read_last = static_cast<const fuse_in_header*>(buffer)->unique;
+  rename_tmpfile_request({static_cast<std::byte*>(buffer), size_t(got)});
+  if (!connection.started_) connection.note_init({static_cast<std::byte*>(buffer), size_t(got)});
   return got;
+}
+
+void FuseConnection::note_init(std::span<const std::byte> request) {
+  const auto offer = parse_init_request(request);
+  if (!offer) return;
+  offer_ = *offer;
+  init_unique_ = offer->unique;
+  init_request_.assign(request.begin(), request.end());
+}
+
+// libfuse begins every session with INIT. Of one that was begun long ago it gets the request that
+// was kept; its answer goes nowhere.
+ssize_t FuseConnection::replay_init(void* buffer, size_t size) {
+  const auto request = kept().init_request();
+  if (size < request.size()) {
+    errno = EINVAL;
+    return -1;
+  }
+  std::memcpy(buffer, request.data(), request.size());
+  note_init(request);
+  return static_cast<ssize_t>(request.size());
+}
+
+// The kernel believes what it was told at the beginning, whatever libfuse answers now.
+ssize_t FuseConnection::go_on(int fd, const iovec* parts) {
+  fuse_out_header header;
+  std::memcpy(&header, parts[0].iov_base, sizeof header);
+  passthrough_ = (kept().init_reply().flags2 & fuse_abi::kPassthrough) != 0;
+  const fuse_out_header resend{sizeof resend, fuse_abi::kNotifyResend, 0};
+  if (::write(fd, &resend, sizeof resend) < 0) {
+    log::error("the kernel does not give out again what the process before had read",
+               {{"error", Error::from_errno(errno, "resend").text()}});
+  }
+  started_ = true;
+  started_.notify_all();
+  if (options_.on_start) options_.on_start();
+  return header.len;
 }
 
 ssize_t FuseConnection::write_device(int fd, iovec* parts, int count, void* userdata) {
   FuseConnection& connection = of(userdata);
-  if (!connection.started_ && connection.is_init_reply(parts, count))
-    return connection.write_init_reply(fd, parts);
+  if (connection.silent_) {
+    errno = ENODEV;
+    return -1;
+  }
+  if (!connection.started_ && connection.is_init_reply(parts, count)) {
+    return connection.goes_on() ? connection.go_on(fd, parts)
+                                : connection.write_init_reply(fd, parts);
+  }
   return ::writev(fd, parts, count);
+}
+
+ssize_t FuseConnection::splice_device(int from, off_t* from_offset, int to, off_t* to_offset,
+                                      size_t size, unsigned flags, void* userdata) {
+  if (of(userdata).silent_) {
+    errno = ENODEV;
+    return -1;
+  }
+  return ::splice(from, from_offset, to, to_offset, size, flags);
+}
+
+uint64_t FuseConnection::current_unique() { return unique_read_last & ~fuse_abi::kResent; }
+
+std::optional<RequestIdentity> FuseConnection::identify(uint64_t unique) const {
+  if (!can_be_taken_over()) return std::nullopt;
+  return RequestIdentity{kept().id(), kept().start(), this_worker(), unique};
+}
+
+std::optional<AnswerRecord> FuseConnection::answer_left(uint64_t unique) const {
+  const auto found = answers_left_.find(unique);
+  if (found == answers_left_.end()) return std::nullopt;
+  return found->second;
 }
 
 bool FuseConnection::is_init_reply(const iovec* parts, int count) const {
@@ -134,6 +220,8 @@ ssize_t FuseConnection::write_init_reply(int fd, const iovec* parts) {
   iovec extended[] = {{&header, sizeof header}, {&reply, sizeof reply}};
   // Known before the kernel is: its first request may be read by another thread at once.
   passthrough_ = (reply.flags2 & fuse_abi::kPassthrough) != 0;
+  // Kept first: a process that dies behind the answer must not leave a session without beginning.
+  kept().begin(init_request_, reply);
   const ssize_t written = ::writev(fd, extended, 2);
   if (written < 0) return written;
   started_ = true;

@@ -1,6 +1,7 @@
 #include "fusefs/fuse_session.h"
 
 #include <csignal>
+#include <unordered_set>
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -51,7 +52,8 @@ using LoopConfig = std::unique_ptr<fuse_loop_config, LoopConfigFree>;
 
 LoopConfig loop_config(unsigned threads) {
   LoopConfig config(fuse_loop_cfg_create());
-  fuse_loop_cfg_set_clone_fd(config.get(), 1);
+  // One channel: with more, requests read from those of a process that dies end with it.
+  fuse_loop_cfg_set_clone_fd(config.get(), 0);
   fuse_loop_cfg_set_max_threads(config.get(), threads);
   fuse_loop_cfg_set_idle_threads(config.get(), threads);
   return config;
@@ -66,15 +68,36 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(FileSystem& file_system,
   TRY(clean_stale_mount(options.mount_point));
   TRY(check_mount_point(options.mount_point));
   std::unique_ptr<FuseSession> session(new FuseSession(std::move(options)));
-  TRY(session->connect(file_system));
+  TRY_ASSIGN(session->kept_, KeptSession::create());
+  TRY_ASSIGN(UniqueFd device, open_fuse_device());
+  TRY(session->connect(file_system, std::move(device), {}));
+  TRY(session->mount_now());
   file_system.attach(*session);
   return session;
 }
 
-Result<void> FuseSession::connect(FileSystem& file_system) {
-  TRY_ASSIGN(UniqueFd device, open_fuse_device());
+Result<std::unique_ptr<FuseSession>> FuseSession::take_over(FileSystem& file_system,
+                                                            Options options, UniqueFd device,
+                                                            std::shared_ptr<KeptSession> kept,
+                                                            std::vector<AnswerRecord> answers) {
+  const KeptSession::Place place = kept->place();
+  options.mount_point = place.mount_point;
+  std::unique_ptr<FuseSession> session(new FuseSession(std::move(options)));
+  session->kept_ = std::move(kept);
+  session->device_ = place.device;
+  TRY(session->connect(file_system, std::move(device), std::move(answers)));
+  session->close_lost_backings();
+  file_system.attach(*session);
+  return session;
+}
+
+Result<void> FuseSession::connect(FileSystem& file_system, UniqueFd device,
+                                  std::vector<AnswerRecord> answers) {
   FuseConnection::Options connection_options{{options_.entry_timeout_s, options_.attr_timeout_s},
                                              options_.passthrough_off_reason,
+                                             kept_,
+                                             std::move(answers),
+                                             options_.kept,
                                              [this] { on_start(); }};
   TRY_ASSIGN(connection_,
              FuseConnection::create(file_system, std::move(connection_options), std::move(device)));
@@ -88,10 +111,15 @@ Result<void> FuseSession::connect(FileSystem& file_system) {
                          fuse_lowlevel_notify_inval_entry(session, parent.value(), name.data(),
                                                           name.size());
                        }});
+  return {};
+}
+
+Result<void> FuseSession::mount_now() {
   TRY(mount_tierhub(connection_->device_fd(), options_.mount_point));
   const auto mounted = current_mount(options_.mount_point);
   if (const auto entry = mounted.value_or(std::nullopt)) {
     device_ = entry->device;
+    kept_->set_place({options_.mount_point, device_});
     return {};
   }
   ::umount2(options_.mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -100,14 +128,39 @@ Result<void> FuseSession::connect(FileSystem& file_system) {
                "/proc/self/mountinfo does not list the new mount at " + options_.mount_point);
 }
 
+// A process that dies between registering an object and noting who has it open, or between its last
+// release and the end of the registration, leaves a registration that nobody uses, and with it an
+// object that seems to be in use. The kernel gives the numbers in ascending order and does not list
+// them: those that nobody has are tried, as far back as threads of one process can be apart.
+void FuseSession::close_lost_backings() {
+  constexpr int32_t kBehind = 4096;
+  constexpr int32_t kAhead = 512;
+  const KeptSession::Adopted& adopted = kept_->adopted();
+  std::unordered_set<int32_t> used;
+  for (const auto& [unique, handle] : adopted.handles) used.insert(handle.second.opened.backing_id);
+  const auto close = [&](int32_t id) {
+    if (id > 0 && !used.contains(id)) close_unused_backing(connection_->device_fd(), id);
+  };
+  for (const KeptHandle& handle : adopted.half_released) close(handle.opened.backing_id);
+  const int32_t last = adopted.last_backing_id;
+  for (int32_t id = last - kBehind; id < last + kAhead; ++id) close(id);
+}
+
 FuseSession::~FuseSession() {
-  unmount_by_force();
+  if (!handing_over_) unmount_by_force();
   notifier_.reset();
 }
 
 void FuseSession::on_start() {
   raise_read_ahead();
   const DataPath path = data_path();
+  if (kept_->start() > 1) {
+    log::info("took the mount over", {{"mount_point", options_.mount_point},
+                                      {"data_path", path.name},
+                                      {"open_files", kept_->adopted().handles.size()}});
+    if (options_.on_start) options_.on_start();
+    return;
+  }
   if (path.reason.empty()) {
     log::info("mounted", {{"mount_point", options_.mount_point}, {"data_path", path.name}});
   } else {
@@ -141,6 +194,7 @@ Result<void> FuseSession::serve() {
   {
     const std::lock_guard lock(mutex_);
     phase_ = Phase::served;
+    if (handing_over_) connection_->fall_silent();
   }
   served_.notify_all();
   if (rc != 0) return Error::from_errno(rc < 0 ? -rc : rc, "serve " + options_.mount_point);
@@ -163,6 +217,18 @@ void FuseSession::stop() {
   if (wait_until_served(kLoopEndLimit)) return;
   leave_loop();
 }
+
+void FuseSession::hand_over() {
+  {
+    const std::lock_guard lock(mutex_);
+    handing_over_ = true;
+  }
+  leave_loop();
+}
+
+bool FuseSession::can_be_taken_over() const { return connection_->can_be_taken_over(); }
+
+int FuseSession::device_fd() const { return connection_->device_fd(); }
 
 // True if the mount is gone.
 bool FuseSession::unmount_in_grace() {
@@ -208,7 +274,9 @@ DataPath FuseSession::data_path() const { return connection_->data_path(); }
 bool FuseSession::passthrough() const { return connection_->passthrough(); }
 
 Result<int32_t> FuseSession::open_backing(int fd) {
-  return register_backing(connection_->device_fd(), fd);
+  auto backing_id = register_backing(connection_->device_fd(), fd);
+  if (backing_id) kept_->note_backing(*backing_id);
+  return backing_id;
 }
 
 void FuseSession::close_backing(int32_t backing_id) {

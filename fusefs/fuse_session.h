@@ -17,6 +17,7 @@
 #include "common/result.h"
 #include "fusefs/data_path.h"
 #include "fusefs/file_system.h"
+#include "fusefs/kept_session.h"
 #include "fusefs/mount_table.h"
 
 namespace tierhub {
@@ -38,15 +39,27 @@ class FuseSession final : public KernelChannel {
     size_t invalidations_max = 1 << 20;
     // How long stop() lets users close what they have open.
     std::chrono::milliseconds stop_grace{2000};
-    // Called once, on a thread that serves requests, when the kernel has begun the session: the
-    // mount answers, data_path() is final. Must not touch the mount.
+    // Called once, on a thread that serves requests, when the kernel has begun the session, or
+    // goes on with one that was taken over: the mount answers, data_path() is final. Must not
+    // touch the mount.
     std::function<void()> on_start;
+    // Somebody else holds the session, too: another process takes it over when this one ends
+    // without unmounting.
+    bool kept = false;
   };
 
   // Cleans a stale mount, mounts, and attaches itself to `file_system`, which outlives the session.
   // Until serve() runs, whoever touches the mount waits. Needs root.
   static Result<std::unique_ptr<FuseSession>> mount(FileSystem& file_system, Options options);
-  // Unmounts, if that has not happened. serve() must have returned.
+  // Goes on with a session that an earlier process began: `device` is its /dev/fuse, `answers` what
+  // it may have done without an answer. What is open is restored in the inodes already
+  // (restore_handles). The mount point is the session's, whatever the options say.
+  static Result<std::unique_ptr<FuseSession>> take_over(FileSystem& file_system, Options options,
+                                                        UniqueFd device,
+                                                        std::shared_ptr<KeptSession> session,
+                                                        std::vector<AnswerRecord> answers);
+  // Unmounts, if that has not happened and the session was not handed over. serve() must have
+  // returned.
   ~FuseSession() override;
 
   // Serves until the mount is gone: by stop(), or by an administrator's umount. Call once.
@@ -56,6 +69,15 @@ class FuseSession final : public KernelChannel {
   // the daemon serves fails with ENOTCONN; passthrough files go on until they are closed. Any
   // thread but those that serve; not from a signal handler.
   void stop();
+
+  // Ends serve() and leaves the mount as it is. What was read and not answered is answered by the
+  // process that takes over. Any thread but those that serve.
+  void hand_over();
+  // Whether another process can take the session over; known when on_start is called.
+  bool can_be_taken_over() const;
+  // What it needs for that.
+  int device_fd() const;
+  int memory_fd() const { return kept_->memory_fd(); }
 
   DataPath data_path() const;
   // Without symbolic links.
@@ -69,7 +91,9 @@ class FuseSession final : public KernelChannel {
 
  private:
   explicit FuseSession(Options options);
-  Result<void> connect(FileSystem& file_system);
+  Result<void> connect(FileSystem& file_system, UniqueFd device, std::vector<AnswerRecord> answers);
+  Result<void> mount_now();
+  void close_lost_backings();
   void on_start();
   void raise_read_ahead() const;
 
@@ -82,12 +106,14 @@ class FuseSession final : public KernelChannel {
 
   Options options_;
   std::string device_;  // "major:minor" of the mount
+  std::shared_ptr<KeptSession> kept_;
   std::shared_ptr<FuseConnection> connection_;
   std::unique_ptr<Notifier> notifier_;
 
   enum class Phase { mounted, serving, served };
   std::mutex mutex_;
   std::condition_variable served_;
+  bool handing_over_ = false;
   Phase phase_ = Phase::mounted;
   pthread_t server_{};  // while serving
 };

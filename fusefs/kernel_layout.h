@@ -19,6 +19,12 @@ inline constexpr uint32_t kInitExt = 1u << 30;
 // INIT, `flags2`: valid with kInitExt only.
 inline constexpr uint32_t kDirectIoAllowMmap = 1u << 4;
 inline constexpr uint32_t kPassthrough = 1u << 5;
+inline constexpr uint32_t kHasResend = 1u << 7;
+
+// `unique` of a request that comes again.
+inline constexpr uint64_t kResent = 1ull << 63;
+// The notification that asks for all requests that were read and not answered.
+inline constexpr int32_t kNotifyResend = 7;
 
 // OPEN and CREATE, `open_flags` of the reply.
 inline constexpr uint32_t kOpenKeepCache = 1u << 1;

@@ -155,6 +155,14 @@ Result<void> check_mount_point(const std::string& mount_point) {
                   mount_point, names.front()));
 }
 
+void detach_mount(const std::string& mount_point, const std::string& device) {
+  const auto mounted = current_mount(mount_point).value_or(std::nullopt);
+  if (!mounted || mounted->device != device) return;
+  if (::umount2(mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return;
+  log::warning("the mount could not be removed",
+               {{"error", Error::from_errno(errno, "umount " + mount_point).text()}});
+}
+
 Result<UniqueFd> open_fuse_device() {
   auto device = posix::open_at(AT_FDCWD, "/dev/fuse", O_RDWR);
   if (device) return device;

@@ -42,5 +42,8 @@ Result<void> check_mount_point(const std::string& mount_point);
 Result<UniqueFd> open_fuse_device();
 // Mounts the session of `device_fd`. `mount_point` must be canonical.
 Result<void> mount_tierhub(int device_fd, const std::string& mount_point);
+// Takes the mount away, if it is the one of `device` ("major:minor") that stands there; whoever
+// uses it keeps what is open.
+void detach_mount(const std::string& mount_point, const std::string& device);
 
 }  // namespace tierhub

@@ -18,6 +18,8 @@ struct KernelOffer {
   uint32_t flags = 0;
   uint32_t flags2 = 0;  // 0 if the kernel is too old to have them
   bool passthrough() const { return (flags2 & fuse_abi::kPassthrough) != 0; }
+  // Requests can be given to another process (Linux 6.9).
+  bool resend() const { return (flags2 & fuse_abi::kHasResend) != 0; }
 };
 
 // `request`: a request as read from the device. none: it is not an INIT.

@@ -105,16 +105,17 @@ fuse_entry_out to_entry_out(const NodeInfo& node, const CacheTimeouts& timeouts)
   return entry;
 }
 
-fuse_abi::OpenReply to_open_reply(const Opened& opened) {
+fuse_abi::OpenReply to_open_reply(const Opened& opened, uint64_t fh) {
   // The kernel's cache of a file that the daemon serves stays: whoever changes the content behind
   // the kernel's back says so by invalidate_inode. Behind passthrough it has to be dropped.
   if (opened.mode == ServeMode::passthrough)
-    return {opened.handle.to_fh(), fuse_abi::kOpenPassthrough, opened.backing_id};
-  return {opened.handle.to_fh(), fuse_abi::kOpenKeepCache, 0};
+    return {fh, fuse_abi::kOpenPassthrough, opened.backing_id};
+  return {fh, fuse_abi::kOpenKeepCache, 0};
 }
 
-fuse_abi::CreateReply to_create_reply(const Created& created, const CacheTimeouts& timeouts) {
-  return {to_entry_out(created.node, timeouts), to_open_reply(created.opened)};
+fuse_abi::CreateReply to_create_reply(const Created& created, uint64_t fh,
+                                      const CacheTimeouts& timeouts) {
+  return {to_entry_out(created.node, timeouts), to_open_reply(created.opened, fh)};
 }
 
 AttributeChange to_attribute_change(const struct stat& wanted, int to_set, const FsCaller& caller) {

@@ -23,8 +23,10 @@ double attr_timeout_s(const NodeInfo& node, const CacheTimeouts& timeouts);
 fuse_entry_param to_entry_param(const NodeInfo& node, const CacheTimeouts& timeouts);
 fuse_entry_out to_entry_out(const NodeInfo& node, const CacheTimeouts& timeouts);
 
-fuse_abi::OpenReply to_open_reply(const Opened& opened);
-fuse_abi::CreateReply to_create_reply(const Created& created, const CacheTimeouts& timeouts);
+// `fh`: what the kernel says whenever it means this handle.
+fuse_abi::OpenReply to_open_reply(const Opened& opened, uint64_t fh);
+fuse_abi::CreateReply to_create_reply(const Created& created, uint64_t fh,
+                                      const CacheTimeouts& timeouts);
 
 // `to_set`: FUSE_SET_ATTR_* bits that say which members of `wanted` count. Without any of them, and
 // when someone other than root cuts the file, set-user-id and its kin go.

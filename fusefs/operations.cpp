@@ -27,6 +27,35 @@ void handle(fuse_req_t request, Handler&& handler) {
   }
 }
 
+// A change that cannot be made twice. The kernel asks again when tierd died before it answered;
+// then the answer is what the catalog holds of the first time.
+template <class Change, class Again>
+void handle_once(fuse_req_t request, Change&& change, Again&& again) {
+  handle(request, [&](Reply& reply) {
+    if (const auto done = reply.connection().answer_left(reply.unique()))
+      return again(reply, *done);
+    const RequestScope scope(reply.connection().identify(reply.unique()));
+    change(reply);
+  });
+}
+
+// `make`: what makes a new name, and says what it names.
+template <class Make>
+void make_once(fuse_req_t request, Make&& make) {
+  handle_once(
+      request, [&](Reply& reply) { reply.entry(make(reply)); },
+      [](Reply& reply, const AnswerRecord& done) {
+        reply.entry(reply.file_system().getattr(done.inode));
+      });
+}
+
+template <class Change>
+void change_once(fuse_req_t request, Change&& change) {
+  handle_once(
+      request, [&](Reply& reply) { reply.done(change(reply)); },
+      [](Reply& reply, const AnswerRecord&) { reply.done(); });
+}
+
 // For answers that may come later, from another thread.
 std::shared_ptr<Reply> later(Reply& reply) { return std::make_shared<Reply>(std::move(reply)); }
 
@@ -74,44 +103,44 @@ void readlink(fuse_req_t request, fuse_ino_t inode) {
 }
 
 void mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
-  handle(request, [&](Reply& reply) {
-    reply.entry(reply.file_system().mknod(InodeNumber(parent), name, mode, rdev, reply.caller()));
+  make_once(request, [&](Reply& reply) {
+    return reply.file_system().mknod(InodeNumber(parent), name, mode, rdev, reply.caller());
   });
 }
 
 void mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
-  handle(request, [&](Reply& reply) {
-    reply.entry(reply.file_system().mkdir(InodeNumber(parent), name, mode & 07777, reply.caller()));
+  make_once(request, [&](Reply& reply) {
+    return reply.file_system().mkdir(InodeNumber(parent), name, mode & 07777, reply.caller());
   });
 }
 
 void symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
-  handle(request, [&](Reply& reply) {
-    reply.entry(reply.file_system().symlink(InodeNumber(parent), name, target, reply.caller()));
+  make_once(request, [&](Reply& reply) {
+    return reply.file_system().symlink(InodeNumber(parent), name, target, reply.caller());
   });
 }
 
 void link(fuse_req_t request, fuse_ino_t inode, fuse_ino_t new_parent, const char* new_name) {
-  handle(request, [&](Reply& reply) {
-    reply.entry(reply.file_system().link(InodeNumber(inode), InodeNumber(new_parent), new_name));
+  make_once(request, [&](Reply& reply) {
+    return reply.file_system().link(InodeNumber(inode), InodeNumber(new_parent), new_name);
   });
 }
 
 void unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  handle(request,
-         [&](Reply& reply) { reply.done(reply.file_system().unlink(InodeNumber(parent), name)); });
+  change_once(request,
+              [&](Reply& reply) { return reply.file_system().unlink(InodeNumber(parent), name); });
 }
 
 void rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  handle(request,
-         [&](Reply& reply) { reply.done(reply.file_system().rmdir(InodeNumber(parent), name)); });
+  change_once(request,
+              [&](Reply& reply) { return reply.file_system().rmdir(InodeNumber(parent), name); });
 }
 
 void rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
             const char* new_name, unsigned flags) {
-  handle(request, [&](Reply& reply) {
-    reply.done(reply.file_system().rename(InodeNumber(parent), name, InodeNumber(new_parent),
-                                          new_name, flags));
+  change_once(request, [&](Reply& reply) {
+    return reply.file_system().rename(InodeNumber(parent), name, InodeNumber(new_parent), new_name,
+                                      flags);
   });
 }
 
@@ -126,6 +155,8 @@ void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
   metrics().fuse_open_requests.add();
   handle(request, [&](Reply& reply) {
     if (reply.connection().refusing_opens()) return reply.fail(ESHUTDOWN);
+    if (const auto granted = reply.connection().kept().granted(reply.unique()))
+      return reply.opened_again(granted->first, granted->second);
     const InodeNumber inode(number);
     const int flags = info->flags;
     FileSystem& files = reply.file_system();
@@ -143,23 +174,47 @@ void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
   });
 }
 
+// The file stands; whether it was opened, too, the handles know.
+void created_before(Reply& reply, InodeNumber inode, int flags) {
+  if (const auto granted = reply.connection().kept().granted(reply.unique()))
+    return reply.created_again(granted->first, granted->second);
+  FileSystem& files = reply.file_system();
+  const auto node = files.getattr(inode);
+  if (!node) return reply.fail(node.error());
+  files.open(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC),
+             [node = *node, pending = later(reply)](const Result<Opened>& opened) {
+               if (!opened) return pending->fail(opened.error());
+               pending->created(Created{node, *opened});
+             });
+}
+
 void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
             fuse_file_info* info) {
   metrics().fuse_open_requests.add();
-  handle(request, [&](Reply& reply) {
+  const int flags = info->flags;
+  const bool named = std::string_view(name) != kNoName;
+  const auto make = [&](Reply& reply) {
     if (reply.connection().refusing_opens()) return reply.fail(ESHUTDOWN);
     FileSystem& files = reply.file_system();
-    const bool named = std::string_view(name) != kNoName;
     reply.created(
-        named
-            ? files.create(InodeNumber(parent), name, mode & 07777, info->flags, reply.caller())
-            : files.create_unnamed(InodeNumber(parent), mode & 07777, info->flags, reply.caller()));
+        named ? files.create(InodeNumber(parent), name, mode & 07777, flags, reply.caller())
+              : files.create_unnamed(InodeNumber(parent), mode & 07777, flags, reply.caller()));
+  };
+  handle_once(request, make, [&](Reply& reply, const AnswerRecord& done) {
+    // A file without a name that nobody had open yet is gone, and can be made again.
+    if (!named && !reply.file_system().getattr(done.inode)) return make(reply);
+    created_before(reply, done.inode, flags);
   });
 }
 
 void release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   handle(request, [&](Reply& reply) {
-    reply.file_system().release(InodeNumber(inode), FileHandle::from_fh(info->fh));
+    // The kernel asks again for a release whose answer it did not get.
+    KeptSession& kept = reply.connection().kept();
+    if (kept.begin_release(info->fh)) {
+      reply.file_system().release(InodeNumber(inode), KeptSession::file_handle(info->fh));
+      kept.end_release(info->fh);
+    }
     reply.done();
   });
 }
@@ -181,10 +236,10 @@ void write_buf(fuse_req_t request, fuse_ino_t inode, fuse_bufvec* bytes, off_t o
     const auto source = std::make_shared<WriteBytes>(*bytes);
     const FsCaller caller = reply.caller();
     FileSystem& files = reply.file_system();
-    files.write(InodeNumber(inode), FileHandle::from_fh(info->fh), static_cast<uint64_t>(offset),
-                source, caller, [pending = later(reply)](const Result<size_t>& written) {
-                  pending->written(written);
-                });
+    files.write(
+        InodeNumber(inode), KeptSession::file_handle(info->fh), static_cast<uint64_t>(offset),
+        source, caller,
+        [pending = later(reply)](const Result<size_t>& written) { pending->written(written); });
     source->end_request();
   });
 }
@@ -273,12 +328,12 @@ void statfs(fuse_req_t request, fuse_ino_t) {
 
 void setxattr(fuse_req_t request, fuse_ino_t inode, const char* name, const char* value,
               size_t size, int flags) {
-  handle(request, [&](Reply& reply) {
+  change_once(request, [&](Reply& reply) {
     auto mode = FileSystem::XattrMode::any;
     if ((flags & XATTR_CREATE) != 0) mode = FileSystem::XattrMode::create;
     if ((flags & XATTR_REPLACE) != 0) mode = FileSystem::XattrMode::replace;
-    reply.done(reply.file_system().setxattr(InodeNumber(inode), name, {value, size}, mode,
-                                            reply.caller()));
+    return reply.file_system().setxattr(InodeNumber(inode), name, {value, size}, mode,
+                                        reply.caller());
   });
 }
 
@@ -299,8 +354,8 @@ void listxattr(fuse_req_t request, fuse_ino_t inode, size_t size) {
 }
 
 void removexattr(fuse_req_t request, fuse_ino_t inode, const char* name) {
-  handle(request, [&](Reply& reply) {
-    reply.done(reply.file_system().removexattr(InodeNumber(inode), name));
+  change_once(request, [&](Reply& reply) {
+    return reply.file_system().removexattr(InodeNumber(inode), name);
   });
 }
 

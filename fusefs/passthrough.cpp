@@ -32,4 +32,9 @@ void unregister_backing(int device_fd, int32_t backing_id) {
   }
 }
 
+void close_unused_backing(int device_fd, int32_t backing_id) {
+  auto id = static_cast<uint32_t>(backing_id);
+  static_cast<void>(::ioctl(device_fd, kBackingClose, &id));
+}
+
 }  // namespace tierhub

@@ -11,5 +11,7 @@ namespace tierhub {
 // may be closed afterwards. The id is positive. Needs CAP_SYS_ADMIN.
 Result<int32_t> register_backing(int device_fd, int object_fd);
 void unregister_backing(int device_fd, int32_t backing_id);
+// Of a number that may be registered or not.
+void close_unused_backing(int device_fd, int32_t backing_id);
 
 }  // namespace tierhub

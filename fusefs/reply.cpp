@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/fault_points.h"
 #include "common/log.h"
 #include "common/metrics.h"
 
@@ -42,10 +43,11 @@ int send(fuse_req_t request, const Body& body) {
 
 Reply::Reply(fuse_req_t request)
     : request_(request),
+      unique_(FuseConnection::current_unique()),
       connection_(FuseConnection::of(fuse_req_userdata(request)).shared_from_this()) {}
 
 Reply::Reply(Reply&& other) noexcept
-    : request_(other.take()), connection_(std::move(other.connection_)) {}
+    : request_(other.take()), unique_(other.unique_), connection_(std::move(other.connection_)) {}
 
 Reply::~Reply() {
   if (request_ != nullptr) fail(EIO);
@@ -81,19 +83,43 @@ void Reply::entry(const Result<NodeInfo>& node) {
   fuse_reply_entry(take(), &entry);
 }
 
-// An answer that the kernel does not take means that nobody has the file open: it sends no RELEASE.
+// The handle is kept before the kernel hears of it. An answer that the kernel does not take means
+// that nobody has the file open: it sends no RELEASE.
+template <class Answer>
+void Reply::grant(InodeNumber inode, const Opened& opened, Answer answer) {
+  if (opened.mode == ServeMode::passthrough) metrics().passthrough_opens.add();
+  const auto fh = connection_->kept().add({inode, opened, unique_});
+  if (!fh) {
+    file_system().release(inode, opened.handle);
+    return fail(fh.error());
+  }
+  fault_point(FaultPoint::open_before_answer);
+  if (answer(*fh) == 0) return;
+  connection_->kept().begin_release(*fh);
+  file_system().release(inode, opened.handle);
+  connection_->kept().end_release(*fh);
+}
+
 void Reply::opened(InodeNumber inode, const Result<Opened>& opened) {
   if (!opened) return fail(opened.error());
-  if (opened->mode == ServeMode::passthrough) metrics().passthrough_opens.add();
-  if (send(take(), to_open_reply(*opened)) != 0) file_system().release(inode, opened->handle);
+  grant(inode, *opened, [&](uint64_t fh) { return send(take(), to_open_reply(*opened, fh)); });
 }
 
 void Reply::created(const Result<Created>& created) {
   if (!created) return fail(created.error());
-  const Opened& opened = created->opened;
-  if (opened.mode == ServeMode::passthrough) metrics().passthrough_opens.add();
-  if (send(take(), to_create_reply(*created, connection_->timeouts())) != 0)
-    file_system().release(created->node.inode, opened.handle);
+  grant(created->node.inode, created->opened, [&](uint64_t fh) {
+    return send(take(), to_create_reply(*created, fh, connection_->timeouts()));
+  });
+}
+
+void Reply::opened_again(uint64_t fh, const KeptHandle& handle) {
+  send(take(), to_open_reply(handle.opened, fh));
+}
+
+void Reply::created_again(uint64_t fh, const KeptHandle& handle) {
+  const auto node = file_system().getattr(handle.inode);
+  if (!node) return fail(node.error());
+  send(take(), to_create_reply({*node, handle.opened}, fh, connection_->timeouts()));
 }
 
 void Reply::opened_folder(const fuse_file_info& info) { fuse_reply_open(take(), &info); }

@@ -10,8 +10,8 @@
 
 namespace tierhub {
 
-// Answers exactly once: whoever drops it unanswered answers EIO. May be answered by another thread
-// than the one that read the request. After the first answer nothing but the destructor may be
+// Answers exactly once: whoever drops it unanswered answers EIO. Made by the thread that read the
+// request; may be answered by another. After the first answer nothing but the destructor may be
 // called.
 class Reply {
  public:
@@ -25,6 +25,8 @@ class Reply {
   FileSystem& file_system() const { return connection_->file_system(); }
   FsCaller caller() const;
   fuse_req_t request() const { return request_; }
+  // The kernel's number of the request.
+  uint64_t unique() const { return unique_; }
 
   void fail(int errno_value);
   void fail(const Error& error);
@@ -34,6 +36,9 @@ class Reply {
   void entry(const Result<NodeInfo>& node);
   void opened(InodeNumber inode, const Result<Opened>& opened);
   void created(const Result<Created>& created);
+  // A handle that an earlier process granted for this request.
+  void opened_again(uint64_t fh, const KeptHandle& handle);
+  void created_again(uint64_t fh, const KeptHandle& handle);
   void opened_folder(const fuse_file_info& info);
   void read(const Result<ReadAnswer>& answer);
   void written(const Result<size_t>& bytes);
@@ -46,8 +51,11 @@ class Reply {
 
  private:
   fuse_req_t take() { return std::exchange(request_, nullptr); }
+  template <class Answer>
+  void grant(InodeNumber inode, const Opened& opened, Answer answer);
 
   fuse_req_t request_;
+  uint64_t unique_;
   std::shared_ptr<FuseConnection> connection_;
 };
 

@@ -91,6 +91,9 @@ std::vector<Decoder> record_decoders() {
           "lease", [](std::string_view bytes) { return encoding::decode_lease("me", bytes); },
           LeaseRecord{true, "me", "reason", {1}, {2}}),
       record_decoder("heat", encoding::decode_heat, Timestamp{7}),
+      record_decoder(
+          "answer", [](std::string_view bytes) { return encoding::decode_answer(8, 9, bytes); },
+          AnswerRecord{8, 9, 1, 2, InodeNumber{3}}),
   };
 }
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -79,8 +80,12 @@ TestTier::TestTier() {
   mount = folder("mount");
   state = folder("state");
   log_path_ = place_ / "tierd.log";
-  settings = {
-      {"settle_s", "3600"}, {"growing_s", "0"}, {"capacity", "4GiB"}, {"log_level", "debug"}};
+  const char* const keeper = std::getenv("TIERHUB_TEST_KEEPER");
+  settings = {{"settle_s", "3600"},
+              {"growing_s", "0"},
+              {"capacity", "4GiB"},
+              {"log_level", "debug"},
+              {"keeper", keeper != nullptr ? keeper : "false"}};
   watchdog_ = std::jthread([this](const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     if (ended_.wait_for(lock, stop, kTestLimit, [] { return false; })) return;
@@ -169,8 +174,23 @@ std::chrono::milliseconds TestTier::stop() {
 }
 
 void TestTier::kill() {
-  ::kill(process_, SIGKILL);
+  const pid_t child = kept();
+  ::kill(-process_, SIGKILL);
   if (wait_for_end(kStopLimit) < 0) throw std::runtime_error("tierd survives SIGKILL");
+  eventually("the kept tierd is gone", [&] { return child < 0 || ::kill(child, 0) != 0; });
+}
+
+pid_t TestTier::kept() const {
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", process_));
+  pid_t child = -1;
+  return children >> child ? child : -1;
+}
+
+void TestTier::kill_kept() const {
+  const pid_t child = kept();
+  if (child < 0) throw std::runtime_error("no tierd is kept");
+  ::kill(child, SIGKILL);
+  eventually("another tierd is started", [&] { return kept() != child; });
 }
 
 void TestTier::unmount() const {

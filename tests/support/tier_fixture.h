@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,7 +44,8 @@ class TestTier {
   std::string mount;
   std::string state;
   // The configuration file: key -> value. Nothing is published before someone asks for it, unless
-  // `settle_s` is changed.
+  // `settle_s` is changed; tierd has a keeper only if `keeper` is changed, or if
+  // TIERHUB_TEST_KEEPER is `true`.
   std::map<std::string, std::string> settings;
 
   std::string in_archive(const std::string& path) const { return archive + "/" + path; }
@@ -53,6 +55,8 @@ class TestTier {
 
   // Starts tierd and waits until the mount answers; throws with its log if it ends before.
   void start(const Environment& environment = {});
+  // Writes the configuration file anew; a start does that, too.
+  void write_settings() const;
   // Starts it and waits for nothing.
   void spawn(const Environment& environment = {});
   // Starts it and waits for its end: what it says when it cannot start.
@@ -61,8 +65,14 @@ class TestTier {
   int wait_for_end(std::chrono::milliseconds time_limit);
   // SIGTERM; returns how long it took. Throws if it takes longer than 10 s or fails.
   std::chrono::milliseconds stop();
-  // SIGKILL; the mount is left behind as a crash leaves it.
+  // SIGKILL, also to the keeper; the mount is left behind as a crash leaves it.
   void kill();
+  // With `keeper: true`: the tierd that the keeper started last; -1 while there is none.
+  pid_t kept() const;
+  // SIGKILL to that one alone.
+  void kill_kept() const;
+  // A signal to the process that was started: the keeper, if there is one.
+  void signal(int number) const { ::kill(process_, number); }
   bool running() const { return process_ > 0; }
 
   api::Client client() const;
@@ -82,7 +92,6 @@ class TestTier {
 
  private:
   std::vector<std::string> command_line() const;
-  void write_settings() const;
   void unmount() const;
 
   TemporaryDirectory place_;

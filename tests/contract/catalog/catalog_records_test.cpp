@@ -431,6 +431,22 @@ TEST_P(CatalogContract, KeepsOneLeaseForEachOwner) {
   EXPECT_EQ(value_of(catalog_->leases(kFile)), (std::vector{pin}));
 }
 
+TEST_P(CatalogContract, KeepsTheLastAnswerOfEachWorker) {
+  const AnswerRecord older{1, 0, 77, 5, kFile};
+  const AnswerRecord newer{1, 0, 77, 9, kNoInode};
+  const AnswerRecord other{2, 0, 77, 11, kFolder};
+  Batch batch;
+  batch.put_answer(older);
+  batch.put_answer(newer);
+  batch.put_answer(other);
+  commit(batch);
+  EXPECT_EQ(value_of(catalog_->answers()), (std::vector{newer, other}));
+  Batch erase;
+  erase.erase_answer(1, 0);
+  commit(erase);
+  EXPECT_EQ(value_of(catalog_->answers()), (std::vector{other}));
+}
+
 TEST_P(CatalogContract, KeepsHeatRunsAndMeta) {
   Batch batch;
   batch.put_heat(kFile, Timestamp{-5});

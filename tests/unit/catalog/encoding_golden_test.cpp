@@ -25,11 +25,11 @@ Attributes attributes(FileKind kind) {
 
 TEST(GoldenFamilies, HaveTheseNamesInThisOrder) {
   const std::vector<std::string> names(kFamilyNames.begin(), kFamilyNames.end());
-  EXPECT_EQ(names,
-            (std::vector<std::string>{"inode", "dirent", "link", "xattr", "residency", "checksum",
-                                      "base", "base_link", "version", "journal", "intent", "reap",
-                                      "unsynced", "prefetch", "lease", "heat", "run", "meta"}));
-  EXPECT_EQ(static_cast<size_t>(Family::meta) + 1, kFamilyNames.size());
+  EXPECT_EQ(names, (std::vector<std::string>{"inode", "dirent", "link", "xattr", "residency",
+                                             "checksum", "base", "base_link", "version", "journal",
+                                             "intent", "reap", "unsynced", "prefetch", "lease",
+                                             "heat", "run", "meta", "answer"}));
+  EXPECT_EQ(static_cast<size_t>(Family::answer) + 1, kFamilyNames.size());
 }
 
 TEST(GoldenKeys, AreBigEndian) {
@@ -57,6 +57,7 @@ TEST(GoldenKeys, AreBigEndian) {
             "00 00 00 00 00 00 00 03 00 00 00 00 00 00 00 10");
   EXPECT_EQ(hex(encoding::prefetch_item_key(3, 4)),
             "00 00 00 00 00 00 00 03 00 00 00 00 00 00 00 04");
+  EXPECT_EQ(hex(encoding::answer_key(3, 4)), "00 00 00 00 00 00 00 03 00 00 00 00 00 00 00 04");
 }
 
 TEST(GoldenKeys, ThePositionOfANameInItsFolderNeverChanges) {
@@ -231,6 +232,11 @@ TEST(GoldenRecords, PrefetchItem) {
 TEST(GoldenRecords, Lease) {
   EXPECT_EQ(hex(encoding::encode(LeaseRecord{true, "in the key", "r", {1}, {2}})),
             "01 01 00 00 00 01 72 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 02");
+}
+
+TEST(GoldenRecords, Answer) {
+  EXPECT_EQ(hex(encoding::encode(AnswerRecord{8, 9, 1, 2, InodeNumber{3}})),
+            "01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00 03");
 }
 
 TEST(KeyOrder, PrefixEndIsAboveAllKeysOfThePrefix) {

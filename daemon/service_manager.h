@@ -1,0 +1,11 @@
+// Tells systemd, if it started us with Type=notify, how far we are.
+#pragma once
+
+#include <string>
+
+namespace tierhub {
+
+// `state` as in sd_notify(3), such as "READY=1". Does nothing without NOTIFY_SOCKET.
+void notify_service_manager(const std::string& state);
+
+}  // namespace tierhub
