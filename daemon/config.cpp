@@ -131,6 +131,8 @@ const std::map<std::string, Setter>& setters() {
       {"keeper", switch_key(&Config::keeper)},
       {"restarts_max", count_key(&Config::restarts_max, 0, 1'000'000)},
       {"stop_limit_s", number_key(&Config::stop_limit_s, 1, 3600)},
+      {"dev", switch_key(&Config::devices)},
+      {"suid", switch_key(&Config::set_user_id)},
       {"passthrough", switch_key(&Config::passthrough)},
       {"fuse_threads", count_key(&Config::fuse_threads, 1, 256)},
       {"attribute_timeout_s", number_key(&Config::attribute_timeout_s, 0, 86400)},
@@ -232,6 +234,9 @@ Result<void> Config::complete() {
   }
   TRY(check_writable("archive", archive));
   TRY(check_writable("scratch", scratch));
+  if (::geteuid() != 0 && (devices || set_user_id))
+    return Error(std::errc::operation_not_permitted,
+                 "only root can mount with --dev or --suid: run tierd as root, or without them");
   if (low_percent >= high_percent)
     return Error(std::errc::invalid_argument, "low_percent must be less than high_percent");
   if (chunk_bytes < 4096 || chunk_bytes % 4096 != 0 || chunk_bytes > (1u << 30)) {

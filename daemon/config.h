@@ -42,6 +42,8 @@ struct Config {
   uint64_t restarts_max = 5;
   double stop_limit_s = 10;
 
+  bool devices = false;
+  bool set_user_id = false;
   bool passthrough = true;
   uint64_t fuse_threads = 8;
   double attribute_timeout_s = 60;

@@ -45,6 +45,8 @@ struct Arguments {
   std::string state;
   std::string socket;
   std::string kept;  // not empty: this is the child of a keeper
+  bool devices = false;
+  bool set_user_id = false;
   bool foreground = true;
   bool list_faults = false;
 };
@@ -58,6 +60,8 @@ Result<Config> read_settings(const Arguments& arguments) {
         std::pair(&arguments.state, &config.state), std::pair(&arguments.socket, &config.socket)}) {
     if (!given->empty()) *target = *given;
   }
+  if (arguments.devices) config.devices = true;
+  if (arguments.set_user_id) config.set_user_id = true;
   TRY(config.complete());
   return config;
 }
@@ -219,6 +223,9 @@ int main_program(int argc, char** argv) {
   app.add_option("--config", arguments.config_file,
                  "Settings in YAML; etc/tierhub.yaml documents them all")
       ->type_name("FILE.yaml");
+  app.add_flag("--dev", arguments.devices, "Device nodes in the mount work (default: they don't)");
+  app.add_flag("--suid", arguments.set_user_id,
+               "Set-user-id programs in the mount run as their owner (default: as their caller)");
   app.add_flag("--foreground", arguments.foreground,
                "Stay in the foreground (what tierd always does)");
   app.add_flag("--list-fault-points", arguments.list_faults,

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <thread>
 
+#include <unistd.h>
+
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
@@ -253,11 +255,14 @@ Result<void> Tier::mount() {
   file_system_ = std::make_unique<FileSystem>(*inodes_, *scratch_, hooks());
   FuseSession::Options options;
   options.mount_point = config_.mount;
+  options.mount = {config_.devices, config_.set_user_id};
   options.threads = static_cast<unsigned>(config_.fuse_threads);
   options.attr_timeout_s = config_.attribute_timeout_s;
   options.entry_timeout_s = config_.entry_timeout_s;
   if (!config_.passthrough)
     options.passthrough_off_reason = "the configuration says passthrough: false";
+  if (::geteuid() != 0)
+    options.passthrough_off_reason = "passthrough is for root: tierd runs as an ordinary user";
   if (!scratch_->leases_work()) {
     options.passthrough_off_reason =
         "the file system of scratch has no leases (F_SETLEASE), so writers could not be told from "

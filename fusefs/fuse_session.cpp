@@ -4,7 +4,6 @@
 #include <unordered_set>
 
 #include <fcntl.h>
-#include <sys/mount.h>
 
 #include <fmt/format.h>
 
@@ -69,9 +68,17 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(FileSystem& file_system,
   TRY(check_mount_point(options.mount_point));
   std::unique_ptr<FuseSession> session(new FuseSession(std::move(options)));
   TRY_ASSIGN(session->kept_, KeptSession::create());
-  TRY_ASSIGN(UniqueFd device, open_fuse_device());
-  TRY(session->connect(file_system, std::move(device), {}));
-  TRY(session->mount_now());
+  TRY_ASSIGN(NewMount mounted,
+             mount_tierhub(session->options_.mount_point, session->options_.mount));
+  session->device_ = mounted.device;
+  session->kept_->set_place({session->options_.mount_point, session->device_});
+  if (!mounted.for_everyone) {
+    log::warning(
+        "the mount is for this user alone; for others run tierd as root, or put user_allow_other "
+        "into /etc/fuse.conf");
+  }
+  // Takes the mount away, should this fail.
+  TRY(session->connect(file_system, std::move(mounted.session), {}));
   file_system.attach(*session);
   return session;
 }
@@ -112,20 +119,6 @@ Result<void> FuseSession::connect(FileSystem& file_system, UniqueFd device,
                                                           name.size());
                        }});
   return {};
-}
-
-Result<void> FuseSession::mount_now() {
-  TRY(mount_tierhub(connection_->device_fd(), options_.mount_point));
-  const auto mounted = current_mount(options_.mount_point);
-  if (const auto entry = mounted.value_or(std::nullopt)) {
-    device_ = entry->device;
-    kept_->set_place({options_.mount_point, device_});
-    return {};
-  }
-  ::umount2(options_.mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-  if (!mounted) return mounted.error();
-  return Error(std::errc::io_error,
-               "/proc/self/mountinfo does not list the new mount at " + options_.mount_point);
 }
 
 // A process that dies between registering an object and noting who has it open, or between its last
@@ -234,8 +227,10 @@ int FuseSession::device_fd() const { return connection_->device_fd(); }
 bool FuseSession::unmount_in_grace() {
   const auto end = SteadyClock::now() + options_.stop_grace;
   while (still_mounted()) {
-    if (::umount2(options_.mount_point.c_str(), UMOUNT_NOFOLLOW) == 0) return true;
-    if (errno != EBUSY || SteadyClock::now() >= end) return false;
+    const auto gone = unmount(options_.mount_point, Unmount::now);
+    if (gone) return true;
+    if (!gone.error().is(std::errc::device_or_resource_busy) || SteadyClock::now() >= end)
+      return false;
     connection_->refuse_opens();
     wait_until_served(kRetryInterval);
   }
@@ -260,13 +255,10 @@ void FuseSession::leave_loop() {
   } while (!wait_until_served(kRetryInterval));
 }
 
-// MNT_FORCE ends the connection: requests fail, and whoever waits in the kernel wakes up.
 void FuseSession::unmount_by_force() {
   if (!still_mounted()) return;
-  if (::umount2(options_.mount_point.c_str(), MNT_FORCE | UMOUNT_NOFOLLOW) == 0) return;
-  if (::umount2(options_.mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return;
-  log::warning("the mount could not be removed",
-               {{"error", Error::from_errno(errno, "umount " + options_.mount_point).text()}});
+  if (unmount(options_.mount_point, Unmount::by_force)) return;
+  detach_mount(options_.mount_point, device_);
 }
 
 DataPath FuseSession::data_path() const { return connection_->data_path(); }

@@ -29,7 +29,8 @@ class FuseSession final : public KernelChannel {
  public:
   struct Options {
     std::string mount_point;  // an existing empty folder
-    unsigned threads = 32;    // at most; they start when they are needed
+    MountOptions mount;
+    unsigned threads = 32;  // at most; they start when they are needed
     double entry_timeout_s = 60;
     double attr_timeout_s = 60;
     // Not empty: passthrough is not used, and this sentence says why.
@@ -49,7 +50,7 @@ class FuseSession final : public KernelChannel {
   };
 
   // Cleans a stale mount, mounts, and attaches itself to `file_system`, which outlives the session.
-  // Until serve() runs, whoever touches the mount waits. Needs root.
+  // Until serve() runs, whoever touches the mount waits.
   static Result<std::unique_ptr<FuseSession>> mount(FileSystem& file_system, Options options);
   // Goes on with a session that an earlier process began: `device` is its /dev/fuse, `answers` what
   // it may have done without an answer. What is open is restored in the inodes already
@@ -92,7 +93,6 @@ class FuseSession final : public KernelChannel {
  private:
   explicit FuseSession(Options options);
   Result<void> connect(FileSystem& file_system, UniqueFd device, std::vector<AnswerRecord> answers);
-  Result<void> mount_now();
   void close_lost_backings();
   void on_start();
   void raise_read_ahead() const;

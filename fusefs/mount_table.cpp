@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <limits.h>
@@ -14,6 +15,7 @@
 #include "common/log.h"
 #include "common/posix.h"
 #include "fusefs/mount_probe.h"
+#include "fusefs/user_mount.h"
 
 namespace tierhub {
 namespace {
@@ -125,8 +127,8 @@ Result<void> clean_stale_mount(const std::string& mount_point) {
     TRY_ASSIGN(const auto mount, current_mount(path));
     if (!mount) return {};
     TRY(check_is_dead_tierhub(*mount));
-    if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-      return Error::from_errno(errno, "remove the mount that a dead tierd left at " + path);
+    if (auto gone = unmount(path, Unmount::lazily); !gone)
+      return gone.error().in("remove the mount that a dead tierd left");
     log::info("removed the mount that a dead tierd left", {{"mount_point", path}});
   }
   return Error(
@@ -155,13 +157,29 @@ Result<void> check_mount_point(const std::string& mount_point) {
                   mount_point, names.front()));
 }
 
+Result<void> unmount(const std::string& mount_point, Unmount how) {
+  const int flags = how == Unmount::now ? 0 : how == Unmount::by_force ? MNT_FORCE : MNT_DETACH;
+  if (::umount2(mount_point.c_str(), flags | UMOUNT_NOFOLLOW) == 0) return {};
+  if (errno != EPERM) return Error::from_errno(errno, "umount " + mount_point);
+  switch (how) {
+    case Unmount::now:
+      return unmount_as_user(mount_point, UserUnmount::now);
+    case Unmount::lazily:
+      return unmount_as_user(mount_point, UserUnmount::lazily);
+    case Unmount::by_force:
+      return Error::from_errno(EPERM, "umount by force");
+  }
+  return {};
+}
+
 void detach_mount(const std::string& mount_point, const std::string& device) {
   const auto mounted = current_mount(mount_point).value_or(std::nullopt);
   if (!mounted || mounted->device != device) return;
-  if (::umount2(mount_point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return;
-  log::warning("the mount could not be removed",
-               {{"error", Error::from_errno(errno, "umount " + mount_point).text()}});
+  if (auto gone = unmount(mount_point, Unmount::lazily); !gone)
+    log::warning("the mount could not be removed", {{"error", gone.error().text()}});
 }
+
+namespace {
 
 Result<UniqueFd> open_fuse_device() {
   auto device = posix::open_at(AT_FDCWD, "/dev/fuse", O_RDWR);
@@ -174,22 +192,53 @@ Result<UniqueFd> open_fuse_device() {
         "pass the device in)");
   }
   if (code == EACCES || code == EPERM)
-    return Error(device.error().code(), "/dev/fuse may not be opened: run tierd as root");
+    return Error(device.error().code(),
+                 "/dev/fuse may not be opened: in a container, pass the device in");
   return device;
 }
 
-Result<void> mount_tierhub(int device_fd, const std::string& mount_point) {
-  const std::string options =
+Result<UniqueFd> mount_as_root(const std::string& mount_point, const MountOptions& options) {
+  TRY_ASSIGN(UniqueFd session, open_fuse_device());
+  const std::string data =
       fmt::format("fd={},rootmode={:o},user_id=0,group_id=0,default_permissions,allow_other",
-                  device_fd, static_cast<unsigned>(S_IFDIR));
-  if (::mount(kMountSource, mount_point.c_str(), kMountType, MS_NOSUID | MS_NODEV,
-              options.c_str()) == 0)
-    return {};
+                  session.get(), static_cast<unsigned>(S_IFDIR));
+  unsigned long flags = 0;
+  if (!options.devices) flags |= MS_NODEV;
+  if (!options.set_user_id) flags |= MS_NOSUID;
+  if (::mount(kMountSource, mount_point.c_str(), kMountType, flags, data.c_str()) == 0)
+    return session;
   const std::string action = "mount TierHub at " + mount_point;
-  if (errno == EPERM) return Error::from_errno(EPERM, action + " (run tierd as root)");
+  if (errno == EPERM)
+    return Error::from_errno(EPERM, action + " (this container may not mount: add CAP_SYS_ADMIN)");
   if (errno == ENODEV)
     return Error::from_errno(ENODEV, action + " (load the kernel module with 'modprobe fuse')");
   return Error::from_errno(errno, action);
+}
+
+}  // namespace
+
+Result<NewMount> mount_tierhub(const std::string& mount_point, const MountOptions& options) {
+  NewMount result;
+  if (::geteuid() == 0) {
+    TRY_ASSIGN(result.session, mount_as_root(mount_point, options));
+  } else {
+    result.for_everyone = users_may_allow_others();
+    const std::string others = result.for_everyone ? ",allow_other" : "";
+    TRY_ASSIGN(result.session,
+               mount_as_user(mount_point,
+                             "nosuid,nodev,default_permissions,fsname=tierhub,subtype="
+                             "tierhub" +
+                                 others));
+  }
+  const auto mounted = current_mount(mount_point);
+  if (const auto entry = mounted.value_or(std::nullopt)) {
+    result.device = entry->device;
+    return result;
+  }
+  static_cast<void>(unmount(mount_point, Unmount::lazily));
+  if (!mounted) return mounted.error();
+  return Error(std::errc::io_error,
+               "/proc/self/mountinfo does not list the new mount at " + mount_point);
 }
 
 }  // namespace tierhub

@@ -39,11 +39,28 @@ Result<void> clean_stale_mount(const std::string& mount_point);
 // An existing empty folder.
 Result<void> check_mount_point(const std::string& mount_point);
 
-Result<UniqueFd> open_fuse_device();
-// Mounts the session of `device_fd`. `mount_point` must be canonical.
-Result<void> mount_tierhub(int device_fd, const std::string& mount_point);
-// Takes the mount away, if it is the one of `device` ("major:minor") that stands there; whoever
-// uses it keeps what is open.
+// What files of the mount may be; the kernel ignores what is not allowed.
+struct MountOptions {
+  bool devices = false;      // device nodes work
+  bool set_user_id = false;  // programs run as their owner if their mode says so
+};
+struct NewMount {
+  UniqueFd session;          // /dev/fuse
+  std::string device;        // "major:minor"
+  bool for_everyone = true;  // false: only the user who mounted gets in
+};
+// Mounts a new session at `mount_point`, which must be canonical. Root does it itself; for anybody
+// else fusermount3 does, which knows neither devices nor set-user-id.
+Result<NewMount> mount_tierhub(const std::string& mount_point, const MountOptions& options);
+
+enum class Unmount {
+  now,       // errc::device_or_resource_busy while files are open
+  lazily,    // the mount goes at once, what is open stays
+  by_force,  // requests fail, and whoever waits in the kernel wakes up
+};
+Result<void> unmount(const std::string& mount_point, Unmount how);
+// Takes the mount away, if it is the one of `device` that stands there; whoever uses it keeps what
+// is open.
 void detach_mount(const std::string& mount_point, const std::string& device);
 
 }  // namespace tierhub
