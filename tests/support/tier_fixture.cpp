@@ -114,19 +114,33 @@ void TestTier::write_settings() const {
 }
 
 std::vector<std::string> TestTier::command_line() const {
-  return {program("tierd"),
-          "--archive",
-          archive,
-          "--scratch",
-          scratch,
-          "--mount",
-          mount,
-          "--state",
-          state,
-          "--socket",
-          place_ / "sock",
-          "--config",
-          place_ / "tierhub.yaml"};
+  std::vector<std::string> line = {program("tierd"),
+                                   "--archive",
+                                   archive,
+                                   "--scratch",
+                                   scratch,
+                                   "--mount",
+                                   mount,
+                                   "--state",
+                                   state,
+                                   "--socket",
+                                   place_ / "sock",
+                                   "--config",
+                                   place_ / "tierhub.yaml"};
+  line.insert(line.end(), more_arguments.begin(), more_arguments.end());
+  return as_user(std::move(line));
+}
+
+void TestTier::run_as(uid_t user, gid_t group) {
+  user_prefix_ = {"setpriv", fmt::format("--reuid={}", user), fmt::format("--regid={}", group),
+                  "--clear-groups"};
+  for (const std::string& path : {place_.path(), archive, scratch, mount, state})
+    check(::chown(path.c_str(), user, group), "chown " + path);
+}
+
+std::vector<std::string> TestTier::as_user(std::vector<std::string> argv) const {
+  argv.insert(argv.begin(), user_prefix_.begin(), user_prefix_.end());
+  return argv;
 }
 
 void TestTier::spawn(const Environment& environment) {
@@ -147,7 +161,7 @@ void TestTier::start(const Environment& environment) {
       },
       kStartLimit);
   struct statfs fs {};
-  check(::statfs(mount.c_str(), &fs), "statfs " + mount);
+  if (user_prefix_.empty()) check(::statfs(mount.c_str(), &fs), "statfs " + mount);
 }
 
 CommandResult TestTier::start_and_fail(const Environment& environment) {

@@ -47,6 +47,13 @@ class TestTier {
   // `settle_s` is changed; tierd has a keeper only if `keeper` is changed, or if
   // TIERHUB_TEST_KEEPER is `true`.
   std::map<std::string, std::string> settings;
+  // Added to the command line.
+  std::vector<std::string> more_arguments;
+  // tierd runs as this user, who gets all the folders. Others, root too, may not get into the
+  // mount then: whoever looks at it must be that user.
+  void run_as(uid_t user, gid_t group);
+  // "setpriv ..." for run_command.
+  std::vector<std::string> as_user(std::vector<std::string> argv) const;
 
   std::string in_archive(const std::string& path) const { return archive + "/" + path; }
   std::string in_mount(const std::string& path) const { return mount + "/" + path; }
@@ -95,6 +102,7 @@ class TestTier {
   void unmount() const;
 
   TemporaryDirectory place_;
+  std::vector<std::string> user_prefix_;
   std::string log_path_;
   pid_t process_ = -1;  // written under mutex_
   // Kills a tierd that hangs, so that a test fails instead of hanging with it.
