@@ -135,6 +135,7 @@ const std::map<std::string, Setter>& setters() {
       {"suid", switch_key(&Config::set_user_id)},
       {"passthrough", switch_key(&Config::passthrough)},
       {"fuse_threads", count_key(&Config::fuse_threads, 1, 256)},
+      {"fuse_spin_us", count_key(&Config::fuse_spin_us, 0, 10'000)},
       {"attribute_timeout_s", number_key(&Config::attribute_timeout_s, 0, 86400)},
       {"entry_timeout_s", number_key(&Config::entry_timeout_s, 0, 86400)},
       {"inodes_in_memory", count_key(&Config::inodes_in_memory, 1000, 100'000'000)},

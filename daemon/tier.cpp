@@ -232,10 +232,8 @@ FileSystemHooks Tier::hooks() {
     capacity_->wait_for_room(bytes, std::move(done));
   };
   hooks.writing = [this](InodeNumber inode) { capacity_->watch(inode); };
-  hooks.released = [this](InodeNumber) {
-    housekeeper_->wake_reaper();
-    journal_->wake();
-  };
+  hooks.closed = [this](InodeNumber) { journal_->something_closed(); };
+  hooks.unnamed = [this](InodeNumber) { housekeeper_->want_reap(); };
   hooks.listed = [this](InodeNumber folder) { schedule_->listed(folder); };
   hooks.room_for_passthrough_writers = [this] { return capacity_->has_room(0); };
   hooks.archive_space = [this] {
@@ -257,6 +255,7 @@ Result<void> Tier::mount() {
   options.mount_point = config_.mount;
   options.mount = {config_.devices, config_.set_user_id};
   options.threads = static_cast<unsigned>(config_.fuse_threads);
+  options.spin = std::chrono::microseconds(config_.fuse_spin_us);
   options.attr_timeout_s = config_.attribute_timeout_s;
   options.entry_timeout_s = config_.entry_timeout_s;
   if (!config_.passthrough)

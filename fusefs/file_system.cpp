@@ -305,7 +305,7 @@ Result<Created> FileSystem::make_file(InodeNumber parent, const std::string& nam
   record.has_object = true;
   record.writing = writable;
 
-  TRY_ASSIGN(const UniqueFd object, scratch_.create(number));
+  TRY_ASSIGN(UniqueFd object, scratch_.create(number, O_RDONLY));
   const Attributes& attributes = record.attributes;
   TRY(scratch_.tag(object.get(), {number, record.generation, parent, name, attributes.uid,
                                   attributes.gid, attributes.mode, true, ""}));
@@ -335,8 +335,11 @@ Result<Created> FileSystem::make_file(InodeNumber parent, const std::string& nam
   if (writable) hooks_.writing(number);
 
   const FileHandle handle{writable, sync};
-  TRY_ASSIGN(const Opened opened, add_handle(*child, handle, choose_mode(*child, handle)));
-  TRY_ASSIGN(const NodeInfo node, node_of(*child));
+  TRY_ASSIGN(const auto st, posix::stat_fd(object.get()));
+  const NodeInfo node{number, attributes_now(child->rec(), st), child->rec().nlink,
+                      !child->rec().writing};
+  TRY_ASSIGN(const Opened opened,
+             add_handle(*child, handle, choose_mode(*child, handle), std::move(object)));
   return Created{node, opened};
 }
 
@@ -415,7 +418,7 @@ Result<void> FileSystem::unlink(InodeNumber parent, const std::string& name) {
     entry.parent->record = parent_record;
   }
   fault_point(FaultPoint::unlink_after_commit);
-  hooks_.released(number);
+  hooks_.unnamed(number);
   return {};
 }
 
@@ -511,7 +514,7 @@ Result<void> FileSystem::rename(InodeNumber parent, const std::string& name, Ino
     TRY(move_entry(locked, name, new_name));
   }
   fault_point(FaultPoint::rename_after_commit);
-  if (replaced != kNoInode) hooks_.released(replaced);
+  if (replaced != kNoInode) hooks_.unnamed(replaced);
   return {};
 }
 

@@ -58,9 +58,11 @@ struct FileSystemHooks {
   std::function<void(uint64_t bytes, std::function<void(Result<void>)>)> wait_for_room;
   // Somebody may write to the inode's object from now on.
   std::function<void(InodeNumber)> writing;
-  // The last handle of an inode is gone, or it lost its last name: look whether it can be published
-  // or reaped.
-  std::function<void(InodeNumber)> released;
+  // The last handle of a file that was written is gone: it may be published now.
+  std::function<void(InodeNumber)> closed;
+  // A file has neither name nor handle any more, or lost one of them: look whether it can be
+  // reaped.
+  std::function<void(InodeNumber)> unnamed;
   // Somebody opened the folder to list it: look whether others changed it in the archive.
   std::function<void(InodeNumber)> listed;
   // False near the end of scratch: a passthrough writer cannot be stopped, so writable opens go
@@ -266,7 +268,9 @@ class FileSystem {
   ServeMode choose_mode(const InodeState& inode, FileHandle handle) const;
   // begin_writing() of storage, told to whoever counts the bytes.
   Result<void> grant_writing(InodeState& inode, ServeMode mode);
-  Result<Opened> add_handle(InodeState& inode, FileHandle handle, ServeMode mode);
+  // `object`: an O_RDONLY descriptor of the inode's object, if the caller has one.
+  Result<Opened> add_handle(InodeState& inode, FileHandle handle, ServeMode mode,
+                            UniqueFd object = UniqueFd());
   void note_use(InodeState& inode);
   // Runs `retry` when no fill of the inode is under way, on a thread of the migrator; false if none
   // is now.

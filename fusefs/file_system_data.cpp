@@ -47,11 +47,14 @@ ServeMode FileSystem::choose_mode(const InodeState& inode, FileHandle handle) co
   return ServeMode::passthrough;
 }
 
-Result<Opened> FileSystem::add_handle(InodeState& inode, FileHandle handle, ServeMode mode) {
+Result<Opened> FileSystem::add_handle(InodeState& inode, FileHandle handle, ServeMode mode,
+                                      UniqueFd object) {
   if (mode == ServeMode::passthrough && inode.backing_id == 0) {
     TRY(ensure_object(catalog_, scratch_, inode));
     // Read-only on purpose: a writable one would count as a writer in every lease test.
-    TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode.number, O_RDONLY));
+    if (!object) {
+      TRY_ASSIGN(object, scratch_.open_object(inode.number, O_RDONLY));
+    }
     auto backing = channel_->open_backing(object.get());
     if (backing) {
       inode.backing_id = *backing;
@@ -108,6 +111,8 @@ void FileSystem::open(InodeNumber inode, int flags, Done<Opened> done) {
 }
 
 void FileSystem::release(InodeNumber inode, FileHandle handle) {
+  bool written = false;
+  bool unnamed = false;
   {
     auto lock = inodes_.lock(inode);
     if (!lock) {
@@ -123,8 +128,11 @@ void FileSystem::release(InodeNumber inode, FileHandle handle) {
     state.serve_mode = ServeMode::none;
     state.read_fd.reset();
     state.write_fd.reset();
+    written = state.record && state.rec().writing;
+    unnamed = state.record && state.rec().nlink == 0;
   }
-  hooks_.released(inode);
+  if (written) hooks_.closed(inode);
+  if (unnamed) hooks_.unnamed(inode);
 }
 
 void FileSystem::read(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes,

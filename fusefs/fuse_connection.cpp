@@ -60,6 +60,7 @@ FuseConnection::FuseConnection(FileSystem& file_system, Options options)
     : file_system_(file_system),
       options_(std::move(options)),
       goes_on_(options_.session->begun()),
+      reader_(options_.reading),
       recent_listings_(std::chrono::duration<double>(options_.timeouts.entry_s / 2)) {
   for (const AnswerRecord& answer : options_.answers) answers_left_[answer.unique] = answer;
 }
@@ -122,7 +123,7 @@ ssize_t FuseConnection::read_device(int fd, void* buffer, size_t size, void* use
     connection.started_.wait(false);
   }
   if (connection.options_.kept) populate(buffer, size);
-  const ssize_t got = ::read(fd, buffer, size);
+  const ssize_t got = connection.reader_.read(fd, buffer, size);
   if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
   unique_read_last = static_cast<const fuse_in_header*>(buffer)->unique;
   rename_tmpfile_request({static_cast<std::byte*>(buffer), size_t(got)});

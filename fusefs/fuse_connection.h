@@ -18,6 +18,7 @@
 #include "fusefs/negotiation.h"
 #include "fusefs/node_reply.h"
 #include "fusefs/recent_listings.h"
+#include "fusefs/request_reader.h"
 #include "fusefs/request_scope.h"
 
 namespace tierhub {
@@ -27,6 +28,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   struct Options {
     CacheTimeouts timeouts;
     std::string passthrough_off_reason;  // empty: use it
+    RequestReader::Options reading;
     // The session that this process begins, or goes on with if it was begun. Never null.
     std::shared_ptr<KeptSession> session;
     // What processes before this one carried out and may not have answered.
@@ -96,6 +98,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   const Options options_;
   const bool goes_on_;  // the session was begun by an earlier process
   std::unordered_map<uint64_t, AnswerRecord> answers_left_;  // by unique
+  RequestReader reader_;
   RecentListings recent_listings_;
   fuse_session* session_ = nullptr;
   // Used by the one thread that reads INIT and answers it.

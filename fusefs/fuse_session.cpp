@@ -102,6 +102,7 @@ Result<void> FuseSession::connect(FileSystem& file_system, UniqueFd device,
                                   std::vector<AnswerRecord> answers) {
   FuseConnection::Options connection_options{{options_.entry_timeout_s, options_.attr_timeout_s},
                                              options_.passthrough_off_reason,
+                                             {options_.spin},
                                              kept_,
                                              std::move(answers),
                                              options_.kept,

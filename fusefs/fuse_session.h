@@ -31,6 +31,8 @@ class FuseSession final : public KernelChannel {
     std::string mount_point;  // an existing empty folder
     MountOptions mount;
     unsigned threads = 32;  // at most; they start when they are needed
+    // How long a thread asks for the next request before it sleeps.
+    std::chrono::microseconds spin{100};
     double entry_timeout_s = 60;
     double attr_timeout_s = 60;
     // Not empty: passthrough is not used, and this sentence says why.

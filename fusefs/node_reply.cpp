@@ -1,5 +1,6 @@
 #include "fusefs/node_reply.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace tierhub {
@@ -7,6 +8,7 @@ namespace {
 
 constexpr uint64_t kBlockBytes = 512;  // the unit of st_blocks
 constexpr uint32_t kPreferredBytes = 4096;
+constexpr double kNewFileTimeout_s = 0.1;
 
 mode_t file_type(FileKind kind) {
   switch (kind) {
@@ -115,7 +117,13 @@ fuse_abi::OpenReply to_open_reply(const Opened& opened, uint64_t fh) {
 
 fuse_abi::CreateReply to_create_reply(const Created& created, uint64_t fh,
                                       const CacheTimeouts& timeouts) {
-  return {to_entry_out(created.node, timeouts), to_open_reply(created.opened, fh)};
+  fuse_entry_out entry = to_entry_out(created.node, timeouts);
+  // The kernel asks again while it is still opening the file, if it may not believe this for a
+  // moment. What it writes itself makes it forget the attributes, and nobody else has the file yet.
+  const KernelTimeout moment = to_kernel_timeout(std::min(kNewFileTimeout_s, timeouts.attr_s));
+  entry.attr_valid = moment.seconds;
+  entry.attr_valid_nsec = moment.ns;
+  return {entry, to_open_reply(created.opened, fh)};
 }
 
 AttributeChange to_attribute_change(const struct stat& wanted, int to_set, const FsCaller& caller) {

@@ -71,12 +71,6 @@ void Housekeeper::wake() {
   woken_.notify_all();
 }
 
-void Housekeeper::wake_reaper() {
-  std::lock_guard lock(mutex_);
-  reap_wanted_ = true;
-  woken_.notify_all();
-}
-
 Archive::Space Housekeeper::archive_space() const {
   std::lock_guard lock(mutex_);
   return space_;
@@ -121,13 +115,10 @@ void Housekeeper::run(const std::stop_token& stop) {
   bool room_is_wanted = false;
   while (!stop.stop_requested()) {
     bool room_wanted = false;
-    bool reap_wanted = false;
     {
       std::unique_lock lock(mutex_);
-      woken_.wait_for(lock, stop, seconds(options_.tick_s),
-                      [&] { return room_wanted_ || reap_wanted_; });
+      woken_.wait_for(lock, stop, seconds(options_.tick_s), [&] { return room_wanted_; });
       room_wanted = std::exchange(room_wanted_, false);
-      reap_wanted = std::exchange(reap_wanted_, false);
     }
     if (stop.stop_requested()) return;
     if (recount.now()) {
@@ -139,7 +130,7 @@ void Housekeeper::run(const std::stop_token& stop) {
       make_room();
       room_is_wanted = false;
     }
-    if (reap_wanted || look_at_reaps.now()) {
+    if (reap_wanted_.exchange(false) || look_at_reaps.now()) {
       std::lock_guard lock(evictor_mutex_);
       report("deleted files cannot be removed", evictor_.reap());
     }

@@ -4,6 +4,7 @@
 // wait for the first, which may be evicting. A third asks the archive how it is.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -38,8 +39,8 @@ class Housekeeper {
   void stop();
   // Scratch needs room. Any thread; cheap.
   void wake();
-  // A file was deleted or closed: look at the reap list. Any thread; cheap.
-  void wake_reaper();
+  // A file was deleted: the next tick looks at the reap list. Any thread; cheap.
+  void want_reap() { reap_wanted_ = true; }
 
   // The archive's size and free space, as last asked. Any thread.
   Archive::Space archive_space() const;
@@ -69,7 +70,7 @@ class Housekeeper {
   std::condition_variable_any woken_;
   std::condition_variable_any capacity_woken_;  // only by the end
   bool room_wanted_ = false;                    // guarded by mutex_
-  bool reap_wanted_ = false;                    // guarded by mutex_
+  std::atomic<bool> reap_wanted_ = false;
   Archive::Space space_;                        // guarded by mutex_
   bool online_ = true;                          // guarded by mutex_
   std::jthread thread_;

@@ -75,6 +75,7 @@ class Journal::Impl {
   Result<Pending> pending(const std::vector<std::string>& paths);
   void retry_parked() { retry_asked_ = true; }
   void wake();
+  void something_closed();
 
   std::mutex tree_mutex;
 
@@ -178,7 +179,7 @@ Result<Journal::Pending> Journal::pending(const std::vector<std::string>& paths)
   return impl_->pending(paths);
 }
 void Journal::retry_parked() { impl_->retry_parked(); }
-void Journal::wake() { impl_->wake(); }
+void Journal::something_closed() { impl_->something_closed(); }
 std::mutex& Journal::tree_mutex() { return impl_->tree_mutex; }
 
 Result<void> Journal::Impl::recover() {
@@ -212,6 +213,11 @@ void Journal::Impl::wake() {
     woken_ = true;
   }
   wake_condition_.notify_one();
+}
+
+// Without a demand it rests first, and the next tick is early enough.
+void Journal::Impl::something_closed() {
+  if (demands_.with([](const Demands& demands) { return !demands.paths.empty(); })) wake();
 }
 
 void Journal::Impl::loop(const std::stop_token& stop) {

@@ -72,8 +72,9 @@ class Journal {
   Result<Pending> pending(const std::vector<std::string>& paths);
   // The next round tries parked keys again, as after `retry_parked_s`. Any thread.
   void retry_parked();
-  // Something may have become ready. Any thread; cheap.
-  void wake();
+  // A file that was written is closed: if someone waits for it, it is looked at, at once. Any
+  // thread; cheap.
+  void something_closed();
 
   // Held by whoever judges or changes the archive's tree: a wave, or the scanner for one folder.
   std::mutex& tree_mutex();

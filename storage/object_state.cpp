@@ -97,12 +97,16 @@ Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState&
 }
 
 Result<Attributes> current_attributes(const Scratch& scratch, const InodeState& inode) {
-  Attributes attributes = inode.rec().attributes;
-  if (!inode.rec().writing) return attributes;
-  TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDONLY));
-  TRY_ASSIGN(const auto st, posix::stat_fd(fd.get()));
-  attributes.size_bytes = static_cast<uint64_t>(st.st_size);
-  attributes.mtime = posix::modification_time(st);
+  if (!inode.rec().writing) return inode.rec().attributes;
+  TRY_ASSIGN(const auto st, scratch.stat_object(inode.number));
+  return attributes_now(inode.rec(), st);
+}
+
+Attributes attributes_now(const InodeRecord& record, const struct stat& object) {
+  Attributes attributes = record.attributes;
+  if (!record.writing) return attributes;
+  attributes.size_bytes = static_cast<uint64_t>(object.st_size);
+  attributes.mtime = posix::modification_time(object);
   attributes.ctime = std::max(attributes.ctime, attributes.mtime);
   return attributes;
 }

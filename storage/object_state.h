@@ -31,6 +31,8 @@ Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState&
 // The record with size, mtime and ctime as they are now: the object's while `writing`, else the
 // record's.
 Result<Attributes> current_attributes(const Scratch& scratch, const InodeState& inode);
+// The same, by what stat shows of the object.
+Attributes attributes_now(const InodeRecord& record, const struct stat& object);
 
 enum class Harvest {
   done,    // not writing (any more)

@@ -89,9 +89,16 @@ Result<bool> Scratch::probe_leases() const {
   return refused.has_value() && !*refused;
 }
 
-Result<UniqueFd> Scratch::create(InodeNumber inode) const {
-  if (auto removed = remove(inode); !removed) return removed.error();
-  return posix::open_at(objects_.get(), object_path(inode), O_RDWR | O_CREAT | O_EXCL, 0600);
+Result<UniqueFd> Scratch::create(InodeNumber inode, int access) const {
+  const int flags = access | O_CREAT | O_EXCL;
+  auto made = posix::open_at(objects_.get(), object_path(inode), flags, 0600);
+  if (made || !made.error().is(std::errc::file_exists)) return made;
+  TRY(remove(inode));
+  return posix::open_at(objects_.get(), object_path(inode), flags, 0600);
+}
+
+Result<struct stat> Scratch::stat_object(InodeNumber inode) const {
+  return posix::stat_at(objects_.get(), object_path(inode), AT_SYMLINK_NOFOLLOW);
 }
 
 Result<UniqueFd> Scratch::open_object(InodeNumber inode, int flags) const {

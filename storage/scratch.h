@@ -21,6 +21,9 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "catalog/records.h"
 #include "common/clock.h"
 #include "common/result.h"
@@ -72,8 +75,9 @@ class Scratch {
   // to it. Found out at open.
   bool own_file_system() const { return own_file_system_; }
 
-  // Makes an empty object; what stands there is replaced.
-  Result<UniqueFd> create(InodeNumber inode) const;
+  // Makes an empty object; what stands there is replaced. The descriptor is O_RDONLY or O_RDWR.
+  Result<UniqueFd> create(InodeNumber inode, int access = O_RDWR) const;
+  Result<struct stat> stat_object(InodeNumber inode) const;
   // O_RDONLY or O_RDWR. errc::no_such_file_or_directory if there is none.
   Result<UniqueFd> open_object(InodeNumber inode, int flags) const;
   // Moves the object into reap/. No object is success.

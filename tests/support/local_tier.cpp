@@ -79,7 +79,8 @@ FileSystemHooks LocalTier::hooks() {
     done(Error(std::errc::no_space_on_device, "scratch is full"));
   };
   hooks.writing = [this](InodeNumber inode) { capacity->watch(inode); };
-  hooks.released = [](InodeNumber) {};
+  hooks.closed = [](InodeNumber) {};
+  hooks.unnamed = [](InodeNumber) {};
   hooks.room_for_passthrough_writers = [] { return true; };
   hooks.archive_space = [] { return FileSystemHooks::Space{}; };
   return hooks;

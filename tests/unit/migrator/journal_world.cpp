@@ -90,7 +90,8 @@ void JournalWorld::start() {
   hooks.try_reserve = [](uint64_t) { return true; };
   hooks.settle = [](InodeNumber, uint64_t, uint64_t) {};
   hooks.writing = [](InodeNumber) {};
-  hooks.released = [](InodeNumber) {};
+  hooks.closed = [](InodeNumber) {};
+  hooks.unnamed = [](InodeNumber) {};
   hooks.room_for_passthrough_writers = [] { return true; };
   hooks.archive_space = [] { return FileSystemHooks::Space{}; };
   file_system = std::make_unique<FileSystem>(*inodes, *scratch, std::move(hooks));
