@@ -97,6 +97,12 @@ Result<void> punch_hole(int fd, uint64_t begin, uint64_t end) {
 
 Result<void> sync_fd(int fd) { return done_or_error(::fsync(fd), "fsync"); }
 Result<void> sync_data(int fd) { return done_or_error(::fdatasync(fd), "fdatasync"); }
+Result<void> written_back(int fd) {
+  if (::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE) < 0)
+    return Error::from_errno(errno, "write back");
+  return {};
+}
+
 Result<void> sync_file_system(int fd) { return done_or_error(::syncfs(fd), "syncfs"); }
 
 Result<size_t> read_at(int fd, std::span<std::byte> buffer, uint64_t offset_bytes) {

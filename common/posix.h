@@ -38,6 +38,8 @@ Result<void> punch_hole(int fd, uint64_t begin, uint64_t end);
 Result<void> sync_fd(int fd);
 Result<void> sync_data(int fd);
 Result<void> sync_file_system(int fd);
+// Waits until what is being written back is; fails if a write-back of this file has failed.
+Result<void> written_back(int fd);
 
 // Reads until `buffer` is full or the file ends; returns how many bytes were read.
 Result<size_t> read_at(int fd, std::span<std::byte> buffer, uint64_t offset_bytes);

@@ -363,6 +363,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
 Result<bool> Journal::Impl::is_demanded(const Pass& pass, const JournalKey& key) const {
   if (pass.urgency == Urgency::demanded) return true;
   if (pass.demanded.empty()) return false;
+  if (covers_any(pass.demanded, "/")) return true;
   TRY_ASSIGN(const std::string path, namespace_path(key));
   // The folders above come first: they are meant too.
   const auto meant = [&](const std::string& demanded) {

@@ -197,16 +197,38 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
   return staged;
 }
 
+namespace {
+
+// What is marked clean later must be on the device, and an error of an earlier write shows here.
+Result<void> sync_object_fd(int fd, ScratchSync scratch) {
+  Result<void> synced;
+  switch (scratch) {
+    case ScratchSync::missing:
+      synced = posix::sync_data(fd);
+      break;
+    case ScratchSync::already_synced:
+      synced = posix::written_back(fd);
+      break;
+  }
+  if (synced) return {};
+  return not_of_archive(
+      synced.error().in("the file is damaged in scratch, so it is not published"));
+}
+
+}  // namespace
+
+Result<void> sync_object(const JournalContext& context, InodeNumber inode, ScratchSync scratch) {
+  auto object = context.scratch.open_object(inode, O_RDONLY);
+  if (!object) return object.error();
+  return sync_object_fd(object->get(), scratch);
+}
+
 Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
                                             const std::string& leaf,
-                                            const std::optional<ArchiveVersion>& version) {
+                                            const std::optional<ArchiveVersion>& version,
+                                            ObjectSync sync) {
   if (snapshot.object) {
-    // What is marked clean later must be on the device, and an error of an earlier write shows
-    // here.
-    if (auto synced = posix::sync_data(snapshot.object.get()); !synced) {
-      return not_of_archive(
-          synced.error().in("the file is damaged in scratch, so it is not published"));
-    }
+    if (sync == ObjectSync::now) TRY(sync_object_fd(snapshot.object.get(), ScratchSync::missing));
     auto equal = equal_chunks(context, snapshot, version);
     if (!equal) return not_of_archive(equal.error());
     const uint64_t chunk_bytes = context.catalog.chunk_bytes();

@@ -77,12 +77,21 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
 struct StagedContent {
   std::optional<StagedFile> staged;
 };
+// Whether the object is brought to its device first. Else the caller has to, before anything says
+// that the content is in the archive.
+enum class ObjectSync { now, by_caller };
 // Brings the object to its device, compares it (what is found equal is noted in the snapshot), and
 // stages it if it differs. Blocks as long as
 // copying takes.
 Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
                                             const std::string& leaf,
-                                            const std::optional<ArchiveVersion>& version);
+                                            const std::optional<ArchiveVersion>& version,
+                                            ObjectSync sync);
+// What was written to the object is on its device, and no write to it has failed. After a sync of
+// all of scratch, `already_synced`, it only looks for errors. errc::no_such_file_or_directory: it
+// was removed.
+enum class ScratchSync { already_synced, missing };
+Result<void> sync_object(const JournalContext& context, InodeNumber inode, ScratchSync scratch);
 // An error of the catalog or of scratch: it says nothing about the archive.
 Error not_of_archive(const Error& error);
 Result<ArchiveVersion> stage_without_content(const JournalContext& context,

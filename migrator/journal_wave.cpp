@@ -50,6 +50,23 @@ std::string parent_path(const std::string& path) {
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
+// Calls under way at a time: each is short, and mostly waits for the archive.
+constexpr size_t kLanes = 16;
+// Files up to this size are staged in all lanes, and share a sync of scratch if there are so many.
+constexpr uint64_t kSmallBytes = 1 << 20;
+constexpr size_t kManyObjects = 8;
+
+class LargeLane {
+ public:
+  explicit LargeLane(std::counting_semaphore<>& lanes) : lanes_(lanes) { lanes_.acquire(); }
+  ~LargeLane() { lanes_.release(); }
+  LargeLane(const LargeLane&) = delete;
+  LargeLane& operator=(const LargeLane&) = delete;
+
+ private:
+  std::counting_semaphore<>& lanes_;
+};
+
 constexpr const char* kCopying = "being copied to the archive";
 
 bool sets_attributes(const Action& action) {
@@ -101,7 +118,7 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
     TRY_ASSIGN(const uint64_t sequence, context_.catalog.allocate_sequence());
     pending.action.leaf = fmt::format("{:x}", sequence);
   }
-  in_lanes(options_.lanes, actions_.size(), [&](size_t i) {
+  in_lanes(kLanes, actions_.size(), [&](size_t i) {
     if (stopping) {
       actions_[i].action.interrupted = true;
     } else {
@@ -109,12 +126,13 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
     }
   });
   fault_point(FaultPoint::publish_after_stage);
+  sync_objects();
   TRY(sync_staged());
   fault_point(FaultPoint::publish_after_archive_sync);
   TRY(fence());
   TRY(write_intents());
   fault_point(FaultPoint::publish_after_intent);
-  in_lanes(options_.lanes, actions_.size(), [&](size_t i) {
+  in_lanes(kLanes, actions_.size(), [&](size_t i) {
     if (actions_[i].action.alive()) act(actions_[i].action);
   });
   fault_point(FaultPoint::publish_after_act);
@@ -157,8 +175,12 @@ Result<void> Wave::stage_changed(Action& action) const {
     action.not_ready = NotReady{started ? kCopying : "other large files are copied first", false};
     return {};
   }
-  auto outcome =
-      stage_changed_content(context_, *action.snapshot, action.leaf, action.plan.version);
+  const bool is_small = action.snapshot->record.attributes.size_bytes <= kSmallBytes;
+  action.object_unsynced = is_small && action.snapshot->object;
+  std::optional<LargeLane> lane;
+  if (!is_small) lane.emplace(large_lanes_);
+  auto outcome = stage_changed_content(context_, *action.snapshot, action.leaf, action.plan.version,
+                                       is_small ? ObjectSync::by_caller : ObjectSync::now);
   action.snapshot->object.reset();
   return accept_staged(action, std::move(outcome));
 }
@@ -195,6 +217,28 @@ Result<void> Wave::accept_staged(Action& action, Result<StagedContent> outcome) 
   action.written_bytes = content.staged->written_bytes;
   action.cloned_bytes = content.staged->cloned_bytes;
   return {};
+}
+
+// One sync of scratch for many small objects: a sync of each would wait for the device each time.
+void Wave::sync_objects() {
+  std::vector<Action*> unsynced;
+  for (Pending& pending : actions_) {
+    if (pending.action.alive() && pending.action.object_unsynced)
+      unsynced.push_back(&pending.action);
+  }
+  const bool many = unsynced.size() >= kManyObjects;
+  const bool all_synced = many && context_.scratch.sync();
+  in_lanes(kLanes, unsynced.size(), [&](size_t i) {
+    Action& action = *unsynced[i];
+    auto synced = sync_object(context_, action.plan.inode,
+                              all_synced ? ScratchSync::already_synced : ScratchSync::missing);
+    if (synced) return;
+    if (synced.error().is(std::errc::no_such_file_or_directory)) {
+      action.not_ready = NotReady{"it was removed while it was copied", false};
+    } else {
+      action.failure = synced.error();
+    }
+  });
 }
 
 Result<void> Wave::sync_staged() {

@@ -2,7 +2,8 @@
 //
 //   1. stage     in parallel lanes: take a snapshot under the inode's lock, make its content
 //   complete in staging;
-//   2. sync      the archive: what is staged is on its device;
+//   2. sync      scratch, if small objects were staged, and the archive: what is staged, and what
+//   it was staged from, is on its device;
 //   3. fence     drop what changed since its snapshot; write the intents and sync the catalog: from
 //   here on recovery knows;
 //   4. act       in lanes: one rename each, which checks what it displaces;
@@ -15,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <semaphore>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +40,8 @@ struct Action {
   uint64_t cloned_bytes = 0;
   // The object was read and found equal to the archived version.
   bool proved_equal = false;
+  // The object has yet to be brought to its device.
+  bool object_unsynced = false;
   // The intents written for it: of the target, then of each further name.
   std::vector<uint64_t> intents;
   // What stands at the target after the act.
@@ -60,7 +64,7 @@ struct Action {
 class Wave {
  public:
   struct Options {
-    size_t lanes = 1;
+    size_t lanes = 1;  // of files that are not small
     size_t max_actions = 1024;
     uint64_t long_copy_bytes = UINT64_MAX;  // larger files are copied beside the rounds
   };
@@ -80,7 +84,10 @@ class Wave {
   };
 
   Wave(const JournalContext& context, LongCopies& long_copies, const Options& options)
-      : context_(context), long_copies_(long_copies), options_(options) {}
+      : context_(context),
+        long_copies_(long_copies),
+        options_(options),
+        large_lanes_(static_cast<ptrdiff_t>(options.lanes)) {}
 
   // Takes the plan in if it touches nothing that the plans taken so far touch.
   bool admit(Plan& plan, const SettleRule& settle);
@@ -100,6 +107,7 @@ class Wave {
   Result<void> stage_changed(Action& action) const;
   Result<bool> take_long_copy(Action& action) const;
   static Result<void> accept_staged(Action& action, Result<StagedContent> outcome);
+  void sync_objects();
   Result<void> sync_staged();
   Result<void> fence();
   Result<void> write_intents();
@@ -115,6 +123,7 @@ class Wave {
   const JournalContext context_;
   LongCopies& long_copies_;
   const Options options_;
+  mutable std::counting_semaphore<> large_lanes_;
   std::vector<Pending> actions_;
   bool closed_ = false;  // a folder moves: it does so alone
   std::set<Name> names_;

@@ -39,11 +39,22 @@ Interruptible::~Interruptible() {
 }
 
 Interruptible::Pause Interruptible::pause() {
-  constexpr std::chrono::milliseconds kLongest{200};
+  using std::chrono::milliseconds;
+  constexpr milliseconds kLongest{200};
+  // Looking takes from the work that is waited for: a fifth of the time at most.
+  constexpr int kPausePerLook = 4;
+  constexpr milliseconds kLongestAfterALook{5000};
+  milliseconds pause = next_;
+  if (ended_) {
+    const auto look = std::chrono::duration_cast<milliseconds>(SteadyClock::now() - *ended_);
+    pause = std::max(pause, std::min(look * kPausePerLook, kLongestAfterALook));
+  }
   sigset_t set = ending_signals();
-  timespec limit = {0, next_.count() * 1'000'000};
+  const timespec limit = {pause.count() / 1000, pause.count() % 1000 * 1'000'000};
   next_ = std::min(next_ * 2, kLongest);
-  return ::sigtimedwait(&set, nullptr, &limit) > 0 ? Pause::interrupted : Pause::over;
+  const bool interrupted = ::sigtimedwait(&set, nullptr, &limit) > 0;
+  ended_ = SteadyClock::now();
+  return interrupted ? Pause::interrupted : Pause::over;
 }
 
 std::string bar(double fraction, size_t width) {

@@ -19,11 +19,13 @@ class Interruptible {
   Interruptible& operator=(const Interruptible&) = delete;
 
   enum class Pause { over, interrupted };
-  // Short at first, so that short work ends soon; then 200 ms.
+  // Short at first, so that short work ends soon; then 200 ms, or longer where each look takes
+  // long.
   Pause pause();
 
  private:
   std::chrono::milliseconds next_{20};
+  std::optional<SteadyClock::time_point> ended_;  // the last pause
 };
 
 // Progress on standard error. On a terminal one line with a bar, drawn again and again; elsewhere a

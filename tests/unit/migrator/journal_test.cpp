@@ -425,7 +425,7 @@ TEST_F(JournalTest, PublishesFromItsOwnThread) {
   world_.restart();
   world_.write("file", "1");
   world_.journal->start();
-  world_.journal->wake();
+  world_.journal->something_closed();
   const auto deadline = SteadyClock::now() + std::chrono::seconds(20);
   while (world_.journal_keys() > 0 && SteadyClock::now() < deadline) std::this_thread::yield();
   world_.journal->stop();
