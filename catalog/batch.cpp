@@ -148,4 +148,8 @@ void Batch::put_meta(std::string_view key, std::string_view value) {
   changes_.put(Family::meta, std::string(key), encoding::encode_text(value));
 }
 
+void Batch::erase_record(Family family, std::string_view key) {
+  changes_.erase(family, std::string(key));
+}
+
 }  // namespace tierhub

@@ -43,6 +43,13 @@ void put_number(WriteSet& changes, std::string_view key, uint64_t value) {
   put_text(changes, key, std::to_string(value));
 }
 
+Result<bool> is_new(const KeyValueStore& store) {
+  bool empty = true;
+  TRY(store.scan(Family::inode, "", "",
+                 [&](std::string_view, std::string_view) { return empty = false; }));
+  return empty;
+}
+
 InodeRecord root_folder() {
   const Timestamp now = Timestamp::now();
   InodeRecord root;
@@ -74,9 +81,15 @@ Result<std::unique_ptr<Catalog>> Catalog::open(std::unique_ptr<KeyValueStore> st
   TRY_ASSIGN(const auto format, catalog->meta(kFormatKey));
   if (format) {
     TRY(catalog->load());
-  } else {
-    TRY(catalog->make(options));
+    return catalog;
   }
+  TRY_ASSIGN(const bool empty, is_new(*catalog->store_));
+  if (!empty) {
+    return Error(std::errc::bad_message,
+                 "the catalog is damaged: its format is not written down; make it again with "
+                 "`tierctl fsck --rebuild`");
+  }
+  TRY(catalog->make(options));
   return catalog;
 }
 
@@ -194,6 +207,19 @@ Result<uint64_t> Catalog::allocate(NumberBlock& block) {
 Result<InodeNumber> Catalog::allocate_inode() {
   TRY_ASSIGN(const uint64_t number, allocate(inodes_));
   return InodeNumber{number};
+}
+
+Result<void> Catalog::reserve_above(InodeNumber inode) {
+  std::lock_guard lock(allocation_mutex_);
+  if (inode.value() < inodes_.next) return {};
+  WriteSet changes;
+  changes.erase(Family::meta, std::string(kCleanKey));
+  put_number(changes, inodes_.end_key, inode.value() + 1 + kBlockSize);
+  put_number(changes, inodes_.next_key, inode.value() + 1);
+  TRY(store_->commit(changes, Durability::synced));
+  inodes_.next = inode.value() + 1;
+  inodes_.end = inode.value() + 1 + kBlockSize;
+  return {};
 }
 
 Result<uint64_t> Catalog::allocate_sequence() { return allocate(sequences_); }

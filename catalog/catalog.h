@@ -73,6 +73,9 @@ class Batch {
   void put_run(std::string_view run, std::string_view json);
   void put_meta(std::string_view key, std::string_view value);
 
+  // A record as it stands, whether it can be read or not. For repairs.
+  void erase_record(Family family, std::string_view key);
+
   bool empty() const { return changes_.empty(); }
   const WriteSet& changes() const { return changes_; }
 
@@ -112,6 +115,12 @@ class Catalog {
 
   Result<void> commit(const Batch& batch, Durability durability = Durability::wal);
   Result<void> sync();
+  // As KeyValueStore::checkpoint().
+  Result<void> checkpoint(const std::string& path) { return store_->checkpoint(path); }
+  // The records as they are stored. For checks.
+  const KeyValueStore& store() const { return *store_; }
+  // Numbers up to and with `inode` are taken: the ones handed out later are greater.
+  Result<void> reserve_above(InodeNumber inode);
 
   // Never used before and never again, also after power loss: numbers come from synced blocks of
   // 2^20.

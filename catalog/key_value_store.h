@@ -83,16 +83,23 @@ class KeyValueStore {
   // share one sync. After a failed sync nobody knows what is on the device: every later sync and
   // commit fails too. Stop the process.
   virtual Result<void> sync() = 0;
+  // A copy of the store as it is now, in the new folder `path` of the same file system. Costs
+  // hardly any room or time: what never changes is linked. errc::not_supported where there are no
+  // files.
+  virtual Result<void> checkpoint(const std::string& path) = 0;
 };
 
 struct RocksDbOptions {
+  // read_only: the database must be there; nothing on disk is changed, and commit() fails.
+  enum class Access { read_write, read_only };
+  Access access = Access::read_write;
   // A file of this size is kept in `path`. When the disk is full it makes way, so that evictions
   // and deletions, which free room, can still be written down; it is taken back when the disk has
   // room again. Half of it is always left free. 0: no ballast, and no wall.
   uint64_t ballast_bytes = 256 << 20;
 };
 
-// `path` is made if it does not exist. A second process on the same path gets
+// `path` is made if it does not exist and may be written. A second process on the same path gets
 // errc::device_or_resource_busy. open and commit get errc::no_space_on_device when the disk has no
 // room and the ballast is gone: nothing of the commit is written, and it can be tried again. Any
 // other failure to write is final, as one of sync() is.

@@ -94,6 +94,10 @@ class MemoryStoreHandle final : public MemoryStore {
     return {};
   }
 
+  Result<void> checkpoint(const std::string&) override {
+    return Error(std::errc::not_supported, "a store in memory has no files");
+  }
+
   std::unique_ptr<MemoryStore> another_handle() override {
     return std::make_unique<MemoryStoreHandle>(data_);
   }

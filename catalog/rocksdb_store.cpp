@@ -23,6 +23,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 
 #include "catalog/ballast.h"
@@ -152,6 +153,10 @@ class RocksDbStore final : public KeyValueStore {
                                                     const RocksDbOptions& options) {
     std::unique_ptr<RocksDbStore> store(new RocksDbStore(path, options));
     TRY(store->lock_directory());
+    if (options.access == RocksDbOptions::Access::read_only) {
+      TRY(store->open_database());
+      return store;
+    }
     store->ballast_.arm();
     TRY(store->check_room());
     TRY(store->open_database());
@@ -189,6 +194,7 @@ class RocksDbStore final : public KeyValueStore {
   }
 
   Result<void> commit(const WriteSet& changes, Durability durability) override {
+    if (read_only()) return Error(std::errc::read_only_file_system, "the catalog is only read");
     TRY(group_sync_.state());
     TRY(check_room());
     rocksdb::WriteBatch batch;
@@ -214,15 +220,25 @@ class RocksDbStore final : public KeyValueStore {
     return group_sync_.run([this] { return check(db_->SyncWAL(), "sync the catalog's log"); });
   }
 
+  Result<void> checkpoint(const std::string& path) override {
+    rocksdb::Checkpoint* made = nullptr;
+    TRY(check(rocksdb::Checkpoint::Create(db_.get(), &made), "checkpoint the catalog"));
+    const std::unique_ptr<rocksdb::Checkpoint> owned(made);
+    return check(owned->CreateCheckpoint(path), "checkpoint the catalog");
+  }
+
  private:
   RocksDbStore(const std::string& path, const RocksDbOptions& options)
       : path_(path),
+        access_(options.access),
         ballast_(path + "/ballast", options.ballast_bytes),
         keep_free_bytes_(options.ballast_bytes / 2) {}
 
+  bool read_only() const { return access_ == RocksDbOptions::Access::read_only; }
+
   // RocksDB's own lock would do; this one tells "in use" from every other failure.
   Result<void> lock_directory() {
-    TRY(posix::make_directories(path_, 0700));
+    if (!read_only()) TRY(posix::make_directories(path_, 0700));
     TRY_ASSIGN(directory_, posix::open_at(AT_FDCWD, path_, O_RDONLY | O_DIRECTORY));
     if (::flock(directory_.get(), LOCK_EX | LOCK_NB) == 0) return {};
     if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock " + path_);
@@ -242,7 +258,10 @@ class RocksDbStore final : public KeyValueStore {
                                family_options(static_cast<Family>(i), cache, bloom));
     }
     rocksdb::DB* db = nullptr;
-    const auto status = rocksdb::DB::Open(database_options(), path_, descriptors, &families_, &db);
+    const auto status =
+        read_only()
+            ? rocksdb::DB::OpenForReadOnly(database_options(), path_, descriptors, &families_, &db)
+            : rocksdb::DB::Open(database_options(), path_, descriptors, &families_, &db);
     db_.reset(db);
     return check(status, "open the catalog in " + path_);
   }
@@ -320,6 +339,7 @@ class RocksDbStore final : public KeyValueStore {
   }
 
   const std::string path_;
+  const RocksDbOptions::Access access_;
   UniqueFd directory_;  // holds the lock
   Ballast ballast_;
 #ifdef __SANITIZE_THREAD__

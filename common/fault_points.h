@@ -63,7 +63,12 @@ namespace tierhub {
   X(recovery_after_residency, "recovery.after_residency")     \
   X(recovery_after_mark, "recovery.after_mark")               \
   X(recovery_after_intent, "recovery.after_intent")           \
-  X(recovery_after_harvest, "recovery.after_harvest")
+  X(recovery_after_harvest, "recovery.after_harvest")         \
+  X(fsck_before_commit, "fsck.before_commit")                 \
+  X(fsck_after_commit, "fsck.after_commit")                   \
+  X(rebuild_after_aside, "rebuild.after_aside")               \
+  X(rebuild_after_import, "rebuild.after_import")             \
+  X(rebuild_after_adopt, "rebuild.after_adopt")
 
 enum class FaultPoint {
 #define X(id, name) id,

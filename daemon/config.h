@@ -24,6 +24,9 @@ struct Config {
   double high_percent = 90;
   double low_percent = 80;
 
+  double catalog_backup_s = 86400;
+  uint64_t catalog_backups = 7;
+
   double settle_s = 5;
   double retry_parked_s = 300;
   uint64_t publish_lanes = 4;

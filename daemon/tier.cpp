@@ -75,7 +75,22 @@ Tier::~Tier() {
   if (mover_) mover_->stop();
 }
 
+// A new catalog would give numbers of theirs to other files.
+Result<void> Tier::check_no_orphaned_objects() const {
+  if (std::filesystem::exists(config_.state + "/catalog/CURRENT")) return {};
+  const auto scratch = Scratch::inspect(config_.scratch);
+  if (!scratch) return {};  // nothing was ever there
+  uint64_t objects = 0;
+  TRY(scratch->for_each_object([&](InodeNumber, uint64_t) { ++objects; }));
+  if (objects == 0) return {};
+  return Error(std::errc::state_not_recoverable,
+               fmt::format("there is no catalog in {}, and scratch holds {} objects of one that is "
+                           "lost: run `tierctl fsck --rebuild`, or give the right --state",
+                           config_.state, objects));
+}
+
 Result<void> Tier::open_catalog() {
+  TRY(check_no_orphaned_objects());
   TRY(posix::make_directories(config_.state, 0700));
   auto store = open_rocksdb_store(config_.state + "/catalog");
   if (!store && store.error().is(std::errc::device_or_resource_busy)) {
@@ -121,7 +136,7 @@ Result<void> Tier::open_archive(const std::string& program) {
   options.time_limit_ms = static_cast<uint64_t>(config_.archive_time_limit_s * 1000);
   TRY_ASSIGN(archive_, ArchiveClient::start(program, config_.archive, options));
   auto id = archive_->archive_id();
-  if (!id && known_id) {
+  if (!id && known_id && !id.error().is(std::errc::not_supported)) {
     // It must always be possible to start: hot files and writes go on without the archive.
     log::warning("the archive is away; cold files cannot be read until it is back",
                  {{"archive", config_.archive}, {"error", id.error().text()}});
@@ -154,6 +169,11 @@ Result<void> Tier::recover() {
   journal.settle_s = config_.settle_s;
   journal.retry_parked_s = config_.retry_parked_s;
   journal.lanes = config_.publish_lanes;
+  recovery::CatalogBackups::Options backups;
+  backups.state = config_.state;
+  backups.interval_s = config_.catalog_backup_s;
+  backups.keep = config_.catalog_backups;
+  backups_ = std::make_unique<recovery::CatalogBackups>(*catalog_, *archive_, backups);
   Scanner::Options scan;
   scan.invalidate_inode = [this](InodeNumber inode) {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_inode(inode);
@@ -307,6 +327,7 @@ Result<void> Tier::serve() {
   housekeeper_->start();
   journal_->start();
   schedule_->start();
+  backups_->start();
   server_->start();
   auto served = session_->serve();
   auto ended = shut_down();
@@ -341,8 +362,11 @@ Result<void> Tier::shut_down() {
   control_.reset();
   prefetcher_->stop();
   schedule_->stop();
+  backups_->stop();
   journal_->stop();
   housekeeper_->stop();
+  if (auto made = backups_->run_at_end(); !made)
+    log::warning("the catalog was not backed up", {{"error", made.error().text()}});
   deadline.request_stop();
   deadline.join();
   archive_.reset();

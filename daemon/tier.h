@@ -22,6 +22,7 @@
 #include "migrator/prefetcher.h"
 #include "migrator/scan_schedule.h"
 #include "migrator/scanner.h"
+#include "recovery/backup.h"
 #include "storage/archive_client.h"
 #include "storage/scratch.h"
 
@@ -48,6 +49,7 @@ class Tier {
  private:
   explicit Tier(const Config& config) : config_(config) {}
   Result<void> open_archive(const std::string& program);
+  Result<void> check_no_orphaned_objects() const;
   Result<void> open_catalog();
   Result<void> adopt_session();
   Result<void> recover();
@@ -77,6 +79,7 @@ class Tier {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Scanner> scanner_;
   std::unique_ptr<ScanSchedule> schedule_;
+  std::unique_ptr<recovery::CatalogBackups> backups_;
   std::unique_ptr<FileSystem> file_system_;
   std::unique_ptr<FuseSession> session_;
   std::unique_ptr<Control> control_;

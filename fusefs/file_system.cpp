@@ -65,6 +65,20 @@ InodeRecord touched(const InodeRecord& directory, int subfolders = 0) {
   return record;
 }
 
+// All that a new file's object has to say: where it belongs is in the object of its folder.
+ObjectTag tag_of_new(InodeNumber inode, const InodeRecord& record, InodeNumber parent,
+                     const std::string& name) {
+  ObjectTag tag;
+  tag.inode = inode;
+  tag.generation = record.generation;
+  tag.parent = parent;
+  tag.name = name;
+  tag.uid = record.attributes.uid;
+  tag.gid = record.attributes.gid;
+  tag.mode = record.attributes.mode;
+  return tag;
+}
+
 }  // namespace
 
 FileSystem::FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks hooks)
@@ -201,6 +215,25 @@ Result<FileSystem::NewNode> FileSystem::inherit(const InodeState& folder, FileKi
   return node;
 }
 
+// A folder in which something new is made has an empty object: its tag says where the folder is,
+// also when it was never in the archive, or is renamed. `record` is what the folder becomes with
+// the caller's batch.
+Result<void> FileSystem::ensure_folder_object(const InodeState& folder, InodeRecord& record) const {
+  if (folder.number == kRootInode || record.has_object) return {};
+  TRY_ASSIGN(const UniqueFd object, scratch_.create(folder.number));
+  record.has_object = true;
+  return tag_object(catalog_, scratch_, object.get(), folder, record);
+}
+
+// A tag that is out of date costs a rebuild its newest knowledge; the operation is done all the
+// same.
+void FileSystem::retag(const InodeState& inode) const {
+  if (auto tagged = retag_object(catalog_, scratch_, inode); !tagged) {
+    log::warning("the tag of an object is out of date",
+                 {{"inode", inode.number}, {"error", tagged.error().text()}});
+  }
+}
+
 // One new inode with one new entry: everything but regular files, which have an object too (see
 // create).
 Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& name, FileKind kind,
@@ -223,7 +256,16 @@ Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& na
   record.symlink_target = target;
   record.nlink = kind == FileKind::directory ? 2 : 1;
   if (kind == FileKind::file) record.content = Content::unknown;
-  const InodeRecord parent_record = touched(folder->rec(), kind == FileKind::directory ? 1 : 0);
+  InodeRecord parent_record = touched(folder->rec(), kind == FileKind::directory ? 1 : 0);
+  if (kind == FileKind::directory) {
+    TRY(ensure_folder_object(*folder, parent_record));
+    TRY_ASSIGN(const UniqueFd object, scratch_.create(number));
+    record.has_object = true;
+    ObjectTag tag = tag_of_new(number, record, parent, name);
+    tag.kind = kind;
+    tag.bytes = ObjectTag::Bytes::none;
+    TRY(scratch_.tag(object.get(), tag));
+  }
   Batch batch;
   batch.put_inode(number, record);
   for (const auto& [xattr, value] : node.xattrs) batch.put_xattr(number, xattr, value);
@@ -306,11 +348,12 @@ Result<Created> FileSystem::make_file(InodeNumber parent, const std::string& nam
   record.writing = writable;
 
   TRY_ASSIGN(UniqueFd object, scratch_.create(number, O_RDONLY));
-  const Attributes& attributes = record.attributes;
-  TRY(scratch_.tag(object.get(), {number, record.generation, parent, name, attributes.uid,
-                                  attributes.gid, attributes.mode, true, ""}));
+  ObjectTag tag = tag_of_new(number, record, parent, name);
+  tag.removed = !named;
+  TRY(scratch_.tag(object.get(), tag));
   fault_point(FaultPoint::create_before_commit);
-  const InodeRecord parent_record = named ? touched(folder->rec()) : folder->rec();
+  InodeRecord parent_record = named ? touched(folder->rec()) : folder->rec();
+  if (named) TRY(ensure_folder_object(*folder, parent_record));
   Batch batch;
   batch.put_inode(number, record);
   for (const auto& [xattr, value] : inherited.xattrs) batch.put_xattr(number, xattr, value);
@@ -345,10 +388,8 @@ Result<Created> FileSystem::make_file(InodeNumber parent, const std::string& nam
 
 // The object says where its file belongs, should the catalog be lost.
 Result<void> FileSystem::tag_with_name(const InodeState& inode, const Name& name) const {
-  const Attributes& attributes = inode.rec().attributes;
   TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode.number, O_RDONLY));
-  return scratch_.tag(object.get(), {inode.number, inode.rec().generation, name.parent, name.name,
-                                     attributes.uid, attributes.gid, attributes.mode, true, ""});
+  return scratch_.tag(object.get(), tag_of_new(inode.number, inode.rec(), name.parent, name.name));
 }
 
 // The kernel lets a file without a name have one only if it never had any (O_TMPFILE): it is the
@@ -371,7 +412,8 @@ Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
   InodeRecord record = child->rec();
   ++record.nlink;
   record.attributes.ctime = Timestamp::now();
-  const InodeRecord parent_record = touched(folder->rec());
+  InodeRecord parent_record = touched(folder->rec());
+  TRY(ensure_folder_object(*folder, parent_record));
   Batch batch;
   if (record.nlink == 1) {
     TRY(tag_with_name(*child, {new_parent, new_name}));
@@ -386,6 +428,7 @@ Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
   fault_point(FaultPoint::link_after_commit);
   child->record = std::move(record);
   folder->record = parent_record;
+  retag(*child);
   return node_of(*child);
 }
 
@@ -416,6 +459,8 @@ Result<void> FileSystem::unlink(InodeNumber parent, const std::string& name) {
     if (record.nlink == 0) remember_nameless(number, record.attributes);
     entry.child->record = std::move(record);
     entry.parent->record = parent_record;
+    // Else it would come back with a rebuild. One that nobody has open is gone soon.
+    if (entry.child->rec().nlink > 0 || entry.child->handles > 0) retag(*entry.child);
   }
   fault_point(FaultPoint::unlink_after_commit);
   hooks_.unnamed(number);
@@ -444,12 +489,13 @@ Result<void> FileSystem::rmdir(InodeNumber parent, const std::string& name) {
   batch.erase_entry(parent, name, entry.child->number);
   batch.put_inode(parent, parent_record);
   batch.put_journal(JournalKey::of_entry(parent, name), {Timestamp::now(), ""});
+  const bool has_object = entry.child->rec().has_object;
   TRY(commit_change(batch));
   fault_point(FaultPoint::rmdir_after_commit);
   remember_nameless(entry.child->number, entry.child->rec().attributes);
   entry.child->record.reset();
   entry.parent->record = parent_record;
-  return {};
+  return has_object ? scratch_.set_aside(entry.child->number) : Result<void>();
 }
 
 // Locks both folders, what is moved and what is replaced, and checks that the names still mean the
@@ -546,6 +592,7 @@ Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& nam
   }
   InodeRecord source_record = source.rec();
   source_record.attributes.ctime = Timestamp::now();
+  if (source.is_directory()) TRY(ensure_folder_object(source, source_record));
   const int moved_subfolder = source.is_directory() && !locked.same_parent ? 1 : 0;
   const InodeRecord from_record =
       touched(locked.parent->rec(), -moved_subfolder - (locked.same_parent ? lost_subfolders : 0));
@@ -567,11 +614,14 @@ Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& nam
   source.record = std::move(source_record);
   locked.parent->record = from_record;
   if (to_record) locked.new_parent->record = *to_record;
-  if (locked.has_target) {
-    if (!target_record || target_record->nlink == 0)
-      remember_nameless(locked.target->number, locked.target->rec().attributes);
-    locked.target->record = target_record;
-  }
+  retag(source);
+  if (!locked.has_target) return {};
+  if (!target_record || target_record->nlink == 0)
+    remember_nameless(locked.target->number, locked.target->rec().attributes);
+  const bool folder_object = locked.target->is_directory() && locked.target->rec().has_object;
+  locked.target->record = target_record;
+  if (folder_object) return scratch_.set_aside(locked.target->number);
+  retag(*locked.target);
   return {};
 }
 
@@ -586,6 +636,8 @@ Result<void> FileSystem::exchange(LockedRename& locked, const std::string& name,
   InodeRecord source_record = source.rec();
   InodeRecord target_record = target.rec();
   source_record.attributes.ctime = target_record.attributes.ctime = Timestamp::now();
+  if (source.is_directory()) TRY(ensure_folder_object(source, source_record));
+  if (target.is_directory()) TRY(ensure_folder_object(target, target_record));
   const InodeRecord from_record = touched(locked.parent->rec(), gained);
   Batch batch;
   batch.erase_entry(locked.parent->number, name, source.number);
@@ -609,6 +661,8 @@ Result<void> FileSystem::exchange(LockedRename& locked, const std::string& name,
   target.record = std::move(target_record);
   locked.parent->record = from_record;
   if (to_record) locked.new_parent->record = *to_record;
+  retag(source);
+  retag(target);
   return {};
 }
 

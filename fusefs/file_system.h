@@ -261,6 +261,8 @@ class FileSystem {
   Result<void> tag_with_name(const InodeState& inode, const Name& name) const;
   InodeRecord drop_name(const InodeState& child, Batch& batch) const;
   Result<void> erase_directory(const InodeState& directory, Batch& batch) const;
+  Result<void> ensure_folder_object(const InodeState& folder, InodeRecord& record) const;
+  void retag(const InodeState& inode) const;
   Result<void> move_entry(LockedRename& locked, const std::string& name,
                           const std::string& new_name);
   Result<void> exchange(LockedRename& locked, const std::string& name, const std::string& new_name);

@@ -310,6 +310,8 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
                     static_cast<off_t>(length_bytes)) < 0) {
       return Error::from_errno(errno, "fallocate");
     }
+    // New bytes that the object does not show as data.
+    if (removes) retag(state);
     return Next::finished;
   }();
   const bool finished = next && *next == Next::finished;

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "migrator/journal_base.h"
 #include "migrator/journal_wave.h"
+#include "storage/object_state.h"
 
 namespace tierhub {
 namespace {
@@ -84,15 +85,11 @@ Result<void> settle_keys(const Catalog& catalog, Batch& batch, const BaseEdit& b
 
 // The object's tag says whether its bytes are anywhere else, for a catalog that has to be made
 // again.
-void tag_clean(const Scratch& scratch, const InodeState& inode) {
+void tag_clean(const Catalog& catalog, const Scratch& scratch, const InodeState& inode) {
   if (!inode.rec().has_object) return;
   auto object = scratch.open_object(inode.number, O_RDONLY);
   if (!object) return;
-  auto tag = scratch.read_tag(object->get());
-  if (!tag) return;
-  tag->dirty = false;
-  tag->generation = inode.rec().generation;
-  if (auto tagged = scratch.tag(object->get(), *tag); !tagged) {
+  if (auto tagged = tag_object(catalog, scratch, object->get(), inode, inode.rec()); !tagged) {
     log::warning("the tag of an object stays dirty",
                  {{"inode", inode.number}, {"error", tagged.error().text()}});
   }
@@ -132,7 +129,7 @@ Result<void> commit_action(const JournalContext& context, const Action& action) 
   if (update) {
     const bool clean = update->record.content == Content::known && update->dirty.empty();
     std::move(*update).apply(inode);
-    if (clean && !inode.rec().writing) tag_clean(context.scratch, inode);
+    if (clean && !inode.rec().writing) tag_clean(context.catalog, context.scratch, inode);
   }
   return {};
 }

@@ -59,6 +59,7 @@ Result<void> RemovalScan::remove_known(const Name& name, const BaseRecord& known
     for (const auto& [child, record] : children) TRY(remove_known({known.inode, child}, record));
   }
   bool removed = false;
+  bool folder_object = false;
   {
     TRY_ASSIGN(const HeldInodes held, HeldInodes::lock(scan_.inodes, {name.parent, known.inode}));
     InodeState& inode = held.at(known.inode);
@@ -78,6 +79,7 @@ Result<void> RemovalScan::remove_known(const Name& name, const BaseRecord& known
       if (inode.is_directory()) {
         TRY_ASSIGN(const auto xattrs, scan_.catalog.xattrs(known.inode));
         for (const auto& [xattr, value] : xattrs) batch.erase_xattr(known.inode, xattr);
+        folder_object = inode.rec().has_object;
         batch.erase_inode(known.inode);
         batch.erase_journal(JournalKey::of_inode(known.inode));
         inode_record.reset();
@@ -99,6 +101,7 @@ Result<void> RemovalScan::remove_known(const Name& name, const BaseRecord& known
     TRY(scan_.catalog.commit(batch));
     inode.record = std::move(inode_record);
     folder.record = std::move(folder_record);
+    if (folder_object) TRY(scan_.scratch.set_aside(known.inode));
   }
   if (!removed) return {};
   ++scan_.counts.removed;

@@ -13,6 +13,7 @@
 
 #include "common/posix.h"
 #include "storage/archive.h"
+#include "storage/format_mark.h"
 
 namespace tierhub {
 namespace {
@@ -118,6 +119,7 @@ Result<ArchiveRootPointer> ArchiveRoot::open(const std::string& path,
   if (!expected_id.empty() && id != expected_id) {
     return offline(path, fmt::format("archive {} is not mounted there", expected_id));
   }
+  TRY(check_format_mark(fd, ".tierhub/format", "the archive " + path));
   TRY(make_private_folder(fd, kPrivateFolder));
   TRY(check_private_folder(fd, path));
   for (const char* folder : {kStagingFolder, kAsideFolder, kTrashFolder}) {

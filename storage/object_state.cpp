@@ -17,27 +17,71 @@ Result<void> set_times(int fd, const Attributes& attributes) {
   return {};
 }
 
-Result<void> tag_object(Catalog& catalog, const Scratch& scratch, int fd, const InodeState& inode,
-                        const InodeRecord& record) {
-  ObjectTag tag;
-  tag.inode = inode.number;
-  tag.generation = record.generation;
-  tag.uid = record.attributes.uid;
-  tag.gid = record.attributes.gid;
-  tag.mode = record.attributes.mode;
-  tag.dirty = record.writing || record.content == Content::unknown || !record.archived ||
-              !inode.dirty.empty();
-  TRY_ASSIGN(const auto names, catalog.names(inode.number));
-  if (!names.empty()) {
-    tag.parent = names.front().parent;
-    tag.name = names.front().name;
-    TRY_ASSIGN(const auto path, catalog.path(inode.number));
-    tag.path_hint = path.value_or("");
+ObjectTag::Bytes new_bytes(const InodeState& inode, const InodeRecord& record) {
+  if (record.attributes.kind != FileKind::file) return ObjectTag::Bytes::none;
+  if (record.content == Content::unknown || !record.archived) return ObjectTag::Bytes::all;
+  return record.writing || !inode.dirty.empty() ? ObjectTag::Bytes::some : ObjectTag::Bytes::none;
+}
+
+// The folders that lead to `folder`, itself the last.
+Result<void> put_folders(const Catalog& catalog, InodeNumber folder, ObjectTag& tag) {
+  constexpr size_t kDeepest = 200;
+  while (folder != kRootInode && tag.folders.size() < kDeepest) {
+    TRY_ASSIGN(const auto names, catalog.names(folder));
+    if (names.empty()) break;
+    tag.folders.emplace_back(folder, names.front().name);
+    folder = names.front().parent;
   }
-  return scratch.tag(fd, tag);
+  tag.from_root = folder == kRootInode;
+  std::reverse(tag.folders.begin(), tag.folders.end());
+  return {};
 }
 
 }  // namespace
+
+Result<void> tag_object(const Catalog& catalog, const Scratch& scratch, int object_fd,
+                        const InodeState& inode, const InodeRecord& record) {
+  ObjectTag tag;
+  tag.inode = inode.number;
+  tag.generation = record.generation;
+  tag.kind = record.attributes.kind;
+  tag.uid = record.attributes.uid;
+  tag.gid = record.attributes.gid;
+  tag.mode = record.attributes.mode;
+  tag.atime = record.attributes.atime;
+  tag.mtime = record.attributes.mtime;
+  tag.bytes = new_bytes(inode, record);
+  tag.removed = record.nlink == 0;
+  if (tag.bytes == ObjectTag::Bytes::some) {
+    for (const auto& range : inode.dirty.intervals())
+      tag.new_ranges.push_back({range.begin, range.end});
+  }
+  // Of folders it tells a rename that is not published yet.
+  if (record.archived || record.attributes.kind == FileKind::directory) {
+    TRY_ASSIGN(const auto version, catalog.version(inode.number));
+    if (version) {
+      tag.base = version->identity;
+      tag.base_size_bytes = version->attributes.size_bytes;
+      tag.base_mtime = version->attributes.mtime;
+      tag.archive_limit_bytes = record.archive_limit_bytes;
+    }
+  }
+  TRY_ASSIGN(auto names, catalog.names(inode.number));
+  if (!names.empty()) {
+    tag.parent = names.front().parent;
+    tag.name = names.front().name;
+    tag.further_names.assign(names.begin() + 1, names.end());
+    TRY(put_folders(catalog, tag.parent, tag));
+  }
+  return scratch.tag(object_fd, tag);
+}
+
+Result<void> retag_object(const Catalog& catalog, const Scratch& scratch, const InodeState& inode) {
+  if (!inode.record || !inode.rec().has_object) return {};
+  if (!inode.is_directory() && !inode.is_dirty()) return {};
+  TRY_ASSIGN(const UniqueFd object, scratch.open_object(inode.number, O_RDONLY));
+  return tag_object(catalog, scratch, object.get(), inode, inode.rec());
+}
 
 Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState& inode) {
   if (inode.rec().has_object) return {};
@@ -187,7 +231,7 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
   done.put_inode(inode.number, record);
   TRY(catalog.commit(done));
   inode.record = std::move(record);
-  return {};
+  return tag_object(catalog, scratch, fd.get(), inode, inode.rec());
 }
 
 Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode,
@@ -205,6 +249,8 @@ Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& 
     const uint64_t chunks = inode.record ? inode.size_bytes() / inode.chunk_bytes + 1 : 0;
     for (uint64_t group = 0; group * kChecksumsPerRecord < chunks; ++group)
       batch.erase_checksums(inode.number, group);
+    TRY_ASSIGN(const auto leases, catalog.leases(inode.number));
+    for (const LeaseRecord& lease : leases) batch.erase_lease(inode.number, lease.owner);
     batch.erase_heat(inode.number);
     batch.erase_reap(inode.number);
     batch.erase_journal(JournalKey::of_inode(inode.number));

@@ -21,6 +21,14 @@
 
 namespace tierhub {
 
+// Writes on the object what the catalog, `record` in place of the inode's own, says of it: where it
+// belongs, and which of its bytes are nowhere else. Costs a look at each folder above it.
+Result<void> tag_object(const Catalog& catalog, const Scratch& scratch, int object_fd,
+                        const InodeState& inode, const InodeRecord& record);
+// The same, for an inode whose name or place has changed; nothing if it has no object, or nothing
+// of it is only there.
+Result<void> retag_object(const Catalog& catalog, const Scratch& scratch, const InodeState& inode);
+
 // Makes the object if there is none: as long as the file, with its mtime, tagged, `has_object`
 // committed.
 Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState& inode);

@@ -11,20 +11,27 @@
 #include <fmt/format.h>
 #include <stdio.h>
 
-#include "common/bytes.h"
 #include "common/posix.h"
+#include "storage/format_mark.h"
+#include "storage/object_tag.h"
 
 namespace tierhub {
 namespace {
 
 constexpr const char* kTagXattr = "user.tierhub.object";
-constexpr uint8_t kTagVersion = 1;
 
 std::optional<InodeNumber> parse_object_name(const std::string& name) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number, 16);
   if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
   return InodeNumber(number);
+}
+
+Result<void> check_format(const std::string& folder) {
+  const auto fd = posix::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY);
+  if (!fd && fd.error().is(std::errc::no_such_file_or_directory)) return {};
+  if (!fd) return fd.error();
+  return check_format_mark(fd->get(), "format", "scratch in " + folder);
 }
 
 // Asks for a lease and keeps it until `fd` is closed. False: someone has the file open in a way
@@ -60,19 +67,26 @@ std::string Scratch::object_path(InodeNumber inode) {
   return fmt::format("{:02x}/{:x}", inode.value() & 0xff, inode.value());
 }
 
-Result<Scratch> Scratch::open(const std::string& folder) {
-  TRY(posix::make_directories(folder + "/objects", 0700));
-  TRY(posix::make_directories(folder + "/reap", 0700));
+Result<Scratch> Scratch::inspect(const std::string& folder) {
+  TRY(check_format(folder));
   TRY_ASSIGN(UniqueFd objects,
              posix::open_at(AT_FDCWD, folder + "/objects", O_RDONLY | O_DIRECTORY));
   TRY_ASSIGN(UniqueFd reap, posix::open_at(AT_FDCWD, folder + "/reap", O_RDONLY | O_DIRECTORY));
+  return Scratch(folder, std::move(objects), std::move(reap));
+}
+
+Result<Scratch> Scratch::open(const std::string& folder) {
+  TRY(check_format(folder));
+  TRY(posix::make_directories(folder + "/objects", 0700));
+  TRY(posix::make_directories(folder + "/reap", 0700));
+  TRY_ASSIGN(Scratch scratch, inspect(folder));
   for (int i = 0; i < 256; ++i) {
-    if (auto made = posix::make_directory_at(objects.get(), fmt::format("{:02x}", i), 0700);
+    if (auto made =
+            posix::make_directory_at(scratch.objects_.get(), fmt::format("{:02x}", i), 0700);
         !made && !made.error().is(std::errc::file_exists)) {
       return made.error();
     }
   }
-  Scratch scratch(folder, std::move(objects), std::move(reap));
   TRY_ASSIGN(scratch.leases_work_, scratch.probe_leases());
   TRY_ASSIGN(scratch.own_file_system_, is_alone_on_its_file_system(folder));
   return scratch;
@@ -161,31 +175,12 @@ Result<uint64_t> Scratch::remove_set_aside(InodeNumber inode) const {
 }
 
 Result<void> Scratch::tag(int object_fd, const ObjectTag& tag) const {
-  ByteWriter w;
-  w.u8(kTagVersion).u64(tag.inode.value()).u64(tag.generation.value()).u64(tag.parent.value());
-  w.text(tag.name).u32(tag.uid).u32(tag.gid).u32(tag.mode).flag(tag.dirty).text(tag.path_hint);
-  return posix::set_xattr_fd(object_fd, kTagXattr, w.bytes());
+  return posix::set_xattr_fd(object_fd, kTagXattr, encode_tag(tag));
 }
 
 Result<ObjectTag> Scratch::read_tag(int object_fd) const {
   TRY_ASSIGN(const std::string bytes, posix::get_xattr_fd(object_fd, kTagXattr));
-  ByteReader r(bytes);
-  if (r.u8() != kTagVersion)
-    return Error(std::errc::illegal_byte_sequence,
-                 "scratch object has a tag of an unknown version");
-  ObjectTag tag;
-  tag.inode = InodeNumber(r.u64());
-  tag.generation = Generation(r.u64());
-  tag.parent = InodeNumber(r.u64());
-  tag.name = r.text();
-  tag.uid = r.u32();
-  tag.gid = r.u32();
-  tag.mode = r.u32();
-  tag.dirty = r.flag();
-  tag.path_hint = r.text();
-  if (!r.complete())
-    return Error(std::errc::illegal_byte_sequence, "scratch object has a damaged tag");
-  return tag;
+  return decode_tag(bytes);
 }
 
 Result<bool> Scratch::is_quiet(InodeNumber inode) const {

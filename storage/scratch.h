@@ -32,17 +32,41 @@
 
 namespace tierhub {
 
-// What an object's extended attributes say (see docs/ON_DISK.md).
+// What an object's extended attribute says of it, for the day when there is no catalog (see
+// docs/ON_DISK.md). Folders have empty objects, which are there for their tags alone.
 struct ObjectTag {
+  // Which of the object's bytes the archive has not got.
+  enum class Bytes : uint8_t {
+    none = 0,  // all are in the archive
+    all = 1,   // the object is whole
+    some = 2,  // `new_ranges`, and whatever has data in the object; the rest is the archive's
+  };
   InodeNumber inode;
   Generation generation;
+  FileKind kind = FileKind::file;
   InodeNumber parent;
   std::string name;
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t mode = 0;
-  bool dirty = false;
-  std::string path_hint;
+  Timestamp atime;
+  Timestamp mtime;  // of a file that is written to, the object's own is newer
+  Bytes bytes = Bytes::all;
+  // It has no name any more.
+  bool removed = false;
+  // The archived version that the bytes are newer than; empty: none.
+  Identity base;
+  uint64_t base_size_bytes = 0;
+  Timestamp base_mtime;
+  uint64_t archive_limit_bytes = 0;
+  std::vector<ByteRange> new_ranges;
+  // The folders that lead to `parent`, the outermost first and `parent` last, as far as there was
+  // room: number and name of each. Stale once one of them is renamed; its own object tells then.
+  std::vector<std::pair<InodeNumber, std::string>> folders;
+  bool from_root = false;  // `folders` begins below the root
+  std::vector<Name> further_names;
+
+  bool is_dirty() const { return bytes != Bytes::none; }
 };
 
 // Held while something is done to an object that nobody else may use meanwhile. Released when
@@ -67,6 +91,9 @@ class Scratch {
 
   // Makes the folders; probes leases. Fails if the folder cannot be written.
   static Result<Scratch> open(const std::string& folder);
+
+  // The same for a look: makes and probes nothing, and fails if the folders are not there.
+  static Result<Scratch> inspect(const std::string& folder);
 
   // All functions: any thread; for one inode, under its lock.
   bool leases_work() const { return leases_work_; }

@@ -21,4 +21,9 @@ inline Death death_before(std::string_view point) {
 // Reached a few seconds after the last step only.
 inline bool comes_by_itself(std::string_view point) { return point.starts_with("sync."); }
 
+// Steps of tierctl fsck: its own test walks them (tests/e2e/fsck_test.cpp).
+inline bool is_of_fsck(std::string_view point) {
+  return point.starts_with("fsck.") || point.starts_with("rebuild.");
+}
+
 }  // namespace tierhub::testing

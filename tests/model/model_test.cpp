@@ -16,10 +16,12 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <stdio.h>
 
 #include "common/posix.h"
+#include "recovery/check.h"
 #include "tests/support/local_tier.h"
 #include "tests/support/temporary_directory.h"
 
@@ -104,6 +106,18 @@ class ModelRun {
 
   const std::array<uint64_t, kOpNames.size()>& counts() const { return counts_; }
   const std::string& trace() const { return trace_; }
+
+  // Nothing that runs leaves what a check would call damage.
+  void check_catalog() {
+    recovery::Checker checker(tier_->catalog->store(), *tier_->scratch, {},
+                              [](const recovery::Finding& finding) {
+                                EXPECT_FALSE(finding.is_damage())
+                                    << fmt::format("{} inode {} {} {}", finding.kind().code,
+                                                   finding.inode, finding.path, finding.detail);
+                              });
+    const auto checked = checker.run();
+    EXPECT_TRUE(checked) << checked.error().text();
+  }
 
  private:
   struct Open {
@@ -593,6 +607,7 @@ TEST(Model, RandomOperationsLeaveTheTreeOfTheModel) {
       SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
       run.step();
       if (step % 10 == 9) run.check_everything();
+      if (step % 20 == 19) run.check_catalog();
       if (step % 100 == 99) run.publish_and_check_archive();
       ASSERT_FALSE(HasFailure()) << "after " << run.trace();
     }

@@ -6,7 +6,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/fault_points.h"
+#include "storage/archive_helper.h"
 #include "tools/tierctl/commands.h"
+#include "tools/tierctl/fsck.h"
 #include "tools/tierctl/output.h"
 
 namespace tierhub::tierctl {
@@ -45,6 +48,7 @@ struct Arguments {
   std::string reason;
   std::string label;
   std::string run;
+  FsckOptions fsck;
   Command command;
 };
 
@@ -185,6 +189,32 @@ void add_jobs(CLI::App& app, Arguments& a) {
   show->add_option("run", a.run, "The run, as jobs list names it")->required()->type_name("RUN");
 }
 
+void add_fsck(CLI::App& app, Arguments& a) {
+  auto* command = add_command(app, "fsck", "Look for damage in the catalog and on the SSD", a,
+                              [&a](const Context& context) { return fsck(context, a.fsck); });
+  FsckOptions& o = a.fsck;
+  command->add_option("--config", o.config_file, "tierd's settings: where the folders are")
+      ->type_name("FILE.yaml");
+  command->add_option("--archive", o.archive, "As of tierd")->type_name("DIR");
+  command->add_option("--scratch", o.scratch, "As of tierd")->type_name("DIR");
+  command->add_option("--state", o.state, "As of tierd")->type_name("DIR");
+  command->add_flag("--data", o.data, "Also read what is on the SSD, and compare its checksums");
+  command->add_flag("--compare", o.compare, "Also look whether the archive is as on record");
+  auto* repair = command->add_flag("--repair", o.repair, "Make right what is found");
+  auto* rebuild =
+      command->add_flag("--rebuild", o.rebuild,
+                        "Make a new catalog from the archive and the SSD; the old one is kept");
+  rebuild->excludes(repair);
+  command->footer(R"(
+tierd must be stopped. Without --repair and --rebuild nothing is changed. Exit codes: 0 nothing is
+wrong, or all was repaired; 4 damage was found, or is left.
+
+Examples:
+  tierctl fsck --config /etc/tierhub/tierhub.yaml
+  tierctl fsck --config /etc/tierhub/tierhub.yaml --data --repair
+  tierctl fsck --scratch /ssd/tierhub --archive /srv/archive --rebuild)");
+}
+
 void describe(CLI::App& app, Arguments& a) {
   app.set_version_flag("--version", "tierctl " TIERHUB_VERSION);
   app.add_option("--socket", a.socket,
@@ -198,6 +228,7 @@ void describe(CLI::App& app, Arguments& a) {
   add_keeping_commands(app, a);
   add_scan(app, a);
   add_jobs(app, a);
+  add_fsck(app, a);
   app.footer(kFooter);  // last: commands inherit what is there when they are added
 }
 
@@ -229,6 +260,10 @@ ExitCode run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace tierhub::tierctl;
+  // fsck reaches the archive as tierd does: through a process that may hang in it.
+  if (argc > 1 && std::string_view(argv[1]) == "--archive-io")
+    return tierhub::archive_helper_main(argc, argv);
+  if (tierhub::arm_fault_point_from_environment()) return static_cast<int>(ExitCode::usage);
   try {
     return static_cast<int>(run(argc, argv));
   } catch (const std::exception& exception) {

@@ -28,9 +28,11 @@ const std::map<std::string, std::set<std::string>> kArrows = {
     {"formats", {"common"}},
     {"imaging", {"formats", "common"}},
     {"api", {"common"}},
-    {"daemon", {"fusefs", "migrator", "storage", "catalog", "api", "common"}},
+    {"recovery", {"migrator", "storage", "catalog", "common"}},
+    {"daemon", {"fusefs", "recovery", "migrator", "storage", "catalog", "api", "common"}},
     {"compute", {"api", "formats", "common"}},
-    {"tools", {"api", "formats", "common"}},
+    // fsck works on the tiers themselves, with the settings of the daemon that is not running.
+    {"tools", {"api", "formats", "recovery", "storage", "catalog", "daemon", "common"}},
 };
 
 struct Library {
