@@ -179,6 +179,7 @@ Result<Journal::Pending> Journal::pending(const std::vector<std::string>& paths)
   return impl_->pending(paths);
 }
 void Journal::retry_parked() { impl_->retry_parked(); }
+void Journal::wake() { impl_->wake(); }
 void Journal::something_closed() { impl_->something_closed(); }
 std::mutex& Journal::tree_mutex() { return impl_->tree_mutex; }
 

@@ -75,6 +75,8 @@ class Journal {
   // A file that was written is closed: if someone waits for it, it is looked at, at once. Any
   // thread; cheap.
   void something_closed();
+  // Keys were added or may go on: the thread looks at once. Any thread; cheap.
+  void wake();
 
   // Held by whoever judges or changes the archive's tree: a wave, or the scanner for one folder.
   std::mutex& tree_mutex();

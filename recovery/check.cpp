@@ -54,6 +54,8 @@ bool can_be_read(Family family, std::string_view key, std::string_view value) {
       return both(decode_text_suffix(key), decode_lease("", value));
     case Family::heat:
       return both(decode_number_key(key), decode_heat(value));
+    case Family::answer:
+      return both(decode_pair_key(key), decode_answer(0, 0, value));
     case Family::run:
     case Family::meta:
       return decode_text(value).has_value();
@@ -81,6 +83,7 @@ bool begins_with_inode(Family family) {
     case Family::intent:
     case Family::unsynced:
     case Family::prefetch:
+    case Family::answer:
     case Family::run:
     case Family::meta:
       return false;
@@ -170,7 +173,8 @@ Result<void> Checker::check_meta() {
     if (number) last = InodeNumber(*number);
     return {};
   }));
-  if (last.value() < (clean_stop_ ? meta->inode_next : meta->inode_end)) return {};
+  const bool next_is_known = clean_stop_ && options_.numbers == CheckOptions::Numbers::as_noted;
+  if (last.value() < (next_is_known ? meta->inode_next : meta->inode_end)) return {};
   return report(FindingCode::inode_number, last, "", Remedy::reserve_number);
 }
 

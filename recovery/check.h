@@ -27,6 +27,8 @@ struct CheckOptions {
   enum class Data { trust, read } data = Data::trust;
   // How tierd ended: by the catalog's mark, unless whoever opened the catalog has taken it away.
   enum class Ended { as_marked, well } ended = Ended::as_marked;
+  // Inode numbers are given out since the catalog was opened: the noted end is not theirs.
+  enum class Numbers { as_noted, given_out_since } numbers = Numbers::as_noted;
   // Not null: compare the archive's files with the versions on record.
   Archive* archive = nullptr;
   // `pass` and how many records it has seen; called now and then.

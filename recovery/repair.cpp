@@ -411,6 +411,7 @@ Result<RepairCounts> repair(Catalog& catalog, const Scratch& scratch, const Chec
       if (findings.size() < kFindingsPerRound) findings.push_back(std::move(finding));
     });
     TRY(checker.run());
+    check.numbers = CheckOptions::Numbers::given_out_since;
     uint64_t repaired = 0;
     counts.left = 0;
     for (const Finding& finding : findings) {

@@ -193,6 +193,7 @@ TEST_F(TierctlWait, ScanWaitsUntilItHasEnded) {
 }
 
 TEST_F(TierctlWait, ScanAcceptsThatMuchIsMissing) {
+  service_.with([](State& state) { state.scans = {api::ScanProgress{}}; });
   EXPECT_EQ(run({"scan", "--accept"}).exit_code, 0);
   EXPECT_EQ(service_.calls(), std::vector<std::string>{"start_scan accept"});
   EXPECT_EQ(run({"scan", "--accept", "--show"}).exit_code, 2);
