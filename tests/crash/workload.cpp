@@ -331,8 +331,23 @@ class Steps {
         },
         [](Model&) {});
   }
-  // Somebody else overwrites in the archive what was changed here.
-  void publish_a_conflict(const std::string& path, const std::vector<std::string>& patient) {
+  // Somebody else overwrites in the archive what was changed here. The writer has the file open
+  // until then, or an earlier demand could publish it first.
+  void publish_a_conflict(const std::string& path, const std::string& bytes,
+                          const std::vector<std::string>& patient) {
+    const auto file = std::make_shared<UniqueFd>();
+    add(
+        "write into " + path + ", and keep it open",
+        [=, at = at_] {
+          *file = UniqueFd(::open(at(path).c_str(), O_WRONLY | O_CLOEXEC));
+          check(file->get(), "open");
+          check(::pwrite(file->get(), bytes.data(), bytes.size(), 0), "write");
+        },
+        [=](Model& m) { m.write(path, 0, bytes); });
+    steps_.back().at_rest = false;
+    // All of it is ours, and durable: the version that it was made from is about to go.
+    fsync(path);
+    steps_.back().at_rest = false;
     const std::string theirs = random_bytes(20 * kKiB, 77);
     publish(patient);
     Step& step = steps_.back();
@@ -342,6 +357,7 @@ class Steps {
       write_file(made, theirs, 0644);
       fs::rename(made, tier->in_archive(path));
       sync_file_system(tier->in_archive(path));
+      file->reset();
       this_act();
     };
     step.effect = [=](Model& m) {
@@ -421,10 +437,7 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.write("new/large", 70 * kKiB, "one chunk of it changed");
   steps.make_file("new/.tmp", 80 * kKiB, 4);
   steps.rename("new/.tmp", "old/linked");
-  // All of it is ours, and durable: the version that it was made from is about to go.
-  steps.write("old/partial", 0, random_bytes(260 * kKiB, 9));
-  steps.fsync("old/partial");
-  steps.publish_a_conflict("old/partial", patient);
+  steps.publish_a_conflict("old/partial", random_bytes(260 * kKiB, 9), patient);
   steps.exchange("old/cold", "new/renamed");
   steps.write("old/foreign", 64 * kKiB, random_bytes(26 * kKiB, 7));
   steps.truncate("old/victim", 0);
