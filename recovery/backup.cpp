@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <future>
 #include <set>
+#include <span>
 #include <sstream>
 
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "common/duration.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/posix.h"
@@ -113,7 +115,8 @@ Result<std::optional<std::string>> fetch_backup(Archive& archive, const std::str
     if (!is_index(it->first)) continue;
     const auto whole = [&]() -> Result<void> {
       TRY_ASSIGN(const auto index, fetch_index(archive, it->first, it->second));
-      std::filesystem::remove_all(folder);
+      std::error_code ignored;
+      std::filesystem::remove_all(folder, ignored);
       TRY(posix::make_directories(folder, 0700));
       for (const auto& [stored, name] : index) {
         const auto there = files.find(stored);
@@ -165,7 +168,7 @@ void CatalogBackups::loop(const std::stop_token& stop) {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      woken_.wait_for(lock, stop, std::chrono::duration<double>(wait_s), [] { return false; });
+      woken_.wait_for(lock, stop, seconds(wait_s), [] { return false; });
     }
     if (stop.stop_requested()) return;
     const auto made = run(stop);
@@ -178,7 +181,7 @@ void CatalogBackups::loop(const std::stop_token& stop) {
 Result<void> CatalogBackups::run_at_end() {
   if (options_.interval_s <= 0) return {};
   TRY_ASSIGN(const Timestamp made, last());
-  const Timestamp since = std::max(made, made == Timestamp() ? started_ : made);
+  const Timestamp since = made == Timestamp() ? started_ : made;
   constexpr double kShare = 24;
   const double age_s = static_cast<double>(Timestamp::now().ns - since.ns) / 1e9;
   if (age_s < options_.interval_s / kShare) return {};
@@ -287,7 +290,7 @@ Result<void> CatalogBackups::remove(const std::string& name, const ArchiveVersio
 void CatalogBackups::pause(uint64_t bytes, const std::stop_token& stop) {
   const double wait_s = static_cast<double>(bytes) / static_cast<double>(options_.bytes_per_s);
   std::unique_lock lock(mutex_);
-  woken_.wait_for(lock, stop, std::chrono::duration<double>(wait_s), [] { return false; });
+  woken_.wait_for(lock, stop, seconds(wait_s), [] { return false; });
 }
 
 }  // namespace tierhub::recovery

@@ -168,7 +168,6 @@ Result<RebuildCounts> rebuild(const Scratch& scratch, Archive& archive,
       TRY_ASSIGN(counts.donated, Donation(*donor.store, *catalog).run());
       counts.donor = donor.name;
     }
-    donor.store.reset();
     std::filesystem::remove_all(backup, error);
     Batch done;
     done.put_meta("archive_id", archive_id);

@@ -1,5 +1,6 @@
 #include "tests/support/tier_fixture.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -268,7 +269,12 @@ void TestTier::scan() const {
 }
 
 void TestTier::wait_until_scratch_is_empty() const {
-  eventually("scratch is empty", [this] { return status().used_bytes == 0; });
+  eventually("no file has a byte in scratch", [this] {
+    const auto listing = must(client().list("/", api::Service::Depth::all, "", 10'000), "list");
+    return std::all_of(listing.entries.begin(), listing.entries.end(), [](const api::Entry& entry) {
+      return entry.resident == 0 && entry.dirty == 0;
+    });
+  });
 }
 
 CommandResult TestTier::tierctl(std::vector<std::string> arguments) const {

@@ -90,7 +90,7 @@ class TestTier {
   api::EvictResult evict(const std::string& path) const;
   void publish(const std::string& path = "/") const;
   void scan() const;
-  // Scratch is counted again every second or so: waits until nothing is left in it.
+  // Waits until no file has a byte left in it.
   void wait_until_scratch_is_empty() const;
   CommandResult tierctl(std::vector<std::string> arguments) const;
 
