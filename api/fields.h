@@ -108,6 +108,7 @@ void visit_fields(Is<Prefetch> auto& m, auto&& field) {
   field("first_error", m.first_error);
   field("rate_bytes_per_s", m.rate_bytes_per_s);
   field("eta_s", m.eta_s);
+  field("reason", m.reason);
   field("created", m.created);
   field("ended", m.ended);
 }

@@ -117,6 +117,7 @@ struct Prefetch {
   std::string first_error;
   double rate_bytes_per_s = 0;
   double eta_s = 0;
+  std::string reason;  // not empty: why nothing is brought now
   Timestamp created;
   std::optional<Timestamp> ended;
   bool finished() const { return state == "done" || state == "failed" || state == "cancelled"; }

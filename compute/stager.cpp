@@ -316,6 +316,12 @@ void Stager::poll_active() {
 void Stager::follow(Active& active, const api::Prefetch& prefetch) {
   active.next_poll = SteadyClock::now() + poll_interval(prefetch);
   const std::optional<Result<void>> ended = verdict(prefetch);
+  // People are told what the oldest waits for: the others are behind it.
+  if (&active == &active_.front() && !trouble_since_) {
+    shared_.with([&](Shared& shared) {
+      shared.progress.trouble = ended ? std::string() : prefetch.reason;
+    });
+  }
   if (!ended) return;
   active.id = 0;
   if (*ended) {

@@ -102,7 +102,7 @@ class Stager {
   struct Progress {
     uint64_t staged_bytes = 0;  // resident for this run, each byte counted once
     uint64_t copied_bytes = 0;  // copied from the archive for this run
-    std::string trouble;        // "tierd does not answer: ...", or empty
+    std::string trouble;        // "tierd does not answer: ...", "waits for room: ...", or empty
   };
 
   // `limit_bytes`: how much may be leased ahead for tasks that do not run yet.

@@ -135,6 +135,8 @@ const std::map<std::string, Setter>& setters() {
       {"stop_limit_s", number_key(&Config::stop_limit_s, 1, 3600)},
       {"dev", switch_key(&Config::devices)},
       {"suid", switch_key(&Config::set_user_id)},
+      {"lease_user_percent", number_key(&Config::lease_user_percent, 1, 100)},
+      {"lease_max_s", number_key(&Config::lease_max_s, 1, 366.0 * 86400)},
       {"passthrough", switch_key(&Config::passthrough)},
       {"fuse_threads", count_key(&Config::fuse_threads, 1, 256)},
       {"fuse_spin_us", count_key(&Config::fuse_spin_us, 0, 10'000)},

@@ -40,6 +40,8 @@ struct Config {
   uint64_t prefetch_files_in_flight = 256;
   uint64_t prefetch_bytes_in_flight = 256 << 20;
   double prefetch_room_wait_s = 60;
+  double lease_user_percent = 80;
+  double lease_max_s = 7 * 24 * 3600;
 
   bool keeper = true;
   uint64_t restarts_max = 5;

@@ -14,7 +14,6 @@ namespace {
 
 constexpr size_t kSkippedShown = 1000;
 constexpr size_t kPublishesKept = 100;
-constexpr uint64_t kMaxLease_s = 7 * 24 * 3600;
 // close() returns before the kernel has told us: an eviction that finds a file open looks again for
 // a little while.
 constexpr int kReleaseTries = 10;
@@ -87,12 +86,19 @@ Result<std::vector<PrefetchItem>> Control::items_of(const api::Caller& caller,
   return items;
 }
 
+Result<void> Control::check_lease_time(uint64_t ttl_s) const {
+  if (static_cast<double>(ttl_s) <= parts_.config.lease_max_s) return {};
+  return Error(
+      std::errc::invalid_argument,
+      fmt::format("a lease lasts {:.0f} s at most (lease_max_s): ask for less, and renew it",
+                  parts_.config.lease_max_s));
+}
+
 Result<api::Prefetch> Control::start_prefetch(const api::Caller& caller,
                                               const api::PrefetchRequest& request) {
   if (request.paths.empty() && request.files.empty())
     return Error(std::errc::invalid_argument, "no path is given");
-  if (request.lease_ttl_s > kMaxLease_s)
-    return Error(std::errc::invalid_argument, "a lease lasts a week at most; renew it");
+  TRY(check_lease_time(request.lease_ttl_s));
   Prefetcher::Request wanted;
   TRY_ASSIGN(wanted.items, items_of(caller, request));
   wanted.label = request.label;
@@ -121,23 +127,10 @@ Result<api::Prefetch> Control::cancel_prefetch(const api::Caller& caller, uint64
 
 Result<void> Control::renew_lease(const api::Caller& caller, const std::string& owner,
                                   uint64_t ttl_s) {
-  if (ttl_s > kMaxLease_s)
-    return Error(std::errc::invalid_argument, "a lease lasts a week at most; renew it");
+  TRY(check_lease_time(ttl_s));
   const std::string full_owner = fmt::format("{}:{}", caller.uid, owner);
   const Timestamp expires{Timestamp::now().ns + static_cast<int64_t>(ttl_s) * 1'000'000'000};
-  Batch batch;
-  TRY(catalog_.for_each_lease([&](InodeNumber inode, const LeaseRecord& lease) {
-    if (lease.pin || lease.owner != full_owner) return true;
-    if (ttl_s == 0) {
-      batch.erase_lease(inode, lease.owner);
-    } else {
-      LeaseRecord renewed = lease;
-      renewed.expires = expires;
-      batch.put_lease(inode, renewed);
-    }
-    return true;
-  }));
-  return catalog_.commit(batch);
+  return parts_.prefetcher.renew_leases(full_owner, expires);
 }
 
 Result<api::EvictResult> Control::evict(const api::Caller& caller,
@@ -153,9 +146,9 @@ Result<api::EvictResult> Control::evict(const api::Caller& caller,
       std::this_thread::sleep_for(kReleasePause);
       TRY_ASSIGN(eviction, parts_.evictor.evict(node.inode));
     }
+    result.bytes += eviction.bytes;
     if (eviction.evicted) {
       ++result.files;
-      result.bytes += eviction.bytes;
     } else if (!eviction.skip_reason.empty()) {
       ++result.skipped_files;
       if (result.skipped.size() < kSkippedShown)

@@ -76,6 +76,7 @@ class Control final : public api::Service {
   };
   Result<api::Entry> entry_of(const FoundNode& node);
   // Visits each regular file at or below the paths.
+  Result<void> check_lease_time(uint64_t ttl_s) const;
   Result<void> for_each_file(const api::Caller& caller, const std::vector<std::string>& paths,
                              const std::function<Result<void>(const FoundNode&)>& visit);
   Result<std::vector<PrefetchItem>> items_of(const api::Caller& caller,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <utility>
 
 #include "common/fault_points.h"
 #include "common/log.h"
@@ -12,6 +14,8 @@ namespace {
 
 constexpr size_t kItemsPerRead = 512;
 constexpr auto kRoomRetry = std::chrono::milliseconds(100);
+// How often it is looked whether leases can be granted, while a prefetch waits for them.
+constexpr auto kGrantRetry = std::chrono::milliseconds(200);
 // Rates are over about this long.
 constexpr double kRateWindow_s = 5;
 
@@ -19,6 +23,10 @@ constexpr double kRateWindow_s = 5;
 bool may_pass(const Error& error) {
   return error.is(std::errc::no_space_on_device) ||
          error.is(std::errc::resource_unavailable_try_again);
+}
+
+Timestamp expiry(const PrefetchRecord& record) {
+  return {Timestamp::now().ns + static_cast<int64_t>(record.lease_ttl_s) * 1'000'000'000};
 }
 
 // The parts of a file of this size that an item asks for.
@@ -37,7 +45,7 @@ std::vector<ByteRange> asked_ranges(const PrefetchItem& item, uint64_t size_byte
 // One file of a prefetch while its pieces are on their way.
 struct Prefetcher::File {
   uint64_t index = 0;
-  InodeNumber inode;
+  PrefetchItem item;
   size_t pieces_left = 0;
   std::optional<Error> error;
 };
@@ -59,6 +67,7 @@ struct Prefetcher::Job {
   uint64_t copied_bytes = 0;
   uint64_t done_files = 0;
   std::vector<Piece> waiting_for_room;
+  std::vector<InodeNumber> granted_inodes;  // whose leases are not on disk yet
   SteadyClock::time_point window_begin = SteadyClock::now();
   uint64_t window_bytes = 0;
   double rate = 0;
@@ -75,6 +84,7 @@ Prefetcher::Prefetcher(InodeTable& inodes, Mover& mover, const Options& options)
 Prefetcher::~Prefetcher() { stop(); }
 
 Result<void> Prefetcher::start() {
+  TRY(restore_leases());
   TRY_ASSIGN(const auto records, catalog_.prefetches());
   for (const PrefetchRecord& record : records) {
     auto job = std::make_shared<Job>();
@@ -82,6 +92,10 @@ Result<void> Prefetcher::start() {
     if (!job->ended()) {
       TRY(count_done(*job));
       job->record.state = PrefetchState::queued;
+      if (!record.lease_owner.empty()) {
+        TRY_ASSIGN(LeaseAsk ask, ask_of(record));
+        leases_.add(record.id, std::move(ask));
+      }
       fault_point(FaultPoint::prefetch_resumed);
     } else {
       job->done_bytes = record.state == PrefetchState::done ? record.total_bytes : 0;
@@ -90,6 +104,61 @@ Result<void> Prefetcher::start() {
     jobs_.emplace(record.id, std::move(job));
   }
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  return {};
+}
+
+// The ranges of the item, grown to chunks.
+Result<void> Prefetcher::add_to_ask(LeaseAsk& ask, const PrefetchItem& item) const {
+  TRY_ASSIGN(const auto record, catalog_.inode(item.inode));
+  if (!record || record->attributes.kind != FileKind::file) return {};
+  const uint64_t chunk = catalog_.chunk_bytes();
+  const uint64_t size_bytes = record->attributes.size_bytes;
+  IntervalSet& ranges = ask.ranges[item.inode];
+  for (const ByteRange& range : asked_ranges(item, size_bytes)) {
+    if (range.empty()) continue;
+    ranges.add(range.begin / chunk * chunk,
+               std::min(size_bytes, (range.end + chunk - 1) / chunk * chunk));
+  }
+  return {};
+}
+
+// What is left of a prefetch that an earlier process queued.
+Result<LeaseAsk> Prefetcher::ask_of(const PrefetchRecord& record) const {
+  LeaseAsk ask{record.lease_owner, record.owner_uid, {}};
+  for (uint64_t from = 0;;) {
+    TRY_ASSIGN(const auto items, catalog_.prefetch_items(record.id, from, kItemsPerRead));
+    if (items.empty()) return ask;
+    for (const auto& [index, item] : items) {
+      TRY(add_to_ask(ask, item));
+      from = index + 1;
+    }
+  }
+}
+
+// Leases that an earlier process granted, on what is resident of their files: which ranges they
+// were for is not on record.
+Result<void> Prefetcher::restore_leases() {
+  const Timestamp now = Timestamp::now();
+  std::map<std::string, LeaseAsk> asks;
+  std::optional<Error> failure;
+  TRY(catalog_.for_each_lease([&](InodeNumber inode, const LeaseRecord& lease) {
+    if (lease.pin || lease.expires < now) return true;
+    auto clean = catalog_.ranges(inode, RangeKind::clean);
+    if (!clean) failure = clean.error();
+    if (failure) return false;
+    LeaseAsk& ask = asks[lease.owner];
+    ask.owner = lease.owner;
+    // The owner begins with its user's number.
+    ask.uid = static_cast<uint32_t>(std::strtoul(lease.owner.c_str(), nullptr, 10));
+    IntervalSet& ranges = ask.ranges[inode];
+    const uint64_t chunk = catalog_.chunk_bytes();
+    for (const auto& part : clean->intervals()) ranges.add(part.begin * chunk, part.end * chunk);
+    Timestamp& end = lease_ends_[lease.owner];
+    end = std::max(end, lease.expires);
+    return true;
+  }));
+  if (failure) return *failure;
+  for (const auto& [owner, ask] : asks) leases_.restore(ask);
   return {};
 }
 
@@ -115,6 +184,12 @@ Result<void> Prefetcher::count_done(Job& job) {
   return {};
 }
 
+void Prefetcher::tend_leases() {
+  void_receipts();
+  end_expired_leases();
+  grant_leases();
+}
+
 void Prefetcher::stop() {
   thread_.request_stop();
   changed_.notify_all();
@@ -129,6 +204,14 @@ Result<Prefetcher::Progress> Prefetcher::add(Request request) {
   job->record.created = Timestamp::now();
   job->record.lease_owner = std::move(request.lease_owner);
   job->record.lease_ttl_s = request.lease_ttl_s;
+  const bool leases = !job->record.lease_owner.empty();
+  LeaseAsk ask{job->record.lease_owner, job->record.owner_uid, {}};
+  if (leases) {
+    for (const PrefetchItem& item : request.items) TRY(add_to_ask(ask, item));
+    TRY_ASSIGN(const LeaseLimits limits, options_.lease_limits());
+    if (const std::string never = LeaseQueue::never(ask, limits); !never.empty())
+      return Error(std::errc::no_space_on_device, job->record.label + ": " + never);
+  }
   // The items are written before the record that makes them a prefetch.
   Batch batch;
   for (uint64_t index = 0; index < request.items.size(); ++index) {
@@ -148,6 +231,7 @@ Result<Prefetcher::Progress> Prefetcher::add(Request request) {
   fault_point(FaultPoint::prefetch_after_queue);
   std::lock_guard lock(mutex_);
   jobs_.emplace(job->record.id, job);
+  if (leases) leases_.add(job->record.id, std::move(ask));
   forget_old();
   changed_.notify_all();
   return progress_of(*job);
@@ -188,13 +272,15 @@ Result<Prefetcher::Progress> Prefetcher::cancel(uint64_t id) {
   if (it == jobs_.end())
     return Error(std::errc::no_such_file_or_directory, fmt::format("there is no prefetch {}", id));
   it->second->cancelled = true;
+  leases_.cancel(id);
   changed_.notify_all();
   return progress_of(*it->second);
 }
 
 Prefetcher::Progress Prefetcher::progress_of(const Job& job) const {
-  Progress progress{job.record, job.done_bytes, job.copied_bytes, job.done_files, 0, 0};
+  Progress progress{job.record, job.done_bytes, job.copied_bytes, job.done_files, 0, 0, ""};
   if (job.ended()) return progress;
+  progress.reason = reason_of(job);
   const std::chrono::duration<double> window = SteadyClock::now() - job.window_begin;
   progress.rate_bytes_per_s =
       job.rate > 0 ? job.rate
@@ -205,20 +291,182 @@ Prefetcher::Progress Prefetcher::progress_of(const Job& job) const {
   return progress;
 }
 
+// `mutex_` is held.
+std::string Prefetcher::reason_of(const Job& job) const {
+  if (leases_.waits(job.record.id)) {
+    const std::string reason = leases_.reason(job.record.id);
+    return reason.empty() ? "waits for its leases" : reason;
+  }
+  if (!job.waiting_for_room.empty()) return "waits for eviction to make room in scratch";
+  if (job.record.state != PrefetchState::queued) return "";
+  for (const auto& [id, other] : jobs_) {
+    if (other->record.state == PrefetchState::running)
+      return fmt::format("waits for prefetch {} to end", id);
+  }
+  return "";
+}
+
+// The first that has what it needs. `mutex_` is held.
+std::shared_ptr<Prefetcher::Job> Prefetcher::next_job() {
+  for (const auto& [id, job] : jobs_) {
+    if (!job->ended() && !leases_.waits(id)) return job;
+  }
+  return nullptr;
+}
+
+// Leases are put before anything is brought: a byte that became resident is never without one.
+void Prefetcher::grant_leases() {
+  {
+    std::lock_guard lock(mutex_);
+    if (!leases_.anybody_waits()) return;
+  }
+  const auto limits = options_.lease_limits();
+  if (!limits) {
+    log::error("leases cannot be granted", {{"error", limits.error().text()}});
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, ask] : leases_.grant(*limits)) {
+    const auto it = jobs_.find(id);
+    if (it == jobs_.end()) continue;
+    const PrefetchRecord& record = it->second->record;
+    const Timestamp expires = expiry(record);
+    Timestamp& end = lease_ends_[record.lease_owner];
+    end = std::max(end, expires);
+    it->second->granted_inodes.reserve(ask.ranges.size());
+    for (const auto& [inode, ranges] : ask.ranges) it->second->granted_inodes.push_back(inode);
+  }
+}
+
+// What was granted by grant_leases(), on disk.
+Result<void> Prefetcher::put_leases(Job& job) {
+  std::vector<InodeNumber> inodes;
+  PrefetchRecord record;
+  {
+    std::lock_guard lock(mutex_);
+    inodes = std::exchange(job.granted_inodes, {});
+    record = job.record;
+  }
+  if (inodes.empty()) return {};
+  LeaseRecord lease;
+  lease.owner = record.lease_owner;
+  lease.reason = record.label;
+  lease.created = Timestamp::now();
+  lease.expires = expiry(record);
+  Batch batch;
+  for (size_t i = 0; i < inodes.size(); ++i) {
+    batch.put_lease(inodes[i], lease);
+    if (i % kItemsPerRead != kItemsPerRead - 1) continue;
+    TRY(catalog_.commit(batch));
+    batch = Batch();
+  }
+  return catalog_.commit(batch);
+}
+
+Result<void> Prefetcher::renew_leases(const std::string& owner, Timestamp expires) {
+  std::vector<InodeNumber> inodes;
+  const bool ends = expires <= Timestamp::now();
+  {
+    std::lock_guard lock(mutex_);
+    inodes = leases_.inodes_of(owner);
+    if (inodes.empty()) return {};
+    lease_ends_[owner] = expires;
+    if (ends) {
+      leases_.release(owner);
+      lease_ends_.erase(owner);
+      changed_.notify_all();
+    }
+  }
+  Batch batch;
+  for (const InodeNumber inode : inodes) {
+    TRY_ASSIGN(const auto leases, catalog_.leases(inode));
+    for (LeaseRecord lease : leases) {
+      if (lease.pin || lease.owner != owner) continue;
+      lease.expires = expires;
+      if (ends) {
+        batch.erase_lease(inode, owner);
+      } else {
+        batch.put_lease(inode, lease);
+      }
+    }
+  }
+  return catalog_.commit(batch);
+}
+
+// The records of leases that ran out are taken away by the housekeeper.
+void Prefetcher::end_expired_leases() {
+  const Timestamp now = Timestamp::now();
+  std::lock_guard lock(mutex_);
+  std::erase_if(lease_ends_, [&](const auto& end) {
+    if (end.second >= now) return false;
+    leases_.release(end.first);
+    return true;
+  });
+}
+
+void Prefetcher::version_changed(InodeNumber inode) {
+  std::lock_guard lock(mutex_);
+  if (leases_.owners_of(inode).empty()) return;
+  changed_inodes_.push_back(inode);
+  changed_.notify_all();
+}
+
+// What the owners of leases on a changed file were told of it does not hold any more.
+void Prefetcher::void_receipts() {
+  std::vector<InodeNumber> inodes;
+  {
+    std::lock_guard lock(mutex_);
+    inodes = std::exchange(changed_inodes_, {});
+  }
+  for (const InodeNumber inode : inodes) {
+    const auto path = catalog_.path(inode);
+    const std::string name = path && *path ? **path : fmt::format("inode {}", inode);
+    Batch batch;
+    {
+      std::lock_guard lock(mutex_);
+      const auto owners = leases_.owners_of(inode);
+      for (const auto& [id, job] : jobs_) {
+        PrefetchRecord& record = job->record;
+        if (std::find(owners.begin(), owners.end(), record.lease_owner) == owners.end()) continue;
+        if (record.state == PrefetchState::cancelled || record.failed_files > 0 ||
+            leases_.waits(id))
+          continue;
+        ++record.failed_files;
+        record.first_error =
+            name +
+            " was changed in the archive after it was brought: what read it since may have "
+            "seen the old version or the new one. Prefetch it again";
+        if (record.state == PrefetchState::done) {
+          record.state = PrefetchState::failed;
+          batch.put_prefetch(record);
+        }
+      }
+    }
+    if (auto committed = catalog_.commit(batch); !committed)
+      log::error("a void receipt cannot be recorded", {{"error", committed.error().text()}});
+  }
+}
+
 void Prefetcher::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
+    tend_leases();
     std::shared_ptr<Job> job;
     {
       std::unique_lock lock(mutex_);
-      const auto next_job = [&]() -> std::shared_ptr<Job> {
-        for (const auto& [id, candidate] : jobs_) {
-          if (!candidate->ended()) return candidate;
-        }
-        return nullptr;
+      const auto something = [&] {
+        return (job = next_job()) != nullptr || !changed_inodes_.empty();
       };
-      if (!changed_.wait(lock, stop, [&] { return (job = next_job()) != nullptr; })) return;
+      if (leases_.anybody_waits()) {
+        changed_.wait_for(lock, stop, kGrantRetry, something);
+      } else {
+        changed_.wait(lock, stop, [&] { return something() || leases_.anybody_waits(); });
+      }
+      if (!job) continue;
       job->record.state = PrefetchState::running;
     }
+    if (auto put = put_leases(*job); !put)
+      log::error("leases cannot be recorded",
+                 {{"id", job->record.id}, {"error", put.error().text()}});
     work_off(job, stop);
   }
 }
@@ -234,6 +482,9 @@ void Prefetcher::work_off(const std::shared_ptr<Job>& job, const std::stop_token
       lock.unlock();
       return end_job(*job);
     }
+    lock.unlock();
+    tend_leases();
+    lock.lock();
     retry_waiting(job, lock);
     if (job->all_begun) {
       changed_.wait_for(lock, stop, kRoomRetry,
@@ -264,8 +515,8 @@ bool Prefetcher::begin_item(const std::shared_ptr<Job>& job, uint64_t index,
                             const PrefetchItem& item, const std::stop_token& stop) {
   auto file = std::make_shared<File>();
   file->index = index;
-  file->inode = item.inode;
-  auto pieces = pieces_of(*job, item);
+  file->item = item;
+  auto pieces = pieces_of(item);
   {
     std::unique_lock lock(mutex_);
     while (files_in_flight_ >= options_.files_in_flight) {
@@ -309,21 +560,9 @@ bool Prefetcher::begin_item(const std::shared_ptr<Job>& job, uint64_t index,
   return !stop.stop_requested();
 }
 
-// What to bring of the file: the asked ranges, grown to chunks, in pieces. Leases it first, so that
-// nothing is evicted between its becoming resident and the prefetch being done.
-Result<std::vector<ByteRange>> Prefetcher::pieces_of(const Job& job, const PrefetchItem& item) {
+// What to bring of the file: the asked ranges, in pieces.
+Result<std::vector<ByteRange>> Prefetcher::pieces_of(const PrefetchItem& item) {
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(item.inode));
-  if (!job.record.lease_owner.empty()) {
-    LeaseRecord lease;
-    lease.owner = job.record.lease_owner;
-    lease.reason = job.record.label;
-    lease.created = Timestamp::now();
-    lease.expires = {lease.created.ns +
-                     static_cast<int64_t>(job.record.lease_ttl_s) * 1'000'000'000};
-    Batch batch;
-    batch.put_lease(item.inode, lease);
-    TRY(catalog_.commit(batch));
-  }
   std::vector<ByteRange> pieces;
   if (!lock->is_file()) return pieces;
   const uint64_t chunk = lock->chunk_bytes;
@@ -335,6 +574,12 @@ Result<std::vector<ByteRange>> Prefetcher::pieces_of(const Job& job, const Prefe
       at = end;
     }
   }
+  // What came first must not be evicted as cold before the rest is there.
+  if (pieces.size() > 1) {
+    Batch batch;
+    warm(batch, item.inode);
+    TRY(catalog_.commit(batch));
+  }
   return pieces;
 }
 
@@ -344,7 +589,7 @@ void Prefetcher::begin_piece(const std::shared_ptr<Job>& job, Piece piece) {
     bytes_in_flight_ += piece.range.size();
   }
   mover_.bring(
-      piece.file->inode, piece.range, Mover::Reason::prefetch,
+      piece.file->item.inode, piece.range, Mover::Reason::prefetch,
       [this, job, piece](Result<Mover::Brought> brought) {
         {
           std::lock_guard lock(mutex_);
@@ -394,6 +639,26 @@ void Prefetcher::abandon_waiting(Job& job) {
   }
 }
 
+// It will be read: it is as warm as if it had been, and no less than it was.
+void Prefetcher::warm(Batch& batch, InodeNumber inode) const {
+  const Timestamp heat = catalog_.heat(inode).value_or(Timestamp());
+  batch.put_heat(inode, std::max(heat, Timestamp::now()));
+}
+
+Result<void> Prefetcher::check_resident(const PrefetchItem& item) const {
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(item.inode));
+  if (!lock->is_file()) return {};
+  for (const ByteRange& range : asked_ranges(item, lock->size_bytes())) {
+    if (!lock->absent_chunks(range).empty()) {
+      return Error(conflict_code(),
+                   fmt::format("inode {} was changed or evicted while it was brought: "
+                               "prefetch it again",
+                               item.inode));
+    }
+  }
+  return {};
+}
+
 // The file's last piece ends the file: its item leaves the queue. One that failed is counted and
 // left behind too.
 void Prefetcher::piece_ended(const std::shared_ptr<Job>& job, File& file) {
@@ -403,13 +668,20 @@ void Prefetcher::piece_ended(const std::shared_ptr<Job>& job, File& file) {
     std::lock_guard lock(mutex_);
     if (--file.pieces_left > 0) return;
     error = file.error;
+  }
+  // A scan may have dropped what came first while the rest was on its way.
+  if (!error) {
+    if (auto resident = check_resident(file.item); !resident) error = resident.error();
+  }
+  {
+    std::lock_guard lock(mutex_);
     // Stopped, not failed: the next process goes on with it.
     keep = error && thread_.get_stop_token().stop_requested() && !job->cancelled;
   }
   if (!keep) {
     Batch batch;
     batch.erase_prefetch_item(job->record.id, file.index);
-    batch.put_heat(file.inode, Timestamp::now());
+    warm(batch, file.item.inode);
     if (auto committed = catalog_.commit(batch); !committed && !error) error = committed.error();
   }
   std::lock_guard lock(mutex_);

@@ -15,6 +15,7 @@ double fraction_of(const api::Prefetch& p) {
 
 std::string detail_of(const api::Prefetch& p) {
   std::string text = fmt::format("{} of {}", human_size(p.done_bytes), human_size(p.total_bytes));
+  if (!p.reason.empty() && !p.finished()) return text + ", " + printable(p.reason);
   if (p.state == "queued") return text + ", queued";
   if (p.finished()) return text + ", " + p.state;
   text += ", " + human_rate(p.rate_bytes_per_s);
@@ -95,7 +96,7 @@ Result<ExitCode> list_prefetches(const Context& context) {
                human_size(p.total_bytes), human_number(p.total_files),
                running ? human_rate(p.rate_bytes_per_s) : "-",
                running ? human_duration(p.eta_s) : "-", user_name(p.owner_uid),
-               printable(p.label)});
+               printable(p.reason.empty() ? p.label : p.label + " (" + p.reason + ")")});
   }
   print(table.text());
   return ExitCode::done;

@@ -1,0 +1,184 @@
+#include "migrator/prefetcher_leases.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace tierhub {
+namespace {
+
+uint64_t size_of(const IntervalSet& set) {
+  uint64_t total = 0;
+  for (const auto& part : set.intervals()) total += part.end - part.begin;
+  return total;
+}
+
+uint64_t size_of(const LeaseAsk& ask) {
+  uint64_t total = 0;
+  for (const auto& [inode, ranges] : ask.ranges) total += size_of(ranges);
+  return total;
+}
+
+std::string mebibytes(uint64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+uint64_t minus(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+}  // namespace
+
+std::string LeaseQueue::never(const LeaseAsk& ask, const LeaseLimits& limits) {
+  const uint64_t bytes = size_of(ask);
+  if (bytes > limits.room_bytes) {
+    return fmt::format(
+        "it needs {} in scratch at once, where {} fit (capacity without the reserve): ask for "
+        "less, "
+        "or add SSD",
+        mebibytes(bytes), mebibytes(limits.room_bytes));
+  }
+  if (ask.uid != 0 && bytes > limits.user_bytes) {
+    return fmt::format(
+        "it needs {} in scratch at once, and one user may lease {} (lease_user_percent): ask for "
+        "less, or have the limit raised",
+        mebibytes(bytes), mebibytes(limits.user_bytes));
+  }
+  return "";
+}
+
+void LeaseQueue::add(uint64_t id, LeaseAsk ask) {
+  waiting_.insert_or_assign(id, Waiting{std::move(ask), ""});
+}
+
+std::string LeaseQueue::reason(uint64_t id) const {
+  const auto it = waiting_.find(id);
+  return it == waiting_.end() ? "" : it->second.reason;
+}
+
+uint64_t LeaseQueue::bytes_of(const ByOwner& leases, std::optional<uint32_t> uid,
+                              const IntervalSet* more) const {
+  IntervalSet all;
+  for (const auto& [owner, ranges] : leases) {
+    if (uid && owners_.at(owner).uid != *uid) continue;
+    for (const auto& part : ranges.intervals()) all.add(part.begin, part.end);
+  }
+  if (more != nullptr) {
+    for (const auto& part : more->intervals()) all.add(part.begin, part.end);
+  }
+  return size_of(all);
+}
+
+// How many bytes the ask adds to what is leased, by anybody or by one user.
+uint64_t LeaseQueue::needed(const LeaseAsk& ask, std::optional<uint32_t> uid) const {
+  uint64_t total = 0;
+  for (const auto& [inode, ranges] : ask.ranges) {
+    const auto it = leased_.find(inode);
+    total += it == leased_.end()
+                 ? size_of(ranges)
+                 : bytes_of(it->second, uid, &ranges) - bytes_of(it->second, uid, nullptr);
+  }
+  return total;
+}
+
+std::map<uint64_t, LeaseAsk> LeaseQueue::grant(const LeaseLimits& limits) {
+  std::map<uint64_t, LeaseAsk> granted;
+  std::optional<uint64_t> blocking;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    auto& [id, waiting] = *it;
+    const LeaseAsk& ask = waiting.ask;
+    const uint64_t bytes = needed(ask, std::nullopt);
+    const uint64_t taken = leased_bytes_ + limits.held_bytes;
+    const uint64_t users = leased_bytes(ask.uid);
+    if (ask.uid != 0 && users + needed(ask, ask.uid) > limits.user_bytes) {
+      waiting.reason = fmt::format(
+          "waits for leases of the same user to end: they are on {}, and "
+          "one user may lease {}; it needs {} more",
+          mebibytes(users), mebibytes(limits.user_bytes), mebibytes(needed(ask, ask.uid)));
+      ++it;
+    } else if (bytes > 0 && blocking) {
+      waiting.reason = fmt::format("waits for prefetch {}, which was asked for before", *blocking);
+      ++it;
+    } else if (bytes > 0 && taken + bytes > limits.room_bytes) {
+      blocking = id;
+      waiting.reason = fmt::format(
+          "waits for room: it needs {}, and {} of {} are free of leases ({}) and of unpublished "
+          "changes and pins ({})",
+          mebibytes(bytes), mebibytes(minus(limits.room_bytes, taken)),
+          mebibytes(limits.room_bytes), mebibytes(leased_bytes_), mebibytes(limits.held_bytes));
+      ++it;
+    } else {
+      lease(ask);
+      granted.emplace(id, std::move(waiting.ask));
+      it = waiting_.erase(it);
+    }
+  }
+  return granted;
+}
+
+void LeaseQueue::restore(const LeaseAsk& ask) { lease(ask); }
+
+// Takes the inode out of the sums, or puts it in.
+void LeaseQueue::count(uint32_t uid, const ByOwner& leases, int sign) {
+  const uint64_t all = bytes_of(leases, std::nullopt, nullptr);
+  const uint64_t users = bytes_of(leases, uid, nullptr);
+  if (sign > 0) {
+    leased_bytes_ += all;
+    user_bytes_[uid] += users;
+  } else {
+    leased_bytes_ -= all;
+    user_bytes_[uid] -= users;
+  }
+}
+
+void LeaseQueue::lease(const LeaseAsk& ask) {
+  Owner& owner = owners_[ask.owner];
+  owner.uid = ask.uid;
+  for (const auto& [inode, ranges] : ask.ranges) {
+    ByOwner& leases = leased_[inode];
+    count(ask.uid, leases, -1);
+    IntervalSet& mine = leases[ask.owner];
+    for (const auto& part : ranges.intervals()) mine.add(part.begin, part.end);
+    owner.inodes.insert(inode);
+    count(ask.uid, leases, +1);
+  }
+}
+
+void LeaseQueue::release(const std::string& name) {
+  const auto it = owners_.find(name);
+  if (it == owners_.end()) return;
+  const uint32_t uid = it->second.uid;
+  for (const InodeNumber inode : it->second.inodes) {
+    ByOwner& leases = leased_.at(inode);
+    count(uid, leases, -1);
+    leases.erase(name);
+    count(uid, leases, +1);
+    if (leases.empty()) leased_.erase(inode);
+  }
+  owners_.erase(it);
+}
+
+std::vector<InodeNumber> LeaseQueue::inodes_of(const std::string& owner) const {
+  const auto it = owners_.find(owner);
+  if (it == owners_.end()) return {};
+  return {it->second.inodes.begin(), it->second.inodes.end()};
+}
+
+std::vector<std::string> LeaseQueue::owners_of(InodeNumber inode) const {
+  std::vector<std::string> result;
+  const auto it = leased_.find(inode);
+  if (it == leased_.end()) return result;
+  for (const auto& [owner, ranges] : it->second) result.push_back(owner);
+  return result;
+}
+
+std::vector<std::string> LeaseQueue::owners() const {
+  std::vector<std::string> result;
+  for (const auto& [name, owner] : owners_) result.push_back(name);
+  return result;
+}
+
+uint64_t LeaseQueue::leased_bytes(uint32_t uid) const {
+  const auto it = user_bytes_.find(uid);
+  return it == user_bytes_.end() ? 0 : it->second;
+}
+
+}  // namespace tierhub

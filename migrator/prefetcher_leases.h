@@ -1,0 +1,88 @@
+// Who may keep what in scratch, and who is next.
+//
+// A grant is all ranges of one prefetch or none, so no two jobs can each hold half of what they
+// need and wait for the other half. First come, first served: one that waits for room holds up all
+// behind it that need room too, else small ones would starve it. One that waits for its own user's
+// limit holds up nobody. Each byte counts once, however many leases are on it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/interval_set.h"
+#include "common/result.h"
+#include "common/types.h"
+
+namespace tierhub {
+
+struct LeaseAsk {
+  std::string owner;
+  uint32_t uid = 0;
+  std::map<InodeNumber, IntervalSet> ranges;  // bytes
+};
+
+struct LeaseLimits {
+  uint64_t room_bytes = UINT64_MAX;  // for leased and held bytes together: capacity - reserve
+  uint64_t held_bytes = 0;           // by unpublished changes and pins
+  uint64_t user_bytes = UINT64_MAX;  // for one user; root has no limit
+};
+
+// Not for several threads at once.
+class LeaseQueue {
+ public:
+  // Why an ask could never be granted; empty if it could.
+  static std::string never(const LeaseAsk& ask, const LeaseLimits& limits);
+
+  // Ids grow: an earlier one is served first.
+  void add(uint64_t id, LeaseAsk ask);
+  // It no longer waits. What was granted stays.
+  void cancel(uint64_t id) { waiting_.erase(id); }
+  bool waits(uint64_t id) const { return waiting_.contains(id); }
+  bool anybody_waits() const { return !waiting_.empty(); }
+  // Why it still waits, as of the last grant().
+  std::string reason(uint64_t id) const;
+
+  // Grants what can be granted now; returns it by id.
+  std::map<uint64_t, LeaseAsk> grant(const LeaseLimits& limits);
+  // Leased bytes that an earlier process granted.
+  void restore(const LeaseAsk& ask);
+  // All leases of the owner end.
+  void release(const std::string& owner);
+
+  std::vector<InodeNumber> inodes_of(const std::string& owner) const;
+  std::vector<std::string> owners_of(InodeNumber inode) const;
+  std::vector<std::string> owners() const;
+  uint64_t leased_bytes() const { return leased_bytes_; }
+  uint64_t leased_bytes(uint32_t uid) const;
+
+ private:
+  struct Owner {
+    uint32_t uid = 0;
+    std::set<InodeNumber> inodes;
+  };
+  struct Waiting {
+    LeaseAsk ask;
+    std::string reason;
+  };
+  using ByOwner = std::map<std::string, IntervalSet>;
+
+  // Bytes of the inode that are leased, by anybody or by one user, with `more` added.
+  uint64_t bytes_of(const ByOwner& leases, std::optional<uint32_t> uid,
+                    const IntervalSet* more) const;
+  uint64_t needed(const LeaseAsk& ask, std::optional<uint32_t> uid) const;
+  void lease(const LeaseAsk& ask);
+  void count(uint32_t uid, const ByOwner& leases, int sign);
+
+  std::map<uint64_t, Waiting> waiting_;
+  std::map<InodeNumber, ByOwner> leased_;
+  std::map<std::string, Owner> owners_;
+  std::map<uint32_t, uint64_t> user_bytes_;
+  uint64_t leased_bytes_ = 0;
+};
+
+}  // namespace tierhub
