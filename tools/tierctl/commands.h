@@ -40,6 +40,9 @@ struct LsOptions {
 };
 Result<ExitCode> list(const Context& context, const LsOptions& options);
 
+// Why files are where they are, what keeps them from being evicted, what prefetches wait for.
+Result<ExitCode> why(const Context& context, const std::vector<std::string>& paths);
+
 struct PrefetchOptions {
   std::vector<std::string> paths;
   std::string label;

@@ -86,6 +86,16 @@ Example:
   tierctl ls -r --json /brain42 | jq -r '.entries[] | select(.state == "cold") | .path')");
 }
 
+void add_why(CLI::App& app, Arguments& a) {
+  auto* command =
+      add_command(app, "why", "Why a file is cold, or not evicted; what prefetches wait for", a,
+                  [&a](const Context& context) { return why(context, a.paths); });
+  add_paths(command, a)->required();
+  command->footer(R"(
+Example:
+  tierctl why /brain42/scan.tif)");
+}
+
 void add_prefetch(CLI::App& app, Arguments& a) {
   auto* command =
       add_command(app, "prefetch", "Bring files to the SSD before they are read", a, nullptr);
@@ -223,6 +233,7 @@ void describe(CLI::App& app, Arguments& a) {
   app.add_flag("--json", a.json, "The result as JSON, with exact numbers, on standard output");
   app.require_subcommand(1);
   add_reading_commands(app, a);
+  add_why(app, a);
   add_prefetch(app, a);
   add_publish(app, a);
   add_keeping_commands(app, a);

@@ -116,6 +116,29 @@ TEST_F(Tierctl, LsIsATableOfStates) {
             "-                 -         -  sub/\n");
 }
 
+TEST_F(Tierctl, WhySaysWhatKeepsAFileAndWhatAPrefetchWaitsFor) {
+  service_.with([](State& state) {
+    add_tree(state);
+    state.status.archive_state = "online";
+    state.status.high_bytes = 1 << 20;
+    state.entries["/brain42/part.tif"].pins = {"alice: course"};
+    api::Prefetch waiting;
+    waiting.id = 7;
+    waiting.state = "queued";
+    waiting.label = "run 3";
+    waiting.reason = "waits for room: it needs 30.0 MiB";
+    state.prefetches[7] = {waiting};
+  });
+  EXPECT_THAT(run({"why", "/brain42/cold.tif"}).out, HasSubstr("/brain42/cold.tif: cold: "));
+  EXPECT_THAT(run({"why", "/brain42/part.tif"}).out,
+              HasSubstr("  is not evicted: pinned or leased by alice: course\n"));
+  EXPECT_THAT(run({"why", "/brain42/sub/new.tif"}).out, HasSubstr("not published yet"));
+  const auto hot = run({"why", "/brain42/hot.tif"});
+  EXPECT_THAT(hot.out, HasSubstr("there is room; eviction begins at 1.0 MiB"));
+  EXPECT_THAT(hot.out, HasSubstr("prefetch 7 (run 3) waits for room: it needs 30.0 MiB\n"));
+  EXPECT_EQ(run({"why", "/brain42"}).exit_code, 1);
+}
+
 TEST_F(Tierctl, LsOfATreeShowsWholePaths) {
   service_.with(add_tree);
   auto outcome = run({"ls", "-r", "/brain42"});
