@@ -222,6 +222,11 @@ Result<void> Catalog::reserve_above(InodeNumber inode) {
   return {};
 }
 
+InodeNumber Catalog::newest_inode() const {
+  std::lock_guard lock(allocation_mutex_);
+  return InodeNumber{std::max({inodes_.first, inodes_.next, inodes_.end})};
+}
+
 Result<uint64_t> Catalog::allocate_sequence() { return allocate(sequences_); }
 
 }  // namespace tierhub

@@ -64,8 +64,8 @@ class Batch {
 
   void put_lease(InodeNumber inode, const LeaseRecord& record);
   void erase_lease(InodeNumber inode, std::string_view owner);
-  // When the file was last opened, recalled or prefetched.
-  void put_heat(InodeNumber inode, Timestamp last_use);
+  // How warm the file is, as the time of a single use that would have left it so: catalog/heat.h.
+  void put_heat(InodeNumber inode, Timestamp heat);
   void erase_heat(InodeNumber inode);
   // Replaces the record with the same start and worker.
   void put_answer(const AnswerRecord& record);
@@ -145,10 +145,11 @@ class Catalog {
 
   Result<IntervalSet> ranges(InodeNumber inode, RangeKind kind) const;
   Result<std::optional<ChecksumGroup>> checksums(InodeNumber inode, uint64_t group) const;
-  // Each inode that has ranges of either kind, once, ascending, starting after `after`, until
-  // `visit` returns false.
-  Result<void> for_each_resident(InodeNumber after,
-                                 const std::function<bool(InodeNumber)>& visit) const;
+  // The first inode behind `after` that has ranges. none: there is none, or it is too far to look
+  // (behind the traces of many that were evicted). Costs the same however many there are.
+  Result<std::optional<InodeNumber>> resident_after(InodeNumber after) const;
+  // No inode has this number yet, nor a greater one.
+  InodeNumber newest_inode() const;
 
   Result<std::optional<BaseRecord>> base(const Name& name) const;
   Result<std::vector<std::pair<std::string, BaseRecord>>> base_children(InodeNumber parent) const;
@@ -163,7 +164,9 @@ class Catalog {
       const std::optional<JournalKey>& after, size_t limit) const;
   Result<std::optional<JournalRecord>> journal_record(const JournalKey& key) const;
   Result<std::vector<std::pair<uint64_t, IntentRecord>>> intents() const;
-  Result<std::vector<std::pair<InodeNumber, ReapKind>>> reaps(size_t limit) const;
+  // Inodes behind `after`, ascending.
+  Result<std::vector<std::pair<InodeNumber, ReapKind>>> reaps(InodeNumber after,
+                                                              size_t limit) const;
   Result<std::optional<ReapKind>> reap(InodeNumber inode) const;
   Result<std::vector<std::pair<uint64_t, InodeNumber>>> unsynced() const;
 
@@ -206,7 +209,7 @@ class Catalog {
   bool just_made_ = false;
   bool clean_shutdown_ = false;
   bool same_boot_ = false;
-  std::mutex allocation_mutex_;  // guards the blocks; held across the sync that reserves one
+  mutable std::mutex allocation_mutex_;  // guards the blocks; held across the sync that reserves one
   NumberBlock inodes_;
   NumberBlock sequences_;
 };

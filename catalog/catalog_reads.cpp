@@ -182,21 +182,14 @@ Result<std::optional<ChecksumGroup>> Catalog::checksums(InodeNumber inode, uint6
                     encoding::decode_checksums);
 }
 
-Result<void> Catalog::for_each_resident(InodeNumber after,
-                                        const std::function<bool(InodeNumber)>& visit) const {
-  for (;;) {
-    const std::string begin = encoding::prefix_end(encoding::inode_key(after));
-    if (begin.empty()) return {};  // after the greatest number
-    std::optional<InodeNumber> next;
-    TRY(visit_records(*store_, Family::residency, begin, {},
-                      [&](std::string_view key, std::string_view) -> Result<bool> {
-                        TRY_ASSIGN(const auto range, encoding::decode_residency_key(key));
-                        next = range.inode;
-                        return false;
-                      }));
-    if (!next || !visit(*next)) return {};
-    after = *next;
-  }
+Result<std::optional<InodeNumber>> Catalog::resident_after(InodeNumber after) const {
+  constexpr uint64_t kMaxErased = 1000;
+  const std::string begin = encoding::prefix_end(encoding::inode_key(after));
+  if (begin.empty()) return std::nullopt;  // after the greatest number
+  TRY_ASSIGN(const auto key, store_->next_key(Family::residency, begin, kMaxErased));
+  if (!key) return std::nullopt;
+  TRY_ASSIGN(const auto range, encoding::decode_residency_key(*key));
+  return range.inode;
 }
 
 Result<std::optional<BaseRecord>> Catalog::base(const Name& name) const {
@@ -267,10 +260,13 @@ Result<std::vector<std::pair<uint64_t, IntentRecord>>> Catalog::intents() const 
   return result;
 }
 
-Result<std::vector<std::pair<InodeNumber, ReapKind>>> Catalog::reaps(size_t limit) const {
+Result<std::vector<std::pair<InodeNumber, ReapKind>>> Catalog::reaps(InodeNumber after,
+                                                                     size_t limit) const {
   std::vector<std::pair<InodeNumber, ReapKind>> result;
   if (limit == 0) return result;
-  TRY(visit_records(*store_, Family::reap, {}, {},
+  const std::string begin =
+      after == kNoInode ? std::string() : encoding::after(encoding::inode_key(after));
+  TRY(visit_records(*store_, Family::reap, begin, {},
                     [&](std::string_view key, std::string_view value) -> Result<bool> {
                       TRY_ASSIGN(const uint64_t inode, encoding::decode_number_key(key));
                       TRY_ASSIGN(const ReapKind kind, encoding::decode_reap(value));

@@ -56,8 +56,9 @@ struct InodeState {
   std::vector<std::function<void()>>
       filling_waiters;  // run without locks when a fill of this inode ends
 
-  uint64_t accounted_bytes = 0;  // of scratch, as last charged to capacity
-  Timestamp heat_recorded;
+  // What of this inode's heat is not recorded yet (catalog/heat.h).
+  uint64_t read_bytes = 0;  // through the daemon, since a use was recorded
+  Timestamp use_recorded;
 
   const InodeRecord& rec() const { return *record; }
   uint64_t size_bytes() const { return record->attributes.size_bytes; }

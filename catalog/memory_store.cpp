@@ -62,6 +62,15 @@ class MemoryStoreHandle final : public MemoryStore {
     return found->second;
   }
 
+  Result<std::optional<std::string>> next_key(Family family, std::string_view begin,
+                                              uint64_t) const override {
+    std::lock_guard lock(data_->mutex);
+    const Table& table = *data_->visible.of(family);
+    const auto found = table.lower_bound(begin);
+    if (found == table.end()) return std::nullopt;
+    return found->first;
+  }
+
   Result<void> scan(
       Family family, std::string_view begin, std::string_view end,
       const std::function<bool(std::string_view, std::string_view)>& visit) const override {

@@ -73,6 +73,13 @@ constexpr bool is_queue(Family family) {
          family == Family::unsynced;
 }
 
+// Families that large jobs empty by ranges: what they erased is compacted away soon, so that those
+// who look for what is left don't walk over it.
+constexpr bool is_emptied(Family family) {
+  return is_queue(family) || family == Family::residency || family == Family::lease ||
+         family == Family::prefetch;
+}
+
 // Families whose keys all begin with 8 bytes by which they are scanned.
 constexpr bool has_prefix(Family family) {
   return family != Family::journal && family != Family::run && family != Family::meta;
@@ -140,7 +147,7 @@ rocksdb::ColumnFamilyOptions family_options(
   options.level_compaction_dynamic_level_bytes = true;
   if (has_prefix(family))
     options.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefixBytes));
-  if (is_queue(family)) {
+  if (is_emptied(family)) {
     options.table_properties_collector_factories.push_back(
         rocksdb::NewCompactOnDeletionCollectorFactory(kTombstoneWindow, kTombstoneTrigger));
   }
@@ -191,6 +198,19 @@ class RocksDbStore final : public KeyValueStore {
     }));
     first_live.end_scan(scan, std::move(first));
     return {};
+  }
+
+  Result<std::optional<std::string>> next_key(Family family, std::string_view begin,
+                                              uint64_t max_erased) const override {
+    rocksdb::ReadOptions options;
+    options.total_order_seek = true;
+    options.max_skippable_internal_keys = max_erased;
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, handle(family)));
+    it->Seek(to_slice(begin));
+    if (it->Valid()) return std::string(to_view(it->key()));
+    if (it->status().IsIncomplete()) return std::nullopt;
+    TRY(check(it->status(), "read the catalog"));
+    return std::nullopt;
   }
 
   Result<void> commit(const WriteSet& changes, Durability durability) override {

@@ -64,6 +64,8 @@ namespace tierhub {
   X(recovery_after_mark, "recovery.after_mark")               \
   X(recovery_after_intent, "recovery.after_intent")           \
   X(recovery_after_harvest, "recovery.after_harvest")         \
+  X(evict_chunks_after_commit, "evict.chunks_after_commit")   \
+  X(evict_chunks_after_punch, "evict.chunks_after_punch")     \
   X(fsck_before_commit, "fsck.before_commit")                 \
   X(fsck_after_commit, "fsck.after_commit")                   \
   X(rebuild_after_aside, "rebuild.after_aside")               \

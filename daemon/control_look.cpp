@@ -7,16 +7,14 @@
 #include "common/metrics.h"
 #include "daemon/control.h"
 #include "daemon/control_messages.h"
+#include "migrator/capacity_held.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
 namespace {
 
 constexpr size_t kMaxListed = 10'000;
-constexpr size_t kKeysPerRead = 1000;
 constexpr size_t kMaxRunBytes = 4 << 20;
-
-double age_s(Timestamp since) { return static_cast<double>(Timestamp::now().ns - since.ns) / 1e9; }
 
 // All of its bytes are in scratch and may be newer than the archive's, however many there are by
 // now.
@@ -123,6 +121,7 @@ api::Prefetch to_message(const Prefetcher::Progress& progress) {
   message.first_error = progress.record.first_error;
   message.rate_bytes_per_s = progress.rate_bytes_per_s;
   message.eta_s = progress.eta_s;
+  message.reason = progress.reason;
   message.created = progress.record.created;
   if (message.finished()) message.ended = progress.record.ended;
   return message;
@@ -130,27 +129,14 @@ api::Prefetch to_message(const Prefetcher::Progress& progress) {
 
 // What would be lost if the SSD died now, and what waits in the journal.
 Result<void> Control::add_dirty(api::Status& status) {
-  std::optional<JournalKey> after;
-  for (;;) {
-    TRY_ASSIGN(const auto keys, catalog_.journal(after, kKeysPerRead));
-    for (const auto& [key, record] : keys) {
-      ++status.journal_keys;
-      after = key;
-      if (!record.parked_reason.empty()) {
-        ++status.parked_keys;
-        if (status.first_parked_reason.empty()) status.first_parked_reason = record.parked_reason;
-      }
-      if (key.kind != JournalKeyKind::inode) continue;
-      TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock(key.inode));
-      if (!lock.exists() || !lock->is_dirty() || lock->rec().nlink == 0) continue;
-      ++status.dirty_files;
-      // While it is being written, its size is the object's.
-      TRY_ASSIGN(const Attributes attributes, current_attributes(parts_.scratch, *lock));
-      status.dirty_bytes += is_whole(*lock) ? attributes.size_bytes : lock->dirty_bytes();
-      status.oldest_dirty_age_s = std::max(status.oldest_dirty_age_s, age_s(record.since));
-    }
-    if (keys.size() < kKeysPerRead) return {};
-  }
+  TRY_ASSIGN(const DirtyCount count, count_dirty(parts_.inodes, parts_.scratch));
+  status.journal_keys = count.journal_keys;
+  status.parked_keys = count.parked_keys;
+  status.first_parked_reason = count.first_parked_reason;
+  status.dirty_files = count.files;
+  status.dirty_bytes = count.bytes;
+  status.oldest_dirty_age_s = count.oldest_age_s;
+  return {};
 }
 
 Result<api::Status> Control::status(const api::Caller& caller) {

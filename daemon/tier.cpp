@@ -161,9 +161,19 @@ Result<void> Tier::recover() {
   prefetch.files_in_flight = config_.prefetch_files_in_flight;
   prefetch.bytes_in_flight = config_.prefetch_bytes_in_flight;
   prefetch.room_wait_s = config_.prefetch_room_wait_s;
+  held_bytes_ = std::make_unique<HeldBytes>(*inodes_, *scratch_);
+  prefetch.lease_limits = [this]() -> Result<LeaseLimits> {
+    LeaseLimits limits;
+    limits.room_bytes = capacity_->limit_bytes();
+    limits.user_bytes = static_cast<uint64_t>(static_cast<double>(limits.room_bytes) *
+                                              config_.lease_user_percent / 100);
+    TRY_ASSIGN(limits.held_bytes, held_bytes_->get());
+    return limits;
+  };
   prefetcher_ = std::make_unique<Prefetcher>(*inodes_, *mover_, prefetch);
   housekeeper_ = std::make_unique<Housekeeper>(*catalog_, *scratch_, *archive_, *capacity_,
                                                *evictor_, *mover_, Housekeeper::Options());
+  evictor_->archive_is_up = [this] { return archive_->state() == ArchiveState::online; };
   capacity_->wake_evictor = [this] { housekeeper_->wake(); };
   Journal::Options journal;
   journal.settle_s = config_.settle_s;
@@ -177,6 +187,7 @@ Result<void> Tier::recover() {
   Scanner::Options scan;
   scan.invalidate_inode = [this](InodeNumber inode) {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_inode(inode);
+    prefetcher_->version_changed(inode);
   };
   scan.invalidate_entry = [this](InodeNumber parent, const std::string& name) {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_entry(parent, name);

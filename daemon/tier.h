@@ -15,6 +15,7 @@
 #include "fusefs/file_system.h"
 #include "fusefs/fuse_session.h"
 #include "migrator/capacity.h"
+#include "migrator/capacity_held.h"
 #include "migrator/evictor.h"
 #include "migrator/housekeeper.h"
 #include "migrator/journal.h"
@@ -74,6 +75,7 @@ class Tier {
   std::unique_ptr<Capacity> capacity_;
   std::unique_ptr<Evictor> evictor_;
   std::unique_ptr<Mover> mover_;
+  std::unique_ptr<HeldBytes> held_bytes_;
   std::unique_ptr<Prefetcher> prefetcher_;
   std::unique_ptr<Housekeeper> housekeeper_;
   std::unique_ptr<Journal> journal_;

@@ -273,7 +273,8 @@ class FileSystem {
   // `object`: an O_RDONLY descriptor of the inode's object, if the caller has one.
   Result<Opened> add_handle(InodeState& inode, FileHandle handle, ServeMode mode,
                             UniqueFd object = UniqueFd());
-  void note_use(InodeState& inode);
+  // `uses`: one, or the part of one that it was.
+  void note_use(InodeState& inode, double uses);
   // Runs `retry` when no fill of the inode is under way, on a thread of the migrator; false if none
   // is now.
   static bool wait_for_fills(InodeState& inode, std::function<void()> retry);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "catalog/heat.h"
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
@@ -17,7 +18,6 @@ namespace {
 
 // A read whose chunks are evicted again and again between recall and answer gives up.
 constexpr int kRecallTries = 8;
-constexpr int64_t kHeatInterval_ns = 60'000'000'000;
 
 // Where chunks may be absent, a hole in the object is no content: after power loss it means that
 // dirty bytes never arrived. So these zeros are written.
@@ -70,12 +70,18 @@ Result<Opened> FileSystem::add_handle(InodeState& inode, FileHandle handle, Serv
   return Opened{handle, mode, mode == ServeMode::passthrough ? inode.backing_id : 0};
 }
 
-void FileSystem::note_use(InodeState& inode) {
+// Opening by passthrough is a use: what is read then is not seen. Through the daemon it counts how
+// much was read.
+void FileSystem::note_use(InodeState& inode, double uses) {
   const Timestamp now = Timestamp::now();
-  if (now.ns - inode.heat_recorded.ns < kHeatInterval_ns) return;
+  if (uses <= 0 || now.ns - inode.use_recorded.ns < kOneUse_ns) return;
+  const auto heat = catalog_.heat(inode.number);
+  if (!heat) return;
   Batch batch;
-  batch.put_heat(inode.number, now);
-  if (auto committed = catalog_.commit(batch)) inode.heat_recorded = now;
+  batch.put_heat(inode.number, warmed(*heat, now, uses));
+  if (auto committed = catalog_.commit(batch); !committed) return;
+  inode.use_recorded = now;
+  inode.read_bytes = 0;
 }
 
 bool FileSystem::wait_for_fills(InodeState& inode, std::function<void()> retry) {
@@ -102,8 +108,8 @@ void FileSystem::open(InodeNumber inode, int flags, Done<Opened> done) {
     if (handle.writable) TRY(grant_writing(state, mode));
     if (truncates && state.handles > 0) TRY(truncate(state, 0));
     if (handle.writable && handle.sync) TRY(catalog_.sync());
-    note_use(state);
     TRY_ASSIGN(Opened result, add_handle(state, handle, mode));
+    if (result.mode == ServeMode::passthrough) note_use(state, 1);
     return std::optional<Opened>(result);
   }();
   if (!opened) return done(opened.error());
@@ -123,6 +129,8 @@ void FileSystem::release(InodeNumber inode, FileHandle handle) {
     InodeState& state = **lock;
     if (handle.writable) --state.writable_handles;
     if (--state.handles > 0) return;
+    if (state.read_bytes > 0 && state.record)
+      note_use(state, use_of(state.read_bytes, state.size_bytes()));
     if (state.backing_id != 0) channel_->close_backing(state.backing_id);
     state.backing_id = 0;
     state.serve_mode = ServeMode::none;
@@ -153,6 +161,7 @@ void FileSystem::read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t s
     range.end = std::min(range.end, attributes.size_bytes);
     if (range.empty()) return std::optional(ReadAnswer{});
     if (!state.absent_chunks(range).empty()) return std::optional<ReadAnswer>();
+    state.read_bytes += range.size();
     TRY(ensure_object(catalog_, scratch_, state));
     if (!state.read_fd) {
       TRY_ASSIGN(state.read_fd, scratch_.open_object(inode, O_RDONLY));

@@ -128,6 +128,12 @@ void Capacity::removed(InodeNumber inode, uint64_t bytes) {
   }
 }
 
+void Capacity::punched(InodeNumber inode, uint64_t bytes) {
+  if (source_.own_file_system) return subtract(seen_elsewhere_, bytes);
+  std::lock_guard lock(watch_mutex_);
+  if (!watched_.contains(inode)) counted_ -= static_cast<int64_t>(bytes);
+}
+
 // Where others use the file system too, what they leave free counts as well.
 void Capacity::set_limit(const Scratch::Space& space) {
   const uint64_t capacity = options_.capacity_bytes == 0

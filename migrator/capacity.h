@@ -89,6 +89,8 @@ class Capacity {
   void watch(InodeNumber inode);
   // An object of this size was deleted.
   void removed(InodeNumber inode, uint64_t bytes);
+  // So many bytes of an object were punched out.
+  void punched(InodeNumber inode, uint64_t bytes);
 
   // Looks how much is used; answers waiters. Every tenth of a second, one at a time.
   Result<void> poll();

@@ -1,12 +1,17 @@
 #include "migrator/evictor.h"
 
 #include <algorithm>
-#include <queue>
-#include <unordered_set>
+#include <atomic>
+#include <utility>
+
+#include <fcntl.h>
 
 #include "common/fault_points.h"
+#include "common/guarded.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/posix.h"
+#include "migrator/evictor_victims.h"
 #include "migrator/lost_power.h"
 #include "storage/object_state.h"
 
@@ -14,8 +19,11 @@ namespace tierhub {
 namespace {
 
 constexpr size_t kReapBatch = 1024;
-// How many of the coldest files one look over the resident ones picks.
-constexpr size_t kVictims = 1024;
+// Files that go at the same time: each asks the archive, which may be far away.
+constexpr size_t kLanes = 8;
+// A pass ends when so many draws in a row freed nothing.
+constexpr int kDrawsInVain = 32;
+constexpr int kDrawsPerReap = 8;
 
 }  // namespace
 
@@ -24,13 +32,12 @@ Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, C
       catalog_(inodes.catalog()),
       scratch_(scratch),
       archive_(archive),
-      capacity_(capacity) {}
+      capacity_(capacity),
+      lanes_(kLanes) {}
 
-Result<std::string> Evictor::reason_to_keep(const InodeState& inode) const {
-  if (inode.is_dirty()) return std::string("not published yet");
-  if (inode.handles > 0) return std::string("open");
-  if (!inode.filling.empty()) return std::string("being copied");
-  TRY_ASSIGN(const auto leases, catalog_.leases(inode.number));
+// A lease or pin that is alive.
+Result<std::string> Evictor::lease_on(InodeNumber inode) const {
+  TRY_ASSIGN(const auto leases, catalog_.leases(inode));
   const Timestamp now = Timestamp::now();
   for (const LeaseRecord& lease : leases) {
     if (!lease.pin && lease.expires < now) continue;
@@ -40,14 +47,34 @@ Result<std::string> Evictor::reason_to_keep(const InodeState& inode) const {
   return std::string();
 }
 
+Result<Evictor::Judgement> Evictor::judge(const InodeState& inode) const {
+  Judgement judgement;
+  const bool known = inode.rec().content == Content::known && inode.rec().archived;
+  if (inode.rec().writing || (inode.is_dirty() && !known)) {
+    judgement.reason = "not published yet";
+  } else if (inode.handles > 0) {
+    judgement.reason = "open";
+  } else if (!inode.filling.empty()) {
+    judgement.reason = "being copied";
+  } else {
+    TRY_ASSIGN(judgement.reason, lease_on(inode.number));
+  }
+  if (inode.is_dirty()) judgement.dirty_reason = "not published yet";
+  return judgement;
+}
+
 Result<Eviction> Evictor::evict(InodeNumber inode) {
   Eviction eviction;
+  Judgement judgement;
   std::optional<ArchiveVersion> version;
   std::optional<std::string> path;
   {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     if (!lock->is_file() || (!lock->rec().has_object && lock->clean.empty())) return eviction;
-    TRY_ASSIGN(eviction.skip_reason, reason_to_keep(*lock));
+    TRY_ASSIGN(judgement, judge(*lock));
+    eviction.skip_reason = judgement.reason;
+    if (!judgement.dirty_reason.empty() && lock->clean.empty())
+      eviction.skip_reason = judgement.dirty_reason;
     if (!eviction.skip_reason.empty()) return eviction;
     TRY_ASSIGN(version, catalog_.version(inode));
     TRY_ASSIGN(path, catalog_.base_path(inode));
@@ -69,7 +96,8 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
   fault_point(FaultPoint::evict_after_check);
 
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
-  TRY_ASSIGN(eviction.skip_reason, reason_to_keep(*lock));
+  TRY_ASSIGN(judgement, judge(*lock));
+  eviction.skip_reason = judgement.reason;
   TRY_ASSIGN(const auto version_now, catalog_.version(inode));
   if (eviction.skip_reason.empty() && version_now != version)
     eviction.skip_reason = "it was published meanwhile";
@@ -86,6 +114,12 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
       }
     }
   }
+  if (!judgement.dirty_reason.empty()) {
+    eviction.skip_reason = judgement.dirty_reason;
+    // Without a lease a publish could be reading the object.
+    if (lease) TRY(drop_clean_chunks(*lock, *lease, eviction));
+    return eviction;
+  }
   eviction.bytes = lock->resident_bytes();
   TRY(drop_content(catalog_, scratch_, *lock, lock->rec(), Batch()));
   fault_point(FaultPoint::evict_after_commit);
@@ -93,6 +127,36 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
   metrics().evicted_files.add();
   metrics().evicted_bytes.add(eviction.bytes);
   return eviction;
+}
+
+// The chunks go by the lease's own descriptor: another one would break the lease.
+Result<void> Evictor::drop_clean_chunks(InodeState& inode, const ObjectLease& lease,
+                                        Eviction& eviction) {
+  const uint64_t chunk_bytes = inode.chunk_bytes;
+  IntervalSet going = inode.clean;
+  // A chunk with a dirty byte stays: the rest of it would have to be fetched to publish it.
+  for (const auto& part : inode.dirty.intervals())
+    going.remove(part.begin / chunk_bytes, (part.end + chunk_bytes - 1) / chunk_bytes);
+  if (going.empty()) return {};
+  IntervalSet staying = inode.clean;
+  Batch batch;
+  for (const auto& part : going.intervals())
+    batch.change_ranges(inode.number, RangeKind::clean, staying.remove(part.begin, part.end));
+  TRY(catalog_.commit(batch, Durability::synced));
+  inode.clean = std::move(staying);
+  fault_point(FaultPoint::evict_chunks_after_commit);
+  TRY_ASSIGN(const uint64_t before, scratch_.occupied_bytes(inode.number));
+  for (const auto& part : going.intervals()) {
+    const uint64_t begin = part.begin * chunk_bytes;
+    const uint64_t end = std::min(part.end * chunk_bytes, inode.size_bytes());
+    eviction.bytes += end - begin;
+    TRY(posix::punch_hole(lease.fd(), begin, end));
+  }
+  TRY_ASSIGN(const uint64_t after, scratch_.occupied_bytes(inode.number));
+  capacity_.punched(inode.number, before - std::min(before, after));
+  fault_point(FaultPoint::evict_chunks_after_punch);
+  metrics().evicted_bytes.add(eviction.bytes);
+  return {};
 }
 
 Result<void> Evictor::reap_inode(InodeNumber inode) {
@@ -112,7 +176,8 @@ Result<void> Evictor::reap_inode(InodeNumber inode) {
 }
 
 Result<void> Evictor::reap() {
-  TRY_ASSIGN(const auto unnamed, catalog_.reaps(kReapBatch));
+  TRY_ASSIGN(const auto unnamed, catalog_.reaps(reap_cursor_, kReapBatch));
+  reap_cursor_ = unnamed.size() < kReapBatch ? kNoInode : unnamed.back().first;
   for (const auto& [inode, kind] : unnamed) {
     if (auto reaped = reap_inode(inode); !reaped) {
       log::warning("cannot remove a deleted file yet",
@@ -133,39 +198,89 @@ Result<void> Evictor::reap() {
   return {};
 }
 
-Result<uint64_t> Evictor::lru_pass() {
-  const uint64_t wanted = capacity_.pass_begins();
-  // The heap holds the coldest files seen so far, the warmest of them on top.
-  using Candidate = std::pair<Timestamp, InodeNumber>;
-  std::priority_queue<Candidate> coldest;
-  std::optional<Error> failure;
-  auto looked = catalog_.for_each_resident(kNoInode, [&](InodeNumber inode) {
-    auto heat = catalog_.heat(inode);
-    if (!heat) failure = heat.error();
-    if (failure) return false;
-    coldest.emplace(*heat, inode);
-    if (coldest.size() > kVictims) coldest.pop();
-    return true;
-  });
-  if (!looked) failure = looked.error();
-  std::vector<InodeNumber> victims;
-  for (; !coldest.empty(); coldest.pop()) victims.push_back(coldest.top().second);
-  std::reverse(victims.begin(), victims.end());
+// What cannot go now is none; so what is pinned or dirty does not hide what can. A file without
+// recorded uses is as warm as if it had been used when it was made, or published.
+Result<std::optional<Timestamp>> Evictor::heat_of(InodeNumber inode) const {
+  TRY_ASSIGN(const auto record, catalog_.inode(inode));
+  if (!record || record->writing || record->content == Content::unknown || !record->archived)
+    return std::nullopt;
+  TRY_ASSIGN(const std::string lease, lease_on(inode));
+  if (!lease.empty()) return std::nullopt;
+  TRY_ASSIGN(const Timestamp heat, catalog_.heat(inode));
+  return std::max(heat, record->attributes.btime);
+}
 
-  uint64_t freed = 0;
-  for (const InodeNumber victim : victims) {
-    if (failure || freed >= wanted) break;
+// Files go one by one until it is known that all of the next ones are needed: those go together,
+// since each asks the archive.
+Result<uint64_t> Evictor::evict_in_order(const std::vector<InodeNumber>& victims,
+                                         uint64_t wanted_bytes) {
+  std::atomic<uint64_t> freed{0};
+  std::atomic<uint64_t> largest{0};
+  Guarded<std::optional<Error>> failure;
+  const auto evict_one = [&](InodeNumber victim) {
     auto eviction = evict(victim);
-    if (eviction) {
-      freed += eviction->bytes;
-    } else if (!eviction.error().is(std::errc::no_such_file_or_directory)) {
-      failure = eviction.error();
+    if (!eviction) {
+      if (!eviction.error().is(std::errc::no_such_file_or_directory))
+        failure.with([&](auto& first) { first = eviction.error(); });
+      return;
+    }
+    freed += eviction->bytes;
+    for (uint64_t seen = largest; seen < eviction->bytes;) {
+      if (largest.compare_exchange_weak(seen, eviction->bytes)) break;
+    }
+  };
+  for (size_t at = 0; at < victims.size() && freed < wanted_bytes;) {
+    const uint64_t needed = largest == 0 ? 1 : (wanted_bytes - freed) / largest + 1;
+    const size_t together = std::min<uint64_t>(victims.size() - at, needed);
+    lanes_.for_each(together, kLanes, [&](size_t i) { evict_one(victims[at + i]); });
+    at += together;
+    if (const auto error = failure.with([](auto& first) { return first; })) return *error;
+  }
+  return freed.load();
+}
+
+Result<uint64_t> Evictor::evict_coldest(uint64_t wanted_bytes) {
+  if (wanted_bytes == 0 || !archive_is_up()) return 0;
+  Victims victims([this](InodeNumber after) { return catalog_.resident_after(after); },
+                  [this](InodeNumber inode) { return heat_of(inode); }, catalog_.newest_inode(),
+                  ++passes_);
+  uint64_t freed = 0;
+  int draws_in_vain = 0;
+  for (int draws = 1; freed < wanted_bytes && draws_in_vain < kDrawsInVain; ++draws) {
+    TRY_ASSIGN(const auto coldest, victims.draw());
+    TRY_ASSIGN(const uint64_t bytes, evict_in_order(coldest, wanted_bytes - freed));
+    draws_in_vain = bytes == 0 ? draws_in_vain + 1 : 0;
+    freed += bytes;
+    // Whoever waits goes on before the pass ends.
+    if (draws % kDrawsPerReap == 0) {
+      TRY(reap());
+      capacity_.answer_waiters();
     }
   }
-  if (auto reaped = reap(); !reaped && !failure) failure = reaped.error();
-  capacity_.pass_ended();
-  if (failure) return *failure;
   return freed;
+}
+
+Result<uint64_t> Evictor::make_room() {
+  auto freed = evict_coldest(capacity_.pass_begins());
+  if (auto reaped = reap(); !reaped && freed) freed = reaped.error();
+  capacity_.pass_ended();
+  return freed;
+}
+
+// A fill that was killed before it committed its first chunk leaves bytes that nobody would ever
+// find: the residency does not list the file.
+Result<void> Evictor::drop_unfinished(InodeNumber inode) {
+  TRY_ASSIGN(const auto resident, catalog_.resident_after(InodeNumber{inode.value() - 1}));
+  if (resident == inode) return {};
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
+  if (!lock.exists() || lock->is_dirty() || !lock->clean.empty() || lock->rec().pending_truncate)
+    return {};
+  std::optional<ObjectLease> lease;
+  if (scratch_.leases_work()) {
+    TRY_ASSIGN(lease, scratch_.lease_unused(inode));
+    if (!lease) return {};
+  }
+  return drop_content(catalog_, scratch_, *lock, lock->rec(), Batch());
 }
 
 Result<void> Evictor::recover() {
@@ -180,17 +295,25 @@ Result<void> Evictor::recover() {
     if (!back && !back.error().is(std::errc::file_exists)) return back;
   }
   fault_point(FaultPoint::recovery_after_take_back);
-  std::unordered_set<InodeNumber> unknown;
+  std::vector<InodeNumber> unknown;
+  std::vector<InodeNumber> unfinished;
   std::optional<Error> failure;
-  TRY(scratch_.for_each_object([&](InodeNumber inode, uint64_t) {
+  TRY(scratch_.for_each_object([&](InodeNumber inode, uint64_t occupied_bytes) {
     auto record = catalog_.inode(inode);
     if (!record) failure = record.error();
-    if (record && (!*record || !(*record)->has_object)) unknown.insert(inode);
+    if (!record) return;
+    if (!*record || !(*record)->has_object) {
+      unknown.push_back(inode);
+    } else if (occupied_bytes > 0 && (*record)->archived && !(*record)->writing &&
+               (*record)->content == Content::known) {
+      unfinished.push_back(inode);
+    }
   }));
   if (failure) return *failure;
   for (const InodeNumber inode : unknown) TRY(scratch_.set_aside(inode));
   fault_point(FaultPoint::recovery_after_set_aside);
   if (!catalog_.same_boot()) TRY(LostPower(inodes_, scratch_).recover());
+  for (const InodeNumber inode : unfinished) TRY(drop_unfinished(inode));
   fault_point(FaultPoint::recovery_after_residency);
   return reap();
 }

@@ -10,6 +10,13 @@
 //      the object is moved aside. Killed before the batch: hot. After it: cold, and recovery finds
 //      the object without a record that wants it.
 //   4. sync of the catalog, once for many files; only then the objects are deleted.
+//
+// Of a file that has dirty ranges the clean chunks alone go, those without a dirty byte:
+//   1. and 2. as above;
+//   3. under the lock: as above, but the batch takes those chunks out of the residency, and is
+//   synced before it is acted upon;
+//   4. still under the lock and the lease, the chunks are punched out of the object. Killed before
+//   it: what lies there means nothing, and goes with the object, or under the next fill.
 #pragma once
 
 #include <functional>
@@ -21,20 +28,21 @@
 #include "migrator/capacity.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
+#include "storage/worker_pool.h"
 
 namespace tierhub {
 
 struct Eviction {
-  bool evicted = false;
-  uint64_t bytes = 0;       // resident bytes that were dropped
-  std::string skip_reason;  // not empty: why it was skipped
+  bool evicted = false;     // all of it
+  uint64_t bytes = 0;       // resident bytes that were dropped, also if the rest had to stay
+  std::string skip_reason;  // not empty: why it, or the rest of it, was skipped
 };
 
 class Evictor {
  public:
   Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity);
 
-  // All functions: any thread, but reap() one at a time.
+  // All functions: any thread, but reap() and make_room() one at a time.
 
   // Steps 1 to 3 for one file. Space is free after reap(). A cold file is neither evicted nor
   // skipped.
@@ -42,9 +50,13 @@ class Evictor {
   // Step 4 for all files that were moved aside, and the removal of inodes that lost their last name
   // and are unused.
   Result<void> reap();
-  // The least recently used files, until capacity is at its low mark or nothing more can go.
-  // Returns the bytes freed.
-  Result<uint64_t> lru_pass();
+  // One pass: files that are nearly the coldest, until capacity has what it wants, or nothing more
+  // was found that can go. Its cost does not depend on how many files are resident. Returns the
+  // bytes freed.
+  Result<uint64_t> make_room();
+  // False: the archive is known to be away, so nothing can be evicted. Set once, before threads
+  // start.
+  std::function<bool()> archive_is_up = [] { return true; };
 
   // At start after an unclean end, before anything uses scratch: takes back objects that the
   // catalog still wants, moves aside those that it does not know, and after a reboot drops clean
@@ -52,14 +64,27 @@ class Evictor {
   Result<void> recover();
 
  private:
-  Result<std::string> reason_to_keep(const InodeState& inode) const;
+  struct Judgement {
+    std::string reason;        // not empty: nothing of it may go
+    std::string dirty_reason;  // not empty: only its clean chunks may
+  };
+  Result<Judgement> judge(const InodeState& inode) const;
+  Result<std::string> lease_on(InodeNumber inode) const;
+  Result<void> drop_clean_chunks(InodeState& inode, const ObjectLease& lease, Eviction& eviction);
+  Result<std::optional<Timestamp>> heat_of(InodeNumber inode) const;
+  Result<uint64_t> evict_coldest(uint64_t wanted_bytes);
+  Result<uint64_t> evict_in_order(const std::vector<InodeNumber>& victims, uint64_t wanted_bytes);
   Result<void> reap_inode(InodeNumber inode);
+  Result<void> drop_unfinished(InodeNumber inode);
 
   InodeTable& inodes_;
   Catalog& catalog_;
   const Scratch& scratch_;
   Archive& archive_;
   Capacity& capacity_;
+  InodeNumber reap_cursor_;  // of reap(): inodes that are in use don't hide those behind them
+  uint64_t passes_ = 0;      // of make_room(): the seed of the next one
+  WorkerPool lanes_;
 };
 
 }  // namespace tierhub

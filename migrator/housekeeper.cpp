@@ -109,8 +109,7 @@ void Housekeeper::run(const std::stop_token& stop) {
   Due sync(options_.sync_interval_s);
   Due leases(options_.lease_interval_s);
   Due look_at_reaps(1);
-  // A pass looks at every resident file: where nothing can be evicted it must not be the only thing
-  // that happens.
+  // Where nothing can be evicted, looking for it must not be the only thing that happens.
   Due pass(options_.pass_interval_s);
   bool room_is_wanted = false;
   while (!stop.stop_requested()) {
@@ -141,7 +140,7 @@ void Housekeeper::run(const std::stop_token& stop) {
 
 void Housekeeper::make_room() {
   std::lock_guard lock(evictor_mutex_);
-  const auto freed = evictor_.lru_pass();
+  const auto freed = evictor_.make_room();
   if (!freed) {
     log::warning("eviction failed", {{"error", freed.error().text()}});
   } else if (*freed > 0) {

@@ -315,6 +315,19 @@ class Steps {
     add(
         "evict all", [tier = tier_] { tier->evict("/"); }, [](Model&) {});
   }
+  // Of a file that is partly dirty. What is still being written stays: so again and again.
+  void evict_clean_chunks(const std::string& path) {
+    add(
+        "evict clean chunks of " + path,
+        [=, tier = tier_] {
+          eventually("clean chunks are gone", [&] {
+            tier->evict("/" + path);
+            const api::Entry entry = tier->entry("/" + path);
+            return entry.state == "dirty" && entry.resident < entry.size;
+          });
+        },
+        [](Model&) {});
+  }
   // Until only `patient` are left, which are open for writing: two keys each, the file and its
   // name.
   void publish(const std::vector<std::string>& patient) {
@@ -403,6 +416,8 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.fsync("new/a");
   steps.make_file("new/large", 300 * kKiB, 5);
   steps.write("old/partial", 130 * kKiB, "into an absent chunk");
+  steps.read("old/partial");
+  steps.evict_clean_chunks("old/partial");
   steps.truncate("old/partial", 150 * kKiB);
   steps.truncate("old/partial", 250 * kKiB);
   steps.fsync("old/partial");

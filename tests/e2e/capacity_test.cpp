@@ -1,7 +1,9 @@
 // Scratch has an end: eviction runs ahead of it, and at the wall a write gets ENOSPC and nothing is
 // lost.
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -187,6 +189,99 @@ TEST_F(Capacity, AFileOfHolesTakesNoRoom) {
   EXPECT_EQ(tier.entry("/sparse").state, "hot");
   EXPECT_LE(tier.status().used_bytes, 8 * kMiB);
   EXPECT_EQ(read_range(tier.in_mount("sparse"), kSize / 2, kMiB), random_bytes(kMiB, 7));
+}
+
+TEST_F(Capacity, WithTheArchiveAwayAFullScratchSaysSoAtOnceAndEvictsNothing) {
+  constexpr int kPublished = 45;
+  tier.settings["passthrough"] = "false";
+  tier.start();
+  for (int i = 0; i < kPublished; ++i) write_file(tier.in_mount(name_of(i)), random_bytes(kMiB, i));
+  tier.publish();
+  tier.stop();
+  std::filesystem::rename(tier.archive, tier.archive + ".away");
+  std::filesystem::create_directory(tier.archive);
+  tier.start();
+  const UniqueFd file = create(tier, "new");
+  int written = 0;
+  while (written < 64 && write_some(file, kMiB, 1000 + written)) ++written;
+  EXPECT_LT(written, 20);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_FALSE(write_some(file, kMiB, 1));
+  EXPECT_EQ(errno, ENOSPC);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+  EXPECT_EQ(tier.status().evicted_bytes, 0u);
+  for (int i = 0; i < kPublished; ++i)
+    ASSERT_EQ(read_file(tier.in_mount(name_of(i))), random_bytes(kMiB, i)) << i;
+}
+
+api::Prefetch lease(const TestTier& tier, const std::string& path, const std::string& owner) {
+  api::PrefetchRequest request;
+  request.paths = {path};
+  request.lease_owner = owner;
+  request.lease_ttl_s = 600;
+  const auto started = tier.client().start_prefetch(request);
+  EXPECT_TRUE(started) << started.error().text();
+  return started.value_or(api::Prefetch{});
+}
+
+TEST_F(Capacity, JobsThatDoNotFitTogetherWaitForEachOtherAndSayWhy) {
+  for (int i = 0; i < 3; ++i) write_file(tier.in_archive(name_of(i)), random_bytes(30 * kMiB, i));
+  tier.start();
+  const auto state = [&](const api::Prefetch& of) { return tier.client().prefetch(of.id)->state; };
+  const auto reason = [&](const api::Prefetch& of) {
+    return tier.client().prefetch(of.id)->reason;
+  };
+  const auto first = lease(tier, "/file0", "job0");
+  const auto second = lease(tier, "/file1", "job1");
+  const auto third = lease(tier, "/file2", "job2");
+  eventually("the first is there", [&] { return state(first) == "done"; });
+  eventually("the second says what it waits for",
+             [&] { return reason(second).find("waits for room: it needs 30.0 MiB") == 0; });
+  eventually("the third waits for the second", [&] {
+    return reason(third) ==
+           "waits for prefetch " + std::to_string(second.id) + ", which was asked for before";
+  });
+  EXPECT_EQ(state(second), "queued");
+  EXPECT_EQ(tier.entry("/file1").resident, 0u) << "all of it or nothing";
+  // A restart forgets neither what is granted nor who waits.
+  tier.kill();
+  tier.start();
+  eventually("the second waits", [&] { return reason(second).find("waits for room") == 0; });
+  ASSERT_TRUE(tier.client().renew_lease("job0", 0));
+  eventually("the second is there", [&] { return state(second) == "done"; });
+  ASSERT_TRUE(tier.client().renew_lease("job1", 0));
+  eventually("the third is there", [&] { return state(third) == "done"; });
+  EXPECT_EQ(tier.entry("/file2").state, "hot");
+}
+
+TEST_F(Capacity, ALeaseThatCanNeverFitIsRefusedAtOnce) {
+  write_file(tier.in_archive("huge"), random_bytes(kScratch, 1));
+  tier.start();
+  api::PrefetchRequest request;
+  request.paths = {"/huge"};
+  request.lease_owner = "job";
+  request.lease_ttl_s = 600;
+  const auto refused = tier.client().start_prefetch(request);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text(), ::testing::HasSubstr("it needs 64.0 MiB in scratch at once"));
+  request.paths = {"/"};
+  request.lease_ttl_s = 365 * 24 * 3600;
+  const auto too_long = tier.client().start_prefetch(request);
+  ASSERT_FALSE(too_long);
+  EXPECT_THAT(too_long.error().text(), ::testing::HasSubstr("lease_max_s"));
+}
+
+TEST_F(Capacity, AChangeInTheArchiveVoidsTheReceipt) {
+  write_file(tier.in_archive("input"), random_bytes(kMiB, 1));
+  tier.start();
+  const auto staged = lease(tier, "/input", "job");
+  eventually("it is there", [&] { return tier.client().prefetch(staged.id)->state == "done"; });
+  write_file(tier.in_archive("input"), random_bytes(2 * kMiB, 2));
+  tier.scan();
+  eventually("its receipt is void",
+             [&] { return tier.client().prefetch(staged.id)->state == "failed"; });
+  EXPECT_THAT(tier.client().prefetch(staged.id)->first_error,
+              ::testing::HasSubstr("/input was changed in the archive"));
 }
 
 }  // namespace
