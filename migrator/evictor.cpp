@@ -11,7 +11,6 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/posix.h"
-#include "migrator/evictor_victims.h"
 #include "migrator/lost_power.h"
 #include "storage/object_state.h"
 
@@ -33,6 +32,9 @@ Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, C
       scratch_(scratch),
       archive_(archive),
       capacity_(capacity),
+      victims_([this](InodeNumber after) { return catalog_.resident_after(after); },
+               [this](InodeNumber inode) { return heat_of(inode); },
+               static_cast<uint64_t>(Timestamp::now().ns)),
       lanes_(kLanes) {}
 
 // A lease or pin that is alive.
@@ -241,13 +243,11 @@ Result<uint64_t> Evictor::evict_in_order(const std::vector<InodeNumber>& victims
 
 Result<uint64_t> Evictor::evict_coldest(uint64_t wanted_bytes) {
   if (wanted_bytes == 0 || !archive_is_up()) return 0;
-  Victims victims([this](InodeNumber after) { return catalog_.resident_after(after); },
-                  [this](InodeNumber inode) { return heat_of(inode); }, catalog_.newest_inode(),
-                  ++passes_);
+  victims_.begin(catalog_.newest_inode());
   uint64_t freed = 0;
   int draws_in_vain = 0;
   for (int draws = 1; freed < wanted_bytes && draws_in_vain < kDrawsInVain; ++draws) {
-    TRY_ASSIGN(const auto coldest, victims.draw());
+    TRY_ASSIGN(const auto coldest, victims_.draw());
     TRY_ASSIGN(const uint64_t bytes, evict_in_order(coldest, wanted_bytes - freed));
     draws_in_vain = bytes == 0 ? draws_in_vain + 1 : 0;
     freed += bytes;

@@ -26,6 +26,7 @@
 #include "catalog/inode_table.h"
 #include "common/result.h"
 #include "migrator/capacity.h"
+#include "migrator/evictor_victims.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
 #include "storage/worker_pool.h"
@@ -83,7 +84,7 @@ class Evictor {
   Archive& archive_;
   Capacity& capacity_;
   InodeNumber reap_cursor_;  // of reap(): inodes that are in use don't hide those behind them
-  uint64_t passes_ = 0;      // of make_room(): the seed of the next one
+  Victims victims_;          // of make_room()
   WorkerPool lanes_;
 };
 

@@ -13,6 +13,12 @@ constexpr size_t kGapsRemembered = 256;
 
 }  // namespace
 
+void Victims::begin(InodeNumber end) {
+  end_ = end.value();
+  given_.clear();
+  gaps_.clear();
+}
+
 void Victims::note_gap(uint64_t begin, uint64_t end) {
   if (begin >= end || end - begin < kSmallGap) return;
   // What stood between two gaps may be gone by now.
@@ -58,22 +64,52 @@ Result<std::optional<InodeNumber>> Victims::pick() {
   return found;
 }
 
+// Behind the last one comes the first.
+Result<std::optional<InodeNumber>> Victims::advance_hand() {
+  TRY_ASSIGN(auto next, next_(hand_));
+  if (!next) {
+    TRY_ASSIGN(next, next_(kNoInode));
+  }
+  hand_ = next.value_or(kNoInode);
+  return next;
+}
+
+Result<void> Victims::look(InodeNumber inode) {
+  if (given_.contains(inode)) return {};
+  TRY_ASSIGN(const auto heat, heat_(inode));
+  if (const auto it = remembered_.find(inode); it != remembered_.end()) {
+    coldest_.erase({it->second, inode});
+    remembered_.erase(it);
+  }
+  if (!heat) return {};
+  coldest_.emplace(*heat, inode);
+  remembered_.emplace(inode, *heat);
+  if (coldest_.size() <= kRemembered) return {};
+  const auto warmest = std::prev(coldest_.end());
+  remembered_.erase(warmest->second);
+  coldest_.erase(warmest);
+  return {};
+}
+
 Result<std::vector<InodeNumber>> Victims::draw() {
-  for (size_t look = 0; look < kLooks; ++look) {
-    TRY_ASSIGN(const auto inode, pick());
-    if (!inode || !known_.insert(*inode).second) continue;
-    TRY_ASSIGN(const auto heat, heat_(*inode));
-    if (!heat) continue;
-    coldest_.emplace(*heat, *inode);
-    if (coldest_.size() <= kRemembered) continue;
-    const auto warmest = std::prev(coldest_.end());
-    known_.erase(warmest->second);
-    coldest_.erase(warmest);
+  for (size_t i = 0; i < kLooks; ++i) {
+    const bool by_hand = i % 2 == 0;
+    TRY_ASSIGN(const auto inode, by_hand ? advance_hand() : pick());
+    if (inode) TRY(look(*inode));
   }
   std::vector<InodeNumber> victims;
   while (!coldest_.empty() && victims.size() < kPerDraw) {
-    victims.push_back(coldest_.begin()->second);
+    const auto [heat, inode] = *coldest_.begin();
     coldest_.erase(coldest_.begin());
+    remembered_.erase(inode);
+    // It may have been used, or have gone, since it was looked at.
+    TRY_ASSIGN(const auto now, heat_(inode));
+    if (now && *now > heat) {
+      TRY(look(inode));
+    } else if (now) {
+      victims.push_back(inode);
+      given_.insert(inode);
+    }
   }
   return victims;
 }

@@ -1,8 +1,9 @@
 // Which files go first: nearly the coldest ones, found without a global order.
 //
-// A draw looks at 64 resident inodes picked at random and remembers the coldest of them; the
-// coldest that it remembers, of this draw and of earlier ones, are the victims. Its cost does not
-// depend on how many inodes are resident.
+// A draw looks at 64 resident inodes and remembers the coldest that it ever saw; the coldest of
+// those are the victims. Half of the looks are a hand that goes round all resident inodes, each as
+// often as any other; half are at random numbers, so that a long stretch of warm ones does not hide
+// what is cold elsewhere. What a draw costs does not depend on how many inodes are resident.
 #pragma once
 
 #include <functional>
@@ -26,31 +27,37 @@ class Victims {
   using HeatOf = std::function<Result<std::optional<Timestamp>>(InodeNumber)>;
 
   static constexpr size_t kLooks = 64;
-  static constexpr size_t kPerDraw = 8;
-  static constexpr size_t kRemembered = 64;
+  static constexpr size_t kPerDraw = 4;
+  static constexpr size_t kRemembered = 1024;
 
-  // `end`: no resident inode has this number or a greater one.
-  Victims(Next next, HeatOf heat, InodeNumber end, uint64_t seed)
-      : next_(std::move(next)), heat_(std::move(heat)), end_(end.value()), random_(seed) {}
+  Victims(Next next, HeatOf heat, uint64_t seed)
+      : next_(std::move(next)), heat_(std::move(heat)), random_(seed) {}
 
-  // Up to kPerDraw inodes, the coldest first, each given once. None: nothing resident was found
-  // that was not given before.
+  // `end`: no resident inode has this number or a greater one. Each inode is given once until the
+  // next begin().
+  void begin(InodeNumber end);
+  // Up to kPerDraw inodes, the coldest first. None: nothing was found that can go and was not given
+  // already.
   Result<std::vector<InodeNumber>> draw();
 
  private:
+  Result<void> look(InodeNumber inode);
   Result<std::optional<InodeNumber>> pick();
+  Result<std::optional<InodeNumber>> advance_hand();
   uint64_t random_number();
   void note_gap(uint64_t begin, uint64_t end);
 
   Next next_;
   HeatOf heat_;
-  uint64_t end_;
+  uint64_t end_ = 1;
+  InodeNumber hand_;
   // Where no resident number is, as far as picks found out: end -> begin. Unclean restarts leave
   // gaps of a million, and what stands behind one would be picked again and again.
   std::map<uint64_t, uint64_t> gaps_;
   std::mt19937_64 random_;
   std::set<std::pair<Timestamp, InodeNumber>> coldest_;  // at most kRemembered
-  std::set<InodeNumber> known_;  // given, or in coldest_; bounded by the draws of a pass
+  std::map<InodeNumber, Timestamp> remembered_;          // the same, by inode
+  std::set<InodeNumber> given_;                          // since begin()
 };
 
 }  // namespace tierhub

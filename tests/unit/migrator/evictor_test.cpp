@@ -29,6 +29,7 @@ class EvictorTest : public ::testing::Test {
     content_.resize(4 * kChunk);
     for (size_t i = 0; i < content_.size(); ++i)
       content_[i] = static_cast<char>('a' + i * 7 % 26 + i / kChunk);
+    EXPECT_TRUE(posix::make_directories(place_ / "archive", 0755));
     const UniqueFd file(::open((place_ / "archive/file").c_str(), O_WRONLY | O_CREAT, 0644));
     EXPECT_EQ(::write(file.get(), content_.data(), content_.size()),
               static_cast<ssize_t>(content_.size()));
@@ -47,8 +48,12 @@ class EvictorTest : public ::testing::Test {
     const auto harvested = harvest(*tier_->catalog, *tier_->scratch, **lock);
     ASSERT_TRUE(harvested && *harvested == Harvest::done);
   }
+  void prefetch(InodeNumber inode) {
+    const auto prefetched = tier_->prefetch(inode);
+    ASSERT_TRUE(prefetched) << prefetched.error().text();
+  }
   uint64_t occupied(InodeNumber inode) { return *tier_->scratch->occupied_bytes(inode); }
-  std::string read_all(InodeNumber inode) { return *tier_->read(inode, 0, content_.size()); }
+  std::string read_all(InodeNumber inode) { return tier_->read(inode, 0, content_.size()).value(); }
 
   TemporaryDirectory place_;
   std::unique_ptr<LocalTier> tier_;
@@ -57,7 +62,7 @@ class EvictorTest : public ::testing::Test {
 
 TEST_F(EvictorTest, DropsTheCleanChunksOfAFileThatIsPartlyDirty) {
   const InodeNumber file = add_cold_file();
-  ASSERT_TRUE(tier_->prefetch(file));
+  prefetch(file);
   overwrite(file, kChunk + 10, "changed");
   const uint64_t before = occupied(file);
   const auto eviction = tier_->evict(file);
@@ -71,7 +76,7 @@ TEST_F(EvictorTest, DropsTheCleanChunksOfAFileThatIsPartlyDirty) {
 
 TEST_F(EvictorTest, PublishesAFileWhoseCleanChunksWereDropped) {
   const InodeNumber file = add_cold_file();
-  ASSERT_TRUE(tier_->prefetch(file));
+  prefetch(file);
   overwrite(file, kChunk + 10, "changed");
   ASSERT_TRUE(tier_->evict(file));
   EXPECT_EQ(tier_->publish(), 0u);
@@ -81,7 +86,7 @@ TEST_F(EvictorTest, PublishesAFileWhoseCleanChunksWereDropped) {
 
 TEST_F(EvictorTest, DropsNoChunkWhileSomebodyHasTheObjectOpen) {
   const InodeNumber file = add_cold_file();
-  ASSERT_TRUE(tier_->prefetch(file));
+  prefetch(file);
   overwrite(file, 0, "changed");
   const uint64_t before = occupied(file);
   {
@@ -97,7 +102,7 @@ TEST_F(EvictorTest, DropsNoChunkWhileSomebodyHasTheObjectOpen) {
 
 TEST_F(EvictorTest, DropsNoChunkThatTheArchiveHasInAnotherVersion) {
   const InodeNumber file = add_cold_file();
-  ASSERT_TRUE(tier_->prefetch(file));
+  prefetch(file);
   overwrite(file, 0, "changed");
   {
     const UniqueFd other(::open((place_ / "archive/file").c_str(), O_WRONLY | O_TRUNC));
@@ -143,7 +148,7 @@ TEST_F(EvictorTest, RemovesADeletedFileThoughAThousandBeforeItAreStillOpen) {
 
 TEST_F(EvictorTest, PassesLeaveWhatIsPinnedAndStopWhenTheArchiveIsAway) {
   const InodeNumber file = add_cold_file();
-  ASSERT_TRUE(tier_->prefetch(file));
+  prefetch(file);
   // More is wanted than there is.
   const auto want_room = [&] { ASSERT_FALSE(tier_->capacity->try_reserve(uint64_t{1} << 60)); };
   tier_->evictor->archive_is_up = [] { return false; };
