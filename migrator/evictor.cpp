@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include "catalog/heat.h"
 #include "common/fault_points.h"
 #include "common/guarded.h"
 #include "common/log.h"
@@ -23,6 +24,8 @@ constexpr size_t kLanes = 8;
 // A pass ends when so many draws in a row freed nothing.
 constexpr int kDrawsInVain = 32;
 constexpr int kDrawsPerReap = 8;
+// Warmer than any file is by its uses.
+constexpr int64_t kLast_ns = 52 * kHeatHalfLife_ns;
 
 }  // namespace
 
@@ -208,8 +211,13 @@ Result<std::optional<Timestamp>> Evictor::heat_of(InodeNumber inode) const {
     return std::nullopt;
   TRY_ASSIGN(const std::string lease, lease_on(inode));
   if (!lease.empty()) return std::nullopt;
-  TRY_ASSIGN(const Timestamp heat, catalog_.heat(inode));
-  return std::max(heat, record->attributes.btime);
+  TRY_ASSIGN(const Timestamp used, catalog_.heat(inode));
+  const Timestamp heat = std::max(used, record->attributes.btime);
+  // Of a partly dirty file the clean chunks go last: should somebody replace it in the archive
+  // before it is published, they would be what is missing of ours.
+  TRY_ASSIGN(const IntervalSet dirty, catalog_.ranges(inode, RangeKind::dirty));
+  if (!dirty.empty()) return Timestamp{heat.ns + kLast_ns};
+  return heat;
 }
 
 // Files go one by one until it is known that all of the next ones are needed: those go together,
