@@ -57,6 +57,13 @@ Result<void> check_live_directory(const InodeLock& directory) {
   return {};
 }
 
+// Worth asking scratch for the holes of; small files are stat'ed by the hundred thousand.
+bool may_be_sparse(const InodeRecord& record, const Attributes& attributes) {
+  constexpr uint64_t kLeastBytes = 1 << 20;
+  return record.has_object && attributes.kind == FileKind::file &&
+         attributes.size_bytes >= kLeastBytes;
+}
+
 // The folder after an entry of it changed now; `subfolders` is added to its link count.
 InodeRecord touched(const InodeRecord& directory, int subfolders = 0) {
   InodeRecord record = directory;
@@ -97,7 +104,12 @@ Result<void> FileSystem::commit_change(Batch& batch, InodeNumber made, Durabilit
 
 Result<NodeInfo> FileSystem::node_of(const InodeState& inode) const {
   TRY_ASSIGN(const Attributes attributes, current_attributes(scratch_, inode));
-  return NodeInfo{inode.number, attributes, inode.rec().nlink, !inode.rec().writing};
+  NodeInfo node{inode.number, attributes, inode.rec().nlink, !inode.rec().writing};
+  if (!may_be_sparse(inode.rec(), attributes) || !inode.all_present()) return node;
+  TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode.number, O_RDONLY));
+  TRY_ASSIGN(const struct stat st, posix::stat_fd(object.get()));
+  node.blocks = static_cast<uint64_t>(st.st_blocks);
+  return node;
 }
 
 // Most inodes are not being written: their committed record is the truth and needs no lock.
@@ -107,7 +119,8 @@ Result<NodeInfo> FileSystem::getattr(InodeNumber inode) {
     if (const auto held = nameless(inode)) return *held;
     return Error(std::errc::no_such_file_or_directory, "no such file or folder");
   }
-  if (!record->writing) return NodeInfo{inode, record->attributes, record->nlink, true};
+  if (!record->writing && !may_be_sparse(*record, record->attributes))
+    return NodeInfo{inode, record->attributes, record->nlink, true};
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   return node_of(*lock);
 }

@@ -95,6 +95,9 @@ struct NodeInfo {
   uint32_t nlink = 1;
   // False while passthrough writers may change size and times unseen: attribute timeout 0.
   bool attributes_stable = true;
+  // What a large file that is whole in scratch takes there, in units of 512 bytes. Without it a
+  // file is said to take what it is long.
+  std::optional<uint64_t> blocks = {};
 };
 
 // An open file. There is nothing behind it but the counts in InodeState; the shim keeps what the

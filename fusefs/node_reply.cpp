@@ -72,8 +72,8 @@ struct stat to_stat(const NodeInfo& node) {
   st.st_gid = attributes.gid;
   st.st_rdev = attributes.rdev;
   st.st_size = static_cast<off_t>(attributes.size_bytes);
-  st.st_blocks = static_cast<blkcnt_t>(attributes.size_bytes / kBlockBytes +
-                                       (attributes.size_bytes % kBlockBytes != 0 ? 1 : 0));
+  st.st_blocks = static_cast<blkcnt_t>(
+      node.blocks.value_or((attributes.size_bytes + kBlockBytes - 1) / kBlockBytes));
   st.st_blksize = kPreferredBytes;
   st.st_atim = attributes.atime.to_timespec();
   st.st_mtim = attributes.mtime.to_timespec();

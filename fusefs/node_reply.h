@@ -15,7 +15,7 @@ struct CacheTimeouts {
   double attr_s = 0;
 };
 
-// st_blocks follows from the size, never from residency: `tar -S` and `cp` take a file without
+// st_blocks is of the file, never of what is resident: `tar -S` and `cp` take a file without
 // blocks for zeros.
 struct stat to_stat(const NodeInfo& node);
 // 0 while the attributes may change unseen.

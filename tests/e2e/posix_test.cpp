@@ -1,10 +1,13 @@
 // The mount is a file system like another: what programs expect of one.
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -51,6 +54,18 @@ TEST_F(Posix, StatfsShowsTheArchive) {
 
 TEST_F(Posix, BlocksOfAColdFileAreThoseOfTheFile) {
   EXPECT_GE(stat_of("cold").st_blocks * 512, static_cast<off_t>(9 * kMiB));
+}
+
+TEST_F(Posix, BlocksOfASparseFileAreThoseThatItTakes) {
+  write_file(at("a"), std::string(8192, 'x'));
+  check(::truncate(at("a").c_str(), 64 * kMiB), "truncate");
+  EXPECT_LT(stat_of("a").st_blocks * 512, static_cast<off_t>(kMiB));
+  tier.publish();
+  EXPECT_LT(stat_of("a").st_blocks * 512, static_cast<off_t>(kMiB)) << "published, and still hot";
+  tier.evict("/a");
+  EXPECT_EQ(read_range(at("a"), 0, 8192), std::string(8192, 'x'));
+  EXPECT_GE(stat_of("a").st_blocks * 512, static_cast<off_t>(64 * kMiB))
+      << "nobody may take what is not resident for a hole";
 }
 
 TEST_F(Posix, SymlinksAreKept) {
@@ -188,6 +203,91 @@ TEST_F(Posix, TimesCanBeSet) {
   EXPECT_EQ(stat_of("a").st_mtim.tv_sec, 1'100'000'000);
   EXPECT_EQ(stat_of("a").st_mtim.tv_nsec, 7);
   EXPECT_EQ(stat_of("a").st_atim.tv_sec, 1'000'000'000);
+}
+
+TEST_F(Posix, AccessListsReachTheArchiveAndComeFromIt) {
+  write_file(at("a"), "x", 0640);
+  check(::chmod(tier.mount.c_str(), 0755), "chmod");
+  EXPECT_EQ(run_command({"setfacl", "-m", "u:65534:r", at("a")}).exit_code, 0);
+  EXPECT_EQ(run_command({"setfacl", "-m", "u:65534:r", tier.in_archive("cold")}).exit_code, 0);
+  check(::chmod(tier.in_archive("cold").c_str(), 0640), "chmod");
+  tier.publish();
+  tier.scan();
+  const auto list_of = [](const std::string& path) {
+    return run_command({"getfacl", "-ncp", path}).out;
+  };
+  EXPECT_THAT(list_of(at("a")), ::testing::HasSubstr("user:65534:r--"));
+  EXPECT_EQ(list_of(tier.in_archive("a")), list_of(at("a")));
+  EXPECT_THAT(list_of(at("cold")), ::testing::HasSubstr("user:65534:r--"));
+  for (const char* name : {"a", "cold"}) {
+    const auto read = run_command(
+        {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "head", "-c1", at(name)});
+    EXPECT_EQ(read.exit_code, 0) << name << ": " << read.text;
+  }
+}
+
+TEST_F(Posix, OtherProcessesLocksAreRespected) {
+  write_file(at("a"), "x");
+  const UniqueFd file(::open(at("a").c_str(), O_RDWR | O_CLOEXEC));
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_start = 10;
+  lock.l_len = 5;
+  check(::fcntl(file.get(), F_SETLK, &lock), "fcntl");
+  const std::string script =
+      "import fcntl, sys\n"
+      "f = open(sys.argv[1], 'r+')\n"
+      "fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 0)\n"
+      "try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 14)\n"
+      "except OSError: print('locked')\n";
+  EXPECT_EQ(run_command({"/usr/bin/python3", "-c", script, at("a")}).out, "locked\n");
+  lock.l_type = F_UNLCK;
+  check(::fcntl(file.get(), F_SETLK, &lock), "fcntl");
+  EXPECT_EQ(run_command({"/usr/bin/python3", "-c", script, at("a")}).out, "");
+}
+
+TEST_F(Posix, AttributesThatTheArchiveDoesNotHoldOutliveAScan) {
+  write_file(at("a"), "x");
+  fs::create_symlink("a", at("l"));
+  check(::setxattr(at("a").c_str(), "trusted.note", "1", 1, 0), "setxattr");
+  check(::setxattr(at("a").c_str(), "security.note", "2", 1, 0), "setxattr");
+  check(::lsetxattr(at("l").c_str(), "trusted.note", "3", 1, 0), "setxattr");
+  tier.publish();
+  tier.scan();
+  char value[8];
+  EXPECT_EQ(::getxattr(at("a").c_str(), "trusted.note", value, sizeof value), 1);
+  EXPECT_EQ(::getxattr(at("a").c_str(), "security.note", value, sizeof value), 1);
+  EXPECT_EQ(::lgetxattr(at("l").c_str(), "trusted.note", value, sizeof value), 1);
+}
+
+TEST_F(Posix, ASocketOfTheMountIsConnectedTo) {
+  const UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(at("s").size(), sizeof address.sun_path);
+  std::strcpy(address.sun_path, at("s").c_str());
+  const auto* const to = reinterpret_cast<const sockaddr*>(&address);
+  check(::bind(listening.get(), to, sizeof address), "bind");
+  check(::listen(listening.get(), 1), "listen");
+  const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(client.get(), to, sizeof address), 0);
+}
+
+TEST_F(Posix, CollapsingAndInsertingRangesIsRefused) {
+  write_file(at("a"), std::string(kMiB, 'x'));
+  const UniqueFd file(::open(at("a").c_str(), O_RDWR | O_CLOEXEC));
+  for (const int mode : {FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE}) {
+    EXPECT_EQ(::fallocate(file.get(), mode, 4096, 4096), -1);
+    EXPECT_EQ(errno, EOPNOTSUPP);
+  }
+  EXPECT_EQ(read_file(at("a")), std::string(kMiB, 'x'));
+}
+
+TEST_F(Posix, ReadingDoesNotChangeTheAccessTime) {
+  const auto before = stat_of("cold").st_atim;
+  read_file(at("cold"));
+  EXPECT_EQ(stat_of("cold").st_atim.tv_sec, before.tv_sec);
+  EXPECT_EQ(stat_of("cold").st_atim.tv_nsec, before.tv_nsec);
 }
 
 TEST_F(Posix, ModesAreChecked) {
