@@ -15,6 +15,10 @@
 namespace tierhub {
 namespace {
 
+// The journal's acts and their commit are a matter of milliseconds, of seconds on a slow archive.
+constexpr std::chrono::seconds kMotionLimit{30};
+constexpr std::chrono::milliseconds kMotionPause{20};
+
 Error recall_error(const Error& error, InodeNumber inode) {
   return error.in(fmt::format("recall inode {}", inode));
 }
@@ -39,14 +43,12 @@ class Reservation {
 
 // What belongs together in one call of bring(): it is done when its last fill is.
 struct Mover::Join {
-  InodeNumber inode;
-  ByteRange range;
-  Mover::Reason reason = Mover::Reason::recall;
+  Attempt attempt;
+  Source source;
   std::mutex mutex;
   size_t left = 0;
   uint64_t copied_bytes = 0;
   std::optional<Error> error;
-  Mover::Done done;
 };
 
 struct Mover::Fill {
@@ -112,25 +114,38 @@ void Mover::post(std::function<void()> work) {
 }
 
 void Mover::run(const std::stop_token& stop) {
+  const auto ready = [this] {
+    return !work_.empty() || (!delayed_.empty() && delayed_.begin()->first <= SteadyClock::now());
+  };
   for (;;) {
     std::function<void()> work;
     {
       std::unique_lock lock(mutex_);
-      work_arrived_.wait(lock, stop, [&] { return !work_.empty(); });
-      if (work_.empty()) return;
-      work = std::move(work_.front());
-      work_.pop_front();
+      const auto next =
+          delayed_.empty() ? SteadyClock::now() + kMotionLimit : delayed_.begin()->first;
+      work_arrived_.wait_until(lock, stop, next, ready);
+      if (!work_.empty()) {
+        work = std::move(work_.front());
+        work_.pop_front();
+      } else if (!delayed_.empty() && (stop.stop_requested() || ready())) {
+        const auto first = delayed_.extract(delayed_.begin());
+        work = stop.stop_requested() ? first.mapped().give_up : first.mapped().retry;
+      } else if (stop.stop_requested()) {
+        return;
+      } else {
+        continue;
+      }
     }
     work();
   }
 }
 
-Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason reason,
-                                  const Done& done) {
+Result<Mover::Start> Mover::start(const Attempt& attempt) {
+  const InodeNumber inode = attempt.inode;
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   InodeState& state = *lock;
   Start result;
-  auto absent = state.absent_chunks(range);
+  auto absent = state.absent_chunks(attempt.range);
   if (absent.empty()) return result;
 
   std::vector<IntervalSet::Interval> to_fill;
@@ -139,7 +154,7 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
   }
   if (to_fill.empty()) {
     result.kind = Start::Kind::waiting;
-    state.filling_waiters.push_back([=, this] { bring(inode, range, reason, done); });
+    state.filling_waiters.push_back([this, attempt] { begin(attempt); });
     return result;
   }
   TRY_ASSIGN(const auto version, catalog_.version(inode));
@@ -164,10 +179,8 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
   Reservation reservation(capacity_, inode, bytes);
   TRY(ensure_object(catalog_, scratch_, state));
   auto join = std::make_shared<Join>();
-  join->inode = inode;
-  join->range = range;
-  join->reason = reason;
-  join->done = done;
+  join->attempt = attempt;
+  join->source = {*path, *version};
   std::vector<Stretch> pieces;
   for (const auto& part : to_fill) {
     for (const Stretch& stretch : stretches(state, part)) pieces.push_back(stretch);
@@ -176,7 +189,7 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
   for (const Stretch& piece : pieces) {
     auto fill = std::make_shared<Fill>();
     fill->inode = inode;
-    fill->reason = reason;
+    fill->reason = attempt.reason;
     fill->chunks = piece.chunks;
     fill->expected = *version;
     TRY_ASSIGN(fill->object, scratch_.open_object(inode, O_RDWR));
@@ -203,21 +216,27 @@ Result<Mover::Start> Mover::start(InodeNumber inode, ByteRange range, Reason rea
 }
 
 void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) {
-  auto started = start(inode, range, reason, done);
-  if (!started) return done(recall_error(started.error(), inode));
+  begin({inode, range, reason, std::move(done), SteadyClock::now() + kMotionLimit});
+}
+
+void Mover::begin(const Attempt& attempt) {
+  auto started = start(attempt);
+  if (!started) return attempt.done(recall_error(started.error(), attempt.inode));
   switch (started->kind) {
     case Start::Kind::resident:
-      return done(Brought{});
+      return attempt.done(Brought{});
     case Start::Kind::waiting:
       return;
     case Start::Kind::no_room:
-      if (reason == Reason::recall) return bring_unkept(inode, range, std::move(done));
-      return done(Error(std::errc::no_space_on_device,
-                        "scratch is full: evict or unpin something, or wait for publishes"));
+      if (attempt.reason == Reason::recall) return bring_unkept(attempt);
+      return attempt.done(
+          Error(std::errc::no_space_on_device,
+                "scratch is full: evict or unpin something, or wait for publishes"));
     case Start::Kind::growing:
-      if (reason == Reason::recall) return bring_unkept(inode, range, std::move(done));
-      return done(Error(std::errc::resource_unavailable_try_again,
-                        "it is still being written in the archive: try again when it is complete"));
+      if (attempt.reason == Reason::recall) return bring_unkept(attempt);
+      return attempt.done(
+          Error(std::errc::resource_unavailable_try_again,
+                "it is still being written in the archive: try again when it is complete"));
     case Start::Kind::filling:
       break;
   }
@@ -231,7 +250,9 @@ void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) 
 }
 
 // The chunks that the range needs go to a file in memory that lives as long as the answer.
-void Mover::bring_unkept(InodeNumber inode, ByteRange range, Done done) {
+void Mover::bring_unkept(const Attempt& attempt) {
+  const InodeNumber inode = attempt.inode;
+  const ByteRange range = attempt.range;
   auto request = [&]() -> Result<std::pair<FillRequest, std::shared_ptr<UniqueFd>>> {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     TRY_ASSIGN(const auto version, catalog_.version(inode));
@@ -251,18 +272,17 @@ void Mover::bring_unkept(InodeNumber inode, ByteRange range, Done done) {
         FillRequest{*path, *version, memory->get(), whole, lock->recallable_bytes(), chunk},
         memory);
   }();
-  if (!request) return done(recall_error(request.error(), inode));
-  archive_.fill(request->first, [=, this, memory = request->second,
-                                 done = std::move(done)](Result<FillResult> result) {
+  if (!request) return attempt.done(recall_error(request.error(), inode));
+  const Source source{request->first.path, request->first.expected};
+  archive_.fill(request->first, [=, this, memory = request->second](Result<FillResult> result) {
     post([=, this, result = std::move(result)] {
-      if (!result) {
-        tell_if_changed(inode, result.error());
-        return done(recall_error(result.error(), inode));
-      }
+      if (!result && is_conflict(result.error()))
+        return not_there(attempt, source, recall_error(result.error(), inode));
+      if (!result) return attempt.done(recall_error(result.error(), inode));
       if (auto laid = overlay_resident(inode, range, memory->get()); !laid)
-        return done(laid.error());
+        return attempt.done(laid.error());
       metrics().unkept_recall_bytes.add(result->copied_bytes);
-      done(Brought{memory, result->copied_bytes});
+      attempt.done(Brought{memory, result->copied_bytes});
     });
   });
 }
@@ -334,18 +354,43 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
   return {};
 }
 
-void Mover::tell_if_changed(InodeNumber inode, const Error& error) const {
-  if (is_conflict(error) && version_changed) version_changed(inode);
-}
-
 // Scratch that cannot be written is no reason to refuse a reader; who prefetches may wait for room.
 void Mover::failed(Join& join) {
-  const Error error = recall_error(*join.error, join.inode);
-  tell_if_changed(join.inode, error);
-  if (!is_scratch_error(error)) return join.done(error);
+  const Attempt& attempt = join.attempt;
+  const Error error = recall_error(*join.error, attempt.inode);
+  if (is_conflict(error)) return not_there(attempt, join.source, error);
+  if (!is_scratch_error(error)) return attempt.done(error);
   if (capacity_.wake_evictor) capacity_.wake_evictor();
-  if (join.reason == Reason::recall) return bring_unkept(join.inode, join.range, join.done);
-  join.done(Error(std::errc::no_space_on_device, error.text()));
+  if (attempt.reason == Reason::recall) return bring_unkept(attempt);
+  attempt.done(Error(std::errc::no_space_on_device, error.text()));
+}
+
+// Between an act of the journal and its commit the archive is newer than the record: the file, or a
+// folder above it, has another name, other times, or new content. The intents say so, or the
+// inode's own key.
+Result<Mover::Motion> Mover::own_change(InodeNumber inode, const Source& source) const {
+  TRY_ASSIGN(const auto version, catalog_.version(inode));
+  TRY_ASSIGN(const auto path, catalog_.base_path(inode));
+  if (!version || !path) return Motion::none;
+  if (*path != source.path || !is_on_record(*version, source.version)) return Motion::ended;
+  TRY_ASSIGN(const auto intents, catalog_.intents());
+  if (!intents.empty()) return Motion::under_way;
+  TRY_ASSIGN(const auto key, catalog_.journal_record(JournalKey::of_inode(inode)));
+  return key && key->parked_reason.empty() ? Motion::under_way : Motion::none;
+}
+
+void Mover::not_there(const Attempt& attempt, const Source& source, const Error& error) {
+  const auto motion = own_change(attempt.inode, source);
+  const auto now = SteadyClock::now();
+  if (!motion || *motion == Motion::none || now > attempt.until) {
+    if (version_changed) version_changed(attempt.inode);
+    return attempt.done(error);
+  }
+  const auto due = *motion == Motion::ended ? now : now + kMotionPause;
+  const std::lock_guard lock(mutex_);
+  delayed_.emplace(
+      due, Delayed{[this, attempt] { begin(attempt); }, [attempt, error] { attempt.done(error); }});
+  work_arrived_.notify_one();
 }
 
 void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
@@ -381,7 +426,7 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   if (--join->left > 0) return;
   join_lock.unlock();
   if (join->error) return failed(*join);
-  join->done(Brought{nullptr, join->copied_bytes});
+  join->attempt.done(Brought{nullptr, join->copied_bytes});
 }
 
 Result<void> Mover::forget_epochs(uint64_t last_epoch) {

@@ -18,11 +18,13 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
 
 #include "catalog/inode_table.h"
+#include "common/clock.h"
 #include "common/result.h"
 #include "migrator/capacity.h"
 #include "storage/archive.h"
@@ -55,7 +57,9 @@ class Mover {
 
   // Makes `range` of a file resident. `done` runs on the mover's thread (or on this one if nothing
   // is to be done). A recall without room is answered and not kept; a prefetch without room fails
-  // with errc::no_space_on_device. Any thread.
+  // with errc::no_space_on_device. What TierHub itself is just moving or replacing in the archive
+  // is waited for with a bound; what someone else changed there fails with conflict_code(). Any
+  // thread.
   void bring(InodeNumber inode, ByteRange range, Reason reason, Done done);
 
   // After a sync of scratch that covers all epochs up to this one.
@@ -64,17 +68,38 @@ class Mover {
  private:
   struct Fill;
   struct Join;
+  // One call of bring(), until it is answered.
+  struct Attempt {
+    InodeNumber inode;
+    ByteRange range;
+    Reason reason = Reason::recall;
+    Done done;
+    SteadyClock::time_point until;  // no further try after it
+  };
+  // What a copy was to be taken from.
+  struct Source {
+    std::string path;
+    ArchiveVersion version;
+  };
+  struct Delayed {
+    std::function<void()> retry;
+    std::function<void()> give_up;
+  };
   // What bring() found under the lock.
   struct Start {
     enum class Kind { resident, waiting, filling, no_room, growing } kind = Kind::resident;
     std::vector<std::shared_ptr<Fill>> fills;
   };
-  Result<Start> start(InodeNumber inode, ByteRange range, Reason reason, const Done& done);
-  void bring_unkept(InodeNumber inode, ByteRange range, Done done);
+  void begin(const Attempt& attempt);
+  Result<Start> start(const Attempt& attempt);
+  void bring_unkept(const Attempt& attempt);
+  // The archive did not have `source`. Tries again if the journal's own change explains that.
+  void not_there(const Attempt& attempt, const Source& source, const Error& error);
+  enum class Motion { none, ended, under_way };
+  Result<Motion> own_change(InodeNumber inode, const Source& source) const;
   // Lays what scratch has of the range over what the archive has.
   Result<void> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd);
   void failed(Join& join);
-  void tell_if_changed(InodeNumber inode, const Error& error) const;
   void copied(std::shared_ptr<Fill> fill, Result<FillResult> result);
   // Puts the bytes that came to memory into the object, around those that are newer than the
   // archive's.
@@ -91,7 +116,8 @@ class Mover {
   std::mutex mutex_;
   std::condition_variable_any work_arrived_;
   std::deque<std::function<void()>> work_;  // guarded by mutex_; bounded by the fills in flight
-  std::jthread thread_;                     // last: it uses everything above
+  std::multimap<SteadyClock::time_point, Delayed> delayed_;  // guarded by mutex_
+  std::jthread thread_;                                      // last: it uses everything above
 };
 
 }  // namespace tierhub
