@@ -13,7 +13,9 @@ build_packages=(
   libgtest-dev libgmock-dev
 )
 # What the tests call besides the programs.
-test_packages=(attr acl e2fsprogs rsync tar curl xfsprogs btrfs-progs)
+test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs btrfs-progs)
+# What the label `tools` runs on the mount besides.
+tool_packages=(fio stress-ng dbench)
 # What the fuzz preset is built with.
 fuzz_packages=(clang-16 libclang-rt-16-dev)
 

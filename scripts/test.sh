@@ -1,7 +1,8 @@
 #!/bin/bash
 # Builds and runs the tests. Installs what is missing.
 #   scripts/test.sh            everything: unit, contract and model under both sanitizers, then every label
-#   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, crash, e2e, compute
+#   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, crash, e2e, compute, or
+#                              tools: larger programs on the mount, which the run of everything leaves out
 #   scripts/test.sh asan|tsan  one sanitizer
 # The last lines are ctest's own summary.
 # shellcheck source=scripts/lib.sh
@@ -10,19 +11,20 @@ source "$(dirname "$0")/lib.sh"
 # What a sanitizer build has: no ITK and no Beast.
 sanitized_labels='^(unit|contract|model)$'
 
-run_tests() {  # PRESET LABELS
+run_tests() {  # PRESET LABELS [OPTION...]
   local begin=$SECONDS
   build_preset "$1"
   say "the $1 build took $((SECONDS - begin)) s"
-  (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$(nproc)" -L "$2")
+  (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$(nproc)" -L "$2" "${@:3}")
 }
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
+[ "${1:-all}" != tools ] || install_packages "${tool_packages[@]}"
 case "${1:-all}" in
   all)
     run_tests asan "$sanitized_labels"
     run_tests tsan "$sanitized_labels"
-    run_tests release '.'
+    run_tests release '.' -LE '^tools$'
     ;;
   asan | tsan) run_tests "$1" "$sanitized_labels" ;;
   *) run_tests release "^$1\$" ;;

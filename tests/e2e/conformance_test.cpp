@@ -111,8 +111,7 @@ TEST_P(Conformance, EdgesAreThoseOfALocalFileSystem) {
 }
 
 TEST_P(Conformance, RandomSequencesHaveTheSameOutcome) {
-  const uint64_t first =
-      setting("TIERHUB_CONFORMANCE_SEED", 1);
+  const uint64_t first = setting("TIERHUB_CONFORMANCE_SEED", 1);
   const uint64_t seeds = setting("TIERHUB_CONFORMANCE_SEEDS", 4);
   const uint64_t steps = setting("TIERHUB_CONFORMANCE_STEPS", 2'000);
   {
@@ -133,6 +132,25 @@ TEST_P(Conformance, RandomSequencesHaveTheSameOutcome) {
     EXPECT_GT(count.succeeded, 0u) << name << " never succeeded: nothing is known of it";
   }
   std::cout << "\n";
+}
+
+// A publish that renames a file, or a folder above it, or sets its times, is in the archive before
+// it is on record: who reads the cold file just then must not hear of it.
+TEST_P(Conformance, ColdFilesAreReadWhileTheirNamesAndTimesArePublished) {
+  begin("cold");
+  const std::string content = random_bytes(100'000, 1);
+  std::filesystem::create_directories(tier.in_mount("cold/a/b"));
+  write_file(tier.in_mount("cold/a/b/file"), content);
+  const Churn churn(tier);
+  std::string folder = tier.in_mount("cold/a");
+  for (int i = 0; i < 150; ++i) {
+    const std::string moved = tier.in_mount(fmt::format("cold/{}", i));
+    check(::rename(folder.c_str(), moved.c_str()), "rename");
+    folder = moved;
+    const timespec times[2] = {{i, 0}, {i, 0}};
+    check(::utimensat(AT_FDCWD, (folder + "/b/file").c_str(), times, 0), "utimensat");
+    ASSERT_EQ(read_file(folder + "/b/file"), content);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Passthrough, Conformance, ::testing::Values("true", "false"));
