@@ -105,7 +105,8 @@ void FileSystem::open(InodeNumber inode, int flags, Done<Opened> done) {
       TRY(truncate(state, 0));
     }
     const ServeMode mode = choose_mode(state, handle);
-    if (handle.writable) TRY(grant_writing(state, mode));
+    // O_TRUNC cuts the file whether or not the descriptor may write.
+    if (handle.writable || (truncates && state.handles > 0)) TRY(grant_writing(state, mode));
     if (truncates && state.handles > 0) TRY(truncate(state, 0));
     if (handle.writable && handle.sync) TRY(catalog_.sync());
     TRY_ASSIGN(Opened result, add_handle(state, handle, mode));
