@@ -54,6 +54,7 @@ void visit_fields(Is<Status> auto& m, auto&& field) {
   field("passthrough_opens", m.passthrough_opens);
   field("prefetches_active", m.prefetches_active);
   field("summary", m.summary);
+  field("health", m.health);
 }
 
 void visit_fields(Is<Entry> auto& m, auto&& field) {

@@ -66,8 +66,10 @@ struct Status {
   uint64_t fuse_open_requests = 0;
   uint64_t passthrough_opens = 0;
   uint64_t prefetches_active = 0;
-  // One line: "ok", or what is wrong and what to do.
+  // One line: "ok", or the first of `health`.
   std::string summary;
+  // What is wrong now, and what to do; the worst first.
+  std::vector<std::string> health;
 };
 
 struct Entry {

@@ -32,6 +32,7 @@
 #include "catalog/group_sync.h"
 #include "catalog/key_value_store.h"
 #include "common/clock.h"
+#include "common/health.h"
 #include "common/log.h"
 #include "common/posix.h"
 
@@ -48,6 +49,7 @@ extern "C" const char* __tsan_default_options() { return "history_size=7"; }
 namespace tierhub {
 namespace {
 
+constexpr const char* kHealthPart = "0 catalog";
 constexpr size_t kBlockCacheBytes = 256 << 20;
 constexpr size_t kMemtableBytes = 64 << 20;  // all families together
 constexpr size_t kFamilyMemtableBytes = 32 << 20;
@@ -231,13 +233,16 @@ class RocksDbStore final : public KeyValueStore {
     for (const auto& change : changes.changes()) {
       if (enters_queue(change)) queue_of(change).end_put();
     }
-    if (!status.ok()) return group_sync_.fail(to_error(status, "write the catalog's log"));
+    if (!status.ok()) return final(group_sync_.fail(to_error(status, "write the catalog's log")));
     if (durability == Durability::synced) return sync();
     return {};
   }
 
   Result<void> sync() override {
-    return group_sync_.run([this] { return check(db_->SyncWAL(), "sync the catalog's log"); });
+    auto synced =
+        group_sync_.run([this] { return check(db_->SyncWAL(), "sync the catalog's log"); });
+    if (!synced) return final(synced.error());
+    return {};
   }
 
   Result<void> checkpoint(const std::string& path) override {
@@ -255,6 +260,14 @@ class RocksDbStore final : public KeyValueStore {
         keep_free_bytes_(options.ballast_bytes / 2) {}
 
   bool read_only() const { return access_ == RocksDbOptions::Access::read_only; }
+
+  // Nobody knows any more what is on the device.
+  static Error final(const Error& error) {
+    health().set(kHealthPart, fmt::format("the catalog's disk fails, nothing can be changed: {}; "
+                                          "check the disk and start tierd again",
+                                          error.text()));
+    return error;
+  }
 
   // RocksDB's own lock would do; this one tells "in use" from every other failure.
   Result<void> lock_directory() {
@@ -307,10 +320,15 @@ class RocksDbStore final : public KeyValueStore {
       TRY_ASSIGN(free_bytes, this->free_bytes());
     }
     if (free_bytes < keep_free_bytes_) {
+      health().set(kHealthPart,
+                   fmt::format("the catalog's disk is full, nothing can be changed: free {} MiB "
+                               "where {} is",
+                               keep_free_bytes_ >> 20, path_));
       return Error(std::errc::no_space_on_device,
                    fmt::format("the disk of the catalog is full: free {} MiB where {} is",
                                keep_free_bytes_ >> 20, path_));
     }
+    health().clear(kHealthPart);
     next_look_ = now + kLookInterval;
     if (!ballast_.armed() && now >= next_arm_) {
       next_arm_ = now + kArmInterval;

@@ -38,6 +38,8 @@ struct Metrics {
   Counter evicted_bytes;
   Counter evicted_files;
   Counter conflicts;
+  // Chunks that the archive gave with other bytes than were recorded.
+  Counter damaged_chunks;
 };
 
 Metrics& metrics();

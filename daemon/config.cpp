@@ -1,20 +1,27 @@
 #include "daemon/config.h"
 
 #include <cctype>
+#include <climits>
 #include <cmath>
 #include <filesystem>
 #include <functional>
 #include <map>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <yaml-cpp/yaml.h>
 
+#include "common/log.h"
 #include "common/posix.h"
+#include "storage/helper_process.h"
 
 namespace tierhub {
 namespace {
+
+constexpr char kFound = '+';
+constexpr char kRefused = '-';
 
 Error at(const YAML::Node& node, const std::string& file, const std::string& text) {
   return Error(std::errc::invalid_argument, fmt::format("{}:{}:{}: {}", file, node.Mark().line + 1,
@@ -176,7 +183,41 @@ Result<void> check_writable(const std::string& what, const std::string& path) {
                            std::generic_category().message(error)));
 }
 
+Result<std::string> checked_archive(const std::string& path) {
+  TRY_ASSIGN(const std::string canonical, existing_folder("archive", path));
+  TRY(check_writable("archive", canonical));
+  return canonical;
+}
+
+// A process of its own looks at it: an archive that hangs must not keep tierd from starting. Its
+// path is then taken as it is.
+Result<std::string> archive_folder(const std::string& path) {
+  constexpr int kPatienceMs = 3000;
+  if (path.empty()) return existing_folder("archive", path);
+  const std::string absolute = std::filesystem::absolute(path).lexically_normal().string();
+  TRY_ASSIGN(const HelperProcess helper,
+             HelperProcess::start("/proc/self/exe", {kCheckArchive, absolute}));
+  pollfd answered{helper.socket(), POLLIN, 0};
+  if (::poll(&answered, 1, kPatienceMs) == 0) {
+    log::warning("the archive does not answer", {{"archive", absolute}});
+    return absolute;
+  }
+  std::string answer(1 + 2 * PATH_MAX, '\0');
+  const ssize_t n = ::read(helper.socket(), answer.data(), answer.size());
+  if (n < 1) return Error(std::errc::io_error, "the archive folder cannot be looked at");
+  answer.resize(static_cast<size_t>(n));
+  if (answer[0] == kFound) return answer.substr(1);
+  return Error(std::errc::invalid_argument, answer.substr(1));
+}
+
 }  // namespace
+
+int check_archive_main(const std::string& path) {
+  constexpr int kSocket = 3;
+  const auto checked = checked_archive(path);
+  const std::string answer = checked ? kFound + *checked : kRefused + checked.error().text();
+  return ::write(kSocket, answer.data(), answer.size()) < 0 ? 1 : 0;
+}
 
 Result<void> Config::read_file(const std::string& path) {
   TRY_ASSIGN(const std::string text, posix::read_file(path));
@@ -205,7 +246,7 @@ Result<void> Config::read_file(const std::string& path) {
 }
 
 Result<void> Config::complete() {
-  TRY_ASSIGN(archive, existing_folder("archive", archive));
+  TRY_ASSIGN(archive, archive_folder(archive));
   TRY_ASSIGN(scratch, existing_folder("scratch", scratch));
   // A mount left behind by a crash cannot be resolved or looked at: the path is taken as it is.
   if (mount.empty())
@@ -237,7 +278,6 @@ Result<void> Config::complete() {
         std::errc::invalid_argument,
         "the mount would hide the archive, the scratch or the state folder: mount somewhere else");
   }
-  TRY(check_writable("archive", archive));
   TRY(check_writable("scratch", scratch));
   if (::geteuid() != 0 && (devices || set_user_id))
     return Error(std::errc::operation_not_permitted,

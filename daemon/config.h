@@ -64,4 +64,9 @@ struct Config {
   Result<void> complete();
 };
 
+// What `tierd --archive-check PATH` does: looks at an archive's folder for Config::complete(),
+// which started it, and answers on descriptor 3.
+inline constexpr const char* kCheckArchive = "--archive-check";
+int check_archive_main(const std::string& path);
+
 }  // namespace tierhub

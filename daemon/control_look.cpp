@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "api/json.h"
+#include "common/health.h"
 #include "common/metrics.h"
 #include "daemon/control.h"
 #include "daemon/control_messages.h"
@@ -41,18 +42,16 @@ void add_counters(api::Status& status) {
   status.passthrough_opens = m.passthrough_opens.value();
 }
 
-std::string summary_of(const api::Status& status) {
-  if (status.archive_state != "online") {
-    return fmt::format("the archive is {}: hot files and writes go on, cold reads fail; check {}",
-                       status.archive_state, status.archive);
-  }
-  if (status.parked_keys > 0) {
-    return fmt::format("{} changes cannot be published: {}", status.parked_keys,
-                       status.first_parked_reason);
-  }
+// What the parts of tierd say, and what the numbers say. The worst comes first.
+std::vector<std::string> health_of(const api::Status& status) {
+  std::vector<std::string> result = health().sentences();
   if (status.used_bytes + status.reserve_bytes > status.capacity_bytes)
-    return "scratch is full: publish, unpin or add SSD";
-  return "ok";
+    result.push_back("scratch is full: publish, unpin or add SSD");
+  if (status.parked_keys > 0) {
+    result.push_back(fmt::format("{} changes cannot be published: {}", status.parked_keys,
+                                 status.first_parked_reason));
+  }
+  return result;
 }
 
 }  // namespace
@@ -165,7 +164,13 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   if (caller.uid != 0 && !status.first_parked_reason.empty())
     status.first_parked_reason = "root sees which in `tierctl status`";
   add_counters(status);
-  status.summary = summary_of(status);
+  status.health = health_of(status);
+  // What follows may name files that the caller must not know of.
+  if (caller.uid != 0) {
+    for (std::string& sentence : status.health)
+      sentence.resize(std::min(sentence.find(':'), sentence.size()));
+  }
+  status.summary = status.health.empty() ? "ok" : status.health.front();
   return status;
 }
 

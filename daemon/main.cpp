@@ -198,6 +198,7 @@ int list_fault_points() {
 int main_program(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "--archive-io")
     return archive_helper_main(argc, argv);
+  if (argc == 3 && std::string_view(argv[1]) == kCheckArchive) return check_archive_main(argv[2]);
 
   CLI::App app(
       "TierHub's storage daemon: one mounted tree over a slow archive and a fast scratch tier.",

@@ -251,6 +251,10 @@ FileSystemHooks Tier::hooks() {
                         std::function<void(Result<FileSystemHooks::Recalled>)> done) {
     mover_->bring(inode, range, Mover::Reason::recall,
                   [done = std::move(done)](Result<Mover::Brought> brought) {
+                    // Why the archive gave nothing is in the log; to a reader it is a disk that
+                    // fails.
+                    if (!brought && is_archive_wide(brought.error()))
+                      return done(Error(std::errc::io_error, brought.error().text()));
                     if (!brought) return done(brought.error());
                     done(FileSystemHooks::Recalled{std::move(brought->unkept)});
                   });

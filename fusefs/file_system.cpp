@@ -598,8 +598,7 @@ Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& nam
       target_record = drop_name(target, batch);
       // Else power loss could leave an empty file where a good one was.
       if (source.is_file() && source.rec().has_object && source.is_dirty()) {
-        TRY_ASSIGN(const UniqueFd object, scratch_.open_object(source.number, O_RDONLY));
-        TRY(posix::sync_data(object.get()));
+        TRY(sync_object(catalog_, scratch_, source));
       }
     }
   }

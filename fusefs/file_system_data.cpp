@@ -278,7 +278,13 @@ Result<void> FileSystem::fsync(InodeNumber inode, SyncKind) {
     }
   }
   // fsync, not fdatasync: while `writing`, the object's mtime is the file's.
-  if (object) TRY(posix::sync_fd(object.get()));
+  if (object) {
+    TRY(check_undamaged(catalog_, inode));
+    if (auto synced = posix::sync_fd(object.get()); !synced) {
+      TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+      return note_damage(catalog_, *lock, synced.error());
+    }
+  }
   fault_point(FaultPoint::fsync_after_data);
   return catalog_.sync();
 }

@@ -3,12 +3,17 @@
 #include <chrono>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "common/duration.h"
 #include "common/fault_points.h"
+#include "common/health.h"
 #include "common/log.h"
 
 namespace tierhub {
 namespace {
+
+constexpr const char* kHealthPart = "2 scratch";
 
 // Something to be done again and again, but not more often than this.
 class Due {
@@ -151,16 +156,48 @@ void Housekeeper::make_room() {
 }
 
 // Chunks committed before the epoch ended were written to scratch before: this sync covers them.
+// A failed sync leaves out some of them, nobody knows which, and the next one succeeds: the kernel
+// tells of a failure once. So what it should have covered is dropped, and brought again by whoever
+// needs it; what is in use stays noted until it can be dropped.
 void Housekeeper::sync_scratch() {
   const auto unsynced = catalog_.unsynced();
   if (!unsynced || unsynced->empty()) return;
   const uint64_t epoch = scratch_.end_epoch();
   const auto synced = scratch_.sync();
   report("scratch cannot be synced", synced);
+  if (!synced) {
+    failed_epoch_ = epoch;
+    health().set(kHealthPart, fmt::format("scratch fails, check its disk: {}; what was just "
+                                          "brought is brought again",
+                                          synced.error().text()));
+  }
+  if (failed_epoch_ > 0) report("unwritten chunks cannot be dropped", drop_unwritten());
   if (!synced) return;
   fault_point(FaultPoint::sync_after_scratch);
-  report("synced chunks cannot be recorded", mover_.forget_epochs(epoch));
+  report("synced chunks cannot be recorded", mover_.forget_epochs(failed_epoch_, epoch));
   fault_point(FaultPoint::sync_after_commit);
+}
+
+Result<void> Housekeeper::drop_unwritten() {
+  TRY_ASSIGN(const auto unsynced, catalog_.unsynced());
+  bool any_left = false;
+  Batch batch;
+  for (const auto& [epoch, inode] : unsynced) {
+    if (epoch > failed_epoch_) continue;
+    std::lock_guard lock(evictor_mutex_);
+    const auto eviction = evictor_.evict(inode);
+    const bool gone = !eviction && eviction.error().is(std::errc::no_such_file_or_directory);
+    if (gone || (eviction && eviction->skip_reason.empty())) {
+      batch.erase_unsynced(epoch, inode);
+    } else {
+      any_left = true;
+    }
+  }
+  if (!batch.empty()) TRY(catalog_.commit(batch));
+  if (any_left) return {};
+  failed_epoch_ = 0;
+  health().clear(kHealthPart);
+  return {};
 }
 
 Result<void> Housekeeper::drop_expired_leases() {

@@ -55,6 +55,8 @@ class Housekeeper {
   void look_at_capacity(const std::stop_token& stop);
   void make_room();
   void sync_scratch();
+  // The clean chunks that a failed sync did not cover.
+  Result<void> drop_unwritten();
   void ask_space();
   Result<void> drop_expired_leases();
 
@@ -65,6 +67,8 @@ class Housekeeper {
   Evictor& evictor_;
   Mover& mover_;
   Options options_;
+  uint64_t failed_epoch_ =
+      0;  // of scratch: no sync covered this one and those before; the thread's
   std::mutex evictor_mutex_;
   mutable std::mutex mutex_;
   std::condition_variable_any woken_;

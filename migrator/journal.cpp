@@ -13,6 +13,7 @@
 
 #include "common/duration.h"
 #include "common/guarded.h"
+#include "common/health.h"
 #include "common/log.h"
 #include "migrator/journal_base.h"
 #include "migrator/journal_content.h"
@@ -26,6 +27,7 @@
 namespace tierhub {
 namespace {
 
+constexpr const char* kHealthPart = "3 journal";
 constexpr double kBackOffSeconds = 5;
 constexpr size_t kMaxShownWaiting = 100;
 constexpr size_t kMaxHeld = 1000;
@@ -230,6 +232,11 @@ void Journal::Impl::loop(const std::stop_token& stop) {
       log::warning("the archive is not up to date", {{"error", error}});
     if (error.empty() && !last_error.empty()) log::info("the archive is brought up to date again");
     last_error = error;
+    if (error.empty()) {
+      health().clear(kHealthPart);
+    } else {
+      health().set(kHealthPart, "changes wait, nothing can be published: " + error);
+    }
     std::unique_lock lock(wake_mutex_);
     // After a failure a wake-up changes nothing: what woke it is in the journal.
     const auto rest = seconds(error.empty() ? options_.tick_s : kBackOffSeconds);

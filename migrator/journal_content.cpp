@@ -103,6 +103,7 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& con
   if (!lock->is_file()) return Answer(std::move(snapshot));
   snapshot.content_differs = content_differs(*lock, version);
   if (!snapshot.content_differs) return Answer(std::move(snapshot));
+  TRY(check_undamaged(context.catalog, inode));
   if (!is_settled(snapshot.record.attributes, settle)) return Answer(NotReady{kSettling, true});
   snapshot.absent = absent_ranges(*lock);
   if (version) snapshot.unchanged = unchanged_chunks(*lock, *version);

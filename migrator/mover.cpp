@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "common/fault_points.h"
+#include "common/health.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/posix.h"
@@ -83,6 +84,12 @@ std::vector<Stretch> stretches(const InodeState& inode, IntervalSet::Interval pa
     }
   }
   return result;
+}
+
+// All that the version has of the chunk is asked for: its checksum is that of the version.
+bool is_whole(const FillRequest& request, uint64_t chunk) {
+  const uint64_t size_bytes = request.expected.attributes.size_bytes;
+  return request.limit_bytes >= std::min((chunk + 1) * request.chunk_bytes, size_bytes);
 }
 
 Result<UniqueFd> file_in_memory() {
@@ -276,10 +283,12 @@ void Mover::bring_unkept(const Attempt& attempt) {
   const Source source{request->first.path, request->first.expected};
   archive_.fill(request->first, [=, this, memory = request->second](Result<FillResult> result) {
     post([=, this, result = std::move(result)] {
-      if (!result && is_conflict(result.error()))
-        return not_there(attempt, source, recall_error(result.error(), inode));
-      if (!result) return attempt.done(recall_error(result.error(), inode));
-      if (auto laid = overlay_resident(inode, range, memory->get()); !laid)
+      if (!result) {
+        const Error error = recall_error(result.error(), inode);
+        if (is_conflict(result.error())) return not_there(attempt, source, error);
+        return attempt.done(error);
+      }
+      if (auto laid = overlay_resident(inode, range, memory->get(), request->first, *result); !laid)
         return attempt.done(laid.error());
       metrics().unkept_recall_bytes.add(result->copied_bytes);
       attempt.done(Brought{memory, result->copied_bytes});
@@ -287,9 +296,13 @@ void Mover::bring_unkept(const Attempt& attempt) {
   });
 }
 
-Result<void> Mover::overlay_resident(InodeNumber inode, ByteRange range, int memory_fd) {
+Result<void> Mover::overlay_resident(InodeNumber inode, ByteRange range, int memory_fd,
+                                     const FillRequest& request, const FillResult& filled) {
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   InodeState& state = *lock;
+  TRY_ASSIGN(const auto version, catalog_.version(inode));
+  if (version && version->same_content(request.expected))
+    TRY(compare(state, request, filled.checksums));
   if (!state.rec().has_object) return {};
   TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDONLY));
   std::vector<std::byte> buffer(state.chunk_bytes);
@@ -323,15 +336,43 @@ Result<void> Mover::lay_around_dirty(const InodeState& inode, const Fill& fill) 
   return {};
 }
 
+// What was published, or brought before, of this version had these checksums. The archive's disk
+// may have changed it since.
+Result<void> Mover::compare(const InodeState& inode, const FillRequest& request,
+                            const std::vector<Checksum>& checksums) {
+  std::optional<ChecksumGroup> group;
+  for (size_t i = 0; i < checksums.size(); ++i) {
+    const uint64_t chunk = request.range.begin / request.chunk_bytes + i;
+    if (i == 0 || chunk % kChecksumsPerRecord == 0) {
+      TRY_ASSIGN(group, catalog_.checksums(inode.number, chunk / kChecksumsPerRecord));
+    }
+    if (!group || !is_whole(request, chunk)) continue;
+    const auto& on_record = group->chunks[chunk % kChecksumsPerRecord];
+    if (!on_record || *on_record == checksums[i]) continue;
+    metrics().damaged_chunks.add();
+    health().set("2 damage",
+                 fmt::format("the archive's copy of a file is damaged: '{}' (chunk {}; {} such "
+                             "reads so far); restore it from a backup, then tierctl scan",
+                             request.path, chunk, metrics().damaged_chunks.value()));
+    log::error("the archive's copy is damaged: its bytes are not those that were recorded",
+               {{"path", request.path}, {"chunk", chunk}});
+    return Error(std::errc::io_error,
+                 fmt::format("the archive's copy of '{}' is damaged: chunk {} has another checksum "
+                             "than was recorded",
+                             request.path, chunk));
+  }
+  return {};
+}
+
 Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillResult& result) {
   TRY_ASSIGN(const auto version, catalog_.version(fill.inode));
-  if (!inode.record || !version || version->identity != fill.expected.identity ||
-      !version->same_content(fill.expected)) {
+  if (!inode.record || !version || !version->same_content(fill.expected)) {
     return Error(conflict_code(), "the archive's version changed while it was copied");
   }
   if (result.checksums.size() != fill.chunks.end - fill.chunks.begin) {
     return Error(std::errc::io_error, "the archive answered with another number of chunks");
   }
+  TRY(compare(inode, fill.request, result.checksums));
   if (fill.memory) TRY(lay_around_dirty(inode, fill));
   IntervalSet clean = inode.clean;
   Batch batch;
@@ -341,7 +382,9 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
     TRY_ASSIGN(auto checksums, catalog_.checksums(fill.inode, group));
     if (!checksums) checksums.emplace();
     for (; chunk < fill.chunks.end && chunk / kChecksumsPerRecord == group; ++chunk) {
-      checksums->chunks[chunk % kChecksumsPerRecord] = result.checksums[chunk - fill.chunks.begin];
+      if (is_whole(fill.request, chunk))
+        checksums->chunks[chunk % kChecksumsPerRecord] =
+            result.checksums[chunk - fill.chunks.begin];
     }
     batch.put_checksums(fill.inode, group, *checksums);
   }
@@ -429,11 +472,11 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   join->attempt.done(Brought{nullptr, join->copied_bytes});
 }
 
-Result<void> Mover::forget_epochs(uint64_t last_epoch) {
+Result<void> Mover::forget_epochs(uint64_t after_epoch, uint64_t last_epoch) {
   TRY_ASSIGN(const auto entries, catalog_.unsynced());
   Batch batch;
   for (const auto& [epoch, inode] : entries) {
-    if (epoch <= last_epoch) batch.erase_unsynced(epoch, inode);
+    if (epoch > after_epoch && epoch <= last_epoch) batch.erase_unsynced(epoch, inode);
   }
   if (batch.empty()) return {};
   return catalog_.commit(batch);

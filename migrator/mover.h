@@ -62,8 +62,8 @@ class Mover {
   // thread.
   void bring(InodeNumber inode, ByteRange range, Reason reason, Done done);
 
-  // After a sync of scratch that covers all epochs up to this one.
-  Result<void> forget_epochs(uint64_t last_epoch);
+  // After a sync of scratch that covers the epochs behind the first up to the second.
+  Result<void> forget_epochs(uint64_t after_epoch, uint64_t last_epoch);
 
  private:
   struct Fill;
@@ -98,7 +98,11 @@ class Mover {
   enum class Motion { none, ended, under_way };
   Result<Motion> own_change(InodeNumber inode, const Source& source) const;
   // Lays what scratch has of the range over what the archive has.
-  Result<void> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd);
+  Result<void> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd,
+                                const FillRequest& request, const FillResult& filled);
+  // With the checksums on record of the same version.
+  Result<void> compare(const InodeState& inode, const FillRequest& request,
+                       const std::vector<Checksum>& checksums);
   void failed(Join& join);
   void copied(std::shared_ptr<Fill> fill, Result<FillResult> result);
   // Puts the bytes that came to memory into the object, around those that are newer than the

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "common/health.h"
 #include "common/log.h"
 
 namespace tierhub {
@@ -26,6 +27,8 @@ constexpr milliseconds kLongestDelay(30'000);
 constexpr size_t kMaxStuckProbes = 4;
 constexpr size_t kMaxLeftBehind = 8;
 constexpr int kIdleWakeUpMs = 1'000;
+
+constexpr const char* kHealthPart = "1 archive";
 
 Error cancelled() {
   return Error(std::errc::operation_canceled, "the archive is no longer used: TierHub stops");
@@ -62,7 +65,10 @@ Result<std::unique_ptr<HelperLink>> HelperLink::start(HelperLinkOptions options)
 HelperLink::HelperLink(HelperLinkOptions options, UniqueFd wake)
     : options_(std::move(options)), wake_(std::move(wake)) {}
 
-HelperLink::~HelperLink() { close(); }
+HelperLink::~HelperLink() {
+  close();
+  health().clear(kHealthPart);
+}
 
 void HelperLink::close() {
   {
@@ -397,6 +403,11 @@ void HelperLink::set_state(ArchiveState state) {
   if (state_ == state) return;
   log::info("the archive's state changed", {{"from", name_of(state_)}, {"to", name_of(state)}});
   state_ = state;
+  if (state == ArchiveState::online) return health().clear(kHealthPart);
+  health().set(
+      kHealthPart,
+      fmt::format("the archive is {}: hot files and writes go on, cold reads fail; check {}",
+                  name_of(state), options_.helper.root));
 }
 
 }  // namespace tierhub

@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <fmt/format.h>
+
 #include "common/fault_points.h"
+#include "common/log.h"
 #include "common/posix.h"
 
 namespace tierhub {
@@ -155,6 +158,32 @@ Attributes attributes_now(const InodeRecord& record, const struct stat& object) 
   return attributes;
 }
 
+Error note_damage(Catalog& catalog, InodeState& inode, const Error& error) {
+  log::error("scratch could not keep what was written to a file",
+             {{"inode", inode.number}, {"error", error.text()}});
+  Batch batch;
+  batch.put_xattr(inode.number, kDamagedXattr, error.text());
+  batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
+  if (auto noted = catalog.commit(batch, Durability::synced); !noted) return noted.error();
+  return error;
+}
+
+Result<void> check_undamaged(const Catalog& catalog, InodeNumber inode) {
+  TRY_ASSIGN(const auto reason, catalog.xattr(inode, kDamagedXattr));
+  if (!reason) return {};
+  return Error(std::errc::io_error,
+               fmt::format("scratch could not keep what was written to it ({}): write it again, or "
+                           "remove its attribute {} to take it as it is",
+                           *reason, kDamagedXattr));
+}
+
+Result<void> sync_object(Catalog& catalog, const Scratch& scratch, InodeState& inode) {
+  TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDONLY));
+  if (auto synced = posix::sync_data(fd.get()); !synced)
+    return note_damage(catalog, inode, synced.error());
+  return {};
+}
+
 Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& inode) {
   if (!inode.record || !inode.rec().writing) return Harvest::done;
   if (inode.writable_handles > 0) return Harvest::in_use;
@@ -169,10 +198,7 @@ Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& in
     TRY(posix::truncate_fd(fd.get(), truncate->to_bytes));
   }
   // A file that is known to be as long as the record says must be so after power loss too.
-  {
-    TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDONLY));
-    TRY(posix::sync_data(fd.get()));
-  }
+  TRY(sync_object(catalog, scratch, inode));
   TRY_ASSIGN(const Attributes attributes, current_attributes(scratch, inode));
   InodeRecord record = inode.rec();
   record.attributes = attributes;
@@ -209,6 +235,7 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
         clean.remove((size_bytes + inode.chunk_bytes - 1) / inode.chunk_bytes, UINT64_MAX));
   }
   record.archive_limit_bytes = std::min(record.archive_limit_bytes, size_bytes);
+  if (size_bytes == 0) batch.erase_xattr(inode.number, kDamagedXattr);
   batch.put_inode(inode.number, record);
   TRY(catalog.commit(batch, record.pending_truncate ? Durability::synced : Durability::wal));
   inode.record = record;

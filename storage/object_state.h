@@ -42,6 +42,16 @@ Result<Attributes> current_attributes(const Scratch& scratch, const InodeState& 
 // The same, by what stat shows of the object.
 Attributes attributes_now(const InodeRecord& record, const struct stat& object);
 
+// Scratch could not keep what was written to the file: the kernel says so once, and then forgets
+// it. So it is noted, as an extended attribute with the reason: fsync fails from now on, and the
+// file is not published. Cutting it to nothing, or removing the attribute, takes the note away.
+inline constexpr const char* kDamagedXattr = "trusted.tierhub.damaged";
+Error note_damage(Catalog& catalog, InodeState& inode, const Error& error);
+// Fails if the file is noted.
+Result<void> check_undamaged(const Catalog& catalog, InodeNumber inode);
+// Syncs the object; notes a failure.
+Result<void> sync_object(Catalog& catalog, const Scratch& scratch, InodeState& inode);
+
 enum class Harvest {
   done,    // not writing (any more)
   in_use,  // a writer may be left

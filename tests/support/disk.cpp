@@ -71,11 +71,12 @@ const char* name_of(Disk::Format format) {
   return "";
 }
 
-void make_file_system(const std::string& image, Disk::Format format) {
+void make_file_system(const std::string& image, const Disk::Options& options) {
   std::vector<std::string> command;
-  switch (format) {
+  switch (options.format) {
     case Disk::Format::ext4:
       command = {"mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image};
+      if (!options.journal) command.insert(command.end() - 1, {"-O", "^has_journal"});
       break;
     case Disk::Format::xfs:
       command = {"mkfs.xfs", "-q", "-f", image};
@@ -92,7 +93,7 @@ Disk::Disk(std::string image, std::string folder, Options options)
   const UniqueFd file(::open(image_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   check(file.get(), "make " + image_);
   check(::ftruncate(file.get(), static_cast<off_t>(options_.bytes)), "size of " + image_);
-  make_file_system(image_, options_.format);
+  make_file_system(image_, options_);
   mount();
 }
 

@@ -14,6 +14,7 @@ class Disk {
   struct Options {
     uint64_t bytes = 512 << 20;
     Format format = Format::ext4;
+    bool journal = true;        // of an ext4
     std::string mount_options;  // what mount -o takes of the file system's own
   };
   // Makes a file system in the new file `image` (sparse: it takes what is written to it) and mounts

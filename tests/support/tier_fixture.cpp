@@ -28,7 +28,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kStartLimit = 30s;
 constexpr auto kStopLimit = 10s;
-constexpr auto kTestLimit = 240s;
 constexpr auto kPollPause = 5ms;
 
 // Mounts made by the tests vanish with the last process of this namespace, however the test ends.
@@ -72,7 +71,7 @@ void eventually(const std::string& what, const std::function<bool()>& condition,
   }
 }
 
-TestTier::TestTier() {
+TestTier::TestTier(std::chrono::seconds time_limit) {
   // Other users must get through to the mount.
   check(::chmod(place_.path().c_str(), 0755), "chmod " + place_.path());
   require_fuse();
@@ -87,9 +86,9 @@ TestTier::TestTier() {
               {"capacity", "4GiB"},
               {"log_level", "debug"},
               {"keeper", keeper != nullptr ? keeper : "false"}};
-  watchdog_ = std::jthread([this](const std::stop_token& stop) {
+  watchdog_ = std::jthread([this, time_limit](const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    if (ended_.wait_for(lock, stop, kTestLimit, [] { return false; })) return;
+    if (ended_.wait_for(lock, stop, time_limit, [] { return false; })) return;
     if (stop.stop_requested() || process_ <= 0) return;
     std::cerr << "the test takes too long: killing tierd\n";
     ::kill(-process_, SIGKILL);

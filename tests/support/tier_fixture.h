@@ -33,8 +33,9 @@ void eventually(const std::string& what, const std::function<bool()>& condition,
 
 class TestTier {
  public:
-  // Throws, saying what is missing, where file systems cannot be mounted.
-  TestTier();
+  // Throws, saying what is missing, where file systems cannot be mounted. A tierd that runs longer
+  // than the limit hangs: it is killed.
+  explicit TestTier(std::chrono::seconds time_limit = std::chrono::minutes(4));
   // Ends tierd if it still runs, takes the mount away, removes the folders.
   ~TestTier();
 

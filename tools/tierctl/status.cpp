@@ -72,6 +72,7 @@ Result<ExitCode> show_status(const Context& context) {
   print_row("tierd", fmt::format("{}, process {}, up {}, copies with {}: {}", status.version,
                                  status.pid, human_duration(status.uptime_s), status.copy_engine,
                                  printable(status.summary)));
+  for (size_t i = 1; i < status.health.size(); ++i) print_row("", printable(status.health[i]));
   print_places(status);
   print_risk(status);
   print_traffic(status);

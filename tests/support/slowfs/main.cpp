@@ -1,7 +1,7 @@
-// slowfs BACKING MOUNT [--delay-ms N]: mirrors the folder BACKING at MOUNT and delays every request
-// by N milliseconds (8 if not given), as a far-away NAS would. Writes "mounted" to standard output
-// once it serves, and unmounts when it gets SIGTERM or SIGINT. Stopped by SIGSTOP it is an archive
-// that hangs.
+// slowfs BACKING MOUNT [--delay-ms N] [--faults FILE]: mirrors the folder BACKING at MOUNT and
+// delays every request by N milliseconds (8 if not given), as a far-away NAS would. FILE switches
+// faults on and off while it serves (faults.h). Writes "mounted" to standard output once it serves,
+// and unmounts when it gets SIGTERM or SIGINT. Stopped by SIGSTOP it is an archive that hangs.
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -29,19 +29,28 @@ struct Arguments {
   std::string backing;
   std::string mount_point;
   std::chrono::milliseconds delay{8};
+  std::string fault_file;
 };
 
 bool parse(int argc, char** argv, Arguments& arguments) {
-  if (argc != 3 && argc != 5) return false;
+  if (argc < 3 || argc % 2 == 0) return false;
   arguments.backing = argv[1];
   arguments.mount_point = argv[2];
-  if (argc == 3) return true;
-  const std::string_view text = argv[4];
-  int64_t delay_ms = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), delay_ms);
-  arguments.delay = std::chrono::milliseconds(delay_ms);
-  return std::string_view(argv[3]) == "--delay-ms" && error == std::errc() &&
-         end == text.data() + text.size() && delay_ms >= 0;
+  for (int i = 3; i < argc; i += 2) {
+    const std::string_view option = argv[i];
+    const std::string_view text = argv[i + 1];
+    if (option == "--faults") {
+      arguments.fault_file = text;
+      continue;
+    }
+    int64_t delay_ms = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), delay_ms);
+    arguments.delay = std::chrono::milliseconds(delay_ms);
+    if (option != "--delay-ms" || error != std::errc() || end != text.data() + text.size() ||
+        delay_ms < 0)
+      return false;
+  }
+  return true;
 }
 
 ssize_t read_device(int fd, void* buffer, size_t size, void*) { return ::read(fd, buffer, size); }
@@ -59,7 +68,7 @@ ssize_t write_device(int fd, iovec* parts, int count, void*) {
 }
 
 int serve(const Arguments& arguments, UniqueFd backing) {
-  slowfs::Mirror mirror(std::move(backing), arguments.delay);
+  slowfs::Mirror mirror(std::move(backing), arguments.delay, arguments.fault_file);
   std::string options = "default_permissions,allow_other,fsname=slowfs,subtype=slowfs";
   std::string name = "slowfs";
   std::string option_flag = "-o";
@@ -91,7 +100,7 @@ int serve(const Arguments& arguments, UniqueFd backing) {
 int main(int argc, char** argv) {
   Arguments arguments;
   if (!parse(argc, argv, arguments)) {
-    std::fputs("usage: slowfs BACKING MOUNT [--delay-ms N]\n", stderr);
+    std::fputs("usage: slowfs BACKING MOUNT [--delay-ms N] [--faults FILE]\n", stderr);
     return 2;
   }
   rlimit limit{};

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fcntl.h>
@@ -22,6 +23,11 @@ std::string path_of(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 int file_of(const fuse_file_info* info) { return static_cast<int>(info->fh); }
 
 void reply(fuse_req_t request, int rc) { fuse_reply_err(request, rc < 0 ? errno : 0); }
+
+bool refused(fuse_req_t request, int fault) {
+  if (fault != 0) fuse_reply_err(request, fault);
+  return fault != 0;
+}
 
 void reply_entry(fuse_req_t request, fuse_ino_t parent, const char* name) {
   fuse_entry_param entry{};
@@ -49,7 +55,7 @@ void init(void*, fuse_conn_info* connection) {
 }
 
 void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   reply_entry(request, parent, name);
 }
 
@@ -64,7 +70,7 @@ void forget_multi(fuse_req_t request, size_t count, fuse_forget_data* forgets) {
 }
 
 void getattr(fuse_req_t request, fuse_ino_t number, fuse_file_info*) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   reply_attributes(request, Mirror::of(request).fd_of(number));
 }
 
@@ -94,7 +100,7 @@ int set_attributes(int fd, const struct stat& wanted, int valid) {
 
 void setattr(fuse_req_t request, fuse_ino_t number, struct stat* wanted, int valid,
              fuse_file_info*) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_change())) return;
   const int fd = Mirror::of(request).fd_of(number);
   if (set_attributes(fd, *wanted, valid) < 0) {
     fuse_reply_err(request, errno);
@@ -104,7 +110,7 @@ void setattr(fuse_req_t request, fuse_ino_t number, struct stat* wanted, int val
 }
 
 void readlink(fuse_req_t request, fuse_ino_t number) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   std::vector<char> target(PATH_MAX + 1);
   const ssize_t n = ::readlinkat(Mirror::of(request).fd_of(number), "", target.data(), PATH_MAX);
   if (n < 0) {
@@ -122,7 +128,7 @@ void give_to_caller(fuse_req_t request, int folder, const char* name) {
 }
 
 void mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_growth())) return;
   const int folder = Mirror::of(request).fd_of(parent);
   if (::mknodat(folder, name, mode, device) < 0) return reply(request, -1);
   give_to_caller(request, folder, name);
@@ -130,7 +136,7 @@ void mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
 }
 
 void mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_growth())) return;
   const int folder = Mirror::of(request).fd_of(parent);
   if (::mkdirat(folder, name, mode) < 0) return reply(request, -1);
   give_to_caller(request, folder, name);
@@ -138,7 +144,7 @@ void mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode)
 }
 
 void symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_growth())) return;
   const int folder = Mirror::of(request).fd_of(parent);
   if (::symlinkat(target, folder, name) < 0) return reply(request, -1);
   give_to_caller(request, folder, name);
@@ -146,26 +152,26 @@ void symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const ch
 }
 
 void unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_change())) return;
   reply(request, ::unlinkat(Mirror::of(request).fd_of(parent), name, 0));
 }
 
 void rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_change())) return;
   reply(request, ::unlinkat(Mirror::of(request).fd_of(parent), name, AT_REMOVEDIR));
 }
 
 void rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
             const char* new_name, unsigned flags) {
   const Mirror& mirror = Mirror::of(request);
-  mirror.delay();
+  if (refused(request, mirror.begin().of_change())) return;
   reply(request,
         ::renameat2(mirror.fd_of(parent), name, mirror.fd_of(new_parent), new_name, flags));
 }
 
 void link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const char* name) {
   const Mirror& mirror = Mirror::of(request);
-  mirror.delay();
+  if (refused(request, mirror.begin().of_growth())) return;
   const std::string path = path_of(mirror.fd_of(number));
   if (::linkat(AT_FDCWD, path.c_str(), mirror.fd_of(parent), name, AT_SYMLINK_FOLLOW) < 0) {
     return reply(request, -1);
@@ -174,7 +180,9 @@ void link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const char* 
 }
 
 void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
-  Mirror::of(request).delay();
+  const Faults faults = Mirror::of(request).begin();
+  const bool writes = (info->flags & (O_ACCMODE | O_TRUNC)) != O_RDONLY;
+  if (writes && refused(request, faults.of_change())) return;
   const std::string path = path_of(Mirror::of(request).fd_of(number));
   const int fd = ::open(path.c_str(), (info->flags & ~O_NOFOLLOW) | O_CLOEXEC);
   if (fd < 0) return reply(request, -1);
@@ -186,7 +194,7 @@ void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
 void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
             fuse_file_info* info) {
   Mirror& mirror = Mirror::of(request);
-  mirror.delay();
+  if (refused(request, mirror.begin().of_growth())) return;
   const int folder = mirror.fd_of(parent);
   const int fd = ::openat(folder, name, (info->flags | O_CREAT | O_CLOEXEC) & ~O_NOFOLLOW, mode);
   if (fd < 0) return reply(request, -1);
@@ -202,24 +210,29 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   fuse_reply_create(request, &entry, info);
 }
 
-void read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
-  Mirror::of(request).delay();
+void read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, fuse_file_info* info) {
+  const Faults faults = Mirror::of(request).begin();
+  const std::string name = Mirror::of(request).name_of(number);
+  if (refused(request, faults.of_read(name, static_cast<uint64_t>(offset), size))) return;
   std::vector<char> bytes(size);
   const ssize_t n = ::pread(file_of(info), bytes.data(), size, offset);
   if (n < 0) return reply(request, -1);
+  faults.damage(name, static_cast<uint64_t>(offset), bytes.data(), static_cast<uint64_t>(n));
   fuse_reply_buf(request, bytes.data(), static_cast<size_t>(n));
 }
 
-void write(fuse_req_t request, fuse_ino_t, const char* bytes, size_t size, off_t offset,
+void write(fuse_req_t request, fuse_ino_t number, const char* bytes, size_t size, off_t offset,
            fuse_file_info* info) {
-  Mirror::of(request).delay();
+  const int fault = Mirror::of(request).begin().of_write(Mirror::of(request).name_of(number),
+                                                         static_cast<uint64_t>(offset), size);
+  if (refused(request, fault)) return;
   const ssize_t n = ::pwrite(file_of(info), bytes, size, offset);
   if (n < 0) return reply(request, -1);
   fuse_reply_write(request, static_cast<size_t>(n));
 }
 
 void flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   fuse_reply_err(request, 0);
 }
 
@@ -228,19 +241,20 @@ void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   fuse_reply_err(request, 0);
 }
 
-void fsync(fuse_req_t request, fuse_ino_t, int data_only, fuse_file_info* info) {
-  Mirror::of(request).delay();
+void fsync(fuse_req_t request, fuse_ino_t number, int data_only, fuse_file_info* info) {
+  const Faults faults = Mirror::of(request).begin();
+  if (refused(request, faults.of_sync(Mirror::of(request).name_of(number)))) return;
   reply(request, data_only != 0 ? ::fdatasync(file_of(info)) : ::fsync(file_of(info)));
 }
 
 void fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length,
                fuse_file_info* info) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_growth())) return;
   reply(request, ::fallocate(file_of(info), mode, offset, length));
 }
 
 void lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   const off_t found = ::lseek(file_of(info), offset, whence);
   if (found < 0) return reply(request, -1);
   fuse_reply_lseek(request, found);
@@ -249,7 +263,7 @@ void lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_i
 DIR* folder_of(const fuse_file_info* info) { return reinterpret_cast<DIR*>(info->fh); }
 
 void opendir(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   const int fd =
       ::openat(Mirror::of(request).fd_of(number), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return reply(request, -1);
@@ -258,7 +272,7 @@ void opendir(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
 }
 
 void readdir(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   DIR* folder = folder_of(info);
   ::seekdir(folder, offset);
   std::vector<char> page(size);
@@ -285,12 +299,12 @@ void releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 }
 
 void fsyncdir(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   reply(request, ::fsync(::dirfd(folder_of(info))));
 }
 
 void statfs(fuse_req_t request, fuse_ino_t number) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   struct statvfs space {};
   if (::fstatvfs(Mirror::of(request).fd_of(number), &space) < 0) return reply(request, -1);
   fuse_reply_statfs(request, &space);
@@ -298,20 +312,20 @@ void statfs(fuse_req_t request, fuse_ino_t number) {
 
 void setxattr(fuse_req_t request, fuse_ino_t number, const char* name, const char* value,
               size_t size, int flags) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_growth())) return;
   reply(request,
         ::setxattr(path_of(Mirror::of(request).fd_of(number)).c_str(), name, value, size, flags));
 }
 
 void removexattr(fuse_req_t request, fuse_ino_t number, const char* name) {
-  Mirror::of(request).delay();
+  if (refused(request, Mirror::of(request).begin().of_change())) return;
   reply(request, ::removexattr(path_of(Mirror::of(request).fd_of(number)).c_str(), name));
 }
 
 // Answers with the value, or with its size if `size` is 0.
 template <class Read>
 void reply_xattr(fuse_req_t request, size_t size, const Read& read_into) {
-  Mirror::of(request).delay();
+  Mirror::of(request).begin();
   std::vector<char> value(size);
   const ssize_t n = read_into(value.data(), size);
   if (n < 0) return reply(request, -1);
@@ -337,13 +351,24 @@ void listxattr(fuse_req_t request, fuse_ino_t number, size_t size) {
 
 }  // namespace
 
-Mirror::Mirror(UniqueFd backing, std::chrono::nanoseconds delay) : delay_(delay) {
+Mirror::Mirror(UniqueFd backing, std::chrono::nanoseconds delay, std::string fault_file)
+    : delay_(delay), fault_file_(std::move(fault_file)) {
   root_.fd = std::move(backing);
 }
 
-void Mirror::delay() const {
-  const timespec time{delay_.count() / 1'000'000'000, delay_.count() % 1'000'000'000};
+Faults Mirror::begin() const {
+  Faults faults = Faults::read(fault_file_);
+  const std::chrono::nanoseconds delay = faults.delay() ? *faults.delay() : delay_;
+  const timespec time{delay.count() / 1'000'000'000, delay.count() % 1'000'000'000};
   ::nanosleep(&time, nullptr);
+  return faults;
+}
+
+std::string Mirror::name_of(fuse_ino_t number) const {
+  std::vector<char> path(PATH_MAX);
+  const ssize_t n = ::readlink(path_of(fd_of(number)).c_str(), path.data(), path.size());
+  const std::string_view whole(path.data(), n < 0 ? 0 : static_cast<size_t>(n));
+  return std::string(whole.substr(whole.rfind('/') + 1));
 }
 
 int Mirror::fd_of(fuse_ino_t number) const {

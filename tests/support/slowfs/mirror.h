@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include <fuse_lowlevel.h>
 
 #include "common/unique_fd.h"
+#include "faults.h"
 
 namespace tierhub::slowfs {
 
@@ -25,14 +27,16 @@ struct Node {
 
 class Mirror {
  public:
-  Mirror(UniqueFd backing, std::chrono::nanoseconds delay);
+  Mirror(UniqueFd backing, std::chrono::nanoseconds delay, std::string fault_file);
 
   static Mirror& of(fuse_req_t request) {
     return *static_cast<Mirror*>(fuse_req_userdata(request));
   }
 
-  // Sleeps as long as every request takes.
-  void delay() const;
+  // Sleeps as long as every request takes. Returns the faults that hold for it.
+  Faults begin() const;
+  // The name that the file has in the backing folder.
+  std::string name_of(fuse_ino_t number) const;
   int fd_of(fuse_ino_t number) const;
   // What lookup, create and their kin answer: the entry `name` of `parent`. Returns 0 or an errno
   // value.
@@ -42,6 +46,7 @@ class Mirror {
  private:
   Node root_;
   const std::chrono::nanoseconds delay_;
+  const std::string fault_file_;
   std::mutex mutex_;
   std::map<std::pair<uint64_t, uint64_t>, Node*> nodes_;
 };
