@@ -154,6 +154,21 @@ Result<ScanProgress> Client::scan_progress() const {
   return Transport(socket_path_, time_limit_).ask<ScanProgress>("GET", "/v1/scan");
 }
 
+Result<TrashListing> Client::trash(const std::string& path) const {
+  return Transport(socket_path_, time_limit_)
+      .ask<TrashListing>("GET", "/v1/trash?path=" + to_target_text(path));
+}
+
+Result<TrashResult> Client::restore_trash(const TrashRequest& request) const {
+  return Transport(socket_path_, time_limit_)
+      .ask<TrashResult>("POST", "/v1/trash/restore", encode(request));
+}
+
+Result<TrashResult> Client::purge_trash(const TrashRequest& request) const {
+  return Transport(socket_path_, time_limit_)
+      .ask<TrashResult>("POST", "/v1/trash/purge", encode(request));
+}
+
 Result<void> Client::report_run(const Run& run) const {
   TRY(Transport(socket_path_, time_limit_)
           .ask<Done>("PUT", "/v1/runs/" + to_target_text(run.run), encode(run)));

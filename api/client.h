@@ -66,6 +66,9 @@ class Client {
   Result<ScanProgress> start_scan(
       Service::MuchMissing much_missing = Service::MuchMissing::ask) const;
   Result<ScanProgress> scan_progress() const;
+  Result<TrashListing> trash(const std::string& path) const;
+  Result<TrashResult> restore_trash(const TrashRequest& request) const;
+  Result<TrashResult> purge_trash(const TrashRequest& request) const;
 
   // tierd takes the caller for the run's user; `run.uid` is ignored. `run.json` may be up to 512
   // KiB.

@@ -162,6 +162,30 @@ void visit_fields(Is<RunList> auto& m, auto&& field) { field("runs", m.runs); }
 
 void visit_fields(Is<PathsRequest> auto& m, auto&& field) { field("paths", m.paths); }
 
+void visit_fields(Is<TrashItem> auto& m, auto&& field) {
+  field("path", m.path);
+  field("day", m.day);
+  field("kind", m.kind);
+  field("size", m.size);
+  field("mode", m.mode);
+  field("uid", m.uid);
+  field("gid", m.gid);
+  field("mtime", m.mtime);
+}
+
+void visit_fields(Is<TrashListing> auto& m, auto&& field) {
+  field("items", m.items);
+  field("more", m.more);
+}
+
+void visit_fields(Is<TrashRequest> auto& m, auto&& field) {
+  field("paths", m.paths);
+  field("to", m.to);
+  field("older_than_s", m.older_than_s);
+}
+
+void visit_fields(Is<TrashResult> auto& m, auto&& field) { field("entries", m.entries); }
+
 void visit_fields(Is<PinRequest> auto& m, auto&& field) {
   field("paths", m.paths);
   field("owner", m.owner);

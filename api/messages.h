@@ -151,6 +151,34 @@ struct PublishProgress {
   std::vector<Skipped> waiting;
 };
 
+// Something that was removed, and rests in the archive's trash.
+struct TrashItem {
+  std::string path;  // that it had in the archive
+  std::string day;   // "2026-11-22"; removed again on the same day: "2026-11-22.2"
+  std::string kind;  // as in Entry
+  uint64_t size = 0;
+  uint32_t mode = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  Timestamp mtime;
+};
+
+struct TrashListing {
+  std::vector<TrashItem> items;  // folders before what is in them, newest day first
+  bool more = false;             // there are more than are listed
+};
+
+// For restore and purge.
+struct TrashRequest {
+  std::vector<std::string> paths;
+  std::string to;             // restore: a folder, or the new path of the one that is restored
+  uint64_t older_than_s = 0;  // purge: only what was removed longer ago
+};
+
+struct TrashResult {
+  uint64_t entries = 0;
+};
+
 struct ScanProgress {
   bool running = false;
   uint64_t folders = 0;

@@ -170,6 +170,23 @@ Result<Response> get_scan(const Call& call) {
   return answer(call.service.scan_progress(call.caller));
 }
 
+Result<Response> get_trash(const Call& call) {
+  const std::string path = call.parameter("path");
+  return answer(call.service.trash(call.caller, path.empty() ? "/" : path));
+}
+
+Result<Response> restore_trash(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<TrashRequest>(call));
+  if (request.paths.empty()) return missing("paths must name what to restore");
+  return answer(call.service.restore_trash(call.caller, request));
+}
+
+Result<Response> purge_trash(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<TrashRequest>(call));
+  if (request.paths.empty()) return missing("paths must name what to delete; / is everything");
+  return answer(call.service.purge_trash(call.caller, request));
+}
+
 Result<Response> get_runs(const Call& call) {
   TRY_ASSIGN(auto runs, call.service.runs(call.caller));
   return answer(Result<RunList>(RunList{std::move(runs)}));
@@ -207,6 +224,9 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/unpin", unpin, kSmallBody},
     {"POST", "/v1/scan", start_scan, 0, "accept "},
     {"GET", "/v1/scan", get_scan},
+    {"GET", "/v1/trash", get_trash, 0, "path "},
+    {"POST", "/v1/trash/restore", restore_trash, kSmallBody},
+    {"POST", "/v1/trash/purge", purge_trash, kSmallBody},
     {"GET", "/v1/runs", get_runs},
     {"GET", "/v1/runs/{run}", get_run},
     {"PUT", "/v1/runs/{run}", report_run, kSmallBody},

@@ -51,6 +51,11 @@ class Service {
   virtual Result<ScanProgress> start_scan(const Caller& caller, MuchMissing much_missing) = 0;
   virtual Result<ScanProgress> scan_progress(const Caller& caller) = 0;
 
+  // What rests in the trash at a path and below it, as far as it was the caller's.
+  virtual Result<TrashListing> trash(const Caller& caller, const std::string& path) = 0;
+  virtual Result<TrashResult> restore_trash(const Caller& caller, const TrashRequest& request) = 0;
+  virtual Result<TrashResult> purge_trash(const Caller& caller, const TrashRequest& request) = 0;
+
   virtual Result<void> report_run(const Caller& caller, const Run& run) = 0;
   virtual Result<std::vector<Run>> runs(const Caller& caller) = 0;
   virtual Result<Run> run(const Caller& caller, const std::string& run) = 0;

@@ -44,6 +44,7 @@ namespace tierhub {
   X(patch_after_stage, "patch.after_stage")                   \
   X(conflict_before_commit, "conflict.before_commit")         \
   X(conflict_after_commit, "conflict.after_commit")           \
+  X(trash_after_take, "trash.after_take")                     \
   X(prefetch_after_queue, "prefetch.after_queue")             \
   X(prefetch_before_fill, "prefetch.before_fill")             \
   X(prefetch_after_fill, "prefetch.after_fill")               \

@@ -33,6 +33,9 @@ struct Config {
 
   double scan_every_s = 3600;
   double growing_s = 5;
+  double trash_days = 7;
+  bool trash_replaced = false;
+  uint64_t trash_keep_free_bytes = uint64_t{10} << 30;
 
   uint64_t archive_slots = 64;
   double archive_time_limit_s = 30;

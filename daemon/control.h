@@ -20,6 +20,7 @@
 #include "migrator/journal.h"
 #include "migrator/prefetcher.h"
 #include "migrator/scan_schedule.h"
+#include "migrator/trash.h"
 
 namespace tierhub {
 
@@ -35,6 +36,8 @@ class Control final : public api::Service {
     Journal& journal;
     Prefetcher& prefetcher;
     ScanSchedule& scans;
+    Scanner& scanner;
+    Trash& trash;
     std::function<std::string()> data_path;      // how hot files are served
     std::function<std::string()> copy_engine;    // how bytes are copied
     std::function<std::string()> archive_state;  // "online", "offline", "hung"
@@ -64,11 +67,22 @@ class Control final : public api::Service {
   Result<api::ScanProgress> start_scan(const api::Caller& caller,
                                        MuchMissing much_missing) override;
   Result<api::ScanProgress> scan_progress(const api::Caller& caller) override;
+  Result<api::TrashListing> trash(const api::Caller& caller, const std::string& path) override;
+  Result<api::TrashResult> restore_trash(const api::Caller& caller,
+                                         const api::TrashRequest& request) override;
+  Result<api::TrashResult> purge_trash(const api::Caller& caller,
+                                       const api::TrashRequest& request) override;
   Result<void> report_run(const api::Caller& caller, const api::Run& run) override;
   Result<std::vector<api::Run>> runs(const api::Caller& caller) override;
   Result<api::Run> run(const api::Caller& caller, const std::string& run) override;
 
  private:
+  // In control_trash.cpp.
+  std::string trash_path(const std::string& path) const;
+  Result<void> require_own(const api::Caller& caller, const std::string& path) const;
+  Result<std::string> restore_target(const api::Caller& caller, const std::string& path,
+                                     const std::string& to);
+  Result<InodeNumber> folder_in_base(const std::string& path) const;
   struct Publish {
     std::vector<std::string> paths;
     uint64_t files_before = 0;

@@ -193,6 +193,12 @@ Result<void> Tier::recover() {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_entry(parent, name);
   };
   journal.scan = scan;
+  Trash::Options trash;
+  trash.days = config_.trash_days;
+  trash.replaced = config_.trash_replaced;
+  trash.keep_free_bytes = config_.trash_keep_free_bytes;
+  trash_ = std::make_unique<Trash>(*catalog_, *archive_, trash);
+  journal.trash = trash_.get();
   journal_ = std::make_unique<Journal>(*inodes_, *scratch_, *archive_, journal);
   scan.growing_s = config_.growing_s;
   scanner_ = std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, journal_->tree_mutex(),
@@ -328,7 +334,7 @@ void Tier::mount_answers() {
 Result<void> Tier::open_api() {
   control_ = std::make_unique<Control>(
       Control::Parts{config_, *inodes_, *scratch_, *capacity_, *evictor_, *housekeeper_, *journal_,
-                     *prefetcher_, *schedule_, [this] { return session_->data_path().name; },
+                     *prefetcher_, *schedule_, *scanner_, *trash_, [this] { return session_->data_path().name; },
                      [name = copy_engine_name()] { return name; },
                      [this] { return state_text(archive_->state()); }});
   TRY(posix::make_directories(std::filesystem::path(config_.socket).parent_path().string(), 0755));
@@ -343,6 +349,7 @@ Result<void> Tier::serve() {
   journal_->start();
   schedule_->start();
   backups_->start();
+  trash_->start();
   server_->start();
   auto served = session_->serve();
   auto ended = shut_down();
@@ -377,6 +384,7 @@ Result<void> Tier::shut_down() {
   control_.reset();
   prefetcher_->stop();
   schedule_->stop();
+  trash_->stop();
   backups_->stop();
   journal_->stop();
   housekeeper_->stop();

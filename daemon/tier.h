@@ -23,6 +23,7 @@
 #include "migrator/prefetcher.h"
 #include "migrator/scan_schedule.h"
 #include "migrator/scanner.h"
+#include "migrator/trash.h"
 #include "recovery/backup.h"
 #include "storage/archive_client.h"
 #include "storage/scratch.h"
@@ -78,6 +79,7 @@ class Tier {
   std::unique_ptr<HeldBytes> held_bytes_;
   std::unique_ptr<Prefetcher> prefetcher_;
   std::unique_ptr<Housekeeper> housekeeper_;
+  std::unique_ptr<Trash> trash_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Scanner> scanner_;
   std::unique_ptr<ScanSchedule> schedule_;

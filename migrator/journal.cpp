@@ -64,7 +64,7 @@ std::vector<std::string> without_trailing_slashes(std::vector<std::string> paths
 class Journal::Impl {
  public:
   Impl(InodeTable& inodes, const Scratch& scratch, Archive& archive, const Options& options)
-      : context_{inodes, inodes.catalog(), scratch, archive},
+      : context_{inodes, inodes.catalog(), scratch, archive, options.trash},
         options_(options),
         long_copies_(context_, options.long_copies, [this] { wake(); }) {}
   ~Impl() { stop(); }

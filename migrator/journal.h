@@ -35,6 +35,8 @@ class Journal {
     double retry_parked_s = 300;  // parked keys are tried again
     // For the look at a folder in which somebody else changed something.
     Scanner::Options scan;
+    // Where what is removed rests; none: it is deleted. Borrowed.
+    Trash* trash = nullptr;
     // In tests: no thread; run_round() is called.
     enum class Threading { own_thread, none } threading = Threading::own_thread;
   };

@@ -10,6 +10,7 @@
 
 #include "catalog/inode_table.h"
 #include "common/result.h"
+#include "migrator/trash.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
 
@@ -21,6 +22,7 @@ struct JournalContext {
   Catalog& catalog;
   const Scratch& scratch;
   Archive& archive;
+  Trash* trash = nullptr;  // none: what is removed is deleted
 };
 
 // An inode at one moment. Of a file: nobody was writing then.

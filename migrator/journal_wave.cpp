@@ -337,6 +337,26 @@ void Wave::act(Action& action) const {
   }
   action.outcome = *std::move(done);
   if (action.plan.kind == Plan::Kind::publish && action.staged) link_further(action);
+  if (context_.trash != nullptr) keep_displaced(action);
+}
+
+void Wave::keep_displaced(const Action& action) const {
+  const Plan& plan = action.plan;
+  Trash& trash = *context_.trash;
+  if (plan.kind == Plan::Kind::remove && trash.takes_removed())
+    keep_in_trash(trash, action.leaf, *plan.version, plan.target.path);
+  if (!trash.takes_replaced()) return;
+  if (plan.kind == Plan::Kind::publish && action.staged)
+    keep_in_trash(trash, action.leaf, *plan.version, plan.target.path);
+  if (plan.kind == Plan::Kind::place && plan.occupant)
+    keep_in_trash(trash, action.leaf, plan.occupant->version, plan.target.path);
+}
+
+void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& version,
+                   const std::string& path) {
+  if (const auto taken = trash.take(leaf, version, path); !taken)
+    log::warning("what was removed is not kept in the trash",
+                 {{"path", path}, {"error", taken.error().text()}});
 }
 
 Result<ArchiveVersion> Wave::act_on_target(Action& action) const {
@@ -411,6 +431,10 @@ Result<void> Wave::sync_acts() {
     folders.insert(parent_path(plan.target.path));
     if (plan.kind == Plan::Kind::move) folders.insert(parent_path(plan.source.path));
     for (const Place& place : plan.further) folders.insert(parent_path(place.path));
+  }
+  if (context_.trash != nullptr) {
+    const auto touched = context_.trash->take_touched();
+    folders.insert(touched.begin(), touched.end());
   }
   if (folders.empty()) return {};
   auto synced = in_place ? context_.archive.sync()

@@ -6,7 +6,8 @@
 //   it was staged from, is on its device;
 //   3. fence     drop what changed since its snapshot; write the intents and sync the catalog: from
 //   here on recovery knows;
-//   4. act       in lanes: one rename each, which checks what it displaces;
+//   4. act       in lanes: one rename each, which checks what it displaces; what users removed goes
+//   on to the trash;
 //   5. sync      the folders, or the archive if attributes were set;
 //   6. commit    one batch per plan, under the locks of its inodes: base, version, content; intents
 //   and keys go;
@@ -115,6 +116,7 @@ class Wave {
   Result<ArchiveVersion> act_on_target(Action& action) const;
   Result<ArchiveVersion> set_attributes(const Action& action) const;
   void link_further(Action& action) const;
+  void keep_displaced(const Action& action) const;
   Result<void> sync_acts();
   Result<void> commit(Action& action);
   void discard(const Action& action);
@@ -136,6 +138,10 @@ class Wave {
 std::vector<IntentRecord> intents_of(const Action& action);
 // The names at which something else may stand after the act than before.
 std::vector<Name> names_of(const Plan& plan);
+// What rests in staging as `leaf` and stood at `path` goes to the trash, if that takes it. If it
+// cannot, it stays, and is deleted.
+void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& version,
+                   const std::string& path);
 // Deletes what rests in staging, if it is still `version`; what was written to meanwhile is kept
 // aside.
 // Fails only if the archive as a whole does not work; then the leaf stays until the recovery.

@@ -36,10 +36,11 @@ Result<ScanCounts> Scanner::run(const std::function<bool(const ScanCounts&)>& pr
   return scan.counts;
 }
 
-Result<Scanner::Look> Scanner::look(const std::vector<InodeNumber>& folders) {
+Result<Scanner::Look> Scanner::look(const std::vector<InodeNumber>& folders, New is_new) {
   ScanState scan{inodes_,  inodes_.catalog(), scratch_,
                  archive_, options_,          [](const ScanCounts&) { return true; }};
   prepare(scan);
+  if (is_new == New::restored) scan.last_whole_scan.reset();
   auto walked = ScanWalk(scan, [this] { return std::unique_lock(tree_mutex_); }).look(folders);
   note(scan);
   if (!walked) return walked.error();

@@ -174,5 +174,6 @@ bool is_left_out(std::string_view folder, std::string_view name);
 inline constexpr const char* kPrivateFolder = ".tierhub";
 inline constexpr const char* kStagingFolder = ".tierhub/staging";
 inline constexpr const char* kAsideFolder = ".tierhub/aside";
+inline constexpr const char* kTrashFolder = ".tierhub/trash";
 
 }  // namespace tierhub

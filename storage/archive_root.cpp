@@ -20,7 +20,6 @@ namespace {
 
 constexpr mode_t kPrivateMode = 0700;
 constexpr const char* kIdFile = ".tierhub/id";
-constexpr const char* kTrashFolder = ".tierhub/trash";
 
 Error offline(const std::string& path, std::string_view why) {
   return Error(

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -246,6 +247,73 @@ TEST_F(OutOfBand, AReadOfWhatChangedThereBringsTheNewVersion) {
     return ::pread(reader.get(), &byte, 1, 0) == 1;
   });
   EXPECT_TRUE(read_file(at("scan")) == random_bytes(kMiB, 2));
+}
+
+TEST_F(OutOfBand, WhatWasRemovedHereCanBeRestoredFromTheTrash) {
+  tier.start();
+  fs::create_directories(at("brain/raw"));
+  write_file(at("brain/raw/scan"), random_bytes(5 * kMiB, 9), 0640);
+  write_file(at("brain/raw/log"), "log");
+  fs::create_hard_link(at("brain/raw/scan"), at("brain/raw/link"));
+  check(::chmod(at("brain/raw").c_str(), 0750), "chmod");
+  tier.publish();
+  const Tree before = describe_tree(tier.mount);
+  fs::remove_all(at("brain"));
+  tier.publish();
+  EXPECT_FALSE(fs::exists(there("brain")));
+  const auto listed = tier.tierctl({"trash", "list"});
+  EXPECT_THAT(listed.out, ::testing::HasSubstr("/brain/raw/scan\n"));
+  EXPECT_THAT(listed.out, ::testing::HasSubstr("/brain/raw/\n"));
+  const auto restored = tier.tierctl({"trash", "restore", at("brain")});
+  EXPECT_EQ(restored.exit_code, 0) << restored.text;
+  eventually("all of it is back",
+             [&] { return differences(before, describe_tree(tier.mount)).empty(); });
+  expect_replica();
+  EXPECT_EQ(tier.tierctl({"trash", "list"}).out, "");
+}
+
+TEST_F(OutOfBand, TheTrashIsForThoseWhoseThingsTheyWere) {
+  fs::permissions(fs::path(tier.mount).parent_path(), fs::perms(0755));
+  tier.start();
+  fs::permissions(tier.mount, fs::perms(0777));
+  fs::create_directory(at("shared"));
+  fs::permissions(at("shared"), fs::perms(0755));
+  for (const char* name : {"alices", "shared/alices"}) {
+    write_file(at(name), "secret");
+    check(::chown(at(name).c_str(), 4001, 4001), "chown");
+  }
+  tier.publish();
+  fs::remove(at("alices"));
+  fs::remove(at("shared/alices"));
+  tier.publish();
+  const auto as = [&](unsigned uid, const std::string& call, const std::string& body) {
+    std::vector<std::string> line{"setpriv",
+                                  fmt::format("--reuid={}", uid),
+                                  fmt::format("--regid={}", uid),
+                                  "--clear-groups",
+                                  "curl",
+                                  "-sS",
+                                  "--unix-socket",
+                                  tier.client().socket_path(),
+                                  "http://tierd/v1/" + call};
+    if (!body.empty()) line.insert(line.end(), {"-d", body});
+    return run_command(line).out;
+  };
+  EXPECT_THAT(as(4001, "trash", ""), ::testing::HasSubstr("alices"));
+  EXPECT_THAT(as(4002, "trash", ""), ::testing::Not(::testing::HasSubstr("alices")));
+  EXPECT_THAT(as(4002, "trash/restore", R"({"paths": ["/alices"]})"),
+              ::testing::HasSubstr("not in the trash"));
+  EXPECT_THAT(as(4002, "trash/purge", R"({"paths": ["/alices"]})"),
+              ::testing::HasSubstr("not in the trash"));
+  // Where she may not write she cannot restore.
+  EXPECT_THAT(as(4001, "trash/restore", R"({"paths": ["/shared/alices"]})"),
+              ::testing::HasSubstr("may not write"));
+  EXPECT_THAT(as(4001, "trash/restore", R"({"paths": ["/alices"]})"),
+              ::testing::HasSubstr("\"entries\":1"));
+  EXPECT_EQ(read_file(at("alices")), "secret");
+  EXPECT_THAT(as(4001, "trash/purge", R"({"paths": ["/shared/alices"]})"),
+              ::testing::HasSubstr("\"entries\":1"));
+  EXPECT_EQ(tier.tierctl({"trash", "list"}).out, "");
 }
 
 TEST_F(OutOfBand, AScanThatWouldRemoveMuchAsksFirst) {

@@ -66,6 +66,11 @@ Result<ExitCode> unpin(const Context& context, const PinOptions& options);
 
 Result<ExitCode> scan(const Context& context, Wait wait, api::Service::MuchMissing much_missing);
 Result<ExitCode> show_scan(const Context& context);
+Result<ExitCode> list_trash(const Context& context, const std::vector<std::string>& paths);
+Result<ExitCode> restore_trash(const Context& context, const std::vector<std::string>& paths,
+                               const std::string& to);
+Result<ExitCode> purge_trash(const Context& context, const std::vector<std::string>& paths,
+                             double older_than_days);
 
 Result<ExitCode> list_jobs(const Context& context);
 Result<ExitCode> show_job(const Context& context, const std::string& run);

@@ -39,6 +39,8 @@ struct Arguments {
   bool json = false;
   bool wait = false;
   bool accept = false;
+  std::string to;
+  double older_than_days = 0;
   bool recursive = false;
   bool detailed = false;
   bool list = false;
@@ -189,6 +191,41 @@ void add_scan(CLI::App& app, Arguments& a) {
       ->excludes(accept);
 }
 
+void add_trash(CLI::App& app, Arguments& a) {
+  auto* trash = app.add_subcommand("trash", "What was removed, and rests in the archive");
+  trash->fallthrough();
+  trash->require_subcommand(1);
+  auto* list = add_command(
+      *trash, "list", "What can be restored, as far as it was yours", a,
+      [&a](const Context& context) { return list_trash(context, a.paths); });
+  add_paths(list, a)->expected(0, 1);
+  auto* restore = add_command(
+      *trash, "restore", "Bring removed files and folders back", a,
+      [&a](const Context& context) { return restore_trash(context, a.paths, a.to); });
+  add_paths(restore, a)->required();
+  restore->add_option("--to", a.to, "A folder to put them in, or the new path of the only one")
+      ->type_name("PATH");
+  restore->footer(R"(
+A folder comes back with all that was in it. What has the name now is never replaced.
+
+Example:
+  tierctl trash restore /brain42/raw)");
+  auto* purge = add_command(
+      *trash, "purge", "Delete for good", a,
+      [&a](const Context& context) { return purge_trash(context, a.paths, a.older_than_days); });
+  add_paths(purge, a);
+  purge->add_option("--older-than", a.older_than_days, "Only what was removed longer ago than this")
+      ->type_name("DAYS")
+      ->check(CLI::NonNegativeNumber);
+  purge->callback([&a, purge] {
+    if (a.paths.empty() && purge->count("--older-than") == 0)
+      throw CLI::ValidationError("purge", "give PATHs, or --older-than DAYS");
+    a.command = [&a](const Context& context) {
+      return purge_trash(context, a.paths, a.older_than_days);
+    };
+  });
+}
+
 void add_jobs(CLI::App& app, Arguments& a) {
   auto* jobs = app.add_subcommand("jobs", "Runs of workflows, as the compute agent reports them");
   jobs->fallthrough();
@@ -238,6 +275,7 @@ void describe(CLI::App& app, Arguments& a) {
   add_publish(app, a);
   add_keeping_commands(app, a);
   add_scan(app, a);
+  add_trash(app, a);
   add_jobs(app, a);
   add_fsck(app, a);
   app.footer(kFooter);  // last: commands inherit what is there when they are added

@@ -170,6 +170,26 @@ Result<ScanProgress> FakeService::scan_progress(const Caller& caller) {
   return with([](State& state) { return take(state.scans); });
 }
 
+Result<TrashListing> FakeService::trash(const Caller& caller, const std::string& path) {
+  TRY(check_administrator(caller, "trash " + path));
+  TrashListing listing;
+  listing.items.push_back({"/a/removed", "2026-11-22", "file", 3'000, 0640, 1000, 1000, {}});
+  return listing;
+}
+
+Result<TrashResult> FakeService::restore_trash(const Caller& caller, const TrashRequest& request) {
+  TRY(check_administrator(
+      caller, fmt::format("restore {} to={}", fmt::join(request.paths, " "), request.to)));
+  return TrashResult{request.paths.size()};
+}
+
+Result<TrashResult> FakeService::purge_trash(const Caller& caller, const TrashRequest& request) {
+  TRY(check_administrator(caller, fmt::format("purge {} older_than_s={}",
+                                              fmt::join(request.paths, " "),
+                                              request.older_than_s)));
+  return TrashResult{7};
+}
+
 Result<void> FakeService::report_run(const Caller& caller, const Run& run) {
   std::lock_guard lock(mutex_);
   state_.calls.push_back("report_run " + run.run);

@@ -59,6 +59,9 @@ class FakeService : public Service {
                          const std::string& owner) override;
   Result<ScanProgress> start_scan(const Caller& caller, MuchMissing much_missing) override;
   Result<ScanProgress> scan_progress(const Caller& caller) override;
+  Result<TrashListing> trash(const Caller& caller, const std::string& path) override;
+  Result<TrashResult> restore_trash(const Caller& caller, const TrashRequest& request) override;
+  Result<TrashResult> purge_trash(const Caller& caller, const TrashRequest& request) override;
   Result<void> report_run(const Caller& caller, const Run& run) override;
   Result<std::vector<Run>> runs(const Caller& caller) override;
   Result<Run> run(const Caller& caller, const std::string& run) override;

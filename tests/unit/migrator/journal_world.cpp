@@ -95,11 +95,14 @@ void JournalWorld::start() {
   hooks.room_for_passthrough_writers = [] { return true; };
   hooks.archive_space = [] { return FileSystemHooks::Space{}; };
   file_system = std::make_unique<FileSystem>(*inodes, *scratch, std::move(hooks));
+  if (trash_options) trash = std::make_unique<Trash>(*catalog, *archive, *trash_options);
+  options.trash = trash.get();
   journal = std::make_unique<Journal>(*inodes, *scratch, *archive, options);
 }
 
 void JournalWorld::restart(Death death) {
   journal.reset();
+  trash.reset();
   file_system.reset();
   archive.reset();
   inodes.reset();

@@ -84,12 +84,15 @@ class JournalWorld {
   TemporaryDirectory scratch_folder;
   TemporaryDirectory archive_folder;
   Journal::Options options;
+  // Set: what is removed goes to a trash, from the next restart on.
+  std::optional<Trash::Options> trash_options;
   std::unique_ptr<MemoryStore> store;  // keeps the data while the catalog is gone
   std::unique_ptr<Catalog> catalog;
   std::unique_ptr<InodeTable> inodes;
   std::unique_ptr<Scratch> scratch;
   std::unique_ptr<PosixArchive> archive;
   std::unique_ptr<FileSystem> file_system;
+  std::unique_ptr<Trash> trash;
   std::unique_ptr<Journal> journal;
 
  private:

@@ -15,7 +15,7 @@ TEST_F(Tierctl, TeachesWithHelp) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_THAT(help.out, HasSubstr("Exit codes: 0 done, 1 failed, 2 usage"));
   for (const char* command :
-       {"status", "ls", "prefetch", "publish", "evict", "pin", "unpin", "scan", "jobs"}) {
+       {"status", "ls", "prefetch", "publish", "evict", "pin", "unpin", "scan", "trash", "jobs"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + command + " "));
     auto own = run({command, "--help"});
     EXPECT_EQ(own.exit_code, 0) << command;

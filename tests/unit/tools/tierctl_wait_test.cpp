@@ -192,6 +192,16 @@ TEST_F(TierctlWait, ScanWaitsUntilItHasEnded) {
             (std::vector<std::string>{"start_scan", "scan_progress", "scan_progress"}));
 }
 
+TEST_F(TierctlWait, TrashListsRestoresAndPurges) {
+  EXPECT_EQ(run({"trash", "list"}).out, "2026-11-22      2.9 KiB  /a/removed\n");
+  EXPECT_EQ(run({"trash", "restore", "/a/removed", "--to", "/b"}).out, "restored 1 name\n");
+  EXPECT_EQ(run({"trash", "purge", "--older-than", "2"}).out, "deleted 7 names\n");
+  EXPECT_EQ(service_.calls(),
+            (std::vector<std::string>{"trash /", "restore /a/removed to=/b",
+                                      "purge / older_than_s=172800"}));
+  EXPECT_EQ(run({"trash", "purge"}).exit_code, 2);
+}
+
 TEST_F(TierctlWait, ScanAcceptsThatMuchIsMissing) {
   service_.with([](State& state) { state.scans = {api::ScanProgress{}}; });
   EXPECT_EQ(run({"scan", "--accept"}).exit_code, 0);

@@ -1,0 +1,254 @@
+// What is removed here rests in the archive's trash, whatever happens on the way, and comes back as
+// it was.
+#include "migrator/trash.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <sys/stat.h>
+
+#include <gtest/gtest.h>
+
+#include "common/fault_points.h"
+#include "tests/unit/migrator/journal_world.h"
+
+namespace tierhub::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Crash {};
+
+class TrashTest : public ::testing::Test {
+ protected:
+  TrashTest() { start({}); }
+  void TearDown() override { arm_fault_point("", 1, nullptr); }
+
+  void start(const Trash::Options& options) {
+    world_.trash_options = options;
+    world_.restart();
+  }
+  std::vector<std::string> listed(const std::string& path = "") {
+    std::vector<std::string> paths;
+    value_of(world_.trash->visit(path, [&](const Trash::Item& item) {
+      paths.push_back(item.path);
+      return true;
+    }));
+    std::sort(paths.begin(), paths.end());
+    return paths;
+  }
+  void restore(const std::string& path, const std::string& target) {
+    value_of(world_.trash->restore(path, target));
+    world_.scan();
+  }
+  // Days of the trash, by what `.tierhub/trash` holds.
+  std::vector<std::string> days() {
+    std::vector<std::string> all;
+    for (const auto& entry : fs::directory_iterator(world_.in_archive(kTrashFolder)))
+      all.push_back(entry.path().filename());
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+
+  JournalWorld world_;
+};
+
+TEST_F(TrashTest, BringsARemovedTreeBackAsItWas) {
+  world_.make_folder("a", 0750);
+  world_.make_folder("a/b", 0711);
+  world_.write("a/b/file", "content");
+  world_.link("a/b/file", "a/link");
+  world_.symlink("b/file", "a/symlink");
+  world_.set_xattr("a/b/file", "user.note", "note");
+  world_.change_mode("a/b/file", 0640);
+  world_.set_mtime("a/b/file", 1'000'000'000);
+  world_.set_mtime("a/b", 1'000'000'001);
+  world_.publish();
+  const auto before = world_.archive_tree();
+  world_.remove_tree("a");
+  world_.publish();
+  EXPECT_TRUE(world_.archive_tree().empty());
+  EXPECT_EQ(listed(), (std::vector<std::string>{"a", "a/b", "a/b/file", "a/link", "a/symlink"}));
+  restore("a", "a");
+  EXPECT_EQ(world_.archive_tree(), before);
+  EXPECT_EQ(world_.inode("a/b/file"), world_.inode("a/link"));
+  EXPECT_EQ(world_.journal_keys(), 0u);
+  EXPECT_TRUE(listed().empty());
+}
+
+TEST_F(TrashTest, ShowsOnlyWhatWasRemoved) {
+  world_.make_folder("a");
+  world_.write("a/removed", "removed");
+  world_.write("a/stays", "stays");
+  world_.publish();
+  world_.remove("a/removed");
+  world_.publish();
+  EXPECT_EQ(listed(), std::vector<std::string>{"a/removed"});
+  EXPECT_EQ(listed("a"), std::vector<std::string>{"a/removed"});
+  EXPECT_TRUE(listed("b").empty());
+  restore("a", "a");
+  EXPECT_EQ(read_text(world_.in_archive("a/removed")), "removed");
+  EXPECT_EQ(read_text(world_.in_archive("a/stays")), "stays");
+}
+
+TEST_F(TrashTest, KeepsEachOfSeveralFilesWithOnePath) {
+  for (const char* text : {"first", "second"}) {
+    world_.write("file", text);
+    world_.publish();
+    world_.remove("file");
+    world_.publish();
+  }
+  world_.make_folder("file");
+  world_.write("file/in", "third");
+  world_.publish();
+  world_.remove_tree("file");
+  world_.publish();
+  EXPECT_EQ(listed(), (std::vector<std::string>{"file", "file", "file", "file/in"}));
+  restore("file", "newest");
+  EXPECT_EQ(read_text(world_.in_archive("newest/in")), "third");
+  restore("file", "second newest");
+  EXPECT_EQ(read_text(world_.in_archive("second newest")), "second");
+}
+
+TEST_F(TrashTest, ReplacesNothingWhenItRestores) {
+  world_.write("file", "removed");
+  world_.publish();
+  world_.remove("file");
+  world_.publish();
+  world_.write("file", "new");
+  world_.publish();
+  const auto restored = world_.trash->restore("file", "file");
+  ASSERT_FALSE(restored.has_value());
+  EXPECT_TRUE(restored.error().is(std::errc::file_exists));
+  const auto nowhere = world_.trash->restore("file", "no folder/file");
+  ASSERT_FALSE(nowhere.has_value());
+  EXPECT_TRUE(nowhere.error().is(std::errc::no_such_file_or_directory));
+  EXPECT_EQ(read_text(world_.in_archive("file")), "new");
+  EXPECT_EQ(listed(), std::vector<std::string>{"file"});
+}
+
+TEST_F(TrashTest, KeepsOldVersionsOnlyIfItIsTold) {
+  const auto replace_twice = [&] {
+    world_.write("file", "new content");
+    world_.publish();
+    world_.write("tmp", "saved by rename");
+    world_.rename("tmp", "file");
+    world_.publish();
+  };
+  world_.write("file", "first");
+  world_.publish();
+  replace_twice();
+  EXPECT_TRUE(listed().empty());
+  Trash::Options options;
+  options.replaced = true;
+  start(options);
+  replace_twice();
+  EXPECT_EQ(listed(), (std::vector<std::string>{"file", "file"}));
+}
+
+TEST_F(TrashTest, KeepsNothingWhenItIsOff) {
+  Trash::Options options;
+  options.days = 0;
+  start(options);
+  world_.write("file", "text");
+  world_.publish();
+  world_.remove("file");
+  world_.publish();
+  EXPECT_TRUE(days().empty());
+}
+
+TEST_F(TrashTest, PurgesWhatIsOlderThanItIsTold) {
+  world_.make_folder("a");
+  for (const char* name : {"a/old", "a/new"}) {
+    world_.write(name, name);
+    world_.publish();
+    world_.remove(name);
+    world_.publish();
+    if (name == std::string("a/old"))
+      fs::rename(world_.in_archive(kTrashFolder) + "/" + days().at(0),
+                 world_.in_archive(kTrashFolder) + "/2020-01-01");
+    world_.restart();
+  }
+  EXPECT_EQ(listed(), (std::vector<std::string>{"a/new", "a/old"}));
+  EXPECT_EQ(value_of(world_.trash->purge("", 7 * 86400)), 3u);
+  EXPECT_EQ(listed(), std::vector<std::string>{"a/new"});
+  EXPECT_EQ(value_of(world_.trash->purge("a/new", 0)), 1u);
+  EXPECT_TRUE(listed().empty());
+  EXPECT_EQ(world_.staged(), std::vector<std::string>{});
+}
+
+TEST_F(TrashTest, TidiesUpByItself) {
+  Trash::Options options;
+  options.tick_s = 0.01;
+  start(options);
+  fs::create_directories(world_.in_archive(kTrashFolder) + "/2020-01-01/a");
+  fs::create_directories(world_.in_archive(kTrashFolder) + "/not a day");
+  world_.trash->start();
+  const auto deadline = SteadyClock::now() + std::chrono::seconds(20);
+  while (days().size() > 1 && SteadyClock::now() < deadline) std::this_thread::yield();
+  world_.trash->stop();
+  EXPECT_EQ(days(), std::vector<std::string>{"not a day"});
+}
+
+TEST_F(TrashTest, GivesUpTheOldestDaysWhenTheArchiveIsAlmostFull) {
+  Trash::Options options;
+  options.tick_s = 0.01;
+  options.keep_free_bytes = UINT64_MAX;
+  start(options);
+  world_.write("file", "text");
+  world_.publish();
+  world_.remove("file");
+  world_.publish();
+  world_.trash->start();
+  const auto deadline = SteadyClock::now() + std::chrono::seconds(20);
+  while (!days().empty() && SteadyClock::now() < deadline) std::this_thread::yield();
+  world_.trash->stop();
+  EXPECT_TRUE(days().empty());
+}
+
+TEST_F(TrashTest, HasWhatWasRemovedWhereverTheProcessDies) {
+  for (const char* step : {"publish.after_intent", "trash.after_take", "publish.after_act",
+                           "publish.before_commit", "publish.after_commit"}) {
+    for (const auto death : {JournalWorld::Death::killed, JournalWorld::Death::power_lost}) {
+      for (int nth = 1; nth <= 2; ++nth) {
+        SCOPED_TRACE(std::string(step) + ", time " + std::to_string(nth));
+        JournalWorld world;
+        world.trash_options = Trash::Options();
+        world.options.lanes = 1;
+        world.restart();
+        world.make_folder("d");
+        world.write("d/file", "text");
+        world.publish();
+        world.remove_tree("d");
+        value_of(world.catalog->sync());
+        arm_fault_point(step, nth, [] { throw Crash{}; });
+        EXPECT_THROW(
+            {
+              world.publish();
+              throw Crash{};  // reached less often
+            },
+            Crash);
+        arm_fault_point("", 1, nullptr);
+        world.restart(death);
+        world.publish();
+        EXPECT_EQ(world.journal_keys(), 0u);
+        EXPECT_TRUE(world.archive_tree().empty());
+        EXPECT_EQ(world.staged(), std::vector<std::string>{});
+        std::vector<std::string> paths;
+        value_of(world.trash->visit("", [&](const Trash::Item& item) {
+          paths.push_back(item.path);
+          return true;
+        }));
+        EXPECT_EQ(paths, (std::vector<std::string>{"d", "d/file"}));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tierhub::test
