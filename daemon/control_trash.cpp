@@ -1,11 +1,11 @@
-// The trash, for the control API: everyone sees, restores and deletes what was theirs; root all of it.
-#include "daemon/control.h"
-
+// The trash, for the control API: everyone sees, restores and deletes what was theirs; root all of
+// it.
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "common/log.h"
+#include "daemon/control.h"
 #include "daemon/control_messages.h"
 
 namespace tierhub {
@@ -43,8 +43,8 @@ Result<api::TrashListing> Control::trash(const api::Caller& caller, const std::s
     if (listing.more) return false;
     const Attributes& attributes = item.version.attributes;
     listing.items.push_back({"/" + item.path, item.day, to_text(attributes.kind),
-                             attributes.size_bytes, attributes.mode, attributes.uid,
-                             attributes.gid, attributes.mtime});
+                             attributes.size_bytes, attributes.mode, attributes.uid, attributes.gid,
+                             attributes.mtime});
     return true;
   }));
   return listing;
@@ -61,8 +61,7 @@ Result<void> Control::require_own(const api::Caller& caller, const std::string& 
   }));
   // What was never the caller's is not theirs to know.
   if (!any && caller.uid != 0)
-    return Error(std::errc::no_such_file_or_directory,
-                 fmt::format("/{}: not in the trash", path));
+    return Error(std::errc::no_such_file_or_directory, fmt::format("/{}: not in the trash", path));
   if (!foreign) return {};
   return Error(std::errc::permission_denied,
                fmt::format("/{}: not all of it was yours; ask an administrator", path));

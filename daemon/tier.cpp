@@ -332,11 +332,11 @@ void Tier::mount_answers() {
 }
 
 Result<void> Tier::open_api() {
-  control_ = std::make_unique<Control>(
-      Control::Parts{config_, *inodes_, *scratch_, *capacity_, *evictor_, *housekeeper_, *journal_,
-                     *prefetcher_, *schedule_, *scanner_, *trash_, [this] { return session_->data_path().name; },
-                     [name = copy_engine_name()] { return name; },
-                     [this] { return state_text(archive_->state()); }});
+  control_ = std::make_unique<Control>(Control::Parts{
+      config_, *inodes_, *scratch_, *capacity_, *evictor_, *housekeeper_, *journal_, *prefetcher_,
+      *schedule_, *scanner_, *trash_, [this] { return session_->data_path().name; },
+      [name = copy_engine_name()] { return name; },
+      [this] { return state_text(archive_->state()); }});
   TRY(posix::make_directories(std::filesystem::path(config_.socket).parent_path().string(), 0755));
   // Everyone may connect: each caller is known by its identity.
   TRY_ASSIGN(server_, api::HttpServer::open(config_.socket, 0666, *control_));

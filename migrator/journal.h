@@ -16,6 +16,7 @@
 #include "catalog/inode_table.h"
 #include "common/result.h"
 #include "migrator/scanner.h"
+#include "migrator/trash.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
 

@@ -73,8 +73,8 @@ class Scanner {
     // there from elsewhere. That was left as it is.
     bool wants_whole_scan = false;
   };
-  // Looks at these folders alone, and at what is new in them. Any thread. restored: what is new comes
-  // from the trash, and cannot be known under another name.
+  // Looks at these folders alone, and at what is new in them. Any thread. restored: what is new
+  // comes from the trash, and cannot be known under another name.
   enum class New { unknown, restored };
   Result<Look> look(const std::vector<InodeNumber>& folders, New is_new = New::unknown);
 

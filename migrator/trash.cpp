@@ -4,9 +4,8 @@
 #include <condition_variable>
 #include <utility>
 
-#include <time.h>
-
 #include <fmt/format.h>
+#include <time.h>
 
 #include "common/duration.h"
 #include "common/fault_points.h"
@@ -151,8 +150,7 @@ Result<void> Trash::make_folder(const std::string& path) {
   Attributes attributes;
   attributes.kind = FileKind::directory;
   attributes.mode = 0700;
-  TRY_ASSIGN(const auto staged,
-             archive_.stage_directory(leaf, attributes, {{kOnTheWay, "1"}}));
+  TRY_ASSIGN(const auto staged, archive_.stage_directory(leaf, attributes, {{kOnTheWay, "1"}}));
   auto placed = archive_.place(leaf, path, std::nullopt);
   if (placed) return {};
   TRY(archive_.discard(leaf, staged));
@@ -228,8 +226,7 @@ Result<Trash::Restored> Trash::restore(const std::string& path, const std::strin
     TRY(restore_one(in_trash(day, path), target, restored, taken));
   }
   made_.with([](auto& made) { made.clear(); });
-  if (!found)
-    return Error(std::errc::no_such_file_or_directory, "/" + path + ": not in the trash");
+  if (!found) return Error(std::errc::no_such_file_or_directory, "/" + path + ": not in the trash");
   if (restored.entries == 0 && taken) return *taken;
   TRY(archive_.sync_folders({restored.folders.begin(), restored.folders.end()}));
   return restored;

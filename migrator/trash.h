@@ -6,8 +6,8 @@
 //
 // Taking something in is the last step of its removal, before the removal is committed (one more
 // rename within the archive): killed before it, the recovery does it; killed after it, it is done.
-// Bringing something back is one rename that replaces nothing; a look at the folder then imports it.
-// Killed in between, the next scan does.
+// Bringing something back is one rename that replaces nothing; a look at the folder then imports
+// it. Killed in between, the next scan does.
 #pragma once
 
 #include <atomic>
@@ -45,8 +45,8 @@ class Trash {
 
   bool takes_removed() const { return options_.days > 0; }
   bool takes_replaced() const { return takes_removed() && options_.replaced; }
-  // What rests in staging as `leaf` stood at `path`. Fails with a conflict if it is not `version` any
-  // more; on any failure it rests where it was. Any thread.
+  // What rests in staging as `leaf` stood at `path`. Fails with a conflict if it is not `version`
+  // any more; on any failure it rests where it was. Any thread.
   Result<void> take(const std::string& leaf, const ArchiveVersion& version,
                     const std::string& path);
   // Folders in which something was put since the last call: to be synced.
@@ -82,8 +82,8 @@ class Trash {
                         const std::string& day, const std::string& path);
   Result<void> make_folders(const std::string& path);
   Result<void> make_folder(const std::string& path);
-  Result<void> restore_one(const std::string& source, const std::string& target,
-                           Restored& restored, std::optional<Error>& taken);
+  Result<void> restore_one(const std::string& source, const std::string& target, Restored& restored,
+                           std::optional<Error>& taken);
   Result<void> remove_tree(const std::string& path, const ArchiveVersion& version,
                            uint64_t& entries);
   Result<void> remove_entry(const std::string& path, const ArchiveVersion& version);
@@ -93,7 +93,7 @@ class Trash {
   Catalog& catalog_;
   Archive& archive_;
   const Options options_;
-  Guarded<std::set<std::string>> made_;     // folders known to stand
+  Guarded<std::set<std::string>> made_;  // folders known to stand
   Guarded<std::set<std::string>> touched_;
   std::atomic<bool> stopping_{false};
   std::jthread thread_;

@@ -1,16 +1,19 @@
-// The archive: a plain directory tree on slow storage. An interface; PosixArchive acts on a folder, ArchiveClient asks the
-// helper process to (only the helper may call the archive: a thread stuck in a dead mount keeps its process's descriptors and
-// locks, whatever kills it).
+// The archive: a plain directory tree on slow storage. An interface; PosixArchive acts on a folder,
+// ArchiveClient asks the helper process to (only the helper may call the archive: a thread stuck in
+// a dead mount keeps its process's descriptors and locks, whatever kills it).
 //
-// Paths are relative to the archive root, without "." or ".."; "" is the root. They are resolved below the root without
-// following symbolic links. `.tierhub/` at the root is TierHub's own: `id` (UUID of the archive), `staging/`, `aside/`,
-// `trash/`.
+// Paths are relative to the archive root, without "." or ".."; "" is the root. They are resolved
+// below the root without following symbolic links. `.tierhub/` at the root is TierHub's own: `id`
+// (UUID of the archive), `staging/`, `aside/`, `trash/`.
 //
-// Protocol of every change, so that a power cut leaves the old or the new and never a half (design: keys, rounds, base):
-//   1. what is new is made complete in staging (stage_*), with owner, mode, times and extended attributes;
+// Protocol of every change, so that a power cut leaves the old or the new and never a half (design:
+// keys, rounds, base):
+//   1. what is new is made complete in staging (stage_*), with owner, mode, times and extended
+//   attributes;
 //   2. sync() once per round;
 //   3. the caller makes its intents durable;
-//   4. place / move / link / remove act by one rename each and check that what they displaced is the version on record; if it
+//   4. place / move / link / remove act by one rename each and check that what they displaced is
+//   the version on record; if it
 //      is not, they put it back and fail with a conflict;
 //   5. sync_folders(), the caller commits base, and only then discard() deletes what was displaced.
 #pragma once
@@ -37,18 +40,21 @@ namespace tierhub {
 // What stands at a path is not the version on record: someone else changed it. Nothing was touched.
 inline std::error_code conflict_code() { return {ESTALE, std::generic_category()}; }
 inline bool is_conflict(const Error& error) { return error.code() == conflict_code(); }
-// The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not connected, cancelled at the end): try later.
-// Everything else concerns one path.
+// The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not
+// connected, cancelled at the end): try later. Everything else concerns one path.
 bool is_archive_wide(const Error& error);
-// The scratch side of fill() or stage_file() failed: its error codes are of this category and say nothing about the archive.
+// The scratch side of fill() or stage_file() failed: its error codes are of this category and say
+// nothing about the archive.
 const std::error_category& scratch_category();
-inline bool is_scratch_error(const Error& error) { return error.code().category() == scratch_category(); }
+inline bool is_scratch_error(const Error& error) {
+  return error.code().category() == scratch_category();
+}
 
 using Xattrs = std::map<std::string, std::string>;
 
 // Whether an archive is asked to hold this attribute of a file of this kind. The others are the
-// namespace's alone: trusted.*, security.* but for capabilities (it belongs to the archive's own security
-// policy), and those of links, fifos, sockets and devices.
+// namespace's alone: trusted.*, security.* but for capabilities (it belongs to the archive's own
+// security policy), and those of links, fifos, sockets and devices.
 bool archive_holds_xattr(FileKind kind, std::string_view name);
 
 struct ArchiveChild {
@@ -67,7 +73,8 @@ struct ArchivePage {
 // Copies a range of an archived file into a scratch object at the same offsets.
 struct FillRequest {
   std::string path;
-  ArchiveVersion expected;   // before and after the copy the file must be this one, else conflict and the bytes are void
+  ArchiveVersion expected;   // before and after the copy the file must be this one, else conflict
+                             // and the bytes are void
   int target_fd = -1;        // borrowed until fill() returns; opened for writing
   ByteRange range;           // begins at a chunk border, ends at one or at the end of the file
   uint64_t limit_bytes = 0;  // nothing at or beyond it is copied (it stays a hole)
@@ -75,25 +82,28 @@ struct FillRequest {
 };
 
 struct FillResult {
-  // One per chunk of the range: XXH3-128 of the chunk's bytes below min(limit, size); holes count as zeros.
+  // One per chunk of the range: XXH3-128 of the chunk's bytes below min(limit, size); holes count
+  // as zeros.
   std::vector<Checksum> checksums;
   uint64_t copied_bytes = 0;  // read from the archive; holes are not
 };
 
 // The new content and attributes of a file for the archive.
 struct StageFileRequest {
-  std::string leaf;  // name in the staging folder; what has that name is replaced
-  int object_fd = -1;  // scratch object, borrowed until the call returns; -1 if the file is empty or all of it is absent
+  std::string leaf;    // name in the staging folder; what has that name is replaced
+  int object_fd = -1;  // scratch object, borrowed until the call returns; -1 if the file is empty
+                       // or all of it is absent
   uint64_t size_bytes = 0;
   uint64_t chunk_bytes = 0;
-  // Ranges that are not in the object; they are taken from the archived file, which must be `source_version`, up to
-  // `source_limit_bytes`; beyond it they are holes.
+  // Ranges that are not in the object; they are taken from the archived file, which must be
+  // `source_version`, up to `source_limit_bytes`; beyond it they are holes.
   std::vector<ByteRange> absent;
   std::string source_path;  // empty: nothing is taken from an archived file
   ArchiveVersion source_version;
   uint64_t source_limit_bytes = 0;
-  // Whole chunks that are as in the archived file, and the checksums of its chunks as far as they are known. Where the
-  // archive can clone, what these tell to be the same is not sent (see content_copy.h).
+  // Whole chunks that are as in the archived file, and the checksums of its chunks as far as they
+  // are known. Where the archive can clone, what these tell to be the same is not sent (see
+  // content_copy.h).
   std::vector<ByteRange> unchanged;
   std::vector<std::optional<Checksum>> known;
   Attributes attributes;
@@ -111,16 +121,17 @@ class Archive {
  public:
   virtual ~Archive() = default;
 
-  // All functions: any thread. Each blocks no longer than the configured time limit, then fails with errc::timed_out.
+  // All functions: any thread. Each blocks no longer than the configured time limit, then fails
+  // with errc::timed_out.
 
-  // Checks that the root is still the archive that was opened (`.tierhub/id`, device). Anything else is errc::no_such_device:
-  // "offline", never "empty".
+  // Checks that the root is still the archive that was opened (`.tierhub/id`, device). Anything
+  // else is errc::no_such_device: "offline", never "empty".
   virtual Result<void> check_root() = 0;
   virtual Result<std::string> archive_id() = 0;
   // none: nothing stands there. Does not follow a symlink.
   virtual Result<std::optional<ArchiveVersion>> stat(const std::string& path) = 0;
-  // The folder's entries after `cookie` (0: from the start), at most `limit`. Leaves out `.tierhub` in the root and what a
-  // file system keeps for itself (lost+found, .zfs, .snapshot, .nfs*).
+  // The folder's entries after `cookie` (0: from the start), at most `limit`. Leaves out `.tierhub`
+  // in the root and what a file system keeps for itself (lost+found, .zfs, .snapshot, .nfs*).
   virtual Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) = 0;
   virtual Result<Xattrs> xattrs(const std::string& path) = 0;
   struct Space {
@@ -133,39 +144,51 @@ class Archive {
   virtual void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) = 0;
 
   virtual Result<StagedFile> stage_file(const StageFileRequest& request) = 0;
-  virtual Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
+  virtual Result<ArchiveVersion> stage_directory(const std::string& leaf,
+                                                 const Attributes& attributes,
                                                  const Xattrs& xattrs) = 0;
   virtual Result<ArchiveVersion> stage_symlink(const std::string& leaf, const std::string& target,
-                                               const Attributes& attributes, const Xattrs& xattrs) = 0;
+                                               const Attributes& attributes,
+                                               const Xattrs& xattrs) = 0;
   // A fifo, socket or device node.
-  virtual Result<ArchiveVersion> stage_special(const std::string& leaf, const Attributes& attributes,
+  virtual Result<ArchiveVersion> stage_special(const std::string& leaf,
+                                               const Attributes& attributes,
                                                const Xattrs& xattrs) = 0;
   virtual Result<void> sync() = 0;
 
   // `before`: the version on record of what stands at the target; none: nothing may stand there.
-  // After place, the displaced file rests in staging under the same leaf; after move, at the source path.
-  // All return the version that stands at the target now.
+  // After place, the displaced file rests in staging under the same leaf; after move, at the source
+  // path. All return the version that stands at the target now.
   virtual Result<ArchiveVersion> place(const std::string& leaf, const std::string& target,
                                        const std::optional<ArchiveVersion>& before) = 0;
-  virtual Result<ArchiveVersion> move(const std::string& source, const ArchiveVersion& moved, const std::string& target,
+  virtual Result<ArchiveVersion> move(const std::string& source, const ArchiveVersion& moved,
+                                      const std::string& target,
                                       const std::optional<ArchiveVersion>& before) = 0;
   // A further name for the file at `source`. A displaced file rests in staging under `leaf`.
-  virtual Result<ArchiveVersion> link(const std::string& source, const ArchiveVersion& linked, const std::string& leaf,
-                                      const std::string& target, const std::optional<ArchiveVersion>& before) = 0;
-  // The removed file, or empty folder, rests in staging under `leaf`. A folder that is not empty: errc::directory_not_empty.
-  virtual Result<void> remove(const std::string& target, const ArchiveVersion& before, const std::string& leaf) = 0;
-  // Deletes from staging what place, link or remove displaced, if it is still `version`. Nothing there is success.
+  virtual Result<ArchiveVersion> link(const std::string& source, const ArchiveVersion& linked,
+                                      const std::string& leaf, const std::string& target,
+                                      const std::optional<ArchiveVersion>& before) = 0;
+  // The removed file, or empty folder, rests in staging under `leaf`. A folder that is not empty:
+  // errc::directory_not_empty.
+  virtual Result<void> remove(const std::string& target, const ArchiveVersion& before,
+                              const std::string& leaf) = 0;
+  // Deletes from staging what place, link or remove displaced, if it is still `version`. Nothing
+  // there is success.
   virtual Result<void> discard(const std::string& leaf, const ArchiveVersion& version) = 0;
 
-  // Owner, mode, times and exactly these user xattrs, on what stands at `path`, which must be `before`.
-  virtual Result<ArchiveVersion> set_attributes(const std::string& path, const ArchiveVersion& before,
-                                                const Attributes& attributes, const Xattrs& xattrs) = 0;
+  // Owner, mode, times and exactly these user xattrs, on what stands at `path`, which must be
+  // `before`.
+  virtual Result<ArchiveVersion> set_attributes(const std::string& path,
+                                                const ArchiveVersion& before,
+                                                const Attributes& attributes,
+                                                const Xattrs& xattrs) = 0;
   virtual Result<void> sync_folders(const std::vector<std::string>& paths) = 0;
   // Leaf names in staging. For recovery.
   virtual Result<std::vector<std::string>> staged() = 0;
 };
 
-// Compares what a displaced file is with what it should be: identity, kind, and for files size and mtime.
+// Compares what a displaced file is with what it should be: identity, kind, and for files size and
+// mtime.
 bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record);
 
 // True for names that list() leaves out of the folder at path `folder`: they are not users' files.

@@ -195,13 +195,12 @@ void add_trash(CLI::App& app, Arguments& a) {
   auto* trash = app.add_subcommand("trash", "What was removed, and rests in the archive");
   trash->fallthrough();
   trash->require_subcommand(1);
-  auto* list = add_command(
-      *trash, "list", "What can be restored, as far as it was yours", a,
-      [&a](const Context& context) { return list_trash(context, a.paths); });
+  auto* list = add_command(*trash, "list", "What can be restored, as far as it was yours", a,
+                           [&a](const Context& context) { return list_trash(context, a.paths); });
   add_paths(list, a)->expected(0, 1);
-  auto* restore = add_command(
-      *trash, "restore", "Bring removed files and folders back", a,
-      [&a](const Context& context) { return restore_trash(context, a.paths, a.to); });
+  auto* restore =
+      add_command(*trash, "restore", "Bring removed files and folders back", a,
+                  [&a](const Context& context) { return restore_trash(context, a.paths, a.to); });
   add_paths(restore, a)->required();
   restore->add_option("--to", a.to, "A folder to put them in, or the new path of the only one")
       ->type_name("PATH");
@@ -210,9 +209,9 @@ A folder comes back with all that was in it. What has the name now is never repl
 
 Example:
   tierctl trash restore /brain42/raw)");
-  auto* purge = add_command(
-      *trash, "purge", "Delete for good", a,
-      [&a](const Context& context) { return purge_trash(context, a.paths, a.older_than_days); });
+  auto* purge = add_command(*trash, "purge", "Delete for good", a, [&a](const Context& context) {
+    return purge_trash(context, a.paths, a.older_than_days);
+  });
   add_paths(purge, a);
   purge->add_option("--older-than", a.older_than_days, "Only what was removed longer ago than this")
       ->type_name("DAYS")

@@ -184,9 +184,9 @@ Result<TrashResult> FakeService::restore_trash(const Caller& caller, const Trash
 }
 
 Result<TrashResult> FakeService::purge_trash(const Caller& caller, const TrashRequest& request) {
-  TRY(check_administrator(caller, fmt::format("purge {} older_than_s={}",
-                                              fmt::join(request.paths, " "),
-                                              request.older_than_s)));
+  TRY(check_administrator(caller,
+                          fmt::format("purge {} older_than_s={}", fmt::join(request.paths, " "),
+                                      request.older_than_s)));
   return TrashResult{7};
 }
 

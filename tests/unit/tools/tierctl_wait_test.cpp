@@ -196,9 +196,8 @@ TEST_F(TierctlWait, TrashListsRestoresAndPurges) {
   EXPECT_EQ(run({"trash", "list"}).out, "2026-11-22      2.9 KiB  /a/removed\n");
   EXPECT_EQ(run({"trash", "restore", "/a/removed", "--to", "/b"}).out, "restored 1 name\n");
   EXPECT_EQ(run({"trash", "purge", "--older-than", "2"}).out, "deleted 7 names\n");
-  EXPECT_EQ(service_.calls(),
-            (std::vector<std::string>{"trash /", "restore /a/removed to=/b",
-                                      "purge / older_than_s=172800"}));
+  EXPECT_EQ(service_.calls(), (std::vector<std::string>{"trash /", "restore /a/removed to=/b",
+                                                        "purge / older_than_s=172800"}));
   EXPECT_EQ(run({"trash", "purge"}).exit_code, 2);
 }
 
