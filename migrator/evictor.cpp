@@ -76,6 +76,9 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
   {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     if (!lock->is_file() || (!lock->rec().has_object && lock->clean.empty())) return eviction;
+    // The writer may be gone, and nobody has looked since.
+    if (lock->rec().writing && lock->writable_handles == 0)
+      TRY(harvest(catalog_, scratch_, *lock));
     TRY_ASSIGN(judgement, judge(*lock));
     eviction.skip_reason = judgement.reason;
     if (!judgement.dirty_reason.empty() && lock->clean.empty())

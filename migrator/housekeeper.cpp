@@ -13,7 +13,7 @@
 namespace tierhub {
 namespace {
 
-constexpr const char* kHealthPart = "2 scratch";
+constexpr const char* kScratchHealth = "2 scratch";
 
 // Something to be done again and again, but not more often than this.
 class Due {
@@ -167,7 +167,7 @@ void Housekeeper::sync_scratch() {
   report("scratch cannot be synced", synced);
   if (!synced) {
     failed_epoch_ = epoch;
-    health().set(kHealthPart, fmt::format("scratch fails, check its disk: {}; what was just "
+    health().set(kScratchHealth, fmt::format("scratch fails, check its disk: {}; what was just "
                                           "brought is brought again",
                                           synced.error().text()));
   }
@@ -196,7 +196,7 @@ Result<void> Housekeeper::drop_unwritten() {
   if (!batch.empty()) TRY(catalog_.commit(batch));
   if (any_left) return {};
   failed_epoch_ = 0;
-  health().clear(kHealthPart);
+  health().clear(kScratchHealth);
   return {};
 }
 

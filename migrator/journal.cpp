@@ -27,7 +27,7 @@
 namespace tierhub {
 namespace {
 
-constexpr const char* kHealthPart = "3 journal";
+constexpr const char* kJournalHealth = "3 journal";
 constexpr double kBackOffSeconds = 5;
 constexpr size_t kMaxShownWaiting = 100;
 constexpr size_t kMaxHeld = 1000;
@@ -233,9 +233,9 @@ void Journal::Impl::loop(const std::stop_token& stop) {
     if (error.empty() && !last_error.empty()) log::info("the archive is brought up to date again");
     last_error = error;
     if (error.empty()) {
-      health().clear(kHealthPart);
+      health().clear(kJournalHealth);
     } else {
-      health().set(kHealthPart, "changes wait, nothing can be published: " + error);
+      health().set(kJournalHealth, "changes wait, nothing can be published: " + error);
     }
     std::unique_lock lock(wake_mutex_);
     // After a failure a wake-up changes nothing: what woke it is in the journal.

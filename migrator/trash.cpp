@@ -51,13 +51,13 @@ std::string parent_of(const std::string& path) {
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
-std::string join(const std::string& folder, const std::string& name) {
+std::string joined(const std::string& folder, const std::string& name) {
   if (folder.empty() || name.empty()) return folder + name;
   return folder + "/" + name;
 }
 
 std::string in_trash(const std::string& day, const std::string& path) {
-  return join(join(kTrashFolder, day), path);
+  return joined(joined(kTrashFolder, day), path);
 }
 
 bool is_folder(const ArchiveVersion& version) {
@@ -106,7 +106,7 @@ Result<void> Trash::take(const std::string& leaf, const ArchiveVersion& version,
 // False: something else has its place on this day.
 Result<bool> Trash::try_take(const std::string& leaf, const ArchiveVersion& version,
                              const std::string& day, const std::string& path) {
-  const std::string source = join(kStagingFolder, leaf);
+  const std::string source = joined(kStagingFolder, leaf);
   const std::string target = in_trash(day, path);
   const std::string folder = parent_of(target);
   if (const auto made = make_folders(folder); !made) {
@@ -208,7 +208,7 @@ Result<void> Trash::visit_below(const std::string& day, const std::string& path,
   if (!go_on || !is_folder(version)) return {};
   TRY_ASSIGN(const auto below, children(in_trash(day, path)));
   for (const ArchiveChild& child : below) {
-    TRY(visit_below(day, join(path, child.name), child.version, visit, go_on));
+    TRY(visit_below(day, joined(path, child.name), child.version, visit, go_on));
     if (!go_on) return {};
   }
   return {};
@@ -241,7 +241,7 @@ Result<void> Trash::restore_one(const std::string& source, const std::string& ta
   if (standing && is_folder(*standing) && is_folder(*version)) {
     TRY_ASSIGN(const auto below, children(source));
     for (const ArchiveChild& child : below)
-      TRY(restore_one(join(source, child.name), join(target, child.name), restored, taken));
+      TRY(restore_one(joined(source, child.name), joined(target, child.name), restored, taken));
     return {};
   }
   if (standing) {
@@ -287,7 +287,7 @@ Result<void> Trash::remove_tree(const std::string& path, const ArchiveVersion& v
   if (is_folder(version)) {
     TRY_ASSIGN(const auto below, children(path));
     for (const ArchiveChild& child : below) {
-      TRY(remove_tree(join(path, child.name), child.version, entries));
+      TRY(remove_tree(joined(path, child.name), child.version, entries));
       if (stopping_) return {};
     }
   }
