@@ -1,7 +1,8 @@
 #!/bin/bash
 # Builds and runs the tests. Installs what is missing.
 #   scripts/test.sh            everything: unit, contract and model under both sanitizers, then every label
-#   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, crash, e2e, compute, or
+#   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, recovery, crash, e2e,
+#                              compute, or
 #                              tools: larger programs on the mount, which the run of everything leaves out
 #   scripts/test.sh asan|tsan  one sanitizer
 # The last lines are ctest's own summary.
@@ -11,11 +12,14 @@ source "$(dirname "$0")/lib.sh"
 # What a sanitizer build has: no ITK and no Beast.
 sanitized_labels='^(unit|contract|model)$'
 
+# Tests of the programs mostly wait for disks, for the kernel and for the programs: more of them run than there are processors.
+tests_at_once=$((2 * $(nproc)))
+
 run_tests() {  # PRESET LABELS [OPTION...]
   local begin=$SECONDS
   build_preset "$1"
   say "the $1 build took $((SECONDS - begin)) s"
-  (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$(nproc)" -L "$2" "${@:3}")
+  (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$tests_at_once" -L "$2" "${@:3}")
 }
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"

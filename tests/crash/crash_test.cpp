@@ -231,7 +231,13 @@ std::vector<Death> at_reach(int reach) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AtFirst, Crash, ::testing::ValuesIn(at_reach(1)), test_name);
-INSTANTIATE_TEST_SUITE_P(Later, Crash, ::testing::ValuesIn(at_reach(4)), test_name);
+// TIERHUB_CRASH_REACH=n kills at the n-th reach of each point as well.
+std::vector<Death> at_chosen_reach() {
+  const char* reach = std::getenv("TIERHUB_CRASH_REACH");
+  return reach == nullptr ? std::vector<Death>() : at_reach(std::stoi(reach));
+}
+
+INSTANTIATE_TEST_SUITE_P(Later, Crash, ::testing::ValuesIn(at_chosen_reach()), test_name);
 
 }  // namespace
 }  // namespace tierhub::testing
