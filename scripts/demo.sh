@@ -34,15 +34,16 @@ show_states() {
 json_value() { grep -o "\"$2\": *[^,}]*" "$1" | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
 status_number() { tierctl status --json >"$place/status.json" && json_value "$place/status.json" "$1"; }
 
-# Shows the run's progress until it has ended; its folder is in $run afterwards.
+# Shows the run's progress until it has ended; its folder is in $run afterwards. The run moves while it is looked for, which find
+# calls a failure.
 follow_run() {
   local line last='' end=$((SECONDS + 240))
   while :; do
-    run=$(find "$jobs/done" "$jobs/failed" -mindepth 1 -maxdepth 1 -newer "$place/dropped" 2>/dev/null | head -n 1)
+    run=$(find "$jobs/done" "$jobs/failed" -mindepth 1 -maxdepth 1 -newer "$place/dropped" 2>/dev/null | head -n 1) || true
     [ -z "$run" ] || break
     [ $SECONDS -lt $end ] || die "the run has not ended after 240 s"
     local status
-    status=$(find "$jobs/running" -name status.json 2>/dev/null | head -n 1)
+    status=$(find "$jobs/running" -name status.json 2>/dev/null | head -n 1) || true
     if [ -n "$status" ] && cp "$status" "$place/run.json" 2>/dev/null; then
       line="$(json_value "$place/run.json" state), $(json_value "$place/run.json" tasks_done) of $(json_value "$place/run.json" tasks_total) tasks"
       [ "$line" = "$last" ] || echo "   $line"
