@@ -1,0 +1,59 @@
+// What every change of the namespace checks, and does to a folder. Of FileSystem's own sources
+// only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "catalog/inode_table.h"
+#include "common/result.h"
+
+namespace tierhub {
+
+inline constexpr size_t kNameMax = 255;
+// A name may move to another inode between looking it up and locking it.
+inline constexpr int kLookupTries = 100;
+
+inline Error no_entry(const std::string& name) {
+  return Error(std::errc::no_such_file_or_directory, name + ": no such file or folder");
+}
+
+inline Result<void> check_length(const std::string& name) {
+  if (name.size() > kNameMax)
+    return Error(std::errc::filename_too_long, "the name is longer than 255 bytes");
+  return {};
+}
+
+inline Result<void> check_name(const std::string& name) {
+  TRY(check_length(name));
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+    return Error(std::errc::invalid_argument, "'" + name + "' cannot be the name of a file");
+  }
+  return {};
+}
+
+// TierHub's own folder in the archive's root can be neither seen nor made.
+inline Result<void> check_new_name(InodeNumber parent, const std::string& name) {
+  TRY(check_name(name));
+  if (parent == kRootInode && name == ".tierhub") {
+    return Error(std::errc::permission_denied, "'.tierhub' at the top is reserved for TierHub");
+  }
+  return {};
+}
+
+inline Result<void> check_live_directory(const InodeLock& directory) {
+  if (!directory.exists())
+    return Error(std::errc::no_such_file_or_directory, "the folder was removed");
+  if (!directory->is_directory()) return Error(std::errc::not_a_directory, "not a folder");
+  return {};
+}
+
+// The folder after an entry of it changed now; `subfolders` is added to its link count.
+inline InodeRecord touched(const InodeRecord& directory, int subfolders = 0) {
+  InodeRecord record = directory;
+  record.attributes.mtime = record.attributes.ctime = Timestamp::now();
+  record.nlink = static_cast<uint32_t>(static_cast<int>(record.nlink) + subfolders);
+  return record;
+}
+
+}  // namespace tierhub
