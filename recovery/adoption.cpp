@@ -17,8 +17,6 @@
 namespace tierhub::recovery {
 namespace {
 
-JournalRecord new_key() { return {Timestamp::now(), ""}; }
-
 ObjectTag nameless(InodeNumber inode) {
   ObjectTag tag;
   tag.inode = inode;

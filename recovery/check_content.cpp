@@ -27,8 +27,6 @@ bool touch(const std::vector<IntervalSet::Interval>& ranges, uint64_t begin, uin
   });
 }
 
-bool is_missing(const Error& error) { return error.is(std::errc::no_such_file_or_directory); }
-
 }  // namespace
 
 bool Checker::FileState::has_new_bytes() const {

@@ -4,11 +4,10 @@
 
 #include "common/hash.h"
 #include "recovery/check.h"
+#include "recovery/recovered_folder.h"
 
 namespace tierhub::recovery {
 namespace {
-
-JournalRecord new_key() { return {Timestamp::now(), ""}; }
 
 std::string quoted(const Name& name) { return fmt::format("{} in {}", name.name, name.parent); }
 

@@ -6,9 +6,11 @@
 
 namespace tierhub::recovery {
 
+JournalRecord new_key() { return {Timestamp::now(), ""}; }
+
 Result<void> give_name(const Catalog& catalog, Batch& batch, InodeNumber folder,
                        const std::string& name, InodeNumber inode, FileKind kind) {
-  const JournalRecord key{Timestamp::now(), ""};
+  const JournalRecord key = new_key();
   batch.put_entry(folder, name, inode);
   batch.put_journal(JournalKey::of_entry(folder, name), key);
   batch.put_journal(JournalKey::of_inode(inode), key);

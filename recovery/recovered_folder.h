@@ -9,6 +9,9 @@
 
 namespace tierhub::recovery {
 
+// What the journal is to publish from now on.
+JournalRecord new_key();
+
 // Makes it, if it is not there, and returns its number. Synced.
 Result<InodeNumber> recovered_folder(Catalog& catalog);
 // `wanted`, or the first of "wanted (recovered N)", ... that `folder` has not got.

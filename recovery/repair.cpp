@@ -53,10 +53,8 @@ class Repairer {
 };
 
 void put_key(Batch& batch, InodeNumber inode) {
-  batch.put_journal(JournalKey::of_inode(inode), {Timestamp::now(), ""});
+  batch.put_journal(JournalKey::of_inode(inode), new_key());
 }
-
-bool is_missing(const Error& error) { return error.is(std::errc::no_such_file_or_directory); }
 
 }  // namespace
 

@@ -16,6 +16,10 @@
 
 namespace tierhub::recovery {
 
+inline bool is_missing(const Error& error) {
+  return error.is(std::errc::no_such_file_or_directory);
+}
+
 class View {
  public:
   explicit View(const KeyValueStore& store) : store_(store) {}

@@ -14,8 +14,6 @@
 namespace tierhub::recovery {
 namespace {
 
-const FsCaller kRoot;
-
 CatalogBackups::Options options_of(const World& world, size_t keep = 2) {
   CatalogBackups::Options options;
   options.state = world.folder / "state";
@@ -30,15 +28,6 @@ std::vector<std::string> stored(const World& world, const std::string& part) {
       names.push_back(file.path().filename());
   }
   return names;
-}
-
-RebuildCounts rebuild_world(const World& world) {
-  const Scratch scratch = value_of(Scratch::open(world.folder / "scratch"));
-  const auto archive = value_of(PosixArchive::open(world.in_archive(""), {}));
-  RebuildOptions options;
-  options.state = world.folder / "state";
-  options.chunk_bytes = World::kChunk;
-  return value_of(rebuild(scratch, *archive, options));
 }
 
 TEST(Backup, CopiesOnlyWhatTheArchiveHasNotGotAndKeepsAsManyAsAsked) {
@@ -114,8 +103,8 @@ TEST(Backup, GivesARebuildWhatNeitherTierKnows) {
     FileSystem& fs = *tier->fs;
     value_of(fs.symlink(find(*tier, "a/b"), "shortcut", "../hot", kRoot));
     value_of(fs.mknod(kRootInode, "pipe", 0600 | S_IFIFO, 0, kRoot));
-    value_of(
-        fs.setxattr(world.inode("new"), "user.note", "unpublished", FileSystem::XattrMode::any, kRoot));
+    value_of(fs.setxattr(world.inode("new"), "user.note", "unpublished", FileSystem::XattrMode::any,
+                         kRoot));
     Batch pin;
     pin.put_lease(world.inode("a/hot"), {true, "me", "course", Timestamp::now(), {}});
     value_of(tier->catalog->commit(pin));

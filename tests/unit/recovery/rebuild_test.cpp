@@ -14,17 +14,6 @@
 namespace tierhub::recovery {
 namespace {
 
-const FsCaller kRoot;
-
-RebuildCounts rebuild_world(const World& world) {
-  const Scratch scratch = value_of(Scratch::open(world.folder / "scratch"));
-  const auto archive = value_of(PosixArchive::open(world.in_archive(""), {}));
-  RebuildOptions options;
-  options.state = world.folder / "state";
-  options.chunk_bytes = World::kChunk;
-  return value_of(rebuild(scratch, *archive, options));
-}
-
 void lose_state(const World& world) {
   std::filesystem::remove_all(world.folder / "state");
   value_of(posix::make_directories(world.folder / "state", 0700));

@@ -5,11 +5,10 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "storage/posix_archive.h"
 
 namespace tierhub::recovery {
 namespace {
-
-const FsCaller kRoot;
 
 std::pair<std::string, std::string> split(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -94,7 +93,8 @@ void World::make_files(testing::LocalTier& tier) {
     write(tier, path, some_bytes(3 * kChunk, seed++));
   value_of(tier.fs->link(find(tier, "a/linked"), b, "linked"));
   expected["a/b/linked"] = expected["a/linked"];
-  value_of(tier.fs->setxattr(find(tier, "hot"), "user.note", "kept", FileSystem::XattrMode::any, kRoot));
+  value_of(
+      tier.fs->setxattr(find(tier, "hot"), "user.note", "kept", FileSystem::XattrMode::any, kRoot));
   if (tier.publish() != 0) throw std::runtime_error("not all was published");
   for (const char* path : {"cold", "a/cold", "partial", "changed"})
     value_of(tier.evict(find(tier, path)));
@@ -166,6 +166,15 @@ std::map<std::string, std::string> World::digests(const std::map<std::string, st
   for (const auto& [path, content] : of)
     result[path] = checksum(std::as_bytes(std::span(content))).hex();
   return result;
+}
+
+RebuildCounts rebuild_world(const World& world) {
+  const Scratch scratch = value_of(Scratch::open(world.folder / "scratch"));
+  const auto archive = value_of(PosixArchive::open(world.in_archive(""), {}));
+  RebuildOptions options;
+  options.state = world.folder / "state";
+  options.chunk_bytes = World::kChunk;
+  return value_of(rebuild(scratch, *archive, options));
 }
 
 }  // namespace tierhub::recovery

@@ -11,6 +11,7 @@
 #include "catalog/encoding.h"
 #include "recovery/check.h"
 #include "recovery/finding.h"
+#include "recovery/rebuild.h"
 #include "recovery/repair.h"
 #include "storage/object_state.h"
 #include "tests/support/local_tier.h"
@@ -65,6 +66,11 @@ class World {
   void make_files(testing::LocalTier& tier);
   std::map<std::string, InodeNumber> inodes_;
 };
+
+inline const FsCaller kRoot;
+
+// A new catalog from the archive and scratch of a stopped tier.
+RebuildCounts rebuild_world(const World& world);
 
 // Helpers on a running tier.
 InodeNumber find(testing::LocalTier& tier, const std::string& path);
