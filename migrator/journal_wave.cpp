@@ -11,6 +11,7 @@
 #include "common/guarded.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "migrator/archive_path.h"
 
 namespace tierhub {
 namespace {
@@ -43,11 +44,6 @@ void in_lanes(size_t lanes, size_t count, Use use) {
 // The call may have been carried out all the same.
 bool leaves_doubt(const Error& error) {
   return is_archive_wide(error) || error.is(std::errc::operation_canceled);
-}
-
-std::string parent_path(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
 // Calls under way at a time: each is short, and mostly waits for the archive.

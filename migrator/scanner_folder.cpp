@@ -7,6 +7,7 @@
 
 #include "common/fault_points.h"
 #include "common/log.h"
+#include "migrator/archive_path.h"
 #include "migrator/journal_base.h"
 #include "migrator/scanner_conflict.h"
 #include "migrator/scanner_removal.h"
@@ -34,10 +35,6 @@ void put_xattrs(Batch& batch, InodeNumber inode, const Xattrs& xattrs) {
 
 bool joins_links(const ArchiveChild& child) {
   return child.version.attributes.kind == FileKind::file && child.version.nlink > 1;
-}
-
-std::string join(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + "/" + name;
 }
 
 }  // namespace
@@ -179,7 +176,7 @@ Result<void> FolderScan::take_changed_file(const ArchiveChild& child, InodeNumbe
         break;
     }
     TRY_ASSIGN(const auto outcome,
-               resolver.changed_twice(join(path_, child.name), child, inode, on_record));
+               resolver.changed_twice(join_path(path_, child.name), child, inode, on_record));
     if (outcome) return {};
   }
   return {};
@@ -405,7 +402,7 @@ Result<bool> bring_back_folder(ScanState& scan, InodeNumber folder) {
 Result<void> import_link(ScanState& scan, const Name& name) {
   TRY_ASSIGN(const auto folder_path, scan.catalog.base_path(name.parent));
   if (!folder_path) return {};
-  const std::string path = join(*folder_path, name.name);
+  const std::string path = join_path(*folder_path, name.name);
   TRY_ASSIGN(const auto version, scan.archive.stat(path));
   if (!version || version->attributes.kind != FileKind::file) return {};
   const auto known = scan.linked.find(version->identity.bytes);

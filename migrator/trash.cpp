@@ -10,6 +10,7 @@
 #include "common/duration.h"
 #include "common/fault_points.h"
 #include "common/log.h"
+#include "migrator/archive_path.h"
 
 namespace tierhub {
 namespace {
@@ -46,18 +47,8 @@ std::pair<std::string, int> order_of(const std::string& day) {
   return {day.substr(0, dot), std::atoi(day.c_str() + dot + 1)};
 }
 
-std::string parent_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
-std::string joined(const std::string& folder, const std::string& name) {
-  if (folder.empty() || name.empty()) return folder + name;
-  return folder + "/" + name;
-}
-
 std::string in_trash(const std::string& day, const std::string& path) {
-  return joined(joined(kTrashFolder, day), path);
+  return join_path(join_path(kTrashFolder, day), path);
 }
 
 bool is_folder(const ArchiveVersion& version) {
@@ -106,9 +97,9 @@ Result<void> Trash::take(const std::string& leaf, const ArchiveVersion& version,
 // False: something else has its place on this day.
 Result<bool> Trash::try_take(const std::string& leaf, const ArchiveVersion& version,
                              const std::string& day, const std::string& path) {
-  const std::string source = joined(kStagingFolder, leaf);
+  const std::string source = join_path(kStagingFolder, leaf);
   const std::string target = in_trash(day, path);
-  const std::string folder = parent_of(target);
+  const std::string folder = parent_path(target);
   if (const auto made = make_folders(folder); !made) {
     if (is_barred(made.error())) return false;
     return made.error();
@@ -132,7 +123,7 @@ Result<bool> Trash::try_take(const std::string& leaf, const ArchiveVersion& vers
 Result<void> Trash::make_folders(const std::string& path) {
   const bool known = made_.with([&](const auto& made) { return made.contains(path); });
   if (known || path == kTrashFolder) return {};
-  TRY(make_folders(parent_of(path)));
+  TRY(make_folders(parent_path(path)));
   TRY(make_folder(path));
   made_.with([&](auto& made) {
     if (made.size() >= kMaxKnownFolders) made.clear();
@@ -208,7 +199,7 @@ Result<void> Trash::visit_below(const std::string& day, const std::string& path,
   if (!go_on || !is_folder(version)) return {};
   TRY_ASSIGN(const auto below, children(in_trash(day, path)));
   for (const ArchiveChild& child : below) {
-    TRY(visit_below(day, joined(path, child.name), child.version, visit, go_on));
+    TRY(visit_below(day, join_path(path, child.name), child.version, visit, go_on));
     if (!go_on) return {};
   }
   return {};
@@ -241,7 +232,8 @@ Result<void> Trash::restore_one(const std::string& source, const std::string& ta
   if (standing && is_folder(*standing) && is_folder(*version)) {
     TRY_ASSIGN(const auto below, children(source));
     for (const ArchiveChild& child : below)
-      TRY(restore_one(joined(source, child.name), joined(target, child.name), restored, taken));
+      TRY(restore_one(join_path(source, child.name), join_path(target, child.name), restored,
+                      taken));
     return {};
   }
   if (standing) {
@@ -249,7 +241,7 @@ Result<void> Trash::restore_one(const std::string& source, const std::string& ta
                   fmt::format("/{} is there: rename it, or restore with --to", target));
     return {};
   }
-  const std::string folder = parent_of(target);
+  const std::string folder = parent_path(target);
   TRY_ASSIGN(const auto parent, archive_.stat(folder));
   if (!parent || !is_folder(*parent)) {
     return Error(std::errc::no_such_file_or_directory,
@@ -287,7 +279,7 @@ Result<void> Trash::remove_tree(const std::string& path, const ArchiveVersion& v
   if (is_folder(version)) {
     TRY_ASSIGN(const auto below, children(path));
     for (const ArchiveChild& child : below) {
-      TRY(remove_tree(joined(path, child.name), child.version, entries));
+      TRY(remove_tree(join_path(path, child.name), child.version, entries));
       if (stopping_) return {};
     }
   }
