@@ -5,7 +5,6 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <spawn.h>
 
 #include "common/posix.h"
+#include "storage/frame_socket.h"
 
 namespace tierhub {
 namespace {
@@ -62,37 +62,24 @@ Result<void> run_fusermount(std::vector<std::string> arguments, int socket_fd) {
                text);
 }
 
+// fusermount3 has ended: what it sent is there, or nothing was sent.
 Result<UniqueFd> receive_device(int socket_fd) {
   char byte = 0;
-  iovec part{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got = 0;
-  do {
-    got = ::recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
-  const cmsghdr* const header = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS)
+  auto received = receive_some(socket_fd, {&byte, 1});
+  if (!received || received->fds.empty())
     return Error(std::errc::protocol_error, "fusermount3 mounted, but did not send the device");
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return UniqueFd(fd);
+  return std::move(received->fds.front());
 }
 
 }  // namespace
 
 Result<UniqueFd> mount_as_user(const std::string& mount_point, const std::string& options) {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-    return Error::from_errno(errno, "make a socket pair");
-  const UniqueFd ours(ends[0]);
-  const UniqueFd theirs(ends[1]);
+  TRY_ASSIGN(auto ends, make_socket_pair());
+  const UniqueFd ours = std::move(ends.first);
+  UniqueFd theirs = std::move(ends.second);
   if (auto mounted = run_fusermount({"-o", options, "--", mount_point}, theirs.get()); !mounted)
     return mounted.error().in("mount TierHub at " + mount_point);
+  theirs.reset();
   return receive_device(ours.get());
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -59,8 +60,7 @@ Result<bool> OutgoingFrame::send(int socket_fd) {
   return true;
 }
 
-Result<size_t> FrameReader::receive_bytes(int socket_fd) {
-  std::array<char, 65536> buffer;
+Result<Received> receive_some(int socket_fd, std::span<char> buffer) {
   iovec part{buffer.data(), buffer.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFdsPerMessage)];
   msghdr message{};
@@ -72,10 +72,12 @@ Result<size_t> FrameReader::receive_bytes(int socket_fd) {
   do {
     n = ::recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
-  if (n < 0 && errno == EAGAIN) return size_t{0};
+  if (n < 0 && errno == EAGAIN) return Received();
   if (n < 0 && errno == ECONNRESET) n = 0;
   if (n < 0) return Error::from_errno(errno, "receive");
   if (n == 0) return Error(std::errc::not_connected, "the other end of the socket is closed");
+  Received received;
+  received.bytes = static_cast<size_t>(n);
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -83,11 +85,18 @@ Result<size_t> FrameReader::receive_bytes(int socket_fd) {
     for (size_t i = 0; i < count; ++i) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      fds_.emplace_back(fd);
+      received.fds.emplace_back(fd);
     }
   }
-  bytes_.append(buffer.data(), static_cast<size_t>(n));
-  return static_cast<size_t>(n);
+  return received;
+}
+
+Result<void> FrameReader::receive_bytes(int socket_fd) {
+  std::array<char, 65536> buffer;
+  TRY_ASSIGN(Received received, receive_some(socket_fd, buffer));
+  bytes_.append(buffer.data(), received.bytes);
+  std::move(received.fds.begin(), received.fds.end(), std::back_inserter(fds_));
+  return {};
 }
 
 Result<std::vector<Frame>> FrameReader::receive(int socket_fd) {

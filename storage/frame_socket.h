@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,15 @@ struct Frame {
 
 // One connected socket pair, close-on-exec at both ends.
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
+
+// What one recvmsg(2) brought; nothing if the socket does not block and nothing was there. The
+// descriptors are close-on-exec, and sixteen at most. errc::not_connected when the other end has
+// closed.
+struct Received {
+  size_t bytes = 0;
+  std::vector<UniqueFd> fds;
+};
+Result<Received> receive_some(int socket_fd, std::span<char> buffer);
 
 // A frame on its way out.
 class OutgoingFrame {
@@ -43,7 +53,7 @@ class FrameReader {
   Result<std::vector<Frame>> receive(int socket_fd);
 
  private:
-  Result<size_t> receive_bytes(int socket_fd);
+  Result<void> receive_bytes(int socket_fd);
 
   std::string bytes_;
   std::deque<UniqueFd> fds_;
