@@ -159,7 +159,7 @@ class Crash : public ::testing::TestWithParam<Death> {
   }
 
   void expect_nothing_lost() {
-    const Tree found = observe(tier.mount, kPatient);
+    const Tree found = at_rest([&] { return observe(tier.mount, kPatient); });
     const auto to_before = differences(before.describe(), found);
     const auto to_after = differences(after.describe(), found);
     EXPECT_TRUE(to_before.empty() || to_after.empty())

@@ -16,6 +16,7 @@ struct Found {
   char kind = 'f';
   unsigned mode = 0;
   std::string bytes;  // content, or target
+  bool operator==(const Found&) const = default;
 };
 
 std::map<std::string, Found> look_at(const std::string& root) {
@@ -87,7 +88,7 @@ std::string Promises::judge(const Model::Node& node, const std::string& content)
 }
 
 std::vector<std::string> Promises::broken(const std::string& root) const {
-  const auto found = look_at(root);
+  const auto found = at_rest([&] { return look_at(root); });
   std::vector<std::string> best;
   for (size_t i = states_.size(); i-- > durable_state_;) {
     std::vector<std::string> wrong;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/tier_fixture.h"
@@ -57,6 +58,18 @@ std::string without_time(const std::string& path);
 
 // A tree as Model::describe() puts it, without the names in `except`.
 Tree observe(const std::string& root, const std::vector<std::string>& except);
+
+// What `look` sees of a tree in which a tierd still settles what its last life left: a walk is no
+// snapshot, so it looks until two walks agree.
+template <class Look>
+auto at_rest(const Look& look) {
+  auto seen = look();
+  eventually("two walks see the same", [&] {
+    const auto before = std::exchange(seen, look());
+    return before == seen;
+  });
+  return seen;
+}
 
 struct Step {
   std::string name;
