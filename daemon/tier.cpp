@@ -187,8 +187,8 @@ Result<void> Tier::recover() {
   Scanner::Options scan;
   scan.invalidate_inode = [this](InodeNumber inode) {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_inode(inode);
-    prefetcher_->version_changed(inode);
   };
+  scan.content_changed = [this](InodeNumber inode) { prefetcher_->version_changed(inode); };
   scan.invalidate_entry = [this](InodeNumber parent, const std::string& name) {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_entry(parent, name);
   };

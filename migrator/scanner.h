@@ -45,11 +45,16 @@ class Scanner {
     double growing_s = 5;
     // Files of the same size that were changed on both sides are compared if they are not larger.
     uint64_t compare_bytes = uint64_t{1} << 30;
-    // What changed is told to the kernel.
+    // What changed is told to the kernel, and another content to those who hold leases on it.
     std::function<void(InodeNumber)> invalidate_inode;
     std::function<void(InodeNumber, const std::string&)> invalidate_entry;
+    std::function<void(InodeNumber)> content_changed;
 
-    void forget_inode(InodeNumber inode) const {
+    void forget_content(InodeNumber inode) const {
+      forget_attributes(inode);
+      if (content_changed) content_changed(inode);
+    }
+    void forget_attributes(InodeNumber inode) const {
       if (invalidate_inode) invalidate_inode(inode);
     }
     void forget_entry(InodeNumber parent, const std::string& name) const {

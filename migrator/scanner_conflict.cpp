@@ -441,7 +441,7 @@ void ConflictResolver::announce(const Name& name, const Name& kept) const {
 
 void ConflictResolver::forget(const std::vector<Name>& names, InodeNumber inode) const {
   for (const Name& name : names) scan_.options.forget_entry(name.parent, name.name);
-  scan_.options.forget_inode(inode);
+  scan_.options.forget_content(inode);
 }
 
 }  // namespace tierhub

@@ -164,7 +164,7 @@ Result<void> FolderScan::take_changed_file(const ArchiveChild& child, InodeNumbe
     switch (ours) {
       case Ours::as_on_record:
         ++scan_.counts.changed;
-        scan_.options.forget_inode(inode);
+        scan_.options.forget_content(inode);
         return {};
       case Ours::settling:
         return {};
@@ -278,7 +278,7 @@ Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber 
   }
   if (!changed) return {};
   ++scan_.counts.changed;
-  scan_.options.forget_inode(inode);
+  scan_.options.forget_content(inode);
   return {};
 }
 
@@ -442,6 +442,8 @@ Result<void> import_link(ScanState& scan, const Name& name) {
   state.chunk_bytes = scan.catalog.chunk_bytes();
   scan.linked.emplace(version->identity.bytes, inode);
   ++scan.counts.added;
+  scan.options.forget_entry(name.parent, name.name);
+  scan.options.forget_attributes(inode);
   return {};
 }
 

@@ -106,6 +106,7 @@ Result<void> RemovalScan::remove_known(const Name& name, const BaseRecord& known
   if (!removed) return {};
   ++scan_.counts.removed;
   scan_.options.forget_entry(name.parent, name.name);
+  scan_.options.forget_attributes(known.inode);
   return {};
 }
 

@@ -266,8 +266,11 @@ TEST_F(OutOfBand, WhatWasRemovedHereCanBeRestoredFromTheTrash) {
   EXPECT_THAT(listed.out, ::testing::HasSubstr("/brain/raw/\n"));
   const auto restored = tier.tierctl({"trash", "restore", at("brain")});
   EXPECT_EQ(restored.exit_code, 0) << restored.text;
-  eventually("all of it is back",
-             [&] { return differences(before, describe_tree(tier.mount)).empty(); });
+  std::vector<std::string> missing;
+  EXPECT_NO_THROW(eventually("all of it is back", [&] {
+    missing = differences(before, describe_tree(tier.mount));
+    return missing.empty();
+  })) << fmt::format("{}", fmt::join(missing, "\n"));
   expect_replica();
   EXPECT_EQ(tier.tierctl({"trash", "list"}).out, "");
 }

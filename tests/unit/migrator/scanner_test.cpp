@@ -1,5 +1,6 @@
 #include "migrator/scanner.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -210,6 +211,31 @@ TEST_F(ScannerTest, JoinsAHardLinkThatCameLater) {
   world_.scan();
   EXPECT_EQ(value_of(world_.catalog->inode(world_.inode("a/second")))->nlink, 1u);
   expect_nothing_to_publish();
+}
+
+TEST_F(ScannerTest, TellsTheKernelOfHardLinksThatComeAndGo) {
+  make_archive_tree();
+  world_.scan();
+  std::vector<std::string> entries;
+  std::vector<InodeNumber> inodes;
+  Scanner::Options options;
+  options.invalidate_entry = [&](InodeNumber, const std::string& name) { entries.push_back(name); };
+  options.invalidate_inode = [&](InodeNumber inode) { inodes.push_back(inode); };
+  const InodeNumber file = world_.inode("top");
+  options.content_changed = [&](InodeNumber inode) {
+    EXPECT_NE(inode, file) << "its content is as it was";
+  };
+  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.journal->tree_mutex(),
+                  options);
+  const auto scan = [&] { value_of(scanner.run([](const ScanCounts&) { return true; })); };
+  fs::create_hard_link(world_.in_archive("top"), world_.in_archive("a/second"));
+  scan();
+  EXPECT_EQ(entries, std::vector<std::string>{"second"});
+  EXPECT_EQ(std::count(inodes.begin(), inodes.end(), file), 1);
+  fs::remove(world_.in_archive("top"));
+  scan();
+  EXPECT_EQ(entries, (std::vector<std::string>{"second", "top"}));
+  EXPECT_EQ(std::count(inodes.begin(), inodes.end(), file), 2);
 }
 
 TEST_F(ScannerTest, LeavesAReaderTheVersionThatItOpened) {
