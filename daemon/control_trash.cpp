@@ -134,7 +134,7 @@ Result<api::TrashResult> Control::restore_trash(const api::Caller& caller,
     if (!looked)
       return looked.error().in("it is back in the archive, and appears with the next scan");
     // Files with several names join them there.
-    if (looked->wants_whole_scan) parts_.scans.scan(Scanner::Removals::guarded);
+    if (looked->wants_whole_scan) parts_.scans.scan_anew();
   }
   return result;
 }

@@ -28,16 +28,23 @@ void ScanSchedule::stop() {
 }
 
 ScanSchedule::Progress ScanSchedule::scan(Scanner::Removals removals) {
-  ask_for_scan(removals);
-  return progress();
+  const std::lock_guard lock(mutex_);
+  if (!progress_.running) {
+    progress_ = Progress{true, {}, {}};
+    asked_ = removals;
+    changed_.notify_all();
+  }
+  return progress_;
 }
 
-void ScanSchedule::ask_for_scan(Scanner::Removals removals) {
-  const std::lock_guard lock(mutex_);
-  if (progress_.running) return;
-  progress_ = Progress{true, {}, {}};
-  asked_ = removals;
-  changed_.notify_all();
+void ScanSchedule::scan_anew() {
+  {
+    const std::lock_guard lock(mutex_);
+    // It may have passed already where something is to be seen.
+    another_ = progress_.running && !asked_;
+    if (another_) return;
+  }
+  scan(Scanner::Removals::guarded);
 }
 
 ScanSchedule::Progress ScanSchedule::progress() const {
@@ -105,6 +112,9 @@ void ScanSchedule::whole_scan(const std::stop_token& stop, Scanner::Removals rem
   progress_.running = false;
   if (result) progress_.counts = *result;
   if (!result) progress_.error = result.error().text();
+  if (!std::exchange(another_, false)) return;
+  progress_ = Progress{true, {}, {}};
+  asked_ = Scanner::Removals::guarded;
 }
 
 void ScanSchedule::run_looks(const std::stop_token& stop) {
@@ -172,7 +182,7 @@ void ScanSchedule::look(const std::vector<InodeNumber>& folders) {
     journal_.retry_parked();
     journal_.wake();
   }
-  if (looked->wants_whole_scan) ask_for_scan(Scanner::Removals::guarded);
+  if (looked->wants_whole_scan) scan_anew();
 }
 
 // A file that grows may be written without its folder's ctime moving.

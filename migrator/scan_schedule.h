@@ -53,6 +53,8 @@ class ScanSchedule {
   };
   // A whole scan, at once; if one runs, that one.
   Progress scan(Scanner::Removals removals);
+  // A whole scan that begins from now on: behind the one that runs, if one does.
+  void scan_anew();
   Progress progress() const;
 
   // Somebody lists the folder: it is looked at soon. Any thread; cheap.
@@ -76,7 +78,6 @@ class ScanSchedule {
   bool needs_look(InodeNumber folder);
   void look_again(InodeNumber folder, double after_s);
   void watch_growing();
-  void ask_for_scan(Scanner::Removals removals);
 
   const Catalog& catalog_;
   Scanner& scanner_;
@@ -87,6 +88,7 @@ class ScanSchedule {
   mutable std::mutex mutex_;  // guards what follows, up to the threads
   std::condition_variable_any changed_;
   std::optional<Scanner::Removals> asked_;
+  bool another_ = false;  // when the one that runs has ended
   Progress progress_;
   std::unordered_map<InodeNumber, SteadyClock::time_point> waiting_;  // folder -> when it is due
   std::unordered_set<InodeNumber> growing_;  // folders to list though their ctime stands
