@@ -116,7 +116,8 @@ Result<void> JournalRecovery::settle_removal(const Case& found) {
   }
   if (!ours && is(found.at_target, found.intent.before)) return drop(found.sequence);
   TRY_ASSIGN(const auto displaced, displaced_version(found));
-  if (displaced && context_.trash != nullptr && context_.trash->takes_removed())
+  if (displaced && context_.trash != nullptr && context_.trash->takes_removed() &&
+      !has_a_name(context_.catalog, found.intent.inode))
     keep_in_trash(*context_.trash, found.intent.staged_leaf, *displaced, found.target);
   TRY(commit_removal(found));
   if (!displaced) return {};

@@ -339,13 +339,19 @@ void Wave::act(Action& action) const {
 void Wave::keep_displaced(const Action& action) const {
   const Plan& plan = action.plan;
   Trash& trash = *context_.trash;
-  if (plan.kind == Plan::Kind::remove && trash.takes_removed())
+  if (plan.kind == Plan::Kind::remove && trash.takes_removed() &&
+      !has_a_name(context_.catalog, plan.inode))
     keep_in_trash(trash, action.leaf, *plan.version, plan.target.path);
   if (!trash.takes_replaced()) return;
   if (plan.kind == Plan::Kind::publish && action.staged)
     keep_in_trash(trash, action.leaf, *plan.version, plan.target.path);
   if (plan.kind == Plan::Kind::place && plan.occupant)
     keep_in_trash(trash, action.leaf, plan.occupant->version, plan.target.path);
+}
+
+bool has_a_name(const Catalog& catalog, InodeNumber inode) {
+  const auto record = catalog.inode(inode);
+  return record && *record && (*record)->nlink > 0;
 }
 
 void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& version,

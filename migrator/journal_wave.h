@@ -138,6 +138,9 @@ class Wave {
 std::vector<IntentRecord> intents_of(const Action& action);
 // The names at which something else may stand after the act than before.
 std::vector<Name> names_of(const Plan& plan);
+// A file goes to the trash with its last name: until then it is there under another one, and the
+// trash would be a further name of it. If nobody knows, it has none.
+bool has_a_name(const Catalog& catalog, InodeNumber inode);
 // What rests in staging as `leaf` and stood at `path` goes to the trash, if that takes it. If it
 // cannot, it stays, and is deleted.
 void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& version,

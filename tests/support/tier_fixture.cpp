@@ -83,6 +83,8 @@ TestTier::TestTier(std::chrono::seconds time_limit) {
   const char* const keeper = std::getenv("TIERHUB_TEST_KEEPER");
   settings = {{"settle_s", "3600"},
               {"growing_s", "0"},
+              // However full the disk of the tests is.
+              {"trash_keep_free", "0"},
               {"capacity", "4GiB"},
               {"log_level", "debug"},
               {"keeper", keeper != nullptr ? keeper : "false"}};

@@ -182,6 +182,21 @@ TEST_F(TrashTest, PurgesWhatIsOlderThanItIsTold) {
   EXPECT_EQ(world_.staged(), std::vector<std::string>{});
 }
 
+TEST_F(TrashTest, HasAFileOnceItsLastNameIsRemoved) {
+  world_.write("first", "text");
+  world_.link("first", "second");
+  world_.publish();
+  world_.remove("first");
+  world_.publish();
+  EXPECT_TRUE(listed().empty());
+  struct stat st {};
+  ASSERT_EQ(::stat(world_.in_archive("second").c_str(), &st), 0);
+  EXPECT_EQ(st.st_nlink, 1u);
+  world_.remove("second");
+  world_.publish();
+  EXPECT_EQ(listed(), std::vector<std::string>{"second"});
+}
+
 TEST_F(TrashTest, TidiesUpByItself) {
   Trash::Options options;
   options.tick_s = 0.01;
