@@ -314,7 +314,10 @@ Result<void> Trash::tidy() {
   while (options_.keep_free_bytes > 0 && !stopping_) {
     TRY_ASSIGN(const Archive::Space space, archive_.space());
     TRY_ASSIGN(const auto all, days());
-    if (space.available_bytes >= options_.keep_free_bytes || all.empty()) return {};
+    const double part = static_cast<double>(space.total_bytes) * options_.keep_free_percent / 100;
+    const uint64_t keep_free_bytes =
+        std::min(options_.keep_free_bytes, static_cast<uint64_t>(part));
+    if (space.available_bytes >= keep_free_bytes || all.empty()) return {};
     TRY_ASSIGN(const auto version, archive_.stat(in_trash(all.back(), "")));
     if (!version) return {};
     uint64_t entries = 0;

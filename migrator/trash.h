@@ -32,8 +32,9 @@ class Trash {
   struct Options {
     double days = 7;        // 0: nothing is kept
     bool replaced = false;  // old versions, too: of files that were overwritten or replaced
-    // With less free space in the archive the oldest days go first.
+    // With less free space in the archive than the smaller of these the oldest days go first.
     uint64_t keep_free_bytes = 0;
+    double keep_free_percent = 5;  // of the archive's size
     double tick_s = 60;
   };
   Trash(Catalog& catalog, Archive& archive, const Options& options);

@@ -214,6 +214,7 @@ TEST_F(TrashTest, GivesUpTheOldestDaysWhenTheArchiveIsAlmostFull) {
   Trash::Options options;
   options.tick_s = 0.01;
   options.keep_free_bytes = UINT64_MAX;
+  options.keep_free_percent = 101;
   start(options);
   world_.write("file", "text");
   world_.publish();
@@ -224,6 +225,28 @@ TEST_F(TrashTest, GivesUpTheOldestDaysWhenTheArchiveIsAlmostFull) {
   while (!days().empty() && SteadyClock::now() < deadline) std::this_thread::yield();
   world_.trash->stop();
   EXPECT_TRUE(days().empty());
+}
+
+TEST_F(TrashTest, AsksOfASmallArchiveOnlyAPartOfIt) {
+  Trash::Options options;
+  options.tick_s = 0.01;
+  options.keep_free_bytes = UINT64_MAX;
+  options.keep_free_percent = 0;
+  start(options);
+  world_.write("file", "text");
+  world_.publish();
+  world_.remove("file");
+  world_.publish();
+  world_.trash->start();
+  // Whenever one that is old enough is gone, the thread has looked at all once more.
+  for (int i = 0; i < 3; ++i) {
+    fs::create_directories(world_.in_archive(kTrashFolder) + "/2001-01-01");
+    const auto deadline = SteadyClock::now() + std::chrono::seconds(20);
+    while (days().size() > 1 && SteadyClock::now() < deadline) std::this_thread::yield();
+  }
+  world_.trash->stop();
+  ASSERT_EQ(days().size(), 1u);
+  EXPECT_NE(days()[0], "2001-01-01");
 }
 
 TEST_F(TrashTest, HasWhatWasRemovedWhereverTheProcessDies) {
