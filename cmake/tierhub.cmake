@@ -60,6 +60,8 @@ function(tierhub_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE tierhub_options ${ARG_LINK} GTest::gtest_main)
   tierhub_unity(${name})
+  # What is tested is compiled as it is installed; the test itself takes half as long to compile so.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   set(entries ${name})
   if(ARG_SHARDS)
     list(TRANSFORM entries APPEND _1_of_${ARG_SHARDS})
