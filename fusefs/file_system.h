@@ -292,6 +292,7 @@ class FileSystem {
   Result<void> truncate(InodeState& inode, uint64_t size_bytes);
   Result<size_t> write_present(InodeState& inode, uint64_t offset_bytes, WriteSource& source,
                                const FsCaller& caller);
+  Result<ByteRange> changed_by_fallocate(const InodeState& inode, int mode, ByteRange range) const;
   Result<void> mark_dirty(InodeState& inode, ByteRange range);
   Result<int> writable_fd(InodeState& inode);
 

@@ -197,7 +197,8 @@ Result<int> FileSystem::writable_fd(InodeState& inode) {
 // Bytes are marked dirty before they change: a chunk that is still clean always equals the archive.
 // Killed in between, the marked bytes are simply published again.
 Result<void> FileSystem::mark_dirty(InodeState& inode, ByteRange range) {
-  if (inode.rec().content == Content::unknown || inode.dirty.contains(range.begin, range.end))
+  if (range.empty() || inode.rec().content == Content::unknown ||
+      inode.dirty.contains(range.begin, range.end))
     return {};
   IntervalSet dirty = inode.dirty;
   Batch batch;
@@ -291,6 +292,16 @@ Result<void> FileSystem::fsync(InodeNumber inode, SyncKind) {
 
 Result<void> FileSystem::fsync_directory(InodeNumber) { return catalog_.sync(); }
 
+// The bytes of the file that are others afterwards. Room alone changes none: what is absent stays
+// the archive's.
+Result<ByteRange> FileSystem::changed_by_fallocate(const InodeState& inode, int mode,
+                                                   ByteRange range) const {
+  if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0) return range;
+  if ((mode & FALLOC_FL_KEEP_SIZE) != 0) return ByteRange{};
+  TRY_ASSIGN(const Attributes attributes, current_attributes(scratch_, inode));
+  return ByteRange{std::max(range.begin, attributes.size_bytes), range.end};
+}
+
 void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
                            uint64_t length_bytes, Done<std::monostate> done) {
   constexpr int kSupported = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
@@ -316,7 +327,8 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     // A chunk that is zeroed in part must be there for the rest of it.
     if (removes && !state.absent_chunks(range).empty()) return Next::recall;
     if (!state.rec().writing) TRY(grant_writing(state, state.serve_mode));
-    TRY(mark_dirty(state, range));
+    TRY_ASSIGN(const ByteRange changed, changed_by_fallocate(state, mode, range));
+    TRY(mark_dirty(state, changed));
     TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDWR));
     if (removes && state.rec().content == Content::known) {
       TRY(write_zeros(object.get(), mode, range));
