@@ -55,6 +55,9 @@ struct InodeState {
   IntervalSet filling;
   std::vector<std::function<void()>>
       filling_waiters;  // run without locks when a fill of this inode ends
+  // While fills write into the object of a file that is being written: the file's mtime, as the
+  // object's is that of the fills.
+  std::optional<Timestamp> mtime_beside_fills;
 
   // What of this inode's heat is not recorded yet (catalog/heat.h).
   uint64_t read_bytes = 0;  // through the daemon, since a use was recorded

@@ -75,7 +75,7 @@ Result<void> check_xattr_name(const std::string& name) {
                "there are no extended attributes of the kind of " + name);
 }
 
-Result<void> set_object_times(const Scratch& scratch, const InodeState& inode,
+Result<void> set_object_times(const Scratch& scratch, InodeState& inode,
                               const AttributeChange& change) {
   TRY_ASSIGN(const UniqueFd object, scratch.open_object(inode.number, O_RDONLY));
   const timespec omit{0, UTIME_OMIT};
@@ -83,7 +83,7 @@ Result<void> set_object_times(const Scratch& scratch, const InodeState& inode,
                              change.mtime ? change.mtime->to_timespec() : omit};
   if (::futimens(object.get(), times) < 0)
     return Error::from_errno(errno, "set times of scratch object");
-  return {};
+  return change.mtime ? note_change(inode, object.get()) : Result<void>();
 }
 
 }  // namespace

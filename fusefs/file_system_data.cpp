@@ -223,6 +223,7 @@ Result<size_t> FileSystem::write_present(InodeState& inode, uint64_t offset_byte
   TRY(mark_dirty(inode, {offset_bytes, offset_bytes + source.size_bytes()}));
   TRY_ASSIGN(const int fd, writable_fd(inode));
   TRY_ASSIGN(const size_t written, source.copy_to(fd, offset_bytes));
+  TRY(note_change(inode, fd));
   fault_point(FaultPoint::write_after_data);
   return written;
 }

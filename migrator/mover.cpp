@@ -216,6 +216,7 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
     fill->join = join;
     result.fills.push_back(std::move(fill));
   }
+  TRY(fill_begins(scratch_, state));
   for (const auto& part : to_fill) state.filling.add(part.begin, part.end);
   reservation.hand_on();
   result.kind = Start::Kind::filling;
@@ -448,6 +449,7 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
       error = result.error();
     }
     state.filling.remove(fill->chunks.begin, fill->chunks.end);
+    fill_ended(scratch_, state);
     waiters = std::exchange(state.filling_waiters, {});
   } else {
     error = lock.error();

@@ -1,6 +1,7 @@
 #include "storage/object_state.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,10 +15,19 @@
 namespace tierhub {
 namespace {
 
-Result<void> set_times(int fd, const Attributes& attributes) {
-  const timespec times[2] = {attributes.atime.to_timespec(), attributes.mtime.to_timespec()};
+Result<void> set_times(int fd, timespec atime, timespec mtime) {
+  const timespec times[2] = {atime, mtime};
   if (::futimens(fd, times) < 0) return Error::from_errno(errno, "set times of scratch object");
   return {};
+}
+
+Result<void> set_times(int fd, const Attributes& attributes) {
+  return set_times(fd, attributes.atime.to_timespec(), attributes.mtime.to_timespec());
+}
+
+Result<void> set_mtime(const Scratch& scratch, InodeNumber inode, Timestamp mtime) {
+  TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode, O_RDONLY));
+  return set_times(fd.get(), {0, UTIME_OMIT}, mtime.to_timespec());
 }
 
 ObjectTag::Bytes new_bytes(const InodeState& inode, const InodeRecord& record) {
@@ -125,6 +135,7 @@ Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState&
       TRY(posix::truncate_fd(fd.get(), record.attributes.size_bytes));
     }
     TRY(set_times(fd.get(), record.attributes));
+    if (!inode.filling.empty()) inode.mtime_beside_fills = record.attributes.mtime;
   }
   record.generation = record.generation.next();
   record.writing = true;
@@ -143,9 +154,34 @@ Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState&
   return {};
 }
 
+Result<void> fill_begins(const Scratch& scratch, InodeState& inode) {
+  if (!inode.rec().writing || !inode.filling.empty()) return {};
+  TRY_ASSIGN(const auto st, scratch.stat_object(inode.number));
+  inode.mtime_beside_fills = posix::modification_time(st);
+  return {};
+}
+
+void fill_ended(const Scratch& scratch, InodeState& inode) {
+  if (!inode.filling.empty()) return;
+  const auto mtime = std::exchange(inode.mtime_beside_fills, std::nullopt);
+  if (!mtime || !inode.record || !inode.rec().writing) return;
+  if (auto set = set_mtime(scratch, inode.number, *mtime); !set) {
+    log::warning("a file that is being written has got another mtime by a recall",
+                 {{"inode", inode.number}, {"error", set.error().text()}});
+  }
+}
+
+Result<void> note_change(InodeState& inode, int object_fd) {
+  if (!inode.mtime_beside_fills) return {};
+  TRY_ASSIGN(const auto st, posix::stat_fd(object_fd));
+  inode.mtime_beside_fills = posix::modification_time(st);
+  return {};
+}
+
 Result<Attributes> current_attributes(const Scratch& scratch, const InodeState& inode) {
   if (!inode.rec().writing) return inode.rec().attributes;
-  TRY_ASSIGN(const auto st, scratch.stat_object(inode.number));
+  TRY_ASSIGN(auto st, scratch.stat_object(inode.number));
+  if (inode.mtime_beside_fills) st.st_mtim = inode.mtime_beside_fills->to_timespec();
   return attributes_now(inode.rec(), st);
 }
 

@@ -36,6 +36,12 @@ Result<void> ensure_object(Catalog& catalog, const Scratch& scratch, InodeState&
 Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState& inode,
                            ServeMode mode);
 
+// Around each fill of the object: what it writes there is no change of the file, whose mtime stays.
+Result<void> fill_begins(const Scratch& scratch, InodeState& inode);
+void fill_ended(const Scratch& scratch, InodeState& inode);
+// Somebody else than a fill changed the object, and with it the file's mtime.
+Result<void> note_change(InodeState& inode, int object_fd);
+
 // The record with size, mtime and ctime as they are now: the object's while `writing`, else the
 // record's.
 Result<Attributes> current_attributes(const Scratch& scratch, const InodeState& inode);
