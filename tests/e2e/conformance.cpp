@@ -250,11 +250,12 @@ std::vector<Op> make_file(const std::string& path, int64_t size, uint32_t mode) 
 }
 
 std::vector<Difference> compare(Machine& native, Machine& mount, const std::vector<Op>& ops,
-                                Counts& counts) {
+                                Counts& counts, const std::function<void()>& before_each) {
   std::vector<Difference> differences;
   for (size_t step = 0; step < ops.size(); ++step) {
     const Op& op = ops[step];
     const std::string expected = native.perform(op);
+    before_each();
     const std::string found = mount.perform(op);
     Count& count = counts[static_cast<size_t>(op.call)];
     ++count.ran;

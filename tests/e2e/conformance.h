@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -196,14 +197,15 @@ struct Difference {
   std::string text;
 };
 // Performs the sequence on both machines side by side, and compares each outcome, and at the end
-// the trees. `counts`: how often each call ran, and how often it succeeded.
+// the trees. `counts`: how often each call ran, and how often it succeeded. `before_each` is called
+// before each operation of the mount.
 struct Count {
   uint64_t ran = 0;
   uint64_t succeeded = 0;
 };
 using Counts = std::array<Count, kCalls>;
 std::vector<Difference> compare(Machine& native, Machine& mount, const std::vector<Op>& ops,
-                                Counts& counts);
+                                Counts& counts, const std::function<void()>& before_each);
 
 // Sequences written by hand: what programs do, and the edges.
 struct Case {
@@ -214,5 +216,7 @@ const std::vector<Case>& cases();
 
 // The same for the same seed.
 std::vector<Op> random_sequence(uint64_t seed, size_t steps);
+// The same, of the content of a few files alone, which are opened and closed all the time.
+std::vector<Op> random_content_sequence(uint64_t seed, size_t steps);
 
 }  // namespace tierhub::testing::conformance

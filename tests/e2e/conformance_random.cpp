@@ -28,6 +28,15 @@ class Generator {
     return op;
   }
 
+  // What reads, changes and keeps open the content of a few files.
+  Op next_of_content() {
+    Op op = make_of_content(pick(20));
+    op.seed = random_();
+    // By a rename other files get the name: their times say nothing.
+    op.watch_times = op.call != Call::rename && one_in(10);
+    return op;
+  }
+
  private:
   int pick(int count) { return std::uniform_int_distribution<int>(0, count - 1)(random_); }
   bool one_in(int count) { return pick(count) == 0; }
@@ -54,6 +63,50 @@ class Generator {
     if (more) entries.push_back({kAclMask, bits()});
     entries.push_back({kAclOther, bits()});
     return acl(entries);
+  }
+
+  std::string content_path() { return of<const char*>({"a", "b", "c"}); }
+  int content_slot() { return pick(3); }
+  Op make_of_content(int kind) {
+    switch (kind) {
+      case 0:
+      case 1:
+      case 2:
+        return open(content_slot(), content_path(),
+                    of({O_RDWR, O_RDWR, O_RDONLY, O_RDWR | O_APPEND, O_RDWR | O_SYNC,
+                        O_RDWR | O_TRUNC, O_RDONLY | O_TRUNC}) |
+                        O_CREAT,
+                    0644);
+      case 3:
+      case 4:
+      case 5:
+        return close(content_slot());
+      case 6:
+      case 7:
+        return write(content_slot(), place(), size());
+      case 8:
+        return append(content_slot(), size());
+      case 9:
+      case 10:
+        return read(content_slot(), place(), size());
+      case 11:
+        return read_all(content_path());
+      case 12:
+        return truncate(content_path(), place());
+      case 13:
+        return ftruncate(content_slot(), place());
+      case 14:
+      case 15:
+        return fallocate(content_slot(), fallocate_mode(), place(), size());
+      case 16:
+        return map_write(content_slot(), place(), size());
+      case 17:
+        return copy_range(content_slot(), place(), content_slot(), place(), size());
+      case 18:
+        return seek(content_slot(), of({SEEK_DATA, SEEK_HOLE}), place());
+      default:
+        return rename(content_path(), content_path(), of<int>({0, RENAME_EXCHANGE}));
+    }
   }
 
   Op make(Call call) {
@@ -191,6 +244,14 @@ std::vector<Op> random_sequence(uint64_t seed, size_t steps) {
                                      {kAclOther, 5}}))};
   Generator generator(seed);
   while (ops.size() < steps) ops.push_back(generator.next());
+  for (int slot = 0; slot < kSlots; ++slot) ops.push_back(close(slot));
+  return ops;
+}
+
+std::vector<Op> random_content_sequence(uint64_t seed, size_t steps) {
+  Generator generator(seed);
+  std::vector<Op> ops;
+  while (ops.size() < steps) ops.push_back(generator.next_of_content());
   for (int slot = 0; slot < kSlots; ++slot) ops.push_back(close(slot));
   return ops;
 }

@@ -3,6 +3,8 @@
 //   TIERHUB_CONFORMANCE_SEED    first seed of the random sequences (else by the clock)
 //   TIERHUB_CONFORMANCE_SEEDS   how many sequences (4)
 //   TIERHUB_CONFORMANCE_STEPS   operations in each (2,000)
+//   TIERHUB_CONFORMANCE_COLD_SEEDS, TIERHUB_CONFORMANCE_COLD_STEPS   the same (1, 200), where all
+//     that is closed is cold before each operation
 #include "tests/e2e/conformance.h"
 
 #include <atomic>
@@ -89,10 +91,33 @@ class Conformance : public TierTest, public ::testing::WithParamInterface<const 
       check(::chmod(path.c_str(), 0777), "chmod " + path);
     }
   }
-  std::vector<Difference> run(const std::string& name, const std::vector<Op>& ops) {
+  std::vector<Difference> run(
+      const std::string& name, const std::vector<Op>& ops,
+      const std::function<void()>& before_each = [] {}) {
     begin(name);
     Machine native(native_ + "/" + name), mount(tier.in_mount(name));
-    return compare(native, mount, ops, counts_);
+    return compare(native, mount, ops, counts_, before_each);
+  }
+  // Whatever nobody has open for writing is in the archive, and whatever nobody has open is there
+  // alone. What waits for a writer stays: it is known by not getting less.
+  void make_cold() {
+    constexpr int kStill = 4;
+    const api::Client client = tier.client();
+    auto progress = client.start_publish({"/"});
+    uint64_t left = 0;
+    int still = 0;
+    eventually("all that is closed is published", [&] {
+      if (!progress || progress->done) return true;
+      still = progress->pending_keys == left && !progress->waiting.empty() ? still + 1 : 0;
+      left = progress->pending_keys;
+      if (still >= kStill) return true;
+      progress = client.publish_progress(progress->id);
+      return false;
+    });
+    ASSERT_TRUE(progress) << progress.error().text();
+    const auto evicted = client.evict({"/"});
+    ASSERT_TRUE(evicted) << evicted.error().text();
+    evicted_files_ += evicted->files;
   }
   void expect_none(const std::string& what, const std::vector<Difference>& differences) {
     constexpr size_t kShown = 20;
@@ -104,6 +129,7 @@ class Conformance : public TierTest, public ::testing::WithParamInterface<const 
 
   std::string native_;
   Counts counts_;
+  uint64_t evicted_files_ = 0;
 };
 
 TEST_P(Conformance, EdgesAreThoseOfALocalFileSystem) {
@@ -132,6 +158,36 @@ TEST_P(Conformance, RandomSequencesHaveTheSameOutcome) {
     EXPECT_GT(count.succeeded, 0u) << name << " never succeeded: nothing is known of it";
   }
   std::cout << "\n";
+}
+
+// What they read is what was written, while it is published, evicted and brought back.
+TEST_P(Conformance, RandomChangesOfContentHaveTheSameOutcome) {
+  const uint64_t first = setting("TIERHUB_CONFORMANCE_SEED", 1);
+  const uint64_t seeds = setting("TIERHUB_CONFORMANCE_SEEDS", 4);
+  const uint64_t steps = setting("TIERHUB_CONFORMANCE_STEPS", 2'000);
+  const Churn churn(tier);
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    expect_none(
+        fmt::format("TIERHUB_CONFORMANCE_SEED={} TIERHUB_CONFORMANCE_STEPS={}", seed, steps),
+        run(fmt::format("content-{}", seed), random_content_sequence(seed, steps)));
+  }
+  std::cout << fmt::format("seeds {} to {}\n", first, first + seeds - 1);
+}
+
+// Nothing is left to chance: each operation meets what is closed cold.
+TEST_P(Conformance, RandomChangesOfColdFilesHaveTheSameOutcome) {
+  const uint64_t first = setting("TIERHUB_CONFORMANCE_SEED", 1);
+  const uint64_t seeds = setting("TIERHUB_CONFORMANCE_COLD_SEEDS", 1);
+  const uint64_t steps = setting("TIERHUB_CONFORMANCE_COLD_STEPS", 200);
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    expect_none(
+        fmt::format("TIERHUB_CONFORMANCE_SEED={} TIERHUB_CONFORMANCE_COLD_STEPS={}", seed, steps),
+        run(fmt::format("cold-{}", seed), random_content_sequence(seed, steps),
+            [this] { make_cold(); }));
+  }
+  EXPECT_GT(evicted_files_, 0u);
+  std::cout << fmt::format("seeds {} to {}: {} evictions\n", first, first + seeds - 1,
+                           evicted_files_);
 }
 
 // A publish that renames a file, or a folder above it, or sets its times, is in the archive before
