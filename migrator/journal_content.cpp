@@ -11,6 +11,7 @@
 #include "common/fault_points.h"
 #include "common/hash.h"
 #include "common/posix.h"
+#include "migrator/damage.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
@@ -155,8 +156,8 @@ Result<void> add_source(const JournalContext& context, const Snapshot& snapshot,
   request.source_version = version;
   request.source_limit_bytes =
       std::min(snapshot.record.archive_limit_bytes, version.attributes.size_bytes);
-  if (!patch) return {};
-  request.unchanged = snapshot.unchanged;
+  request.patch = patch;
+  if (patch) request.unchanged = snapshot.unchanged;
   const uint64_t shared = std::min(size_bytes, request.source_limit_bytes);
   request.known.resize(chunks_of(shared, chunk_bytes));
   for (uint64_t first = 0; first < request.known.size(); first += kChecksumsPerRecord) {
@@ -192,8 +193,10 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
     }
     request.absent = snapshot.absent;
   }
-  if (!request.known.empty()) fault_point(FaultPoint::patch_before_stage);
+  if (request.patch) fault_point(FaultPoint::patch_before_stage);
   TRY_ASSIGN(StagedFile staged, context.archive.stage_file(request));
+  if (staged.damaged_chunk)
+    return damaged_copy(std::errc::bad_message, request.source_path, *staged.damaged_chunk);
   if (staged.cloned_bytes > 0) fault_point(FaultPoint::patch_after_stage);
   return staged;
 }

@@ -7,10 +7,10 @@
 #include <sys/mman.h>
 
 #include "common/fault_points.h"
-#include "common/health.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/posix.h"
+#include "migrator/damage.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
@@ -350,17 +350,7 @@ Result<void> Mover::compare(const InodeState& inode, const FillRequest& request,
     if (!group || !is_whole(request, chunk)) continue;
     const auto& on_record = group->chunks[chunk % kChecksumsPerRecord];
     if (!on_record || *on_record == checksums[i]) continue;
-    metrics().damaged_chunks.add();
-    health().set("2 damage",
-                 fmt::format("the archive's copy of a file is damaged: '{}' (chunk {}; {} such "
-                             "reads so far); restore it from a backup, then tierctl scan",
-                             request.path, chunk, metrics().damaged_chunks.value()));
-    log::error("the archive's copy is damaged: its bytes are not those that were recorded",
-               {{"path", request.path}, {"chunk", chunk}});
-    return Error(std::errc::io_error,
-                 fmt::format("the archive's copy of '{}' is damaged: chunk {} has another checksum "
-                             "than was recorded",
-                             request.path, chunk));
+    return damaged_copy(std::errc::io_error, request.path, chunk);
   }
   return {};
 }
@@ -454,6 +444,8 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   } else {
     error = lock.error();
   }
+  // Whoever hears of the end may test that nobody writes to the object any more.
+  fill->object.reset();
   const uint64_t copied_bytes = error ? 0 : result->copied_bytes;
   capacity_.settle(fill->inode, fill->reserved_bytes, copied_bytes);
   if (fill->reason == Reason::prefetch) {

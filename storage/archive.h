@@ -101,11 +101,13 @@ struct StageFileRequest {
   std::string source_path;  // empty: nothing is taken from an archived file
   ArchiveVersion source_version;
   uint64_t source_limit_bytes = 0;
-  // Whole chunks that are as in the archived file, and the checksums of its chunks as far as they
-  // are known. Where the archive can clone, what these tell to be the same is not sent (see
-  // content_copy.h).
-  std::vector<ByteRange> unchanged;
+  // Checksums of the archived file's chunks, as far as they are known: what is taken from it must
+  // have them.
   std::vector<std::optional<Checksum>> known;
+  // Where the archive can clone, what `unchanged` (whole chunks that are as in the archived file)
+  // and `known` tell to be the same is not sent (see content_copy.h).
+  bool patch = false;
+  std::vector<ByteRange> unchanged;
   Attributes attributes;
   Xattrs xattrs;
 };
@@ -115,6 +117,8 @@ struct StagedFile {
   std::vector<Checksum> checksums;  // one per chunk
   uint64_t written_bytes = 0;       // sent to the archive
   uint64_t cloned_bytes = 0;        // that the archive took over from the archived file by itself
+  // Nothing is staged: this chunk of the archived file is not what was recorded of it.
+  std::optional<uint64_t> damaged_chunk = {};
 };
 
 class Archive {

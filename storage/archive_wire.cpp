@@ -86,8 +86,9 @@ void put(ByteWriter& out, const StageFileRequest& value) {
   put(out, value.source_path);
   put(out, value.source_version);
   out.u64(value.source_limit_bytes);
-  put(out, value.unchanged);
   put(out, value.known);
+  put(out, value.patch);
+  put(out, value.unchanged);
   put(out, value.attributes);
   put(out, value.xattrs);
 }
@@ -96,6 +97,7 @@ void put(ByteWriter& out, const StagedFile& value) {
   put(out, value.version);
   put(out, value.checksums);
   out.u64(value.written_bytes).u64(value.cloned_bytes);
+  put(out, value.damaged_chunk);
 }
 
 void put(ByteWriter& out, const Error& value) {
@@ -201,8 +203,9 @@ void get(ByteReader& in, StageFileRequest& value) {
   get(in, value.source_path);
   get(in, value.source_version);
   value.source_limit_bytes = in.u64();
-  get(in, value.unchanged);
   get(in, value.known);
+  get(in, value.patch);
+  get(in, value.unchanged);
   get(in, value.attributes);
   get(in, value.xattrs);
 }
@@ -212,6 +215,7 @@ void get(ByteReader& in, StagedFile& value) {
   get(in, value.checksums);
   value.written_bytes = in.u64();
   value.cloned_bytes = in.u64();
+  get(in, value.damaged_chunk);
 }
 
 Error get_error(ByteReader& in) {

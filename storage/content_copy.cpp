@@ -52,11 +52,11 @@ ContentCopy::ContentCopy(const StageFileRequest& request, int source_fd, int out
 }
 
 Result<void> ContentCopy::run(const std::function<void()>& progress, StagedFile& result) {
-  const bool may_patch = !request_.unchanged.empty() || !request_.known.empty();
-  if (clone_ == CloneMethod::reflink && may_patch) TRY(clone_source(progress));
+  if (clone_ == CloneMethod::reflink && request_.patch) TRY(clone_source(progress));
   const uint64_t chunk_bytes = request_.chunk_bytes;
   for (uint64_t index = 0; index * chunk_bytes < request_.size_bytes; ++index) {
     TRY(copy_chunk(index, result));
+    if (result.damaged_chunk) return {};
     if (progress) progress();
   }
   return posix::truncate_fd(out_, request_.size_bytes);
@@ -98,12 +98,32 @@ Result<void> ContentCopy::copy_chunk(uint64_t index, StagedFile& result) {
   TRY_ASSIGN(const auto pieces, pieces_of(chunk));
   TRY(read(chunk, pieces));
   const Checksum sum = checksum(std::span<const std::byte>(buffer_).first(chunk.size()));
+  TRY_ASSIGN(const bool damaged, is_damaged(index, chunk, sum));
+  if (damaged) {
+    result.damaged_chunk = index;
+    return {};
+  }
   result.checksums.push_back(sum);
   if (unchanged || known == sum) {
     TRY_ASSIGN(const bool taken, take_over(chunk, result));
     if (taken) return {};
   }
   return write(chunk, pieces, result);
+}
+
+// `sum` is that of the new chunk. What only a part was taken of is read as a whole.
+Result<bool> ContentCopy::is_damaged(uint64_t index, ByteRange chunk, const Checksum& sum) const {
+  if (source_fd_ < 0 || index >= request_.known.size() || !request_.known[index]) return false;
+  const uint64_t taken_end = std::min(chunk.end, request_.source_limit_bytes);
+  if (!absent_.intersects(chunk.begin, taken_end)) return false;
+  const ByteRange there{chunk.begin, std::min(chunk.begin + request_.chunk_bytes,
+                                              request_.source_version.attributes.size_bytes)};
+  if (there.end == taken_end && there.end == chunk.end && absent_.contains(there.begin, there.end))
+    return sum != *request_.known[index];
+  std::vector<std::byte> bytes(there.size());
+  TRY_ASSIGN(const size_t n, posix::read_at(source_fd_, bytes, there.begin));
+  if (n < bytes.size()) return became_shorter();
+  return checksum(bytes) != *request_.known[index];
 }
 
 // The archived version has as many valid bytes there.

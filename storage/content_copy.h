@@ -7,6 +7,8 @@
 //   2. chunk after chunk: one that is known to be unchanged, or whose checksum is the one on
 //   record, is taken over; any other is written. A hole of the object becomes a hole.
 //   3. the staged file gets its length.
+// A chunk of the archived version that is read for the new content, and is not what was recorded of
+// it, ends the copy: its checksum would say that it is good.
 // Nobody sees the staged file before it is placed, so a crash in between leaves the old version as
 // it was, and a file in staging that the recovery deletes.
 #pragma once
@@ -44,6 +46,7 @@ class ContentCopy {
   Result<void> clone_source(const std::function<void()>& progress);
   Result<void> copy_chunk(uint64_t index, StagedFile& result);
   bool is_as_long(ByteRange chunk) const;
+  Result<bool> is_damaged(uint64_t index, ByteRange chunk, const Checksum& sum) const;
   Result<bool> take_over(ByteRange chunk, StagedFile& result);
   Result<bool> copy_in_archive(ByteRange chunk, StagedFile& result);
   Result<std::vector<Piece>> pieces_of(ByteRange chunk) const;

@@ -130,6 +130,10 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
   StagedFile result;
   ContentCopy copy(request, source.fd.get(), out.get(), probed_.clone);
   TRY(copy.run(progress, result));
+  if (result.damaged_chunk) {
+    TRY(clear(to));
+    return result;
+  }
   if (source.fd) {
     TRY_ASSIGN(const struct statx after, statx_fd(source.fd.get(), Freshness::exact));
     if (after.stx_size != source.before.stx_size || !same_times(source.before, after))

@@ -94,6 +94,7 @@ class Patch : public ::testing::TestWithParam<Way> {
     StageFileRequest request;
     request.leaf = "leaf";
     request.chunk_bytes = kChunk;
+    request.patch = true;
     request.attributes.mode = 0640;
     request.attributes.mtime = {1'600'000'000'000'000'000};
     return request;
@@ -133,6 +134,18 @@ TEST_P(Patch, SendsTheChangedChunkOfALargeFile) {
     EXPECT_EQ(staged->cloned_bytes, 0U);
   }
   EXPECT_EQ(read_file(in_staging("leaf")), text);
+}
+
+// Of chunk 2 the half is new, and the other half was damaged in the archive.
+TEST_P(Patch, StagesNothingFromADamagedChunk) {
+  const std::string text = random_text(4 * kChunk, 1);
+  make_source(text);
+  request_.absent = {{0, 2 * kChunk + kChunk / 2}};
+  request_.known[2] = checksum(std::as_bytes(std::span("as it was recorded")));
+  const auto staged = stage(text);
+  ASSERT_TRUE(staged) << staged.error().text();
+  EXPECT_EQ(staged->damaged_chunk, 2U);
+  EXPECT_EQ(archive_->staged().value(), std::vector<std::string>());
 }
 
 TEST_P(Patch, LeavesWhatIsOnlyInTheArchiveThere) {
@@ -176,8 +189,9 @@ TEST_P(Patch, CarriesKnownChecksumsAndComputesTheOthers) {
   make_source(text);
   request_.unchanged = {{0, 6 * kChunk}};
   request_.absent = request_.unchanged;
+  // Where nothing is read, nobody would see that it is another.
   const Checksum told{1, 2};
-  request_.known[2] = told;
+  if (GetParam().clone != CloneMethod::none) request_.known[2] = told;
   const auto missing = request_.known[4];
   request_.known[4].reset();
   const auto staged = stage(text);

@@ -5,6 +5,7 @@
 #include <linux/falloc.h>
 #include <sys/stat.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "common/fault_points.h"
@@ -14,6 +15,8 @@
 
 namespace tierhub::testing {
 namespace {
+
+using ::testing::HasSubstr;
 
 constexpr uint64_t kChunk = 4096;
 
@@ -27,9 +30,9 @@ class ColdContent : public ::testing::Test {
     at_step = std::move(meanwhile);
     arm_fault_point(step, n, [] { at_step(); });
   }
-  // A file of three and a half chunks that is in the archive alone.
-  InodeNumber add_cold_file() {
-    content_.resize(3 * kChunk + kChunk / 2);
+  // A file that is in the archive alone; the last chunk is not whole.
+  InodeNumber add_cold_file(uint64_t chunks = 4) {
+    content_.resize(chunks * kChunk - kChunk / 2);
     for (size_t i = 0; i < content_.size(); ++i)
       content_[i] = static_cast<char>('a' + i * 7 % 26 + i / kChunk);
     EXPECT_TRUE(posix::make_directories(place_ / "archive", 0755));
@@ -42,6 +45,10 @@ class ColdContent : public ::testing::Test {
   }
   std::string read_all(InodeNumber inode) {
     return tier_->read(inode, 0, 2 * content_.size()).value();
+  }
+  std::string parked_reason() {
+    const auto pending = tier_->journal->pending({"/"});
+    return pending && !pending->waiting.empty() ? pending->waiting[0].reason : "";
   }
 
   TemporaryDirectory place_;
@@ -78,6 +85,72 @@ TEST_F(ColdContent, ARecallLeavesTheTimesOfAFileThatIsBeingWritten) {
   EXPECT_EQ(posix::modification_time(st), *change.mtime);
 }
 
+// Files of few chunks are copied as a whole, large ones are patched.
+class Damaged : public ColdContent, public ::testing::WithParamInterface<uint64_t> {
+ protected:
+  // A cold file of so many chunks, of which all checksums are on record, and the last byte but one
+  // of the last chunk changed by the archive's disk.
+  InodeNumber add_damaged_file() {
+    const InodeNumber file = add_cold_file(GetParam());
+    EXPECT_TRUE(tier_->prefetch(file));
+    EXPECT_TRUE(tier_->evict(file)->evicted);
+    spoil(content_.size() - 2);
+    return file;
+  }
+  // Size and times stay.
+  void spoil(uint64_t offset_bytes) {
+    const UniqueFd fd(::open((place_ / "archive/file").c_str(), O_RDWR));
+    struct stat st {};
+    ASSERT_EQ(::fstat(fd.get(), &st), 0);
+    char byte = '\0';
+    ASSERT_EQ(::pread(fd.get(), &byte, 1, static_cast<off_t>(offset_bytes)), 1);
+    byte = static_cast<char>(byte ^ 1);
+    ASSERT_EQ(::pwrite(fd.get(), &byte, 1, static_cast<off_t>(offset_bytes)), 1);
+    const timespec times[2] = {st.st_atim, st.st_mtim};
+    ASSERT_EQ(::futimens(fd.get(), times), 0);
+  }
+  void write(InodeNumber file, const std::string& bytes) {
+    const auto opened = tier_->open(file, O_RDWR);
+    ASSERT_TRUE(opened);
+    ASSERT_TRUE(tier_->write(file, opened->handle, 0, bytes));
+    content_.replace(0, bytes.size(), bytes);
+    tier_->fs->release(file, opened->handle);
+  }
+};
+
+// It waits until somebody restored the file, and then is published.
+TEST_P(Damaged, CopyIsNotPublishedAsGood) {
+  const InodeNumber file = add_damaged_file();
+  write(file, "new");
+  // The rest of the last chunk is the archive's.
+  AttributeChange change;
+  change.size_bytes = content_.size() - 1;
+  ASSERT_TRUE(tier_->setattr(file, change));
+  content_.resize(content_.size() - 1);
+  const std::string before = *posix::read_file(place_ / "archive/file");
+  EXPECT_EQ(tier_->publish(), 1u);
+  EXPECT_THAT(parked_reason(), HasSubstr("the archive's copy of 'file' is damaged: chunk"));
+  EXPECT_TRUE(*posix::read_file(place_ / "archive/file") == before);
+  EXPECT_EQ(tier_->archive->staged().value(), std::vector<std::string>());
+
+  spoil(content_.size() - 1);
+  EXPECT_EQ(tier_->publish(), 0u);
+  EXPECT_TRUE(*posix::read_file(place_ / "archive/file") == content_);
+}
+
+// Whole chunks may be copied by the archive alone: they keep the checksum that was recorded.
+TEST_P(Damaged, ChunkIsNeverRead) {
+  const InodeNumber file = add_damaged_file();
+  write(file, "new");
+  tier_->publish();
+  ASSERT_TRUE(tier_->evict(file));
+  const auto read = tier_->read(file, content_.size() - 10, 10);
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().text(), HasSubstr("is damaged"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Chunks, Damaged, ::testing::Values(3, 9));
+
 class Allocating : public ColdContent, public ::testing::WithParamInterface<int> {};
 
 // Of a cold chunk, of part of one, and across the end of the file.
@@ -91,7 +164,7 @@ TEST_P(Allocating, ChangesNoByteOfAColdFile) {
   if ((GetParam() & FALLOC_FL_KEEP_SIZE) == 0) content_.resize(5 * kChunk + 100);
   EXPECT_TRUE(read_all(file) == content_);
   tier_->fs->release(file, opened->handle);
-  EXPECT_EQ(tier_->publish(), 0u);
+  EXPECT_EQ(tier_->publish(), 0u) << parked_reason();
   EXPECT_TRUE(*posix::read_file(place_ / "archive/file") == content_);
 }
 

@@ -1,0 +1,16 @@
+// Bytes of the archive that are not those that were recorded.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+#include "common/result.h"
+
+namespace tierhub {
+
+// Says so to the administrator, in the health and the log, and counts it. The error has `code`. Any
+// thread.
+Error damaged_copy(std::errc code, const std::string& path, uint64_t chunk);
+
+}  // namespace tierhub
