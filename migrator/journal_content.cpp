@@ -75,6 +75,21 @@ std::vector<ByteRange> unchanged_chunks(const InodeState& state, const ArchiveVe
   return ranges;
 }
 
+// Opens the object if the harvest can wait until scratch is synced, and puts into the snapshot what
+// it will record.
+Result<bool> put_off_harvest(const JournalContext& context, InodeState& state,
+                             const ObjectStamp& stamp, Snapshot& snapshot) {
+  if (!state.rec().writing) return false;
+  TRY_ASSIGN(snapshot.object, open_unchanged(context.scratch, state, stamp));
+  if (!snapshot.object) return false;
+  TRY_ASSIGN(const auto st, posix::stat_fd(snapshot.object.get()));
+  snapshot.record = state.rec();
+  snapshot.record.attributes = attributes_now(state.rec(), st);
+  snapshot.record.writing = false;
+  snapshot.unharvested = stamp;
+  return true;
+}
+
 }  // namespace
 
 bool Snapshot::content_stands(const InodeState& state) const {
@@ -89,17 +104,24 @@ bool Snapshot::stands(const InodeState& state) const {
 Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& context,
                                                        InodeNumber inode,
                                                        const std::optional<ArchiveVersion>& version,
-                                                       const SettleRule& settle) {
+                                                       const SettleRule& settle,
+                                                       const std::optional<ObjectStamp>& stamp) {
   using Answer = std::variant<Snapshot, NotReady>;
   TRY_ASSIGN(const InodeLock lock, context.inodes.lock(inode));
   if (!lock.exists()) return Answer(NotReady{"it was removed", false});
-  if (lock->is_file()) {
-    TRY_ASSIGN(const Harvest harvested, harvest(context.catalog, context.scratch, *lock));
-    if (harvested == Harvest::in_use) return Answer(NotReady{kOpenForWriting, false});
-  }
   Snapshot snapshot;
   snapshot.inode = inode;
-  snapshot.record = lock->rec();
+  bool put_off = false;
+  if (stamp) {
+    TRY_ASSIGN(put_off, put_off_harvest(context, *lock, *stamp, snapshot));
+  }
+  if (!put_off) {
+    if (lock->is_file()) {
+      TRY_ASSIGN(const Harvest harvested, harvest(context.catalog, context.scratch, *lock));
+      if (harvested == Harvest::in_use) return Answer(NotReady{kOpenForWriting, false});
+    }
+    snapshot.record = lock->rec();
+  }
   TRY_ASSIGN(snapshot.xattrs, xattrs_of(context.catalog, inode));
   if (!lock->is_file()) return Answer(std::move(snapshot));
   snapshot.content_differs = content_differs(*lock, version);
@@ -108,7 +130,7 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& con
   if (!is_settled(snapshot.record.attributes, settle)) return Answer(NotReady{kSettling, true});
   snapshot.absent = absent_ranges(*lock);
   if (version) snapshot.unchanged = unchanged_chunks(*lock, *version);
-  if (snapshot.record.has_object) {
+  if (snapshot.record.has_object && !snapshot.object) {
     TRY_ASSIGN(snapshot.object, context.scratch.open_object(inode, O_RDONLY));
   }
   return Answer(std::move(snapshot));

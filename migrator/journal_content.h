@@ -12,6 +12,7 @@
 #include "common/result.h"
 #include "migrator/trash.h"
 #include "storage/archive.h"
+#include "storage/object_state.h"
 #include "storage/scratch.h"
 
 namespace tierhub {
@@ -35,6 +36,8 @@ struct Snapshot {
   UniqueFd object;                   // none: the file is empty, or all of it is absent
   std::vector<ByteRange> absent;     // of the content: only in the archive
   std::vector<ByteRange> unchanged;  // of the content, whole chunks: as in the archived version
+  // Set: the file is not harvested yet. `record` is as if it were, its object had this stamp.
+  std::optional<ObjectStamp> unharvested;
 
   // No writer has been let in since.
   bool content_stands(const InodeState& state) const;
@@ -58,11 +61,12 @@ struct SettleRule {
   int64_t settle_ns = 0;
 };
 
-// `version`: the archived one, if the inode is in base. Takes the inode's lock.
-Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& context,
-                                                       InodeNumber inode,
-                                                       const std::optional<ArchiveVersion>& version,
-                                                       const SettleRule& settle);
+// `version`: the archived one, if the inode is in base. `stamp`: of the object before a sync of
+// scratch that is under way; a file whose object still has it is left to the caller to harvest.
+// Takes the inode's lock.
+Result<std::variant<Snapshot, NotReady>> take_snapshot(
+    const JournalContext& context, InodeNumber inode, const std::optional<ArchiveVersion>& version,
+    const SettleRule& settle, const std::optional<ObjectStamp>& stamp = std::nullopt);
 
 // How many chunks from the start of the object have the checksums on record: all of them, if the
 // file was opened for writing and not changed. Reads the object up to the first difference.
@@ -92,7 +96,6 @@ Result<StagedContent> stage_changed_content(const JournalContext& context, Snaps
 // What was written to the object is on its device, and no write to it has failed. After a sync of
 // all of scratch, `already_synced`, it only looks for errors. errc::no_such_file_or_directory: it
 // was removed.
-enum class ScratchSync { already_synced, missing };
 Result<void> sync_object(const JournalContext& context, InodeNumber inode, ScratchSync scratch);
 // An error of the catalog or of scratch: it says nothing about the archive.
 Error not_of_archive(const Error& error);

@@ -103,7 +103,7 @@ bool Wave::admit(Plan& plan, const SettleRule& settle) {
   changed_.insert(changed.begin(), changed.end());
   used_.insert(used.begin(), used.end());
   closed_ = plan.moves_a_folder();
-  Pending pending{{}, settle};
+  Pending pending{{}, settle, {}};
   pending.action.plan = std::move(plan);
   actions_.push_back(std::move(pending));
   return true;
@@ -114,18 +114,24 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
     TRY_ASSIGN(const uint64_t sequence, context_.catalog.allocate_sequence());
     pending.action.leaf = fmt::format("{:x}", sequence);
   }
-  in_lanes(kLanes, actions_.size(), [&](size_t i) {
-    if (stopping) {
-      actions_[i].action.interrupted = true;
-    } else {
-      stage(actions_[i]);
-    }
-  });
-  fault_point(FaultPoint::publish_after_stage);
-  sync_objects();
-  TRY(sync_staged());
+  TRY_ASSIGN(const bool stamped, stamp_objects());
+  Result<void> scratch_synced;
+  {
+    std::jthread syncing;
+    if (stamped) syncing = std::jthread([&] { scratch_synced = context_.scratch.sync(); });
+    in_lanes(kLanes, actions_.size(), [&](size_t i) {
+      if (stopping) {
+        actions_[i].action.interrupted = true;
+      } else {
+        stage(actions_[i]);
+      }
+    });
+    fault_point(FaultPoint::publish_after_stage);
+    sync_objects();
+    TRY(sync_staged());
+  }
   fault_point(FaultPoint::publish_after_archive_sync);
-  TRY(fence());
+  TRY(fence(scratch_synced ? ScratchSync::already_synced : ScratchSync::missing));
   TRY(write_intents());
   fault_point(FaultPoint::publish_after_intent);
   in_lanes(kLanes, actions_.size(), [&](size_t i) {
@@ -135,6 +141,26 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
   TRY(sync_acts());
   for (Pending& pending : actions_) TRY(commit(pending.action));
   return report();
+}
+
+// A sync of each small object would wait for the device each time: many of them share one sync of
+// scratch, which goes on while they are staged. False: there are not many.
+Result<bool> Wave::stamp_objects() {
+  size_t count = 0;
+  for (Pending& pending : actions_) {
+    const Plan& plan = pending.action.plan;
+    const bool has_content = plan.inode_kind == FileKind::file &&
+                             (plan.kind == Plan::Kind::place || plan.kind == Plan::Kind::publish);
+    if (!has_content) continue;
+    TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(plan.inode));
+    auto stamp = stamp_of(context_.scratch, *lock);
+    if (!stamp || !*stamp || (*stamp)->size_bytes > kSmallBytes) continue;
+    pending.stamp = *stamp;
+    ++count;
+  }
+  if (count >= kManyObjects) return true;
+  for (Pending& pending : actions_) pending.stamp.reset();
+  return false;
 }
 
 void Wave::stage(Pending& pending) const {
@@ -148,7 +174,7 @@ Result<void> Wave::stage_one(Pending& pending) const {
   if (plan.kind != Plan::Kind::place && plan.kind != Plan::Kind::publish &&
       plan.kind != Plan::Kind::attributes)
     return {};
-  auto taken = take_snapshot(context_, plan.inode, plan.version, pending.settle);
+  auto taken = take_snapshot(context_, plan.inode, plan.version, pending.settle, pending.stamp);
   if (!taken) return not_of_archive(taken.error());
   if (auto* not_ready = std::get_if<NotReady>(&*taken)) {
     action.not_ready = std::move(*not_ready);
@@ -172,7 +198,7 @@ Result<void> Wave::stage_changed(Action& action) const {
     return {};
   }
   const bool is_small = action.snapshot->record.attributes.size_bytes <= kSmallBytes;
-  action.object_unsynced = is_small && action.snapshot->object;
+  action.object_unsynced = is_small && action.snapshot->object && !action.snapshot->unharvested;
   std::optional<LargeLane> lane;
   if (!is_small) lane.emplace(large_lanes_);
   auto outcome = stage_changed_content(context_, *action.snapshot, action.leaf, action.plan.version,
@@ -251,12 +277,18 @@ Result<void> Wave::sync_staged() {
 }
 
 // A writer who came while the file was staged may have been copied in the middle of a write.
-Result<void> Wave::fence() {
+Result<void> Wave::fence(ScratchSync synced) {
   for (Pending& pending : actions_) {
     Action& action = pending.action;
     if (!action.alive() || !action.snapshot || !action.snapshot->content_differs) continue;
+    const Snapshot& snapshot = *action.snapshot;
     TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(action.plan.inode));
-    if (!action.snapshot->content_stands(*lock))
+    if (snapshot.unharvested) {
+      const auto harvested = harvest_unchanged(context_.catalog, context_.scratch, *lock,
+                                               *snapshot.unharvested, synced);
+      if (!harvested) action.failure = not_of_archive(harvested.error());
+    }
+    if (!action.failure && !snapshot.content_stands(*lock))
       action.not_ready = NotReady{"it was changed while it was copied", false};
   }
   return {};

@@ -3,9 +3,10 @@
 //   1. stage     in parallel lanes: take a snapshot under the inode's lock, make its content
 //   complete in staging;
 //   2. sync      scratch, if small objects were staged, and the archive: what is staged, and what
-//   it was staged from, is on its device;
-//   3. fence     drop what changed since its snapshot; write the intents and sync the catalog: from
-//   here on recovery knows;
+//   it was staged from, is on its device. Where many small objects have yet to be harvested, the
+//   sync of scratch begins before step 1 and goes on beside it;
+//   3. fence     drop what changed since its snapshot, harvest what was staged before it was
+//   harvested; write the intents and sync the catalog: from here on recovery knows;
 //   4. act       in lanes: one rename each, which checks what it displaces; what users removed goes
 //   on to the trash;
 //   5. sync      the folders, or the archive if attributes were set;
@@ -101,8 +102,10 @@ class Wave {
   struct Pending {
     Action action;
     SettleRule settle;
+    std::optional<ObjectStamp> stamp;  // its object shares the sync of scratch
   };
 
+  Result<bool> stamp_objects();
   void stage(Pending& pending) const;
   Result<void> stage_one(Pending& pending) const;
   Result<void> stage_changed(Action& action) const;
@@ -110,7 +113,7 @@ class Wave {
   static Result<void> accept_staged(Action& action, Result<StagedContent> outcome);
   void sync_objects();
   Result<void> sync_staged();
-  Result<void> fence();
+  Result<void> fence(ScratchSync synced);
   Result<void> write_intents();
   void act(Action& action) const;
   Result<ArchiveVersion> act_on_target(Action& action) const;

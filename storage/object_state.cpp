@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include "common/fault_points.h"
 #include "common/log.h"
@@ -47,6 +48,35 @@ Result<void> put_folders(const Catalog& catalog, InodeNumber folder, ObjectTag& 
   }
   tag.from_root = folder == kRootInode;
   std::reverse(tag.folders.begin(), tag.folders.end());
+  return {};
+}
+
+ObjectStamp stamp_in(const struct stat& object) {
+  return {static_cast<uint64_t>(object.st_size), posix::modification_time(object),
+          posix::change_time(object)};
+}
+
+// How long after a change another one may get the same time: less than a tick of the kernel's
+// clock, but up to two seconds where the file system keeps whole ones.
+int64_t coarseness_ns(Timestamp change) {
+  constexpr int64_t kFine = 1'000'000;
+  constexpr int64_t kCoarsest = 2'000'000'000;
+  return change.ns % kFine != 0 ? 0 : kCoarsest;
+}
+
+// The last step of a harvest: the object has `attributes` and is on its device.
+Result<void> end_writing(Catalog& catalog, InodeState& inode, const Attributes& attributes) {
+  InodeRecord record = inode.rec();
+  record.attributes = attributes;
+  record.writing = false;
+  record.pending_truncate.reset();
+  Batch batch;
+  batch.put_inode(inode.number, record);
+  batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
+  fault_point(FaultPoint::harvest_before_commit);
+  TRY(catalog.commit(batch));
+  fault_point(FaultPoint::harvest_after_commit);
+  inode.record = std::move(record);
   return {};
 }
 
@@ -236,18 +266,47 @@ Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& in
   // A file that is known to be as long as the record says must be so after power loss too.
   TRY(sync_object(catalog, scratch, inode));
   TRY_ASSIGN(const Attributes attributes, current_attributes(scratch, inode));
-  InodeRecord record = inode.rec();
-  record.attributes = attributes;
-  record.writing = false;
-  record.pending_truncate.reset();
-  Batch batch;
-  batch.put_inode(inode.number, record);
-  batch.put_journal(JournalKey::of_inode(inode.number), {Timestamp::now(), ""});
-  fault_point(FaultPoint::harvest_before_commit);
-  TRY(catalog.commit(batch));
-  fault_point(FaultPoint::harvest_after_commit);
-  inode.record = std::move(record);
+  TRY(end_writing(catalog, inode, attributes));
   return Harvest::done;
+}
+
+Result<std::optional<ObjectStamp>> stamp_of(const Scratch& scratch, const InodeState& inode) {
+  using Answer = std::optional<ObjectStamp>;
+  if (!inode.record || !inode.is_file() || !inode.rec().writing) return Answer();
+  const bool is_whole = !inode.rec().archived || inode.rec().content == Content::unknown;
+  if (!is_whole || inode.writable_handles > 0 || inode.rec().pending_truncate) return Answer();
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  TRY_ASSIGN(const auto st, scratch.stat_object(inode.number));
+  const ObjectStamp stamp = stamp_in(st);
+  const int64_t age_ns = Timestamp::from(now).ns - stamp.ctime.ns;
+  return age_ns > coarseness_ns(stamp.ctime) ? Answer(stamp) : Answer();
+}
+
+Result<UniqueFd> open_unchanged(const Scratch& scratch, InodeState& inode,
+                                const ObjectStamp& stamp) {
+  if (inode.writable_handles > 0) return UniqueFd();
+  inode.write_fd.reset();  // as for harvest
+  TRY_ASSIGN(UniqueFd object, scratch.open_object(inode.number, O_RDONLY));
+  if (scratch.leases_work()) {
+    TRY_ASSIGN(const bool quiet, Scratch::is_quiet(object.get()));
+    if (!quiet) return UniqueFd();
+  }
+  TRY_ASSIGN(const auto st, posix::stat_fd(object.get()));
+  return stamp_in(st) == stamp ? std::move(object) : UniqueFd();
+}
+
+Result<bool> harvest_unchanged(Catalog& catalog, const Scratch& scratch, InodeState& inode,
+                               const ObjectStamp& stamp, ScratchSync synced) {
+  if (!inode.record || !inode.rec().writing || inode.rec().pending_truncate) return false;
+  TRY_ASSIGN(const UniqueFd object, open_unchanged(scratch, inode, stamp));
+  if (!object) return false;
+  auto safe = synced == ScratchSync::already_synced ? posix::written_back(object.get())
+                                                    : posix::sync_data(object.get());
+  if (!safe) return note_damage(catalog, inode, safe.error());
+  TRY_ASSIGN(const auto st, posix::stat_fd(object.get()));
+  TRY(end_writing(catalog, inode, attributes_now(inode.rec(), st)));
+  return true;
 }
 
 Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode,

@@ -64,6 +64,28 @@ enum class Harvest {
 };
 Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& inode);
 
+// What an object looks like: whoever writes to it changes the stamp. So one sync of scratch serves
+// many objects: those that have after it the stamp that they had before it are on their device.
+struct ObjectStamp {
+  uint64_t size_bytes = 0;
+  Timestamp mtime;
+  Timestamp ctime;
+  bool operator==(const ObjectStamp&) const = default;
+};
+// Of a file that is written to as a whole. none: of any other, of one that somebody has open, and
+// of one that was changed so lately that a further change might not show.
+Result<std::optional<ObjectStamp>> stamp_of(const Scratch& scratch, const InodeState& inode);
+// A descriptor of the object for reading, if nobody writes to it and it still has the stamp; else
+// none.
+Result<UniqueFd> open_unchanged(const Scratch& scratch, InodeState& inode,
+                                const ObjectStamp& stamp);
+// Whether all of scratch was synced since the object got its stamp. Then it is only looked whether
+// a write to it has failed.
+enum class ScratchSync { already_synced, missing };
+// As harvest, of an object that still has the stamp. False: it has not, or is in use.
+Result<bool> harvest_unchanged(Catalog& catalog, const Scratch& scratch, InodeState& inode,
+                               const ObjectStamp& stamp, ScratchSync synced);
+
 // Cuts or extends the file. `writing` is set (begin_writing's rules) and nothing is `filling`. What
 // the archive has beyond the new size is never recalled again. A crash in between leaves the old
 // size or the new one, and never zeros instead of bytes: the truncation is committed first and

@@ -185,7 +185,14 @@ Result<ObjectTag> Scratch::read_tag(int object_fd) const {
 
 Result<bool> Scratch::is_quiet(InodeNumber inode) const {
   TRY_ASSIGN(const UniqueFd fd, open_object(inode, O_RDONLY));
-  return take_lease(fd.get(), F_RDLCK);
+  return is_quiet(fd.get());
+}
+
+Result<bool> Scratch::is_quiet(int object_fd) {
+  TRY_ASSIGN(const bool granted, take_lease(object_fd, F_RDLCK));
+  if (granted && ::fcntl(object_fd, F_SETLEASE, F_UNLCK) < 0)
+    return Error::from_errno(errno, "lease on scratch object");
+  return granted;
 }
 
 Result<std::optional<ObjectLease>> Scratch::lease_unused(InodeNumber inode) const {

@@ -98,8 +98,8 @@ class Scratch {
   // All functions: any thread; for one inode, under its lock.
   bool leases_work() const { return leases_work_; }
   const std::string& folder() const { return folder_; }
-  // Nothing else lives on the file system of the folder: it is the mount's root, or alone on the way
-  // to it. Found out at open.
+  // Nothing else lives on the file system of the folder: it is the mount's root, or alone on the
+  // way to it. Found out at open.
   bool own_file_system() const { return own_file_system_; }
 
   // Makes an empty object; what stands there is replaced. The descriptor is O_RDONLY or O_RDWR.
@@ -123,6 +123,8 @@ class Scratch {
   // quiet: no writer and no writable mapping is left on the object. Needs our own writable
   // descriptors closed.
   Result<bool> is_quiet(InodeNumber inode) const;
+  // The same, by a descriptor of the object, O_RDONLY.
+  static Result<bool> is_quiet(int object_fd);
   // unused: nobody else has it open or mapped. Holds the lease. none: it is in use.
   Result<std::optional<ObjectLease>> lease_unused(InodeNumber inode) const;
 
