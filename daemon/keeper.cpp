@@ -196,8 +196,8 @@ void Keeper::read_link() {
     if (!frames) return link_.reset();
     if (frames->empty()) return;
     for (Frame& frame : *frames) {
-      if (frame.body == kWordMemory) memory_ = std::move(frame.fd);
-      if (frame.body == kWordDevice) device_ = std::move(frame.fd);
+      if (frame.body == kWordMemory) memory_ = std::move(frame).fd();
+      if (frame.body == kWordDevice) device_ = std::move(frame).fd();
       if (frame.body == kWordHandingOver) {
         handing_over_ = true;
         kill_at_ = SteadyClock::now() + options_.stop_limit;

@@ -48,6 +48,20 @@ bool is_archive_wide(const Error& error) {
          std::find(kCodes.begin(), kCodes.end(), code.value()) != kCodes.end();
 }
 
+std::vector<Result<StagedFile>> Archive::stage_files(
+    const std::vector<StageFileRequest>& requests) {
+  std::vector<Result<StagedFile>> answers;
+  for (const StageFileRequest& request : requests) answers.push_back(stage_file(request));
+  return answers;
+}
+
+std::vector<Result<ArchiveVersion>> Archive::place_all(const std::vector<PlaceRequest>& requests) {
+  std::vector<Result<ArchiveVersion>> answers;
+  for (const PlaceRequest& request : requests)
+    answers.push_back(place(request.leaf, request.target, request.before));
+  return answers;
+}
+
 bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record) {
   if (found.identity != on_record.identity) return false;
   if (found.attributes.kind != on_record.attributes.kind) return false;

@@ -43,6 +43,9 @@ inline bool is_conflict(const Error& error) { return error.code() == conflict_co
 // The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not
 // connected, cancelled at the end): try later. Everything else concerns one path.
 bool is_archive_wide(const Error& error);
+// Of many at once, one that was not begun because its time was over: nothing was touched.
+inline std::error_code not_begun_code() { return {ETIME, std::generic_category()}; }
+inline bool is_not_begun(const Error& error) { return error.code() == not_begun_code(); }
 // The scratch side of fill() or stage_file() failed: its error codes are of this category and say
 // nothing about the archive.
 const std::error_category& scratch_category();
@@ -110,6 +113,13 @@ struct StageFileRequest {
   std::vector<ByteRange> unchanged;
   Attributes attributes;
   Xattrs xattrs;
+};
+
+// What place() takes.
+struct PlaceRequest {
+  std::string leaf;
+  std::string target;
+  std::optional<ArchiveVersion> before;
 };
 
 struct StagedFile {
@@ -189,6 +199,13 @@ class Archive {
   virtual Result<void> sync_folders(const std::vector<std::string>& paths) = 0;
   // Leaf names in staging. For recovery.
   virtual Result<std::vector<std::string>> staged() = 0;
+
+  // Many at once, for which a message each would cost more than the work: as stage_file() and
+  // place() of each, one after the other. One answer for each, in their order. At most kMostAtOnce.
+  static constexpr size_t kMostAtOnce = 64;
+  virtual std::vector<Result<StagedFile>> stage_files(
+      const std::vector<StageFileRequest>& requests);
+  virtual std::vector<Result<ArchiveVersion>> place_all(const std::vector<PlaceRequest>& requests);
 };
 
 // Compares what a displaced file is with what it should be: identity, kind, and for files size and

@@ -39,6 +39,24 @@ Result<UniqueFd> duplicate(int fd) {
   return own;
 }
 
+// Appends a descriptor of the request's object, if it has one.
+Result<void> add_object(const StageFileRequest& request, std::vector<UniqueFd>& objects) {
+  if (request.object_fd < 0) return {};
+  TRY_ASSIGN(UniqueFd object, duplicate(request.object_fd));
+  objects.push_back(std::move(object));
+  return {};
+}
+
+// The answers, or for each of `count` why there are none.
+template <class T>
+std::vector<Result<T>> one_for_each(size_t count, Result<std::vector<Result<T>>> reply) {
+  if (reply && reply->size() == count) return *std::move(reply);
+  const Error why = reply ? Error(std::errc::protocol_error,
+                                  "the archive helper answered more or less than it was asked")
+                          : reply.error();
+  return {count, Result<T>(why)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ArchiveClient>> ArchiveClient::start(const std::string& program,
@@ -64,12 +82,13 @@ Result<std::unique_ptr<ArchiveClient>> ArchiveClient::start(const std::string& p
 ArchiveClient::~ArchiveClient() = default;
 
 template <class T>
-Result<T> ArchiveClient::send(std::string body, UniqueFd fd, std::chrono::milliseconds time_limit) {
+Result<T> ArchiveClient::send(std::string body, std::vector<UniqueFd> fds,
+                              std::chrono::milliseconds time_limit) {
   const auto promise = std::make_shared<std::promise<Result<std::string>>>();
   auto future = promise->get_future();
   HelperLink::Call call;
   call.body = std::move(body);
-  call.fd = std::move(fd);
+  call.fds = std::move(fds);
   call.time_limit = time_limit;
   call.done = [promise](Result<std::string> reply) { promise->set_value(std::move(reply)); };
   link_->submit(std::move(call));
@@ -78,7 +97,7 @@ Result<T> ArchiveClient::send(std::string body, UniqueFd fd, std::chrono::millis
 
 template <class T, class... Arguments>
 Result<T> ArchiveClient::ask(ArchiveCall call, const Arguments&... arguments) {
-  return send<T>(encode(call, arguments...), UniqueFd(), time_limit_);
+  return send<T>(encode(call, arguments...), {}, time_limit_);
 }
 
 Result<ArchiveCapabilities> ArchiveClient::capabilities() {
@@ -110,7 +129,8 @@ void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<F
   HelperLink::Call call;
   call.kind = HelperLink::Kind::fill;
   call.body = encode(ArchiveCall::fill, request);
-  call.fd = UniqueFd(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0));
+  if (UniqueFd target(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0)); target)
+    call.fds.push_back(std::move(target));
   call.time_limit = time_limit_;
   call.done = [done = std::move(done)](const Result<std::string>& reply) {
     done(decode<FillResult>(reply));
@@ -119,11 +139,30 @@ void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<F
 }
 
 Result<StagedFile> ArchiveClient::stage_file(const StageFileRequest& request) {
-  UniqueFd object;
-  if (request.object_fd >= 0) {
-    TRY_ASSIGN(object, duplicate(request.object_fd));
+  std::vector<UniqueFd> objects;
+  TRY(add_object(request, objects));
+  return send<StagedFile>(encode(ArchiveCall::stage_file, request), std::move(objects),
+                          time_limit_);
+}
+
+std::vector<Result<StagedFile>> ArchiveClient::stage_files(
+    const std::vector<StageFileRequest>& requests) {
+  std::vector<UniqueFd> objects;
+  std::vector<uint64_t> with_object;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (const auto added = add_object(requests[i], objects); !added)
+      return {requests.size(), Result<StagedFile>(added.error())};
+    if (requests[i].object_fd >= 0) with_object.push_back(i);
   }
-  return send<StagedFile>(encode(ArchiveCall::stage_file, request), std::move(object), time_limit_);
+  return one_for_each(requests.size(), send<std::vector<Result<StagedFile>>>(
+                                           encode(ArchiveCall::stage_files, requests, with_object),
+                                           std::move(objects), time_limit_));
+}
+
+std::vector<Result<ArchiveVersion>> ArchiveClient::place_all(
+    const std::vector<PlaceRequest>& requests) {
+  return one_for_each(requests.size(),
+                      ask<std::vector<Result<ArchiveVersion>>>(ArchiveCall::place_all, requests));
 }
 
 Result<ArchiveVersion> ArchiveClient::stage_directory(const std::string& leaf,
@@ -146,8 +185,7 @@ Result<ArchiveVersion> ArchiveClient::stage_special(const std::string& leaf,
 }
 
 Result<void> ArchiveClient::sync() {
-  return without_value(
-      send<Nothing>(encode(ArchiveCall::sync), UniqueFd(), time_limit_ * kSyncPatience));
+  return without_value(send<Nothing>(encode(ArchiveCall::sync), {}, time_limit_ * kSyncPatience));
 }
 
 Result<ArchiveVersion> ArchiveClient::place(const std::string& leaf, const std::string& target,

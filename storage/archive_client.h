@@ -83,6 +83,9 @@ class ArchiveClient final : public Archive {
                                         const Xattrs& xattrs) override;
   Result<void> sync_folders(const std::vector<std::string>& paths) override;
   Result<std::vector<std::string>> staged() override;
+  std::vector<Result<StagedFile>> stage_files(
+      const std::vector<StageFileRequest>& requests) override;
+  std::vector<Result<ArchiveVersion>> place_all(const std::vector<PlaceRequest>& requests) override;
 
  private:
   ArchiveClient(std::unique_ptr<HelperLink> link, std::chrono::milliseconds time_limit)
@@ -91,7 +94,7 @@ class ArchiveClient final : public Archive {
   template <class T, class... Arguments>
   Result<T> ask(ArchiveCall call, const Arguments&... arguments);
   template <class T>
-  Result<T> send(std::string body, UniqueFd fd, std::chrono::milliseconds time_limit);
+  Result<T> send(std::string body, std::vector<UniqueFd> fds, std::chrono::milliseconds time_limit);
 
   const std::unique_ptr<HelperLink> link_;
   const std::chrono::milliseconds time_limit_;

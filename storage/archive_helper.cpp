@@ -33,13 +33,15 @@ constexpr size_t kSpareThreads = 8;
 // not left half-way.
 constexpr auto kGrace = std::chrono::milliseconds(500);
 
+Error senseless() { return Error(std::errc::protocol_error, "a request makes no sense"); }
+
 struct Request {
   uint64_t number = 0;
   SteadyClock::time_point deadline;
   ArchiveCall call{};
   std::string body;
   size_t arguments_at = 0;
-  UniqueFd fd;
+  std::vector<UniqueFd> fds;
 
   ByteReader arguments() const { return ByteReader(std::string_view(body).substr(arguments_at)); }
 };
@@ -57,6 +59,10 @@ class ArchiveServer {
   void run(Request& request);
   void run_fill(Request& request);
   void run_stage_file(Request& request);
+  void run_stage_files(Request& request);
+  void run_place_all(const Request& request);
+  template <class T, class Act>
+  Result<T> in_time(const Request& request, Act act);
   template <class R, class... Parameters>
   void run_method(const Request& request, Result<R> (Archive::*method)(Parameters...));
 
@@ -99,7 +105,7 @@ void ArchiveServer::serve() {
 void ArchiveServer::accept(Frame frame) {
   auto request = std::make_shared<Request>();
   request->body = std::move(frame.body);
-  request->fd = std::move(frame.fd);
+  request->fds = std::move(frame.fds);
   ByteReader header(request->body);
   request->number = header.u64();
   request->deadline = SteadyClock::time_point(std::chrono::nanoseconds(header.i64()));
@@ -172,6 +178,10 @@ void ArchiveServer::run(Request& request) {
       return run_method(request, &Archive::sync_folders);
     case ArchiveCall::staged:
       return run_method(request, &Archive::staged);
+    case ArchiveCall::stage_files:
+      return run_stage_files(request);
+    case ArchiveCall::place_all:
+      return run_place_all(request);
   }
   reply<Nothing>(request.number,
                  Error(std::errc::protocol_error, "the archive helper does not know this call"));
@@ -193,7 +203,7 @@ void ArchiveServer::run_method(const Request& request,
     std::tuple<std::decay_t<Parameters>...> arguments;
     ByteReader in = request.arguments();
     std::apply([&](auto&... argument) { (wire::get(in, argument), ...); }, arguments);
-    if (!in.complete()) return Error(std::errc::protocol_error, "a request makes no sense");
+    if (!in.complete()) return senseless();
     TRY_ASSIGN(const auto opened, archive());
     return std::apply([&](auto&... argument) { return (opened.get()->*method)(argument...); },
                       arguments);
@@ -209,7 +219,8 @@ void ArchiveServer::run_fill(Request& request) {
   if (!opened) return reply<FillResult>(request.number, opened.error());
   const uint64_t number = request.number;
   (*opened)->fill(
-      fill, std::move(request.fd), [this, number] { got_on(number); },
+      fill, request.fds.empty() ? UniqueFd() : std::move(request.fds.front()),
+      [this, number] { got_on(number); },
       [this, number](const Result<FillResult>& result) { reply(number, result); });
 }
 
@@ -219,12 +230,63 @@ void ArchiveServer::run_stage_file(Request& request) {
   wire::get(in, stage);
   const auto opened = archive();
   if (!opened) return reply<StagedFile>(request.number, opened.error());
-  stage.object_fd = request.fd.get();
+  if (!request.fds.empty()) stage.object_fd = request.fds.front().get();
   const uint64_t number = request.number;
   const auto staged = (*opened)->stage_file(stage, [this, number] { got_on(number); });
   // Whoever gets the reply may test that nobody uses the object any more.
-  request.fd.reset();
+  request.fds.clear();
   reply(number, staged);
+}
+
+// One of many in a request. Whoever asked may have given up at the deadline, though he is told that
+// the request gets on: nothing begins after it.
+template <class T, class Act>
+Result<T> ArchiveServer::in_time(const Request& request, Act act) {
+  if (SteadyClock::now() >= request.deadline)
+    return Error(not_begun_code(), "the archive is slow: it was not begun");
+  Result<T> done = act();
+  got_on(request.number);
+  return done;
+}
+
+void ArchiveServer::run_stage_files(Request& request) {
+  using Answers = std::vector<Result<StagedFile>>;
+  std::vector<StageFileRequest> stages;
+  std::vector<uint64_t> with_object;
+  ByteReader in = request.arguments();
+  wire::get(in, stages);
+  wire::get(in, with_object);
+  const bool fits = in.complete() && with_object.size() == request.fds.size() &&
+                    std::ranges::all_of(with_object, [&](uint64_t i) { return i < stages.size(); });
+  if (!fits) return reply<Answers>(request.number, senseless());
+  const auto opened = archive();
+  if (!opened) return reply<Answers>(request.number, opened.error());
+  for (size_t i = 0; i < with_object.size(); ++i)
+    stages[with_object[i]].object_fd = request.fds[i].get();
+  const uint64_t number = request.number;
+  Answers staged;
+  for (const StageFileRequest& stage : stages) {
+    staged.push_back(in_time<StagedFile>(
+        request, [&] { return (*opened)->stage_file(stage, [this, number] { got_on(number); }); }));
+  }
+  request.fds.clear();  // as for one
+  reply<Answers>(number, staged);
+}
+
+void ArchiveServer::run_place_all(const Request& request) {
+  using Answers = std::vector<Result<ArchiveVersion>>;
+  std::vector<PlaceRequest> places;
+  ByteReader in = request.arguments();
+  wire::get(in, places);
+  if (!in.complete()) return reply<Answers>(request.number, senseless());
+  const auto opened = archive();
+  if (!opened) return reply<Answers>(request.number, opened.error());
+  Answers placed;
+  for (const PlaceRequest& place : places) {
+    placed.push_back(in_time<ArchiveVersion>(
+        request, [&] { return (*opened)->place(place.leaf, place.target, place.before); }));
+  }
+  reply<Answers>(request.number, placed);
 }
 
 Result<std::shared_ptr<PosixArchive>> ArchiveServer::archive() {

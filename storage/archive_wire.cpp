@@ -100,6 +100,12 @@ void put(ByteWriter& out, const StagedFile& value) {
   put(out, value.damaged_chunk);
 }
 
+void put(ByteWriter& out, const PlaceRequest& value) {
+  put(out, value.leaf);
+  put(out, value.target);
+  put(out, value.before);
+}
+
 void put(ByteWriter& out, const Error& value) {
   const Category category = is_scratch_error(value) ? Category::scratch : Category::generic;
   const int code = category == Category::scratch ? value.code().value() : value.errno_value();
@@ -216,6 +222,12 @@ void get(ByteReader& in, StagedFile& value) {
   value.written_bytes = in.u64();
   value.cloned_bytes = in.u64();
   get(in, value.damaged_chunk);
+}
+
+void get(ByteReader& in, PlaceRequest& value) {
+  get(in, value.leaf);
+  get(in, value.target);
+  get(in, value.before);
 }
 
 Error get_error(ByteReader& in) {

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/bytes.h"
@@ -40,6 +41,8 @@ enum class ArchiveCall : uint8_t {
   set_attributes,
   sync_folders,
   staged,
+  stage_files,
+  place_all,
 };
 
 inline constexpr uint64_t kProgressNumber = 0;
@@ -72,6 +75,7 @@ void put(ByteWriter& out, const FillRequest& value);
 void put(ByteWriter& out, const FillResult& value);
 void put(ByteWriter& out, const StageFileRequest& value);
 void put(ByteWriter& out, const StagedFile& value);
+void put(ByteWriter& out, const PlaceRequest& value);
 void put(ByteWriter& out, const Error& value);
 
 void get(ByteReader& in, bool& value);
@@ -92,7 +96,13 @@ void get(ByteReader& in, FillRequest& value);
 void get(ByteReader& in, FillResult& value);
 void get(ByteReader& in, StageFileRequest& value);
 void get(ByteReader& in, StagedFile& value);
+void get(ByteReader& in, PlaceRequest& value);
 Error get_error(ByteReader& in);
+
+template <class T>
+void put(ByteWriter& out, const Result<T>& result);
+template <class T>
+void get(ByteReader& in, Result<T>& result);
 
 template <class T>
 void put(ByteWriter& out, const std::optional<T>& value) {
@@ -133,17 +143,23 @@ void put(ByteWriter& out, const Result<T>& result) {
 }
 
 template <class T>
-Result<T> get_result(ByteReader& in) {
+void get(ByteReader& in, Result<T>& result) {
   bool good = false;
   get(in, good);
-  if (!good) {
-    Error error = get_error(in);
-    if (in.complete()) return error;
-  } else {
+  if (good) {
     T value{};
     get(in, value);
-    if (in.complete()) return value;
+    result = std::move(value);
+  } else {
+    result = get_error(in);
   }
+}
+
+template <class T>
+Result<T> get_result(ByteReader& in) {
+  Result<T> result;
+  get(in, result);
+  if (in.complete()) return result;
   return Error(std::errc::protocol_error, "the archive helper sent a reply that makes no sense");
 }
 

@@ -1,6 +1,7 @@
 #include "storage/frame_socket.h"
 
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
@@ -15,7 +16,6 @@ namespace {
 
 constexpr size_t kHeaderBytes = 5;
 constexpr uint32_t kMaxBodyBytes = uint32_t{1} << 30;
-constexpr size_t kMaxFdsPerMessage = 16;
 
 }  // namespace
 
@@ -27,9 +27,24 @@ Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair() {
   return std::pair(UniqueFd(fds[0]), UniqueFd(fds[1]));
 }
 
-OutgoingFrame::OutgoingFrame(const std::string& body, UniqueFd fd) : fd_(std::move(fd)) {
+namespace {
+
+std::vector<UniqueFd> one_or_none(UniqueFd fd) {
+  std::vector<UniqueFd> fds;
+  if (fd) fds.push_back(std::move(fd));
+  return fds;
+}
+
+}  // namespace
+
+OutgoingFrame::OutgoingFrame(const std::string& body, UniqueFd fd)
+    : OutgoingFrame(body, one_or_none(std::move(fd))) {}
+
+OutgoingFrame::OutgoingFrame(const std::string& body, std::vector<UniqueFd> fds)
+    : fds_(std::move(fds)) {
+  assert(fds_.size() <= kMaxFrameFds);
   ByteWriter out;
-  out.u32(static_cast<uint32_t>(body.size())).flag(fd_.valid()).raw(body);
+  out.u32(static_cast<uint32_t>(body.size())).u8(static_cast<uint8_t>(fds_.size())).raw(body);
   bytes_ = out.take();
 }
 
@@ -39,30 +54,32 @@ Result<bool> OutgoingFrame::send(int socket_fd) {
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    if (fd_) {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFrameFds)] = {};
+    if (!fds_.empty()) {
       message.msg_control = control;
-      message.msg_controllen = sizeof control;
+      message.msg_controllen = CMSG_SPACE(sizeof(int) * fds_.size());
       cmsghdr* header = CMSG_FIRSTHDR(&message);
       header->cmsg_level = SOL_SOCKET;
       header->cmsg_type = SCM_RIGHTS;
-      header->cmsg_len = CMSG_LEN(sizeof(int));
-      const int fd = fd_.get();
-      std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+      header->cmsg_len = CMSG_LEN(sizeof(int) * fds_.size());
+      for (size_t i = 0; i < fds_.size(); ++i) {
+        const int fd = fds_[i].get();
+        std::memcpy(CMSG_DATA(header) + i * sizeof fd, &fd, sizeof fd);
+      }
     }
     const ssize_t n = ::sendmsg(socket_fd, &message, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == ETOOMANYREFS)) return false;
     if (n < 0) return Error::from_errno(errno, "send to the archive helper");
     sent_ += static_cast<size_t>(n);
-    fd_.reset();
+    fds_.clear();
   }
   return true;
 }
 
 Result<Received> receive_some(int socket_fd, std::span<char> buffer) {
   iovec part{buffer.data(), buffer.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFdsPerMessage)];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFrameFds)];
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -106,15 +123,16 @@ Result<std::vector<Frame>> FrameReader::receive(int socket_fd) {
   while (bytes_.size() - at >= kHeaderBytes) {
     ByteReader header(std::string_view(bytes_).substr(at, kHeaderBytes));
     const uint32_t body_bytes = header.u32();
-    const bool has_fd = header.flag();
+    const size_t fd_count = header.u8();
     if (body_bytes > kMaxBodyBytes)
       return Error(std::errc::protocol_error, "receive: a frame is too long");
     if (bytes_.size() - at - kHeaderBytes < body_bytes) break;
     Frame frame;
     frame.body = bytes_.substr(at + kHeaderBytes, body_bytes);
-    if (has_fd) {
-      if (fds_.empty()) return Error(std::errc::protocol_error, "receive: a descriptor is missing");
-      frame.fd = std::move(fds_.front());
+    if (fds_.size() < fd_count)
+      return Error(std::errc::protocol_error, "receive: a descriptor is missing");
+    for (size_t i = 0; i < fd_count; ++i) {
+      frame.fds.push_back(std::move(fds_.front()));
       fds_.pop_front();
     }
     frames.push_back(std::move(frame));

@@ -219,7 +219,7 @@ void HelperLink::send(Pending pending) {
   body.i64(std::chrono::nanoseconds(pending.deadline.time_since_epoch()).count());
   body.raw(pending.call.body);
   pending.call.body.clear();
-  outgoing_.emplace_back(number, OutgoingFrame(body.take(), std::move(pending.call.fd)));
+  outgoing_.emplace_back(number, OutgoingFrame(body.take(), std::move(pending.call.fds)));
   under_way_.emplace(number, std::move(pending));
 }
 

@@ -55,8 +55,8 @@ class HelperLink {
   using Done = std::function<void(Result<std::string>)>;
 
   struct Call {
-    std::string body;  // without the number
-    UniqueFd fd;
+    std::string body;           // without the number
+    std::vector<UniqueFd> fds;  // at most kMaxFrameFds
     Kind kind = Kind::slot;
     std::chrono::milliseconds time_limit{0};  // since the call last got on
     Done done;  // with the reply, without the number; on the link's thread; must not block

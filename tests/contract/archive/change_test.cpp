@@ -33,6 +33,29 @@ TEST_P(Place, GivesAStagedFileItsName) {
   EXPECT_FALSE(exists(in_staging("leaf")));
 }
 
+TEST_P(Place, OfManyAtOnceAnswersEachInOrder) {
+  const StagedFile first = stage("first", "1");
+  const StagedFile second = stage("second", "2");
+  const StagedFile third = stage("third", "3");
+  write_file(in_archive("taken"), "theirs");
+  const auto placed = archive_->place_all({{"first", "a", std::nullopt},
+                                           {"missing", "b", std::nullopt},
+                                           {"second", "taken", std::nullopt},
+                                           {"third", "c", std::nullopt}});
+  ASSERT_EQ(placed.size(), 4u);
+  ASSERT_TRUE(placed[0]) << placed[0].error().text();
+  EXPECT_EQ(placed[0]->identity, first.version.identity);
+  EXPECT_FALSE(placed[1]);
+  ASSERT_FALSE(placed[2]);
+  EXPECT_TRUE(is_conflict(placed[2].error())) << placed[2].error().text();
+  ASSERT_TRUE(placed[3]) << placed[3].error().text();
+  EXPECT_EQ(placed[3]->identity, third.version.identity);
+  EXPECT_EQ(read_file(in_archive("a")), "1");
+  EXPECT_EQ(read_file(in_archive("taken")), "theirs");
+  EXPECT_EQ(read_file(in_archive("c")), "3");
+  EXPECT_EQ(read_file(in_staging("second")), "2");
+}
+
 TEST_P(Place, OfAFolderGivesItItsName) {
   ASSERT_TRUE(archive_->stage_directory("leaf", attributes(FileKind::directory, 0755), {}));
   const auto placed = archive_->place("leaf", "folder", std::nullopt);

@@ -152,6 +152,26 @@ TEST_F(Client, NeverCarriesOutACallThatWasGivenUp) {
   EXPECT_TRUE(exists(root_ / "file"));
 }
 
+TEST_F(Client, NeverCarriesOutOneOfManyThatWereGivenUp) {
+  StageFileRequest request;
+  request.chunk_bytes = kChunk;
+  for (const std::string leaf : {"a", "b"}) {
+    request.leaf = leaf;
+    ASSERT_TRUE(client_->stage_file(request));
+  }
+  hang();
+  const auto placed = client_->place_all({{"a", "a", std::nullopt}, {"b", "b", std::nullopt}});
+  ASSERT_EQ(placed.size(), 2u);
+  for (const auto& one : placed) {
+    ASSERT_FALSE(one);
+    EXPECT_TRUE(one.error().is(std::errc::timed_out)) << one.error().text();
+  }
+  ASSERT_EQ(::kill(helper(), SIGCONT), 0);
+  ASSERT_TRUE(eventually([&] { return works(); }));
+  EXPECT_FALSE(exists(root_ / "a"));
+  EXPECT_FALSE(exists(root_ / "b"));
+}
+
 TEST_F(Client, EndsSoonAlthoughTheArchiveHangs) {
   hang();
   const pid_t stuck = helper();

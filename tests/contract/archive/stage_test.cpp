@@ -31,6 +31,38 @@ TEST_P(Staging, GivesContentAndAttributes) {
   EXPECT_EQ(*xattrs, request.xattrs);
 }
 
+TEST_P(Staging, OfManyAtOnceAnswersEachInOrder) {
+  std::vector<UniqueFd> objects;
+  std::vector<StageFileRequest> requests;
+  for (size_t i = 0; i < Archive::kMostAtOnce; ++i) {
+    StageFileRequest request;
+    request.leaf = i == 2 ? "no/leaf" : "leaf" + std::to_string(i);
+    request.chunk_bytes = kChunk;
+    request.attributes = attributes(FileKind::file, 0640);
+    if (i != 1) {  // that one is empty
+      const std::string path = work_ / request.leaf.substr(0, 2) + std::to_string(i);
+      write_file(path, "text " + std::to_string(i));
+      auto object = posix::open_at(AT_FDCWD, path, O_RDONLY);
+      ASSERT_TRUE(object) << object.error().text();
+      request.size_bytes = posix::stat_fd(object->get())->st_size;
+      request.object_fd = object->get();
+      objects.push_back(*std::move(object));
+    }
+    requests.push_back(std::move(request));
+  }
+  const auto staged = archive_->stage_files(requests);
+  ASSERT_EQ(staged.size(), requests.size());
+  for (size_t i = 0; i < staged.size(); ++i) {
+    ASSERT_EQ(staged[i].has_value(), i != 2) << i;
+    if (!staged[i]) continue;
+    const std::string& leaf = requests[i].leaf;
+    EXPECT_EQ(read_file(in_staging(leaf)), i == 1 ? "" : "text " + std::to_string(i));
+    EXPECT_EQ(without_atime(staged[i]->version),
+              without_atime(version(".tierhub/staging/" + leaf)));
+    EXPECT_EQ(staged[i]->checksums.size(), i == 1 ? 0u : 1u);
+  }
+}
+
 TEST_P(Staging, GivesOwnersAsRoot) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
   StageFileRequest request;

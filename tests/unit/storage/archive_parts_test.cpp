@@ -127,11 +127,42 @@ TEST(FrameSocket, CarriesFramesAndDescriptors) {
     for (Frame& frame : *some) frames.push_back(std::move(frame));
   }
   EXPECT_EQ(frames[0].body, "first");
-  EXPECT_FALSE(frames[0].fd.valid());
+  EXPECT_TRUE(frames[0].fds.empty());
   EXPECT_EQ(frames[1].body, "second");
-  ASSERT_TRUE(frames[1].fd.valid());
-  EXPECT_EQ(posix::stat_fd(frames[1].fd.get())->st_ino, inode);
+  ASSERT_EQ(frames[1].fds.size(), 1u);
+  EXPECT_EQ(posix::stat_fd(frames[1].fds[0].get())->st_ino, inode);
   EXPECT_EQ(frames[2].body, "");
+}
+
+TEST(FrameSocket, CarriesManyDescriptorsWithEachOfManyFrames) {
+  auto sockets = make_socket_pair();
+  ASSERT_TRUE(sockets);
+  auto& [here, there] = *sockets;
+  TemporaryDirectory folder;
+  std::vector<ino_t> inodes;
+  constexpr size_t kFrames = 3;
+  for (size_t frame = 0; frame < kFrames; ++frame) {
+    std::vector<UniqueFd> fds;
+    for (size_t i = 0; i < kMaxFrameFds - frame; ++i) {
+      auto file =
+          posix::open_at(AT_FDCWD, folder / fmt::format("{}-{}", frame, i), O_RDWR | O_CREAT, 0600);
+      ASSERT_TRUE(file);
+      inodes.push_back(posix::stat_fd(file->get())->st_ino);
+      fds.push_back(*std::move(file));
+    }
+    ASSERT_TRUE(OutgoingFrame("a frame", std::move(fds)).send(here.get()).value());
+  }
+  FrameReader reader;
+  std::vector<ino_t> received;
+  for (size_t frames = 0; frames < kFrames;) {
+    auto some = reader.receive(there.get());
+    ASSERT_TRUE(some) << some.error().text();
+    for (const Frame& frame : *some) {
+      EXPECT_EQ(frame.fds.size(), kMaxFrameFds - frames++);
+      for (const UniqueFd& fd : frame.fds) received.push_back(posix::stat_fd(fd.get())->st_ino);
+    }
+  }
+  EXPECT_EQ(received, inodes);
 }
 
 TEST(FrameSocket, SendsWhatDoesNotFitInPieces) {
