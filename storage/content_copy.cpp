@@ -59,7 +59,10 @@ Result<void> ContentCopy::run(const std::function<void()>& progress, StagedFile&
     if (result.damaged_chunk) return {};
     if (progress) progress();
   }
-  return posix::truncate_fd(out_, request_.size_bytes);
+  // What was written to the end of the file is as long already.
+  return !cloned_ && written_end_ == request_.size_bytes
+             ? Result<void>()
+             : posix::truncate_fd(out_, request_.size_bytes);
 }
 
 Result<void> ContentCopy::clone_source(const std::function<void()>& progress) {
@@ -223,6 +226,7 @@ Result<void> ContentCopy::write(ByteRange chunk, const std::vector<Piece>& piece
                                                                    piece.range.size());
     TRY(posix::write_all_at(out_, bytes, piece.range.begin));
     result.written_bytes += piece.range.size();
+    written_end_ = std::max(written_end_, piece.range.end);
   }
   // Lets the disk begin now, so that the sync of the round has little left to wait for.
   if (!pieces.empty()) {

@@ -58,7 +58,8 @@ class ContentCopy {
   const int source_fd_;
   const int out_;
   CloneMethod clone_;
-  bool cloned_ = false;  // `out` began as a clone
+  bool cloned_ = false;       // `out` began as a clone
+  uint64_t written_end_ = 0;  // of what was written from here
   std::vector<std::byte> buffer_;
   IntervalSet absent_;
   IntervalSet unchanged_;

@@ -91,15 +91,6 @@ tl::expected<std::string, int> read_whole(const Read& read_into) {
   return tl::unexpected(ERANGE);
 }
 
-// The names of all extended attributes; empty where the file system has none.
-Result<std::string> xattr_names(const std::string& path) {
-  const auto names = read_whole(
-      [&](char* buffer, size_t size) { return ::listxattr(path.c_str(), buffer, size); });
-  if (names) return *names;
-  if (names.error() == EOPNOTSUPP) return std::string();
-  return Error::from_errno(names.error(), "listxattr");
-}
-
 // none: it is gone, or may not be read.
 Result<std::optional<std::string>> xattr_value(const std::string& path, const std::string& name) {
   const auto value = read_whole([&](char* buffer, size_t size) {
@@ -216,10 +207,22 @@ Result<std::string> Entry::symlink_target() const {
   return target;
 }
 
+// The names of all extended attributes; empty where the file system has none.
+Result<std::string> Entry::xattr_names() const {
+  const auto names = read_whole([&](char* buffer, size_t size) {
+    return access_ == Access::opened ? ::flistxattr(fd(), buffer, size)
+                                     : ::listxattr(proc_path(fd()).c_str(), buffer, size);
+  });
+  if (names) return *names;
+  if (names.error() == EOPNOTSUPP) return std::string();
+  return Error::from_errno(names.error(), "listxattr");
+}
+
 Result<Xattrs> Entry::xattrs() const {
   Xattrs result;
+  TRY_ASSIGN(const std::string names, xattr_names());
+  if (names.empty()) return result;
   const std::string path = proc_path(fd());
-  TRY_ASSIGN(const std::string names, xattr_names(path));
   for (size_t at = 0; at < names.size();) {
     const std::string name = names.c_str() + at;
     at += name.size() + 1;
@@ -232,8 +235,9 @@ Result<Xattrs> Entry::xattrs() const {
 
 Result<void> Entry::apply_xattrs(FileKind kind, const Xattrs& wanted,
                                  AttributeShortfall& shortfall) const {
-  const std::string path = proc_path(fd());
   TRY_ASSIGN(const Xattrs present, xattrs());
+  if (present.empty() && wanted.empty()) return {};
+  const std::string path = proc_path(fd());
   for (const auto& [name, value] : present) {
     if (!archive_holds_xattr(kind, name) || wanted.contains(name)) continue;
     if (::removexattr(path.c_str(), name.c_str()) < 0 && errno != ENODATA) {
@@ -270,7 +274,10 @@ Result<AttributeShortfall> Entry::apply(const Attributes& attributes, const Xatt
     TRY(apply_xattrs(kind_of(found.stx_mode), wanted, shortfall));
     // A file that could not get its owner must not run with the rights of whoever owns it instead.
     const uint32_t mode = shortfall.owner ? attributes.mode & ~kSetIdBits : attributes.mode;
-    if (::chmod(proc_path(fd()).c_str(), mode & kPermissionBits) < 0) {
+    const int changed = access_ == Access::opened
+                            ? ::fchmod(fd(), mode & kPermissionBits)
+                            : ::chmod(proc_path(fd()).c_str(), mode & kPermissionBits);
+    if (changed < 0) {
       if (errno != EPERM && errno != EOPNOTSUPP) return Error::from_errno(errno, "chmod");
       shortfall.owner = true;
     }

@@ -37,8 +37,11 @@ class Entry {
   static Result<std::optional<Entry>> open(int folder_fd, const std::string& leaf);
   // Resolves below `root_fd`. none also if a folder on the way is missing or not a folder.
   static Result<std::optional<Entry>> open_beneath(int root_fd, const std::string& path);
-  // Any descriptor of the entry.
-  explicit Entry(UniqueFd fd) : fd_(std::move(fd)) {}
+  // Any descriptor of the entry. `opened`: for reading or writing, so that no call has to go by way
+  // of a path.
+  enum class Access { by_path, opened };
+  explicit Entry(UniqueFd fd, Access access = Access::by_path)
+      : fd_(std::move(fd)), access_(access) {}
 
   int fd() const { return fd_.get(); }
   Result<ArchiveVersion> version(IdentityKind kind, Freshness freshness) const;
@@ -54,7 +57,10 @@ class Entry {
   Result<void> apply_xattrs(FileKind kind, const Xattrs& wanted,
                             AttributeShortfall& shortfall) const;
 
+  Result<std::string> xattr_names() const;
+
   UniqueFd fd_;
+  Access access_;
 };
 
 // statx of a descriptor, with the birth time.

@@ -124,6 +124,8 @@ class PosixArchive final : public Archive {
   };
   Result<Source> open_source(const ArchiveRoot& root, const StageFileRequest& request) const;
   static Result<void> clear(const Spot& spot);
+  // A new empty file, in place of whatever has the name.
+  static Result<UniqueFd> make_staged(const Spot& to);
   Result<ArchiveVersion> finish_staging(const Entry& entry, const Attributes& attributes,
                                         const Xattrs& xattrs);
 

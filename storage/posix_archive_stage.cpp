@@ -114,6 +114,14 @@ Result<PosixArchive::Source> PosixArchive::open_source(const ArchiveRoot& root,
   return Source();
 }
 
+Result<UniqueFd> PosixArchive::make_staged(const Spot& to) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
+  auto made = posix::open_at(to.folder, to.leaf, kFlags, kStagedMode);
+  if (made || !made.error().is(std::errc::file_exists)) return made;
+  TRY(clear(to));
+  return posix::open_at(to.folder, to.leaf, kFlags, kStagedMode);
+}
+
 Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request) {
   return stage_file(request, {});
 }
@@ -124,9 +132,7 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Spot to, staging_spot(held, request.leaf));
   TRY_ASSIGN(const Source source, open_source(*held, request));
-  TRY(clear(to));
-  TRY_ASSIGN(UniqueFd out, posix::open_at(to.folder, request.leaf,
-                                          O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, kStagedMode));
+  TRY_ASSIGN(UniqueFd out, make_staged(to));
   StagedFile result;
   ContentCopy copy(request, source.fd.get(), out.get(), probed_.clone);
   TRY(copy.run(progress, result));
@@ -139,7 +145,7 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
     if (after.stx_size != source.before.stx_size || !same_times(source.before, after))
       return changed_meanwhile();
   }
-  const Entry entry(std::move(out));
+  const Entry entry(std::move(out), Entry::Access::opened);
   TRY_ASSIGN(result.version, finish_staging(entry, request.attributes, request.xattrs));
   if (!probed_.sync_file_system) TRY(posix::sync_fd(entry.fd()));
   return result;
