@@ -58,6 +58,8 @@ struct InodeState {
   // While fills write into the object of a file that is being written: the file's mtime, as the
   // object's is that of the fills.
   std::optional<Timestamp> mtime_beside_fills;
+  // A fill failed, and what carried it out may still write into the object (fill_at_large).
+  bool lost_fill = false;
 
   // What of this inode's heat is not recorded yet (catalog/heat.h).
   uint64_t read_bytes = 0;  // through the daemon, since a use was recorded

@@ -325,6 +325,9 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     if (wait_for_fills(state,
                        [=, this] { fallocate(inode, mode, offset_bytes, length_bytes, done); }))
       return Next::wait;
+    TRY_ASSIGN(const bool at_large, fill_at_large(scratch_, state));
+    if (at_large)
+      return Error(std::errc::io_error, "the archive hangs, and a copy from it has not ended");
     // A chunk that is zeroed in part must be there for the rest of it.
     if (removes && !state.absent_chunks(range).empty()) return Next::recall;
     if (!state.rec().writing) TRY(grant_writing(state, state.serve_mode));

@@ -173,6 +173,11 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
     result.kind = Start::Kind::growing;
     return result;
   }
+  TRY_ASSIGN(const bool at_large, fill_at_large(scratch_, state));
+  if (at_large) {
+    result.kind = Start::Kind::at_large;
+    return result;
+  }
   const uint64_t limit = state.recallable_bytes();
   const auto bytes_of = [&](const IntervalSet::Interval& part) {
     return std::min(part.end * state.chunk_bytes, limit) - part.begin * state.chunk_bytes;
@@ -245,6 +250,10 @@ void Mover::begin(const Attempt& attempt) {
       return attempt.done(
           Error(std::errc::resource_unavailable_try_again,
                 "it is still being written in the archive: try again when it is complete"));
+    case Start::Kind::at_large:
+      if (attempt.reason == Reason::recall) return bring_unkept(attempt);
+      return attempt.done(Error(std::errc::resource_unavailable_try_again,
+                                "an earlier copy of it has not ended: try again later"));
     case Start::Kind::filling:
       break;
   }
@@ -437,6 +446,7 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
         error = committed.error();
     } else {
       error = result.error();
+      state.lost_fill = true;
     }
     state.filling.remove(fill->chunks.begin, fill->chunks.end);
     fill_ended(scratch_, state);

@@ -12,6 +12,8 @@
 //      the inode's entry in `unsynced`. Write, truncate, punch and evict wait for `filling`, so
 //      nothing else moved.
 //   4. Whoever waited for the fill goes on.
+// A fill that the archive held up for too long fails, and may still write when the archive is back:
+// until a lease proves that it is gone nothing is brought into that object (fill_at_large).
 #pragma once
 
 #include <atomic>
@@ -87,7 +89,14 @@ class Mover {
   };
   // What bring() found under the lock.
   struct Start {
-    enum class Kind { resident, waiting, filling, no_room, growing } kind = Kind::resident;
+    enum class Kind {
+      resident,
+      waiting,
+      filling,
+      no_room,
+      growing,
+      at_large
+    } kind = Kind::resident;
     std::vector<std::shared_ptr<Fill>> fills;
   };
   void begin(const Attempt& attempt);

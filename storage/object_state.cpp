@@ -201,6 +201,17 @@ void fill_ended(const Scratch& scratch, InodeState& inode) {
   }
 }
 
+Result<bool> fill_at_large(const Scratch& scratch, InodeState& inode) {
+  if (!inode.lost_fill) return false;
+  if (inode.rec().has_object && scratch.leases_work()) {
+    inode.write_fd.reset();  // it would count as the fill's
+    TRY_ASSIGN(const bool quiet, scratch.is_quiet(inode.number));
+    if (!quiet) return true;
+  }
+  inode.lost_fill = false;
+  return false;
+}
+
 Result<void> note_change(InodeState& inode, int object_fd) {
   if (!inode.mtime_beside_fills) return {};
   TRY_ASSIGN(const auto st, posix::stat_fd(object_fd));
@@ -311,6 +322,9 @@ Result<bool> harvest_unchanged(Catalog& catalog, const Scratch& scratch, InodeSt
 
 Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode,
                              uint64_t size_bytes) {
+  TRY_ASSIGN(const bool at_large, fill_at_large(scratch, inode));
+  if (at_large && (size_bytes > 0 || inode.handles > 0))
+    return Error(std::errc::io_error, "the archive hangs, and a copy from it has not ended");
   TRY_ASSIGN(const Attributes before, current_attributes(scratch, inode));
   InodeRecord record = inode.rec();
   IntervalSet clean = inode.clean;
@@ -337,8 +351,14 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
   inode.clean = std::move(clean);
   inode.dirty = std::move(dirty);
   fault_point(FaultPoint::truncate_after_commit);
-  // 2. Act.
-  TRY_ASSIGN(const UniqueFd fd, scratch.open_object(inode.number, O_RDWR));
+  // 2. Act. An object that was set aside comes back if the new one does not.
+  if (at_large) TRY(scratch.set_aside(inode.number));
+  TRY_ASSIGN(const UniqueFd fd,
+             at_large ? scratch.create(inode.number) : scratch.open_object(inode.number, O_RDWR));
+  if (at_large) {
+    inode.read_fd.reset();
+    inode.lost_fill = false;
+  }
   TRY(posix::truncate_fd(fd.get(), size_bytes));
   fault_point(FaultPoint::truncate_after_data);
   // 3. Later writes may extend the file again: the truncation must not be repeated, nor undone by

@@ -39,6 +39,10 @@ Result<void> begin_writing(Catalog& catalog, const Scratch& scratch, InodeState&
 // Around each fill of the object: what it writes there is no change of the file, whose mtime stays.
 Result<void> fill_begins(const Scratch& scratch, InodeState& inode);
 void fill_ended(const Scratch& scratch, InodeState& inode);
+// A fill that failed because the archive hung may come back to life later, and write old bytes over
+// newer ones. True: one may, so no chunk is brought into this object, and it is not cut; only a new
+// object is safe.
+Result<bool> fill_at_large(const Scratch& scratch, InodeState& inode);
 // Somebody else than a fill changed the object, and with it the file's mtime.
 Result<void> note_change(InodeState& inode, int object_fd);
 
@@ -89,7 +93,8 @@ Result<bool> harvest_unchanged(Catalog& catalog, const Scratch& scratch, InodeSt
 // Cuts or extends the file. `writing` is set (begin_writing's rules) and nothing is `filling`. What
 // the archive has beyond the new size is never recalled again. A crash in between leaves the old
 // size or the new one, and never zeros instead of bytes: the truncation is committed first and
-// repeated by harvest.
+// repeated by harvest. While a fill is at large, errc::io_error, but a file that nobody has open
+// can be cut to nothing: it gets a new object.
 Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode,
                              uint64_t size_bytes);
 

@@ -104,6 +104,33 @@ TEST_F(SlowArchive, ThatHangsBlocksNeitherHotFilesNorTheEnd) {
   EXPECT_THAT(differences(describe_tree(tier.mount), describe_tree(fast_)), ::testing::IsEmpty());
 }
 
+// The copy that was given up goes on when the archive is back: its bytes are older than these.
+TEST_F(SlowArchive, ThatHungWritesNoOldBytesOverNewOnes) {
+  write_file(in_fast("cold"), random_bytes(kMiB, 1));
+  write_file(in_fast("other"), random_bytes(kMiB, 2));
+  tier.settings["archive_time_limit_s"] = "4";
+  tier.start();
+  hang();
+  char byte = '\0';
+  {
+    const UniqueFd cold(::open(tier.in_mount("cold").c_str(), O_RDONLY));
+    EXPECT_EQ(::pread(cold.get(), &byte, 1, 0), -1);
+    EXPECT_EQ(errno, EIO);
+  }
+  const std::string content = random_bytes(kMiB / 2, 3);
+  write_file(tier.in_mount("cold"), content);
+  go_on();
+  eventually("the archive answers again", [&] {
+    const UniqueFd other(::open(tier.in_mount("other").c_str(), O_RDONLY));
+    return ::pread(other.get(), &byte, 1, 0) == 1;
+  });
+  EXPECT_TRUE(read_file(tier.in_mount("cold")) == content);
+  tier.publish();
+  EXPECT_TRUE(read_file(in_fast("cold")) == content);
+  tier.evict("/");
+  EXPECT_TRUE(read_file(tier.in_mount("cold")) == content);
+}
+
 TEST_F(Prefetch, OfWhatIsResidentCopiesNothing) {
   add_files();
   tier.start();
