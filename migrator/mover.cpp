@@ -410,16 +410,16 @@ void Mover::failed(Join& join) {
 
 // Between an act of the journal and its commit the archive is newer than the record: the file, or a
 // folder above it, has another name, other times, or new content. The intents say so, or the
-// inode's own key.
+// inode's own key. They are read first: whatever they no longer tell is on record by then.
 Result<Mover::Motion> Mover::own_change(InodeNumber inode, const Source& source) const {
+  TRY_ASSIGN(const auto intents, catalog_.intents());
+  TRY_ASSIGN(const auto key, catalog_.journal_record(JournalKey::of_inode(inode)));
   TRY_ASSIGN(const auto version, catalog_.version(inode));
   TRY_ASSIGN(const auto path, catalog_.base_path(inode));
   if (!version || !path) return Motion::none;
   if (*path != source.path || !is_on_record(*version, source.version)) return Motion::ended;
-  TRY_ASSIGN(const auto intents, catalog_.intents());
-  if (!intents.empty()) return Motion::under_way;
-  TRY_ASSIGN(const auto key, catalog_.journal_record(JournalKey::of_inode(inode)));
-  return key && key->parked_reason.empty() ? Motion::under_way : Motion::none;
+  const bool under_way = !intents.empty() || (key && key->parked_reason.empty());
+  return under_way ? Motion::under_way : Motion::none;
 }
 
 void Mover::not_there(const Attempt& attempt, const Source& source, const Error& error) {
