@@ -1,6 +1,7 @@
 #include "fusefs/request_reader.h"
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "fusefs/kernel_layout.h"
 
 namespace tierhub {
 namespace {
@@ -46,6 +48,24 @@ bool dont_block(int fd) {
   if (!set_blocking(fd, false)) return false;
   nonblocking_fd = fd;
   return true;
+}
+
+// Whether others should not wait until this request is done.
+ReaderLine::Successor successor_of(const void* buffer, ssize_t got) {
+  constexpr uint32_t kManyBytes = 64 << 10;
+  fuse_in_header header{};
+  fuse_read_in read{};
+  if (got < static_cast<ssize_t>(sizeof header)) return ReaderLine::Successor::if_held_up;
+  std::memcpy(&header, buffer, sizeof header);
+  const auto* const body = static_cast<const std::byte*>(buffer) + sizeof header;
+  bool takes_time = header.opcode == FUSE_FSYNC || header.opcode == FUSE_FSYNCDIR ||
+                    header.opcode == FUSE_FALLOCATE;
+  if (header.opcode == FUSE_WRITE) takes_time = header.len >= kManyBytes;
+  if (header.opcode == FUSE_READ && got >= static_cast<ssize_t>(sizeof header + sizeof read)) {
+    std::memcpy(&read, body, sizeof read);
+    takes_time = read.size >= kManyBytes;
+  }
+  return takes_time ? ReaderLine::Successor::at_once : ReaderLine::Successor::if_held_up;
 }
 
 }  // namespace
@@ -87,6 +107,13 @@ microseconds RequestReader::time_to_spin() {
 }
 
 ssize_t RequestReader::read(int fd, void* buffer, size_t size) {
+  ReaderLine::Turn turn(line_, fd);
+  const ssize_t got = read_in_turn(fd, buffer, size);
+  turn.end(successor_of(buffer, got));
+  return got;
+}
+
+ssize_t RequestReader::read_in_turn(int fd, void* buffer, size_t size) {
   if (const microseconds limit = time_to_spin(); limit.count() > 0) {
     const Turn turn(*this);
     if (turn.has() && dont_block(fd)) {

@@ -1,6 +1,6 @@
-// Reads requests from /dev/fuse. Waking a sleeping worker costs whoever sent the request some 50
-// us, most of what a small request costs at all; so after a request a worker keeps asking for the
-// next one for a short while before it sleeps.
+// Reads requests from /dev/fuse, mostly one worker at a time (reader_line.h). Waking a sleeping
+// worker costs whoever sent the request some 50 us, most of what a small request costs at all; so
+// after a request a worker keeps asking for the next one for a short while before it sleeps.
 //
 // Bounded: no more than `spinners_max` workers ask at a time, each no longer than `spin` after its
 // last request. Adaptive: what was asked in vain makes the next times shorter, and soon rare, so
@@ -13,6 +13,8 @@
 #include <cstddef>
 
 #include <sys/types.h>
+
+#include "fusefs/reader_line.h"
 
 namespace tierhub {
 
@@ -33,10 +35,12 @@ class RequestReader {
 
  private:
   class Turn;
+  ssize_t read_in_turn(int fd, void* buffer, size_t size);
   std::chrono::microseconds time_to_spin();
   bool processors_are_short();
 
   const Options options_;
+  ReaderLine line_;
   std::atomic<unsigned> spinners_ = 0;
   std::atomic<unsigned> misses_ = 0;   // in a row
   std::atomic<unsigned> skipped_ = 0;  // times that nobody asked, since somebody did
