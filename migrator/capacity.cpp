@@ -11,8 +11,11 @@
 namespace tierhub {
 namespace {
 
-// So many watched objects are looked at in one poll.
+// So many watched objects are looked at in one poll, and so many passed by.
 constexpr size_t kLooksPerPoll = 2000;
+constexpr size_t kPassedPerPoll = 16'000;
+// Cycles that pass by an object that does not grow.
+constexpr uint8_t kRestMax = 8;
 constexpr uint64_t kBlockBytes = 4096;
 
 uint64_t in_blocks(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes; }
@@ -86,11 +89,13 @@ void Capacity::settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t writt
   const uint64_t occupied = in_blocks(written_bytes);
   if (written_bytes > 0) {
     std::lock_guard lock(watch_mutex_);
+    const auto it = watched_.find(inode);
     // What nobody polls is counted here.
-    if (!source_.own_file_system && !watched_.contains(inode)) {
+    if (!source_.own_file_system && it == watched_.end()) {
       counted_ += static_cast<int64_t>(occupied);
     } else {
       unseen_ += occupied;
+      if (it != watched_.end()) it->second.touched = true;
     }
   }
   subtract(outstanding_, reserved_bytes);
@@ -131,7 +136,11 @@ void Capacity::removed(InodeNumber inode, uint64_t bytes) {
 void Capacity::punched(InodeNumber inode, uint64_t bytes) {
   if (source_.own_file_system) return subtract(seen_elsewhere_, bytes);
   std::lock_guard lock(watch_mutex_);
-  if (!watched_.contains(inode)) counted_ -= static_cast<int64_t>(bytes);
+  if (const auto it = watched_.find(inode); it != watched_.end()) {
+    it->second.touched = true;
+  } else {
+    counted_ -= static_cast<int64_t>(bytes);
+  }
 }
 
 // Where others use the file system too, what they leave free counts as well.
@@ -163,18 +172,28 @@ Result<void> Capacity::poll() {
   return {};
 }
 
-// The next of the watched objects, in the order of their numbers. An object whose writers are known
-// to have ended goes back to those that are only counted, unless somebody opened it meanwhile.
+// The next of the watched objects, in the order of their numbers: those that somebody opened or
+// wrote to through the daemon, and those that have rested. One whose writers are known to have
+// ended goes back to those that are only counted, unless somebody opened it meanwhile.
 Result<void> Capacity::look_at_watched() {
   std::vector<InodeNumber> batch;
   bool cycle_ends = false;
+  InodeNumber cursor = watch_cursor_;
   {
     std::lock_guard lock(watch_mutex_);
-    if (watch_cursor_ == kNoInode) unseen_at_cycle_begin_ = unseen_.load();
-    auto it = watched_.upper_bound(watch_cursor_);
-    for (; it != watched_.end() && batch.size() < kLooksPerPoll; ++it) {
+    if (cursor == kNoInode) unseen_at_cycle_begin_ = unseen_.load();
+    auto it = watched_.upper_bound(cursor);
+    size_t passed = 0;
+    for (; it != watched_.end() && batch.size() < kLooksPerPoll && passed < kPassedPerPoll; ++it) {
+      cursor = it->first;
+      Watched& watched = it->second;
+      if (!watched.touched && watched.rest_left > 0) {
+        --watched.rest_left;
+        ++passed;
+        continue;
+      }
       batch.push_back(it->first);
-      it->second.touched = false;
+      watched.touched = false;
     }
     cycle_ends = it == watched_.end();
   }
@@ -186,14 +205,18 @@ Result<void> Capacity::look_at_watched() {
     if (it == watched_.end()) continue;
     seen_elsewhere_ += bytes;
     subtract(seen_elsewhere_, it->second.bytes);
+    const bool grew = it->second.bytes != bytes;
     it->second.bytes = bytes;
+    it->second.rest =
+        grew ? 0 : std::min<uint8_t>(kRestMax, static_cast<uint8_t>(it->second.rest * 2 + 1));
+    it->second.rest_left = it->second.rest;
     if (writing || it->second.touched) continue;
     subtract(seen_elsewhere_, bytes);
     counted_ += static_cast<int64_t>(bytes);
     watched_.erase(it);
   }
-  watch_cursor_ = cycle_ends || batch.empty() ? kNoInode : batch.back();
-  if (watch_cursor_ == kNoInode) subtract(unseen_, unseen_at_cycle_begin_);
+  watch_cursor_ = cycle_ends ? kNoInode : cursor;
+  if (cycle_ends) subtract(unseen_, unseen_at_cycle_begin_);
   return {};
 }
 

@@ -8,7 +8,8 @@
 // Where scratch is a file system of its own, a poll is one statvfs: it sees everything, also what
 // passthrough writers add, what is unlinked and still open, and the catalog. Where it shares one,
 // `seen` is a counter that fills and removals change; the objects that somebody may be writing are
-// watched, and a poll stats those alone; a walk over all objects corrects the counter now and then.
+// watched, and a poll stats those alone, the longer they have not grown the more seldom; a walk
+// over all objects corrects the counter now and then.
 //
 // Passthrough writers cannot be asked to wait: `reserve` is the room for what they write between
 // two polls and while eviction runs, and the file system's own end is the wall.
@@ -113,6 +114,10 @@ class Capacity {
   struct Watched {
     uint64_t bytes = 0;
     bool touched = true;  // since it was last looked at
+    // It was as large as before when it was last looked at: so many cycles pass it by, fewer and
+    // fewer of which are left.
+    uint8_t rest = 0;
+    uint8_t rest_left = 0;
   };
   struct Waiter {
     uint64_t bytes = 0;

@@ -95,6 +95,33 @@ TEST_F(CapacityNumbers, KeepWhatAWriterLeftAndLookNoMore) {
   EXPECT_EQ(capacity->used_bytes(), 0u);
 }
 
+TEST_F(CapacityNumbers, LookSeldomAtWhatDoesNotGrowAndAtOnceWhenItIsUsed) {
+  constexpr int kPolls = 100;
+  const auto capacity = make(false);
+  capacity->watch(kFile);
+  const int before = looks_;
+  for (int i = 0; i < kPolls; ++i) ASSERT_TRUE(capacity->poll());
+  EXPECT_LT(looks_ - before, kPolls / 5);
+  EXPECT_GT(looks_ - before, kPolls / 15) << "a writer that the daemon does not see may go on";
+
+  objects_[kFile] = 60 * kMiB;
+  capacity->watch(kFile);
+  ASSERT_TRUE(capacity->poll());
+  EXPECT_EQ(capacity->used_bytes(), 60 * kMiB) << "somebody opened it";
+  for (int i = 1; i <= 5; ++i) {
+    objects_[kFile] += kMiB;
+    ASSERT_TRUE(capacity->poll());
+    EXPECT_EQ(capacity->used_bytes(), objects_[kFile]) << "it is growing";
+  }
+
+  for (int i = 0; i < kPolls; ++i) ASSERT_TRUE(capacity->poll());
+  ASSERT_TRUE(capacity->try_reserve(2 * kMiB));
+  objects_[kFile] += 2 * kMiB;
+  capacity->settle(kFile, 2 * kMiB, 2 * kMiB);
+  ASSERT_TRUE(capacity->poll());
+  EXPECT_EQ(capacity->used_bytes(), objects_[kFile]) << "counted once";
+}
+
 TEST_F(CapacityNumbers, CountWhatIsReservedBeforeItIsWrittenAndOnceAfterwards) {
   for (const bool own : {true, false}) {
     objects_.clear();
