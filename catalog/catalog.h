@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -130,6 +131,10 @@ class Catalog {
 
   // none: no such record.
   Result<std::optional<InodeRecord>> inode(InodeNumber inode) const;
+  // The same for many, in the order given. Numbers that lie close together, as those of files that
+  // were made together do, are read in one go.
+  Result<std::vector<std::optional<InodeRecord>>> inodes(
+      const std::vector<InodeNumber>& numbers) const;
   Result<std::optional<InodeNumber>> lookup(InodeNumber parent, std::string_view name) const;
   // Entries in the order (cookie, name), strictly after (cookie, name); start with (0, "").
   Result<std::vector<DirectoryEntry>> list(InodeNumber parent, uint64_t after_cookie,
@@ -202,6 +207,8 @@ class Catalog {
   Result<void> begin_process();
   Result<uint64_t> meta_number(std::string_view key) const;
   Result<uint64_t> allocate(NumberBlock& block);
+  Result<void> read_run(const std::vector<InodeNumber>& numbers, std::span<const size_t> run,
+                        std::vector<std::optional<InodeRecord>>& records) const;
 
   std::unique_ptr<KeyValueStore> store_;
   const std::string boot_id_;
@@ -209,7 +216,8 @@ class Catalog {
   bool just_made_ = false;
   bool clean_shutdown_ = false;
   bool same_boot_ = false;
-  mutable std::mutex allocation_mutex_;  // guards the blocks; held across the sync that reserves one
+  mutable std::mutex
+      allocation_mutex_;  // guards the blocks; held across the sync that reserves one
   NumberBlock inodes_;
   NumberBlock sequences_;
 };

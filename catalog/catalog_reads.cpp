@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <numeric>
+#include <span>
 
 #include "catalog/catalog.h"
 #include "catalog/encoding.h"
@@ -94,6 +96,49 @@ Result<std::optional<Ancestry>> read_ancestry(const KeyValueStore& store, Family
 
 Result<std::optional<InodeRecord>> Catalog::inode(InodeNumber inode) const {
   return get_record(*store_, Family::inode, encoding::inode_key(inode), encoding::decode_inode);
+}
+
+// `run`: indices of ascending numbers that lie close together.
+Result<void> Catalog::read_run(const std::vector<InodeNumber>& numbers, std::span<const size_t> run,
+                               std::vector<std::optional<InodeRecord>>& records) const {
+  // To begin a scan costs more than to read a few records.
+  constexpr size_t kLeastScanned = 8;
+  if (run.size() < kLeastScanned) {
+    for (const size_t index : run) {
+      TRY_ASSIGN(records[index], inode(numbers[index]));
+    }
+    return {};
+  }
+  size_t next = 0;
+  return visit_records(*store_, Family::inode, encoding::inode_key(numbers[run.front()]),
+                       encoding::after(encoding::inode_key(numbers[run.back()])),
+                       [&](std::string_view key, std::string_view value) -> Result<bool> {
+                         TRY_ASSIGN(const uint64_t found, encoding::decode_number_key(key));
+                         while (next < run.size() && numbers[run[next]].value() < found) ++next;
+                         for (; next < run.size() && numbers[run[next]].value() == found; ++next) {
+                           TRY_ASSIGN(records[run[next]], encoding::decode_inode(value));
+                         }
+                         return next < run.size();
+                       });
+}
+
+Result<std::vector<std::optional<InodeRecord>>> Catalog::inodes(
+    const std::vector<InodeNumber>& numbers) const {
+  constexpr uint64_t kGapMax = 4;
+  std::vector<std::optional<InodeRecord>> records(numbers.size());
+  std::vector<size_t> order(numbers.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return numbers[a] < numbers[b]; });
+  for (size_t begin = 0; begin < order.size();) {
+    size_t end = begin + 1;
+    while (end < order.size() &&
+           numbers[order[end]].value() - numbers[order[end - 1]].value() <= kGapMax)
+      ++end;
+    TRY(read_run(numbers, std::span(order).subspan(begin, end - begin), records));
+    begin = end;
+  }
+  return records;
 }
 
 Result<std::optional<InodeNumber>> Catalog::lookup(InodeNumber parent,

@@ -67,9 +67,13 @@ Result<NodeInfo> FileSystem::node_of(const InodeState& inode) const {
   return node;
 }
 
-// Most inodes are not being written: their committed record is the truth and needs no lock.
 Result<NodeInfo> FileSystem::getattr(InodeNumber inode) {
   TRY_ASSIGN(const auto record, catalog_.inode(inode));
+  return node_of(inode, record);
+}
+
+// Most inodes are not being written: their committed record is the truth and needs no lock.
+Result<NodeInfo> FileSystem::node_of(InodeNumber inode, const std::optional<InodeRecord>& record) {
   if (!record) {
     if (const auto held = nameless(inode)) return *held;
     return Error(std::errc::no_such_file_or_directory, "no such file or folder");
@@ -130,8 +134,12 @@ Result<std::vector<FileSystem::ListedEntry>> FileSystem::list(InodeNumber direct
   const std::string last_name =
       after_cookie > kDotDotCookie ? std::string(kNameMax + 1, '\xff') : std::string();
   TRY_ASSIGN(const auto children, catalog_.list(directory, after_cookie, last_name, limit));
-  for (const DirectoryEntry& child : children) {
-    auto node = getattr(child.inode);
+  std::vector<InodeNumber> numbers;
+  for (const DirectoryEntry& child : children) numbers.push_back(child.inode);
+  TRY_ASSIGN(const auto records, catalog_.inodes(numbers));
+  for (size_t i = 0; i < children.size(); ++i) {
+    const DirectoryEntry& child = children[i];
+    auto node = node_of(child.inode, records[i]);
     if (!node && node.error().is(std::errc::no_such_file_or_directory))
       continue;  // removed in between
     if (!node) return node.error();

@@ -243,6 +243,7 @@ class FileSystem {
     bool has_target = false;
   };
   Result<NodeInfo> node_of(const InodeState& inode) const;
+  Result<NodeInfo> node_of(InodeNumber inode, const std::optional<InodeRecord>& record);
   // `made`: the inode that the request made or named, if it is answered with one.
   Result<void> commit_change(Batch& batch, InodeNumber made = kNoInode,
                              Durability durability = Durability::wal);

@@ -29,6 +29,27 @@ TEST_P(CatalogContract, KeepsInodesOverAReopen) {
   EXPECT_EQ(value_of(catalog_->inode(kFile)), std::nullopt);
 }
 
+TEST_P(CatalogContract, ReadsManyInodesAsItReadsEach) {
+  constexpr uint64_t kFirst = 1000;
+  constexpr uint64_t kLast = 1100;
+  Batch batch;
+  for (uint64_t number = kFirst; number <= kLast; ++number) {
+    InodeRecord record = some_file();
+    record.attributes.size_bytes = number;
+    if (number % 7 != 0) batch.put_inode(InodeNumber{number}, record);
+  }
+  commit(batch);
+  std::vector<InodeNumber> numbers{kRootInode, InodeNumber{5000}, InodeNumber{UINT64_MAX}};
+  for (uint64_t i = 0; i <= kLast - kFirst + 4; ++i)
+    numbers.push_back(InodeNumber{kFirst - 2 + i * 37 % (kLast - kFirst + 5)});
+  numbers.insert(numbers.end(), {InodeNumber{kFirst + 1}, InodeNumber{kFirst + 1}});
+  const auto records = value_of(catalog_->inodes(numbers));
+  ASSERT_EQ(records.size(), numbers.size());
+  for (size_t i = 0; i < numbers.size(); ++i)
+    EXPECT_EQ(records[i], value_of(catalog_->inode(numbers[i]))) << "inode " << numbers[i].value();
+  EXPECT_TRUE(value_of(catalog_->inodes({})).empty());
+}
+
 TEST_P(CatalogContract, FindsAnEntryByItsExactName) {
   put_entry(kFolder, "scan.ome.tif", kFile);
   EXPECT_EQ(value_of(catalog_->lookup(kFolder, "scan.ome.tif")), kFile);
