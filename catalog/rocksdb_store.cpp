@@ -56,6 +56,8 @@ constexpr size_t kFamilyMemtableBytes = 32 << 20;
 constexpr size_t kMaxLogBytes = 64 << 20;  // bounds what a start replays
 constexpr size_t kBlockBytes = 8 << 10;
 constexpr double kBloomBitsPerKey = 10;
+// Of the memory of a memtable: some 10 bits for each key and each prefix of a full one.
+constexpr double kMemtableBloomShare = 0.02;
 constexpr size_t kPrefixBytes = 8;
 constexpr int kMaxOpenTables = 1024;
 // A table file with this many tombstones among so many keys in a row is compacted.
@@ -80,6 +82,11 @@ constexpr bool is_queue(Family family) {
 constexpr bool is_emptied(Family family) {
   return is_queue(family) || family == Family::residency || family == Family::lease ||
          family == Family::prefetch;
+}
+
+// Families that are asked for what is not there with each file that is made.
+constexpr bool is_often_missed(Family family) {
+  return family == Family::inode || family == Family::dirent || family == Family::xattr;
 }
 
 // Families whose keys all begin with 8 bytes by which they are scanned.
@@ -149,6 +156,10 @@ rocksdb::ColumnFamilyOptions family_options(
   options.level_compaction_dynamic_level_bytes = true;
   if (has_prefix(family))
     options.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefixBytes));
+  if (is_often_missed(family)) {
+    options.memtable_prefix_bloom_size_ratio = kMemtableBloomShare;
+    options.memtable_whole_key_filtering = true;
+  }
   if (is_emptied(family)) {
     options.table_properties_collector_factories.push_back(
         rocksdb::NewCompactOnDeletionCollectorFactory(kTombstoneWindow, kTombstoneTrigger));
