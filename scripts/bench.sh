@@ -1,7 +1,8 @@
 #!/bin/bash
 # Measures TierHub beside the native file system, mergerfs and rclone, in one run and on the same
 # files: every round lets each of them do the same work, in an order that turns around; shown are
-# medians, what TierHub reaches of the native file system, and its budget.
+# medians, what TierHub reaches of the native file system, and its budget. Where small requests are
+# counted, "FUSE alone" (bench_floor) shows what the kernel leaves to any FUSE file system.
 #   scripts/bench.sh            all of it: 20 minutes, 10 GB of disk, 3 GB of memory
 #   scripts/bench.sh --quick    less of everything, 3 rounds: 3 minutes, 5 GB
 #   scripts/bench.sh [--quick] SECTION...    of: memory disk cold catalog
@@ -88,8 +89,8 @@ make_disk() {
 # The same place for every section; FAST and SLOW are folders of the two tiers.
 lay_out() {  # FAST SLOW
   local folder
-  for folder in "$1/scratch" "$1/native/mergerfs" "$1/rclone" "$2/archive" "$2/outside" "$2/rclone"; do mkdir -p "$folder"; done
-  for folder in mount mergerfs rclone-read rclone-write; do mkdir -p "$place/$folder"; done
+  for folder in "$1/scratch" "$1/native/mergerfs" "$1/rclone" "$1/floor" "$2/archive" "$2/outside" "$2/rclone"; do mkdir -p "$folder"; done
+  for folder in mount mergerfs rclone-read rclone-write floor; do mkdir -p "$place/$folder"; done
   ln -sfn "$1/native" "$place/native"
   ln -sfn "$2/outside" "$place/outside"
   archive=$2/archive scratch=$1/scratch
@@ -109,7 +110,9 @@ start_others() {  # FAST SLOW
     rclone mount "$remote" "$place/rclone-$mode" "${options[@]}" --cache-dir "$1/rclone/$mode" >"$place/rclone-$mode.log" 2>&1 &
     others+=($!)
   done
-  for mode in mergerfs rclone-read rclone-write; do
+  bench_floor "$place/floor" "$1/floor" >"$place/floor.log" 2>&1 &
+  others+=($!)
+  for mode in mergerfs rclone-read rclone-write floor; do
     wait_for 30 "the mount of $mode" mountpoint -q "$place/$mode"
     mounts+=("$place/$mode")
   done
@@ -165,7 +168,7 @@ unset AWS_CA_BUNDLE  # rclone refuses to start with it
 [ "$(id -u)" = 0 ] && install_packages mergerfs rclone
 if [ -z "${TIERHUB_BIN_DIR:-}" ]; then
   "$repository/scripts/build.sh"
-  build_preset release bench_tiers bench_catalog
+  build_preset release bench_tiers bench_floor bench_catalog
 fi
 prepare_tier "${all_arguments[@]}"
 echo "scripts/bench.sh ${all_arguments[*]}"
