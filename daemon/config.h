@@ -54,7 +54,7 @@ struct Config {
   bool set_user_id = false;
   bool passthrough = true;
   uint64_t fuse_threads = 8;
-  uint64_t fuse_spin_us = 0;
+  uint64_t fuse_spin_us = 50;
   double attribute_timeout_s = 60;
   double entry_timeout_s = 60;
   uint64_t inodes_in_memory = 100'000;
