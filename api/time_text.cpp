@@ -8,8 +8,6 @@
 namespace tierhub::api {
 namespace {
 
-constexpr int64_t kSecond = 1'000'000'000;
-
 // Takes exactly `digits` decimal digits off the front of `text`.
 std::optional<int> take_number(std::string_view& text, size_t digits) {
   if (text.size() < digits) return std::nullopt;
@@ -58,7 +56,7 @@ std::string to_time_text(Timestamp time) {
 
 std::optional<Timestamp> from_time_text(std::string_view text) {
   auto year = take_number(text, 4);
-  if (!year || *year < 1678 || *year > 2261 || !take(text, '-')) return std::nullopt;
+  if (!year || *year < 1901 || *year > 2486 || !take(text, '-')) return std::nullopt;
   auto month = take_number(text, 2);
   if (!month || !take(text, '-')) return std::nullopt;
   auto day = take_number(text, 2);
@@ -75,7 +73,9 @@ std::optional<Timestamp> from_time_text(std::string_view text) {
   if (!fraction || text != "Z") return std::nullopt;
   int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   int64_t seconds = ((days * 24 + *hour) * 60 + *minute) * 60 + *second;
-  return Timestamp{seconds * kSecond + *fraction};
+  const Timestamp time = Timestamp::from({seconds, *fraction});
+  if (time.to_timespec().tv_sec != seconds) return std::nullopt;
+  return time;
 }
 
 }  // namespace tierhub::api

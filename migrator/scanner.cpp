@@ -74,7 +74,7 @@ void Scanner::read_clock() {
   folder.mode = 0700;
   const auto made = archive_.stage_directory(leaf, folder, {});
   if (!made) return;
-  clock_ahead_ns_ = made->attributes.ctime.ns - Timestamp::now().ns;
+  clock_ahead_ns_ = made->attributes.ctime.ns_since(Timestamp::now());
   if (const auto discarded = archive_.discard(leaf, *made); !discarded)
     log::warning("a leaf stays in staging", {{"leaf", leaf}, {"error", discarded.error().text()}});
 }
@@ -82,7 +82,7 @@ void Scanner::read_clock() {
 // A time in the future is that of a wrong clock, not of a writer.
 bool Scanner::is_young(const ArchiveVersion& version) const {
   constexpr int64_t kSlackNs = 2'000'000'000;
-  const int64_t age_ns = Timestamp::now().ns + clock_ahead_ns_ - version.attributes.mtime.ns;
+  const int64_t age_ns = Timestamp::now().ns_since(version.attributes.mtime) + clock_ahead_ns_;
   return age_ns > -kSlackNs && age_ns < seconds(options_.growing_s).count();
 }
 
