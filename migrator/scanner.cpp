@@ -49,6 +49,8 @@ Result<Scanner::Look> Scanner::look(const std::vector<InodeNumber>& folders, New
 
 void Scanner::prepare(ScanState& scan) {
   scan.last_whole_scan = last_whole_scan_.with([](const auto& last) { return last; });
+  // Without an answer nothing that is missing there was removed there.
+  scan.xattr_support = archive_.xattr_support().value_or(Archive::XattrSupport{false, false});
   if (options_.growing_s <= 0) return;
   read_clock();
   const int64_t now_there = Timestamp::now().ns + clock_ahead_ns_;

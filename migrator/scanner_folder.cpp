@@ -17,6 +17,8 @@ namespace tierhub {
 namespace {
 
 constexpr size_t kImportBatch = 500;
+// So many bytes of attributes are taken by every file system that takes any.
+constexpr size_t kSurelyTakenBytes = 900;
 
 // The mode of a symlink means nothing.
 bool same_owner_and_mode(const Attributes& a, const Attributes& b) {
@@ -37,6 +39,41 @@ bool joins_links(const ArchiveChild& child) {
   return child.version.attributes.kind == FileKind::file && child.version.nlink > 1;
 }
 
+Result<Xattrs> xattrs_in_archive(const Catalog& catalog, InodeNumber inode, FileKind kind) {
+  TRY_ASSIGN(auto stored, catalog.xattrs(inode));
+  Xattrs held;
+  for (auto& [name, value] : stored) {
+    if (archive_holds_xattr(kind, name)) held.emplace(std::move(name), std::move(value));
+  }
+  return held;
+}
+
+// Theirs, and those of ours that the archive may never have taken.
+Xattrs joined_xattrs(const ScanState& scan, FileKind kind, const Xattrs& ours,
+                     const Xattrs& theirs) {
+  Xattrs result;
+  for (const auto& [name, value] : theirs) {
+    if (archive_holds_xattr(kind, name)) result.emplace(name, value);
+  }
+  size_t ours_bytes = 0;
+  for (const auto& [name, value] : ours) ours_bytes += name.size() + value.size();
+  const bool user_taken = scan.xattr_support.user && ours_bytes <= kSurelyTakenBytes;
+  for (const auto& [name, value] : ours) {
+    const bool is_user = name.starts_with("user.");
+    const bool is_list = name.starts_with("system.posix_acl_");
+    if ((is_user && !user_taken) || (is_list && !scan.xattr_support.access_lists))
+      result.emplace(name, value);
+  }
+  return result;
+}
+
+void replace_xattrs(Batch& batch, InodeNumber inode, const Xattrs& ours, const Xattrs& wanted) {
+  for (const auto& [name, value] : ours) {
+    if (!wanted.contains(name)) batch.erase_xattr(inode, name);
+  }
+  for (const auto& [name, value] : wanted) batch.put_xattr(inode, name, value);
+}
+
 }  // namespace
 
 InodeRecord imported_record(const ArchiveChild& child) {
@@ -53,24 +90,10 @@ InodeRecord imported_record(const ArchiveChild& child) {
   return record;
 }
 
-Result<Xattrs> xattrs_in_archive(const Catalog& catalog, InodeNumber inode, FileKind kind) {
-  TRY_ASSIGN(auto stored, catalog.xattrs(inode));
-  Xattrs held;
-  for (auto& [name, value] : stored) {
-    if (archive_holds_xattr(kind, name)) held.emplace(std::move(name), std::move(value));
-  }
-  return held;
-}
-
-Result<void> replace_xattrs(const Catalog& catalog, Batch& batch, InodeNumber inode, FileKind kind,
-                            const Xattrs& wanted) {
-  TRY_ASSIGN(const auto existing, xattrs_in_archive(catalog, inode, kind));
-  for (const auto& [name, value] : existing) {
-    if (!wanted.contains(name)) batch.erase_xattr(inode, name);
-  }
-  for (const auto& [name, value] : wanted) {
-    if (archive_holds_xattr(kind, name)) batch.put_xattr(inode, name, value);
-  }
+Result<void> take_xattrs(const ScanState& scan, Batch& batch, InodeNumber inode, FileKind kind,
+                         const Xattrs& theirs) {
+  TRY_ASSIGN(const Xattrs ours, xattrs_in_archive(scan.catalog, inode, kind));
+  replace_xattrs(batch, inode, ours, joined_xattrs(scan, kind, ours, theirs));
   return {};
 }
 
@@ -221,7 +244,7 @@ Result<void> FolderScan::drop_for(const ArchiveChild& child, InodeState& state,
     record.attributes.uid = state.rec().attributes.uid;
     record.attributes.gid = state.rec().attributes.gid;
   } else {
-    TRY(replace_xattrs(scan_.catalog, batch, inode, FileKind::file, child.xattrs));
+    TRY(take_xattrs(scan_, batch, inode, FileKind::file, child.xattrs));
   }
   batch.put_version(inode, child.version);
   return drop_content(scan_.catalog, scan_.scratch, state, std::move(record), std::move(batch));
@@ -256,10 +279,7 @@ Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber 
     const InodeRecord theirs = imported_record(child);
     const FileKind kind = theirs.attributes.kind;
     TRY_ASSIGN(const Xattrs ours, xattrs_in_archive(scan_.catalog, inode, kind));
-    Xattrs xattrs;
-    for (const auto& [name, value] : child.xattrs) {
-      if (archive_holds_xattr(kind, name)) xattrs.emplace(name, value);
-    }
+    const Xattrs xattrs = joined_xattrs(scan_, kind, ours, child.xattrs);
     changed = !same_owner_and_mode(record.attributes, theirs.attributes) || xattrs != ours ||
               record.symlink_target != theirs.symlink_target ||
               (record.attributes.kind == FileKind::directory &&
@@ -270,7 +290,7 @@ Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber 
       record.attributes.ctime = std::max(record.attributes.ctime, state.rec().attributes.ctime);
       record.symlink_target = theirs.symlink_target;
       batch.put_inode(inode, record);
-      TRY(replace_xattrs(scan_.catalog, batch, inode, kind, xattrs));
+      replace_xattrs(batch, inode, ours, xattrs);
     }
     batch.put_version(inode, child.version);
     TRY(scan_.catalog.commit(batch));
@@ -459,7 +479,7 @@ Result<void> import_root(ScanState& scan) {
   if (!pending) {
     record.attributes = version->attributes;
     batch.put_inode(kRootInode, record);
-    TRY(replace_xattrs(scan.catalog, batch, kRootInode, FileKind::directory, xattrs));
+    TRY(take_xattrs(scan, batch, kRootInode, FileKind::directory, xattrs));
   }
   TRY(scan.catalog.commit(batch));
   lock->record = std::move(record);

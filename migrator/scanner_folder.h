@@ -45,6 +45,8 @@ struct ScanState {
            child.version.attributes.btime > *last_whole_scan;
   }
 
+  Archive::XattrSupport xattr_support = {};
+
   // By the archive's clock, what was changed after this may be growing. None: nothing is.
   std::optional<Timestamp> growing_since = {};
   std::set<InodeNumber> growing = {};  // folders in which a young file has a new version
@@ -113,9 +115,10 @@ Result<bool> bring_back_folder(ScanState& scan, InodeNumber folder);
 // The archive's own attributes of its root go to the root of the namespace.
 Result<void> import_root(ScanState& scan);
 
-// Makes the inode's extended attributes these, in `batch`.
-Result<void> replace_xattrs(const Catalog& catalog, Batch& batch, InodeNumber inode, FileKind kind,
-                            const Xattrs& wanted);
+// Gives the inode the extended attributes that the archive has of it, in `batch`. What the archive
+// may never have taken stays: that it is missing there says nothing.
+Result<void> take_xattrs(const ScanState& scan, Batch& batch, InodeNumber inode, FileKind kind,
+                         const Xattrs& theirs);
 InodeRecord imported_record(const ArchiveChild& child);
 
 }  // namespace tierhub

@@ -148,6 +148,13 @@ class Archive {
   // in the root and what a file system keeps for itself (lost+found, .zfs, .snapshot, .nfs*).
   virtual Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) = 0;
   virtual Result<Xattrs> xattrs(const std::string& path) = 0;
+  // Whether its file system takes any of what `archive_holds_xattr` names; too large ones it may
+  // refuse all the same.
+  struct XattrSupport {
+    bool user = true;
+    bool access_lists = true;
+  };
+  virtual Result<XattrSupport> xattr_support() { return XattrSupport(); }
   struct Space {
     uint64_t total_bytes = 0, free_bytes = 0, available_bytes = 0;
     uint64_t total_files = 0, free_files = 0;

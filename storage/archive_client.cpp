@@ -104,6 +104,11 @@ Result<ArchiveCapabilities> ArchiveClient::capabilities() {
   return ask<ArchiveCapabilities>(ArchiveCall::capabilities);
 }
 
+Result<Archive::XattrSupport> ArchiveClient::xattr_support() {
+  TRY_ASSIGN(const ArchiveCapabilities held, capabilities());
+  return XattrSupport{held.user_xattrs, held.posix_acls};
+}
+
 Result<void> ArchiveClient::check_root() {
   TRY(archive_id());
   return {};

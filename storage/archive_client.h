@@ -52,6 +52,7 @@ class ArchiveClient final : public Archive {
   // none: it is being restarted.
   std::optional<pid_t> helper_pid() const { return link_->helper_pid(); }
 
+  Result<XattrSupport> xattr_support() override;
   Result<void> check_root() override;
   Result<std::string> archive_id() override;
   Result<std::optional<ArchiveVersion>> stat(const std::string& path) override;

@@ -102,6 +102,11 @@ ArchiveCapabilities PosixArchive::capabilities() const {
   return result;
 }
 
+Result<Archive::XattrSupport> PosixArchive::xattr_support() {
+  const ArchiveCapabilities held = capabilities();
+  return XattrSupport{held.user_xattrs, held.posix_acls};
+}
+
 ArchiveRootPointer PosixArchive::root() const {
   return root_.with([](const ArchiveRootPointer& root) { return root; });
 }

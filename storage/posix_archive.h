@@ -54,6 +54,7 @@ class PosixArchive final : public Archive {
   // Any thread.
   ArchiveCapabilities capabilities() const;
 
+  Result<XattrSupport> xattr_support() override;
   Result<void> check_root() override;
   Result<std::string> archive_id() override;
   Result<std::optional<ArchiveVersion>> stat(const std::string& path) override;

@@ -116,6 +116,20 @@ TEST_F(ScannerTest, TakesModeAndExtendedAttributes) {
   expect_nothing_to_publish();
 }
 
+TEST_F(ScannerTest, KeepsAttributesThatTheArchiveMayHaveRefused) {
+  world_.write("file", "content");
+  // More than ext4 holds of one file.
+  const std::string large(12'000, 'x');
+  world_.set_xattr("file", "user.large", large);
+  world_.publish();
+  ::chmod(world_.in_archive("file").c_str(), 0600);
+  EXPECT_EQ(world_.scan().changed, 1u);
+  EXPECT_EQ(world_.catalog->xattr(world_.inode("file"), "user.large").value(), large);
+  world_.write_in_archive("file", "their content");
+  EXPECT_EQ(world_.scan().changed, 1u);
+  EXPECT_EQ(world_.catalog->xattr(world_.inode("file"), "user.large").value(), large);
+}
+
 TEST_F(ScannerTest, RemovesWhatWasRemovedThere) {
   make_archive_tree();
   world_.scan();
