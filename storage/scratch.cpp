@@ -225,8 +225,10 @@ Result<void> Scratch::for_each_object(
     for (const std::string& name : names) {
       const auto inode = parse_object_name(name);
       if (!inode) continue;
-      TRY_ASSIGN(const auto st, posix::stat_at(folder.get(), name, AT_SYMLINK_NOFOLLOW));
-      visit(*inode, static_cast<uint64_t>(st.st_blocks) * 512);
+      const auto st = posix::stat_at(folder.get(), name, AT_SYMLINK_NOFOLLOW);
+      if (!st && st.error().is(std::errc::no_such_file_or_directory)) continue;
+      if (!st) return st.error();
+      visit(*inode, static_cast<uint64_t>(st->st_blocks) * 512);
     }
   }
   return {};
