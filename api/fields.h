@@ -18,6 +18,8 @@ void visit_fields(Is<Status> auto& m, auto&& field) {
   field("mount", m.mount);
   field("archive", m.archive);
   field("scratch", m.scratch);
+  field("state", m.state);
+  field("state_shares_scratch", m.state_shares_scratch);
   field("data_path", m.data_path);
   field("archive_state", m.archive_state);
   field("copy_engine", m.copy_engine);

@@ -25,9 +25,11 @@ struct Status {
   std::string mount;
   std::string archive;
   std::string scratch;
-  std::string data_path;      // "passthrough" or "splice", as negotiated
-  std::string archive_state;  // "online", "offline", "hung", ...
-  std::string copy_engine;    // "io_uring" or "preadv"
+  std::string state;
+  bool state_shares_scratch = false;  // one file system: what fills scratch fills state
+  std::string data_path;              // "passthrough" or "splice", as negotiated
+  std::string archive_state;          // "online", "offline", "hung", ...
+  std::string copy_engine;            // "io_uring" or "preadv"
   double uptime_s = 0;
   // Import and scan.
   bool import_running = false;

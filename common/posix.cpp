@@ -68,6 +68,12 @@ Result<struct stat> stat_at(int dir_fd, const std::string& path, int flags) {
   return st;
 }
 
+Result<bool> share_file_system(const std::string& a, const std::string& b) {
+  TRY_ASSIGN(const struct stat st_a, stat_at(AT_FDCWD, a));
+  TRY_ASSIGN(const struct stat st_b, stat_at(AT_FDCWD, b));
+  return st_a.st_dev == st_b.st_dev;
+}
+
 Result<struct statvfs> statvfs_fd(int fd) {
   struct statvfs st {};
   if (::fstatvfs(fd, &st) < 0) return Error::from_errno(errno, "fstatvfs");

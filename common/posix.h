@@ -29,6 +29,8 @@ Result<void> make_directories(const std::string& path, mode_t mode);
 Result<struct stat> stat_fd(int fd);
 Result<struct stat> stat_at(int dir_fd, const std::string& path, int flags = 0);
 Result<struct statvfs> statvfs_fd(int fd);
+// Whether both lie on one file system, and so compete for its room.
+Result<bool> share_file_system(const std::string& a, const std::string& b);
 Result<void> unlink_at(int dir_fd, const std::string& path, int flags = 0);
 // `flags` as in renameat2(2): RENAME_NOREPLACE, RENAME_EXCHANGE.
 Result<void> rename_at(int from_dir_fd, const std::string& from, int to_dir_fd,

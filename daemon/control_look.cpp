@@ -6,6 +6,7 @@
 #include "api/json.h"
 #include "common/health.h"
 #include "common/metrics.h"
+#include "common/posix.h"
 #include "daemon/control.h"
 #include "daemon/control_messages.h"
 #include "migrator/capacity_held.h"
@@ -145,6 +146,9 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   status.mount = parts_.config.mount;
   status.archive = parts_.config.archive;
   status.scratch = parts_.config.scratch;
+  status.state = parts_.config.state;
+  TRY_ASSIGN(status.state_shares_scratch,
+             posix::share_file_system(parts_.config.state, parts_.config.scratch));
   status.data_path = parts_.data_path();
   status.copy_engine = parts_.copy_engine();
   status.archive_state = parts_.archive_state();

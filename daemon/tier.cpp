@@ -92,6 +92,7 @@ Result<void> Tier::check_no_orphaned_objects() const {
 Result<void> Tier::open_catalog() {
   TRY(check_no_orphaned_objects());
   TRY(posix::make_directories(config_.state, 0700));
+  TRY(warn_of_shared_room());
   auto store = open_rocksdb_store(config_.state + "/catalog");
   if (!store && store.error().is(std::errc::device_or_resource_busy)) {
     return Error(
@@ -107,6 +108,16 @@ Result<void> Tier::open_catalog() {
   TRY_ASSIGN(Scratch scratch, Scratch::open(config_.scratch));
   scratch_ = std::make_unique<Scratch>(std::move(scratch));
   inodes_ = std::make_unique<InodeTable>(*catalog_, config_.inodes_in_memory);
+  return {};
+}
+
+Result<void> Tier::warn_of_shared_room() const {
+  TRY_ASSIGN(const bool shared, posix::share_file_system(config_.state, config_.scratch));
+  if (!shared) return {};
+  log::warning(
+      "state and scratch share a file system, which writers can fill to the last byte: give state "
+      "a disk of its own (--state)",
+      {{"state", config_.state}, {"scratch", config_.scratch}});
   return {};
 }
 

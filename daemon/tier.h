@@ -53,6 +53,7 @@ class Tier {
   Result<void> open_archive(const std::string& program);
   Result<void> check_no_orphaned_objects() const;
   Result<void> open_catalog();
+  Result<void> warn_of_shared_room() const;
   Result<void> adopt_session();
   Result<void> recover();
   Result<void> first_import(const std::function<bool()>& cancelled);

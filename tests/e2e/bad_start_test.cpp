@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/loop_mount.h"
 #include "tests/support/tier_fixture.h"
 
 namespace tierhub::testing {
@@ -13,6 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class BadStart : public TierTest {
  protected:
@@ -101,6 +103,24 @@ TEST_F(BadStart, WorksWithoutIoUring) {
   write_file(tier.in_mount("new"), content);
   tier.publish();
   EXPECT_EQ(read_file(tier.in_archive("new")), content);
+}
+
+TEST_F(BadStart, WarnsThatStateSharesTheFileSystemOfScratch) {
+  tier.start();
+  EXPECT_THAT(tier.log(), HasSubstr("state and scratch share a file system"));
+  EXPECT_TRUE(tier.status().state_shares_scratch);
+  EXPECT_EQ(tier.status().summary, "ok") << "it works";
+  EXPECT_THAT(tier.tierctl({"status"}).out, HasSubstr("on the file system of scratch"));
+}
+
+TEST_F(BadStart, SaysNothingOfAStateWithADiskOfItsOwn) {
+  const LoopMount disk("ext4", tier.folder("disk"));
+  tier.state = disk.path() + "/state";
+  tier.start();
+  EXPECT_THAT(tier.log(), Not(HasSubstr("share a file system")));
+  EXPECT_FALSE(tier.status().state_shares_scratch);
+  EXPECT_THAT(tier.tierctl({"status"}).out, Not(HasSubstr("on the file system of scratch")));
+  tier.stop();
 }
 
 TEST_F(BadStart, TierctlSaysThatTierdIsNotThere) {

@@ -19,6 +19,11 @@ void print_places(const api::Status& s) {
                         human_size(s.reserve_bytes)));
   print_row("", fmt::format("evicts above {}, down to {}", human_size(s.high_bytes),
                             human_size(s.low_bytes)));
+  print_row("state", printable(s.state));
+  if (s.state_shares_scratch) {
+    print_row("",
+              "on the file system of scratch, which writers can fill: give it a disk of its own");
+  }
   if (s.import_running) {
     print_row("import", fmt::format("running: {} so far", human_count(s.import_files, "file")));
   }
