@@ -127,6 +127,33 @@ TEST_F(Staging, AnInputInTheMountThatHeCannotReadFailsByName) {
   EXPECT_NE(run.report.find("you may not read it"), std::string::npos) << run.report;
 }
 
+// Everything is the user's own: tierd mounts by fusermount3, nobody else gets into the mount.
+TEST_F(Staging, TierdAndAgentOfAnOrdinaryUserRunThatUsersJobs) {
+  constexpr uid_t kNobody = 65534;
+  write_image();
+  tier.run_as(kNobody, kNobody);
+  for (const char* folder : {"jobs", "work"}) fs::create_directories(at(folder));
+  write_text(at("agent.log"), "");
+  const auto given = run_command(
+      {"chown", "-R", "65534:65534", tier.archive, at("jobs"), at("work"), at("agent.log")});
+  ASSERT_EQ(given.exit_code, 0) << given.err;
+  tier.start();
+  start_agent({"--socket", tier.client().socket_path()}, kNobody);
+  drop("job.yaml", kReadChannel0, kNobody);
+  const EndedRun run = ended("job");
+  ASSERT_EQ(run.ending, "done") << run.report;
+  EXPECT_GE(run.status["bytes_staged"], size_of("0/0.0.0.0") + size_of("0/0.1.0.0"));
+  EXPECT_EQ(tier.status().recall_bytes, 0u) << "all of it was there before it was read";
+  const std::string counts = "results/w/" + run.run + "/counts";
+  const auto read = run_command(tier.as_user({"cat", tier.in_mount(counts)}));
+  EXPECT_EQ(read.out, "64\n64\n") << read.err;
+  tier.publish();
+  EXPECT_EQ(read_text(tier.in_archive(counts)), "64\n64\n");
+  struct stat st {};
+  ASSERT_EQ(::stat(tier.in_archive(counts).c_str(), &st), 0);
+  EXPECT_EQ(st.st_uid, kNobody);
+}
+
 TEST_F(Staging, TheJobsFolderMayLieInTheMount) {
   write_image();
   tier.start();

@@ -25,20 +25,7 @@ constexpr uint64_t kMiB = 1 << 20;
 
 class OrdinaryUser : public TierTest {
  protected:
-  OrdinaryUser() {
-    tier.run_as(kUser, kUser);
-    allow_fuse();
-  }
-  // Where /dev/fuse is for root alone, this process and its children get one as udev makes it.
-  void allow_fuse() const {
-    struct stat st {};
-    check(::stat("/dev/fuse", &st), "stat /dev/fuse");
-    if ((st.st_mode & 0006) == 0006) return;
-    const std::string node = tier.folder("device") + "/fuse";
-    check(::mknod(node.c_str(), S_IFCHR | 0666, st.st_rdev), "mknod");
-    check(::chmod(node.c_str(), 0666), "chmod");
-    check(::mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr), "mount over /dev/fuse");
-  }
+  OrdinaryUser() { tier.run_as(kUser, kUser); }
   CommandResult run(const std::string& script) const {
     return run_command(tier.as_user({"sh", "-c", "cd " + tier.mount + " && " + script}));
   }

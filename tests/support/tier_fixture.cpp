@@ -138,6 +138,17 @@ void TestTier::run_as(uid_t user, gid_t group) {
                   "--clear-groups"};
   for (const std::string& path : {place_.path(), archive, scratch, mount, state})
     check(::chown(path.c_str(), user, group), "chown " + path);
+  allow_fuse();
+}
+
+void TestTier::allow_fuse() const {
+  struct stat st {};
+  check(::stat("/dev/fuse", &st), "stat /dev/fuse");
+  if ((st.st_mode & 0006) == 0006) return;
+  const std::string node = folder("device") + "/fuse";
+  check(::mknod(node.c_str(), S_IFCHR | 0666, st.st_rdev), "mknod");
+  check(::chmod(node.c_str(), 0666), "chmod");
+  check(::mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr), "mount over /dev/fuse");
 }
 
 std::vector<std::string> TestTier::as_user(std::vector<std::string> argv) const {

@@ -100,6 +100,8 @@ class TestTier {
 
  private:
   std::vector<std::string> command_line() const;
+  // Where /dev/fuse is for root alone, this process and its children get one as udev makes it.
+  void allow_fuse() const;
   void unmount() const;
 
   TemporaryDirectory place_;
