@@ -13,9 +13,9 @@ build_packages=(
   libgtest-dev libgmock-dev
 )
 # What the tests call besides the programs.
-test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs btrfs-progs)
+test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs btrfs-progs systemd)
 # What the label `tools` runs on the mount besides.
-tool_packages=(fio stress-ng dbench)
+tool_packages=(fio stress-ng dbench samba samba-vfs-modules samba-testsuite smbclient)
 # What the fuzz preset is built with.
 fuzz_packages=(clang-16 libclang-rt-16-dev)
 

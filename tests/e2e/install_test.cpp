@@ -1,0 +1,107 @@
+// `cmake --install`: what it puts where, and that it works from there.
+#include <filesystem>
+
+#include <sys/stat.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/command.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/tier_fixture.h"
+#include "tests/support/tree.h"
+
+namespace tierhub::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Install : public ::testing::Test {
+ protected:
+  void install(const std::string& prefix, const Environment& environment = {}) {
+    const auto result =
+        run_command({"cmake", "--install", TIERHUB_BUILD_DIR, "--prefix", prefix}, environment);
+    ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
+  }
+  static std::vector<std::string> programs() {
+    std::vector<std::string> names = {"tierd", "tierctl", "tieragent"};
+    if (TIERHUB_HAS_IMAGING) names.emplace_back("imgop");
+    return names;
+  }
+  std::string at(const std::string& path) const { return place_.path() + path; }
+
+  TemporaryDirectory place_;
+};
+
+// All files below a folder, from it.
+std::vector<std::string> files_in(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) files.push_back(fs::relative(entry.path(), folder));
+  return files;
+}
+
+TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
+  install("/usr/local", {"DESTDIR=" + place_.path()});
+  std::vector<std::string> expected = {
+      "etc/tierhub/tierhub.yaml",           "etc/tierhub/tieragent.conf",
+      "lib/systemd/system/tierd.service",   "lib/systemd/system/tieragent.service",
+      "share/tierhub/workflow.schema.json", "share/tierhub/count-nuclei.yaml",
+      "share/doc/tierhub/README.md",        "share/doc/tierhub/CHANGELOG.md",
+  };
+  for (const auto& document : fs::directory_iterator(TIERHUB_SOURCE_DIR "/docs"))
+    if (document.path().extension() == ".md")
+      expected.push_back("share/doc/tierhub/" + document.path().filename().string());
+  for (const std::string& name : programs()) expected.push_back("bin/" + name);
+  EXPECT_THAT(files_in(at("/usr/local")), ::testing::UnorderedElementsAreArray(expected));
+  EXPECT_EQ(files_in(place_.path()).size(), expected.size()) << "nothing lies elsewhere";
+}
+
+TEST_F(Install, ItsUnitsNameThePlacesOfTheInstallation) {
+  install("/opt/tier", {"DESTDIR=" + place_.path()});
+  for (const std::string name : {"tierd", "tieragent"}) {
+    const std::string unit = read_file(at("/opt/tier/lib/systemd/system/" + name + ".service"));
+    EXPECT_THAT(unit, HasSubstr("ExecStart=/opt/tier/bin/" + name + " "));
+    EXPECT_THAT(unit, HasSubstr("/opt/tier/etc/tierhub/"));
+    EXPECT_THAT(unit, HasSubstr("file:/opt/tier/share/doc/"));
+    EXPECT_THAT(unit, Not(HasSubstr("@")));
+    EXPECT_THAT(unit, Not(HasSubstr(place_.path()))) << "DESTDIR is for packages only";
+  }
+}
+
+TEST_F(Install, KeepsSettingsThatAreThere) {
+  install(at("/prefix"));
+  write_file(at("/prefix/etc/tierhub/tierhub.yaml"), "archive: /mine\n");
+  install(at("/prefix"));
+  EXPECT_EQ(read_file(at("/prefix/etc/tierhub/tierhub.yaml")), "archive: /mine\n");
+}
+
+TEST_F(Install, ItsProgramsStart) {
+  install(at("/prefix"));
+  for (const std::string& name : programs()) {
+    const std::string path = at("/prefix/bin/" + name);
+    struct stat st {};
+    check(::stat(path.c_str(), &st), "stat " + path);
+    EXPECT_EQ(st.st_mode & 07777, 0755u) << name;
+    for (const char* option : {"--help", "--version"}) {
+      const auto result = run_command({path, option});
+      EXPECT_EQ(result.exit_code, 0) << result.text;
+      EXPECT_NE(result.out, "") << result.text;
+    }
+  }
+}
+
+TEST_F(Install, SystemdFindsItsUnitsInOrder) {
+  install(at("/prefix"));
+  for (const std::string name : {"tierd.service", "tieragent.service"}) {
+    const auto result = run_command(
+        {"systemd-analyze", "verify", "--man=no", at("/prefix/lib/systemd/system/" + name)});
+    EXPECT_EQ(result.exit_code, 0) << result.text << result.err;
+    EXPECT_EQ(result.err, "") << name;
+  }
+}
+
+}  // namespace
+}  // namespace tierhub::testing
