@@ -124,8 +124,9 @@ case $what in
     ;;
   stress)
     seconds=${TIERHUB_STRESS_S:-1}
-    for stressor in access chmod chown dentry dir fallocate fcntl flock fpunch fstat getdent hdd link \
-      locka lockofd mknod mmap msync open rename seek sendfile symlink sync-file touch utime xattr; do
+    for stressor in access aio aiol chdir chmod chown copy-file dentry dir dirdeep dirmany fallocate fcntl filename flock \
+      fpunch fsize fstat getdent handle hdd iomix lease link locka lockf lockofd mknod mmap msync open readahead rename revio seek \
+      sendfile symlink sync-file touch utime xattr; do
       stress-ng --temp-path "$here" --"$stressor" 2 --"$stressor"-ops "${TIERHUB_STRESS_OPS:-300}" --timeout "$seconds" --verify \
         >"$other/stress" 2>&1 || [ $? = 4 ] || fail "$stressor: $(cat "$other/stress")"
     done

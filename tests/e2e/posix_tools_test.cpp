@@ -11,10 +11,12 @@
 namespace tierhub::testing {
 namespace {
 
-class PosixTools : public TierTest, public ::testing::WithParamInterface<const char*> {};
+class PosixTools : public TierTest, public ::testing::WithParamInterface<const char*> {
+ protected:
+  void find_in_order(const std::string& what);
+};
 
-TEST_P(PosixTools, FindTheMountInOrder) {
-  const std::string what = GetParam();
+void PosixTools::find_in_order(const std::string& what) {
   tier.settings["log_level"] = "info";
   tier.start();
   std::filesystem::create_directory(tier.in_mount("work"));
@@ -29,10 +31,22 @@ TEST_P(PosixTools, FindTheMountInOrder) {
   EXPECT_THAT(differences(before, describe_tree(tier.mount)), ::testing::IsEmpty());
 }
 
+TEST_P(PosixTools, FindTheMountInOrder) { find_in_order(GetParam()); }
+
+// All that they read and write goes through tierd.
+class PosixToolsThroughTierd : public PosixTools {};
+
+TEST_P(PosixToolsThroughTierd, FindTheMountInOrder) {
+  tier.settings["passthrough"] = "false";
+  find_in_order(GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Always, PosixTools,
                          ::testing::Values("rsync", "tar", "git", "sqlite", "copy"));
 // Larger packages, and longer: the label `tools`.
 INSTANTIATE_TEST_SUITE_P(Longer, PosixTools, ::testing::Values("fio", "stress", "dbench"));
+INSTANTIATE_TEST_SUITE_P(Longer, PosixToolsThroughTierd,
+                         ::testing::Values("fio", "stress", "dbench"));
 
 }  // namespace
 }  // namespace tierhub::testing
