@@ -16,6 +16,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/loop_mount.h"
 #include "tests/support/tier_fixture.h"
 
 namespace tierhub::testing {
@@ -23,6 +24,7 @@ namespace {
 
 class PosixLimits : public TierTest {
  protected:
+  using TierTest::TierTest;
   std::string at(const std::string& name) const { return tier.in_mount(name); }
 };
 
@@ -45,9 +47,16 @@ using Listing = std::unique_ptr<DIR, CloseFolder>;
 // made all the time.
 class ManyEntries : public PosixLimits {
  protected:
-  void SetUp() override {
+  ManyEntries() : PosixLimits(time_for(wanted_count())) {}
+  static uint64_t wanted_count() {
     const char* const text = std::getenv("TIERHUB_MANY_ENTRIES");
-    count_ = text != nullptr ? std::strtoull(text, nullptr, 10) : 100'000;
+    return text != nullptr ? std::strtoull(text, nullptr, 10) : 100'000;
+  }
+  static std::chrono::seconds time_for(uint64_t count) {
+    return std::chrono::minutes(4 + count / 50'000);
+  }
+  void SetUp() override {
+    tier.start_limit = time_for(count_) / 2;
     std::filesystem::create_directory(tier.in_archive("many"));
     const UniqueFd folder = open_folder(tier.in_archive("many"));
     for (uint64_t i = 0; i < count_; ++i)
@@ -66,7 +75,7 @@ class ManyEntries : public PosixLimits {
     }
   }
 
-  uint64_t count_ = 0;
+  const uint64_t count_ = wanted_count();
   std::atomic<uint64_t> changes_ = 0;
 };
 
@@ -176,6 +185,29 @@ TEST_F(PosixLimits, StatfsCountsBytesAndFilesAsTheArchiveDoes) {
   EXPECT_TRUE(near(mount.f_ffree, archive.f_ffree, archive.f_files / 20));
   EXPECT_LE(mount.f_bavail, mount.f_bfree);
   EXPECT_EQ(mount.f_namemax, 255u);
+}
+
+TEST_F(PosixLimits, StatfsShowsNothingOfWhatWaitsToBePublished) {
+  const LoopMount disk("ext4", tier.folder("disk"));
+  tier.archive = disk.path() + "/archive";
+  std::filesystem::create_directory(tier.archive);
+  tier.start();
+  struct statvfs before {};
+  eventually("statfs knows the archive", [&] {
+    check(::statvfs(tier.mount.c_str(), &before), "statvfs");
+    return before.f_blocks > 0;
+  });
+  constexpr uint64_t kBytes = 50 << 20;
+  write_file(at("waits"), random_bytes(kBytes, 1));
+  const auto taken = [&] {
+    struct statvfs after {};
+    check(::statvfs(tier.mount.c_str(), &after), "statvfs");
+    return before.f_bfree * before.f_frsize - after.f_bfree * after.f_frsize;
+  };
+  EXPECT_LT(taken(), kBytes / 2);
+  tier.publish();
+  eventually("it is taken off", [&] { return taken() >= kBytes; });
+  tier.stop();
 }
 
 }  // namespace

@@ -26,7 +26,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kStartLimit = 30s;
 constexpr auto kStopLimit = 10s;
 constexpr auto kPollPause = 5ms;
 
@@ -172,7 +171,7 @@ void TestTier::start(const Environment& environment) {
         if (wait_for_end(0ms) >= 0) throw std::runtime_error("tierd ended at its start:\n" + log());
         return client().status().has_value();
       },
-      kStartLimit);
+      start_limit);
   struct statfs fs {};
   if (user_prefix_.empty()) check(::statfs(mount.c_str(), &fs), "statfs " + mount);
 }

@@ -61,6 +61,8 @@ class TestTier {
   // Another folder beside the others.
   std::string folder(const std::string& name) const;
 
+  // How long `start` waits: the import of a large archive takes its time.
+  std::chrono::milliseconds start_limit = std::chrono::seconds(30);
   // Starts tierd and waits until the mount answers; throws with its log if it ends before.
   void start(const Environment& environment = {});
   // Writes the configuration file anew; a start does that, too.
@@ -117,6 +119,8 @@ class TestTier {
 // A fixture with a tier; the log is printed if the test fails.
 class TierTest : public ::testing::Test {
  protected:
+  TierTest() = default;
+  explicit TierTest(std::chrono::seconds time_limit) : tier(time_limit) {}
   void TearDown() override;
   TestTier tier;
 };
