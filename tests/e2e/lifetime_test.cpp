@@ -88,6 +88,25 @@ TEST_F(Lifetime, EverythingIsThereAfterARestart) {
   EXPECT_THAT(differences(before, describe_tree(tier.archive)), ::testing::IsEmpty());
 }
 
+TEST_F(Lifetime, InodeNumbersStayOverARestart) {
+  write_file(tier.in_archive("cold"), "cold");
+  tier.start();
+  write_file(tier.in_mount("new"), "new");
+  const auto number_of = [&](const std::string& name) {
+    struct stat st {};
+    check(::stat(tier.in_mount(name).c_str(), &st), "stat " + name);
+    return st.st_ino;
+  };
+  const auto cold = number_of("cold");
+  const auto made = number_of("new");
+  fs::remove(tier.in_mount("new"));
+  tier.stop();
+  tier.start();
+  EXPECT_EQ(number_of("cold"), cold);
+  write_file(tier.in_mount("newer"), "newer");
+  EXPECT_NE(number_of("newer"), made) << "that one is gone for good";
+}
+
 TEST_F(Lifetime, AKilledTierdLosesNothingAndItsMountIsCleaned) {
   write_file(tier.in_archive("hot"), random_bytes(9 * kMiB, 4));
   tier.start();

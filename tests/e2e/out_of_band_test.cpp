@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -56,6 +57,25 @@ TEST_F(OutOfBand, AScanBringsWhatOthersChangedInTheArchive) {
   fs::remove(there("removed"));
   tier.scan();
   EXPECT_THAT(differences(describe_tree(tier.archive), describe_tree(tier.mount)), IsEmpty());
+}
+
+TEST_F(OutOfBand, WatchersHearNothingOfWhatOthersChange) {
+  write_file(there("changed"), "old");
+  tier.start();
+  EXPECT_EQ(read_file(at("changed")), "old");
+  const UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  check(::inotify_add_watch(watch.get(), tier.mount.c_str(), IN_CREATE | IN_MODIFY | IN_ATTRIB),
+        "inotify_add_watch");
+  write_file(there("added"), "new");
+  write_file(there("changed"), "newer");
+  tier.scan();
+  EXPECT_EQ(read_file(at("added")), "new");
+  EXPECT_EQ(read_file(at("changed")), "newer");
+  char event[4096];
+  EXPECT_EQ(::read(watch.get(), event, sizeof event), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  write_file(at("here"), "x");
+  EXPECT_GT(::read(watch.get(), event, sizeof event), 0) << "it watches";
 }
 
 TEST_F(OutOfBand, AConflictKeepsBoth) {

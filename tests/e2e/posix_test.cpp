@@ -2,11 +2,16 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/quota.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -141,6 +146,22 @@ TEST_F(Posix, XattrsAreKeptAndTierHubsOwnAreNotListed) {
   EXPECT_EQ(errno, ENODATA);
 }
 
+TEST_F(Posix, AttributesOf64KiBOutliveAScanThoughTheArchiveRefusesThem) {
+  write_file(at("a"), "x");
+  const std::string value = random_bytes(65536, 1);
+  const std::string more = value + "1";
+  EXPECT_EQ(::setxattr(at("a").c_str(), "user.large", more.data(), more.size(), 0), -1);
+  EXPECT_EQ(errno, E2BIG);
+  check(::setxattr(at("a").c_str(), "user.large", value.data(), value.size(), 0), "setxattr");
+  tier.publish();
+  check(::chmod(tier.in_archive("a").c_str(), 0600), "chmod");
+  tier.scan();
+  EXPECT_EQ(stat_of("a").st_mode & 07777, 0600u);
+  std::string kept(65536, '\0');
+  EXPECT_EQ(::getxattr(at("a").c_str(), "user.large", kept.data(), kept.size()), 65536);
+  EXPECT_TRUE(kept == value);
+}
+
 TEST_F(Posix, FallocateReservesAndPunches) {
   write_file(at("a"), std::string(kMiB, 'x'));
   const UniqueFd file(::open(at("a").c_str(), O_RDWR | O_CLOEXEC));
@@ -203,6 +224,35 @@ TEST_F(Posix, TimesCanBeSet) {
   EXPECT_EQ(stat_of("a").st_mtim.tv_sec, 1'100'000'000);
   EXPECT_EQ(stat_of("a").st_mtim.tv_nsec, 7);
   EXPECT_EQ(stat_of("a").st_atim.tv_sec, 1'000'000'000);
+}
+
+TEST_F(Posix, TimesReachAsFarAsThoseOfExt4) {
+  const std::map<std::string, timespec> times = {{"first", {-2'147'483'648, 0}},
+                                                 {"before 1970", {-5, 1}},
+                                                 {"in 2286", {10'000'000'000, 7}},
+                                                 {"last", {15'032'385'535, 0}}};
+  const auto expect_times = [&](const std::string& folder) {
+    for (const auto& [name, time] : times) {
+      struct stat st {};
+      check(::stat((folder + "/" + name).c_str(), &st), "stat " + name);
+      EXPECT_EQ(st.st_mtim.tv_sec, time.tv_sec) << name;
+      EXPECT_EQ(st.st_mtim.tv_nsec, time.tv_nsec) << name;
+    }
+  };
+  for (const auto& [name, time] : times) {
+    write_file(at(name), "x");
+    const timespec both[2] = {time, time};
+    check(::utimensat(AT_FDCWD, at(name).c_str(), both, 0), "utimensat");
+  }
+  expect_times(tier.mount);
+  tier.publish();
+  expect_times(tier.archive);
+  tier.evict("/");
+  tier.scan();
+  EXPECT_EQ(tier.tierctl({"ls", "-l", "/"}).exit_code, 0);
+  tier.stop();
+  tier.start();
+  expect_times(tier.mount);
 }
 
 TEST_F(Posix, AccessListsReachTheArchiveAndComeFromIt) {
@@ -271,6 +321,54 @@ TEST_F(Posix, ASocketOfTheMountIsConnectedTo) {
   check(::listen(listening.get(), 1), "listen");
   const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(::connect(client.get(), to, sizeof address), 0);
+}
+
+TEST_F(Posix, CloningFlagsAndQuotasAreRefused) {
+  write_file(at("a"), "x");
+  write_file(at("b"), "");
+  const UniqueFd from(::open(at("a").c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd to(::open(at("b").c_str(), O_RDWR | O_CLOEXEC));
+  EXPECT_EQ(::ioctl(to.get(), FICLONE, from.get()), -1);
+  EXPECT_EQ(errno, EOPNOTSUPP);
+  int flags = 0;
+  EXPECT_EQ(::ioctl(to.get(), FS_IOC_GETFLAGS, &flags), -1);
+  EXPECT_EQ(errno, ENOTTY);
+  dqblk quota{};
+  EXPECT_EQ(::syscall(SYS_quotactl_fd, to.get(), QCMD(Q_GETQUOTA, USRQUOTA), 0, &quota), -1);
+  EXPECT_EQ(errno, ENOSYS);
+}
+
+TEST_F(Posix, WhiteoutsAreRefused) {
+  write_file(at("a"), "x");
+  EXPECT_EQ(rename_with(at("a"), at("b"), RENAME_WHITEOUT), EINVAL);
+  EXPECT_EQ(read_file(at("a")), "x");
+}
+
+TEST_F(Posix, ThereIsNoTimeOfBirth) {
+  write_file(at("a"), "x");
+  struct statx found {};
+  check(::statx(AT_FDCWD, at("a").c_str(), 0, STATX_BASIC_STATS | STATX_BTIME, &found), "statx");
+  EXPECT_EQ(found.stx_mask & STATX_BTIME, 0u);
+}
+
+TEST_F(Posix, FoldersHaveNoSize) {
+  fs::create_directory(at("d"));
+  write_file(at("d/a"), "x");
+  EXPECT_EQ(stat_of("d").st_size, 0);
+  EXPECT_EQ(stat_of("d").st_blocks, 0);
+}
+
+TEST_F(Posix, ExtendedAttributesOfARemovedFolderAreGone) {
+  fs::create_directory(at("d"));
+  check(::setxattr(at("d").c_str(), "user.note", "hello", 5, 0), "setxattr");
+  const UniqueFd folder(::open(at("d").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  char value[8] = {};
+  ASSERT_EQ(::fgetxattr(folder.get(), "user.note", value, sizeof value), 5);
+  fs::remove(at("d"));
+  EXPECT_EQ(::fgetxattr(folder.get(), "user.note", value, sizeof value), -1);
+  EXPECT_EQ(errno, ENODATA);
+  struct stat st {};
+  EXPECT_EQ(::fstat(folder.get(), &st), 0);
 }
 
 TEST_F(Posix, CollapsingAndInsertingRangesIsRefused) {
