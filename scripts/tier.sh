@@ -54,10 +54,14 @@ wait_for() {
   done
 }
 
-start_tierd() {
+spawn_tierd() {
   "$bin/tierd" --archive "$archive" --scratch "$scratch" --mount "$mount" --socket "$TIERHUB_SOCKET" "${tierd_options[@]}" \
     2>"$place/tierd.log" &
   tierd_pid=$!
+}
+
+start_tierd() {
+  spawn_tierd
   wait_for 60 "tierd answers" tierctl status
 }
 
