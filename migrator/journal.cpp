@@ -128,7 +128,8 @@ class Journal::Impl {
   Result<std::vector<KeyAndRecord>> collect(Pass& pass) const;
   Result<void> run_wave(Round& round, Pass& pass);
   enum class Fate { admitted, handled, carried };
-  Result<Fate> take_key(Round& round, Pass& pass, Wave& wave, const KeyAndRecord& item);
+  Result<Fate> take_key(Round& round, Pass& pass, Wave& wave, Planner& planner,
+                        const KeyAndRecord& item);
   Result<bool> is_demanded(const Pass& pass, const JournalKey& key) const;
   void hold(Pass& pass, const JournalKey& key, Hold hold, const std::string& reason);
   bool too_old(const JournalKey& key, Timestamp now);
@@ -319,8 +320,9 @@ Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
   const std::lock_guard lock(tree_mutex);
   TRY(context_.archive.check_root());
   Wave wave(context_, long_copies_, {options_.lanes, options_.wave_keys, options_.long_copy_bytes});
+  Planner planner(context_.inodes);
   for (const KeyAndRecord& item : items) {
-    TRY_ASSIGN(const Fate fate, take_key(round, pass, wave, item));
+    TRY_ASSIGN(const Fate fate, take_key(round, pass, wave, planner, item));
     if (fate == Fate::carried) pass.carried.push_back(item);
   }
   if (wave.empty()) return {};
@@ -333,9 +335,11 @@ Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
 }
 
 Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wave& wave,
-                                                    const KeyAndRecord& item) {
+                                                    Planner& planner, const KeyAndRecord& item) {
   const auto& [key, record] = item;
   if (round.failed.contains(key)) return Fate::handled;
+  // What places a file in this wave settles the file's own key too.
+  if (key.kind == JournalKeyKind::inode && wave.changes(key.inode)) return Fate::handled;
   TRY_ASSIGN(const bool demanded, is_demanded(pass, key));
   if (!record.parked_reason.empty() && !pass.retry_parked && !demanded) return Fate::handled;
   SettleRule settle{Timestamp::now(), seconds(options_.settle_s).count()};
@@ -346,7 +350,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
     hold(pass, key, Hold::settling, kSettling);
     return Fate::handled;
   }
-  auto planned = Planner(context_.inodes).plan(key);
+  auto planned = planner.plan(key);
   if (!planned) {
     TRY(park(round, key, planned.error()));
     return Fate::handled;
@@ -354,6 +358,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   Plan plan = *std::move(planned);
   TRY(ensure(round, pass, plan.needed));
   if (plan.kind == Plan::Kind::wait) {
+    if (wave.changes(key.inode)) return Fate::carried;  // its folder comes in this wave
     pass.demand_waits = pass.demand_waits || demanded;
     hold(pass, key, Hold::waiting, plan.reason);
     return Fate::handled;

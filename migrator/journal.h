@@ -28,7 +28,7 @@ class Journal {
     double settle_s = 5;           // a changed file rests this long before it is published
     double max_dirty_age_s = 300;  // a file that never rests that long is published all the same
     double tick_s = 1;             // how often the journal looks
-    size_t wave_keys = 1024;       // keys acted on together
+    size_t wave_keys = 4096;       // keys acted on together
     // Larger files are copied beside the rounds, so that nothing else waits for them.
     uint64_t long_copy_bytes = uint64_t{1} << 30;
     size_t long_copies = 2;       // at a time

@@ -58,7 +58,6 @@ Result<void> edit_base(Batch& batch, BaseEdit& base, const Action& action) {
       break;
   }
   if (plan.kind != Plan::Kind::remove) batch.put_version(plan.inode, *action.outcome);
-  TRY(base.finish());
   return {};
 }
 
@@ -85,14 +84,30 @@ Result<void> settle_keys(const Catalog& catalog, Batch& batch, const BaseEdit& b
 
 // The object's tag says whether its bytes are anywhere else, for a catalog that has to be made
 // again.
-void tag_clean(const Catalog& catalog, const Scratch& scratch, const InodeState& inode) {
+void tag_clean(const Catalog& catalog, const Scratch& scratch, const InodeState& inode,
+               KnownFolders& folders) {
   if (!inode.rec().has_object) return;
   auto object = scratch.open_object(inode.number, O_RDONLY);
   if (!object) return;
-  if (auto tagged = tag_object(catalog, scratch, object->get(), inode, inode.rec()); !tagged) {
+  if (auto tagged = tag_object(catalog, scratch, object->get(), inode, inode.rec(), folders);
+      !tagged) {
     log::warning("the tag of an object stays dirty",
                  {{"inode", inode.number}, {"error", tagged.error().text()}});
   }
+}
+
+std::optional<InodeUpdate> record_content(const JournalContext& context, Batch& batch,
+                                          const InodeState& inode, const Action& action) {
+  const Plan& plan = action.plan;
+  if (plan.inode_kind != FileKind::file) return std::nullopt;
+  if (action.staged) {
+    const uint64_t old_size_bytes = plan.version ? plan.version->attributes.size_bytes : 0;
+    record_checksums(batch, plan.inode, action.checksums, context.catalog.chunk_bytes(),
+                     old_size_bytes);
+  }
+  const bool published = action.snapshot && (action.staged || action.proved_equal);
+  if (!published || !inode.record) return std::nullopt;
+  return record_published(batch, inode, *action.snapshot);
 }
 
 }  // namespace
@@ -104,32 +119,40 @@ std::vector<Name> names_of(const Plan& plan) {
   return names;
 }
 
-Result<void> commit_action(const JournalContext& context, const Action& action) {
-  const Plan& plan = action.plan;
-  std::vector<InodeNumber> involved{plan.inode};
-  for (const Name& name : names_of(plan)) involved.push_back(name.parent);
-  TRY_ASSIGN(const HeldInodes held, HeldInodes::lock(context.inodes, std::move(involved)));
-  InodeState& inode = held.at(plan.inode);
+std::optional<ArchiveVersion> displaced_by_place(const Plan& plan) {
+  if (plan.kind == Plan::Kind::publish) return plan.version;
+  return plan.occupant ? std::optional(plan.occupant->version) : std::nullopt;
+}
 
+Result<void> commit_actions(const JournalContext& context,
+                            const std::vector<const Action*>& actions) {
+  std::vector<InodeNumber> involved;
+  for (const Action* action : actions) {
+    involved.push_back(action->plan.inode);
+    for (const Name& name : names_of(action->plan)) involved.push_back(name.parent);
+  }
+  TRY_ASSIGN(const HeldInodes held, HeldInodes::lock(context.inodes, std::move(involved)));
   Batch batch;
   BaseEdit base(context.catalog, batch);
-  const uint64_t old_size_bytes = plan.version ? plan.version->attributes.size_bytes : 0;
-  const bool published = action.snapshot && plan.inode_kind == FileKind::file &&
-                         (action.staged || action.proved_equal);
-  std::optional<InodeUpdate> update;
-  if (published && inode.record) update = record_published(batch, inode, *action.snapshot);
-  if (action.staged && plan.inode_kind == FileKind::file) {
-    record_checksums(batch, plan.inode, action.checksums, context.catalog.chunk_bytes(),
-                     old_size_bytes);
+  std::vector<std::pair<InodeState*, InodeUpdate>> updates;
+  for (const Action* action : actions) {
+    InodeState& inode = held.at(action->plan.inode);
+    auto update = record_content(context, batch, inode, *action);
+    if (update) updates.emplace_back(&inode, *std::move(update));
+    TRY(edit_base(batch, base, *action));
   }
-  TRY(edit_base(batch, base, action));
-  TRY(settle_keys(context.catalog, batch, base, held, action));
-  for (const uint64_t sequence : action.intents) batch.erase_intent(sequence);
+  TRY(base.finish());
+  for (const Action* action : actions) {
+    TRY(settle_keys(context.catalog, batch, base, held, *action));
+    for (const uint64_t sequence : action->intents) batch.erase_intent(sequence);
+  }
   TRY(context.catalog.commit(batch));
-  if (update) {
-    const bool clean = update->record.content == Content::known && update->dirty.empty();
-    std::move(*update).apply(inode);
-    if (clean && !inode.rec().writing) tag_clean(context.catalog, context.scratch, inode);
+  KnownFolders folders(context.catalog);
+  for (auto& [inode, update] : updates) {
+    const bool clean = update.record.content == Content::known && update.dirty.empty();
+    std::move(update).apply(*inode);
+    if (clean && !inode->rec().writing)
+      tag_clean(context.catalog, context.scratch, *inode, folders);
   }
   return {};
 }

@@ -193,11 +193,9 @@ Result<void> add_source(const JournalContext& context, const Snapshot& snapshot,
   return {};
 }
 
-}  // namespace
-
-Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& snapshot,
-                                 const std::string& leaf,
-                                 const std::optional<ArchiveVersion>& version) {
+Result<StageFileRequest> request_of(const JournalContext& context, const Snapshot& snapshot,
+                                    const std::string& leaf,
+                                    const std::optional<ArchiveVersion>& version) {
   StageFileRequest request;
   request.leaf = leaf;
   request.object_fd = snapshot.object.get();
@@ -205,8 +203,10 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
   request.chunk_bytes = context.catalog.chunk_bytes();
   request.attributes = snapshot.record.attributes;
   request.xattrs = snapshot.xattrs;
-  TRY_ASSIGN(const auto path, context.catalog.base_path(snapshot.inode));
-  if (version && path) TRY(add_source(context, snapshot, *path, *version, request));
+  if (version) {
+    TRY_ASSIGN(const auto path, context.catalog.base_path(snapshot.inode));
+    if (path) TRY(add_source(context, snapshot, *path, *version, request));
+  }
   if (!snapshot.absent.empty()) {
     if (request.source_path.empty()) {
       return Error(std::errc::no_such_file_or_directory,
@@ -215,15 +215,8 @@ Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& 
     }
     request.absent = snapshot.absent;
   }
-  if (request.patch) fault_point(FaultPoint::patch_before_stage);
-  TRY_ASSIGN(StagedFile staged, context.archive.stage_file(request));
-  if (staged.damaged_chunk)
-    return damaged_copy(std::errc::bad_message, request.source_path, *staged.damaged_chunk);
-  if (staged.cloned_bytes > 0) fault_point(FaultPoint::patch_after_stage);
-  return staged;
+  return request;
 }
-
-namespace {
 
 // What is marked clean later must be on the device, and an error of an earlier write shows here.
 Result<void> sync_object_fd(int fd, ScratchSync scratch) {
@@ -249,12 +242,10 @@ Result<void> sync_object(const JournalContext& context, InodeNumber inode, Scrat
   return sync_object_fd(object->get(), scratch);
 }
 
-Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
-                                            const std::string& leaf,
-                                            const std::optional<ArchiveVersion>& version,
-                                            ObjectSync sync) {
+Result<std::optional<StageFileRequest>> request_of_changed(
+    const JournalContext& context, Snapshot& snapshot, const std::string& leaf,
+    const std::optional<ArchiveVersion>& version) {
   if (snapshot.object) {
-    if (sync == ObjectSync::now) TRY(sync_object_fd(snapshot.object.get(), ScratchSync::missing));
     auto equal = equal_chunks(context, snapshot, version);
     if (!equal) return not_of_archive(equal.error());
     const uint64_t chunk_bytes = context.catalog.chunk_bytes();
@@ -262,11 +253,30 @@ Result<StagedContent> stage_changed_content(const JournalContext& context, Snaps
     const bool all = *equal == chunks_of(size_bytes, chunk_bytes);
     if (all && version && snapshot.record.archived && snapshot.record.content == Content::unknown &&
         size_bytes == version->attributes.size_bytes)
-      return StagedContent{};
+      return std::optional<StageFileRequest>();
     if (*equal > 0) snapshot.unchanged = {{0, std::min(*equal * chunk_bytes, size_bytes)}};
   }
-  TRY_ASSIGN(StagedFile staged, stage_content(context, snapshot, leaf, version));
+  TRY_ASSIGN(StageFileRequest request, request_of(context, snapshot, leaf, version));
+  return std::optional(std::move(request));
+}
+
+Result<StagedContent> stage_content(const JournalContext& context,
+                                    const StageFileRequest& request) {
+  if (request.patch) fault_point(FaultPoint::patch_before_stage);
+  TRY_ASSIGN(StagedFile staged, context.archive.stage_file(request));
+  if (staged.damaged_chunk)
+    return damaged_copy(std::errc::bad_message, request.source_path, *staged.damaged_chunk);
+  if (staged.cloned_bytes > 0) fault_point(FaultPoint::patch_after_stage);
   return StagedContent{std::move(staged)};
+}
+
+Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
+                                            const std::string& leaf,
+                                            const std::optional<ArchiveVersion>& version) {
+  if (snapshot.object) TRY(sync_object_fd(snapshot.object.get(), ScratchSync::missing));
+  TRY_ASSIGN(const auto request, request_of_changed(context, snapshot, leaf, version));
+  if (!request) return StagedContent();
+  return stage_content(context, *request);
 }
 
 Error not_of_archive(const Error& error) {

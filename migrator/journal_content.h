@@ -73,26 +73,23 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(
 Result<uint64_t> equal_chunks(const JournalContext& context, const Snapshot& snapshot,
                               const std::optional<ArchiveVersion>& version);
 
-// Makes the file complete in staging. `version` as above. A file of several chunks goes as a patch
-// of the archived version where the archive can clone that.
-Result<StagedFile> stage_content(const JournalContext& context, const Snapshot& snapshot,
-                                 const std::string& leaf,
-                                 const std::optional<ArchiveVersion>& version);
+// What is to be staged of a changed file, of which a file of several chunks goes as a patch of the
+// archived version where the archive can clone that. Borrows the snapshot's object. Compares the
+// object first: what is found equal is noted in the snapshot. none: all of it is as archived.
+// `version` as above.
+Result<std::optional<StageFileRequest>> request_of_changed(
+    const JournalContext& context, Snapshot& snapshot, const std::string& leaf,
+    const std::optional<ArchiveVersion>& version);
 // What became of a changed file: nothing is staged if its object was found equal to the archived
 // version.
 struct StagedContent {
   std::optional<StagedFile> staged;
 };
-// Whether the object is brought to its device first. Else the caller has to, before anything says
-// that the content is in the archive.
-enum class ObjectSync { now, by_caller };
-// Brings the object to its device, compares it (what is found equal is noted in the snapshot), and
-// stages it if it differs. Blocks as long as
-// copying takes.
+Result<StagedContent> stage_content(const JournalContext& context, const StageFileRequest& request);
+// Brings the object to its device, and does both. Blocks as long as copying takes.
 Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
                                             const std::string& leaf,
-                                            const std::optional<ArchiveVersion>& version,
-                                            ObjectSync sync);
+                                            const std::optional<ArchiveVersion>& version);
 // What was written to the object is on its device, and no write to it has failed. After a sync of
 // all of scratch, `already_synced`, it only looks for errors. errc::no_such_file_or_directory: it
 // was removed.

@@ -32,7 +32,7 @@ bool LongCopies::start(Snapshot snapshot, std::string leaf, std::optional<Archiv
   slot.leaf = leaf;
   slot.thread = std::jthread([this, inode, snapshot = std::move(snapshot), leaf = std::move(leaf),
                               version = std::move(version)]() mutable {
-    auto outcome = stage_changed_content(context_, snapshot, leaf, version, ObjectSync::now);
+    auto outcome = stage_changed_content(context_, snapshot, leaf, version);
     snapshot.object.reset();
     {
       const std::lock_guard lock_end(mutex_);

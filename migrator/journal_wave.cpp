@@ -1,56 +1,29 @@
 #include "migrator/journal_wave.h"
 
 #include <algorithm>
-#include <exception>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "common/fault_points.h"
-#include "common/guarded.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "migrator/archive_path.h"
+#include "migrator/in_lanes.h"
 
 namespace tierhub {
 namespace {
-
-// Calls use(i) for each i below `count`, on at most `lanes` threads; returns when all are done.
-// What one throws is thrown on the calling thread.
-template <class Use>
-void in_lanes(size_t lanes, size_t count, Use use) {
-  lanes = std::min(lanes, count);
-  std::atomic<size_t> next{0};
-  Guarded<std::exception_ptr> thrown;
-  const auto work = [&] {
-    try {
-      for (size_t i = next++; i < count; i = next++) use(i);
-    } catch (...) {
-      next = count;
-      thrown.with(
-          [](std::exception_ptr& first) { first = first ? first : std::current_exception(); });
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (size_t i = 1; i < lanes; ++i) threads.emplace_back(work);
-    work();
-  }
-  if (const auto first = thrown.with([](std::exception_ptr& e) { return e; }))
-    std::rethrow_exception(first);
-}
 
 // The call may have been carried out all the same.
 bool leaves_doubt(const Error& error) {
   return is_archive_wide(error) || error.is(std::errc::operation_canceled);
 }
 
-// Calls under way at a time: each is short, and mostly waits for the archive.
-constexpr size_t kLanes = 16;
 // Files up to this size are staged in all lanes, and share a sync of scratch if there are so many.
 constexpr uint64_t kSmallBytes = 1 << 20;
 constexpr size_t kManyObjects = 8;
+constexpr size_t kManyFolders = 16;
 
 class LargeLane {
  public:
@@ -119,13 +92,7 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
   {
     std::jthread syncing;
     if (stamped) syncing = std::jthread([&] { scratch_synced = context_.scratch.sync(); });
-    in_lanes(kLanes, actions_.size(), [&](size_t i) {
-      if (stopping) {
-        actions_[i].action.interrupted = true;
-      } else {
-        stage(actions_[i]);
-      }
-    });
+    stage_all(stopping);
     fault_point(FaultPoint::publish_after_stage);
     sync_objects();
     TRY(sync_staged());
@@ -134,18 +101,18 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
   TRY(fence(scratch_synced ? ScratchSync::already_synced : ScratchSync::missing));
   TRY(write_intents());
   fault_point(FaultPoint::publish_after_intent);
-  in_lanes(kLanes, actions_.size(), [&](size_t i) {
-    if (actions_[i].action.alive()) act(actions_[i].action);
-  });
+  act_all();
   fault_point(FaultPoint::publish_after_act);
   TRY(sync_acts());
-  for (Pending& pending : actions_) TRY(commit(pending.action));
+  TRY(commit_all());
+  discard_leaves();
   return report();
 }
 
 // A sync of each small object would wait for the device each time: many of them share one sync of
 // scratch, which goes on while they are staged. False: there are not many.
 Result<bool> Wave::stamp_objects() {
+  const uint64_t small_bytes = std::min(kSmallBytes, options_.long_copy_bytes);
   size_t count = 0;
   for (Pending& pending : actions_) {
     const Plan& plan = pending.action.plan;
@@ -154,7 +121,7 @@ Result<bool> Wave::stamp_objects() {
     if (!has_content) continue;
     TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(plan.inode));
     auto stamp = stamp_of(context_.scratch, *lock);
-    if (!stamp || !*stamp || (*stamp)->size_bytes > kSmallBytes) continue;
+    if (!stamp || !*stamp || (*stamp)->size_bytes > small_bytes) continue;
     pending.stamp = *stamp;
     ++count;
   }
@@ -163,12 +130,7 @@ Result<bool> Wave::stamp_objects() {
   return false;
 }
 
-void Wave::stage(Pending& pending) const {
-  auto staged = stage_one(pending);
-  if (!staged) pending.action.failure = staged.error();
-}
-
-Result<void> Wave::stage_one(Pending& pending) const {
+Result<void> Wave::stage_one(Pending& pending, Staging& staging) const {
   Action& action = pending.action;
   const Plan& plan = action.plan;
   if (plan.kind != Plan::Kind::place && plan.kind != Plan::Kind::publish &&
@@ -181,13 +143,13 @@ Result<void> Wave::stage_one(Pending& pending) const {
     return {};
   }
   action.snapshot = std::get<Snapshot>(*std::move(taken));
-  if (action.snapshot->content_differs) return stage_changed(action);
+  if (action.snapshot->content_differs) return stage_changed(action, staging);
   if (plan.kind != Plan::Kind::place) return {};
   TRY_ASSIGN(action.staged, stage_without_content(context_, *action.snapshot, action.leaf));
   return {};
 }
 
-Result<void> Wave::stage_changed(Action& action) const {
+Result<void> Wave::stage_changed(Action& action, Staging& staging) const {
   TRY_ASSIGN(const bool copied, take_long_copy(action));
   if (copied) return {};
   const bool is_long = action.snapshot->record.attributes.size_bytes > options_.long_copy_bytes;
@@ -198,13 +160,31 @@ Result<void> Wave::stage_changed(Action& action) const {
     return {};
   }
   const bool is_small = action.snapshot->record.attributes.size_bytes <= kSmallBytes;
-  action.object_unsynced = is_small && action.snapshot->object && !action.snapshot->unharvested;
-  std::optional<LargeLane> lane;
-  if (!is_small) lane.emplace(large_lanes_);
-  auto outcome = stage_changed_content(context_, *action.snapshot, action.leaf, action.plan.version,
-                                       is_small ? ObjectSync::by_caller : ObjectSync::now);
+  if (!is_small) {
+    staging.large.push_back(&action);
+    return {};
+  }
+  action.object_unsynced = action.snapshot->object && !action.snapshot->unharvested;
+  TRY_ASSIGN(auto request,
+             request_of_changed(context_, *action.snapshot, action.leaf, action.plan.version));
+  const bool has_source = request && !request->source_path.empty();
+  if (!request || has_source) {
+    auto outcome = has_source ? stage_content(context_, *request) : StagedContent();
+    action.snapshot->object.reset();
+    return accept_staged(action, std::move(outcome));
+  }
+  staging.small.push_back(&action);
+  staging.requests.push_back(*std::move(request));
+  return {};
+}
+
+void Wave::stage_large(Action& action) const {
+  const LargeLane lane(large_lanes_);
+  auto outcome =
+      stage_changed_content(context_, *action.snapshot, action.leaf, action.plan.version);
   action.snapshot->object.reset();
-  return accept_staged(action, std::move(outcome));
+  if (auto accepted = accept_staged(action, std::move(outcome)); !accepted)
+    action.failure = accepted.error();
 }
 
 // True if a copy beside the rounds is under way, or is done and serves.
@@ -276,21 +256,26 @@ Result<void> Wave::sync_staged() {
   return {};
 }
 
-// A writer who came while the file was staged may have been copied in the middle of a write.
 Result<void> Wave::fence(ScratchSync synced) {
-  for (Pending& pending : actions_) {
-    Action& action = pending.action;
-    if (!action.alive() || !action.snapshot || !action.snapshot->content_differs) continue;
-    const Snapshot& snapshot = *action.snapshot;
-    TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(action.plan.inode));
-    if (snapshot.unharvested) {
-      const auto harvested = harvest_unchanged(context_.catalog, context_.scratch, *lock,
-                                               *snapshot.unharvested, synced);
-      if (!harvested) action.failure = not_of_archive(harvested.error());
-    }
-    if (!action.failure && !snapshot.content_stands(*lock))
-      action.not_ready = NotReady{"it was changed while it was copied", false};
+  std::vector<Result<void>> fenced(actions_.size());
+  in_lanes(kLocalLanes, actions_.size(),
+           [&](size_t i) { fenced[i] = fence_one(actions_[i].action, synced); });
+  for (const auto& one : fenced) TRY(one);
+  return {};
+}
+
+// A writer who came while the file was staged may have been copied in the middle of a write.
+Result<void> Wave::fence_one(Action& action, ScratchSync synced) const {
+  if (!action.alive() || !action.snapshot || !action.snapshot->content_differs) return {};
+  const Snapshot& snapshot = *action.snapshot;
+  TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(action.plan.inode));
+  if (snapshot.unharvested) {
+    const auto harvested =
+        harvest_unchanged(context_.catalog, context_.scratch, *lock, *snapshot.unharvested, synced);
+    if (!harvested) action.failure = not_of_archive(harvested.error());
   }
+  if (!action.failure && !snapshot.content_stands(*lock))
+    action.not_ready = NotReady{"it was changed while it was copied", false};
   return {};
 }
 
@@ -356,8 +341,7 @@ Result<void> Wave::write_intents() {
                        : context_.catalog.commit(batch, Durability::synced);
 }
 
-void Wave::act(Action& action) const {
-  auto done = act_on_target(action);
+void Wave::finish_act(Action& action, Result<ArchiveVersion> done) const {
   if (!done) {
     action.failure = done.error();
     action.unknown_outcome = leaves_doubt(done.error());
@@ -393,16 +377,13 @@ void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& 
                  {{"path", path}, {"error", taken.error().text()}});
 }
 
+// What is staged is placed with others.
 Result<ArchiveVersion> Wave::act_on_target(Action& action) const {
   const Plan& plan = action.plan;
   std::optional<ArchiveVersion> before;
   if (plan.occupant) before = plan.occupant->version;
   switch (plan.kind) {
-    case Plan::Kind::place:
-      return context_.archive.place(action.leaf, plan.target.path, before);
     case Plan::Kind::publish:
-      if (action.staged) return context_.archive.place(action.leaf, plan.target.path, plan.version);
-      return set_attributes(action);
     case Plan::Kind::attributes:
       return set_attributes(action);
     case Plan::Kind::link:
@@ -413,6 +394,7 @@ Result<ArchiveVersion> Wave::act_on_target(Action& action) const {
     case Plan::Kind::remove:
       TRY(context_.archive.remove(plan.target.path, *plan.version, action.leaf));
       return *plan.version;
+    case Plan::Kind::place:
     case Plan::Kind::drop:
     case Plan::Kind::wait:
       break;
@@ -471,8 +453,10 @@ Result<void> Wave::sync_acts() {
     folders.insert(touched.begin(), touched.end());
   }
   if (folders.empty()) return {};
-  auto synced = in_place ? context_.archive.sync()
-                         : context_.archive.sync_folders({folders.begin(), folders.end()});
+  // Few folders are synced one by one: a sync of everything waits for what others write there too.
+  const bool many = folders.size() > kManyFolders;
+  auto synced = in_place || many ? context_.archive.sync()
+                                 : context_.archive.sync_folders({folders.begin(), folders.end()});
   if (synced) return {};
   for (Pending& pending : actions_) {
     if (!pending.action.outcome || pending.action.failure) continue;
@@ -482,34 +466,20 @@ Result<void> Wave::sync_acts() {
   return {};
 }
 
-Result<void> Wave::commit(Action& action) {
-  if (action.alive() && action.outcome) {
-    fault_point(FaultPoint::publish_before_commit);
-    TRY(commit_action(context_, action));
-    fault_point(FaultPoint::publish_after_commit);
-    if (action.staged && action.plan.inode_kind == FileKind::file) {
-      metrics().published_files.add();
-      metrics().published_bytes.add(action.written_bytes);
-      metrics().cloned_bytes.add(action.cloned_bytes);
-      if (action.cloned_bytes > 0) metrics().patched_files.add();
-    }
-  } else if (!action.intents.empty() && !action.unknown_outcome) {
-    // The archive refused and touched nothing.
-    Batch batch;
-    for (const uint64_t sequence : action.intents) batch.erase_intent(sequence);
-    TRY(context_.catalog.commit(batch));
-  }
-  discard(action);
-  return {};
+// The archive refused and touched nothing.
+Result<void> Wave::forget_intents(const Action& action) const {
+  if (action.intents.empty() || action.unknown_outcome) return {};
+  Batch batch;
+  for (const uint64_t sequence : action.intents) batch.erase_intent(sequence);
+  return context_.catalog.commit(batch);
 }
 
-// What is left in staging after this is discarded by the recovery.
-void Wave::discard(const Action& action) {
+// What rests in staging after the act and is not needed any more.
+void Wave::give_up_leaves(const Action& action) {
   if (action.unknown_outcome) return;
   const Plan& plan = action.plan;
   const auto away = [&](const std::string& leaf, const ArchiveVersion& version) {
-    // One time limit is enough.
-    if (!leaves_left_) leaves_left_ = !discard_displaced(context_.archive, leaf, version);
+    given_up_.push_back({leaf, version});
   };
   if (!action.outcome) {
     if (action.staged) away(action.leaf, *action.staged);
@@ -523,6 +493,16 @@ void Wave::discard(const Action& action) {
   for (size_t i = 0; i < action.further_failures.size(); ++i) {
     if (!action.further_failures[i]) away(action.further_leaf(i), *plan.version);
   }
+}
+
+// What is left in staging after this is discarded by the recovery.
+void Wave::discard_leaves() {
+  in_lanes(kLanes, given_up_.size(), [&](size_t i) {
+    // One time limit is enough.
+    if (leaves_left_) return;
+    if (!discard_displaced(context_.archive, given_up_[i].leaf, given_up_[i].version))
+      leaves_left_ = true;
+  });
 }
 
 Result<void> discard_displaced(Archive& archive, const std::string& leaf,

@@ -20,6 +20,7 @@
 #include <optional>
 #include <semaphore>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -94,6 +95,8 @@ class Wave {
   // Takes the plan in if it touches nothing that the plans taken so far touch.
   bool admit(Plan& plan, const SettleRule& settle);
   bool empty() const { return actions_.empty(); }
+  // A plan taken so far places, changes, moves or removes the inode.
+  bool changes(InodeNumber inode) const { return changed_.contains(inode); }
 
   // Once, under the tree mutex. An error is the catalog's: nothing can go on.
   Result<Outcome> run(const std::atomic<bool>& stopping);
@@ -105,24 +108,40 @@ class Wave {
     std::optional<ObjectStamp> stamp;  // its object shares the sync of scratch
   };
 
+  // What a group of files leaves to be staged after the look at each.
+  struct Staging {
+    std::vector<Action*> small;  // in one call
+    std::vector<StageFileRequest> requests;
+    std::vector<Action*> large;  // each by itself, when all small ones are staged
+  };
+
   Result<bool> stamp_objects();
-  void stage(Pending& pending) const;
-  Result<void> stage_one(Pending& pending) const;
-  Result<void> stage_changed(Action& action) const;
+  void stage_all(const std::atomic<bool>& stopping);
+  std::vector<Action*> stage_group(std::span<Pending> group) const;
+  Result<void> stage_one(Pending& pending, Staging& staging) const;
+  Result<void> stage_changed(Action& action, Staging& staging) const;
+  void stage_small(Staging& staging) const;
+  void stage_large(Action& action) const;
   Result<bool> take_long_copy(Action& action) const;
   static Result<void> accept_staged(Action& action, Result<StagedContent> outcome);
   void sync_objects();
   Result<void> sync_staged();
   Result<void> fence(ScratchSync synced);
+  Result<void> fence_one(Action& action, ScratchSync synced) const;
   Result<void> write_intents();
-  void act(Action& action) const;
+  void act_all();
+  void place_group(std::span<Action*> group) const;
+  void finish_act(Action& action, Result<ArchiveVersion> done) const;
   Result<ArchiveVersion> act_on_target(Action& action) const;
   Result<ArchiveVersion> set_attributes(const Action& action) const;
   void link_further(Action& action) const;
   void keep_displaced(const Action& action) const;
   Result<void> sync_acts();
-  Result<void> commit(Action& action);
-  void discard(const Action& action);
+  Result<void> commit_all();
+  Result<void> commit_group(const std::vector<Action*>& group);
+  Result<void> forget_intents(const Action& action) const;
+  void give_up_leaves(const Action& action);
+  void discard_leaves();
   Result<Outcome> report();
 
   const JournalContext context_;
@@ -134,7 +153,13 @@ class Wave {
   std::set<Name> names_;
   std::set<InodeNumber> changed_;  // nobody else may touch them
   std::set<InodeNumber> used_;     // several plans may use them, none may change them
-  bool leaves_left_ = false;  // the archive went away before all that was displaced was deleted
+  struct Leaf {
+    std::string leaf;
+    ArchiveVersion version;
+  };
+  std::vector<Leaf> given_up_;  // to be deleted from staging
+  std::atomic<bool> leaves_left_{
+      false};  // the archive went away before all that was displaced was deleted
 };
 
 // Tells whether an act of a plan needs the intents protocol: all but attributes set in place.
@@ -153,8 +178,11 @@ void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& 
 // Fails only if the archive as a whole does not work; then the leaf stays until the recovery.
 Result<void> discard_displaced(Archive& archive, const std::string& leaf,
                                const ArchiveVersion& version);
-// Commits what the act of `action` made true, and drops intents and keys that it settled. Takes the
-// inodes' locks.
-Result<void> commit_action(const JournalContext& context, const Action& action);
+// The version that place() displaces.
+std::optional<ArchiveVersion> displaced_by_place(const Plan& plan);
+// Commits in one batch what the acts of these actions made true, and drops intents and keys that
+// they settled. Takes the inodes' locks. Several at once: only placed or published files.
+Result<void> commit_actions(const JournalContext& context,
+                            const std::vector<const Action*>& actions);
 
 }  // namespace tierhub

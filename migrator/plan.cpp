@@ -244,8 +244,13 @@ Result<std::vector<JournalKey>> Planner::entry_keys(InodeNumber inode) const {
   return keys;
 }
 
-Result<std::optional<Place>> Planner::place_of(const Name& name) const {
-  TRY_ASSIGN(const auto folder, catalog_.base_path(name.parent));
+Result<std::optional<Place>> Planner::place_of(const Name& name) {
+  auto found = folder_paths_.find(name.parent);
+  if (found == folder_paths_.end()) {
+    TRY_ASSIGN(auto path, catalog_.base_path(name.parent));
+    found = folder_paths_.emplace(name.parent, std::move(path)).first;
+  }
+  const auto& folder = found->second;
   if (!folder) return std::optional<Place>();
   return std::optional<Place>(Place{name, folder->empty() ? name.name : *folder + "/" + name.name});
 }

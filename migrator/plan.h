@@ -6,6 +6,7 @@
 // moved, or set aside.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,6 +60,7 @@ struct Plan {
 
 class Planner {
  public:
+  // For as long as the tree mutex is held: it remembers where folders are in the archive.
   explicit Planner(InodeTable& inodes) : inodes_(inodes), catalog_(inodes.catalog()) {}
 
   // Reads only. Under the tree mutex and without inode locks. errc::bad_message if the catalog
@@ -78,10 +80,11 @@ class Planner {
   Result<Occupant> occupant_of(const BaseRecord& standing) const;
   Result<ArchiveVersion> version_on_record(InodeNumber inode) const;
   Result<std::vector<JournalKey>> entry_keys(InodeNumber inode) const;
-  Result<std::optional<Place>> place_of(const Name& name) const;
+  Result<std::optional<Place>> place_of(const Name& name);
 
   InodeTable& inodes_;
   Catalog& catalog_;
+  std::map<InodeNumber, std::optional<std::string>> folder_paths_;
 };
 
 // What the namespace has at `name`; nothing is in kAsideInode.

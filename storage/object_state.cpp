@@ -38,13 +38,13 @@ ObjectTag::Bytes new_bytes(const InodeState& inode, const InodeRecord& record) {
 }
 
 // The folders that lead to `folder`, itself the last.
-Result<void> put_folders(const Catalog& catalog, InodeNumber folder, ObjectTag& tag) {
+Result<void> put_folders(KnownFolders& folders, InodeNumber folder, ObjectTag& tag) {
   constexpr size_t kDeepest = 200;
   while (folder != kRootInode && tag.folders.size() < kDeepest) {
-    TRY_ASSIGN(const auto names, catalog.names(folder));
-    if (names.empty()) break;
-    tag.folders.emplace_back(folder, names.front().name);
-    folder = names.front().parent;
+    TRY_ASSIGN(const auto name, folders.name(folder));
+    if (!name) break;
+    tag.folders.emplace_back(folder, name->name);
+    folder = name->parent;
   }
   tag.from_root = folder == kRootInode;
   std::reverse(tag.folders.begin(), tag.folders.end());
@@ -82,8 +82,22 @@ Result<void> end_writing(Catalog& catalog, InodeState& inode, const Attributes& 
 
 }  // namespace
 
+Result<std::optional<Name>> KnownFolders::name(InodeNumber folder) {
+  if (const auto found = known_.find(folder); found != known_.end()) return found->second;
+  TRY_ASSIGN(auto names, catalog_.names(folder));
+  std::optional<Name> first;
+  if (!names.empty()) first = std::move(names.front());
+  return known_.emplace(folder, std::move(first)).first->second;
+}
+
 Result<void> tag_object(const Catalog& catalog, const Scratch& scratch, int object_fd,
                         const InodeState& inode, const InodeRecord& record) {
+  KnownFolders folders(catalog);
+  return tag_object(catalog, scratch, object_fd, inode, record, folders);
+}
+
+Result<void> tag_object(const Catalog& catalog, const Scratch& scratch, int object_fd,
+                        const InodeState& inode, const InodeRecord& record, KnownFolders& folders) {
   ObjectTag tag;
   tag.inode = inode.number;
   tag.generation = record.generation;
@@ -114,7 +128,7 @@ Result<void> tag_object(const Catalog& catalog, const Scratch& scratch, int obje
     tag.parent = names.front().parent;
     tag.name = names.front().name;
     tag.further_names.assign(names.begin() + 1, names.end());
-    TRY(put_folders(catalog, tag.parent, tag));
+    TRY(put_folders(folders, tag.parent, tag));
   }
   return scratch.tag(object_fd, tag);
 }

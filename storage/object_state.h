@@ -15,16 +15,35 @@
 // All functions are called with the inode's lock held.
 #pragma once
 
+#include <map>
+#include <optional>
+
 #include "catalog/inode_table.h"
 #include "common/result.h"
 #include "storage/scratch.h"
 
 namespace tierhub {
 
+// Where folders are, for those who tag many objects of the same folders at once. A tag may be older
+// than the last rename of a folder above it.
+class KnownFolders {
+ public:
+  explicit KnownFolders(const Catalog& catalog) : catalog_(catalog) {}
+  // The first name of the folder; none if it has none.
+  Result<std::optional<Name>> name(InodeNumber folder);
+
+ private:
+  const Catalog& catalog_;
+  std::map<InodeNumber, std::optional<Name>> known_;
+};
+
 // Writes on the object what the catalog, `record` in place of the inode's own, says of it: where it
-// belongs, and which of its bytes are nowhere else. Costs a look at each folder above it.
+// belongs, and which of its bytes are nowhere else. Costs a look at each folder above it that is
+// not known.
 Result<void> tag_object(const Catalog& catalog, const Scratch& scratch, int object_fd,
                         const InodeState& inode, const InodeRecord& record);
+Result<void> tag_object(const Catalog& catalog, const Scratch& scratch, int object_fd,
+                        const InodeState& inode, const InodeRecord& record, KnownFolders& folders);
 // The same, for an inode whose name or place has changed; nothing if it has no object, or nothing
 // of it is only there.
 Result<void> retag_object(const Catalog& catalog, const Scratch& scratch, const InodeState& inode);
