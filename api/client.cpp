@@ -123,9 +123,10 @@ Result<PublishProgress> Client::start_publish(const std::vector<std::string>& pa
       .ask<PublishProgress>("POST", "/v1/publish", encode(PathsRequest{paths}));
 }
 
-Result<PublishProgress> Client::publish_progress(uint64_t id) const {
+Result<PublishProgress> Client::publish_progress(uint64_t id,
+                                                 std::chrono::milliseconds wait) const {
   return Transport(socket_path_, time_limit_)
-      .ask<PublishProgress>("GET", fmt::format("/v1/publish/{}", id));
+      .ask<PublishProgress>("GET", fmt::format("/v1/publish/{}?wait_ms={}", id, wait.count()));
 }
 
 Result<uint64_t> Client::pin(const std::vector<std::string>& paths, const std::string& owner,

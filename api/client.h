@@ -59,7 +59,8 @@ class Client {
 
   Result<EvictResult> evict(const std::vector<std::string>& paths) const;
   Result<PublishProgress> start_publish(const std::vector<std::string>& paths) const;
-  Result<PublishProgress> publish_progress(uint64_t id) const;
+  // Waits until it has ended, or half a second if `wait` is longer.
+  Result<PublishProgress> publish_progress(uint64_t id, std::chrono::milliseconds wait = {}) const;
   Result<uint64_t> pin(const std::vector<std::string>& paths, const std::string& owner,
                        const std::string& reason) const;
   Result<uint64_t> unpin(const std::vector<std::string>& paths, const std::string& owner) const;

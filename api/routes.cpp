@@ -134,9 +134,17 @@ Result<Response> start_publish(const Call& call) {
   return answer(call.service.start_publish(call.caller, request.paths), 202);
 }
 
+// Requests that wait take a thread of few.
+constexpr uint64_t kLongestWaitMs = 500;
+
 Result<Response> get_publish(const Call& call) {
   TRY_ASSIGN(uint64_t id, number_of(call.last_segment(), "the publish's id"));
-  return answer(call.service.publish_progress(call.caller, id));
+  uint64_t wait_ms = 0;
+  if (const std::string text = call.parameter("wait_ms"); !text.empty()) {
+    TRY_ASSIGN(wait_ms, number_of(text, "wait_ms"));
+  }
+  const std::chrono::milliseconds wait(std::min(wait_ms, kLongestWaitMs));
+  return answer(call.service.publish_progress(call.caller, id, wait));
 }
 
 Result<Response> pin(const Call& call) {
@@ -219,7 +227,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/lease/renew", renew_lease, kSmallBody},
     {"POST", "/v1/evict", evict, kSmallBody},
     {"POST", "/v1/publish", start_publish, kSmallBody},
-    {"GET", "/v1/publish/{id}", get_publish},
+    {"GET", "/v1/publish/{id}", get_publish, 0, "wait_ms "},
     {"POST", "/v1/pin", pin, kSmallBody},
     {"POST", "/v1/unpin", unpin, kSmallBody},
     {"POST", "/v1/scan", start_scan, 0, "accept "},

@@ -6,6 +6,7 @@
 // errc::permission_denied.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,7 +41,9 @@ class Service {
   // Publishes now, without waiting for `settle`.
   virtual Result<PublishProgress> start_publish(const Caller& caller,
                                                 const std::vector<std::string>& paths) = 0;
-  virtual Result<PublishProgress> publish_progress(const Caller& caller, uint64_t id) = 0;
+  // Waits until it has ended, at most so long, and less if many wait.
+  virtual Result<PublishProgress> publish_progress(const Caller& caller, uint64_t id,
+                                                   std::chrono::milliseconds wait) = 0;
   virtual Result<uint64_t> pin(const Caller& caller, const std::vector<std::string>& paths,
                                const std::string& owner,
                                const std::string& reason) = 0;  // how many files

@@ -173,6 +173,7 @@ Result<api::PublishProgress> Control::start_publish(const api::Caller& caller,
   publish.bytes_before = metrics().published_bytes.value();
   TRY_ASSIGN(const uint64_t id, catalog_.allocate_sequence());
   parts_.journal.demand(publish.paths);
+  TRY(look_at_keys(publish));
   publishes_.with([&](auto& publishes) {
     publishes.emplace(id, publish);
     if (publishes.size() > kPublishesKept) publishes.erase(publishes.begin());
@@ -180,27 +181,49 @@ Result<api::PublishProgress> Control::start_publish(const api::Caller& caller,
   return progress_of(id, publish);
 }
 
-Result<api::PublishProgress> Control::publish_progress(const api::Caller& caller, uint64_t id) {
+Result<api::PublishProgress> Control::publish_progress(const api::Caller& caller, uint64_t id,
+                                                       std::chrono::milliseconds wait) {
   TRY(require_root(caller, "see what is being published"));
-  const auto publish = publishes_.with([&](auto& publishes) -> std::optional<Publish> {
+  auto publish = publishes_.with([&](auto& publishes) -> std::optional<Publish> {
     const auto it = publishes.find(id);
     return it == publishes.end() ? std::nullopt : std::optional(it->second);
   });
   if (!publish)
     return Error(std::errc::no_such_file_or_directory, fmt::format("there is no publish {}", id));
+  const bool may_wait = wait.count() > 0 && publish_waits_.try_acquire();
+  const bool over = parts_.journal.wait_for_demand(publish->paths,
+                                                   may_wait ? wait : std::chrono::milliseconds(0));
+  if (may_wait) publish_waits_.release();
+  if (over || SteadyClock::now() >= publish->look_again) {
+    TRY(look_at_keys(*publish));
+    publishes_.with([&](auto& publishes) {
+      if (const auto it = publishes.find(id); it != publishes.end()) it->second = *publish;
+    });
+  }
   return progress_of(id, *publish);
 }
 
-Result<api::PublishProgress> Control::progress_of(uint64_t id, const Publish& publish) {
-  TRY_ASSIGN(const auto pending, parts_.journal.pending(publish.paths));
+// While it goes on, looking must not take from the work: a twentieth of the time at most.
+Result<void> Control::look_at_keys(Publish& publish) {
+  constexpr int kPausePerLook = 20;
+  constexpr std::chrono::seconds kLongest(5);
+  const auto start = SteadyClock::now();
+  TRY_ASSIGN(publish.pending, parts_.journal.pending(publish.paths));
+  const auto end = SteadyClock::now();
+  publish.look_again =
+      end + std::min<SteadyClock::duration>((end - start) * kPausePerLook, kLongest);
+  return {};
+}
+
+api::PublishProgress Control::progress_of(uint64_t id, const Publish& publish) {
   api::PublishProgress progress;
   progress.id = id;
-  progress.done = pending.keys == 0;
-  progress.pending_keys = pending.keys;
-  progress.pending_bytes = pending.bytes;
+  progress.done = publish.pending.keys == 0;
+  progress.pending_keys = publish.pending.keys;
+  progress.pending_bytes = publish.pending.bytes;
   progress.published_files = metrics().published_files.value() - publish.files_before;
   progress.published_bytes = metrics().published_bytes.value() - publish.bytes_before;
-  for (const auto& waiting : pending.waiting)
+  for (const auto& waiting : publish.pending.waiting)
     progress.waiting.push_back({waiting.path, waiting.reason});
   return progress;
 }

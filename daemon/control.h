@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <vector>
@@ -59,7 +60,8 @@ class Control final : public api::Service {
                                  const std::vector<std::string>& paths) override;
   Result<api::PublishProgress> start_publish(const api::Caller& caller,
                                              const std::vector<std::string>& paths) override;
-  Result<api::PublishProgress> publish_progress(const api::Caller& caller, uint64_t id) override;
+  Result<api::PublishProgress> publish_progress(const api::Caller& caller, uint64_t id,
+                                                std::chrono::milliseconds wait) override;
   Result<uint64_t> pin(const api::Caller& caller, const std::vector<std::string>& paths,
                        const std::string& owner, const std::string& reason) override;
   Result<uint64_t> unpin(const api::Caller& caller, const std::vector<std::string>& paths,
@@ -77,6 +79,8 @@ class Control final : public api::Service {
   Result<api::Run> run(const api::Caller& caller, const std::string& run) override;
 
  private:
+  // Of the few threads that answer requests, so many may wait for a publish to end.
+  static constexpr ptrdiff_t kMostPublishWaits = 2;
   // In control_trash.cpp.
   std::string trash_path(const std::string& path) const;
   Result<void> require_own(const api::Caller& caller, const std::string& path) const;
@@ -87,6 +91,9 @@ class Control final : public api::Service {
     std::vector<std::string> paths;
     uint64_t files_before = 0;
     uint64_t bytes_before = 0;
+    // What the last look at all keys found, and for how long that is new enough.
+    Journal::Pending pending;
+    SteadyClock::time_point look_again;
   };
   Result<api::Entry> entry_of(const FoundNode& node);
   // Visits each regular file at or below the paths.
@@ -96,13 +103,15 @@ class Control final : public api::Service {
   Result<std::vector<PrefetchItem>> items_of(const api::Caller& caller,
                                              const api::PrefetchRequest& request);
   Result<void> add_dirty(api::Status& status);
-  Result<api::PublishProgress> progress_of(uint64_t id, const Publish& publish);
+  Result<void> look_at_keys(Publish& publish);
+  static api::PublishProgress progress_of(uint64_t id, const Publish& publish);
 
   Parts parts_;
   Catalog& catalog_;
   NamespaceWalk walk_;
   const SteadyClock::time_point started_ = SteadyClock::now();
   Guarded<std::map<uint64_t, Publish>> publishes_;
+  std::counting_semaphore<> publish_waits_{kMostPublishWaits};
 };
 
 }  // namespace tierhub

@@ -75,6 +75,7 @@ class Journal::Impl {
   Result<uint64_t> run_round(Urgency urgency);
   void demand(std::vector<std::string> paths);
   Result<Pending> pending(const std::vector<std::string>& paths);
+  bool wait_for_demand(const std::vector<std::string>& paths, std::chrono::milliseconds patience);
   void retry_parked() { retry_asked_ = true; }
   void wake();
   void something_closed();
@@ -160,6 +161,8 @@ class Journal::Impl {
     uint64_t last = 0;
   };
   Guarded<Demands> demands_;
+  std::mutex settled_mutex_;
+  std::condition_variable settled_;           // some demands are over
   Guarded<std::map<JournalKey, Held>> held_;  // why keys were left by the last pass
 
   std::mutex wake_mutex_;
@@ -180,6 +183,10 @@ Result<uint64_t> Journal::run_round(Urgency urgency) { return impl_->run_round(u
 void Journal::demand(std::vector<std::string> paths) { impl_->demand(std::move(paths)); }
 Result<Journal::Pending> Journal::pending(const std::vector<std::string>& paths) {
   return impl_->pending(paths);
+}
+bool Journal::wait_for_demand(const std::vector<std::string>& paths,
+                              std::chrono::milliseconds patience) {
+  return impl_->wait_for_demand(paths, patience);
 }
 void Journal::retry_parked() { impl_->retry_parked(); }
 void Journal::wake() { impl_->wake(); }
@@ -527,6 +534,20 @@ void Journal::Impl::settle_demands(const Pass& pass) {
   demands_.with([&](Demands& demands) {
     std::erase_if(demands.paths,
                   [&](const auto& demand) { return demand.second <= pass.last_demand; });
+  });
+  const std::lock_guard lock(settled_mutex_);
+  settled_.notify_all();
+}
+
+bool Journal::Impl::wait_for_demand(const std::vector<std::string>& paths,
+                                    std::chrono::milliseconds patience) {
+  const auto demanded = without_trailing_slashes(paths);
+  std::unique_lock lock(settled_mutex_);
+  return settled_.wait_for(lock, patience, [&] {
+    return demands_.with([&](const Demands& demands) {
+      return std::none_of(demanded.begin(), demanded.end(),
+                          [&](const std::string& path) { return demands.paths.contains(path); });
+    });
   });
 }
 

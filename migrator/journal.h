@@ -6,6 +6,7 @@
 // which keeps both, and goes on.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -72,7 +73,11 @@ class Journal {
 
   // Publishes now what lies below these namespace paths ("/" is everything); returns at once.
   void demand(std::vector<std::string> paths);
+  // Looks at every key.
   Result<Pending> pending(const std::vector<std::string>& paths);
+  // Waits, at most so long, until a demand for any of these paths is over: what is left of them
+  // does not go on by itself. Returns whether it is. Any thread.
+  bool wait_for_demand(const std::vector<std::string>& paths, std::chrono::milliseconds patience);
   // The next round tries parked keys again, as after `retry_parked_s`. Any thread.
   void retry_parked();
   // A file that was written is closed: if someone waits for it, it is looked at, at once. Any

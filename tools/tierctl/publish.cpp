@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 
 #include "tools/tierctl/commands.h"
 #include "tools/tierctl/human.h"
@@ -78,6 +79,7 @@ void report(const Context& context, const api::PublishProgress& p) {
 
 Result<ExitCode> wait_for(const Context& context, api::PublishProgress p) {
   Interruptible interruptible;
+  constexpr std::chrono::milliseconds kWait(400);
   StuckDetector detector;
   bool stuck = false;
   {
@@ -86,12 +88,17 @@ Result<ExitCode> wait_for(const Context& context, api::PublishProgress p) {
       line.show(fmt::format("publish {}", p.id), fraction_of(p), detail_of(p));
       stuck = !p.done && detector.stuck(p);
       if (p.done || stuck) break;
-      if (interruptible.pause() == Interruptible::Pause::interrupted) {
+      // tierd waits, and answers at once when it is done. It does not where many wait.
+      const auto asked = SteadyClock::now();
+      TRY_ASSIGN(p, context.client.publish_progress(p.id, kWait));
+      const bool waited = SteadyClock::now() - asked >= kWait / 2;
+      const auto pause = p.done || waited ? interruptible.pause(std::chrono::milliseconds(0))
+                                          : interruptible.pause();
+      if (pause == Interruptible::Pause::interrupted) {
         line.finish();
         say(fmt::format("interrupted: publish {} goes on", p.id));
         return ExitCode::interrupted;
       }
-      TRY_ASSIGN(p, context.client.publish_progress(p.id));
     }
     line.finish();
   }

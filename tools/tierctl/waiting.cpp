@@ -49,9 +49,13 @@ Interruptible::Pause Interruptible::pause() {
     const auto look = std::chrono::duration_cast<milliseconds>(SteadyClock::now() - *ended_);
     pause = std::max(pause, std::min(look * kPausePerLook, kLongestAfterALook));
   }
-  sigset_t set = ending_signals();
-  const timespec limit = {pause.count() / 1000, pause.count() % 1000 * 1'000'000};
   next_ = std::min(next_ * 2, kLongest);
+  return this->pause(pause);
+}
+
+Interruptible::Pause Interruptible::pause(std::chrono::milliseconds length) {
+  sigset_t set = ending_signals();
+  const timespec limit = {length.count() / 1000, length.count() % 1000 * 1'000'000};
   const bool interrupted = ::sigtimedwait(&set, nullptr, &limit) > 0;
   ended_ = SteadyClock::now();
   return interrupted ? Pause::interrupted : Pause::over;

@@ -22,6 +22,8 @@ class Interruptible {
   // Short at first, so that short work ends soon; then 200 ms, or longer where each look takes
   // long.
   Pause pause();
+  // As long as that.
+  Pause pause(std::chrono::milliseconds length);
 
  private:
   std::chrono::milliseconds next_{20};

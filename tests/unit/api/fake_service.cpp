@@ -139,7 +139,8 @@ Result<PublishProgress> FakeService::start_publish(const Caller& caller,
   return with([](State& state) { return take(state.publishes); });
 }
 
-Result<PublishProgress> FakeService::publish_progress(const Caller& caller, uint64_t id) {
+Result<PublishProgress> FakeService::publish_progress(const Caller& caller, uint64_t id,
+                                                      std::chrono::milliseconds) {
   TRY(check_administrator(caller, fmt::format("publish_progress {}", id)));
   std::lock_guard lock(mutex_);
   if (state_.publishes.front().id != id) return no_such(fmt::format("publish {}", id));

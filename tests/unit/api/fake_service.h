@@ -52,7 +52,8 @@ class FakeService : public Service {
   Result<EvictResult> evict(const Caller& caller, const std::vector<std::string>& paths) override;
   Result<PublishProgress> start_publish(const Caller& caller,
                                         const std::vector<std::string>& paths) override;
-  Result<PublishProgress> publish_progress(const Caller& caller, uint64_t id) override;
+  Result<PublishProgress> publish_progress(const Caller& caller, uint64_t id,
+                                           std::chrono::milliseconds wait) override;
   Result<uint64_t> pin(const Caller& caller, const std::vector<std::string>& paths,
                        const std::string& owner, const std::string& reason) override;
   Result<uint64_t> unpin(const Caller& caller, const std::vector<std::string>& paths,
