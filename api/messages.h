@@ -55,6 +55,7 @@ struct Status {
   uint64_t recall_bytes = 0;
   uint64_t recall_chunks = 0;
   uint64_t unkept_recall_bytes = 0;
+  uint64_t answered_first_bytes = 0;
   uint64_t published_bytes = 0;
   uint64_t published_files = 0;
   // Files published as a patch, and what of them the archive took over without it being sent.

@@ -75,7 +75,8 @@ void InodeTable::shrink(Shard& shard) {
     if (item.second.use_count() != 1) return false;
     const std::unique_lock lock(item.second->mutex_, std::try_to_lock);
     const InodeState& state = item.second->state_;
-    return lock.owns_lock() && state.handles == 0 && state.filling.empty() && !state.lost_fill;
+    return lock.owns_lock() && state.handles == 0 && state.filling.empty() && !state.lost_fill &&
+           state.answered_first.empty() && state.damaged.empty();
   });
 }
 

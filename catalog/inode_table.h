@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "catalog/catalog.h"
+#include "catalog/read_streams.h"
 #include "common/interval_set.h"
 #include "common/result.h"
 #include "common/types.h"
@@ -60,6 +61,12 @@ struct InodeState {
   std::optional<Timestamp> mtime_beside_fills;
   // A fill failed, and what carried it out may still write into the object (fill_at_large).
   bool lost_fill = false;
+  // Bytes of absent chunks that were answered before their chunk was kept: asked for again, they
+  // come with the chunk. And chunks of which the archive gave other bytes than were recorded: none
+  // of their bytes is answered without them.
+  IntervalSet answered_first;
+  IntervalSet damaged;
+  ReadStreams read_streams;  // through the daemon
 
   // What of this inode's heat is not recorded yet (catalog/heat.h).
   uint64_t read_bytes = 0;  // through the daemon, since a use was recorded
@@ -112,7 +119,8 @@ class InodeLock {
 
 class InodeTable {
  public:
-  // Keeps at least those that have handles or fills; `capacity` bounds the rest.
+  // Keeps at least those that have handles or fills, or of which a chunk is damaged in the archive;
+  // `capacity` bounds the rest.
   InodeTable(Catalog& catalog, size_t capacity) : catalog_(catalog), capacity_(capacity) {}
 
   // Any thread. Loads the inode if it is not in memory. An inode that does not exist is locked as

@@ -137,6 +137,8 @@ const std::map<std::string, Setter>& setters() {
       {"trash_keep_free", bytes_key(&Config::trash_keep_free_bytes)},
       {"archive_slots", count_key(&Config::archive_slots, 1, 1024)},
       {"archive_time_limit_s", number_key(&Config::archive_time_limit_s, 0.1, 3600)},
+      {"answer_first", switch_key(&Config::answer_first)},
+      {"read_ahead", bytes_key(&Config::read_ahead_bytes)},
       {"prefetch_files_in_flight", count_key(&Config::prefetch_files_in_flight, 1, 4096)},
       {"prefetch_bytes_in_flight", bytes_key(&Config::prefetch_bytes_in_flight)},
       {"prefetch_room_wait_s", number_key(&Config::prefetch_room_wait_s, 0, 86400)},

@@ -40,6 +40,9 @@ struct Config {
   uint64_t archive_slots = 64;
   double archive_time_limit_s = 30;
 
+  bool answer_first = true;
+  uint64_t read_ahead_bytes = 32 << 20;
+
   uint64_t prefetch_files_in_flight = 256;
   uint64_t prefetch_bytes_in_flight = 256 << 20;
   double prefetch_room_wait_s = 60;

@@ -71,6 +71,7 @@ Result<std::unique_ptr<Tier>> Tier::start(const Config& config, const std::strin
 
 // What is under way in the archive fails first, while everything that hears of it still stands.
 Tier::~Tier() {
+  if (mover_) mover_->begin_nothing_more();
   archive_.reset();
   if (mover_) mover_->stop();
 }
@@ -167,7 +168,10 @@ Result<void> Tier::recover() {
   capacity.low_share = config_.low_percent / 100;
   capacity_ = std::make_unique<Capacity>(Capacity::source_of(*scratch_, *catalog_), capacity);
   evictor_ = std::make_unique<Evictor>(*inodes_, *scratch_, *archive_, *capacity_);
-  mover_ = std::make_unique<Mover>(*inodes_, *scratch_, *archive_, *capacity_);
+  Mover::Options mover;
+  mover.answer_first = config_.answer_first;
+  mover.read_ahead_bytes = config_.read_ahead_bytes;
+  mover_ = std::make_unique<Mover>(*inodes_, *scratch_, *archive_, *capacity_, mover);
   Prefetcher::Options prefetch;
   prefetch.files_in_flight = config_.prefetch_files_in_flight;
   prefetch.bytes_in_flight = config_.prefetch_bytes_in_flight;
@@ -264,17 +268,21 @@ Result<void> Tier::first_import(const std::function<bool()>& cancelled) {
 
 FileSystemHooks Tier::hooks() {
   FileSystemHooks hooks;
-  hooks.recall = [this](InodeNumber inode, ByteRange range,
+  hooks.recall = [this](InodeNumber inode, ByteRange range, FileSystemHooks::Wanted wanted,
                         std::function<void(Result<FileSystemHooks::Recalled>)> done) {
-    mover_->bring(inode, range, Mover::Reason::recall,
-                  [done = std::move(done)](Result<Mover::Brought> brought) {
-                    // Why the archive gave nothing is in the log; to a reader it is a disk that
-                    // fails.
-                    if (!brought && is_archive_wide(brought.error()))
-                      return done(Error(std::errc::io_error, brought.error().text()));
-                    if (!brought) return done(brought.error());
-                    done(FileSystemHooks::Recalled{std::move(brought->unkept)});
-                  });
+    const auto reason =
+        wanted == FileSystemHooks::Wanted::bytes ? Mover::Reason::read : Mover::Reason::recall;
+    mover_->bring(inode, range, reason, [done = std::move(done)](Result<Mover::Brought> brought) {
+      // Why the archive gave nothing is in the log; to a reader it is a disk that
+      // fails.
+      if (!brought && is_archive_wide(brought.error()))
+        return done(Error(std::errc::io_error, brought.error().text()));
+      if (!brought) return done(brought.error());
+      done(FileSystemHooks::Recalled{std::move(brought->unkept)});
+    });
+  };
+  hooks.read_ahead = [this](InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
+    mover_->read_ahead(inode, from_bytes, stream_bytes);
   };
   hooks.try_reserve = [this](uint64_t bytes) { return capacity_->try_reserve(bytes); };
   hooks.settle = [this](InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
@@ -403,6 +411,7 @@ Result<void> Tier::shut_down() {
     log::warning("the catalog was not backed up", {{"error", made.error().text()}});
   deadline.request_stop();
   deadline.join();
+  mover_->begin_nothing_more();
   archive_.reset();
   mover_->stop();
   TRY(evictor_->reap());

@@ -42,13 +42,17 @@ class KernelChannel {
 // How the migrator serves the file system; the daemon joins the two. Any thread; none blocks.
 struct FileSystemHooks {
   struct Recalled {
-    // Not valid: the range is resident now. Valid: scratch had no room, the bytes are in this file,
-    // at the same offsets.
+    // Not valid: the range is resident now. Valid: the bytes are in this file, at the same offsets;
+    // scratch had no room, or they came before their chunk.
     std::shared_ptr<UniqueFd> unkept;
   };
   // Brings what is absent of `range`. May be called again by the caller if the state changed
-  // meanwhile.
-  std::function<void(InodeNumber, ByteRange, std::function<void(Result<Recalled>)>)> recall;
+  // meanwhile. `bytes`: the caller needs no more than these bytes, and they may come in `unkept`
+  // before their chunks are kept. `chunks`: what is around them is wanted as well.
+  enum class Wanted { bytes, chunks };
+  std::function<void(InodeNumber, ByteRange, Wanted, std::function<void(Result<Recalled>)>)> recall;
+  // Somebody who has read `stream_bytes` on end will soon read what comes from `from_bytes` on.
+  std::function<void(InodeNumber, uint64_t from_bytes, uint64_t stream_bytes)> read_ahead;
   // Counts this many more bytes of scratch as used; false if there is no room for them.
   std::function<bool(uint64_t bytes)> try_reserve;
   // What was reserved ends; so much of it was written to the inode's object.

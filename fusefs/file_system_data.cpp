@@ -19,6 +19,9 @@ namespace {
 // A read whose chunks are evicted again and again between recall and answer gives up.
 constexpr int kRecallTries = 8;
 
+// Who has read more than this on end reads from front to back.
+constexpr uint64_t kStreamBytes = 1 << 20;
+
 // Where chunks may be absent, a hole in the object is no content: after power loss it means that
 // dirty bytes never arrived. So these zeros are written.
 Result<void> write_zeros(int object_fd, int mode, ByteRange range) {
@@ -149,18 +152,21 @@ void FileSystem::read(InodeNumber inode, uint64_t offset_bytes, uint64_t size_by
   read_tried(inode, offset_bytes, size_bytes, std::move(done), 0);
 }
 
-// 1. What is resident is answered from the object. 2. Else the absent chunks are recalled and the
-// read is tried again: they may have been evicted in between, but not while this inode has a
-// handle.
+// 1. What is resident is answered from the object. 2. Else the bytes are recalled, or the chunks of
+// a file that is read from front to back, and unless they came before their chunk the read is tried
+// again: chunks may have been evicted in between, but not while this inode has a handle. 3. Ahead
+// of who reads from front to back, chunks are brought before they are asked for.
 void FileSystem::read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes,
                             Done<ReadAnswer> done, int tries) {
   ByteRange range{offset_bytes, offset_bytes + size_bytes};
+  uint64_t stream_bytes = 0;
   auto answer = [&]() -> Result<std::optional<ReadAnswer>> {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     InodeState& state = *lock;
     TRY_ASSIGN(const Attributes attributes, current_attributes(scratch_, state));
     range.end = std::min(range.end, attributes.size_bytes);
     if (range.empty()) return std::optional(ReadAnswer{});
+    if (tries == 0) stream_bytes = state.read_streams.note(range);
     if (!state.absent_chunks(range).empty()) return std::optional<ReadAnswer>();
     state.read_bytes += range.size();
     TRY(ensure_object(catalog_, scratch_, state));
@@ -170,15 +176,24 @@ void FileSystem::read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t s
     return std::optional(ReadAnswer{state.read_fd.get(), range.begin, range.size(), nullptr});
   }();
   if (!answer) return done(answer.error());
-  if (answer->has_value()) return done(**answer);
-  if (tries == kRecallTries)
-    return done(Error(std::errc::io_error, "the data could not be kept in scratch long enough"));
-  hooks_.recall(inode, range, [=, this](Result<FileSystemHooks::Recalled> recalled) {
-    if (!recalled) return done(recalled.error());
-    if (recalled->unkept)
-      return done(ReadAnswer{recalled->unkept->get(), range.begin, range.size(), recalled->unkept});
-    read_tried(inode, offset_bytes, size_bytes, done, tries + 1);
-  });
+  const bool is_stream = stream_bytes > kStreamBytes;
+  if (answer->has_value()) {
+    done(**answer);
+  } else if (tries == kRecallTries) {
+    done(Error(std::errc::io_error, "the data could not be kept in scratch long enough"));
+  } else {
+    const auto wanted =
+        is_stream ? FileSystemHooks::Wanted::chunks : FileSystemHooks::Wanted::bytes;
+    hooks_.recall(inode, range, wanted, [=, this](Result<FileSystemHooks::Recalled> recalled) {
+      if (!recalled) return done(recalled.error());
+      if (recalled->unkept) {
+        return done(
+            ReadAnswer{recalled->unkept->get(), range.begin, range.size(), recalled->unkept});
+      }
+      read_tried(inode, offset_bytes, size_bytes, done, tries + 1);
+    });
+  }
+  if (is_stream && hooks_.read_ahead) hooks_.read_ahead(inode, range.end, stream_bytes);
 }
 
 Result<void> FileSystem::grant_writing(InodeState& inode, ServeMode mode) {
@@ -252,13 +267,14 @@ void FileSystem::write(InodeNumber inode, FileHandle handle, uint64_t offset_byt
   if (!written) return done(written.error());
   if (absent) {
     if (auto kept = source->detach(); !kept) return done(kept.error());
-    hooks_.recall(inode, range, [=, this](Result<FileSystemHooks::Recalled> recalled) {
-      if (!recalled) return done(recalled.error());
-      if (recalled->unkept)
-        return done(
-            Error(std::errc::no_space_on_device, "scratch has no room for the rest of the chunk"));
-      write(inode, handle, offset_bytes, source, caller, done);
-    });
+    hooks_.recall(inode, range, FileSystemHooks::Wanted::chunks,
+                  [=, this](Result<FileSystemHooks::Recalled> recalled) {
+                    if (!recalled) return done(recalled.error());
+                    if (recalled->unkept)
+                      return done(Error(std::errc::no_space_on_device,
+                                        "scratch has no room for the rest of the chunk"));
+                    write(inode, handle, offset_bytes, source, caller, done);
+                  });
     return;
   }
   if (handle.sync) {
@@ -357,13 +373,14 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     case Next::recall:
       break;
   }
-  hooks_.recall(inode, range, [=, this](Result<FileSystemHooks::Recalled> recalled) {
-    if (!recalled) return done(recalled.error());
-    if (recalled->unkept)
-      return done(
-          Error(std::errc::no_space_on_device, "scratch has no room for the rest of the chunk"));
-    fallocate(inode, mode, offset_bytes, length_bytes, done);
-  });
+  hooks_.recall(inode, range, FileSystemHooks::Wanted::chunks,
+                [=, this](Result<FileSystemHooks::Recalled> recalled) {
+                  if (!recalled) return done(recalled.error());
+                  if (recalled->unkept)
+                    return done(Error(std::errc::no_space_on_device,
+                                      "scratch has no room for the rest of the chunk"));
+                  fallocate(inode, mode, offset_bytes, length_bytes, done);
+                });
 }
 
 // A file that is not all resident answers "all data": its object's holes say nothing about the

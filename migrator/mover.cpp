@@ -19,6 +19,10 @@ namespace {
 // The journal's acts and their commit are a matter of milliseconds, of seconds on a slow archive.
 constexpr std::chrono::seconds kMotionLimit{30};
 constexpr std::chrono::milliseconds kMotionPause{20};
+// A reader does not wait for this much more than it asked for.
+constexpr uint64_t kWorthAnsweringFirstBytes = 256 << 10;
+// What is brought ahead comes in pieces of about this size: who comes to one waits for it alone.
+constexpr uint64_t kAheadPieceBytes = 4 << 20;
 
 Error recall_error(const Error& error, InodeNumber inode) {
   return error.in(fmt::format("recall inode {}", inode));
@@ -100,12 +104,14 @@ Result<UniqueFd> file_in_memory() {
 
 }  // namespace
 
-Mover::Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity)
+Mover::Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity,
+             const Options& options)
     : inodes_(inodes),
       catalog_(inodes.catalog()),
       scratch_(scratch),
       archive_(archive),
       capacity_(capacity),
+      options_(options),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 void Mover::stop() {
@@ -120,30 +126,62 @@ void Mover::post(std::function<void()> work) {
   work_arrived_.notify_one();
 }
 
+void Mover::begin_nothing_more() {
+  std::unique_lock lock(mutex_);
+  begins_nothing_ = true;
+  work_ended_.wait(lock, [this] { return !working_; });
+}
+
+bool Mover::begins_nothing() {
+  const std::lock_guard lock(mutex_);
+  return begins_nothing_;
+}
+
+// `mutex_` is held. What came in goes before what is due; none: nothing is to be done now.
+std::function<void()> Mover::next_work(SteadyClock::time_point now) {
+  if (!work_.empty()) {
+    auto work = std::move(work_.front());
+    work_.pop_front();
+    return work;
+  }
+  if (!delayed_.empty() && (begins_nothing_ || delayed_.begin()->first <= now)) {
+    const auto first = delayed_.extract(delayed_.begin());
+    return begins_nothing_ ? first.mapped().give_up : first.mapped().retry;
+  }
+  if (begins_nothing_) return {};
+  const auto chunks = behind_.take(now);
+  if (!chunks) return {};
+  return [this, chunks = *chunks] { fill_behind(chunks); };
+}
+
+// `mutex_` is held.
+SteadyClock::time_point Mover::next_due(SteadyClock::time_point now) const {
+  auto next = now + kMotionLimit;
+  if (!delayed_.empty()) next = std::min(next, delayed_.begin()->first);
+  if (const auto behind = behind_.next(); behind && !begins_nothing_)
+    next = std::min(next, *behind);
+  return next;
+}
+
 void Mover::run(const std::stop_token& stop) {
-  const auto ready = [this] {
-    return !work_.empty() || (!delayed_.empty() && delayed_.begin()->first <= SteadyClock::now());
-  };
+  std::unique_lock lock(mutex_);
   for (;;) {
-    std::function<void()> work;
-    {
-      std::unique_lock lock(mutex_);
-      const auto next =
-          delayed_.empty() ? SteadyClock::now() + kMotionLimit : delayed_.begin()->first;
-      work_arrived_.wait_until(lock, stop, next, ready);
-      if (!work_.empty()) {
-        work = std::move(work_.front());
-        work_.pop_front();
-      } else if (!delayed_.empty() && (stop.stop_requested() || ready())) {
-        const auto first = delayed_.extract(delayed_.begin());
-        work = stop.stop_requested() ? first.mapped().give_up : first.mapped().retry;
-      } else if (stop.stop_requested()) {
-        return;
-      } else {
-        continue;
-      }
+    if (stop.stop_requested()) begins_nothing_ = true;
+    if (const auto work = next_work(SteadyClock::now())) {
+      working_ = true;
+      lock.unlock();
+      work();
+      lock.lock();
+      working_ = false;
+      work_ended_.notify_all();
+    } else if (stop.stop_requested()) {
+      return;
+    } else {
+      const auto now = SteadyClock::now();
+      const auto due = next_due(now);
+      work_arrived_.wait_until(lock, stop, due,
+                               [&] { return !work_.empty() || next_due(now) < due; });
     }
-    work();
   }
 }
 
@@ -155,6 +193,16 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
   auto absent = state.absent_chunks(attempt.range);
   if (absent.empty()) return result;
 
+  if (attempt.reason == Reason::read) {
+    result.chunks = {absent.front().begin * state.chunk_bytes,
+                     std::min(absent.back().end * state.chunk_bytes, state.recallable_bytes())};
+    if (may_answer_first(state, attempt.range, result.chunks)) {
+      const uint64_t end = std::min(attempt.range.end, result.chunks.end);
+      if (attempt.range.begin < end) state.answered_first.add(attempt.range.begin, end);
+      result.kind = Start::Kind::answer;
+      return result;
+    }
+  }
   std::vector<IntervalSet::Interval> to_fill;
   for (const auto& piece : absent) {
     for (const auto& part : state.filling.missing(piece.begin, piece.end)) to_fill.push_back(part);
@@ -232,7 +280,78 @@ void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) 
   begin({inode, range, reason, std::move(done), SteadyClock::now() + kMotionLimit});
 }
 
+void Mover::read_ahead(InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
+  std::vector<ByteRange> pieces;
+  if (const auto lock = inodes_.lock_existing(inode)) {
+    const InodeState& state = **lock;
+    const uint64_t chunk = state.chunk_bytes;
+    const uint64_t step = std::max<uint64_t>(1, kAheadPieceBytes / chunk);
+    const uint64_t end =
+        from_bytes + std::min(std::max(stream_bytes, chunk), options_.read_ahead_bytes);
+    for (const auto& absent : state.absent_chunks({from_bytes, end})) {
+      for (const auto& part : state.filling.missing(absent.begin, absent.end)) {
+        for (uint64_t at = part.begin; at < part.end; at += step)
+          pieces.push_back({at * chunk, std::min(part.end, at + step) * chunk});
+      }
+    }
+  }
+  for (const ByteRange& piece : pieces) {
+    // Nobody asked for it yet: nothing is evicted for it.
+    if (!capacity_.has_room(piece.size())) return;
+    begin({inode, piece, Reason::ahead, [](const Result<Brought>&) {},
+           SteadyClock::now() + kMotionLimit});
+  }
+}
+
+// `chunks` are those around `range`, up to the end of what may have to come.
+bool Mover::may_answer_first(const InodeState& inode, ByteRange range, ByteRange chunks) {
+  if (!options_.answer_first || chunks.size() < range.size() + kWorthAnsweringFirstBytes)
+    return false;
+  if (inode.answered_first.intersects(range.begin, range.end)) return false;
+  const uint64_t chunk = inode.chunk_bytes;
+  if (inode.damaged.intersects(chunks.begin / chunk, (chunks.end + chunk - 1) / chunk))
+    return false;
+  if (!capacity_.has_room(chunks.size())) return false;
+  const std::lock_guard lock(mutex_);
+  return behind_.can_answer();
+}
+
+void Mover::answer_first(const Attempt& attempt, ByteRange chunks) {
+  Attempt counted = attempt;
+  counted.done = [this, done = attempt.done](Result<Brought> brought) {
+    {
+      const std::lock_guard lock(mutex_);
+      behind_.answer_ended(SteadyClock::now());
+      work_arrived_.notify_one();
+    }
+    done(std::move(brought));
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    behind_.answer_begins();
+  }
+  bring_unkept(counted, Extent::bytes, metrics().answered_first_bytes);
+  const std::lock_guard lock(mutex_);
+  behind_.add({attempt.inode, chunks}, SteadyClock::now());
+  work_arrived_.notify_one();
+}
+
+// Whether it is kept or not: the next reader of these bytes may be answered first again, or finds
+// them.
+void Mover::fill_behind(const FillsBehind::Chunks& chunks) {
+  const auto ended = [this, chunks](const Result<Brought>&) {
+    if (const auto lock = inodes_.lock(chunks.inode))
+      (*lock)->answered_first.remove(chunks.range.begin, chunks.range.end);
+    const std::lock_guard lock(mutex_);
+    behind_.ended();
+    work_arrived_.notify_one();
+  };
+  begin({chunks.inode, chunks.range, Reason::ahead, ended, SteadyClock::now() + kMotionLimit});
+}
+
 void Mover::begin(const Attempt& attempt) {
+  if (begins_nothing())
+    return attempt.done(Error(std::errc::operation_canceled, "tierd is about to end"));
   auto started = start(attempt);
   if (!started) return attempt.done(recall_error(started.error(), attempt.inode));
   switch (started->kind) {
@@ -240,18 +359,23 @@ void Mover::begin(const Attempt& attempt) {
       return attempt.done(Brought{});
     case Start::Kind::waiting:
       return;
+    case Start::Kind::answer:
+      return answer_first(attempt, started->chunks);
     case Start::Kind::no_room:
-      if (attempt.reason == Reason::recall) return bring_unkept(attempt);
+      if (reads(attempt.reason))
+        return bring_unkept(attempt, Extent::chunks, metrics().unkept_recall_bytes);
       return attempt.done(
           Error(std::errc::no_space_on_device,
                 "scratch is full: evict or unpin something, or wait for publishes"));
     case Start::Kind::growing:
-      if (attempt.reason == Reason::recall) return bring_unkept(attempt);
+      if (reads(attempt.reason))
+        return bring_unkept(attempt, Extent::bytes, metrics().unkept_recall_bytes);
       return attempt.done(
           Error(std::errc::resource_unavailable_try_again,
                 "it is still being written in the archive: try again when it is complete"));
     case Start::Kind::at_large:
-      if (attempt.reason == Reason::recall) return bring_unkept(attempt);
+      if (reads(attempt.reason))
+        return bring_unkept(attempt, Extent::chunks, metrics().unkept_recall_bytes);
       return attempt.done(Error(std::errc::resource_unavailable_try_again,
                                 "an earlier copy of it has not ended: try again later"));
     case Start::Kind::filling:
@@ -266,8 +390,8 @@ void Mover::begin(const Attempt& attempt) {
   }
 }
 
-// The chunks that the range needs go to a file in memory that lives as long as the answer.
-void Mover::bring_unkept(const Attempt& attempt) {
+// What is needed goes to a file in memory that lives as long as the answer.
+void Mover::bring_unkept(const Attempt& attempt, Extent extent, Counter& counter) {
   const InodeNumber inode = attempt.inode;
   const ByteRange range = attempt.range;
   auto request = [&]() -> Result<std::pair<FillRequest, std::shared_ptr<UniqueFd>>> {
@@ -278,50 +402,72 @@ void Mover::bring_unkept(const Attempt& attempt) {
       return Error(std::errc::io_error, "the archive has no version on record");
     TRY_ASSIGN(UniqueFd file, file_in_memory());
     const auto memory = std::make_shared<UniqueFd>(std::move(file));
-    const uint64_t chunk = lock->chunk_bytes;
-    const ByteRange whole{
-        range.begin / chunk * chunk,
-        std::min((range.end + chunk - 1) / chunk * chunk, version->attributes.size_bytes)};
-    TRY(posix::truncate_fd(memory->get(), lock->size_bytes()));
+    // Who writes through the daemon may have made it longer than the record says.
+    TRY(posix::truncate_fd(memory->get(), std::max(lock->size_bytes(), range.end)));
     // Resident and dirty bytes of the range are newer than the archive's: they are laid over them
     // when the copy is there.
-    return std::pair(
-        FillRequest{*path, *version, memory->get(), whole, lock->recallable_bytes(), chunk},
-        memory);
+    FillRequest fill{*path, *version, memory->get(), range, lock->recallable_bytes(), 0};
+    const uint64_t chunk = lock->chunk_bytes;
+    switch (extent) {
+      case Extent::bytes:
+        fill.purpose = FillPurpose::answer;
+        fill.chunk_bytes = range.size();
+        break;
+      case Extent::chunks:
+        fill.chunk_bytes = chunk;
+        fill.range = {range.begin / chunk * chunk, std::min((range.end + chunk - 1) / chunk * chunk,
+                                                            version->attributes.size_bytes)};
+        break;
+    }
+    return std::pair(fill, memory);
   }();
   if (!request) return attempt.done(recall_error(request.error(), inode));
   const Source source{request->first.path, request->first.expected};
-  archive_.fill(request->first, [=, this, memory = request->second](Result<FillResult> result) {
-    post([=, this, result = std::move(result)] {
-      if (!result) {
-        const Error error = recall_error(result.error(), inode);
-        if (is_conflict(result.error())) return not_there(attempt, source, error);
-        return attempt.done(error);
-      }
-      if (auto laid = overlay_resident(inode, range, memory->get(), request->first, *result); !laid)
-        return attempt.done(laid.error());
-      metrics().unkept_recall_bytes.add(result->copied_bytes);
-      attempt.done(Brought{memory, result->copied_bytes});
-    });
-  });
+  archive_.fill(
+      request->first, [=, this, &counter, memory = request->second](Result<FillResult> result) {
+        post([=, this, &counter, result = std::move(result)] {
+          if (!result) {
+            const Error error = recall_error(result.error(), inode);
+            if (is_conflict(result.error())) return not_there(attempt, source, error);
+            return attempt.done(error);
+          }
+          const auto laid = overlay_resident(inode, range, memory->get(), request->first, *result);
+          if (!laid) return attempt.done(laid.error());
+          if (!*laid) return again(attempt);
+          counter.add(result->copied_bytes);
+          attempt.done(Brought{memory, result->copied_bytes});
+        });
+      });
 }
 
-Result<void> Mover::overlay_resident(InodeNumber inode, ByteRange range, int memory_fd,
+// What was copied had lost its meaning when it was there: the file was cut, or has another version.
+void Mover::again(const Attempt& attempt) {
+  if (SteadyClock::now() <= attempt.until) return begin(attempt);
+  attempt.done(
+      recall_error(Error(std::errc::io_error, "the file was changed each time while it was read"),
+                   attempt.inode));
+}
+
+Result<bool> Mover::overlay_resident(InodeNumber inode, ByteRange range, int memory_fd,
                                      const FillRequest& request, const FillResult& filled) {
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   InodeState& state = *lock;
   TRY_ASSIGN(const auto version, catalog_.version(inode));
-  if (version && version->same_content(request.expected))
-    TRY(compare(state, request, filled.checksums));
-  if (!state.rec().has_object) return {};
-  TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDONLY));
-  std::vector<std::byte> buffer(state.chunk_bytes);
+  // The limit only falls while a version stands. What was copied beyond it is no content any more.
+  if (!version || !version->same_content(request.expected) ||
+      state.recallable_bytes() != request.limit_bytes)
+    return false;
+  TRY(compare(state, request, filled.checksums));
+  if (!state.rec().has_object) return true;
   IntervalSet present;
   present.add(range.begin, range.end);
   for (const auto& gap : state.absent_chunks(range))
     present.remove(gap.begin * state.chunk_bytes, gap.end * state.chunk_bytes);
   for (const auto& part : state.dirty.present(range.begin, range.end))
     present.add(part.begin, part.end);
+  if (present.empty()) return true;
+  TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDONLY));
+  std::vector<std::byte> buffer(std::min(state.chunk_bytes, range.size()));
   for (const auto& part : present.intervals()) {
     for (uint64_t at = part.begin; at < part.end; at += buffer.size()) {
       const std::span piece(buffer.data(), std::min<uint64_t>(buffer.size(), part.end - at));
@@ -329,7 +475,7 @@ Result<void> Mover::overlay_resident(InodeNumber inode, ByteRange range, int mem
       TRY(posix::write_all_at(memory_fd, piece.first(n), at));
     }
   }
-  return {};
+  return true;
 }
 
 Result<void> Mover::lay_around_dirty(const InodeState& inode, const Fill& fill) const {
@@ -348,7 +494,7 @@ Result<void> Mover::lay_around_dirty(const InodeState& inode, const Fill& fill) 
 
 // What was published, or brought before, of this version had these checksums. The archive's disk
 // may have changed it since.
-Result<void> Mover::compare(const InodeState& inode, const FillRequest& request,
+Result<void> Mover::compare(InodeState& inode, const FillRequest& request,
                             const std::vector<Checksum>& checksums) {
   std::optional<ChecksumGroup> group;
   for (size_t i = 0; i < checksums.size(); ++i) {
@@ -359,6 +505,7 @@ Result<void> Mover::compare(const InodeState& inode, const FillRequest& request,
     if (!group || !is_whole(request, chunk)) continue;
     const auto& on_record = group->chunks[chunk % kChecksumsPerRecord];
     if (!on_record || *on_record == checksums[i]) continue;
+    inode.damaged.add(chunk, chunk + 1);
     return damaged_copy(std::errc::io_error, request.path, chunk);
   }
   return {};
@@ -392,8 +539,9 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
   fault_point(FaultPoint::prefetch_after_fill);
   TRY(catalog_.commit(batch));
   fault_point(FaultPoint::prefetch_after_commit);
-  if (fill.reason == Reason::recall) fault_point(FaultPoint::recall_after_commit);
+  if (fill.reason != Reason::prefetch) fault_point(FaultPoint::recall_after_commit);
   inode.clean = std::move(clean);
+  inode.damaged.remove(fill.chunks.begin, fill.chunks.end);
   return {};
 }
 
@@ -404,7 +552,8 @@ void Mover::failed(Join& join) {
   if (is_conflict(error)) return not_there(attempt, join.source, error);
   if (!is_scratch_error(error)) return attempt.done(error);
   if (capacity_.wake_evictor) capacity_.wake_evictor();
-  if (attempt.reason == Reason::recall) return bring_unkept(attempt);
+  if (reads(attempt.reason))
+    return bring_unkept(attempt, Extent::chunks, metrics().unkept_recall_bytes);
   attempt.done(Error(std::errc::no_space_on_device, error.text()));
 }
 
@@ -450,6 +599,8 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
     }
     state.filling.remove(fill->chunks.begin, fill->chunks.end);
     fill_ended(scratch_, state);
+    state.answered_first.remove(fill->chunks.begin * state.chunk_bytes,
+                                fill->chunks.end * state.chunk_bytes);
     waiters = std::exchange(state.filling_waiters, {});
   } else {
     error = lock.error();

@@ -14,6 +14,21 @@
 //   4. Whoever waited for the fill goes on.
 // A fill that the archive held up for too long fails, and may still write when the archive is back:
 // until a lease proves that it is gone nothing is brought into that object (fill_at_large).
+//
+// Protocol of a read of a cold chunk that would have to wait for much more than it asks for:
+//   1. Under the inode's lock: the version on record, how much of it counts (`recallable_bytes`),
+//   and that these bytes are being answered first. No byte is answered like this twice before its
+//   chunk was kept, so that the archive reads each byte of a chunk twice at most, however many
+//   readers there are.
+//   2. The archive copies just these bytes to memory; the file must be the version on record before
+//   and after. So they are as the archive gave them: there is no checksum for a part of a chunk.
+//   3. Under the lock: if version and limit still stand, what is resident or dirty by now is laid
+//   over them; if not, all begins again. The reader is answered.
+//   4. The chunks are filled as above, behind the answers (fills_behind.h), and nobody waits for
+//   them. If one turns out not to be what was recorded, it is not kept, `tierctl status` says so,
+//   and who reads of it from then on gets EIO.
+// A file that is read on from its front is not answered like this: its chunks are brought ahead of
+// the reader.
 #pragma once
 
 #include <atomic>
@@ -27,8 +42,10 @@
 
 #include "catalog/inode_table.h"
 #include "common/clock.h"
+#include "common/metrics.h"
 #include "common/result.h"
 #include "migrator/capacity.h"
+#include "migrator/fills_behind.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
 
@@ -36,13 +53,20 @@ namespace tierhub {
 
 class Mover {
  public:
-  enum class Reason { recall, prefetch };
+  // read: someone reads just this now. recall: someone reads on, or writes to parts of it. ahead:
+  // someone will soon, or has already been answered; nobody waits. prefetch: someone said so.
+  enum class Reason { read, recall, ahead, prefetch };
   struct Brought {
-    // Valid: scratch had no room, and the bytes asked for are in this file at the same offsets.
+    // Valid: the bytes asked for are in this file at the same offsets. Scratch had no room, or they
+    // came before their chunk.
     std::shared_ptr<UniqueFd> unkept;
     uint64_t copied_bytes = 0;
   };
   using Done = std::function<void(Result<Brought>)>;
+  struct Options {
+    bool answer_first = true;              // else a read waits until its chunks are kept
+    uint64_t read_ahead_bytes = 32 << 20;  // at most; 0: nothing is brought ahead of a reader
+  };
 
   // Set before use. Tells whether somebody may be writing this file in the archive: then a recall
   // is answered and not kept, and a prefetch fails with errc::resource_unavailable_try_again.
@@ -50,19 +74,26 @@ class Mover {
   // The archive's file is not the one on record. Called without locks; must not block.
   std::function<void(InodeNumber)> version_changed;
 
-  Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity);
+  Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity,
+        const Options& options);
   ~Mover() { stop(); }
 
+  // From now on nothing is begun behind an answer, or tried again: the archive is about to go.
+  void begin_nothing_more();
   // Finishes what the archive has answered, then ends the thread. No fill may be under way, and
   // none begins any more.
   void stop();
 
   // Makes `range` of a file resident. `done` runs on the mover's thread (or on this one if nothing
-  // is to be done). A recall without room is answered and not kept; a prefetch without room fails
-  // with errc::no_space_on_device. What TierHub itself is just moving or replacing in the archive
-  // is waited for with a bound; what someone else changed there fails with conflict_code(). Any
-  // thread.
+  // is to be done). A read may be answered before that. A read or a recall without room is answered
+  // and not kept; what was to be brought ahead of a reader is dropped without room; a prefetch
+  // fails with errc::no_space_on_device. What TierHub itself is just moving or replacing in the
+  // archive is waited for with a bound; what someone else changed there fails with conflict_code().
+  // Any thread.
   void bring(InodeNumber inode, ByteRange range, Reason reason, Done done);
+  // Someone who has read `stream_bytes` on end comes to `from_bytes` soon: the more they have read,
+  // the more is brought. Any thread.
+  void read_ahead(InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes);
 
   // After a sync of scratch that covers the epochs behind the first up to the second.
   Result<void> forget_epochs(uint64_t after_epoch, uint64_t last_epoch);
@@ -93,24 +124,35 @@ class Mover {
       resident,
       waiting,
       filling,
+      answer,
       no_room,
       growing,
       at_large
     } kind = Kind::resident;
     std::vector<std::shared_ptr<Fill>> fills;
+    ByteRange chunks;  // of an answer: what comes behind it
   };
+  static bool reads(Reason reason) { return reason == Reason::read || reason == Reason::recall; }
   void begin(const Attempt& attempt);
   Result<Start> start(const Attempt& attempt);
-  void bring_unkept(const Attempt& attempt);
+  bool may_answer_first(const InodeState& inode, ByteRange range, ByteRange chunks);
+  void answer_first(const Attempt& attempt, ByteRange chunks);
+  void fill_behind(const FillsBehind::Chunks& chunks);
+  // What is brought to memory: the bytes asked for, or the whole chunks around them, which can be
+  // compared with their checksums.
+  enum class Extent { bytes, chunks };
+  void bring_unkept(const Attempt& attempt, Extent extent, Counter& counter);
+  void again(const Attempt& attempt);
   // The archive did not have `source`. Tries again if the journal's own change explains that.
   void not_there(const Attempt& attempt, const Source& source, const Error& error);
   enum class Motion { none, ended, under_way };
   Result<Motion> own_change(InodeNumber inode, const Source& source) const;
-  // Lays what scratch has of the range over what the archive has.
-  Result<void> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd,
+  // Lays what scratch has of the range over what the archive gave. False: what it gave counts no
+  // more.
+  Result<bool> overlay_resident(InodeNumber inode, ByteRange range, int memory_fd,
                                 const FillRequest& request, const FillResult& filled);
   // With the checksums on record of the same version.
-  Result<void> compare(const InodeState& inode, const FillRequest& request,
+  Result<void> compare(InodeState& inode, const FillRequest& request,
                        const std::vector<Checksum>& checksums);
   void failed(Join& join);
   void copied(std::shared_ptr<Fill> fill, Result<FillResult> result);
@@ -118,7 +160,10 @@ class Mover {
   // archive's.
   Result<void> lay_around_dirty(const InodeState& inode, const Fill& fill) const;
   Result<void> commit_fill(InodeState& inode, const Fill& fill, const FillResult& result);
+  bool begins_nothing();
   void post(std::function<void()> work);
+  std::function<void()> next_work(SteadyClock::time_point now);
+  SteadyClock::time_point next_due(SteadyClock::time_point now) const;
   void run(const std::stop_token& stop);
 
   InodeTable& inodes_;
@@ -126,11 +171,16 @@ class Mover {
   const Scratch& scratch_;
   Archive& archive_;
   Capacity& capacity_;
+  const Options options_;
   std::mutex mutex_;
   std::condition_variable_any work_arrived_;
   std::deque<std::function<void()>> work_;  // guarded by mutex_; bounded by the fills in flight
   std::multimap<SteadyClock::time_point, Delayed> delayed_;  // guarded by mutex_
-  std::jthread thread_;                                      // last: it uses everything above
+  FillsBehind behind_;                                       // guarded by mutex_
+  bool begins_nothing_ = false;                              // guarded by mutex_
+  bool working_ = false;                                     // guarded by mutex_
+  std::condition_variable work_ended_;
+  std::jthread thread_;  // last: it uses everything above
 };
 
 }  // namespace tierhub

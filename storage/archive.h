@@ -73,6 +73,10 @@ struct ArchivePage {
   bool last = true;
 };
 
+// `keep`: whole chunks, with their checksums. `answer`: somebody waits for just these bytes, which
+// may begin anywhere; it goes before those that keep, and tells no checksums.
+enum class FillPurpose : uint8_t { keep, answer };
+
 // Copies a range of an archived file into a scratch object at the same offsets.
 struct FillRequest {
   std::string path;
@@ -82,11 +86,12 @@ struct FillRequest {
   ByteRange range;           // begins at a chunk border, ends at one or at the end of the file
   uint64_t limit_bytes = 0;  // nothing at or beyond it is copied (it stays a hole)
   uint64_t chunk_bytes = 0;
+  FillPurpose purpose = FillPurpose::keep;
 };
 
 struct FillResult {
   // One per chunk of the range: XXH3-128 of the chunk's bytes below min(limit, size); holes count
-  // as zeros.
+  // as zeros. None of an answer.
   std::vector<Checksum> checksums;
   uint64_t copied_bytes = 0;  // read from the archive; holes are not
 };

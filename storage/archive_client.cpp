@@ -132,7 +132,8 @@ Result<Archive::Space> ArchiveClient::space() { return ask<Space>(ArchiveCall::s
 
 void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) {
   HelperLink::Call call;
-  call.kind = HelperLink::Kind::fill;
+  call.kind =
+      request.purpose == FillPurpose::answer ? HelperLink::Kind::answer : HelperLink::Kind::fill;
   call.body = encode(ArchiveCall::fill, request);
   if (UniqueFd target(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0)); target)
     call.fds.push_back(std::move(target));

@@ -71,7 +71,7 @@ void put(ByteWriter& out, const FillRequest& value) {
   put(out, value.path);
   put(out, value.expected);
   put(out, value.range);
-  out.u64(value.limit_bytes).u64(value.chunk_bytes);
+  out.u64(value.limit_bytes).u64(value.chunk_bytes).u8(static_cast<uint8_t>(value.purpose));
 }
 
 void put(ByteWriter& out, const FillResult& value) {
@@ -194,6 +194,7 @@ void get(ByteReader& in, FillRequest& value) {
   get(in, value.range);
   value.limit_bytes = in.u64();
   value.chunk_bytes = in.u64();
+  value.purpose = in.u8() == 0 ? FillPurpose::keep : FillPurpose::answer;
 }
 
 void get(ByteReader& in, FillResult& value) {

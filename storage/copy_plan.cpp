@@ -27,7 +27,7 @@ Result<void> CopyPlan::check(const FillRequest& request, uint64_t max_chunk_byte
     return invalid(fmt::format("a chunk of {} bytes is larger than the {} bytes of buffers",
                                request.chunk_bytes, max_chunk_bytes));
   }
-  if (request.range.begin % request.chunk_bytes != 0) {
+  if (request.purpose == FillPurpose::keep && request.range.begin % request.chunk_bytes != 0) {
     return invalid("the range does not begin at a chunk");
   }
   if (request.expected.attributes.kind != FileKind::file) return invalid("not a regular file");

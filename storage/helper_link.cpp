@@ -177,6 +177,7 @@ void HelperLink::take_inbox() {
 
 size_t HelperLink::limit(Kind kind) const {
   switch (kind) {
+    case Kind::answer:
     case Kind::slot:
       return options_.helper.slots;
     case Kind::fill:

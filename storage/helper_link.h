@@ -50,8 +50,9 @@ struct HelperLinkOptions {
 
 class HelperLink {
  public:
-  // What a call occupies in the helper: a thread, or a place among the files under way.
-  enum class Kind { slot, fill };
+  // What a call occupies in the helper: a thread, or a place among the files under way. Answers
+  // have places of their own, and are sent first.
+  enum class Kind { answer, slot, fill };
   using Done = std::function<void(Result<std::string>)>;
 
   struct Call {

@@ -47,7 +47,8 @@ void RingCopyEngine::submit(CopyJob job) {
       shared->target.reset();
       return shared->done(std::move(sound).error());
     }
-    queue_.push_back(std::move(*shared));
+    const bool keeps = shared->request.purpose == FillPurpose::keep;
+    (keeps ? queue_ : answers_).push_back(std::move(*shared));
   });
 }
 
@@ -73,7 +74,7 @@ void RingCopyEngine::run() {
       file->answer();
       files_.erase(file);
     }
-    if (stopping_ && queue_.empty() && files_.empty()) return;
+    if (stopping_ && answers_.empty() && queue_.empty() && files_.empty()) return;
     if (got_tasks || (!queue_.empty() && files_.size() < options_.max_files)) continue;
     if (const auto waited = ring_->wait(); !waited) {
       log::error("the copy engine cannot go on", {{"error", waited.error().text()}});
@@ -93,14 +94,23 @@ bool RingCopyEngine::run_posted() {
 }
 
 void RingCopyEngine::admit() {
-  while (!queue_.empty() && files_.size() < options_.max_files) {
-    auto file =
-        std::make_unique<RingFile>(static_cast<RingFile::Host&>(*this), std::move(queue_.front()));
-    queue_.pop_front();
-    RingFile* started = file.get();
-    files_.emplace(started, std::move(file));
-    started->start();
-  }
+  while (!answers_.empty()) begin(answers_);
+  while (!queue_.empty() && files_.size() < options_.max_files) begin(queue_);
+}
+
+void RingCopyEngine::begin(std::deque<CopyJob>& queue) {
+  auto file =
+      std::make_unique<RingFile>(static_cast<RingFile::Host&>(*this), std::move(queue.front()));
+  queue.pop_front();
+  RingFile* started = file.get();
+  files_.emplace(started, std::move(file));
+  started->start();
+}
+
+void RingCopyEngine::want_buffer(RingFile& file) {
+  const auto place =
+      file.keeps() ? waiting_.end() : std::ranges::find_if(waiting_, &RingFile::keeps);
+  waiting_.insert(place, &file);
 }
 
 // Gives memory to those who wait for it, one chunk each in turn.

@@ -41,10 +41,11 @@ class RingCopyEngine final : public CopyEngine, private RingFile::Host {
   void run();
   bool run_posted();
   void admit();
+  void begin(std::deque<CopyJob>& queue);
   void serve();
 
   Ring& ring() override { return *ring_; }
-  void want_buffer(RingFile& file) override { waiting_.push_back(&file); }
+  void want_buffer(RingFile& file) override;
   void give_back(std::span<std::byte> buffer) override;
   void find_data(int fd, ByteRange range, Found found) override;
   void finished(RingFile& file) override { finished_.push_back(&file); }
@@ -56,9 +57,10 @@ class RingCopyEngine final : public CopyEngine, private RingFile::Host {
 
   std::unique_ptr<Ring> ring_;  // made and destroyed by the owner
   BufferArena arena_;
+  std::deque<CopyJob> answers_;  // begun before all others, and beside any number of them
   std::deque<CopyJob> queue_;
   std::unordered_map<RingFile*, std::unique_ptr<RingFile>> files_;
-  std::deque<RingFile*> waiting_;  // for buffers, in order of arrival
+  std::deque<RingFile*> waiting_;  // for buffers: answers first, then in order of arrival
   std::vector<RingFile*> finished_;
 
   WorkerPool hole_finders_;

@@ -75,6 +75,9 @@ void RingFile::examined(int32_t result) {
     return close();
   }
   set_cache_use(wants_direct() ? CacheUse::bypass : CacheUse::normal);
+  // Who waits for these bytes does not wait for more of them; what is around them comes with its
+  // chunk.
+  if (!keeps()) ::posix_fadvise(source_.get(), 0, 0, POSIX_FADV_RANDOM);
   begin_copy();
 }
 
@@ -84,7 +87,7 @@ bool RingFile::wants_direct() const {
   const bool is_possible =
       (before_.stx_mask & STATX_DIOALIGN) != 0 && before_.stx_dio_offset_align > 0 &&
       before_.stx_dio_offset_align <= kPageBytes && before_.stx_dio_mem_align <= kPageBytes;
-  return is_possible && plan_.copied().size() >= kDirectFromBytes;
+  return is_possible && keeps() && plan_.copied().size() >= kDirectFromBytes;
 }
 
 // For the reads that are begun from now on.
@@ -96,9 +99,9 @@ void RingFile::set_cache_use(CacheUse use) {
 void RingFile::begin_copy() {
   plan_ = CopyPlan(job_.request);
   result_ = {};
-  result_.checksums.resize(plan_.chunk_count());
+  if (keeps()) result_.checksums.resize(plan_.chunk_count());
   next_chunk_ = 0;
-  if (!may_have_holes(before_.stx_size, before_.stx_blocks)) return step();
+  if (!keeps() || !may_have_holes(before_.stx_size, before_.stx_blocks)) return step();
   ++operations_;
   host_.find_data(source_.get(), plan_.copied(), [this](Result<std::vector<ByteRange>> data) {
     --operations_;
@@ -129,7 +132,7 @@ void RingFile::step() {
     return;
   }
   while (next_chunk_ < plan_.chunk_count() && plan_.data_in(plan_.chunk(next_chunk_)).empty()) {
-    result_.checksums[next_chunk_] = zeros_.of(plan_.chunk(next_chunk_).size());
+    if (keeps()) result_.checksums[next_chunk_] = zeros_.of(plan_.chunk(next_chunk_).size());
     ++next_chunk_;
   }
   if (next_chunk_ < plan_.chunk_count()) {
@@ -188,7 +191,7 @@ void RingFile::read_part(const ChunkPointer& chunk, ByteRange part) {
 
 void RingFile::chunk_read(const ChunkPointer& chunk) {
   if (error_) return chunk_written(chunk);
-  result_.checksums[chunk->index] = checksum(chunk->buffer);
+  if (keeps()) result_.checksums[chunk->index] = checksum(chunk->buffer);
   for (const ByteRange& part : chunk->data) write_part(chunk, part);
 }
 

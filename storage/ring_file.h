@@ -41,6 +41,7 @@ class RingFile {
   RingFile(Host& host, CopyJob job);
 
   void start();
+  bool keeps() const { return job_.request.purpose == FillPurpose::keep; }
   size_t next_chunk_bytes() const { return plan_.chunk(next_chunk_).size(); }
   void begin_chunk(std::span<std::byte> buffer);
   // Others get on while this one waits.

@@ -84,7 +84,8 @@ Result<FillResult> ThreadCopyEngine::run(const CopyJob& job) {
 Result<void> ThreadCopyEngine::copy_chunks(const CopyJob& job, int source_fd,
                                            const struct statx& found, FillResult& result) {
   CopyPlan plan(job.request);
-  if (may_have_holes(found.stx_size, found.stx_blocks)) {
+  const bool keeps = job.request.purpose == FillPurpose::keep;
+  if (keeps && may_have_holes(found.stx_size, found.stx_blocks)) {
     TRY_ASSIGN(auto data, data_ranges(source_fd, plan.copied()));
     plan.set_data(std::move(data));
   }
@@ -98,6 +99,7 @@ Result<void> ThreadCopyEngine::copy_chunks(const CopyJob& job, int source_fd,
   for (size_t i = 0; i < plan.chunk_count(); ++i) {
     const ByteRange chunk = plan.chunk(i);
     const std::vector<ByteRange> data = plan.data_in(chunk);
+    if (data.empty() && !keeps) continue;
     if (data.empty()) {
       result.checksums.push_back(zeros.of(chunk.size()));
       continue;
@@ -111,7 +113,7 @@ Result<void> ThreadCopyEngine::copy_chunks(const CopyJob& job, int source_fd,
       TRY_ASSIGN(const size_t n, posix::read_at(source_fd, piece, part.begin));
       if (n < piece.size()) return became_shorter();
     }
-    result.checksums.push_back(checksum(bytes));
+    if (keeps) result.checksums.push_back(checksum(bytes));
     for (const ByteRange& part : data) {
       const auto piece = bytes.subspan(part.begin - chunk.begin, part.size());
       if (auto written = posix::write_all_at(job.target.get(), piece, part.begin); !written) {

@@ -37,7 +37,7 @@ class ArchiveFault : public TierTest {
     fs::create_directory(backing + "/folder");
     for (int i = 0; i < 20; ++i) write_file(fmt_name(i), "small");
     mount_archive();
-    tier.settings["chunk_size"] = "64KiB";
+    tier.settings["chunk_size"] = chunk_size;
     tier.settings["archive_time_limit_s"] = "1";
     tier.start();
     tier.prefetch("/hot");
@@ -118,6 +118,7 @@ class ArchiveFault : public TierTest {
     EXPECT_THAT(tier.status().health, IsEmpty());
   }
 
+  std::string chunk_size = "64KiB";
   std::string backing;
   std::unique_ptr<FaultyFolder> archive;
   Clock::duration calm{};
@@ -196,6 +197,35 @@ TEST_F(ArchiveFault, PublishedBytesThatChangedSilentlyAreNeverServed) {
   EXPECT_EQ(error_of_reading("new"), EIO);
   archive->clear();
   EXPECT_EQ(read_file(tier.in_mount("new")), content_of("new"));
+}
+
+// Files that are one chunk: what is read of them does not wait for the rest.
+class ColdChunk : public ArchiveFault {
+ protected:
+  ColdChunk() { chunk_size = "4MiB"; }
+  static constexpr uint64_t kPage = 4096;
+};
+
+TEST_F(ColdChunk, AnswersItsFirstBytesThoughTheRestCannotBeRead) {
+  archive->set({"eio cold 500000 600000"});
+  EXPECT_EQ(read_range(tier.in_mount("cold"), 0, kPage), content_of("cold").substr(0, kPage));
+  expect_a_cold_read_ends();
+  EXPECT_EQ(tier.entry("/cold").state, "cold");
+  archive->clear();
+  expect_the_rest_goes_on();
+  expect_all_drains();
+}
+
+TEST_F(ColdChunk, ThatIsDamagedIsFoundBehindItsFirstReaderAndFailsTheLaterOnes) {
+  tier.prefetch("/cold");  // now it is on record what it holds
+  EXPECT_EQ(tier.evict("/cold").skipped_files, 0u);
+  archive->set({"flip cold 500000"});
+  EXPECT_EQ(read_range(tier.in_mount("cold"), 0, kPage), content_of("cold").substr(0, kPage));
+  expect_status_says("archive's copy of a file is damaged: 'cold'");
+  EXPECT_EQ(error_of_reading("cold"), EIO);
+  EXPECT_EQ(tier.entry("/cold").state, "cold");
+  archive->clear();
+  EXPECT_EQ(read_file(tier.in_mount("cold")), content_of("cold"));
 }
 
 TEST_F(ArchiveFault, TierdStopsAndStartsThoughTheArchiveHangs) {

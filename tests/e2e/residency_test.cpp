@@ -1,4 +1,8 @@
 // Which bytes of a file are on the fast tier, and that nobody who reads or copies can tell.
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -13,7 +17,17 @@ namespace {
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kChunk = 4 * kMiB;
 
-class Residency : public TierTest {};
+class Residency : public TierTest {
+ protected:
+  // Each read is a request of its own.
+  static std::string read_direct(int fd, uint64_t offset, uint64_t size) {
+    constexpr size_t kAlignment = 4096;
+    const std::unique_ptr<void, decltype(&::free)> buffer(std::aligned_alloc(kAlignment, size),
+                                                          ::free);
+    const ssize_t n = ::pread(fd, buffer.get(), size, static_cast<off_t>(offset));
+    return {static_cast<const char*>(buffer.get()), static_cast<size_t>(std::max<ssize_t>(n, 0))};
+  }
+};
 
 TEST_F(Residency, OneByteOfAColdFileBringsExactlyOneChunk) {
   write_file(tier.in_archive("big.bin"), random_bytes(200 * kMiB, 1));
@@ -22,14 +36,34 @@ TEST_F(Residency, OneByteOfAColdFileBringsExactlyOneChunk) {
 
   EXPECT_EQ(read_range(tier.in_mount("big.bin"), 100 * kMiB, 1),
             read_range(tier.in_archive("big.bin"), 100 * kMiB, 1));
+  eventually("the chunk is kept", [&] { return tier.status().recall_chunks == 1; });
   EXPECT_EQ(tier.entry("/big.bin").state, "partial");
   EXPECT_EQ(tier.entry("/big.bin").resident, kChunk);
-  EXPECT_EQ(tier.status().recall_chunks, 1u);
 
   EXPECT_EQ(tier.evict("/big.bin").bytes, kChunk);
   EXPECT_EQ(tier.entry("/big.bin").state, "cold");
   EXPECT_EQ(tier.entry("/big.bin").resident, 0u);
   tier.wait_until_scratch_is_empty();
+}
+
+TEST_F(Residency, AFileThatIsReadOnIsBroughtAheadOfItsReader) {
+  constexpr uint64_t kSize = 40 * kMiB;
+  tier.settings["read_ahead"] = "8MiB";
+  const std::string content = random_bytes(kSize, 9);
+  write_file(tier.in_archive("stream"), content);
+  tier.start();
+  const UniqueFd file(::open(tier.in_mount("stream").c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+  const auto read_on = [&](uint64_t from, uint64_t to) {
+    for (uint64_t at = from; at < to; at += kMiB)
+      EXPECT_EQ(read_direct(file.get(), at, kMiB), content.substr(at, kMiB));
+  };
+  read_on(0, 4 * kMiB);
+  eventually("what comes next is there",
+             [&] { return tier.entry("/stream").resident >= 8 * kMiB; });
+  EXPECT_LE(tier.entry("/stream").resident, 12 * kMiB);
+  read_on(4 * kMiB, kSize);
+  eventually("all is kept", [&] { return tier.entry("/stream").state == "hot"; });
+  EXPECT_EQ(tier.status().recall_bytes, kSize) << "each chunk once";
 }
 
 TEST_F(Residency, ALookAtTheTreeReadsNoContent) {

@@ -45,7 +45,7 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   capacity_options.reserve_bytes = 0;
   capacity = std::make_unique<Capacity>(Capacity::source_of(*scratch, *catalog), capacity_options);
   evictor = std::make_unique<Evictor>(*inodes, *scratch, *archive, *capacity);
-  mover = std::make_unique<Mover>(*inodes, *scratch, *archive, *capacity);
+  mover = std::make_unique<Mover>(*inodes, *scratch, *archive, *capacity, Mover::Options());
   Journal::Options journal_options;
   journal_options.threading = Journal::Options::Threading::none;
   journal_options.lanes = 2;
@@ -59,17 +59,24 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
 }
 
 // Fills end before what they report to is gone.
-LocalTier::~LocalTier() { archive.reset(); }
+LocalTier::~LocalTier() {
+  mover->begin_nothing_more();
+  archive.reset();
+}
 
 FileSystemHooks LocalTier::hooks() {
   FileSystemHooks hooks;
-  hooks.recall = [this](InodeNumber inode, ByteRange range,
+  hooks.recall = [this](InodeNumber inode, ByteRange range, FileSystemHooks::Wanted wanted,
                         std::function<void(Result<FileSystemHooks::Recalled>)> done) {
-    mover->bring(inode, range, Mover::Reason::recall,
-                 [done = std::move(done)](Result<Mover::Brought> brought) {
-                   if (!brought) return done(brought.error());
-                   done(FileSystemHooks::Recalled{std::move(brought->unkept)});
-                 });
+    const auto reason =
+        wanted == FileSystemHooks::Wanted::bytes ? Mover::Reason::read : Mover::Reason::recall;
+    mover->bring(inode, range, reason, [done = std::move(done)](Result<Mover::Brought> brought) {
+      if (!brought) return done(brought.error());
+      done(FileSystemHooks::Recalled{std::move(brought->unkept)});
+    });
+  };
+  hooks.read_ahead = [this](InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
+    mover->read_ahead(inode, from_bytes, stream_bytes);
   };
   hooks.try_reserve = [this](uint64_t bytes) { return capacity->try_reserve(bytes); };
   hooks.settle = [this](InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {

@@ -185,6 +185,42 @@ TEST_P(Fill, RunsManyAtOnce) {
   }
 }
 
+TEST_P(Fill, AnswersWithAnyRangeAndNoChecksums) {
+  const std::string text = random_text(5 * kChunk, 15);
+  write_file(in_archive("file"), text);
+  FillRequest request = whole("file");
+  request.purpose = FillPurpose::answer;
+  for (const ByteRange range :
+       {ByteRange{1, 2}, ByteRange{kChunk - 3, kChunk + 5000}, ByteRange{100, 5 * kChunk},
+        ByteRange{5 * kChunk - 1, 5 * kChunk}}) {
+    request.range = range;
+    request.chunk_bytes = range.size();
+    const auto filled = fill(request, "target");
+    ASSERT_TRUE(filled) << filled.error().text();
+    EXPECT_EQ(filled->copied_bytes, range.size());
+    EXPECT_TRUE(filled->checksums.empty());
+    std::string expected(text.size(), '\0');
+    expected.replace(range.begin, range.size(), text.substr(range.begin, range.size()));
+    EXPECT_EQ(read_file((work_ / "target")), expected);
+    ASSERT_EQ(::truncate((work_ / "target").c_str(), 0), 0);
+  }
+}
+
+TEST_P(Fill, AnswersWithNothingBeyondTheLimitNorFromAnotherVersion) {
+  write_file(in_archive("file"), random_text(2 * kChunk, 16));
+  FillRequest request = whole("file");
+  request.purpose = FillPurpose::answer;
+  request.range = {100, 1100};
+  request.limit_bytes = 600;
+  EXPECT_EQ(fill(request, "target")->copied_bytes, 500u);
+  request.limit_bytes = 50;
+  EXPECT_EQ(fill(request, "target")->copied_bytes, 0u);
+  write_file(in_archive("file"), random_text(3 * kChunk, 17));
+  const auto other = fill(request, "target");
+  ASSERT_FALSE(other);
+  EXPECT_TRUE(is_conflict(other.error())) << other.error().text();
+}
+
 TEST_P(Fill, LetsGoOfTheTargetBeforeItIsDone) {
   write_file(in_archive("file"), random_text(3 * kChunk, 9));
   ASSERT_TRUE(fill(whole("file"), "target"));

@@ -82,7 +82,7 @@ void JournalWorld::start() {
   archive_options.copy.method = CopyMethod::threads;
   archive = value_of(PosixArchive::open(archive_folder.path(), archive_options));
   FileSystemHooks hooks;
-  hooks.recall = [this](InodeNumber number, ByteRange range, auto done) {
+  hooks.recall = [this](InodeNumber number, ByteRange range, FileSystemHooks::Wanted, auto done) {
     auto recalled = recall(number, range);
     if (!recalled) return done(recalled.error());
     done(FileSystemHooks::Recalled{});
