@@ -40,16 +40,19 @@ Interruptible::~Interruptible() {
 
 Interruptible::Pause Interruptible::pause() {
   using std::chrono::milliseconds;
+  constexpr milliseconds kShortest{10};
   constexpr milliseconds kLongest{200};
+  constexpr int kPartOfTheWait = 50;
   // Looking takes from the work that is waited for: a fifth of the time at most.
   constexpr int kPausePerLook = 4;
   constexpr milliseconds kLongestAfterALook{5000};
-  milliseconds pause = next_;
+  const auto now = SteadyClock::now();
+  auto pause = std::clamp(std::chrono::duration_cast<milliseconds>((now - began_) / kPartOfTheWait),
+                          kShortest, kLongest);
   if (ended_) {
-    const auto look = std::chrono::duration_cast<milliseconds>(SteadyClock::now() - *ended_);
+    const auto look = std::chrono::duration_cast<milliseconds>(now - *ended_);
     pause = std::max(pause, std::min(look * kPausePerLook, kLongestAfterALook));
   }
-  next_ = std::min(next_ * 2, kLongest);
   return this->pause(pause);
 }
 

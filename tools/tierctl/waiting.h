@@ -19,14 +19,14 @@ class Interruptible {
   Interruptible& operator=(const Interruptible&) = delete;
 
   enum class Pause { over, interrupted };
-  // Short at first, so that short work ends soon; then 200 ms, or longer where each look takes
-  // long.
+  // A small part of what was waited so far, so that the end of short and of long work is seen soon;
+  // 200 ms at most, or longer where each look takes long.
   Pause pause();
   // As long as that.
   Pause pause(std::chrono::milliseconds length);
 
  private:
-  std::chrono::milliseconds next_{20};
+  const SteadyClock::time_point began_ = SteadyClock::now();
   std::optional<SteadyClock::time_point> ended_;  // the last pause
 };
 
