@@ -130,6 +130,7 @@ const std::map<std::string, Setter>& setters() {
       {"settle_s", number_key(&Config::settle_s, 0, 86400)},
       {"retry_parked_s", number_key(&Config::retry_parked_s, 1, 86400)},
       {"publish_lanes", count_key(&Config::publish_lanes, 1, 64)},
+      {"verify_by_reading", switch_key(&Config::verify_by_reading)},
       {"scan_every_s", number_key(&Config::scan_every_s, 0, 31'536'000)},
       {"growing_s", number_key(&Config::growing_s, 0, 86400)},
       {"trash_days", number_key(&Config::trash_days, 0, 36500)},

@@ -30,6 +30,7 @@ struct Config {
   double settle_s = 5;
   double retry_parked_s = 300;
   uint64_t publish_lanes = 4;
+  bool verify_by_reading = false;
 
   double scan_every_s = 3600;
   double growing_s = 5;

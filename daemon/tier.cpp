@@ -145,6 +145,7 @@ Result<void> Tier::open_archive(const std::string& program) {
   ArchiveClientOptions options;
   options.expected_id = known_id.value_or("");
   options.slots = config_.archive_slots;
+  options.verify_by_reading = config_.verify_by_reading;
   options.time_limit_ms = static_cast<uint64_t>(config_.archive_time_limit_s * 1000);
   TRY_ASSIGN(archive_, ArchiveClient::start(program, config_.archive, options));
   auto id = archive_->archive_id();

@@ -70,6 +70,7 @@ Result<std::unique_ptr<ArchiveClient>> ArchiveClient::start(const std::string& p
   link.helper.slots = options.slots;
   link.helper.progress_interval_ms =
       std::clamp<uint64_t>(options.time_limit_ms / 4, 1, kSlowestProgressMs);
+  link.helper.verify_by_reading = options.verify_by_reading;
   link.helper.copy = options.copy;
   link.time_limit = std::chrono::milliseconds(options.time_limit_ms);
   link.probe_interval = std::chrono::milliseconds(options.probe_interval_ms);

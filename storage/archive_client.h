@@ -28,6 +28,8 @@ struct ArchiveClientOptions {
   uint64_t probe_interval_ms = 5'000;
   // How long the archive may be hung before its helper is replaced.
   uint64_t replace_after_ms = 60'000;
+  // As in PosixArchive::Options.
+  bool verify_by_reading = false;
   CopyEngineOptions copy;
 };
 

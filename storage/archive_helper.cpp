@@ -295,6 +295,7 @@ Result<std::shared_ptr<PosixArchive>> ArchiveServer::archive() {
   PosixArchive::Options options;
   options.expected_id = options_.expected_id;
   options.copy = options_.copy;
+  options.verify_by_reading = options_.verify_by_reading;
   TRY_ASSIGN(auto opened, PosixArchive::open(options_.root, options));
   archive_ = std::move(opened);
   return archive_;
@@ -389,6 +390,7 @@ std::vector<std::string> ArchiveHelperOptions::to_arguments() const {
           "--id",       expected_id,
           "--slots",    std::to_string(slots),
           "--progress", std::to_string(progress_interval_ms),
+          "--verify",   verify_by_reading ? "reading" : "nothing",
           "--copy",     std::string(name_of(copy.method)),
           "--files",    std::to_string(copy.max_files),
           "--buffers",  std::to_string(copy.buffer_bytes)};
@@ -411,6 +413,8 @@ Result<ArchiveHelperOptions> ArchiveHelperOptions::parse(
       TRY_ASSIGN(options.slots, parse_number(name, value));
     } else if (name == "--progress") {
       TRY_ASSIGN(options.progress_interval_ms, parse_number(name, value));
+    } else if (name == "--verify") {
+      options.verify_by_reading = value == "reading";
     } else if (name == "--copy") {
       TRY_ASSIGN(options.copy.method, parse_method(value));
     } else if (name == "--files") {

@@ -22,6 +22,7 @@ struct ArchiveHelperOptions {
   size_t slots = 64;
   // How often the client is told which long calls got on.
   uint64_t progress_interval_ms = 1000;
+  bool verify_by_reading = false;
   CopyEngineOptions copy;
 
   // What to put on the helper's command line after `--archive-io`, and back.

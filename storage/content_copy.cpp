@@ -157,6 +157,7 @@ Result<bool> ContentCopy::take_over(ByteRange chunk, StagedFile& result) {
 
 Result<bool> ContentCopy::copy_in_archive(ByteRange chunk, StagedFile& result) {
   TRY_ASSIGN(const auto data, data_ranges(source_fd_, chunk));
+  if (!data.empty()) note_written(chunk);
   for (const ByteRange& range : data) {
     for (uint64_t at = range.begin; at < range.end;) {
       auto from = static_cast<off_t>(at);
@@ -219,6 +220,7 @@ Result<void> ContentCopy::read(ByteRange chunk, const std::vector<Piece>& pieces
 Result<void> ContentCopy::write(ByteRange chunk, const std::vector<Piece>& pieces,
                                 StagedFile& result) {
   if (cloned_) TRY(clear_holes(chunk, pieces));
+  if (!pieces.empty()) note_written(chunk);
   for (const Piece& piece : pieces) {
     // A clone has the source's bytes already.
     if (cloned_ && piece.source_fd == source_fd_) continue;
@@ -234,6 +236,11 @@ Result<void> ContentCopy::write(ByteRange chunk, const std::vector<Piece>& piece
                       SYNC_FILE_RANGE_WRITE);
   }
   return {};
+}
+
+void ContentCopy::note_written(ByteRange chunk) {
+  const uint64_t index = chunk.begin / request_.chunk_bytes;
+  written_chunks_.add(index, index + 1);
 }
 
 // Where the object has a hole, the clone may still have the old bytes.

@@ -35,6 +35,8 @@ class ContentCopy {
 
   // Blocks. `progress` (may be empty) is called each time something has moved.
   Result<void> run(const std::function<void()>& progress, StagedFile& result);
+  // The chunks that run() wrote bytes of. Those of a clone are not among them.
+  const IntervalSet& written_chunks() const { return written_chunks_; }
 
  private:
   // A piece of the new content and where it comes from.
@@ -52,6 +54,7 @@ class ContentCopy {
   Result<std::vector<Piece>> pieces_of(ByteRange chunk) const;
   Result<void> read(ByteRange chunk, const std::vector<Piece>& pieces);
   Result<void> write(ByteRange chunk, const std::vector<Piece>& pieces, StagedFile& result);
+  void note_written(ByteRange chunk);
   Result<void> clear_holes(ByteRange chunk, const std::vector<Piece>& pieces) const;
 
   const StageFileRequest& request_;
@@ -63,6 +66,7 @@ class ContentCopy {
   std::vector<std::byte> buffer_;
   IntervalSet absent_;
   IntervalSet unchanged_;
+  IntervalSet written_chunks_;
 };
 
 }  // namespace tierhub

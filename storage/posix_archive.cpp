@@ -91,6 +91,7 @@ PosixArchive::PosixArchive(std::string path, ArchiveRootPointer root,
       root_(std::in_place, std::move(root)),
       lanes_(options.lanes),
       max_lanes_(options.lanes),
+      verify_by_reading_(options.verify_by_reading),
       engine_(std::move(engine)) {}
 
 PosixArchive::~PosixArchive() = default;

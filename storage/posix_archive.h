@@ -44,6 +44,8 @@ class PosixArchive final : public Archive {
     RenameFlags rename_flags = RenameFlags::probe;
     // For tests: in place of the one that the probe finds.
     std::optional<CloneMethod> clone;
+    // What is staged is read back from the disk and compared (read_back.h).
+    bool verify_by_reading = false;
   };
 
   static Result<std::unique_ptr<PosixArchive>> open(const std::string& root,
@@ -158,6 +160,7 @@ class PosixArchive final : public Archive {
   mutable std::atomic<uint64_t> next_aside_{0};
   mutable WorkerPool lanes_;
   const size_t max_lanes_;
+  const bool verify_by_reading_;
   std::unique_ptr<CopyEngine> engine_;  // last: its threads use all of the above
 };
 

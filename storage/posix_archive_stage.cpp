@@ -11,6 +11,7 @@
 #include "storage/content_copy.h"
 #include "storage/copy_plan.h"
 #include "storage/posix_archive.h"
+#include "storage/read_back.h"
 #include "storage/source_check.h"
 
 namespace tierhub {
@@ -144,6 +145,11 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
     TRY_ASSIGN(const struct statx after, statx_fd(source.fd.get(), Freshness::exact));
     if (after.stx_size != source.before.stx_size || !same_times(source.before, after))
       return changed_meanwhile();
+  }
+  if (verify_by_reading_) {
+    TRY(read_back({out.get(), to.folder, request.leaf, request.size_bytes, request.chunk_bytes,
+                   result.checksums, copy.written_chunks()},
+                  progress));
   }
   const Entry entry(std::move(out), Entry::Access::opened);
   TRY_ASSIGN(result.version, finish_staging(entry, request.attributes, request.xattrs));

@@ -199,6 +199,24 @@ TEST_F(ArchiveFault, PublishedBytesThatChangedSilentlyAreNeverServed) {
   EXPECT_EQ(read_file(tier.in_mount("new")), content_of("new"));
 }
 
+TEST_F(ArchiveFault, BytesThatItGivesBackOtherwiseAreNotPublished) {
+  tier.stop();
+  tier.settings["verify_by_reading"] = "true";
+  tier.start();
+  write_file(tier.in_mount("new"), "written meanwhile");
+  write_file(tier.in_mount("large"), content_of("large"));
+  archive->set({"flip * 500000"});
+  EXPECT_TRUE(tier.client().start_publish({"/"}));
+  expect_status_says("the archive gives back other bytes than were written");
+  EXPECT_FALSE(fs::exists(backing + "/large"));
+  eventually("what it keeps well is published", [&] { return fs::exists(backing + "/new"); });
+  archive->clear();
+  eventually("it is published when it is asked for again",
+             [&] { return tier.client().start_publish({"/"}) && fs::exists(backing + "/large"); });
+  expect_all_drains();
+  EXPECT_EQ(read_file(backing + "/large"), content_of("large"));
+}
+
 // Files that are one chunk: what is read of them does not wait for the rest.
 class ColdChunk : public ArchiveFault {
  protected:

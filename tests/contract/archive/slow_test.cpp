@@ -25,7 +25,8 @@ using std::chrono::milliseconds;
 // A running slowfs.
 class SlowMount {
  public:
-  SlowMount(const std::string& backing, const std::string& mount_point, int delay_ms)
+  SlowMount(const std::string& backing, const std::string& mount_point, int delay_ms,
+            const std::string& fault_file)
       : mount_point_(mount_point) {
     int out[2] = {-1, -1};
     if (::pipe2(out, O_CLOEXEC) < 0) throw std::runtime_error("pipe");
@@ -34,8 +35,9 @@ class SlowMount {
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, writing.get(), STDOUT_FILENO);
-    std::vector<std::string> words = {TIERHUB_SLOWFS, backing, mount_point, "--delay-ms",
-                                      std::to_string(delay_ms)};
+    std::vector<std::string> words = {
+        TIERHUB_SLOWFS,           backing,    mount_point, "--delay-ms",
+        std::to_string(delay_ms), "--faults", fault_file};
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -73,8 +75,10 @@ class SlowArchive : public ::testing::TestWithParam<CopyMethod> {
   }
 
   void mount_and_start(uint64_t time_limit_ms, int delay_ms = kDelayMs) {
-    mount_ = std::make_unique<SlowMount>(folder_ / "backing", folder_ / "mount", delay_ms);
+    mount_ = std::make_unique<SlowMount>(folder_ / "backing", folder_ / "mount", delay_ms,
+                                         folder_ / "faults");
     ArchiveClientOptions options;
+    options.verify_by_reading = verify_by_reading_;
     options.copy.method = GetParam();
     options.time_limit_ms = time_limit_ms;
     auto client = ArchiveClient::start(TIERHUB_ARCHIVE_HELPER, folder_ / "mount", options);
@@ -116,7 +120,21 @@ class SlowArchive : public ::testing::TestWithParam<CopyMethod> {
     return page ? page->children : std::vector<ArchiveChild>();
   }
 
+  // Stages these bytes under the leaf "staged".
+  Result<StagedFile> stage(const std::string& text) {
+    write_file(folder_ / "object", text);
+    TRY_ASSIGN(const UniqueFd object, posix::open_at(AT_FDCWD, folder_ / "object", O_RDONLY));
+    StageFileRequest request;
+    request.leaf = "staged";
+    request.object_fd = object.get();
+    request.size_bytes = text.size();
+    request.chunk_bytes = kChunk;
+    request.attributes.mode = 0644;
+    return client_->stage_file(request);
+  }
+
   static constexpr int kDelayMs = 8;
+  bool verify_by_reading_ = false;
   TemporaryDirectory folder_;
   std::unique_ptr<SlowMount> mount_;
   std::unique_ptr<ArchiveClient> client_;
@@ -221,6 +239,23 @@ TEST_P(SlowArchive, IsPublishedToAsAnyOther) {
   ASSERT_TRUE(client_->discard("leaf", *placed));
   EXPECT_TRUE(client_->sync());
   EXPECT_TRUE(client_->sync_folders({""}));
+}
+
+TEST_P(SlowArchive, ThatGivesBackOtherBytesThanWereWrittenIsFoundOutBeforeTheyArePlaced) {
+  verify_by_reading_ = true;
+  mount_and_start(30'000, 0);
+  const std::string text = random_text(5 * kChunk + 1234, 4);
+  for (const uint64_t offset : {uint64_t{0}, 3 * kChunk + 7, 5 * kChunk + 1233}) {
+    write_file(folder_ / "faults", "flip staged " + std::to_string(offset) + "\n");
+    const auto staged = stage(text);
+    ASSERT_FALSE(staged) << offset;
+    EXPECT_TRUE(staged.error().is(std::errc::bad_message)) << staged.error().text();
+    EXPECT_FALSE(is_archive_wide(staged.error())) << "others may be published";
+  }
+  write_file(folder_ / "faults", "");
+  ASSERT_TRUE(stage(text));
+  ASSERT_TRUE(client_->place("staged", "file", std::nullopt));
+  EXPECT_EQ(read_file(folder_ / "backing/file"), text);
 }
 
 }  // namespace
