@@ -22,7 +22,7 @@ class GeneratedArchive final : public Archive {
   Result<std::optional<ArchiveVersion>> stat(const std::string& path) override;
   Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) override;
   Result<Xattrs> xattrs(const std::string&) override { return Xattrs(); }
-  Result<Space> space() override { return Space(); }
+  Result<Space> space(const FileSystemId&) override { return Space(); }
 
   void fill(const FillRequest&, std::function<void(Result<FillResult>)> done) override;
   Result<StagedFile> stage_file(const StageFileRequest&) override;
@@ -32,7 +32,7 @@ class GeneratedArchive final : public Archive {
                                        const Xattrs&) override;
   Result<ArchiveVersion> stage_special(const std::string&, const Attributes&,
                                        const Xattrs&) override;
-  Result<void> sync() override { return {}; }
+  Result<void> sync(const FileSystemId&) override { return {}; }
   Result<ArchiveVersion> place(const std::string&, const std::string&,
                                const std::optional<ArchiveVersion>&) override;
   Result<ArchiveVersion> move(const std::string&, const ArchiveVersion&, const std::string&,

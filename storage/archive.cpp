@@ -18,11 +18,12 @@ class ScratchCategory final : public std::error_category {
 };
 
 // What NFS leaves of a file that was removed while open: ".nfs" and a number in hex.
+constexpr std::string_view kNfsPrefix = ".nfs";
 bool is_nfs_leftover(std::string_view name) {
-  constexpr std::string_view kPrefix = ".nfs";
   constexpr size_t kShortestNumber = 8;
-  return name.starts_with(kPrefix) && name.size() >= kPrefix.size() + kShortestNumber &&
-         name.find_first_not_of("0123456789abcdefABCDEF", kPrefix.size()) == std::string_view::npos;
+  return name.starts_with(kNfsPrefix) && name.size() >= kNfsPrefix.size() + kShortestNumber &&
+         name.find_first_not_of("0123456789abcdefABCDEF", kNfsPrefix.size()) ==
+             std::string_view::npos;
 }
 
 }  // namespace
@@ -70,10 +71,22 @@ bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record) 
          found.attributes.mtime == on_record.attributes.mtime;
 }
 
-bool is_left_out(std::string_view folder, std::string_view name) {
-  if (folder.empty() && (name == kPrivateFolder || name == "lost+found" || name == ".zfs"))
-    return true;
-  return name == ".snapshot" || is_nfs_leftover(name);
+const LeftOutNames& usual_left_out_names() {
+  static const LeftOutNames names = {"/lost+found", "/.zfs",  ".snapshot",
+                                     ".nfs*",       "@eaDir", "#recycle"};
+  return names;
+}
+
+bool is_left_out(const LeftOutNames& names, FolderPlace folder, std::string_view name) {
+  return std::any_of(names.begin(), names.end(), [&](std::string_view left_out) {
+    if (left_out.starts_with('/')) {
+      if (folder != FolderPlace::top_of_a_file_system) return false;
+      left_out.remove_prefix(1);
+    }
+    if (!left_out.ends_with('*')) return name == left_out;
+    left_out.remove_suffix(1);
+    return left_out == kNfsPrefix ? is_nfs_leftover(name) : name.starts_with(left_out);
+  });
 }
 
 }  // namespace tierhub

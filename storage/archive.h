@@ -6,6 +6,13 @@
 // below the root without following symbolic links. `.tierhub/` at the root is TierHub's own: `id`
 // (UUID of the archive), `staging/`, `aside/`, `trash/`.
 //
+// Below the root other file systems may be mounted (file_system_id.h). Each has a `.tierhub/` of
+// its own at its top, made when it is first seen and marked as this archive's. What lies in that is
+// reached under the root's, by a name that ends with the file system's id: the leaf "12@<id>" is
+// `.tierhub/staging/12@<id>` here, and `<top>/.tierhub/staging/12` on disk; so are days of the
+// trash and what is set aside. All acts stay within one file system. One that concerns a file
+// system that is not mounted where it was fails with errc::no_such_device, and touches nothing.
+//
 // Protocol of every change, so that a power cut leaves the old or the new and never a half (design:
 // keys, rounds, base):
 //   1. what is new is made complete in staging (stage_*), with owner, mode, times and extended
@@ -34,6 +41,7 @@
 #include "common/result.h"
 #include "common/types.h"
 #include "common/unique_fd.h"
+#include "storage/file_system_id.h"
 
 namespace tierhub {
 
@@ -69,6 +77,7 @@ struct ArchiveChild {
 
 struct ArchivePage {
   std::vector<ArchiveChild> children;
+  FileSystemId file_system;  // that the folder is in
   uint64_t next_cookie = 0;
   bool last = true;
 };
@@ -149,8 +158,8 @@ class Archive {
   virtual Result<std::string> archive_id() = 0;
   // none: nothing stands there. Does not follow a symlink.
   virtual Result<std::optional<ArchiveVersion>> stat(const std::string& path) = 0;
-  // The folder's entries after `cookie` (0: from the start), at most `limit`. Leaves out `.tierhub`
-  // in the root and what a file system keeps for itself (lost+found, .zfs, .snapshot, .nfs*).
+  // The folder's entries after `cookie` (0: from the start), at most `limit`. Leaves out TierHub's
+  // own folders, and what is_left_out().
   virtual Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) = 0;
   virtual Result<Xattrs> xattrs(const std::string& path) = 0;
   // Whether its file system takes any of what `archive_holds_xattr` names; too large ones it may
@@ -164,7 +173,8 @@ class Archive {
     uint64_t total_bytes = 0, free_bytes = 0, available_bytes = 0;
     uint64_t total_files = 0, free_files = 0;
   };
-  virtual Result<Space> space() = 0;
+  virtual Result<Space> space(const FileSystemId& file_system) = 0;
+  Result<Space> space() { return space(FileSystemId()); }
 
   // Many may be under way; `done` is called once, on a thread of the archive, and must not block.
   virtual void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) = 0;
@@ -180,7 +190,9 @@ class Archive {
   virtual Result<ArchiveVersion> stage_special(const std::string& leaf,
                                                const Attributes& attributes,
                                                const Xattrs& xattrs) = 0;
-  virtual Result<void> sync() = 0;
+  // Of one file system, all of it.
+  virtual Result<void> sync(const FileSystemId& file_system) = 0;
+  Result<void> sync() { return sync(FileSystemId()); }
 
   // `before`: the version on record of what stands at the target; none: nothing may stand there.
   // After place, the displaced file rests in staging under the same leaf; after move, at the source
@@ -209,7 +221,7 @@ class Archive {
                                                 const Attributes& attributes,
                                                 const Xattrs& xattrs) = 0;
   virtual Result<void> sync_folders(const std::vector<std::string>& paths) = 0;
-  // Leaf names in staging. For recovery.
+  // Leaf names in staging, of all file systems that are mounted. For recovery.
   virtual Result<std::vector<std::string>> staged() = 0;
 
   // Many at once, for which a message each would cost more than the work: as stage_file() and
@@ -224,8 +236,13 @@ class Archive {
 // mtime.
 bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record);
 
-// True for names that list() leaves out of the folder at path `folder`: they are not users' files.
-bool is_left_out(std::string_view folder, std::string_view name);
+// Names that are not users' files: list() leaves them out. "/name" means the top of a file system
+// only, any other one every folder. A "*" at the end stands for anything; in ".nfs*" for a number
+// in hexadecimal digits, as NFS clients make it.
+using LeftOutNames = std::vector<std::string>;
+const LeftOutNames& usual_left_out_names();
+enum class FolderPlace { top_of_a_file_system, elsewhere };
+bool is_left_out(const LeftOutNames& names, FolderPlace folder, std::string_view name);
 
 inline constexpr const char* kPrivateFolder = ".tierhub";
 inline constexpr const char* kStagingFolder = ".tierhub/staging";

@@ -137,7 +137,7 @@ IdentityKind probe_identity(int fd, long type) {
 
 }  // namespace
 
-Result<ArchiveCapabilities> probe_capabilities(int folder_fd) {
+Result<ArchiveCapabilities> capabilities_unprobed(int folder_fd) {
   ArchiveCapabilities found;
   struct statfs type {};
   if (::fstatfs(folder_fd, &type) < 0) return Error::from_errno(errno, "statfs");
@@ -147,7 +147,11 @@ Result<ArchiveCapabilities> probe_capabilities(int folder_fd) {
   found.sync_file_system = (type.f_type & 0xffffffff) != kFuse;
   TRY_ASSIGN(const struct statx folder_stat, statx_fd(folder_fd, Freshness::cached));
   found.birth_time = (folder_stat.stx_mask & STATX_BTIME) != 0;
+  return found;
+}
 
+Result<ArchiveCapabilities> probe_capabilities(int folder_fd) {
+  TRY_ASSIGN(ArchiveCapabilities found, capabilities_unprobed(folder_fd));
   auto folder = ProbeFolder::make(folder_fd);
   if (!folder && folder.error().is(std::errc::read_only_file_system)) return found;
   if (!folder) return folder.error();
@@ -160,7 +164,8 @@ Result<ArchiveCapabilities> probe_capabilities(int folder_fd) {
   found.special_files = ::mknodat(folder->fd(), "fifo", S_IFIFO | 0600, 0) == 0;
   found.case_sensitive = !folder->has("FILE");
   probe_renames(*folder, found);
-  found.clone = probe_clone(*folder, type.f_type);
+  struct statfs type {};
+  if (::fstatfs(folder_fd, &type) == 0) found.clone = probe_clone(*folder, type.f_type);
   found.change_owner = can_change_owner(file.get());
   return found;
 }

@@ -43,5 +43,7 @@ struct ArchiveCapabilities {
 
 // Tries everything out in a folder of its own below `folder_fd`, which it removes. Blocks.
 Result<ArchiveCapabilities> probe_capabilities(int folder_fd);
+// What can be told without making anything there.
+Result<ArchiveCapabilities> capabilities_unprobed(int folder_fd);
 
 }  // namespace tierhub

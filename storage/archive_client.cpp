@@ -72,6 +72,7 @@ Result<std::unique_ptr<ArchiveClient>> ArchiveClient::start(const std::string& p
       std::clamp<uint64_t>(options.time_limit_ms / 4, 1, kSlowestProgressMs);
   link.helper.verify_by_reading = options.verify_by_reading;
   link.helper.copy = options.copy;
+  link.helper.left_out = options.left_out;
   link.time_limit = std::chrono::milliseconds(options.time_limit_ms);
   link.probe_interval = std::chrono::milliseconds(options.probe_interval_ms);
   link.replace_after = std::chrono::milliseconds(options.replace_after_ms);
@@ -129,7 +130,9 @@ Result<Xattrs> ArchiveClient::xattrs(const std::string& path) {
   return ask<Xattrs>(ArchiveCall::xattrs, path);
 }
 
-Result<Archive::Space> ArchiveClient::space() { return ask<Space>(ArchiveCall::space); }
+Result<Archive::Space> ArchiveClient::space(const FileSystemId& file_system) {
+  return ask<Space>(ArchiveCall::space, file_system);
+}
 
 void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) {
   HelperLink::Call call;
@@ -191,8 +194,9 @@ Result<ArchiveVersion> ArchiveClient::stage_special(const std::string& leaf,
   return ask<ArchiveVersion>(ArchiveCall::stage_special, leaf, attributes, xattrs);
 }
 
-Result<void> ArchiveClient::sync() {
-  return without_value(send<Nothing>(encode(ArchiveCall::sync), {}, time_limit_ * kSyncPatience));
+Result<void> ArchiveClient::sync(const FileSystemId& file_system) {
+  return without_value(
+      send<Nothing>(encode(ArchiveCall::sync, file_system), {}, time_limit_ * kSyncPatience));
 }
 
 Result<ArchiveVersion> ArchiveClient::place(const std::string& leaf, const std::string& target,

@@ -31,6 +31,7 @@ struct ArchiveClientOptions {
   // As in PosixArchive::Options.
   bool verify_by_reading = false;
   CopyEngineOptions copy;
+  LeftOutNames left_out = usual_left_out_names();
 };
 
 class ArchiveClient final : public Archive {
@@ -60,7 +61,8 @@ class ArchiveClient final : public Archive {
   Result<std::optional<ArchiveVersion>> stat(const std::string& path) override;
   Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) override;
   Result<Xattrs> xattrs(const std::string& path) override;
-  Result<Space> space() override;
+  using Archive::space;
+  Result<Space> space(const FileSystemId& file_system) override;
   void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) override;
   Result<StagedFile> stage_file(const StageFileRequest& request) override;
   Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
@@ -69,7 +71,8 @@ class ArchiveClient final : public Archive {
                                        const Attributes& attributes, const Xattrs& xattrs) override;
   Result<ArchiveVersion> stage_special(const std::string& leaf, const Attributes& attributes,
                                        const Xattrs& xattrs) override;
-  Result<void> sync() override;
+  using Archive::sync;
+  Result<void> sync(const FileSystemId& file_system) override;
   Result<ArchiveVersion> place(const std::string& leaf, const std::string& target,
                                const std::optional<ArchiveVersion>& before) override;
   Result<ArchiveVersion> move(const std::string& source, const ArchiveVersion& moved,

@@ -149,7 +149,7 @@ void ArchiveServer::run(Request& request) {
     case ArchiveCall::xattrs:
       return run_method(request, &Archive::xattrs);
     case ArchiveCall::space:
-      return run_method(request, &Archive::space);
+      return run_method<Archive::Space, const FileSystemId&>(request, &Archive::space);
     case ArchiveCall::fill:
       return run_fill(request);
     case ArchiveCall::stage_file:
@@ -161,7 +161,7 @@ void ArchiveServer::run(Request& request) {
     case ArchiveCall::stage_special:
       return run_method(request, &Archive::stage_special);
     case ArchiveCall::sync:
-      return run_method(request, &Archive::sync);
+      return run_method<void, const FileSystemId&>(request, &Archive::sync);
     case ArchiveCall::place:
       return run_method(request, &Archive::place);
     case ArchiveCall::move:
@@ -296,6 +296,7 @@ Result<std::shared_ptr<PosixArchive>> ArchiveServer::archive() {
   options.expected_id = options_.expected_id;
   options.copy = options_.copy;
   options.verify_by_reading = options_.verify_by_reading;
+  options.left_out = options_.left_out;
   TRY_ASSIGN(auto opened, PosixArchive::open(options_.root, options));
   archive_ = std::move(opened);
   return archive_;
@@ -386,19 +387,24 @@ void allow_many_descriptors() {
 }  // namespace
 
 std::vector<std::string> ArchiveHelperOptions::to_arguments() const {
-  return {"--root",     root,
-          "--id",       expected_id,
-          "--slots",    std::to_string(slots),
-          "--progress", std::to_string(progress_interval_ms),
-          "--verify",   verify_by_reading ? "reading" : "nothing",
-          "--copy",     std::string(name_of(copy.method)),
-          "--files",    std::to_string(copy.max_files),
-          "--buffers",  std::to_string(copy.buffer_bytes)};
+  std::vector<std::string> arguments = {"--root",     root,
+                                        "--id",       expected_id,
+                                        "--slots",    std::to_string(slots),
+                                        "--progress", std::to_string(progress_interval_ms),
+                                        "--copy",     std::string(name_of(copy.method)),
+                                        "--files",    std::to_string(copy.max_files),
+                                        "--buffers",  std::to_string(copy.buffer_bytes)};
+  for (const std::string& name : left_out) {
+    arguments.emplace_back("--leave-out");
+    arguments.push_back(name);
+  }
+  return arguments;
 }
 
 Result<ArchiveHelperOptions> ArchiveHelperOptions::parse(
     const std::vector<std::string>& arguments) {
   ArchiveHelperOptions options;
+  options.left_out.clear();
   for (size_t i = 0; i < arguments.size(); i += 2) {
     const std::string& name = arguments[i];
     if (i + 1 == arguments.size()) {
@@ -421,6 +427,8 @@ Result<ArchiveHelperOptions> ArchiveHelperOptions::parse(
       TRY_ASSIGN(options.copy.max_files, parse_number(name, value));
     } else if (name == "--buffers") {
       TRY_ASSIGN(options.copy.buffer_bytes, parse_number(name, value));
+    } else if (name == "--leave-out") {
+      options.left_out.push_back(value);
     } else {
       return Error(std::errc::invalid_argument, "unknown option " + name);
     }

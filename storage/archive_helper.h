@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "storage/archive.h"
 #include "storage/copy_engine.h"
 
 namespace tierhub {
@@ -24,6 +25,7 @@ struct ArchiveHelperOptions {
   uint64_t progress_interval_ms = 1000;
   bool verify_by_reading = false;
   CopyEngineOptions copy;
+  LeftOutNames left_out = usual_left_out_names();
 
   // What to put on the helper's command line after `--archive-io`, and back.
   std::vector<std::string> to_arguments() const;

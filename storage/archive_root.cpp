@@ -64,12 +64,6 @@ Result<std::string> write_new_id(int root_fd) {
   return uuid;
 }
 
-Result<void> make_private_folder(int root_fd, const char* path) {
-  auto made = posix::make_directory_at(root_fd, path, kPrivateMode);
-  if (!made && made.error().is(std::errc::file_exists)) return {};
-  return made;
-}
-
 // The user whom the archive takes us for: on NFS root may be nobody.
 Result<uid_t> own_uid_at(int folder_fd) {
   const std::string name = fmt::format("owner-{}", ::getpid());
@@ -80,9 +74,16 @@ Result<uid_t> own_uid_at(int folder_fd) {
   return st->st_uid;
 }
 
-// Whoever owns the private folder could swap what rests in it.
-Result<void> check_private_folder(int root_fd, const std::string& path) {
-  TRY_ASSIGN(const UniqueFd folder, open_folder(root_fd, kPrivateFolder));
+}  // namespace
+
+Result<void> make_private_folder(int root_fd, const std::string& path) {
+  auto made = posix::make_directory_at(root_fd, path, kPrivateMode);
+  if (!made && made.error().is(std::errc::file_exists)) return {};
+  return made;
+}
+
+Result<void> check_private_folder(int root_fd, const std::string& path, const std::string& shown) {
+  TRY_ASSIGN(const UniqueFd folder, posix::open_beneath(root_fd, path, O_RDONLY | O_DIRECTORY));
   TRY_ASSIGN(const struct stat st, posix::stat_fd(folder.get()));
   bool own = st.st_uid == ::geteuid();
   if (!own) {
@@ -90,18 +91,15 @@ Result<void> check_private_folder(int root_fd, const std::string& path) {
     own = uid && *uid == st.st_uid;
   }
   if (!own) {
-    return Error(
-        std::errc::operation_not_permitted,
-        fmt::format("{}/{} was made by user {}, not by TierHub: remove it, then start again", path,
-                    kPrivateFolder, st.st_uid));
+    return Error(std::errc::operation_not_permitted,
+                 fmt::format("{} was made by user {}, not by TierHub: remove it, then start again",
+                             shown, st.st_uid));
   }
   if ((st.st_mode & 077) != 0 && ::fchmod(folder.get(), kPrivateMode) < 0) {
-    return Error::from_errno(errno, fmt::format("chmod {}/{}", path, kPrivateFolder));
+    return Error::from_errno(errno, fmt::format("chmod {}", shown));
   }
   return {};
 }
-
-}  // namespace
 
 Result<ArchiveRootPointer> ArchiveRoot::open(const std::string& path,
                                              const std::string& expected_id) {
@@ -110,9 +108,9 @@ Result<ArchiveRootPointer> ArchiveRoot::open(const std::string& path,
   auto root = std::make_shared<ArchiveRoot>();
   root->fd = *std::move(opened);
   const int fd = root->fd.get();
-  TRY_ASSIGN(const struct stat st, posix::stat_fd(fd));
-  root->device = st.st_dev;
-  root->inode = st.st_ino;
+  TRY_ASSIGN(const struct statx found, statx_fd(fd, Freshness::cached));
+  root->key = mount_key_of(found);
+  root->inode = found.stx_ino;
 
   TRY_ASSIGN(std::optional<std::string> id, read_id(fd));
   if (!expected_id.empty() && id != expected_id) {
@@ -120,7 +118,7 @@ Result<ArchiveRootPointer> ArchiveRoot::open(const std::string& path,
   }
   TRY(check_format_mark(fd, ".tierhub/format", "the archive " + path));
   TRY(make_private_folder(fd, kPrivateFolder));
-  TRY(check_private_folder(fd, path));
+  TRY(check_private_folder(fd, kPrivateFolder, fmt::format("{}/{}", path, kPrivateFolder)));
   for (const char* folder : {kStagingFolder, kAsideFolder, kTrashFolder}) {
     TRY(make_private_folder(fd, folder));
   }
@@ -134,8 +132,10 @@ Result<ArchiveRootPointer> ArchiveRoot::open(const std::string& path,
 }
 
 bool ArchiveRoot::stands_at(const std::string& path) const {
-  const auto st = posix::stat_at(AT_FDCWD, path);
-  if (!st || st->st_dev != device || st->st_ino != inode) return false;
+  const auto folder = posix::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+  if (!folder) return false;
+  const auto st = statx_fd(folder->get(), Freshness::cached);
+  if (!st || mount_key_of(*st) != key || st->stx_ino != inode) return false;
   const auto found = read_id(fd.get());
   return found && *found == id;
 }

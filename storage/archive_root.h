@@ -8,6 +8,7 @@
 
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "storage/entry.h"
 
 namespace tierhub {
 
@@ -15,7 +16,7 @@ struct ArchiveRoot {
   UniqueFd fd;
   UniqueFd staging;
   UniqueFd aside;
-  uint64_t device = 0;
+  MountKey key;
   uint64_t inode = 0;
   std::string id;  // of `.tierhub/id`
 
@@ -23,9 +24,15 @@ struct ArchiveRoot {
   // Without one a folder that is no archive yet becomes one.
   static Result<std::shared_ptr<const ArchiveRoot>> open(const std::string& path,
                                                          const std::string& expected_id);
-  // True if `path` still leads to this root and its id is the same.
+  // True if `path` still leads to this root, in the same mount, and its id is the same.
   bool stands_at(const std::string& path) const;
 };
+
+// Refuses a folder at `path` that someone else made, who could swap what rests in it, and closes it
+// to others. `path` is below `root_fd`; `shown` is how it is named in the error.
+Result<void> check_private_folder(int root_fd, const std::string& path, const std::string& shown);
+// Makes it if it is missing.
+Result<void> make_private_folder(int root_fd, const std::string& path);
 
 using ArchiveRootPointer = std::shared_ptr<const ArchiveRoot>;
 

@@ -47,6 +47,7 @@ void put(ByteWriter& out, const ArchiveChild& value) {
 
 void put(ByteWriter& out, const ArchivePage& value) {
   put(out, value.children);
+  put(out, value.file_system);
   out.u64(value.next_cookie).flag(value.last);
 }
 
@@ -164,6 +165,7 @@ void get(ByteReader& in, ArchiveChild& value) {
 
 void get(ByteReader& in, ArchivePage& value) {
   get(in, value.children);
+  get(in, value.file_system);
   value.next_cookie = in.u64();
   value.last = in.flag();
 }

@@ -33,7 +33,7 @@ struct CopyJob {
   std::shared_ptr<const UniqueFd> root;  // the folder that `request.path` is relative to
   FillRequest request;                   // its target_fd is not used
   UniqueFd target;
-  IdentityKind identity = IdentityKind::handle;
+  IdentityScheme identity = IdentityKind::handle;
   std::function<void()>
       progress;  // bytes of this file moved, or it waits for memory while others' do; may be empty
   std::function<void(Result<FillResult>)> done;

@@ -1,6 +1,7 @@
 #include "storage/entry.h"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <string_view>
 
@@ -21,6 +22,12 @@ namespace {
 constexpr uint32_t kPermissionBits = 07777;
 constexpr uint32_t kSetIdBits = S_ISUID | S_ISGID;
 constexpr const char* kCapabilityXattr = "security.capability";
+
+// Of linux/stat.h, which does not go together with sys/stat.h. Kernels before 6.8 do not know the
+// flag and give the number of the mount, which may be used again after it is gone.
+constexpr unsigned kUniqueMountId = 0x4000;
+constexpr size_t kMountIdOffset = 0x90;
+static_assert(kMountIdOffset == offsetof(struct statx, stx_dev_minor) + sizeof(uint32_t));
 
 FileKind kind_of(uint16_t mode) {
   switch (mode & S_IFMT) {
@@ -56,6 +63,12 @@ Result<std::string> handle_bytes(int fd) {
   const std::string_view bytes(reinterpret_cast<const char*>(handle->f_handle),
                                handle->handle_bytes);
   return ByteWriter().u32(static_cast<uint32_t>(handle->handle_type)).raw(bytes).take();
+}
+
+uint8_t tag_of(const IdentityScheme& scheme) {
+  if (scheme.file_system.empty()) return static_cast<uint8_t>(scheme.kind);
+  const bool handle = scheme.kind == IdentityKind::handle;
+  return static_cast<uint8_t>(handle ? kNestedHandleTag : kNestedInodeTag);
 }
 
 bool is_missing(const Error& error) {
@@ -137,7 +150,8 @@ std::string proc_path(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
 Result<struct statx> statx_fd(int fd, Freshness freshness) {
   struct statx found {};
   const int sync = freshness == Freshness::exact ? AT_STATX_FORCE_SYNC : AT_STATX_SYNC_AS_STAT;
-  if (::statx(fd, "", AT_EMPTY_PATH | sync, STATX_BASIC_STATS | STATX_BTIME, &found) < 0) {
+  constexpr unsigned kWanted = STATX_BASIC_STATS | STATX_BTIME | kUniqueMountId;
+  if (::statx(fd, "", AT_EMPTY_PATH | sync, kWanted, &found) < 0) {
     return Error::from_errno(errno, "stat");
   }
   return found;
@@ -158,14 +172,25 @@ Attributes attributes_of(const struct statx& found) {
   return a;
 }
 
-Result<ArchiveVersion> version_of(int fd, const struct statx& found, IdentityKind kind) {
+MountKey mount_key_of(const struct statx& found) {
+  MountKey key;
+  key.device = makedev(found.stx_dev_major, found.stx_dev_minor);
+  std::memcpy(&key.mount, reinterpret_cast<const char*>(&found) + kMountIdOffset, sizeof key.mount);
+  return key;
+}
+
+bool is_mounted_when_entered(const struct statx& found) {
+  return S_ISDIR(found.stx_mode) && (found.stx_attributes & STATX_ATTR_AUTOMOUNT) != 0;
+}
+
+Result<ArchiveVersion> version_of(int fd, const struct statx& found, const IdentityScheme& scheme) {
   ArchiveVersion version;
   version.attributes = attributes_of(found);
   version.nlink = found.stx_nlink;
   version.device = makedev(found.stx_dev_major, found.stx_dev_minor);
   ByteWriter identity;
-  identity.u8(static_cast<uint8_t>(kind)).u64(found.stx_ino);
-  switch (kind) {
+  identity.u8(tag_of(scheme)).u64(found.stx_ino).raw(file_system_bytes(scheme.file_system));
+  switch (scheme.kind) {
     case IdentityKind::handle: {
       TRY_ASSIGN(const std::string handle, handle_bytes(fd));
       identity.raw(handle);
@@ -194,9 +219,13 @@ Result<std::optional<Entry>> Entry::open_beneath(int root_fd, const std::string&
   return entry_or_none(posix::open_beneath(root_fd, path, O_PATH | O_NOFOLLOW));
 }
 
-Result<ArchiveVersion> Entry::version(IdentityKind kind, Freshness freshness) const {
+Result<std::optional<Entry>> Entry::enter(int root_fd, const std::string& path) {
+  return entry_or_none(posix::open_beneath(root_fd, path, O_PATH | O_NOFOLLOW | O_DIRECTORY));
+}
+
+Result<ArchiveVersion> Entry::version(const IdentityScheme& scheme, Freshness freshness) const {
   TRY_ASSIGN(const struct statx found, statx_fd(fd(), freshness));
-  return version_of(fd(), found, kind);
+  return version_of(fd(), found, scheme);
 }
 
 Result<std::string> Entry::symlink_target() const {

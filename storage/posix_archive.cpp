@@ -32,6 +32,26 @@ bool is_sound_path(std::string_view path) {
   return true;
 }
 
+std::string parent_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+std::string below(const std::string& folder, const std::string& name) {
+  return folder.empty() ? name : folder + "/" + name;
+}
+
+bool is_missing(const Error& error) {
+  return error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory);
+}
+
+FileSystemPointer file_system_of_root(const ArchiveCapabilities& capabilities) {
+  auto own = std::make_shared<ArchiveFileSystem>();
+  own->capabilities = capabilities;
+  own->has_private_folder = true;
+  return own;
+}
+
 Error unsound(const std::string& path) {
   return Error(std::errc::invalid_argument, fmt::format("'{}' is not a path in the archive", path));
 }
@@ -87,6 +107,9 @@ PosixArchive::PosixArchive(std::string path, ArchiveRootPointer root,
                            const Options& options)
     : path_(std::move(path)),
       probed_(std::move(capabilities)),
+      own_(file_system_of_root(probed_)),
+      nested_(options.clone),
+      left_out_(options.left_out),
       rename_flags_(options.rename_flags),
       root_(std::in_place, std::move(root)),
       lanes_(options.lanes),
@@ -112,32 +135,135 @@ ArchiveRootPointer PosixArchive::root() const {
   return root_.with([](const ArchiveRootPointer& root) { return root; });
 }
 
+Result<PosixArchive::Start> PosixArchive::start_of(const ArchiveRootPointer& root,
+                                                   const std::string& path) const {
+  if (!path.empty() && !is_sound_path(path)) return unsound(path);
+  const auto nested = nested_path(path);
+  if (!nested) return Start{UniqueFd(), root->fd.get(), path, nullptr};
+  TRY_ASSIGN(auto opened, nested_.open_private(*root, nested->file_system, nested->folder));
+  const int fd = opened.folder.get();
+  return Start{std::move(opened.folder), fd, nested->rest, std::move(opened.file_system)};
+}
+
+Result<UniqueFd> PosixArchive::open_folder(const ArchiveRootPointer& root, const std::string& path,
+                                           int flags) const {
+  TRY_ASSIGN(const Start start, start_of(root, path));
+  return posix::open_beneath(start.folder, start.path, flags | O_DIRECTORY);
+}
+
+// Of the folder at `path`, whose stat is `found`.
+Result<FileSystemPointer> PosixArchive::file_system_of_folder(const ArchiveRoot& root,
+                                                              const std::string& path,
+                                                              const struct statx& found) const {
+  if (mount_key_of(found) == root.key) return own_;
+  return nested_.at(root, path, found);
+}
+
+Result<FileSystemPointer> PosixArchive::file_system(const ArchiveRoot& root,
+                                                    const FileSystemId& id) const {
+  if (id.empty()) return own_;
+  return nested_.find(root, id);
+}
+
+Result<UniqueFd> PosixArchive::open_top(const ArchiveRoot& root, const FileSystemId& id) const {
+  if (id.empty()) return posix::open_beneath(root.fd.get(), "", O_RDONLY | O_DIRECTORY);
+  TRY_ASSIGN(auto opened, nested_.open_top(root, id));
+  return std::move(opened.folder);
+}
+
 Result<PosixArchive::Spot> PosixArchive::spot(const ArchiveRootPointer& root,
-                                              const std::string& path) {
+                                              const std::string& path) const {
   if (!is_sound_path(path)) return unsound(path);
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return Spot{root, UniqueFd(), root->fd.get(), path};
+  TRY_ASSIGN(Start start, start_of(root, path));
+  const size_t slash = start.path.rfind('/');
+  if (slash == std::string::npos) {
+    FileSystemPointer file_system = start.in_nested ? start.in_nested : own_;
+    return Spot{root, std::move(start.owned), start.folder, start.path,
+                path, std::move(file_system)};
+  }
   TRY_ASSIGN(UniqueFd parent,
-             posix::open_beneath(root->fd.get(), path.substr(0, slash), O_PATH | O_DIRECTORY));
+             posix::open_beneath(start.folder, start.path.substr(0, slash), O_PATH | O_DIRECTORY));
+  if (!start.in_nested) {
+    TRY_ASSIGN(const struct statx found, statx_fd(parent.get(), Freshness::cached));
+    TRY_ASSIGN(start.in_nested, file_system_of_folder(*root, parent_of(path), found));
+  }
   const int folder = parent.get();
-  return Spot{root, std::move(parent), folder, path.substr(slash + 1)};
+  return Spot{root, std::move(parent),         folder, start.path.substr(slash + 1),
+              path, std::move(start.in_nested)};
+}
+
+Result<PosixArchive::Spot> PosixArchive::private_spot(const ArchiveRootPointer& root,
+                                                      const FileSystemId& file_system,
+                                                      std::string leaf, Spot::Where where) const {
+  const bool staging = where == Spot::Where::staging;
+  std::string folder = staging ? kStagingFolder : kAsideFolder;
+  std::string path = below(folder, name_on(file_system, leaf));
+  if (file_system.empty()) {
+    const int fd = staging ? root->staging.get() : root->aside.get();
+    return Spot{root, UniqueFd(), fd, std::move(leaf), std::move(path), own_, where};
+  }
+  TRY_ASSIGN(auto opened, nested_.open_private(*root, file_system, folder));
+  const int fd = opened.folder.get();
+  return Spot{root,
+              std::move(opened.folder),
+              fd,
+              std::move(leaf),
+              std::move(path),
+              std::move(opened.file_system),
+              where};
 }
 
 Result<PosixArchive::Spot> PosixArchive::staging_spot(const ArchiveRootPointer& root,
-                                                      const std::string& leaf) {
+                                                      const std::string& leaf) const {
   if (!is_sound_component(leaf)) return unsound(leaf);
-  return Spot{root, UniqueFd(), root->staging.get(), leaf};
+  PrivateName split = split_private_name(leaf);
+  return private_spot(root, split.file_system, std::move(split.name), Spot::Where::staging);
 }
 
-Result<Entry> PosixArchive::existing_entry(int root_fd, const std::string& path) {
-  if (!path.empty() && !is_sound_path(path)) return unsound(path);
-  TRY_ASSIGN(auto entry, Entry::open_beneath(root_fd, path));
-  if (!entry) return Error::from_errno(ENOENT, path);
-  return *std::move(entry);
+Result<std::optional<PosixArchive::Existing>> PosixArchive::look_at(const ArchiveRootPointer& root,
+                                                                    const std::string& path) const {
+  TRY_ASSIGN(const Start start, start_of(root, path));
+  TRY_ASSIGN(auto entry, Entry::open_beneath(start.folder, start.path));
+  if (!entry) return std::optional<Existing>();
+  if (start.in_nested) return std::optional(Existing{*std::move(entry), start.in_nested});
+  TRY_ASSIGN(struct statx found, statx_fd(entry->fd(), Freshness::cached));
+  if (is_mounted_when_entered(found)) {
+    TRY_ASSIGN(entry, Entry::enter(start.folder, start.path));
+    if (!entry) return std::optional<Existing>();
+    TRY_ASSIGN(found, statx_fd(entry->fd(), Freshness::cached));
+  }
+  std::string folder = path;
+  if (!S_ISDIR(found.stx_mode) && mount_key_of(found) != root->key) {
+    // Some file systems show folders and files with different devices: the folder tells.
+    folder = parent_of(path);
+    TRY_ASSIGN(const UniqueFd parent,
+               posix::open_beneath(start.folder, folder, O_PATH | O_DIRECTORY));
+    TRY_ASSIGN(found, statx_fd(parent.get(), Freshness::cached));
+  }
+  TRY_ASSIGN(auto file_system, file_system_of_folder(*root, folder, found));
+  return std::optional(Existing{*std::move(entry), std::move(file_system)});
 }
 
-Result<ArchiveVersion> PosixArchive::exact_version(const Entry& entry) const {
-  return entry.version(probed_.identity, Freshness::exact);
+Result<PosixArchive::Existing> PosixArchive::existing_entry(const ArchiveRootPointer& root,
+                                                            const std::string& path) const {
+  TRY_ASSIGN(auto found, look_at(root, path));
+  if (!found) return Error::from_errno(ENOENT, path);
+  return *std::move(found);
+}
+
+Result<ArchiveVersion> PosixArchive::version_of_entry(const Entry& entry, const Spot& spot,
+                                                      Freshness freshness) const {
+  TRY_ASSIGN(const struct statx found, statx_fd(entry.fd(), freshness));
+  return version_of_found(entry, found, spot);
+}
+
+// Of what stands at `spot`: a folder may be the top of another file system.
+Result<ArchiveVersion> PosixArchive::version_of_found(const Entry& entry, const struct statx& found,
+                                                      const Spot& spot) const {
+  if (!S_ISDIR(found.stx_mode) || spot.where != Spot::Where::in_sight || nested_path(spot.path))
+    return version_of(entry.fd(), found, spot.file_system->scheme());
+  TRY_ASSIGN(const auto file_system, file_system_of_folder(*spot.root, spot.path, found));
+  return version_of(entry.fd(), found, file_system->scheme());
 }
 
 Result<void> PosixArchive::check_root() {
@@ -151,21 +277,25 @@ Result<void> PosixArchive::check_root() {
 Result<std::string> PosixArchive::archive_id() { return root()->id; }
 
 Result<std::optional<ArchiveVersion>> PosixArchive::stat(const std::string& path) {
-  if (!path.empty() && !is_sound_path(path)) return unsound(path);
-  TRY_ASSIGN(const auto entry, Entry::open_beneath(root()->fd.get(), path));
-  if (!entry) return std::optional<ArchiveVersion>();
-  TRY_ASSIGN(auto version, exact_version(*entry));
+  TRY_ASSIGN(const auto found, look_at(root(), path));
+  if (!found) return std::optional<ArchiveVersion>();
+  TRY_ASSIGN(auto version, found->entry.version(found->file_system->scheme(), Freshness::exact));
   return std::optional<ArchiveVersion>(std::move(version));
 }
 
 // none: it went away meanwhile.
-Result<std::optional<ArchiveChild>> PosixArchive::child(int folder_fd,
-                                                        const std::string& name) const {
-  TRY_ASSIGN(const auto entry, Entry::open(folder_fd, name));
+Result<std::optional<ArchiveChild>> PosixArchive::child(const Spot& spot) const {
+  TRY_ASSIGN(auto entry, Entry::open(spot.folder, spot.leaf));
   if (!entry) return std::optional<ArchiveChild>();
+  TRY_ASSIGN(struct statx found, statx_fd(entry->fd(), Freshness::cached));
+  if (is_mounted_when_entered(found)) {
+    TRY_ASSIGN(entry, Entry::enter(spot.folder, spot.leaf));
+    if (!entry) return std::optional<ArchiveChild>();
+    TRY_ASSIGN(found, statx_fd(entry->fd(), Freshness::cached));
+  }
   ArchiveChild child;
-  child.name = name;
-  TRY_ASSIGN(child.version, entry->version(probed_.identity, Freshness::cached));
+  child.name = spot.leaf;
+  TRY_ASSIGN(child.version, version_of_found(*entry, found, spot));
   switch (child.version.attributes.kind) {
     case FileKind::symlink: {
       TRY_ASSIGN(child.symlink_target, entry->symlink_target());
@@ -185,33 +315,54 @@ Result<std::optional<ArchiveChild>> PosixArchive::child(int folder_fd,
   return std::optional<ArchiveChild>(std::move(child));
 }
 
+// TierHub's own folder, or none of the users' files.
+bool PosixArchive::is_hidden(const Spot& spot) const {
+  if (spot.leaf == "." || spot.leaf == "..") return true;
+  const std::string folder = parent_of(spot.path);
+  // What rests in the trash is to be seen as it is.
+  if (folder.starts_with(std::string(kPrivateFolder) + "/")) return false;
+  const bool at_top = folder == spot.file_system->top;
+  if (spot.leaf == kPrivateFolder && (folder.empty() || is_marked_private_folder(spot.folder)))
+    return true;
+  return is_left_out(left_out_, at_top ? FolderPlace::top_of_a_file_system : FolderPlace::elsewhere,
+                     spot.leaf);
+}
+
 Result<ArchivePage> PosixArchive::list(const std::string& path, uint64_t cookie, size_t limit) {
   constexpr size_t kSampled = 4;
   constexpr std::chrono::microseconds kSlowLook(300);
   constexpr size_t kLocalLanes = 2;
-  if (!path.empty() && !is_sound_path(path)) return unsound(path);
+  const ArchiveRootPointer held = root();
+  TRY_ASSIGN(const Start start, start_of(held, path));
   TRY_ASSIGN(const UniqueFd folder,
-             posix::open_beneath(root()->fd.get(), path, O_RDONLY | O_DIRECTORY));
+             posix::open_beneath(start.folder, start.path, O_RDONLY | O_DIRECTORY));
+  FileSystemPointer file_system = start.in_nested;
+  if (!file_system) {
+    TRY_ASSIGN(const struct statx found, statx_fd(folder.get(), Freshness::cached));
+    TRY_ASSIGN(file_system, file_system_of_folder(*held, path, found));
+  }
   if (::lseek(folder.get(), static_cast<off_t>(cookie), SEEK_SET) < 0) {
     return Error::from_errno(errno, "seek in folder " + path);
   }
   const size_t wanted = std::max<size_t>(limit, 1);
   TRY_ASSIGN(std::vector<RawEntry> names, read_names(folder.get(), wanted));
   ArchivePage page;
+  page.file_system = file_system->id;
   page.last = names.size() < wanted;
   names.resize(std::min(names.size(), wanted));
   page.next_cookie = names.empty() ? cookie : names.back().cookie;
-  std::erase_if(names, [&](const RawEntry& entry) {
-    return entry.name == "." || entry.name == ".." || is_left_out(path, entry.name);
-  });
+  const auto spot_of = [&](const RawEntry& entry) {
+    return Spot{held, UniqueFd(), folder.get(), entry.name, below(path, entry.name), file_system};
+  };
+  std::erase_if(names, [&](const RawEntry& entry) { return is_hidden(spot_of(entry)); });
 
   std::vector<Result<std::optional<ArchiveChild>>> found(names.size());
-  const auto look = [&](size_t i) { found[i] = child(folder.get(), names[i].name); };
+  const auto look = [&](size_t i) { found[i] = child(spot_of(names[i])); };
   const size_t first = std::min(names.size(), kSampled);
-  const auto start = SteadyClock::now();
+  const auto begin = SteadyClock::now();
   for (size_t i = 0; i < first; ++i) look(i);
   // Only where an entry costs a round trip to somewhere are more threads than processors of use.
-  const bool is_slow = SteadyClock::now() - start > first * kSlowLook;
+  const bool is_slow = SteadyClock::now() - begin > first * kSlowLook;
   lanes_.for_each(names.size() - first, is_slow ? max_lanes_ : kLocalLanes,
                   [&](size_t i) { look(first + i); });
   for (size_t i = 0; i < found.size(); ++i) {
@@ -220,19 +371,30 @@ Result<ArchivePage> PosixArchive::list(const std::string& path, uint64_t cookie,
     std::optional<ArchiveChild>& child = *found[i];
     if (child.has_value()) page.children.push_back(*std::move(child));
   }
+  if (page.last && path == kTrashFolder) TRY(add_nested_days(page));
   return page;
 }
 
-Result<Xattrs> PosixArchive::xattrs(const std::string& path) {
-  TRY_ASSIGN(const Entry entry, existing_entry(root()->fd.get(), path));
-  TRY_ASSIGN(const ArchiveVersion version, entry.version(probed_.identity, Freshness::cached));
-  const FileKind kind = version.attributes.kind;
-  if (kind != FileKind::file && kind != FileKind::directory) return Xattrs();
-  return entry.xattrs();
+// What rests in the trash of nested file systems.
+Result<void> PosixArchive::add_nested_days(ArchivePage& page) {
+  TRY_ASSIGN(const auto names, private_names(kTrashFolder));
+  for (const std::string& name : names) {
+    TRY_ASSIGN(auto version, stat(below(kTrashFolder, name)));
+    if (version) page.children.push_back({name, *std::move(version), {}, {}});
+  }
+  return {};
 }
 
-Result<Archive::Space> PosixArchive::space() {
-  TRY_ASSIGN(const struct statvfs st, posix::statvfs_fd(root()->fd.get()));
+Result<Xattrs> PosixArchive::xattrs(const std::string& path) {
+  TRY_ASSIGN(const Existing found, existing_entry(root(), path));
+  TRY_ASSIGN(const struct statx st, statx_fd(found.entry.fd(), Freshness::cached));
+  if (!S_ISREG(st.stx_mode) && !S_ISDIR(st.stx_mode)) return Xattrs();
+  return found.entry.xattrs();
+}
+
+Result<Archive::Space> PosixArchive::space(const FileSystemId& file_system) {
+  TRY_ASSIGN(const UniqueFd top, open_top(*root(), file_system));
+  TRY_ASSIGN(const struct statvfs st, posix::statvfs_fd(top.get()));
   return Space{st.f_blocks * st.f_frsize, st.f_bfree * st.f_frsize, st.f_bavail * st.f_frsize,
                st.f_files, st.f_ffree};
 }
@@ -246,26 +408,35 @@ void PosixArchive::fill(const FillRequest& request, UniqueFd target, Progress pr
   const auto refuse = [&](Error error) {
     lanes_.submit([done = std::move(done), error = std::move(error)] { done(error); });
   };
-  if (!is_sound_path(request.path)) return refuse(unsound(request.path));
+  if (request.path.empty()) return refuse(unsound(request.path));
   if (!target) return refuse(target_error(EBADF, "duplicate the descriptor"));
   const ArchiveRootPointer held = root();
+  auto start = start_of(held, request.path);
+  if (!start) return refuse(start.error());
+  const auto from = file_system(*held, file_system_of(request.expected.identity));
+  if (!from) return refuse(from.error());
   CopyJob job;
-  job.root = std::shared_ptr<const UniqueFd>(held, &held->fd);
+  job.root = start->owned ? std::make_shared<const UniqueFd>(std::move(start->owned))
+                          : std::shared_ptr<const UniqueFd>(held, &held->fd);
   job.request = request;
+  job.request.path = start->path;
   job.target = std::move(target);
-  job.identity = probed_.identity;
+  job.identity = (*from)->scheme();
   job.progress = std::move(progress);
   job.done = std::move(done);
   engine_->submit(std::move(job));
 }
 
-Result<void> PosixArchive::sync() { return posix::sync_file_system(root()->fd.get()); }
+Result<void> PosixArchive::sync(const FileSystemId& file_system) {
+  TRY_ASSIGN(const UniqueFd top, open_top(*root(), file_system));
+  return posix::sync_file_system(top.get());
+}
 
 Result<void> PosixArchive::sync_folders(const std::vector<std::string>& paths) {
   const ArchiveRootPointer held = root();
   std::vector<Result<void>> results(paths.size());
   lanes_.for_each(paths.size(), max_lanes_, [&](size_t i) {
-    auto folder = posix::open_beneath(held->fd.get(), paths[i], O_RDONLY | O_DIRECTORY);
+    auto folder = open_folder(held, paths[i], O_RDONLY);
     if (folder) {
       results[i] = posix::sync_fd(folder->get());
       // Some file systems sync folders by themselves and refuse to be told.
@@ -280,8 +451,28 @@ Result<void> PosixArchive::sync_folders(const std::vector<std::string>& paths) {
   return {};
 }
 
+// What is in this private folder of each nested file system.
+Result<std::vector<std::string>> PosixArchive::private_names(const char* folder) const {
+  const ArchiveRootPointer held = root();
+  std::vector<std::string> all;
+  TRY_ASSIGN(const auto mounted, nested_.mounted(*held));
+  for (const FileSystemPointer& file_system : mounted) {
+    if (file_system->unusable) continue;
+    const auto opened = nested_.open_private(*held, file_system->id, folder);
+    if (!opened && (is_missing(opened.error()) || opened.error().is(std::errc::no_such_device)))
+      continue;
+    if (!opened) return opened.error();
+    TRY_ASSIGN(const auto names, posix::list_directory_fd(opened->folder.get()));
+    for (const std::string& name : names) all.push_back(name_on(file_system->id, name));
+  }
+  return all;
+}
+
 Result<std::vector<std::string>> PosixArchive::staged() {
-  return posix::list_directory_fd(root()->staging.get());
+  TRY_ASSIGN(auto leaves, posix::list_directory_fd(root()->staging.get()));
+  TRY_ASSIGN(auto nested, private_names(kStagingFolder));
+  std::move(nested.begin(), nested.end(), std::back_inserter(leaves));
+  return leaves;
 }
 
 }  // namespace tierhub

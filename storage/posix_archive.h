@@ -25,6 +25,7 @@
 #include "storage/archive_root.h"
 #include "storage/copy_engine.h"
 #include "storage/entry.h"
+#include "storage/nested_file_systems.h"
 #include "storage/worker_pool.h"
 
 namespace tierhub {
@@ -41,6 +42,7 @@ class PosixArchive final : public Archive {
     // At most so many threads look at the entries of listed folders and sync folders.
     size_t lanes = 64;
     CopyEngineOptions copy;
+    LeftOutNames left_out = usual_left_out_names();
     RenameFlags rename_flags = RenameFlags::probe;
     // For tests: in place of the one that the probe finds.
     std::optional<CloneMethod> clone;
@@ -53,7 +55,7 @@ class PosixArchive final : public Archive {
   // Waits for the fills that are under way.
   ~PosixArchive() override;
 
-  // Any thread.
+  // Any thread. Those of the root's file system.
   ArchiveCapabilities capabilities() const;
 
   Result<XattrSupport> xattr_support() override;
@@ -62,7 +64,8 @@ class PosixArchive final : public Archive {
   Result<std::optional<ArchiveVersion>> stat(const std::string& path) override;
   Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) override;
   Result<Xattrs> xattrs(const std::string& path) override;
-  Result<Space> space() override;
+  using Archive::space;
+  Result<Space> space(const FileSystemId& file_system) override;
   void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) override;
   Result<StagedFile> stage_file(const StageFileRequest& request) override;
   Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
@@ -71,7 +74,8 @@ class PosixArchive final : public Archive {
                                        const Attributes& attributes, const Xattrs& xattrs) override;
   Result<ArchiveVersion> stage_special(const std::string& leaf, const Attributes& attributes,
                                        const Xattrs& xattrs) override;
-  Result<void> sync() override;
+  using Archive::sync;
+  Result<void> sync(const FileSystemId& file_system) override;
   Result<ArchiveVersion> place(const std::string& leaf, const std::string& target,
                                const std::optional<ArchiveVersion>& before) override;
   Result<ArchiveVersion> move(const std::string& source, const ArchiveVersion& moved,
@@ -98,61 +102,96 @@ class PosixArchive final : public Archive {
   Result<StagedFile> stage_file(const StageFileRequest& request, const Progress& progress);
 
  private:
+  // Where a path begins: at the root, or in the private folder of a nested file system.
+  struct Start {
+    UniqueFd owned;
+    int folder = -1;
+    std::string path;             // from there
+    FileSystemPointer in_nested;  // whose private folder it is; else none
+  };
   // A name in a folder. The folder is one of the root's, or `owned`.
   struct Spot {
     ArchiveRootPointer root;
     UniqueFd owned;
     int folder = -1;
     std::string leaf;
+    std::string path;               // of the name in the archive
+    FileSystemPointer file_system;  // that the folder is in
+    enum class Where { in_sight, staging, aside } where = Where::in_sight;
   };
 
   PosixArchive(std::string path, ArchiveRootPointer root, ArchiveCapabilities capabilities,
                std::unique_ptr<CopyEngine> engine, const Options& options);
 
   ArchiveRootPointer root() const;
-  static Result<Spot> spot(const ArchiveRootPointer& root, const std::string& path);
-  static Result<Spot> staging_spot(const ArchiveRootPointer& root, const std::string& leaf);
-  static Result<Entry> existing_entry(int root_fd, const std::string& path);
+  Result<Start> start_of(const ArchiveRootPointer& root, const std::string& path) const;
+  Result<UniqueFd> open_folder(const ArchiveRootPointer& root, const std::string& path,
+                               int flags) const;
+  Result<FileSystemPointer> file_system_of_folder(const ArchiveRoot& root, const std::string& path,
+                                                  const struct statx& found) const;
+  Result<FileSystemPointer> file_system(const ArchiveRoot& root, const FileSystemId& id) const;
+  Result<UniqueFd> open_top(const ArchiveRoot& root, const FileSystemId& id) const;
+  Result<Spot> spot(const ArchiveRootPointer& root, const std::string& path) const;
+  Result<Spot> private_spot(const ArchiveRootPointer& root, const FileSystemId& file_system,
+                            std::string leaf, Spot::Where where) const;
+  Result<Spot> staging_spot(const ArchiveRootPointer& root, const std::string& leaf) const;
+  struct Existing {
+    Entry entry;
+    FileSystemPointer file_system;
+  };
+  // none: nothing has that path.
+  Result<std::optional<Existing>> look_at(const ArchiveRootPointer& root,
+                                          const std::string& path) const;
+  Result<Existing> existing_entry(const ArchiveRootPointer& root, const std::string& path) const;
+  Result<ArchiveVersion> version_of_entry(const Entry& entry, const Spot& spot,
+                                          Freshness freshness) const;
+  Result<ArchiveVersion> version_of_found(const Entry& entry, const struct statx& found,
+                                          const Spot& spot) const;
   // none: nothing has that name.
   Result<std::optional<ArchiveVersion>> version_at(const Spot& spot) const;
   // A conflict if something else is there, or nothing.
   Result<Entry> entry_on_record(const Spot& spot, const ArchiveVersion& on_record) const;
-  Result<std::optional<ArchiveChild>> child(int folder_fd, const std::string& name) const;
-  Result<ArchiveVersion> exact_version(const Entry& entry) const;
+  Result<std::optional<ArchiveChild>> child(const Spot& spot) const;
+  bool is_hidden(const Spot& spot) const;
+  Result<std::vector<std::string>> private_names(const char* folder) const;
+  Result<void> add_nested_days(ArchivePage& page);
 
   // The archived version of a file that is staged. No descriptor: it is not needed.
   struct Source {
     UniqueFd fd;
     struct statx before {};
+    FileSystemPointer file_system;
   };
-  Result<Source> open_source(const ArchiveRoot& root, const StageFileRequest& request) const;
+  Result<Source> open_source(const ArchiveRootPointer& root, const StageFileRequest& request) const;
   static Result<void> clear(const Spot& spot);
   // A new empty file, in place of whatever has the name.
   static Result<UniqueFd> make_staged(const Spot& to);
-  Result<ArchiveVersion> finish_staging(const Entry& entry, const Attributes& attributes,
-                                        const Xattrs& xattrs);
+  Result<void> apply(const Entry& entry, const Attributes& attributes, const Xattrs& xattrs);
 
   // `make(folder, leaf)` is a system call that makes it.
   Result<ArchiveVersion> stage_node(const std::string& leaf, const Attributes& attributes,
                                     const Xattrs& xattrs,
                                     const std::function<int(int, const char*)>& make);
 
-  bool has_rename_flag(unsigned flag) const;
+  Result<void> check_reachable(const ArchiveRoot& root, const std::string& path,
+                               const FileSystemPointer& found, const FileSystemId& wanted) const;
+  bool has_rename_flag(const ArchiveFileSystem& file_system, unsigned flag) const;
   Result<void> rename_new(const Spot& from, const Spot& to) const;
   Result<void> exchange(const Spot& a, const Spot& b) const;
   Result<ArchiveVersion> replace(const Spot& from, const Entry& ours, const Spot& to,
                                  const ArchiveVersion& before) const;
-  // Where something displaced rests.
-  enum class Resting { in_staging, in_sight };
-  static Resting resting_at(const Spot& spot);
+  // `resting`: where it is, or goes.
   Result<void> check_displaced(const Spot& spot, const ArchiveVersion& before,
-                               Resting resting) const;
+                               Spot::Where resting) const;
   void put_back(const Spot& from, const Identity& ours, const Spot& to) const;
   void keep_aside(const Spot& spot) const;
-  Spot aside_spot(const ArchiveRootPointer& root) const;
+  Result<Spot> aside_spot(const Spot& from) const;
 
   const std::string path_;
   const ArchiveCapabilities probed_;
+  const FileSystemPointer own_;  // of the root
+  mutable NestedFileSystems nested_;
+  const LeftOutNames left_out_;
   const RenameFlags rename_flags_;
   Guarded<ArchiveRootPointer> root_;
   std::atomic<bool> owner_refused_{false};

@@ -78,22 +78,31 @@ Result<void> rename_by_link(int from_folder, const std::string& from, int to_fol
 
 }  // namespace
 
-bool PosixArchive::has_rename_flag(unsigned flag) const {
+bool PosixArchive::has_rename_flag(const ArchiveFileSystem& file_system, unsigned flag) const {
   if (rename_flags_ == RenameFlags::avoid) return false;
-  return flag == RENAME_EXCHANGE ? probed_.rename_exchange : probed_.rename_noreplace;
+  const ArchiveCapabilities& probed = file_system.capabilities;
+  return flag == RENAME_EXCHANGE ? probed.rename_exchange : probed.rename_noreplace;
+}
+
+// What belongs to `wanted` can only be where that is. If it is elsewhere, another one was mounted
+// over a folder of it, and a look at that tells more; else it is offline.
+Result<void> PosixArchive::check_reachable(const ArchiveRoot& root, const std::string& path,
+                                           const FileSystemPointer& found,
+                                           const FileSystemId& wanted) const {
+  if (found->id == wanted) return {};
+  TRY(file_system(root, wanted));
+  return conflict(path, "another file system is mounted there");
 }
 
 Result<void> PosixArchive::rename_new(const Spot& from, const Spot& to) const {
-  if (has_rename_flag(RENAME_NOREPLACE)) {
+  if (has_rename_flag(*to.file_system, RENAME_NOREPLACE)) {
     return posix::rename_at(from.folder, from.leaf, to.folder, to.leaf, RENAME_NOREPLACE);
   }
-  const auto is_private = [](const Spot& spot) {
-    return spot.folder == spot.root->staging.get() || spot.folder == spot.root->aside.get();
-  };
+  const auto is_private = [](const Spot& spot) { return spot.where != Spot::Where::in_sight; };
   if (is_private(to)) return rename_if_free(from.folder, from.leaf, to.folder, to.leaf);
   if (is_private(from)) return rename_by_link(from.folder, from.leaf, to.folder, to.leaf);
   // Whatever is at `from` at this moment, it goes by way of a place where nobody can change it.
-  const Spot aside = aside_spot(from.root);
+  TRY_ASSIGN(const Spot aside, aside_spot(from));
   TRY(rename_if_free(from.folder, from.leaf, aside.folder, aside.leaf));
   auto renamed = rename_by_link(aside.folder, aside.leaf, to.folder, to.leaf);
   if (!renamed && !rename_by_link(aside.folder, aside.leaf, from.folder, from.leaf)) {
@@ -102,16 +111,19 @@ Result<void> PosixArchive::rename_new(const Spot& from, const Spot& to) const {
   return renamed;
 }
 
-PosixArchive::Spot PosixArchive::aside_spot(const ArchiveRootPointer& root) const {
-  return Spot{root, UniqueFd(), root->aside.get(),
-              fmt::format("displaced-{}-{}-{}", Timestamp::now().ns, ::getpid(), next_aside_++)};
+// A name aside, in the same file system.
+Result<PosixArchive::Spot> PosixArchive::aside_spot(const Spot& from) const {
+  return private_spot(
+      from.root, from.file_system->id,
+      fmt::format("displaced-{}-{}-{}", Timestamp::now().ns, ::getpid(), next_aside_++),
+      Spot::Where::aside);
 }
 
 Result<void> PosixArchive::exchange(const Spot& a, const Spot& b) const {
-  if (has_rename_flag(RENAME_EXCHANGE)) {
+  if (has_rename_flag(*b.file_system, RENAME_EXCHANGE)) {
     return posix::rename_at(a.folder, a.leaf, b.folder, b.leaf, RENAME_EXCHANGE);
   }
-  const Spot aside = aside_spot(b.root);
+  TRY_ASSIGN(const Spot aside, aside_spot(b));
   TRY(rename_new(b, aside));
   auto there = rename_new(a, b);
   const Spot& rest = there ? a : b;
@@ -125,7 +137,7 @@ Result<void> PosixArchive::exchange(const Spot& a, const Spot& b) const {
 Result<std::optional<ArchiveVersion>> PosixArchive::version_at(const Spot& spot) const {
   TRY_ASSIGN(const auto entry, Entry::open(spot.folder, spot.leaf));
   if (!entry) return std::optional<ArchiveVersion>();
-  TRY_ASSIGN(auto version, exact_version(*entry));
+  TRY_ASSIGN(auto version, version_of_entry(*entry, spot, Freshness::exact));
   return std::optional(std::move(version));
 }
 
@@ -133,34 +145,30 @@ Result<Entry> PosixArchive::entry_on_record(const Spot& spot,
                                             const ArchiveVersion& on_record) const {
   TRY_ASSIGN(auto entry, Entry::open(spot.folder, spot.leaf));
   if (!entry) return conflict(spot.leaf, "it is gone");
-  TRY_ASSIGN(const ArchiveVersion found, exact_version(*entry));
+  TRY_ASSIGN(const ArchiveVersion found, version_of_entry(*entry, spot, Freshness::exact));
   if (!is_on_record(found, on_record))
     return conflict(spot.leaf, "it is not the version on record");
   return *std::move(entry);
 }
 
-PosixArchive::Resting PosixArchive::resting_at(const Spot& spot) {
-  return spot.folder == spot.root->staging.get() ? Resting::in_staging : Resting::in_sight;
-}
-
 // What rests in staging is deleted later: a folder there must be empty.
 Result<void> PosixArchive::check_displaced(const Spot& spot, const ArchiveVersion& before,
-                                           Resting resting) const {
+                                           Spot::Where resting) const {
   TRY(entry_on_record(spot, before));
   const bool is_folder = before.attributes.kind == FileKind::directory;
-  if (is_folder && resting == Resting::in_staging) return check_empty(spot.folder, spot.leaf);
+  if (is_folder && resting == Spot::Where::staging) return check_empty(spot.folder, spot.leaf);
   return {};
 }
 
 // For what must not be lost and cannot have its name back, because the name is taken.
 void PosixArchive::keep_aside(const Spot& spot) const {
-  const Spot aside = aside_spot(spot.root);
-  if (rename_new(spot, aside)) warn_kept_aside(spot.leaf, aside.leaf);
+  const auto aside = aside_spot(spot);
+  if (aside && rename_new(spot, *aside)) warn_kept_aside(spot.leaf, aside->leaf);
 }
 
 // Undoes the exchange that brought `ours` to `to` and something foreign to `from`.
 void PosixArchive::put_back(const Spot& from, const Identity& ours, const Spot& to) const {
-  const bool from_staging = resting_at(from) == Resting::in_staging;
+  const bool from_staging = from.where == Spot::Where::staging;
   if (!exchange(from, to)) {
     // Someone removed ours meanwhile: the name is free.
     if (!rename_new(from, to) && from_staging) keep_aside(from);
@@ -177,8 +185,8 @@ void PosixArchive::put_back(const Spot& from, const Identity& ours, const Spot& 
 // `from`.
 Result<ArchiveVersion> PosixArchive::replace(const Spot& from, const Entry& ours, const Spot& to,
                                              const ArchiveVersion& before) const {
-  TRY_ASSIGN(const ArchiveVersion version, exact_version(ours));
-  const Resting resting = resting_at(from);
+  TRY_ASSIGN(const ArchiveVersion version, version_of_entry(ours, from, Freshness::exact));
+  const Spot::Where resting = from.where;
   TRY(check_displaced(to, before, resting));
   if (auto done = exchange(from, to); !done) {
     if (is_gone(done.error())) return conflict(to.leaf, "it went away");
@@ -189,7 +197,7 @@ Result<ArchiveVersion> PosixArchive::replace(const Spot& from, const Entry& ours
     put_back(from, version.identity, to);
     return displaced.error();
   }
-  return exact_version(ours);
+  return version_of_entry(ours, to, Freshness::exact);
 }
 
 Result<ArchiveVersion> PosixArchive::place(const std::string& leaf, const std::string& target,
@@ -197,7 +205,8 @@ Result<ArchiveVersion> PosixArchive::place(const std::string& leaf, const std::s
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Spot from, staging_spot(held, leaf));
   TRY_ASSIGN(const Spot to, spot(held, target));
-  TRY_ASSIGN(const auto ours, Entry::open(from.folder, leaf));
+  TRY(check_reachable(*held, to.path, to.file_system, from.file_system->id));
+  TRY_ASSIGN(const auto ours, Entry::open(from.folder, from.leaf));
   if (!ours)
     return Error::from_errno(ENOENT,
                              fmt::format("place {}: nothing is staged as {}", target, leaf));
@@ -206,7 +215,7 @@ Result<ArchiveVersion> PosixArchive::place(const std::string& leaf, const std::s
     if (is_taken(placed.error())) return conflict(to.leaf, "someone made it");
     return placed.error();
   }
-  return exact_version(*ours);
+  return version_of_entry(*ours, to, Freshness::exact);
 }
 
 Result<ArchiveVersion> PosixArchive::move(const std::string& source, const ArchiveVersion& moved,
@@ -215,6 +224,8 @@ Result<ArchiveVersion> PosixArchive::move(const std::string& source, const Archi
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Spot from, spot(held, source));
   TRY_ASSIGN(const Spot to, spot(held, target));
+  TRY(check_reachable(*held, from.path, from.file_system, file_system_of(moved.identity)));
+  TRY(check_reachable(*held, to.path, to.file_system, file_system_of(moved.identity)));
   TRY_ASSIGN(const Entry ours, entry_on_record(from, moved));
   if (before) {
     TRY(replace(from, ours, to, *before));
@@ -230,7 +241,8 @@ Result<ArchiveVersion> PosixArchive::move(const std::string& source, const Archi
       log::warning("a move in the archive was not undone", {{"error", undone.error().text()}});
     return arrived.error();
   }
-  return exact_version(ours);
+  if (moved.attributes.kind == FileKind::directory || before) nested_.moved(*held, source, target);
+  return version_of_entry(ours, to, Freshness::exact);
 }
 
 Result<ArchiveVersion> PosixArchive::link(const std::string& source, const ArchiveVersion& linked,
@@ -239,14 +251,17 @@ Result<ArchiveVersion> PosixArchive::link(const std::string& source, const Archi
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Spot from, spot(held, source));
   TRY_ASSIGN(const Spot staged, staging_spot(held, leaf));
+  TRY(check_reachable(*held, from.path, from.file_system, file_system_of(linked.identity)));
+  TRY(check_reachable(*held, staged.path, staged.file_system, file_system_of(linked.identity)));
   TRY_ASSIGN(const Entry ours, entry_on_record(from, linked));
   if (before && before->identity == linked.identity) {
     TRY_ASSIGN(const Spot to, spot(held, target));
+    TRY(check_reachable(*held, to.path, to.file_system, file_system_of(before->identity)));
     TRY(entry_on_record(to, *before));
-    return exact_version(ours);
+    return version_of_entry(ours, to, Freshness::exact);
   }
   TRY(clear(staged));
-  if (::linkat(from.folder, from.leaf.c_str(), staged.folder, leaf.c_str(), 0) < 0) {
+  if (::linkat(from.folder, from.leaf.c_str(), staged.folder, staged.leaf.c_str(), 0) < 0) {
     if (errno == ENOENT) return conflict(from.leaf, "it went away");
     return Error::from_errno(errno, fmt::format("link {} to {}", source, target));
   }
@@ -255,7 +270,7 @@ Result<ArchiveVersion> PosixArchive::link(const std::string& source, const Archi
     return place(leaf, target, before);
   }();
   if (!result && entry_on_record(staged, linked))
-    static_cast<void>(posix::unlink_at(staged.folder, leaf));
+    static_cast<void>(posix::unlink_at(staged.folder, staged.leaf));
   return result;
 }
 
@@ -264,13 +279,14 @@ Result<void> PosixArchive::remove(const std::string& target, const ArchiveVersio
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Spot from, spot(held, target));
   TRY_ASSIGN(const Spot rest, staging_spot(held, leaf));
-  TRY(check_displaced(from, before, Resting::in_staging));
+  TRY(check_reachable(*held, from.path, from.file_system, rest.file_system->id));
+  TRY(check_displaced(from, before, rest.where));
   TRY(clear(rest));
   if (auto renamed = rename_new(from, rest); !renamed) {
     if (is_gone(renamed.error())) return conflict(from.leaf, "it went away");
     return renamed.error();
   }
-  if (auto displaced = check_displaced(rest, before, Resting::in_staging); !displaced) {
+  if (auto displaced = check_displaced(rest, before, rest.where); !displaced) {
     if (!rename_new(rest, from)) keep_aside(rest);
     return displaced.error();
   }
@@ -280,23 +296,26 @@ Result<void> PosixArchive::remove(const std::string& target, const ArchiveVersio
 Result<void> PosixArchive::discard(const std::string& leaf, const ArchiveVersion& version) {
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Spot rest, staging_spot(held, leaf));
-  TRY_ASSIGN(const auto entry, Entry::open(rest.folder, leaf));
-  if (!entry) return {};
-  TRY_ASSIGN(const ArchiveVersion found, exact_version(*entry));
-  if (!is_on_record(found, version)) return conflict(leaf, "it changed after it was set aside");
-  return unlink_entry(rest.folder, leaf, found.attributes.kind);
+  TRY_ASSIGN(const auto found, version_at(rest));
+  if (!found) return {};
+  if (!is_on_record(*found, version)) return conflict(leaf, "it changed after it was set aside");
+  return unlink_entry(rest.folder, rest.leaf, found->attributes.kind);
 }
 
 Result<ArchiveVersion> PosixArchive::set_attributes(const std::string& path,
                                                     const ArchiveVersion& before,
                                                     const Attributes& attributes,
                                                     const Xattrs& xattrs) {
-  auto existing = existing_entry(root()->fd.get(), path);
+  const ArchiveRootPointer held = root();
+  auto existing = existing_entry(held, path);
   if (!existing && is_gone(existing.error())) return conflict(path, "it is gone");
-  TRY_ASSIGN(const Entry entry, std::move(existing));
-  TRY_ASSIGN(const ArchiveVersion found, exact_version(entry));
-  if (!is_on_record(found, before)) return conflict(path, "it is not the version on record");
-  TRY_ASSIGN(const ArchiveVersion after, finish_staging(entry, attributes, xattrs));
+  TRY_ASSIGN(const Existing found, std::move(existing));
+  TRY(check_reachable(*held, path, found.file_system, file_system_of(before.identity)));
+  const IdentityScheme scheme = found.file_system->scheme();
+  TRY_ASSIGN(const ArchiveVersion now, found.entry.version(scheme, Freshness::exact));
+  if (!is_on_record(now, before)) return conflict(path, "it is not the version on record");
+  TRY(apply(found.entry, attributes, xattrs));
+  TRY_ASSIGN(const ArchiveVersion after, found.entry.version(scheme, Freshness::exact));
   // A change of content between the look and the new times would otherwise be hidden by them.
   const bool is_file = before.attributes.kind == FileKind::file;
   if (is_file && after.attributes.size_bytes != before.attributes.size_bytes) {

@@ -49,13 +49,12 @@ Result<void> PosixArchive::clear(const Spot& spot) {
   return removed;
 }
 
-Result<ArchiveVersion> PosixArchive::finish_staging(const Entry& entry,
-                                                    const Attributes& attributes,
-                                                    const Xattrs& xattrs) {
+Result<void> PosixArchive::apply(const Entry& entry, const Attributes& attributes,
+                                 const Xattrs& xattrs) {
   TRY_ASSIGN(const AttributeShortfall shortfall, entry.apply(attributes, xattrs));
   if (shortfall.owner) owner_refused_ = true;
   if (shortfall.xattrs) xattrs_refused_ = true;
-  return exact_version(entry);
+  return {};
 }
 
 Result<ArchiveVersion> PosixArchive::stage_node(const std::string& leaf,
@@ -63,10 +62,11 @@ Result<ArchiveVersion> PosixArchive::stage_node(const std::string& leaf,
                                                 const std::function<int(int, const char*)>& make) {
   TRY_ASSIGN(const Spot to, staging_spot(root(), leaf));
   TRY(clear(to));
-  if (make(to.folder, leaf.c_str()) < 0) return Error::from_errno(errno, "stage " + leaf);
-  TRY_ASSIGN(const auto entry, Entry::open(to.folder, leaf));
+  if (make(to.folder, to.leaf.c_str()) < 0) return Error::from_errno(errno, "stage " + leaf);
+  TRY_ASSIGN(const auto entry, Entry::open(to.folder, to.leaf));
   if (!entry) return Error::from_errno(ENOENT, "stage " + leaf);
-  return finish_staging(*entry, attributes, xattrs);
+  TRY(apply(*entry, attributes, xattrs));
+  return version_of_entry(*entry, to, Freshness::exact);
 }
 
 Result<ArchiveVersion> PosixArchive::stage_directory(const std::string& leaf,
@@ -98,15 +98,19 @@ Result<ArchiveVersion> PosixArchive::stage_special(const std::string& leaf,
 
 // The archived version that parts of the content are taken from. Where it only serves to send less
 // and is no longer there as on record, nothing is taken from it.
-Result<PosixArchive::Source> PosixArchive::open_source(const ArchiveRoot& root,
+Result<PosixArchive::Source> PosixArchive::open_source(const ArchiveRootPointer& root,
                                                        const StageFileRequest& request) const {
   if (request.source_path.empty()) return Source();
   const auto opened = [&]() -> Result<Source> {
     Source source;
-    TRY_ASSIGN(source.fd, posix::open_beneath(root.fd.get(), request.source_path,
-                                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    TRY_ASSIGN(const Start start, start_of(root, request.source_path));
+    TRY_ASSIGN(source.file_system,
+               file_system(*root, file_system_of(request.source_version.identity)));
+    TRY_ASSIGN(source.fd,
+               posix::open_beneath(start.folder, start.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
     TRY_ASSIGN(source.before, statx_fd(source.fd.get(), Freshness::exact));
-    TRY(check_source(source.fd.get(), source.before, request.source_version, probed_.identity));
+    TRY(check_source(source.fd.get(), source.before, request.source_version,
+                     source.file_system->scheme()));
     return source;
   };
   auto source = opened();
@@ -132,10 +136,13 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
   if (request.chunk_bytes == 0) return Error(std::errc::invalid_argument, "stage: chunk size is 0");
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Spot to, staging_spot(held, request.leaf));
-  TRY_ASSIGN(const Source source, open_source(*held, request));
+  TRY_ASSIGN(const Source source, open_source(held, request));
   TRY_ASSIGN(UniqueFd out, make_staged(to));
   StagedFile result;
-  ContentCopy copy(request, source.fd.get(), out.get(), probed_.clone);
+  const ArchiveCapabilities& probed = to.file_system->capabilities;
+  const bool can_clone = source.file_system == to.file_system;
+  ContentCopy copy(request, source.fd.get(), out.get(),
+                   can_clone ? probed.clone : CloneMethod::none);
   TRY(copy.run(progress, result));
   if (result.damaged_chunk) {
     TRY(clear(to));
@@ -152,8 +159,9 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
                   progress));
   }
   const Entry entry(std::move(out), Entry::Access::opened);
-  TRY_ASSIGN(result.version, finish_staging(entry, request.attributes, request.xattrs));
-  if (!probed_.sync_file_system) TRY(posix::sync_fd(entry.fd()));
+  TRY(apply(entry, request.attributes, request.xattrs));
+  TRY_ASSIGN(result.version, version_of_entry(entry, to, Freshness::exact));
+  if (!probed.sync_file_system) TRY(posix::sync_fd(entry.fd()));
   return result;
 }
 

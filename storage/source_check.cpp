@@ -10,6 +10,10 @@ Error conflict(std::string_view why) {
                fmt::format("the archived file is not the version on record: {}", why));
 }
 
+Error not_mounted() {
+  return Error(std::errc::no_such_device, "the file system of the archived file is not mounted");
+}
+
 bool is_same_time(const struct statx_timestamp& a, const struct statx_timestamp& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
@@ -17,7 +21,8 @@ bool is_same_time(const struct statx_timestamp& a, const struct statx_timestamp&
 }  // namespace
 
 Result<void> check_source(int fd, const struct statx& found, const ArchiveVersion& expected,
-                          IdentityKind identity) {
+                          const IdentityScheme& scheme) {
+  if (scheme.device != 0 && mount_key_of(found).device != scheme.device) return not_mounted();
   const Attributes attributes = attributes_of(found);
   if (attributes.kind != expected.attributes.kind) return conflict("it is of another kind");
   if (attributes.kind != FileKind::file) return conflict("it is not a regular file");
@@ -27,8 +32,8 @@ Result<void> check_source(int fd, const struct statx& found, const ArchiveVersio
   const bool has_birth = (found.stx_mask & STATX_BTIME) != 0 && expected.attributes.btime.ns != 0;
   if (has_birth && attributes.btime != expected.attributes.btime)
     return conflict("it is another file");
-  if (has_birth && identity == IdentityKind::handle) return {};
-  TRY_ASSIGN(const ArchiveVersion version, version_of(fd, found, identity));
+  if (has_birth && scheme.kind == IdentityKind::handle) return {};
+  TRY_ASSIGN(const ArchiveVersion version, version_of(fd, found, scheme));
   if (version.identity != expected.identity) return conflict("it is another file");
   return {};
 }

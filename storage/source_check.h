@@ -11,11 +11,11 @@
 namespace tierhub {
 
 // `found` is the stat of `fd`. A conflict if it is not `expected`: kind, size, time of change, and
-// identity. The identity is told from the stat alone where the file system shows birth times, and
-// else from the handle, which local and NFS clients have in memory: this never waits for the
-// archive.
+// identity; errc::no_such_device if it is not even in the file system of `scheme`. The identity is
+// told from the stat alone where the file system shows birth times, and else from the handle, which
+// local and NFS clients have in memory: this never waits for the archive.
 Result<void> check_source(int fd, const struct statx& found, const ArchiveVersion& expected,
-                          IdentityKind identity);
+                          const IdentityScheme& scheme);
 
 // The same times of change: nobody wrote in between. (The kernel's ctime cannot be set back.)
 bool same_times(const struct statx& before, const struct statx& after);
