@@ -215,7 +215,7 @@ void FileSystem::retag(const InodeState& inode) const {
 Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& name, FileKind kind,
                                        uint32_t mode, uint64_t rdev, const std::string& target,
                                        const FsCaller& caller) {
-  TRY(check_new_name(parent, name));
+  TRY(check_new_name(catalog_, parent, name));
   TRY_ASSIGN(const InodeNumber number, catalog_.allocate_inode());
   TRY_ASSIGN(auto locks, inodes_.lock_all({parent, number}));
   InodeLock& folder = locks[0];
@@ -288,7 +288,7 @@ Result<NodeInfo> FileSystem::symlink(InodeNumber parent, const std::string& name
 
 Result<Created> FileSystem::create(InodeNumber parent, const std::string& name, uint32_t mode,
                                    int flags, const FsCaller& caller) {
-  TRY(check_new_name(parent, name));
+  TRY(check_new_name(catalog_, parent, name));
   return make_file(parent, name, mode, flags, caller);
 }
 
@@ -372,7 +372,7 @@ Result<void> FileSystem::tag_with_name(const InodeState& inode, const Name& name
 // reaper's until then, and the journal hears of it here.
 Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
                                   const std::string& new_name) {
-  TRY(check_new_name(new_parent, new_name));
+  TRY(check_new_name(catalog_, new_parent, new_name));
   if (inode == new_parent)
     return Error(std::errc::operation_not_permitted, "a folder cannot have a second name");
   TRY_ASSIGN(auto locks, inodes_.lock_all({inode, new_parent}));
@@ -384,6 +384,8 @@ Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
   TRY(check_live_directory(folder));
   TRY_ASSIGN(const auto existing, catalog_.lookup(new_parent, new_name));
   if (existing) return Error(std::errc::file_exists, new_name + " exists already");
+  // A file that never had a name may get one anywhere.
+  if (child->rec().nlink > 0) TRY(check_same_file_system(catalog_, inode, new_parent));
 
   InodeRecord record = child->rec();
   ++record.nlink;
@@ -459,6 +461,7 @@ Result<void> FileSystem::rmdir(InodeNumber parent, const std::string& name) {
   TRY(check_live_directory(entry.parent));
   if (!entry.child->is_directory())
     return Error(std::errc::not_a_directory, name + " is not a folder");
+  TRY(check_not_mount_point(catalog_, *entry.child, name));
   Batch batch;
   TRY(erase_directory(*entry.child, batch));
   const InodeRecord parent_record = touched(entry.parent->rec(), -1);

@@ -271,6 +271,8 @@ class FileSystem {
   Result<void> erase_directory(const InodeState& directory, Batch& batch) const;
   Result<void> ensure_folder_object(const InodeState& folder, InodeRecord& record) const;
   void retag(const InodeState& inode) const;
+  Result<void> check_borders(const LockedRename& locked, const std::string& name,
+                             const std::string& new_name) const;
   Result<void> move_entry(LockedRename& locked, const std::string& name,
                           const std::string& new_name);
   Result<void> exchange(LockedRename& locked, const std::string& name, const std::string& new_name);

@@ -7,6 +7,8 @@
 
 #include "catalog/inode_table.h"
 #include "common/result.h"
+#include "storage/archive.h"
+#include "storage/file_system_id.h"
 
 namespace tierhub {
 
@@ -32,13 +34,35 @@ inline Result<void> check_name(const std::string& name) {
   return {};
 }
 
-// TierHub's own folder in the archive's root can be neither seen nor made.
-inline Result<void> check_new_name(InodeNumber parent, const std::string& name) {
+// TierHub's own folder at the top of the archive, and of each file system mounted in it, can be
+// neither seen nor made.
+inline Result<void> check_new_name(const Catalog& catalog, InodeNumber parent,
+                                   const std::string& name) {
   TRY(check_name(name));
-  if (parent == kRootInode && name == ".tierhub") {
-    return Error(std::errc::permission_denied, "'.tierhub' at the top is reserved for TierHub");
-  }
-  return {};
+  if (name != kPrivateFolder) return {};
+  TRY_ASSIGN(const bool mount_point, is_mount_point(catalog, parent));
+  if (parent != kRootInode && !mount_point) return {};
+  return Error(std::errc::permission_denied, "'.tierhub' at the top is reserved for TierHub");
+}
+
+// As the kernel says of a folder on which something is mounted.
+inline Result<void> check_not_mount_point(const Catalog& catalog, const InodeState& state,
+                                          const std::string& name) {
+  if (!state.is_directory()) return {};
+  TRY_ASSIGN(const bool mount_point, is_mount_point(catalog, state.number));
+  if (!mount_point) return {};
+  return Error(std::errc::device_or_resource_busy,
+               name + ": a file system of the archive is mounted there");
+}
+
+// Names cannot go from one file system of the archive to another: programs copy then.
+inline Result<void> check_same_file_system(const Catalog& catalog, InodeNumber from,
+                                           InodeNumber to_folder) {
+  TRY_ASSIGN(const FileSystemId there, file_system_of(catalog, to_folder));
+  TRY_ASSIGN(const FileSystemId here, file_system_of(catalog, from));
+  if (here == there) return {};
+  return Error(std::errc::cross_device_link,
+               "the folders are in different file systems of the archive");
 }
 
 inline Result<void> check_live_directory(const InodeLock& directory) {

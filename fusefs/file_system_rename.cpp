@@ -55,7 +55,7 @@ Result<void> FileSystem::rename(InodeNumber parent, const std::string& name, Ino
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) {
     return Error(std::errc::invalid_argument, "rename: these flags are not supported");
   }
-  TRY(check_new_name(new_parent, new_name));
+  TRY(check_new_name(catalog_, new_parent, new_name));
   InodeNumber replaced;
   {
     TRY_ASSIGN(LockedRename locked, lock_rename(parent, name, new_parent, new_name));
@@ -67,6 +67,7 @@ Result<void> FileSystem::rename(InodeNumber parent, const std::string& name, Ino
     } else if ((flags & RENAME_EXCHANGE) != 0) {
       return no_entry(new_name);
     }
+    TRY(check_borders(locked, name, new_name));
     if (locked.same_inode) return {};  // two names of one file: POSIX says that nothing happens
     if ((flags & RENAME_EXCHANGE) != 0) return exchange(locked, name, new_name);
     if (locked.has_target) replaced = locked.target->number;
@@ -75,6 +76,16 @@ Result<void> FileSystem::rename(InodeNumber parent, const std::string& name, Ino
   fault_point(FaultPoint::rename_after_commit);
   if (replaced != kNoInode) hooks_.unnamed(replaced);
   return {};
+}
+
+// The archive's file systems, as a native tree with them would have it.
+Result<void> FileSystem::check_borders(const LockedRename& locked, const std::string& name,
+                                       const std::string& new_name) const {
+  if (!locked.same_parent)
+    TRY(check_same_file_system(catalog_, locked.parent->number, locked.new_parent->number));
+  TRY(check_not_mount_point(catalog_, *locked.source, name));
+  return locked.has_target ? check_not_mount_point(catalog_, *locked.target, new_name)
+                           : Result<void>();
 }
 
 Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& name,
