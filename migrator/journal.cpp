@@ -44,6 +44,10 @@ bool covers_any(const std::vector<std::string>& prefixes, const std::string& pat
                      [&](const auto& prefix) { return covers(prefix, path); });
 }
 
+std::string health_part(const FileSystemId& file_system) {
+  return fmt::format("{} {}", kJournalHealth, file_system);
+}
+
 // What stands in the archive is not what base says.
 bool is_foreign(const Error& error) {
   if (is_scratch_error(error)) return false;
@@ -143,6 +147,13 @@ class Journal::Impl {
   Result<uint64_t> dirty_bytes(InodeNumber inode);
   void settle_demands(const Pass& pass);
   bool retry_due();
+  Result<void> settle_interrupted();
+  std::optional<std::string> failure_of(const Plan& plan) const;
+  std::optional<std::string> reason_of(const FileSystemId& file_system) const;
+  Result<void> hold_settling(Pass& pass, const JournalKey& key);
+  void note_file_systems(const Wave::Outcome& outcome);
+  void note_working(const FileSystemId& file_system);
+  void forget_old_failures();
   Result<void> discard_stale_copies();
   void loop(const std::stop_token& stop);
 
@@ -153,6 +164,15 @@ class Journal::Impl {
   std::atomic<bool> recovered_{false};
   std::atomic<bool> retry_asked_{false};
   SteadyClock::time_point last_retry_ = SteadyClock::now();
+  // Nested file systems in which nothing works now. The round's thread only, or recover() before.
+  struct Failing {
+    Error error;
+    SteadyClock::time_point until;  // then they are tried again
+  };
+  std::map<FileSystemId, Failing> failing_;
+  // In which something was interrupted that is not settled, and why.
+  std::map<FileSystemId, std::string> unsettled_;
+  SteadyClock::time_point settle_again_;
   std::map<JournalKey, Timestamp>
       ageing_;  // since when these keep being touched; the round's thread only
   // What was asked for: path -> the number of the last demand for it.
@@ -195,9 +215,8 @@ std::mutex& Journal::tree_mutex() { return impl_->tree_mutex; }
 
 Result<void> Journal::Impl::recover() {
   const std::lock_guard lock(tree_mutex);
-  auto done = JournalRecovery(context_, long_copies_.leaves()).run();
+  auto done = settle_interrupted();
   if (!done && !is_archive_wide(done.error())) return done;
-  recovered_ = done.has_value();
   if (!done) {
     log::warning("the journal is recovered when the archive is back",
                  {{"error", done.error().text()}});
@@ -262,11 +281,11 @@ bool Journal::Impl::retry_due() {
 }
 
 Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
-  if (!recovered_) {
+  if (!recovered_ || (!unsettled_.empty() && SteadyClock::now() >= settle_again_)) {
     const std::lock_guard lock(tree_mutex);
-    TRY(JournalRecovery(context_, long_copies_.leaves()).run());
-    recovered_ = true;
+    TRY(settle_interrupted());
   }
+  forget_old_failures();
   TRY(discard_stale_copies());
   Round round;
   uint64_t progress = 0;
@@ -281,9 +300,87 @@ Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
     });
     TRY(run_pass(round, pass));
     progress += pass.progress;
-    settle_demands(pass);
+    // A pass that was broken off for a nested file system tells nothing of the keys behind.
+    if (!round.needs_recovery || round.archive_failure) settle_demands(pass);
     if (round.archive_failure) return *round.archive_failure;
     if (pass.progress == 0 || stopping_) return progress;
+  }
+}
+
+// With the tree mutex.
+Result<void> Journal::Impl::settle_interrupted() {
+  recovered_ = false;
+  JournalRecovery recovery(context_, long_copies_.leaves());
+  TRY(recovery.run());
+  for (const auto& [id, why] : recovery.unsettled()) {
+    if (unsettled_.contains(id)) continue;
+    log::warning("what was interrupted in a file system of the archive is settled when it is back",
+                 {{"error", why}});
+  }
+  unsettled_ = recovery.unsettled();
+  settle_again_ = SteadyClock::now() + seconds(kBackOffSeconds);
+  recovered_ = true;
+  return {};
+}
+
+// Why nothing is published into this file system now; none: it works, or is tried again.
+std::optional<std::string> Journal::Impl::failure_of(const Plan& plan) const {
+  const auto found = failing_.find(plan.file_system);
+  const bool unsettled = unsettled_.contains(plan.file_system);
+  if (!unsettled && (found == failing_.end() || SteadyClock::now() >= found->second.until))
+    return std::nullopt;
+  // One that is full may still give up what was removed.
+  const bool full = !unsettled && found->second.error.is(std::errc::no_space_on_device);
+  if (full && plan.kind == Plan::Kind::remove) return std::nullopt;
+  return reason_of(plan.file_system);
+}
+
+// What was wrong with it when it was tried last; none: nothing.
+std::optional<std::string> Journal::Impl::reason_of(const FileSystemId& file_system) const {
+  const auto unsettled = unsettled_.find(file_system);
+  if (unsettled != unsettled_.end()) return unsettled->second;
+  const auto failing = failing_.find(file_system);
+  return failing == failing_.end() ? std::nullopt : std::optional(failing->second.error.text());
+}
+
+// A key that rests first; in a file system that does not work it would wait all the same.
+Result<void> Journal::Impl::hold_settling(Pass& pass, const JournalKey& key) {
+  std::optional<std::string> reason;
+  if ((!unsettled_.empty() || !failing_.empty()) && key.inode != kAsideInode) {
+    TRY_ASSIGN(const FileSystemId file_system, file_system_of(context_.catalog, key.inode));
+    reason = reason_of(file_system);
+  }
+  hold(pass, key, reason ? Hold::waiting : Hold::settling, reason.value_or(kSettling));
+  return {};
+}
+
+void Journal::Impl::note_working(const FileSystemId& file_system) {
+  if (failing_.erase(file_system) == 0) return;
+  log::info("a file system of the archive is brought up to date again",
+            {{"file_system", file_system}});
+  health().clear(health_part(file_system));
+}
+
+// Nothing waits for it any more: it would have been tried again.
+void Journal::Impl::forget_old_failures() {
+  std::vector<FileSystemId> old;
+  for (const auto& [id, failing] : failing_) {
+    if (SteadyClock::now() > failing.until + seconds(2 * kBackOffSeconds)) old.push_back(id);
+  }
+  for (const FileSystemId& id : old) note_working(id);
+}
+
+void Journal::Impl::note_file_systems(const Wave::Outcome& outcome) {
+  for (const FileSystemId& id : outcome.working_file_systems) {
+    if (!outcome.failed_file_systems.contains(id)) note_working(id);
+  }
+  for (const auto& [id, error] : outcome.failed_file_systems) {
+    const auto until = SteadyClock::now() + seconds(kBackOffSeconds);
+    if (!failing_.contains(id)) {
+      log::warning("a file system of the archive is not up to date", {{"error", error.text()}});
+    }
+    failing_.insert_or_assign(id, Failing{error, until});
+    health().set(health_part(id), "changes wait in a part of the archive: " + error.text());
   }
 }
 
@@ -354,7 +451,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   // What was just changed is likely to change again.
   const int64_t age_ns = settle.now.ns - record.since.ns;
   if (age_ns >= 0 && age_ns < settle.settle_ns) {
-    hold(pass, key, Hold::settling, kSettling);
+    TRY(hold_settling(pass, key));
     return Fate::handled;
   }
   auto planned = planner.plan(key);
@@ -373,6 +470,11 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   if (plan.kind == Plan::Kind::drop) {
     TRY_ASSIGN(const bool dropped, drop(key));
     pass.progress += dropped ? 1 : 0;
+    return Fate::handled;
+  }
+  if (const auto failure = failure_of(plan)) {
+    pass.demand_waits = pass.demand_waits || demanded;
+    hold(pass, key, Hold::waiting, *failure);
     return Fate::handled;
   }
   // An archive that takes nothing more may still give up what was removed.
@@ -446,6 +548,7 @@ Result<bool> Journal::Impl::drop(const JournalKey& key) {
 
 Result<void> Journal::Impl::finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome) {
   pass.progress += outcome.done;
+  note_file_systems(outcome);
   std::set<InodeNumber> foreign;  // folders in which somebody else changed something
   for (const auto& ended : outcome.unfinished) {
     if (ended.not_ready) {

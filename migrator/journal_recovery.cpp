@@ -26,8 +26,10 @@ std::string staging_path(const std::string& leaf) {
 Result<void> JournalRecovery::run() {
   TRY(context_.archive.check_root());
   TRY_ASSIGN(const auto intents, context_.catalog.intents());
-  // What is found done must be on the device before base says so.
-  if (!intents.empty()) TRY(context_.archive.sync());
+  std::set<FileSystemId> file_systems;
+  for (const auto& [sequence, intent] : intents)
+    file_systems.insert(split_private_name(intent.staged_leaf).file_system);
+  TRY(sync_file_systems(file_systems));
   for (const auto& [sequence, intent] : intents) {
     TRY(settle_or_park(sequence, intent));
     fault_point(FaultPoint::recovery_after_intent);
@@ -38,10 +40,36 @@ Result<void> JournalRecovery::run() {
   return {};
 }
 
+// What is found done must be on the device before base says so.
+Result<void> JournalRecovery::sync_file_systems(const std::set<FileSystemId>& file_systems) {
+  for (const FileSystemId& file_system : file_systems) {
+    const auto synced = context_.archive.sync(file_system);
+    if (!synced && !waits(file_system, synced.error())) return synced.error();
+  }
+  return {};
+}
+
+// One nested file system that does not work keeps the others waiting for nothing.
+bool JournalRecovery::waits(const FileSystemId& file_system, const Error& error) {
+  if (file_system.empty() || !is_archive_wide(error)) return false;
+  unsettled_.try_emplace(file_system, error.text());
+  return true;
+}
+
 // One path that the archive refuses must not keep tierd from starting.
 Result<void> JournalRecovery::settle_or_park(uint64_t sequence, const IntentRecord& intent) {
+  const FileSystemId file_system = split_private_name(intent.staged_leaf).file_system;
+  if (unsettled_.contains(file_system)) {
+    kept_leaves_.insert(intent.staged_leaf);
+    return {};
+  }
   auto settled = settle(sequence, intent);
-  if (settled || is_archive_wide(settled.error())) return settled;
+  if (settled) return settled;
+  if (waits(file_system, settled.error())) {
+    kept_leaves_.insert(intent.staged_leaf);
+    return {};
+  }
+  if (is_archive_wide(settled.error())) return settled;
   kept_leaves_.insert(intent.staged_leaf);
   const Case found{sequence, intent, intent.target.name, {}, {}, {}};
   return park(found,
@@ -53,10 +81,11 @@ Result<void> JournalRecovery::settle(uint64_t sequence, const IntentRecord& inte
   TRY_ASSIGN(const auto target, path_of(intent.target));
   if (!target) return drop(sequence);
   found.target = *target;
-  TRY_ASSIGN(found.at_target, context_.archive.stat(found.target));
+  // First the leaf: it fails if the file system is not mounted, of which the target tells nothing.
   if (!intent.staged_leaf.empty()) {
     TRY_ASSIGN(found.at_leaf, context_.archive.stat(found.leaf));
   }
+  TRY_ASSIGN(found.at_target, context_.archive.stat(found.target));
   switch (intent.kind) {
     case IntentKind::place:
     case IntentKind::link:
@@ -278,11 +307,14 @@ Result<void> JournalRecovery::put_key(const Case& found, const std::string& park
 Result<void> JournalRecovery::discard_leftovers() {
   TRY_ASSIGN(const auto leaves, context_.archive.staged());
   for (const std::string& leaf : leaves) {
-    if (kept_leaves_.contains(leaf)) continue;
+    const FileSystemId file_system = split_private_name(leaf).file_system;
+    if (kept_leaves_.contains(leaf) || unsettled_.contains(file_system)) continue;
     const auto version = context_.archive.stat(staging_path(leaf));
+    if (!version && waits(file_system, version.error())) continue;
     if (!version && is_archive_wide(version.error())) return version.error();
     if (!version || !*version) continue;
-    TRY(discard_displaced(context_.archive, leaf, **version));
+    const auto discarded = discard_displaced(context_.archive, leaf, **version);
+    if (!discarded && !waits(file_system, discarded.error())) return discarded;
   }
   return {};
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,6 +23,9 @@ class JournalRecovery {
   // Under the tree mutex, while nothing else acts on the archive. Fails if the archive does not
   // answer; then nothing is lost, and it can be run again.
   Result<void> run();
+  // Nested file systems that are not there, or do not work: what was interrupted there is settled
+  // by a later run, and nothing may be done there before.
+  const std::map<FileSystemId, std::string>& unsettled() const { return unsettled_; }
 
  private:
   // An intent, and where it points in the archive now.
@@ -34,6 +38,8 @@ class JournalRecovery {
     std::optional<ArchiveVersion> at_leaf;
   };
 
+  Result<void> sync_file_systems(const std::set<FileSystemId>& file_systems);
+  bool waits(const FileSystemId& file_system, const Error& error);
   Result<void> settle_or_park(uint64_t sequence, const IntentRecord& intent);
   Result<void> settle(uint64_t sequence, const IntentRecord& intent);
   Result<void> settle_arrival(const Case& found);
@@ -56,7 +62,8 @@ class JournalRecovery {
   Result<std::optional<std::string>> path_of(const Name& name) const;
 
   const JournalContext context_;
-  std::set<std::string> kept_leaves_;  // busy; or foreign, and nowhere to put them back
+  std::map<FileSystemId, std::string> unsettled_;  // and why
+  std::set<std::string> kept_leaves_;              // busy; or foreign, and nowhere to put them back
 };
 
 }  // namespace tierhub

@@ -1,6 +1,7 @@
 #include "migrator/journal_wave.h"
 
 #include <algorithm>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -45,7 +46,9 @@ bool sets_attributes(const Action& action) {
 
 }  // namespace
 
-std::string Action::further_leaf(size_t i) const { return fmt::format("{}-{}", leaf, i + 1); }
+std::string Action::further_leaf(size_t i) const {
+  return with_suffix(leaf, fmt::format("-{}", i + 1));
+}
 
 bool Wave::admit(Plan& plan, const SettleRule& settle) {
   if (closed_ || actions_.size() >= options_.max_actions) return false;
@@ -85,7 +88,7 @@ bool Wave::admit(Plan& plan, const SettleRule& settle) {
 Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
   for (Pending& pending : actions_) {
     TRY_ASSIGN(const uint64_t sequence, context_.catalog.allocate_sequence());
-    pending.action.leaf = fmt::format("{:x}", sequence);
+    pending.action.leaf = name_on(pending.action.plan.file_system, fmt::format("{:x}", sequence));
   }
   TRY_ASSIGN(const bool stamped, stamp_objects());
   Result<void> scratch_synced;
@@ -95,7 +98,7 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
     stage_all(stopping);
     fault_point(FaultPoint::publish_after_stage);
     sync_objects();
-    TRY(sync_staged());
+    sync_staged();
   }
   fault_point(FaultPoint::publish_after_archive_sync);
   TRY(fence(scratch_synced ? ScratchSync::already_synced : ScratchSync::missing));
@@ -103,7 +106,7 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
   fault_point(FaultPoint::publish_after_intent);
   act_all();
   fault_point(FaultPoint::publish_after_act);
-  TRY(sync_acts());
+  sync_acts();
   TRY(commit_all());
   discard_leaves();
   return report();
@@ -243,17 +246,22 @@ void Wave::sync_objects() {
   });
 }
 
-Result<void> Wave::sync_staged() {
-  const bool any = std::any_of(actions_.begin(), actions_.end(), [](const Pending& pending) {
+void Wave::sync_staged() {
+  const auto is_staged = [](const Pending& pending) {
     return pending.action.alive() && pending.action.staged;
-  });
-  if (!any) return {};
-  if (auto synced = context_.archive.sync(); !synced) {
+  };
+  std::set<FileSystemId> file_systems;
+  for (const Pending& pending : actions_) {
+    if (is_staged(pending)) file_systems.insert(pending.action.plan.file_system);
+  }
+  for (const FileSystemId& file_system : file_systems) {
+    const auto synced = context_.archive.sync(file_system);
+    if (synced) continue;
     for (Pending& pending : actions_) {
-      if (pending.action.alive() && pending.action.staged) pending.action.failure = synced.error();
+      if (is_staged(pending) && pending.action.plan.file_system == file_system)
+        pending.action.failure = synced.error();
     }
   }
-  return {};
 }
 
 Result<void> Wave::fence(ScratchSync synced) {
@@ -436,34 +444,46 @@ void Wave::link_further(Action& action) const {
   }
 }
 
-Result<void> Wave::sync_acts() {
-  bool in_place = false;
-  std::set<std::string> folders;
+void Wave::sync_acts() {
+  struct Touched {
+    bool in_place = false;
+    std::set<std::string> folders;
+  };
+  std::map<FileSystemId, Touched> file_systems;
   for (const Pending& pending : actions_) {
     const Action& action = pending.action;
     if (!action.outcome) continue;
     const Plan& plan = action.plan;
-    in_place = in_place || sets_attributes(action);
-    folders.insert(parent_path(plan.target.path));
-    if (plan.kind == Plan::Kind::move) folders.insert(parent_path(plan.source.path));
-    for (const Place& place : plan.further) folders.insert(parent_path(place.path));
+    Touched& touched = file_systems[plan.file_system];
+    touched.in_place = touched.in_place || sets_attributes(action);
+    touched.folders.insert(parent_path(plan.target.path));
+    if (plan.kind == Plan::Kind::move) touched.folders.insert(parent_path(plan.source.path));
+    for (const Place& place : plan.further) touched.folders.insert(parent_path(place.path));
   }
   if (context_.trash != nullptr) {
-    const auto touched = context_.trash->take_touched();
-    folders.insert(touched.begin(), touched.end());
+    for (const std::string& folder : context_.trash->take_touched()) {
+      const auto nested = nested_path(folder);
+      file_systems[nested ? nested->file_system : FileSystemId()].folders.insert(folder);
+    }
   }
-  if (folders.empty()) return {};
-  // Few folders are synced one by one: a sync of everything waits for what others write there too.
-  const bool many = folders.size() > kManyFolders;
-  auto synced = in_place || many ? context_.archive.sync()
-                                 : context_.archive.sync_folders({folders.begin(), folders.end()});
-  if (synced) return {};
+  for (const auto& [file_system, touched] : file_systems) {
+    // Few folders are synced one by one: a sync of everything waits for what others write there too.
+    const bool many = touched.folders.size() > kManyFolders;
+    const auto synced =
+        touched.in_place || many
+            ? context_.archive.sync(file_system)
+            : context_.archive.sync_folders({touched.folders.begin(), touched.folders.end()});
+    if (!synced) fail_acts(file_system, synced.error());
+  }
+}
+
+void Wave::fail_acts(const FileSystemId& file_system, const Error& error) {
   for (Pending& pending : actions_) {
-    if (!pending.action.outcome || pending.action.failure) continue;
-    pending.action.failure = synced.error();
-    pending.action.unknown_outcome = true;
+    Action& action = pending.action;
+    if (!action.outcome || action.failure || action.plan.file_system != file_system) continue;
+    action.failure = error;
+    action.unknown_outcome = true;
   }
-  return {};
 }
 
 // The archive refused and touched nothing.
@@ -531,7 +551,12 @@ Result<Wave::Outcome> Wave::report() {
   for (Pending& pending : actions_) {
     Action& action = pending.action;
     if (action.unknown_outcome || (action.failure && is_archive_wide(*action.failure))) {
-      if (!outcome.archive_failure) outcome.archive_failure = action.failure;
+      const FileSystemId& file_system = action.plan.file_system;
+      if (!file_system.empty()) {
+        outcome.failed_file_systems.try_emplace(file_system, *action.failure);
+      } else if (!outcome.archive_failure) {
+        outcome.archive_failure = action.failure;
+      }
       outcome.needs_recovery = outcome.needs_recovery || !action.intents.empty();
     } else if (action.failure || action.not_ready) {
       std::vector<InodeNumber> folders;
@@ -543,6 +568,7 @@ Result<Wave::Outcome> Wave::report() {
                                     std::move(action.failure), std::move(folders)});
     } else if (action.outcome) {
       ++outcome.done;
+      outcome.working_file_systems.insert(action.plan.file_system);
     }
   }
   return outcome;

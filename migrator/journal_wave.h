@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <semaphore>
 #include <set>
@@ -82,6 +83,9 @@ class Wave {
     std::vector<Ended> unfinished;
     // The archive as a whole does not work.
     std::optional<Error> archive_failure;
+    // The same of file systems nested in it: the others go on.
+    std::map<FileSystemId, Error> failed_file_systems;
+    std::set<FileSystemId> working_file_systems;
     // Nobody knows whether some acts were done: recover before anything else is planned.
     bool needs_recovery = false;
   };
@@ -125,7 +129,7 @@ class Wave {
   Result<bool> take_long_copy(Action& action) const;
   static Result<void> accept_staged(Action& action, Result<StagedContent> outcome);
   void sync_objects();
-  Result<void> sync_staged();
+  void sync_staged();
   Result<void> fence(ScratchSync synced);
   Result<void> fence_one(Action& action, ScratchSync synced) const;
   Result<void> write_intents();
@@ -136,7 +140,8 @@ class Wave {
   Result<ArchiveVersion> set_attributes(const Action& action) const;
   void link_further(Action& action) const;
   void keep_displaced(const Action& action) const;
-  Result<void> sync_acts();
+  void sync_acts();
+  void fail_acts(const FileSystemId& file_system, const Error& error);
   Result<void> commit_all();
   Result<void> commit_group(const std::vector<Action*>& group);
   Result<void> forget_intents(const Action& action) const;

@@ -30,7 +30,27 @@ Result<std::optional<InodeNumber>> namespace_at(const Catalog& catalog, const Na
 }
 
 Result<Plan> Planner::plan(const JournalKey& key) {
-  return key.kind == JournalKeyKind::entry ? plan_entry(key) : plan_inode(key);
+  TRY_ASSIGN(Plan plan, key.kind == JournalKeyKind::entry ? plan_entry(key) : plan_inode(key));
+  TRY(stay_in_one_file_system(plan));
+  return plan;
+}
+
+Result<void> Planner::stay_in_one_file_system(Plan& plan) const {
+  if (plan.kind == Plan::Kind::drop || plan.kind == Plan::Kind::wait) return {};
+  const bool aside = plan.target.name.parent == kAsideInode;
+  FileSystemId around;
+  if (!aside) {
+    TRY_ASSIGN(around, file_system_of(catalog_, plan.target.name.parent));
+  }
+  plan.file_system = plan.version ? file_system_of(plan.version->identity) : around;
+  const bool arrives = plan.kind == Plan::Kind::move || plan.kind == Plan::Kind::link;
+  if (!arrives || aside || plan.file_system == around) return {};
+  // It was moved here before a file system was mounted in between.
+  plan =
+      waiting(std::move(plan),
+              "it is in another file system of the archive than its folder: copy it, then remove "
+              "this one");
+  return {};
 }
 
 Result<Plan> Planner::plan_entry(const JournalKey& key) {
@@ -152,7 +172,8 @@ Result<Plan> Planner::set_aside(Plan plan) {
   aside.inode_kind = occupant.kind;
   aside.version = occupant.version;
   aside.source = std::move(plan.target);
-  TRY_ASSIGN(auto target, place_of({kAsideInode, fmt::format("{}", occupant.inode)}));
+  TRY_ASSIGN(auto target, place_of({kAsideInode, name_on(file_system_of(occupant.version.identity),
+                                                         fmt::format("{}", occupant.inode))}));
   aside.target = *std::move(target);
   TRY_ASSIGN(aside.needed, entry_keys(occupant.inode));
   return aside;

@@ -13,6 +13,7 @@
 
 #include "catalog/inode_table.h"
 #include "common/result.h"
+#include "storage/file_system_id.h"
 
 namespace tierhub {
 
@@ -44,6 +45,8 @@ struct Plan {
   InodeNumber inode;  // who is placed, published, linked, moved or removed
   FileKind inode_kind = FileKind::file;
   std::optional<ArchiveVersion> version;  // of `inode`, if it is in base
+  // Of the archive, in which all of it happens.
+  FileSystemId file_system;
   Place source;
   Place target;
   std::vector<Place> further;  // publish: the other names of `inode` in base
@@ -68,6 +71,7 @@ class Planner {
   Result<Plan> plan(const JournalKey& key);
 
  private:
+  Result<void> stay_in_one_file_system(Plan& plan) const;
   Result<Plan> plan_entry(const JournalKey& key);
   Result<Plan> plan_inode(const JournalKey& key);
   Result<Plan> plan_removal(Plan plan, InodeNumber standing);

@@ -35,6 +35,11 @@ void put_xattrs(Batch& batch, InodeNumber inode, const Xattrs& xattrs) {
   for (const auto& [name, value] : xattrs) batch.put_xattr(inode, name, value);
 }
 
+void note_offline(const std::string& path) {
+  log::warning("a file system of the archive is not mounted: what is in it stays as it is",
+               {{"path", path}});
+}
+
 bool joins_links(const ArchiveChild& child) {
   return child.version.attributes.kind == FileKind::file && child.version.nlink > 1;
 }
@@ -102,8 +107,10 @@ Result<std::vector<InodeNumber>> FolderScan::run() {
   known_.reserve(children.size());
   for (auto& [name, record] : children) known_.emplace(std::move(name), record);
   ++scan_.counts.folders;
+  TRY_ASSIGN(file_system_, file_system_of(scan_.catalog, folder_));
   for (uint64_t cookie = 0;;) {
     TRY_ASSIGN(ArchivePage page, scan_.archive.list(path_, cookie, scan_.options.page));
+    TRY(check_file_system(page.file_system));
     for (ArchiveChild& child : page.children) TRY(compare(std::move(child)));
     TRY(import_pending());
     if (!scan_.progress(scan_.counts))
@@ -113,6 +120,28 @@ Result<std::vector<InodeNumber>> FolderScan::run() {
   }
   for (auto& [name, record] : known_) scan_.missing.push_back({folder_, name});
   return std::move(subfolders_);
+}
+
+// What another file system shows at this path says nothing about the folder: the one above tells
+// what became of it.
+Result<void> FolderScan::check_file_system(const FileSystemId& found) {
+  if (found == file_system_ && !scan_.unsettled.contains(found)) return {};
+  return Error(std::errc::no_such_file_or_directory, "its file system is not there");
+}
+
+// A folder that base knows, and what stands in its place in the archive. Where a file system was
+// mounted and is not, all below is offline; where one was mounted since, it hides what was there.
+Result<FolderScan::Standing> FolderScan::standing_of(const ArchiveChild& child,
+                                                     InodeNumber folder) const {
+  TRY_ASSIGN(const auto on_record, scan_.catalog.version(folder));
+  if (!on_record) return Standing::here;
+  const FileSystemId known = file_system_of(on_record->identity);
+  if (scan_.unsettled.contains(known)) return Standing::offline;
+  const bool same = known == file_system_of(child.version.identity) ||
+                    was_marked_since(on_record->identity, child.version.identity);
+  if (same) return Standing::here;
+  const bool was_mounted = known != file_system_;
+  return was_mounted && !scan_.gives_up_file_systems ? Standing::offline : Standing::replaced;
 }
 
 Result<std::vector<InodeNumber>> FolderScan::take_in(std::vector<ArchiveChild> children) {
@@ -138,6 +167,19 @@ Result<void> FolderScan::compare(ArchiveChild child) {
     return {};
   }
   const BaseRecord record = known->second;
+  if (record.kind == FileKind::directory) {
+    TRY_ASSIGN(const Standing standing, standing_of(child, record.inode));
+    // What was known is gone, as above.
+    if (standing == Standing::replaced) {
+      scan_.again.insert(folder_);
+      return {};
+    }
+    if (standing == Standing::offline) {
+      known_.erase(known);
+      if (scan_.depth == ScanState::Depth::whole) note_offline(join_path(path_, child.name));
+      return {};
+    }
+  }
   known_.erase(known);
   if (joins_links(child)) scan_.linked.emplace(child.version.identity.bytes, record.inode);
   const bool goes_in = scan_.depth == ScanState::Depth::whole;
@@ -152,11 +194,17 @@ void FolderScan::note_growing(const ArchiveChild& child) {
 }
 
 Result<void> FolderScan::compare_known(const ArchiveChild& child, const BaseRecord& known) {
-  TRY_ASSIGN(const auto on_record, scan_.catalog.version(known.inode));
+  TRY_ASSIGN(auto on_record, scan_.catalog.version(known.inode));
   if (!on_record)
     return Error(std::errc::bad_message,
                  fmt::format("inode {} is in base without a version", known.inode));
   const ArchiveVersion& found = child.version;
+  if (was_marked_since(on_record->identity, found.identity)) {
+    on_record->identity = found.identity;
+    Batch batch;
+    batch.put_version(known.inode, *on_record);
+    TRY(scan_.catalog.commit(batch));
+  }
   const bool same_file = found.identity == on_record->identity;
   const bool untouched = same_file && found.attributes.ctime == on_record->attributes.ctime;
   if (untouched && found.same_content(*on_record)) return {};

@@ -13,6 +13,7 @@
 
 #include "common/result.h"
 #include "migrator/scanner.h"
+#include "storage/file_system_id.h"
 
 namespace tierhub {
 
@@ -61,6 +62,11 @@ struct ScanState {
   std::vector<Name> missing = {};
   // Folders to list again when what is missing is gone: something new has one of its names.
   std::set<InodeNumber> again = {};
+
+  // Someone looked, and nested file systems that are not there are gone for good.
+  bool gives_up_file_systems = false;
+  // In which an act of ours was interrupted that is not settled: nothing of them is judged.
+  std::set<FileSystemId> unsettled = {};
 };
 
 class FolderScan {
@@ -79,6 +85,9 @@ class FolderScan {
   }
 
  private:
+  Result<void> check_file_system(const FileSystemId& found);
+  enum class Standing { here, replaced, offline };
+  Result<Standing> standing_of(const ArchiveChild& child, InodeNumber folder) const;
   Result<void> compare(ArchiveChild child);
   void note_growing(const ArchiveChild& child);
   Result<void> compare_known(const ArchiveChild& child, const BaseRecord& known);
@@ -98,6 +107,7 @@ class FolderScan {
   ScanState& scan_;
   const InodeNumber folder_;
   const std::string path_;
+  FileSystemId file_system_;  // that the folder is in, on record
   std::unordered_map<std::string, BaseRecord>
       known_;                          // base's children; what was listed is taken out
   std::vector<ArchiveChild> pending_;  // new ones

@@ -7,6 +7,33 @@
 
 namespace tierhub {
 
+Result<bool> RemovalScan::is_offline(const Name& name) {
+  if (scan_.gives_up_file_systems) return false;
+  TRY_ASSIGN(const auto known, scan_.catalog.base(name));
+  if (!known || known->kind != FileKind::directory) return false;
+  TRY_ASSIGN(const FileSystemId around, file_system_of(scan_.catalog, name.parent));
+  TRY_ASSIGN(const FileSystemId own, file_system_of(scan_.catalog, known->inode));
+  if (own != around) return true;
+  return holds_mount_point(known->inode);
+}
+
+Result<bool> RemovalScan::holds_mount_point(InodeNumber folder) {
+  TRY_ASSIGN(const FileSystemId own, file_system_of(scan_.catalog, folder));
+  std::vector<InodeNumber> folders{folder};
+  while (!folders.empty()) {
+    const InodeNumber next = folders.back();
+    folders.pop_back();
+    TRY_ASSIGN(const auto children, scan_.catalog.base_children(next));
+    for (const auto& [name, record] : children) {
+      if (record.kind != FileKind::directory) continue;
+      TRY_ASSIGN(const FileSystemId below, file_system_of(scan_.catalog, record.inode));
+      if (below != own) return true;
+      folders.push_back(record.inode);
+    }
+  }
+  return false;
+}
+
 Result<uint64_t> RemovalScan::count(const std::vector<Name>& missing) {
   uint64_t total = 0;
   for (const Name& name : missing) {
@@ -41,8 +68,16 @@ Result<void> RemovalScan::remove(const Name& name) {
   if (!known || !folder) return {};
   TRY_ASSIGN(const auto there,
              scan_.archive.stat(folder->empty() ? name.name : *folder + "/" + name.name));
-  // Back again, or another kind of thing took the name.
-  if (there && there->attributes.kind == known->kind) return {};
+  TRY_ASSIGN(const auto version, scan_.catalog.version(known->inode));
+  const bool same_place = there && version &&
+                          (file_system_of(there->identity) == file_system_of(version->identity) ||
+                           was_marked_since(version->identity, there->identity));
+  // Back again, or another kind of thing took the name, or another file system was mounted there.
+  if (there && there->attributes.kind == known->kind &&
+      (same_place || known->kind != FileKind::directory))
+    return {};
+  TRY_ASSIGN(const bool offline, is_offline(name));
+  if (offline) return {};
   return remove_known(name, *known);
 }
 

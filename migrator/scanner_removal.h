@@ -13,6 +13,9 @@ class RemovalScan {
  public:
   explicit RemovalScan(ScanState& scan) : scan_(scan) {}
 
+  // A file system was mounted at the name, or below it: it is offline, and not gone. But for a scan
+  // that gives up those.
+  Result<bool> is_offline(const Name& name);
   // How many entries the missing names stand for, with all below them.
   Result<uint64_t> count(const std::vector<Name>& missing);
   // Takes one missing name, and all below it, out of base: what is clean leaves the namespace, what
@@ -22,6 +25,7 @@ class RemovalScan {
   Result<void> forget(const Name& name);
 
  private:
+  Result<bool> holds_mount_point(InodeNumber folder);
   Result<uint64_t> count_below(InodeNumber folder);
   Result<void> remove_known(const Name& name, const BaseRecord& known);
   Result<bool> stays(const Name& name, const InodeState& inode);

@@ -11,10 +11,17 @@
 
 namespace tierhub {
 
-Result<void> check_ready(const ScanState& scan) {
+Result<void> check_ready(ScanState& scan) {
   TRY(scan.archive.check_root());
   TRY_ASSIGN(const auto intents, scan.catalog.intents());
-  if (intents.empty()) return {};
+  const auto file_system_of_intent = [](const IntentRecord& intent) {
+    return split_private_name(intent.staged_leaf).file_system;
+  };
+  scan.unsettled.clear();
+  for (const auto& [sequence, intent] : intents)
+    scan.unsettled.insert(file_system_of_intent(intent));
+  // Those nested below are left alone until then.
+  if (!scan.unsettled.contains(FileSystemId())) return {};
   return Error(
       std::errc::resource_unavailable_try_again,
       "an interrupted change of the archive has to be settled first; scan again in a minute");
@@ -22,6 +29,7 @@ Result<void> check_ready(const ScanState& scan) {
 
 Result<void> ScanWalk::whole(Scanner::Removals removals) {
   scan_.depth = ScanState::Depth::whole;
+  scan_.gives_up_file_systems = removals == Scanner::Removals::accepted;
   {
     const auto lock = hold_();
     TRY(check_ready(scan_));
@@ -255,9 +263,14 @@ Result<void> ScanWalk::join_links() {
 }
 
 Result<void> ScanWalk::remove_missing(Scanner::Removals removals) {
-  const auto missing = std::exchange(scan_.missing, {});
-  if (missing.empty()) return {};
   RemovalScan removal(scan_);
+  std::vector<Name> missing;
+  for (Name& name : std::exchange(scan_.missing, {})) {
+    const auto lock = hold_();
+    TRY_ASSIGN(const bool offline, removal.is_offline(name));
+    if (!offline) missing.push_back(std::move(name));
+  }
+  if (missing.empty()) return {};
   {
     const auto lock = hold_();
     TRY(check_ready(scan_));
@@ -288,6 +301,8 @@ Result<void> ScanWalk::remove_missing(Scanner::Removals removals) {
 
 Result<void> ScanWalk::list_again() {
   const auto again = std::exchange(scan_.again, {});
+  // All has been seen: what is new now is known under no other name.
+  if (scan_.depth == ScanState::Depth::whole) scan_.last_whole_scan.reset();
   scan_.depth = ScanState::Depth::new_only;
   TRY(go({again.begin(), again.end()}));
   scan_.missing.clear();

@@ -56,6 +56,6 @@ class ScanWalk {
 };
 
 // Base is right, and the archive is the one that it describes. Under the tree mutex.
-Result<void> check_ready(const ScanState& scan);
+Result<void> check_ready(ScanState& scan);
 
 }  // namespace tierhub

@@ -32,7 +32,8 @@ std::string today() {
 }
 
 // Seconds since the end of that day; none: it is no name of a day.
-std::optional<double> age_of(const std::string& day) {
+std::optional<double> age_of(const std::string& private_name) {
+  const std::string day = split_private_name(private_name).name;
   struct tm utc {};
   const char* end = ::strptime(day.c_str(), "%Y-%m-%d", &utc);
   if (end == nullptr || (*end != '\0' && *end != '.')) return std::nullopt;
@@ -41,7 +42,8 @@ std::optional<double> age_of(const std::string& day) {
 }
 
 // "2026-11-22.10" comes after "2026-11-22.9".
-std::pair<std::string, int> order_of(const std::string& day) {
+std::pair<std::string, int> order_of(const std::string& private_name) {
+  const std::string day = split_private_name(private_name).name;
   const size_t dot = day.find('.');
   if (dot == std::string::npos) return {day, 1};
   return {day.substr(0, dot), std::atoi(day.c_str() + dot + 1)};
@@ -81,11 +83,13 @@ Result<void> Trash::take(const std::string& leaf, const ArchiveVersion& version,
                          const std::string& path) {
   // What waited for its place in `.tierhub/aside` has no path of its own.
   const bool has_path = !path.starts_with(std::string(kPrivateFolder) + "/");
-  const std::string kept = has_path ? path : "unnamed/" + leaf;
-  const std::string day = today();
+  const PrivateName split = split_private_name(leaf);
+  const std::string kept = has_path ? path : "unnamed/" + split.name;
+  const std::string day = name_on(split.file_system, today());
   for (int i = 1; i <= kMaxSameDay; ++i) {
-    TRY_ASSIGN(const bool taken,
-               try_take(leaf, version, i == 1 ? day : fmt::format("{}.{}", day, i), kept));
+    TRY_ASSIGN(
+        const bool taken,
+        try_take(leaf, version, i == 1 ? day : with_suffix(day, fmt::format(".{}", i)), kept));
     if (taken) {
       fault_point(FaultPoint::trash_after_take);
       return {};
@@ -136,8 +140,8 @@ Result<void> Trash::make_folder(const std::string& path) {
   TRY_ASSIGN(const auto standing, archive_.stat(path));
   if (standing && is_folder(*standing)) return {};
   if (standing) return Error(std::errc::not_a_directory, path + " is no folder");
-  TRY_ASSIGN(const uint64_t sequence, catalog_.allocate_sequence());
-  const std::string leaf = fmt::format("{:x}", sequence);
+  const auto nested = nested_path(path);
+  TRY_ASSIGN(const std::string leaf, new_leaf(nested ? nested->file_system : FileSystemId()));
   Attributes attributes;
   attributes.kind = FileKind::directory;
   attributes.mode = 0700;
@@ -149,6 +153,12 @@ Result<void> Trash::make_folder(const std::string& path) {
   TRY_ASSIGN(const auto now, archive_.stat(path));
   if (now && is_folder(*now)) return {};
   return placed.error();
+}
+
+// A name in the staging folder of that file system.
+Result<std::string> Trash::new_leaf(const FileSystemId& file_system) {
+  TRY_ASSIGN(const uint64_t sequence, catalog_.allocate_sequence());
+  return name_on(file_system, fmt::format("{:x}", sequence));
 }
 
 std::vector<std::string> Trash::take_touched() {
@@ -247,6 +257,12 @@ Result<void> Trash::restore_one(const std::string& source, const std::string& ta
     return Error(std::errc::no_such_file_or_directory,
                  fmt::format("the folder /{} is gone: restore it, or restore with --to", folder));
   }
+  if (file_system_of(parent->identity) != file_system_of(version->identity)) {
+    return Error(std::errc::cross_device_link,
+                 fmt::format("the folder /{} is in another file system of the archive: restore it "
+                             "where it was, or with --to in the same file system",
+                             folder));
+  }
   if (is_folder(*version)) {
     TRY_ASSIGN(const Xattrs xattrs, archive_.xattrs(source));
     if (xattrs.contains(kOnTheWay)) {
@@ -290,8 +306,7 @@ Result<void> Trash::remove_tree(const std::string& path, const ArchiveVersion& v
 }
 
 Result<void> Trash::remove_entry(const std::string& path, const ArchiveVersion& version) {
-  TRY_ASSIGN(const uint64_t sequence, catalog_.allocate_sequence());
-  const std::string leaf = fmt::format("{:x}", sequence);
+  TRY_ASSIGN(const std::string leaf, new_leaf(file_system_of(version.identity)));
   TRY(archive_.remove(path, version, leaf));
   return archive_.discard(leaf, version);
 }
@@ -311,9 +326,22 @@ Result<void> Trash::tidy() {
   TRY(archive_.check_root());
   TRY_ASSIGN(const uint64_t old, purge("", std::max(options_.days * kDaySeconds, 1.0)));
   if (old > 0) log::info("deleted from the trash", {{"entries", old}});
-  while (options_.keep_free_bytes > 0 && !stopping_) {
-    TRY_ASSIGN(const Archive::Space space, archive_.space());
-    TRY_ASSIGN(const auto all, days());
+  if (options_.keep_free_bytes == 0) return {};
+  TRY_ASSIGN(const auto all, days());
+  std::set<FileSystemId> file_systems;
+  for (const std::string& day : all) file_systems.insert(split_private_name(day).file_system);
+  for (const FileSystemId& file_system : file_systems) TRY(keep_free(file_system));
+  return {};
+}
+
+// What rests in one file system takes room in that one.
+Result<void> Trash::keep_free(const FileSystemId& file_system) {
+  while (!stopping_) {
+    TRY_ASSIGN(const Archive::Space space, archive_.space(file_system));
+    TRY_ASSIGN(auto all, days());
+    std::erase_if(all, [&](const std::string& day) {
+      return split_private_name(day).file_system != file_system;
+    });
     const double part = static_cast<double>(space.total_bytes) * options_.keep_free_percent / 100;
     const uint64_t keep_free_bytes =
         std::min(options_.keep_free_bytes, static_cast<uint64_t>(part));

@@ -90,6 +90,8 @@ class Trash {
   Result<void> remove_entry(const std::string& path, const ArchiveVersion& version);
   void run(const std::stop_token& stop);
   Result<void> tidy();
+  Result<void> keep_free(const FileSystemId& file_system);
+  Result<std::string> new_leaf(const FileSystemId& file_system);
 
   Catalog& catalog_;
   Archive& archive_;

@@ -318,7 +318,7 @@ std::map<std::string, std::string> JournalWorld::namespace_tree() {
 
 std::map<std::string, std::string> JournalWorld::archive_tree() {
   std::map<std::string, std::string> tree;
-  std::map<uint64_t, std::string> first_names;
+  std::map<std::pair<dev_t, ino_t>, std::string> first_names;  // each file system has its numbers
   std::vector<std::string> paths;
   for (auto at = fs::recursive_directory_iterator(archive_folder.path());
        at != fs::recursive_directory_iterator(); ++at) {
@@ -335,7 +335,9 @@ std::map<std::string, std::string> JournalWorld::archive_tree() {
     struct stat st {};
     ::lstat(in_archive(path).c_str(), &st);
     const std::string first =
-        S_ISDIR(st.st_mode) ? path : first_names.emplace(st.st_ino, path).first->second;
+        S_ISDIR(st.st_mode)
+            ? path
+            : first_names.emplace(std::pair(st.st_dev, st.st_ino), path).first->second;
     char note[256] = {};
     const ssize_t note_size = ::lgetxattr(in_archive(path).c_str(), kXattr, note, sizeof note);
     const std::string note_text(note, note_size > 0 ? static_cast<size_t>(note_size) : 0);
