@@ -15,6 +15,7 @@
 
 #include "common/log.h"
 #include "common/posix.h"
+#include "storage/archive.h"
 #include "storage/helper_process.h"
 
 namespace tierhub {
@@ -107,6 +108,24 @@ Setter switch_key(bool Config::*member) {
   };
 }
 
+// Names with commas between them.
+Result<void> set_leave_out(Config& config, const std::string& value) {
+  config.leave_out.clear();
+  for (size_t at = 0; at <= value.size();) {
+    const size_t comma = std::min(value.find(',', at), value.size());
+    std::string name = value.substr(at, comma - at);
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    const bool sound = name.find('/', 1) == std::string::npos && name != "/" && name != "*";
+    if (!sound)
+      return Error(std::errc::invalid_argument,
+                   fmt::format("'{}' is not the name of a file", name));
+    if (!name.empty()) config.leave_out.push_back(std::move(name));
+    at = comma + 1;
+  }
+  return {};
+}
+
 Result<void> set_log_level(Config& config, const std::string& value) {
   TRY_ASSIGN(config.log_level, log::parse_level(value));
   return {};
@@ -140,6 +159,7 @@ const std::map<std::string, Setter>& setters() {
       {"archive_time_limit_s", number_key(&Config::archive_time_limit_s, 0.1, 3600)},
       {"answer_first", switch_key(&Config::answer_first)},
       {"read_ahead", bytes_key(&Config::read_ahead_bytes)},
+      {"leave_out", set_leave_out},
       {"prefetch_files_in_flight", count_key(&Config::prefetch_files_in_flight, 1, 4096)},
       {"prefetch_bytes_in_flight", bytes_key(&Config::prefetch_bytes_in_flight)},
       {"prefetch_room_wait_s", number_key(&Config::prefetch_room_wait_s, 0, 86400)},
@@ -224,6 +244,8 @@ int check_archive_main(const std::string& path) {
   const std::string answer = checked ? kFound + *checked : kRefused + checked.error().text();
   return ::write(kSocket, answer.data(), answer.size()) < 0 ? 1 : 0;
 }
+
+Config::Config() : leave_out(usual_left_out_names()) {}
 
 Result<void> Config::read_file(const std::string& path) {
   TRY_ASSIGN(const std::string text, posix::read_file(path));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/log.h"
 #include "common/result.h"
@@ -40,6 +41,7 @@ struct Config {
 
   uint64_t archive_slots = 64;
   double archive_time_limit_s = 30;
+  std::vector<std::string> leave_out;  // as LeftOutNames
 
   bool answer_first = true;
   uint64_t read_ahead_bytes = 32 << 20;
@@ -63,6 +65,7 @@ struct Config {
   double entry_timeout_s = 60;
   uint64_t inodes_in_memory = 100'000;
 
+  Config();
   // Reads a YAML file over the present values. An unknown key, or a value of the wrong kind, is an
   // error with its line.
   Result<void> read_file(const std::string& path);

@@ -147,6 +147,7 @@ Result<void> Tier::open_archive(const std::string& program) {
   options.slots = config_.archive_slots;
   options.verify_by_reading = config_.verify_by_reading;
   options.time_limit_ms = static_cast<uint64_t>(config_.archive_time_limit_s * 1000);
+  options.left_out = config_.leave_out;
   TRY_ASSIGN(archive_, ArchiveClient::start(program, config_.archive, options));
   auto id = archive_->archive_id();
   if (!id && known_id && !id.error().is(std::errc::not_supported)) {

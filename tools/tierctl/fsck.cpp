@@ -112,6 +112,7 @@ Result<std::unique_ptr<ArchiveClient>> open_archive(const Config& config, std::s
   options.expected_id = std::move(id);
   options.slots = config.archive_slots;
   options.time_limit_ms = static_cast<uint64_t>(config.archive_time_limit_s * 1000);
+  options.left_out = config.leave_out;
   TRY_ASSIGN(auto archive, ArchiveClient::start("/proc/self/exe", config.archive, options));
   if (auto there = archive->check_root(); !there)
     return there.error().in("open the archive " + config.archive);
