@@ -13,12 +13,9 @@
 #include "catalog/key_value_store.h"
 #include "catalog/records.h"
 #include "common/result.h"
+#include "storage/archive.h"
 
 namespace tierhub::recovery {
-
-inline bool is_missing(const Error& error) {
-  return error.is(std::errc::no_such_file_or_directory);
-}
 
 class View {
  public:

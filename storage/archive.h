@@ -48,6 +48,10 @@ namespace tierhub {
 // What stands at a path is not the version on record: someone else changed it. Nothing was touched.
 inline std::error_code conflict_code() { return {ESTALE, std::generic_category()}; }
 inline bool is_conflict(const Error& error) { return error.code() == conflict_code(); }
+// Nothing has that path.
+inline bool is_missing(const Error& error) {
+  return error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory);
+}
 // The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not
 // connected, cancelled at the end): try later. Everything else concerns one path.
 bool is_archive_wide(const Error& error);

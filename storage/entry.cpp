@@ -71,10 +71,6 @@ uint8_t tag_of(const IdentityScheme& scheme) {
   return static_cast<uint8_t>(handle ? kNestedHandleTag : kNestedInodeTag);
 }
 
-bool is_missing(const Error& error) {
-  return error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory);
-}
-
 Result<std::optional<Entry>> entry_or_none(Result<UniqueFd> fd) {
   if (!fd && is_missing(fd.error())) return std::optional<Entry>();
   if (!fd) return fd.error();

@@ -15,7 +15,7 @@ namespace tierhub {
 namespace {
 
 constexpr char kMark = '@';
-constexpr size_t kTagBytes = 1 + sizeof(uint64_t);  // kind and inode number
+constexpr size_t kKindBytes = 1 + sizeof(uint64_t);  // kind and inode number
 
 int digit_of(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -24,19 +24,19 @@ int digit_of(char c) {
 }
 
 bool is_nested(const Identity& identity) {
-  return identity.bytes.size() >= kTagBytes + kFileSystemIdBytes &&
+  return identity.bytes.size() >= kKindBytes + kFileSystemIdBytes &&
          (identity.bytes[0] == kNestedHandleTag || identity.bytes[0] == kNestedInodeTag);
 }
 
 std::string_view bytes_of(const Identity& identity) {
-  return std::string_view(identity.bytes).substr(kTagBytes, kFileSystemIdBytes);
+  return std::string_view(identity.bytes).substr(kKindBytes, kFileSystemIdBytes);
 }
 
 // The identity that the file would have in the file system of the root.
 std::string without_file_system(const Identity& identity) {
   if (!is_nested(identity)) return identity.bytes;
   std::string bytes = identity.bytes;
-  bytes.erase(kTagBytes, kFileSystemIdBytes);
+  bytes.erase(kKindBytes, kFileSystemIdBytes);
   bytes[0] = bytes[0] == kNestedHandleTag ? static_cast<char>(IdentityKind::handle)
                                           : static_cast<char>(IdentityKind::inode_and_birth_time);
   return bytes;

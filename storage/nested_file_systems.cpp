@@ -37,10 +37,6 @@ Error not_mounted(const FileSystemId& id, const std::string& top) {
                fmt::format("the file system {} of the archive is not mounted at /{}", id, top));
 }
 
-bool is_missing(const Error& error) {
-  return error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory);
-}
-
 // It can be read all the same.
 bool only_refuses_changes(const Error& error) {
   static constexpr std::array kCodes = {

@@ -41,10 +41,6 @@ std::string below(const std::string& folder, const std::string& name) {
   return folder.empty() ? name : folder + "/" + name;
 }
 
-bool is_missing(const Error& error) {
-  return error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory);
-}
-
 FileSystemPointer file_system_of_root(const ArchiveCapabilities& capabilities) {
   auto own = std::make_shared<ArchiveFileSystem>();
   own->capabilities = capabilities;

@@ -77,7 +77,8 @@ class HeldArchive final : public Archive {
   Result<std::optional<ArchiveVersion>> stat(const std::string&) override { return no(); }
   Result<ArchivePage> list(const std::string&, uint64_t, size_t) override { return no(); }
   Result<Xattrs> xattrs(const std::string&) override { return no(); }
-  Result<Space> space() override { return no(); }
+  using Archive::space;
+  Result<Space> space(const FileSystemId&) override { return no(); }
   Result<StagedFile> stage_file(const StageFileRequest&) override { return no(); }
   Result<ArchiveVersion> stage_directory(const std::string&, const Attributes&,
                                          const Xattrs&) override {
@@ -91,7 +92,8 @@ class HeldArchive final : public Archive {
                                        const Xattrs&) override {
     return no();
   }
-  Result<void> sync() override { return no(); }
+  using Archive::sync;
+  Result<void> sync(const FileSystemId&) override { return no(); }
   Result<ArchiveVersion> place(const std::string&, const std::string&,
                                const std::optional<ArchiveVersion>&) override {
     return no();
