@@ -391,6 +391,7 @@ std::vector<std::string> ArchiveHelperOptions::to_arguments() const {
                                         "--id",       expected_id,
                                         "--slots",    std::to_string(slots),
                                         "--progress", std::to_string(progress_interval_ms),
+                                        "--verify",   verify_by_reading ? "reading" : "nothing",
                                         "--copy",     std::string(name_of(copy.method)),
                                         "--files",    std::to_string(copy.max_files),
                                         "--buffers",  std::to_string(copy.buffer_bytes)};

@@ -154,7 +154,7 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
       return changed_meanwhile();
   }
   if (verify_by_reading_) {
-    TRY(read_back({out.get(), to.folder, request.leaf, request.size_bytes, request.chunk_bytes,
+    TRY(read_back({out.get(), to.folder, to.leaf, request.size_bytes, request.chunk_bytes,
                    result.checksums, copy.written_chunks()},
                   progress));
   }

@@ -78,8 +78,9 @@ class ArchiveFault : public TierTest {
     return best;
   }
   void expect_the_rest_goes_on() {
-    // 0.8 of the speed.
-    EXPECT_LE(fastest_round(), calm * 10 / 8);
+    // 0.8 of the speed. What else runs on the machine slows some rounds down; the fault, all.
+    eventually("hot files and names are as fast as before",
+               [this] { return fastest_round() <= calm * 10 / 8; });
     write_file(tier.in_mount("new"), "written meanwhile");
     append_to_file(tier.in_mount("hot"), "appended");
     fs::rename(tier.in_mount("folder/1"), tier.in_mount("folder/renamed"));

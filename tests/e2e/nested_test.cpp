@@ -44,6 +44,15 @@ class Nested : public TierTest {
   LoopMount lab2{"ext4", tier.archive + "/deep/lab2", 64 * kMiB};
 };
 
+TEST_F(Nested, WhatIsPublishedThereIsReadBackIfThatIsAskedFor) {
+  tier.settings["verify_by_reading"] = "true";
+  tier.start();
+  write_file(at("lab1/file"), random_bytes(5 * kMiB, 1));
+  tier.publish();
+  EXPECT_EQ(tier.status().summary, "ok");
+  EXPECT_EQ(read_file(there("lab1/file")), random_bytes(5 * kMiB, 1));
+}
+
 TEST_F(Nested, FileSystemsArePublishedInto) {
   tier.start();
   for (const std::string folder : {"", "lab1/", "deep/lab2/"}) {

@@ -233,6 +233,7 @@ TEST_F(Restart, CountsTheUsersOfBeforeAmongItsOwn) {
   tier.start();
   const UniqueFd reader = open_file(tier.in_mount("read"), O_RDONLY);
   EXPECT_EQ(read_at(reader, 0, 1).size(), 1u);
+  eventually("what was read is kept", [&] { return tier.entry("/read").resident > 0; });
   UniqueFd writer = open_file(tier.in_mount("written"), O_RDWR | O_CREAT);
   write_text(writer, "half");
   die_and_come_back();
