@@ -127,16 +127,27 @@ ssize_t FuseConnection::read_device(int fd, void* buffer, size_t size, void* use
   if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
   unique_read_last = static_cast<const fuse_in_header*>(buffer)->unique;
   rename_tmpfile_request({static_cast<std::byte*>(buffer), size_t(got)});
-  if (!connection.started_) connection.note_init({static_cast<std::byte*>(buffer), size_t(got)});
+  if (connection.announced_) return got;
+  const bool is_init =
+      !connection.started_ && connection.note_init({static_cast<std::byte*>(buffer), size_t(got)});
+  // Nothing is carried out before the keeper knows that there is something to go on with.
+  if (!is_init) connection.announced_.wait(false);
   return got;
 }
 
-void FuseConnection::note_init(std::span<const std::byte> request) {
+bool FuseConnection::note_init(std::span<const std::byte> request) {
   const auto offer = parse_init_request(request);
-  if (!offer) return;
+  if (!offer) return false;
   offer_ = *offer;
   init_unique_ = offer->unique;
   init_request_.assign(request.begin(), request.end());
+  return true;
+}
+
+void FuseConnection::announce() {
+  if (options_.on_start) options_.on_start();
+  announced_ = true;
+  announced_.notify_all();
 }
 
 // libfuse begins every session with INIT. Of one that was begun long ago it gets the request that
@@ -164,7 +175,7 @@ ssize_t FuseConnection::go_on(int fd, const iovec* parts) {
   }
   started_ = true;
   started_.notify_all();
-  if (options_.on_start) options_.on_start();
+  announce();
   return header.len;
 }
 
@@ -226,7 +237,7 @@ ssize_t FuseConnection::write_init_reply(int fd, const iovec* parts) {
   const ssize_t written = ::writev(fd, extended, 2);
   if (written < 0) return written;
   started_ = true;
-  if (options_.on_start) options_.on_start();
+  announce();
   return size_of_libfuse;
 }
 

@@ -88,7 +88,9 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
                                unsigned flags, void* userdata);
   bool use_passthrough() const;
   bool goes_on() const { return goes_on_; }
-  void note_init(std::span<const std::byte> request);
+  // False: the request is another one.
+  bool note_init(std::span<const std::byte> request);
+  void announce();
   ssize_t replay_init(void* buffer, size_t size);
   ssize_t go_on(int fd, const iovec* parts);
   bool is_init_reply(const iovec* parts, int count) const;
@@ -106,6 +108,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   std::atomic<uint64_t> init_unique_ = 0;  // of the INIT request; 0: not read yet
   std::atomic<bool> passthrough_ = false;
   std::atomic<bool> started_ = false;
+  std::atomic<bool> announced_ = false;  // on_start has returned
   std::vector<std::byte> init_request_;
   std::atomic<bool> replayed_ = false;  // one thread has been given INIT again
   std::atomic<bool> refusing_opens_ = false;
