@@ -208,8 +208,14 @@ void TestTier::kill() {
 
 pid_t TestTier::kept() const {
   std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", process_));
-  pid_t child = -1;
-  return children >> child ? child : -1;
+  // Without a keeper the child is the archive's helper, which outlives a kill while the archive
+  // hangs.
+  for (pid_t child = -1; children >> child;) {
+    std::ifstream command(fmt::format("/proc/{}/cmdline", child));
+    const std::string text(std::istreambuf_iterator<char>(command), {});
+    if (text.find("--kept") != std::string::npos) return child;
+  }
+  return -1;
 }
 
 void TestTier::kill_kept() const {
