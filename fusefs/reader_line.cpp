@@ -19,10 +19,7 @@ bool has_request(int fd) {
 class ReaderLine::Place {
  public:
   explicit Place(ReaderLine& line) : line_(line) {}
-  ~Place() {
-    const std::lock_guard lock(line_.mutex_);
-    --line_.waiting_;
-  }
+  ~Place() { --line_.waiting_; }
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
 

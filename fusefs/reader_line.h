@@ -10,6 +10,7 @@
 // What is known to take its time is not waited for at all.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
@@ -55,11 +56,11 @@ class ReaderLine {
   bool is_to_watch();
   void watch(int fd);
 
-  sem_t calls_;  // wakes one who waits: to read, or to watch
+  sem_t calls_;                        // wakes one who waits: to read, or to watch
+  std::atomic<unsigned> waiting_ = 0;  // a thread that is cancelled takes no lock
   std::mutex mutex_;
   // Guarded by mutex_.
   unsigned reading_ = 0;
-  unsigned waiting_ = 0;
   uint64_t turns_ = 0;         // that have ended
   bool watch_wanted_ = false;  // somebody was called for it
   bool watched_ = false;       // somebody does, or was called for it

@@ -386,7 +386,6 @@ void Mover::begin(const Attempt& attempt) {
     archive_.fill(fill->request, [this, fill](Result<FillResult> result) {
       post([this, fill, result = std::move(result)]() mutable { copied(fill, std::move(result)); });
     });
-    if (!fill->memory) fill->object.reset();
   }
 }
 
