@@ -29,22 +29,22 @@ void ScanSchedule::stop() {
 
 ScanSchedule::Progress ScanSchedule::scan(Scanner::Removals removals) {
   const std::lock_guard lock(mutex_);
-  if (!progress_.running) {
-    progress_ = Progress{true, {}, {}};
-    asked_ = removals;
-    changed_.notify_all();
-  }
+  if (!progress_.running) ask_for_scan(removals);
   return progress_;
 }
 
 void ScanSchedule::scan_anew() {
-  {
-    const std::lock_guard lock(mutex_);
-    // It may have passed already where something is to be seen.
-    another_ = progress_.running && !asked_;
-    if (another_) return;
-  }
-  scan(Scanner::Removals::guarded);
+  const std::lock_guard lock(mutex_);
+  // The one that runs may have passed already where something is to be seen.
+  if (!progress_.running) return ask_for_scan(Scanner::Removals::guarded);
+  another_ = !asked_;
+}
+
+// `mutex_` is held.
+void ScanSchedule::ask_for_scan(Scanner::Removals removals) {
+  progress_ = Progress{true, {}, {}};
+  asked_ = removals;
+  changed_.notify_all();
 }
 
 ScanSchedule::Progress ScanSchedule::progress() const {
@@ -112,9 +112,7 @@ void ScanSchedule::whole_scan(const std::stop_token& stop, Scanner::Removals rem
   progress_.running = false;
   if (result) progress_.counts = *result;
   if (!result) progress_.error = result.error().text();
-  if (!std::exchange(another_, false)) return;
-  progress_ = Progress{true, {}, {}};
-  asked_ = Scanner::Removals::guarded;
+  if (std::exchange(another_, false)) ask_for_scan(Scanner::Removals::guarded);
 }
 
 void ScanSchedule::run_looks(const std::stop_token& stop) {

@@ -78,6 +78,7 @@ class ScanSchedule {
   bool needs_look(InodeNumber folder);
   void look_again(InodeNumber folder, double after_s);
   void watch_growing();
+  void ask_for_scan(Scanner::Removals removals);
 
   const Catalog& catalog_;
   Scanner& scanner_;
