@@ -38,6 +38,19 @@ Result<void> write_zeros(int object_fd, int mode, ByteRange range) {
   return {};
 }
 
+// Chunks of which a part is to change have to be kept, for the rest of them.
+void recall_to_change(const FileSystemHooks& hooks, InodeNumber inode, ByteRange range,
+                      std::function<void(Result<void>)> done) {
+  hooks.recall(inode, range, FileSystemHooks::Wanted::chunks,
+               [done = std::move(done)](Result<FileSystemHooks::Recalled> recalled) {
+                 if (!recalled) return done(recalled.error());
+                 if (recalled->unkept)
+                   return done(Error(std::errc::no_space_on_device,
+                                     "scratch has no room for the rest of the chunk"));
+                 done({});
+               });
+}
+
 }  // namespace
 
 // Passthrough is for whole resident files, and an inode keeps its mode until the last handle is
@@ -267,15 +280,10 @@ void FileSystem::write(InodeNumber inode, FileHandle handle, uint64_t offset_byt
   if (!written) return done(written.error());
   if (absent) {
     if (auto kept = source->detach(); !kept) return done(kept.error());
-    hooks_.recall(inode, range, FileSystemHooks::Wanted::chunks,
-                  [=, this](Result<FileSystemHooks::Recalled> recalled) {
-                    if (!recalled) return done(recalled.error());
-                    if (recalled->unkept)
-                      return done(Error(std::errc::no_space_on_device,
-                                        "scratch has no room for the rest of the chunk"));
-                    write(inode, handle, offset_bytes, source, caller, done);
-                  });
-    return;
+    return recall_to_change(hooks_, inode, range, [=, this](Result<void> recalled) {
+      if (!recalled) return done(recalled.error());
+      write(inode, handle, offset_bytes, source, caller, done);
+    });
   }
   if (handle.sync) {
     if (auto synced = fsync(inode, SyncKind::data); !synced) return done(synced.error());
@@ -373,14 +381,10 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     case Next::recall:
       break;
   }
-  hooks_.recall(inode, range, FileSystemHooks::Wanted::chunks,
-                [=, this](Result<FileSystemHooks::Recalled> recalled) {
-                  if (!recalled) return done(recalled.error());
-                  if (recalled->unkept)
-                    return done(Error(std::errc::no_space_on_device,
-                                      "scratch has no room for the rest of the chunk"));
-                  fallocate(inode, mode, offset_bytes, length_bytes, done);
-                });
+  recall_to_change(hooks_, inode, range, [=, this](Result<void> recalled) {
+    if (!recalled) return done(recalled.error());
+    fallocate(inode, mode, offset_bytes, length_bytes, done);
+  });
 }
 
 // A file that is not all resident answers "all data": its object's holes say nothing about the
