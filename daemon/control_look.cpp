@@ -45,10 +45,9 @@ void add_counters(api::Status& status) {
 }
 
 // What the parts of tierd say, and what the numbers say. The worst comes first.
-std::vector<std::string> health_of(const api::Status& status) {
+std::vector<std::string> health_of(const api::Status& status, bool scratch_is_full) {
   std::vector<std::string> result = health().sentences();
-  if (status.used_bytes + status.reserve_bytes > status.capacity_bytes)
-    result.push_back("scratch is full: publish, unpin or add SSD");
+  if (scratch_is_full) result.push_back("scratch is full: publish, unpin or add SSD");
   if (status.parked_keys > 0) {
     result.push_back(fmt::format("{} changes cannot be published: {}", status.parked_keys,
                                  status.first_parked_reason));
@@ -169,7 +168,7 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   if (caller.uid != 0 && !status.first_parked_reason.empty())
     status.first_parked_reason = "root sees which in `tierctl status`";
   add_counters(status);
-  status.health = health_of(status);
+  status.health = health_of(status, marks.full);
   // What follows may name files that the caller must not know of.
   if (caller.uid != 0) {
     for (std::string& sentence : status.health)

@@ -17,6 +17,7 @@ constexpr size_t kPassedPerPoll = 16'000;
 // Cycles that pass by an object that does not grow.
 constexpr uint8_t kRestMax = 8;
 constexpr uint64_t kBlockBytes = 4096;
+constexpr uint64_t kLargestWriteBytes = 1 << 20;  // of one request of the kernel
 
 uint64_t in_blocks(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes; }
 
@@ -71,7 +72,8 @@ Capacity::Marks Capacity::marks() const {
           limit_bytes(),
           share_of_limit(options_.high_share),
           share_of_limit(options_.low_share),
-          source_.own_file_system};
+          source_.own_file_system,
+          !has_room(kLargestWriteBytes)};
 }
 
 bool Capacity::try_reserve(uint64_t bytes) {

@@ -63,6 +63,7 @@ class Capacity {
     uint64_t high_bytes = 0;   // eviction begins
     uint64_t low_bytes = 0;    // eviction ends
     bool own_file_system = false;
+    bool full = false;  // a write may be refused: there is no room for the largest one
   };
 
   Capacity(Source source, const Options& options);

@@ -151,6 +151,19 @@ TEST_F(CapacityNumbers, RefuseWhatWouldTouchTheReserveAndAskForEviction) {
 }
 
 // Below the low mark too: else whoever asks for much would wait for ever.
+TEST_F(CapacityNumbers, AreFullOnceTheLargestWriteMayBeRefused) {
+  objects_[kFile] = 89 * kMiB;
+  const auto capacity = make(true);
+  EXPECT_FALSE(capacity->marks().full);
+  objects_[kFile] += 4096;
+  ASSERT_TRUE(capacity->poll());
+  EXPECT_TRUE(capacity->marks().full);
+  foreign_ = 905 * kMiB;
+  objects_[kFile] = kMiB;
+  ASSERT_TRUE(capacity->poll());
+  EXPECT_TRUE(capacity->marks().full) << "others left none";
+}
+
 TEST_F(CapacityNumbers, HaveAPassMakeRoomForWhatWasAskedFor) {
   objects_[kFile] = 70 * kMiB;
   const auto capacity = make(true);
