@@ -17,6 +17,8 @@
 #include "common/log.h"
 #include "migrator/journal_base.h"
 #include "migrator/journal_content.h"
+#include "migrator/journal_demands.h"
+#include "migrator/journal_failing.h"
 #include "migrator/journal_long_copies.h"
 #include "migrator/journal_recovery.h"
 #include "migrator/journal_wave.h"
@@ -33,34 +35,12 @@ constexpr size_t kMaxShownWaiting = 100;
 constexpr size_t kMaxHeld = 1000;
 constexpr size_t kMaxAgeing = 4096;
 
-// "/a" covers "/a" and "/a/b", not "/ab"; "/" covers everything.
-bool covers(const std::string& prefix, const std::string& path) {
-  if (prefix == "/" || prefix.empty()) return true;
-  return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
-}
-
-bool covers_any(const std::vector<std::string>& prefixes, const std::string& path) {
-  return std::any_of(prefixes.begin(), prefixes.end(),
-                     [&](const auto& prefix) { return covers(prefix, path); });
-}
-
-std::string health_part(const FileSystemId& file_system) {
-  return fmt::format("{} {}", kJournalHealth, file_system);
-}
-
 // What stands in the archive is not what base says.
 bool is_foreign(const Error& error) {
   if (is_scratch_error(error)) return false;
   return is_conflict(error) || error.is(std::errc::file_exists) ||
          error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory) ||
          error.is(std::errc::is_a_directory) || error.is(std::errc::directory_not_empty);
-}
-
-std::vector<std::string> without_trailing_slashes(std::vector<std::string> paths) {
-  for (std::string& path : paths) {
-    while (path.size() > 1 && path.back() == '/') path.pop_back();
-  }
-  return paths;
 }
 
 }  // namespace
@@ -77,9 +57,11 @@ class Journal::Impl {
   void start();
   void stop();
   Result<uint64_t> run_round(Urgency urgency);
-  void demand(std::vector<std::string> paths);
+  void demand(const std::vector<std::string>& paths);
   Result<Pending> pending(const std::vector<std::string>& paths);
-  bool wait_for_demand(const std::vector<std::string>& paths, std::chrono::milliseconds patience);
+  bool wait_for_demand(const std::vector<std::string>& paths, std::chrono::milliseconds patience) {
+    return demands_.wait(paths, patience);
+  }
   void retry_parked() { retry_asked_ = true; }
   void wake();
   void something_closed();
@@ -105,8 +87,7 @@ class Journal::Impl {
   struct Pass {
     Urgency urgency = Urgency::settled;
     bool retry_parked = false;
-    std::vector<std::string> demanded;  // paths
-    uint64_t last_demand = 0;           // its number; a later one came during the pass
+    JournalDemands::Snapshot demands;  // later ones came during the pass
     std::optional<JournalKey> cursor;
     bool at_end = false;
     std::vector<KeyAndRecord> carried;  // planned again in the next wave
@@ -121,7 +102,8 @@ class Journal::Impl {
 
   // What holds for all passes of a round.
   struct Round {
-    std::set<JournalKey> failed;
+    std::set<JournalKey> failed;  // since the last demand
+    uint64_t last_demand = 0;     // its number
     std::set<JournalKey> looked;  // their folders were looked at, and they are tried once more
     std::set<JournalKey> ensured;
     std::optional<Error> archive_failure;
@@ -148,12 +130,7 @@ class Journal::Impl {
   void settle_demands(const Pass& pass);
   bool retry_due();
   Result<void> settle_interrupted();
-  std::optional<std::string> failure_of(const Plan& plan) const;
-  std::optional<std::string> reason_of(const FileSystemId& file_system) const;
   Result<void> hold_settling(Pass& pass, const JournalKey& key);
-  void note_file_systems(const Wave::Outcome& outcome);
-  void note_working(const FileSystemId& file_system);
-  void forget_old_failures();
   Result<void> discard_stale_copies();
   void loop(const std::stop_token& stop);
 
@@ -164,25 +141,11 @@ class Journal::Impl {
   std::atomic<bool> recovered_{false};
   std::atomic<bool> retry_asked_{false};
   SteadyClock::time_point last_retry_ = SteadyClock::now();
-  // Nested file systems in which nothing works now. The round's thread only, or recover() before.
-  struct Failing {
-    Error error;
-    SteadyClock::time_point until;  // then they are tried again
-  };
-  std::map<FileSystemId, Failing> failing_;
-  // In which something was interrupted that is not settled, and why.
-  std::map<FileSystemId, std::string> unsettled_;
-  SteadyClock::time_point settle_again_;
+  // The round's thread only, or recover() before.
+  FailingFileSystems failing_{kBackOffSeconds, kJournalHealth};
   std::map<JournalKey, Timestamp>
       ageing_;  // since when these keep being touched; the round's thread only
-  // What was asked for: path -> the number of the last demand for it.
-  struct Demands {
-    std::map<std::string, uint64_t> paths;
-    uint64_t last = 0;
-  };
-  Guarded<Demands> demands_;
-  std::mutex settled_mutex_;
-  std::condition_variable settled_;           // some demands are over
+  JournalDemands demands_;
   Guarded<std::map<JournalKey, Held>> held_;  // why keys were left by the last pass
 
   std::mutex wake_mutex_;
@@ -200,7 +163,7 @@ Result<void> Journal::recover() { return impl_->recover(); }
 void Journal::start() { impl_->start(); }
 void Journal::stop() { impl_->stop(); }
 Result<uint64_t> Journal::run_round(Urgency urgency) { return impl_->run_round(urgency); }
-void Journal::demand(std::vector<std::string> paths) { impl_->demand(std::move(paths)); }
+void Journal::demand(const std::vector<std::string>& paths) { impl_->demand(paths); }
 Result<Journal::Pending> Journal::pending(const std::vector<std::string>& paths) {
   return impl_->pending(paths);
 }
@@ -247,7 +210,7 @@ void Journal::Impl::wake() {
 
 // Without a demand it rests first, and the next tick is early enough.
 void Journal::Impl::something_closed() {
-  if (demands_.with([](const Demands& demands) { return !demands.paths.empty(); })) wake();
+  if (demands_.any()) wake();
 }
 
 void Journal::Impl::loop(const std::stop_token& stop) {
@@ -281,11 +244,11 @@ bool Journal::Impl::retry_due() {
 }
 
 Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
-  if (!recovered_ || (!unsettled_.empty() && SteadyClock::now() >= settle_again_)) {
+  if (!recovered_ || failing_.settling_is_due()) {
     const std::lock_guard lock(tree_mutex);
     TRY(settle_interrupted());
   }
-  forget_old_failures();
+  failing_.forget_old();
   TRY(discard_stale_copies());
   Round round;
   uint64_t progress = 0;
@@ -294,10 +257,12 @@ Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
     Pass pass;
     pass.urgency = urgency;
     pass.retry_parked = retry_parked;
-    demands_.with([&](const Demands& demands) {
-      for (const auto& [path, number] : demands.paths) pass.demanded.push_back(path);
-      pass.last_demand = demands.last;
-    });
+    pass.demands = demands_.now();
+    // Who asks during the round may have removed the reason why something failed in it.
+    if (std::exchange(round.last_demand, pass.demands.last) != pass.demands.last) {
+      round.failed.clear();
+      round.looked.clear();
+    }
     TRY(run_pass(round, pass));
     progress += pass.progress;
     // A pass that was broken off for a nested file system tells nothing of the keys behind.
@@ -312,76 +277,20 @@ Result<void> Journal::Impl::settle_interrupted() {
   recovered_ = false;
   JournalRecovery recovery(context_, long_copies_.leaves());
   TRY(recovery.run());
-  for (const auto& [id, why] : recovery.unsettled()) {
-    if (unsettled_.contains(id)) continue;
-    log::warning("what was interrupted in a file system of the archive is settled when it is back",
-                 {{"error", why}});
-  }
-  unsettled_ = recovery.unsettled();
-  settle_again_ = SteadyClock::now() + seconds(kBackOffSeconds);
+  failing_.set_unsettled(recovery.unsettled());
   recovered_ = true;
   return {};
-}
-
-// Why nothing is published into this file system now; none: it works, or is tried again.
-std::optional<std::string> Journal::Impl::failure_of(const Plan& plan) const {
-  const auto found = failing_.find(plan.file_system);
-  const bool unsettled = unsettled_.contains(plan.file_system);
-  if (!unsettled && (found == failing_.end() || SteadyClock::now() >= found->second.until))
-    return std::nullopt;
-  // One that is full may still give up what was removed.
-  const bool full = !unsettled && found->second.error.is(std::errc::no_space_on_device);
-  if (full && plan.kind == Plan::Kind::remove) return std::nullopt;
-  return reason_of(plan.file_system);
-}
-
-// What was wrong with it when it was tried last; none: nothing.
-std::optional<std::string> Journal::Impl::reason_of(const FileSystemId& file_system) const {
-  const auto unsettled = unsettled_.find(file_system);
-  if (unsettled != unsettled_.end()) return unsettled->second;
-  const auto failing = failing_.find(file_system);
-  return failing == failing_.end() ? std::nullopt : std::optional(failing->second.error.text());
 }
 
 // A key that rests first; in a file system that does not work it would wait all the same.
 Result<void> Journal::Impl::hold_settling(Pass& pass, const JournalKey& key) {
   std::optional<std::string> reason;
-  if ((!unsettled_.empty() || !failing_.empty()) && key.inode != kAsideInode) {
+  if (failing_.any() && key.inode != kAsideInode) {
     TRY_ASSIGN(const FileSystemId file_system, file_system_of(context_.catalog, key.inode));
-    reason = reason_of(file_system);
+    reason = failing_.reason_of(file_system);
   }
   hold(pass, key, reason ? Hold::waiting : Hold::settling, reason.value_or(kSettling));
   return {};
-}
-
-void Journal::Impl::note_working(const FileSystemId& file_system) {
-  if (failing_.erase(file_system) == 0) return;
-  log::info("a file system of the archive is brought up to date again",
-            {{"file_system", file_system}});
-  health().clear(health_part(file_system));
-}
-
-// Nothing waits for it any more: it would have been tried again.
-void Journal::Impl::forget_old_failures() {
-  std::vector<FileSystemId> old;
-  for (const auto& [id, failing] : failing_) {
-    if (SteadyClock::now() > failing.until + seconds(2 * kBackOffSeconds)) old.push_back(id);
-  }
-  for (const FileSystemId& id : old) note_working(id);
-}
-
-void Journal::Impl::note_file_systems(const Wave::Outcome& outcome) {
-  for (const FileSystemId& id : outcome.working_file_systems) {
-    if (!outcome.failed_file_systems.contains(id)) note_working(id);
-  }
-  for (const auto& [id, error] : outcome.failed_file_systems) {
-    const auto until = SteadyClock::now() + seconds(kBackOffSeconds);
-    if (!failing_.contains(id)) {
-      log::warning("a file system of the archive is not up to date", {{"error", error.text()}});
-    }
-    failing_.insert_or_assign(id, Failing{error, until});
-    health().set(health_part(id), "changes wait in a part of the archive: " + error.text());
-  }
 }
 
 // The file was removed, or published otherwise, while it was copied.
@@ -472,7 +381,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
     pass.progress += dropped ? 1 : 0;
     return Fate::handled;
   }
-  if (const auto failure = failure_of(plan)) {
+  if (const auto failure = failing_.failure_of(plan)) {
     pass.demand_waits = pass.demand_waits || demanded;
     hold(pass, key, Hold::waiting, *failure);
     return Fate::handled;
@@ -484,14 +393,12 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
 
 Result<bool> Journal::Impl::is_demanded(const Pass& pass, const JournalKey& key) const {
   if (pass.urgency == Urgency::demanded) return true;
-  if (pass.demanded.empty()) return false;
-  if (covers_any(pass.demanded, "/")) return true;
+  const PathSet& demanded = pass.demands.paths;
+  if (demanded.empty()) return false;
+  if (demanded.has_everything()) return true;
   TRY_ASSIGN(const std::string path, namespace_path(key));
   // The folders above come first: they are meant too.
-  const auto meant = [&](const std::string& demanded) {
-    return covers(demanded, path) || covers(path, demanded);
-  };
-  return std::any_of(pass.demanded.begin(), pass.demanded.end(), meant);
+  return demanded.leads_to(path);
 }
 
 // A file that is touched every few seconds never rests: it is published all the same, when nobody
@@ -548,7 +455,7 @@ Result<bool> Journal::Impl::drop(const JournalKey& key) {
 
 Result<void> Journal::Impl::finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome) {
   pass.progress += outcome.done;
-  note_file_systems(outcome);
+  failing_.note(outcome.working_file_systems, outcome.failed_file_systems);
   std::set<InodeNumber> foreign;  // folders in which somebody else changed something
   for (const auto& ended : outcome.unfinished) {
     if (ended.not_ready) {
@@ -620,12 +527,8 @@ Result<std::string> Journal::Impl::namespace_path(const JournalKey& key) const {
   return *path == "/" ? "/" + key.name : *path + "/" + key.name;
 }
 
-void Journal::Impl::demand(std::vector<std::string> paths) {
-  paths = without_trailing_slashes(std::move(paths));
-  demands_.with([&](Demands& demands) {
-    ++demands.last;
-    for (std::string& path : paths) demands.paths[std::move(path)] = demands.last;
-  });
+void Journal::Impl::demand(const std::vector<std::string>& paths) {
+  demands_.add(paths);
   wake();
 }
 
@@ -634,24 +537,7 @@ void Journal::Impl::demand(std::vector<std::string> paths) {
 void Journal::Impl::settle_demands(const Pass& pass) {
   const bool open = pass.demand_open || (pass.demand_waits && pass.may_move);
   if (open || pass.progress > 0 || stopping_) return;
-  demands_.with([&](Demands& demands) {
-    std::erase_if(demands.paths,
-                  [&](const auto& demand) { return demand.second <= pass.last_demand; });
-  });
-  const std::lock_guard lock(settled_mutex_);
-  settled_.notify_all();
-}
-
-bool Journal::Impl::wait_for_demand(const std::vector<std::string>& paths,
-                                    std::chrono::milliseconds patience) {
-  const auto demanded = without_trailing_slashes(paths);
-  std::unique_lock lock(settled_mutex_);
-  return settled_.wait_for(lock, patience, [&] {
-    return demands_.with([&](const Demands& demands) {
-      return std::none_of(demanded.begin(), demanded.end(),
-                          [&](const std::string& path) { return demands.paths.contains(path); });
-    });
-  });
+  demands_.settle(pass.demands.last);
 }
 
 Result<uint64_t> Journal::Impl::dirty_bytes(InodeNumber inode) {
@@ -663,17 +549,13 @@ Result<uint64_t> Journal::Impl::dirty_bytes(InodeNumber inode) {
 }
 
 Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& paths) {
-  const auto prefixes = without_trailing_slashes(paths);
+  const PathSet wanted(paths);
   const auto held = held_.with([](const auto& all) { return all; });
   // While a demand stands, what is parked is tried again, and what waits for another key may still
   // go on.
-  const auto demanded = demands_.with([](const Demands& demands) {
-    std::vector<std::string> paths_of;
-    for (const auto& [path, number] : demands.paths) paths_of.push_back(path);
-    return paths_of;
-  });
+  const PathSet demanded = demands_.now().paths;
   Pending pending;
-  const bool everything = covers_any(prefixes, "/");
+  const bool everything = wanted.has_everything();
   std::optional<JournalKey> after;
   for (;;) {
     TRY_ASSIGN(const auto keys, context_.catalog.journal(after, options_.wave_keys));
@@ -682,14 +564,14 @@ Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& 
       if (!everything || pending.waiting.size() < kMaxShownWaiting) {
         TRY_ASSIGN(path, namespace_path(key));
       }
-      if (!everything && !covers_any(prefixes, path)) continue;
+      if (!everything && !wanted.contains(path)) continue;
       ++pending.keys;
       if (key.kind == JournalKeyKind::inode) {
         TRY_ASSIGN(const uint64_t bytes, dirty_bytes(key.inode));
         pending.bytes += bytes;
       }
       if (pending.waiting.size() >= kMaxShownWaiting) continue;
-      const bool over = !covers_any(demanded, path);
+      const bool over = !demanded.contains(path);
       const auto found = held.find(key);
       if (!record.parked_reason.empty()) {
         if (over) pending.waiting.push_back({std::move(path), record.parked_reason, true});

@@ -72,7 +72,7 @@ class Journal {
   Result<uint64_t> run_round(Urgency urgency);
 
   // Publishes now what lies below these namespace paths ("/" is everything); returns at once.
-  void demand(std::vector<std::string> paths);
+  void demand(const std::vector<std::string>& paths);
   // Looks at every key.
   Result<Pending> pending(const std::vector<std::string>& paths);
   // Waits, at most so long, until a demand for any of these paths is over: what is left of them

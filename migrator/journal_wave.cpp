@@ -467,7 +467,8 @@ void Wave::sync_acts() {
     }
   }
   for (const auto& [file_system, touched] : file_systems) {
-    // Few folders are synced one by one: a sync of everything waits for what others write there too.
+    // Few folders are synced one by one: a sync of everything waits for what others write there
+    // too.
     const bool many = touched.folders.size() > kManyFolders;
     const auto synced =
         touched.in_place || many

@@ -100,6 +100,21 @@ TEST_F(JournalRace, FollowsAChangeOfModeDuringARound) {
   expect_replica();
 }
 
+TEST_F(JournalRace, TriesAgainWhatFailedInTheRoundInWhichItIsDemanded) {
+  world_.make_folder("d");
+  world_.publish();
+  world_.let_nothing_be_made_in_archive("d");
+  world_.write("d/file", "ours");
+  world_.write("other", "keeps the round going");
+  at("publish.before_commit", [&] {
+    world_.let_be_made_in_archive("d");
+    world_.journal->demand({"/d"});
+  });
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("d/file")), "ours");
+  expect_replica();
+}
+
 TEST_F(JournalRace, LeavesAFileThatAppearedBeforeTheAct) {
   world_.write("file", "ours");
   at("publish.after_intent", [&] { world_.write_in_archive("file", "theirs"); });

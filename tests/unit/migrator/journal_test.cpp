@@ -4,8 +4,6 @@
 #include <fstream>
 
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include <gtest/gtest.h>
@@ -22,12 +20,6 @@ namespace fs = std::filesystem;
 std::string read_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// A folder in which even root can make nothing.
-void set_immutable(const std::string& path, int flags) {
-  const UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  ASSERT_EQ(::ioctl(folder.get(), FS_IOC_SETFLAGS, &flags), 0) << std::strerror(errno);
 }
 
 class JournalTest : public ::testing::Test {
@@ -340,14 +332,14 @@ TEST_F(JournalTest, LeavesAChangedFileThatWasRemovedHere) {
 TEST_F(JournalTest, PublishesAParkedKeyWhenTheReasonIsGone) {
   world_.make_folder("d");
   world_.publish();
-  set_immutable(world_.in_archive("d"), FS_IMMUTABLE_FL);
+  world_.let_nothing_be_made_in_archive("d");
   world_.write("d/file", "ours");
   world_.publish();
   EXPECT_FALSE(world_.parked_reason(JournalKey::of_entry(world_.inode("d"), "file")).empty());
   const auto pending = value_of(world_.journal->pending({"/"}));
   EXPECT_TRUE(std::any_of(pending.waiting.begin(), pending.waiting.end(),
                           [](const auto& one) { return one.parked; }));
-  set_immutable(world_.in_archive("d"), 0);
+  world_.let_be_made_in_archive("d");
   world_.journal->retry_parked();
   expect_replica();
 }

@@ -7,6 +7,8 @@
 #include <stdexcept>
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -36,6 +38,12 @@ void prefer_folders_in_memory() {
   if (works) ::setenv("TMPDIR", kMemory, 0);
 }
 const bool kPrefersMemory = (prefer_folders_in_memory(), true);
+
+void set_inode_flags(const std::string& path, int flags) {
+  const UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (::ioctl(folder.get(), FS_IOC_SETFLAGS, &flags) < 0)
+    throw std::runtime_error(Error::from_errno(errno, "set the flags of " + path).text());
+}
 
 class TextSource final : public WriteSource {
  public:
@@ -258,6 +266,14 @@ FileState JournalWorld::state(const std::string& path) {
 
 void JournalWorld::write_in_archive(const std::string& path, const std::string& text) {
   std::ofstream(in_archive(path)) << text;
+}
+
+void JournalWorld::let_nothing_be_made_in_archive(const std::string& path) {
+  set_inode_flags(in_archive(path), FS_IMMUTABLE_FL);
+}
+
+void JournalWorld::let_be_made_in_archive(const std::string& path) {
+  set_inode_flags(in_archive(path), 0);
 }
 
 std::string JournalWorld::read_bytes(InodeNumber number, uint64_t size_bytes) {

@@ -59,6 +59,9 @@ class JournalWorld {
   // What others do in the archive.
   std::string in_archive(const std::string& path) const { return archive_folder / path; }
   void write_in_archive(const std::string& path, const std::string& text);
+  // In this folder even root can make nothing.
+  void let_nothing_be_made_in_archive(const std::string& path);
+  void let_be_made_in_archive(const std::string& path);
 
   // Each path with what a reader sees there: kind, mode, mtime, content or target, other names,
   // xattrs.
