@@ -298,8 +298,8 @@ FileSystemHooks Tier::hooks() {
   hooks.unnamed = [this](InodeNumber) { housekeeper_->want_reap(); };
   hooks.listed = [this](InodeNumber folder) { schedule_->listed(folder); };
   hooks.room_for_passthrough_writers = [this] { return capacity_->has_room(0); };
-  hooks.archive_space = [this] {
-    const Archive::Space space = housekeeper_->archive_space();
+  hooks.archive_space = [this](const FileSystemId& file_system) {
+    const Archive::Space space = housekeeper_->archive_space(file_system);
     return FileSystemHooks::Space{space.total_bytes, space.free_bytes, space.available_bytes,
                                   space.total_files, space.free_files};
   };

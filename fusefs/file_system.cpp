@@ -477,9 +477,10 @@ Result<void> FileSystem::rmdir(InodeNumber parent, const std::string& name) {
   return has_object ? scratch_.set_aside(entry.child->number) : Result<void>();
 }
 
-FileSystem::Statistics FileSystem::statfs() {
+Result<FileSystem::Statistics> FileSystem::statfs(InodeNumber inode) {
+  TRY_ASSIGN(const FileSystemId file_system, file_system_of(catalog_, inode));
   Statistics statistics;
-  statistics.space = hooks_.archive_space();
+  statistics.space = hooks_.archive_space(file_system);
   return statistics;
 }
 

@@ -20,6 +20,7 @@
 #include "common/guarded.h"
 #include "common/result.h"
 #include "common/types.h"
+#include "storage/file_system_id.h"
 #include "storage/scratch.h"
 
 namespace tierhub {
@@ -72,12 +73,12 @@ struct FileSystemHooks {
   // False near the end of scratch: a passthrough writer cannot be stopped, so writable opens go
   // through the daemon.
   std::function<bool()> room_for_passthrough_writers;
-  // For statfs: the archive's size, as last known.
+  // For statfs: the size of the archive's file system, as last known.
   struct Space {
     uint64_t total_bytes = 0, free_bytes = 0, available_bytes = 0;
     uint64_t total_files = 0, free_files = 0;
   };
-  std::function<Space()> archive_space;
+  std::function<Space(const FileSystemId&)> archive_space;
 };
 
 struct FsCaller {
@@ -230,7 +231,8 @@ class FileSystem {
     uint64_t block_bytes = 4096;
     uint64_t name_max = 255;
   };
-  Statistics statfs();
+  // Of the archive's file system in which the inode is.
+  Result<Statistics> statfs(InodeNumber inode);
 
  private:
   struct LockedEntry {

@@ -322,8 +322,12 @@ void list(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, fuse
   });
 }
 
-void statfs(fuse_req_t request, fuse_ino_t) {
-  handle(request, [&](Reply& reply) { reply.statistics(reply.file_system().statfs()); });
+void statfs(fuse_req_t request, fuse_ino_t inode) {
+  handle(request, [&](Reply& reply) {
+    const auto statistics = reply.file_system().statfs(InodeNumber(inode));
+    if (!statistics) return reply.fail(statistics.error());
+    reply.statistics(*statistics);
+  });
 }
 
 void setxattr(fuse_req_t request, fuse_ino_t inode, const char* name, const char* value,

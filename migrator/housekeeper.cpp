@@ -45,11 +45,13 @@ Housekeeper::Housekeeper(Catalog& catalog, const Scratch& scratch, Archive& arch
       capacity_(capacity),
       evictor_(evictor),
       mover_(mover),
-      options_(options) {}
+      options_(options),
+      nested_spaces_(archive, options.space_interval_s) {}
 
 void Housekeeper::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   capacity_thread_ = std::jthread([this](const std::stop_token& stop) { look_at_capacity(stop); });
+  nested_spaces_.start();
   // A thread of its own: asking a hung archive takes as long as the time limit.
   space_thread_ = std::jthread([this](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -68,6 +70,7 @@ void Housekeeper::stop() {
   if (thread_.joinable()) thread_.join();
   if (capacity_thread_.joinable()) capacity_thread_.join();
   if (space_thread_.joinable()) space_thread_.join();
+  nested_spaces_.stop();
 }
 
 void Housekeeper::wake() {
@@ -76,7 +79,10 @@ void Housekeeper::wake() {
   woken_.notify_all();
 }
 
-Archive::Space Housekeeper::archive_space() const {
+Archive::Space Housekeeper::archive_space(const FileSystemId& file_system) {
+  if (!file_system.empty()) {
+    if (const auto space = nested_spaces_.of(file_system)) return *space;
+  }
   std::lock_guard lock(mutex_);
   return space_;
 }
@@ -168,8 +174,8 @@ void Housekeeper::sync_scratch() {
   if (!synced) {
     failed_epoch_ = epoch;
     health().set(kScratchHealth, fmt::format("scratch fails, check its disk: {}; what was just "
-                                          "brought is brought again",
-                                          synced.error().text()));
+                                             "brought is brought again",
+                                             synced.error().text()));
   }
   if (failed_epoch_ > 0) report("unwritten chunks cannot be dropped", drop_unwritten());
   if (!synced) return;

@@ -16,6 +16,7 @@
 #include "migrator/capacity.h"
 #include "migrator/evictor.h"
 #include "migrator/mover.h"
+#include "migrator/nested_spaces.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
 
@@ -42,8 +43,9 @@ class Housekeeper {
   // A file was deleted: the next tick looks at the reap list. Any thread; cheap.
   void want_reap() { reap_wanted_ = true; }
 
-  // The archive's size and free space, as last asked. Any thread.
-  Archive::Space archive_space() const;
+  // The size and free space of the archive's root, or of a file system mounted below it, as last
+  // asked; those of the root if that one has not answered yet. Any thread.
+  Archive::Space archive_space(const FileSystemId& file_system);
   // The last answer of the archive was an error. Any thread.
   bool archive_online() const;
 
@@ -75,8 +77,9 @@ class Housekeeper {
   std::condition_variable_any capacity_woken_;  // only by the end
   bool room_wanted_ = false;                    // guarded by mutex_
   std::atomic<bool> reap_wanted_ = false;
-  Archive::Space space_;                        // guarded by mutex_
-  bool online_ = true;                          // guarded by mutex_
+  Archive::Space space_;  // guarded by mutex_
+  bool online_ = true;    // guarded by mutex_
+  NestedSpaces nested_spaces_;
   std::jthread thread_;
   std::jthread capacity_thread_;
   std::jthread space_thread_;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -76,6 +77,21 @@ TEST_F(Nested, FileSystemsArePublishedInto) {
     EXPECT_FALSE(fs::exists(at(std::string(lab) + "/lost+found")));
     EXPECT_EQ(errno_of(::mkdir(at(std::string(lab) + "/.tierhub").c_str(), 0755)), EACCES);
   }
+  tier.stop();
+}
+
+TEST_F(Nested, StatfsCountsTheFileSystemInWhichTheFileIs) {
+  tier.start();
+  fs::create_directory(at("lab1/new"));
+  write_file(at("lab1/new/file"), "text");
+  const auto blocks = [](const std::string& path) {
+    struct statvfs space {};
+    EXPECT_EQ(::statvfs(path.c_str(), &space), 0) << path;
+    return space.f_blocks * space.f_frsize;
+  };
+  EXPECT_EQ(blocks(at("lab1/new/file")), blocks(there("lab1")) / 4096 * 4096) << "also the first";
+  EXPECT_EQ(blocks(at("deep/lab2")), blocks(there("deep/lab2")) / 4096 * 4096);
+  eventually("the root's", [&] { return blocks(at("deep")) == blocks(there("deep")); });
   tier.stop();
 }
 

@@ -89,7 +89,7 @@ FileSystemHooks LocalTier::hooks() {
   hooks.closed = [](InodeNumber) {};
   hooks.unnamed = [](InodeNumber) {};
   hooks.room_for_passthrough_writers = [] { return true; };
-  hooks.archive_space = [] { return FileSystemHooks::Space{}; };
+  hooks.archive_space = [](const FileSystemId&) { return FileSystemHooks::Space{}; };
   return hooks;
 }
 

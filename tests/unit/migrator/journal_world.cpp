@@ -101,7 +101,7 @@ void JournalWorld::start() {
   hooks.closed = [](InodeNumber) {};
   hooks.unnamed = [](InodeNumber) {};
   hooks.room_for_passthrough_writers = [] { return true; };
-  hooks.archive_space = [] { return FileSystemHooks::Space{}; };
+  hooks.archive_space = [](const FileSystemId&) { return FileSystemHooks::Space{}; };
   file_system = std::make_unique<FileSystem>(*inodes, *scratch, std::move(hooks));
   if (trash_options) trash = std::make_unique<Trash>(*catalog, *archive, *trash_options);
   options.trash = trash.get();
