@@ -143,11 +143,22 @@ bool cannot_hold(int fd, int code) {
 
 std::string proc_path(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
 
+int statx_flags(Freshness freshness) {
+  switch (freshness) {
+    case Freshness::remembered:
+      return AT_STATX_DONT_SYNC;
+    case Freshness::cached:
+      return AT_STATX_SYNC_AS_STAT;
+    case Freshness::exact:
+      return AT_STATX_FORCE_SYNC;
+  }
+  return AT_STATX_FORCE_SYNC;
+}
+
 Result<struct statx> statx_fd(int fd, Freshness freshness) {
   struct statx found {};
-  const int sync = freshness == Freshness::exact ? AT_STATX_FORCE_SYNC : AT_STATX_SYNC_AS_STAT;
   constexpr unsigned kWanted = STATX_BASIC_STATS | STATX_BTIME | kUniqueMountId;
-  if (::statx(fd, "", AT_EMPTY_PATH | sync, kWanted, &found) < 0) {
+  if (::statx(fd, "", AT_EMPTY_PATH | statx_flags(freshness), kWanted, &found) < 0) {
     return Error::from_errno(errno, "stat");
   }
   return found;

@@ -44,8 +44,10 @@ struct MountKey {
   auto operator<=>(const MountKey&) const = default;
 };
 
-// Whether a network file system may answer from its cache.
-enum class Freshness { cached, exact };
+// How a network file system may answer: with whatever it has in memory, however old; from memory as
+// it does for `stat`; or only after it has asked its server.
+enum class Freshness { remembered, cached, exact };
+int statx_flags(Freshness freshness);
 
 // What of an entry's attributes the archive did not take.
 struct AttributeShortfall {

@@ -148,9 +148,9 @@ void Ring::open(int folder_fd, const char* path, open_how* how, Completion done)
   attach(entry, std::move(done));
 }
 
-void Ring::stat(int fd, struct statx* found, Completion done) {
+void Ring::stat(int fd, Freshness freshness, struct statx* found, Completion done) {
   io_uring_sqe* entry = next_entry();
-  ::io_uring_prep_statx(entry, fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC,
+  ::io_uring_prep_statx(entry, fd, "", AT_EMPTY_PATH | statx_flags(freshness),
                         STATX_BASIC_STATS | STATX_BTIME | STATX_DIOALIGN, found);
   attach(entry, std::move(done));
 }

@@ -16,6 +16,7 @@
 #include "common/result.h"
 #include "common/types.h"
 #include "common/unique_fd.h"
+#include "storage/entry.h"
 
 struct io_uring;
 struct io_uring_sqe;
@@ -44,7 +45,7 @@ class Ring {
 
   // What is passed by pointer or span must live until the completion.
   void open(int folder_fd, const char* path, open_how* how, Completion done);
-  void stat(int fd, struct statx* found, Completion done);
+  void stat(int fd, Freshness freshness, struct statx* found, Completion done);
   void read(int fd, std::span<std::byte> buffer, uint64_t offset_bytes, Completion done);
   void write(int fd, std::span<const std::byte> bytes, uint64_t offset_bytes, Completion done);
   void punch_hole(int fd, ByteRange range, Completion done);

@@ -70,10 +70,7 @@ void RingCopyEngine::run() {
     const bool got_tasks = run_posted();
     admit();
     serve();
-    for (RingFile* file : std::exchange(finished_, {})) {
-      file->answer();
-      files_.erase(file);
-    }
+    for (RingFile* file : std::exchange(finished_, {})) files_.erase(file);
     if (stopping_ && answers_.empty() && queue_.empty() && files_.empty()) return;
     if (got_tasks || (!queue_.empty() && files_.size() < options_.max_files)) continue;
     if (const auto waited = ring_->wait(); !waited) {

@@ -46,14 +46,13 @@ class RingFile {
   void begin_chunk(std::span<std::byte> buffer);
   // Others get on while this one waits.
   void tick() const;
-  // Once finished: lets go of the target, then calls `done`.
-  void answer();
 
  private:
   struct Chunk;
   using ChunkPointer = std::shared_ptr<Chunk>;
 
   void opened(int32_t result);
+  void look(Freshness freshness);
   void examined(int32_t result);
   enum class CacheUse { normal, bypass };
   bool wants_direct() const;
@@ -70,6 +69,8 @@ class RingFile {
   void verify();
   void verified(int32_t result);
   void close();
+  // Lets go of the target, then calls `done`.
+  void answer();
 
   Host& host_;
   CopyJob job_;
@@ -77,6 +78,7 @@ class RingFile {
   ZeroChecksums zeros_;
   open_how how_{};
   UniqueFd source_;
+  Freshness look_ = Freshness::remembered;  // of before_
   struct statx before_ {};
   struct statx after_ {};
   FillResult result_;

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -56,25 +57,37 @@ ThreadCopyEngine::ThreadCopyEngine(const CopyEngineOptions& options, std::string
 void ThreadCopyEngine::submit(CopyJob job) {
   auto shared = std::make_shared<CopyJob>(std::move(job));
   threads_.submit([this, shared] {
-    auto result = run(*shared);
+    UniqueFd source;  // closed behind the answer: nobody waits for that
+    auto result = run(*shared, source);
     shared->target.reset();
     shared->done(std::move(result));
   });
 }
 
-Result<FillResult> ThreadCopyEngine::run(const CopyJob& job) {
+Result<FillResult> ThreadCopyEngine::run(const CopyJob& job, UniqueFd& source) {
   constexpr int kTries = 3;
   TRY(CopyPlan::check(job.request, buffer_bytes_));
   auto opened = posix::open_beneath(job.root->get(), job.request.path,
                                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   if (!opened) return open_error(opened.error().errno_value(), job.request.path);
-  TRY_ASSIGN(struct statx before, statx_fd(opened->get(), Freshness::exact));
-  TRY(check_source(opened->get(), before, job.request.expected, job.identity));
+  source = *std::move(opened);
+  // What the kernel remembers spares a far-away archive one question: that it still holds is seen
+  // by the exact look after the copy.
+  auto look = Freshness::remembered;
+  TRY_ASSIGN(struct statx before, statx_fd(source.get(), look));
+  auto checked = check_source(source.get(), before, job.request.expected, job.identity);
+  if (!checked) {
+    look = Freshness::exact;
+    TRY_ASSIGN(before, statx_fd(source.get(), look));
+    TRY(check_source(source.get(), before, job.request.expected, job.identity));
+  }
   for (int tries_left = kTries;; --tries_left) {
     FillResult result;
-    TRY(copy_chunks(job, opened->get(), before, result));
-    TRY_ASSIGN(const struct statx after, statx_fd(opened->get(), Freshness::exact));
+    TRY(copy_chunks(job, source.get(), before, result));
+    TRY_ASSIGN(const struct statx after, statx_fd(source.get(), Freshness::exact));
     if (same_content(before, after) && same_times(before, after)) return result;
+    if (std::exchange(look, Freshness::exact) == Freshness::remembered)
+      TRY(check_source(source.get(), after, job.request.expected, job.identity));
     // A new name or mode moves ctime as a write would: only another copy tells them apart.
     if (!same_content(before, after) || tries_left <= 1) return changed_meanwhile();
     before = after;

@@ -22,7 +22,7 @@ class ThreadCopyEngine final : public CopyEngine {
  private:
   class Buffer;
 
-  Result<FillResult> run(const CopyJob& job);
+  Result<FillResult> run(const CopyJob& job, UniqueFd& source);
   Result<void> copy_chunks(const CopyJob& job, int source_fd, const struct statx& found,
                            FillResult& result);
 

@@ -178,6 +178,63 @@ TEST_P(SlowArchive, IsAskedForManyFilesAtOnce) {
   EXPECT_EQ(read_file(folder_ / "scratch/file7"), random_text(4096, 7));
 }
 
+// Asking what a file is before its bytes and after them would be a third more on a far-away
+// archive.
+TEST_P(SlowArchive, IsAskedOneQuestionMoreForItsFirstBytesThanByAReaderOfItsOwn) {
+  constexpr int kLongDelayMs = 30;
+  write_file(folder_ / "backing/theirs", random_text(kChunk, 1));
+  write_file(folder_ / "backing/ours", random_text(kChunk, 2));
+  mount_and_start(30'000, kLongDelayMs);
+  const auto children = list();
+  ASSERT_EQ(children.size(), 2U);
+  const ArchiveChild& ours = children[children[0].name == "ours" ? 0 : 1];
+  const auto read_it = [&] {
+    const auto start = std::chrono::steady_clock::now();
+    const auto fd = posix::open_at(AT_FDCWD, folder_ / "mount/theirs", O_RDONLY);
+    char byte = 0;
+    EXPECT_EQ(::pread(fd->get(), &byte, 1, 0), 1);
+    return since(start);
+  };
+  const auto ask_for_it = [&] {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_TRUE(fill(ours).get());
+    return since(start);
+  };
+  auto theirs = read_it();
+  auto taken = ask_for_it();
+  for (int i = 0; i < 4; ++i) {
+    theirs = std::min(theirs, read_it());
+    taken = std::min(taken, ask_for_it());
+  }
+  EXPECT_LT(taken, theirs + milliseconds(kLongDelayMs * 3 / 2));
+}
+
+TEST_P(SlowArchive, WhoseFileIsWrittenMeanwhileNeverGivesAMix) {
+  constexpr int kLongDelayMs = 20;
+  constexpr int kRequests = 16;
+  const std::string path = folder_ / "backing/file";
+  const std::string old = random_text(8 * kChunk, 1);
+  mount_and_start(30'000, kLongDelayMs);
+  int refused = 0;
+  int filled = 0;
+  for (int change_ms = 0; change_ms < kRequests * kLongDelayMs; change_ms += kLongDelayMs) {
+    write_file(path, old);
+    const auto children = list();
+    ASSERT_EQ(children.size(), 1U);
+    auto end = fill(children[0]);
+    std::this_thread::sleep_for(milliseconds(change_ms));
+    write_file(path, random_text(8 * kChunk, 2));
+    if (end.get()) {
+      ++filled;
+      EXPECT_TRUE(read_file(folder_ / "scratch/file") == old) << change_ms;
+    } else {
+      ++refused;
+    }
+  }
+  EXPECT_GT(filled, 0);
+  EXPECT_GT(refused, 0);
+}
+
 TEST_P(SlowArchive, MayTakeLongerThanTheTimeLimitWhileItGetsOn) {
   constexpr uint64_t kLimitMs = 1'000;
   constexpr int kLongDelayMs = 20;

@@ -47,7 +47,7 @@ TEST_F(RingTest, OpensWritesReadsAndCloses) {
       EXPECT_EQ(written, 5);
       ring_->read(fd, std::as_writable_bytes(std::span(read)), 0, [&, fd](int32_t n) {
         EXPECT_EQ(n, 8);
-        ring_->stat(fd, &found, [&, fd](int32_t rc) {
+        ring_->stat(fd, Freshness::exact, &found, [&, fd](int32_t rc) {
           EXPECT_EQ(rc, 0);
           ring_->close(fd, [&](int32_t closed) {
             EXPECT_EQ(closed, 0);
