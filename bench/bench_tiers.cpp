@@ -52,11 +52,13 @@ class Tiers {
 
   void make_small();
   void make_all();
+  void make_first();
   void small();
   void writes();
   void reads();
   void moves();
   void cold();
+  void first_byte();
 
  private:
   std::string archive(const std::string& path) const { return place_ + "/archive/" + path; }
@@ -75,6 +77,8 @@ class Tiers {
   void publish_small(Table& table) const;
   std::vector<Contestant> with_floor(std::vector<Contestant> contestants, const std::string& path,
                                      const std::function<double(const std::string&)>& work) const;
+  std::vector<Contestant> cold_readers(
+      const std::function<double(const std::string& where, int round)>& work) const;
   void make_files(const std::string& folder, int count, size_t size) const;
   void make_small_files(const std::string& folder) const;
 
@@ -135,12 +139,16 @@ void Tiers::make_all() {
   for (const std::string& file : {archive("partial"), native("partial")})
     write_new_file(file, kPartialBytes);
   write_new_file(archive("large"), scale_.large_bytes);
+  make_first();
+  for (int round = 0; round < scale_.heavy_rounds; ++round)
+    write_new_file(archive(fmt::format("stream-{}", round)), scale_.stream_bytes);
+}
+
+void Tiers::make_first() {
   for (int round = 0; round < scale_.rounds; ++round) {
     for (int i = 0; i < kFirstByteFiles; ++i)
       write_new_file(archive(fmt::format("first-{}-{}", round, i)), kFirstByteFileBytes);
   }
-  for (int round = 0; round < scale_.heavy_rounds; ++round)
-    write_new_file(archive(fmt::format("stream-{}", round)), scale_.stream_bytes);
 }
 
 // With what FUSE itself takes, where that is most of it.
@@ -347,24 +355,20 @@ void Tiers::cold() {
              return size_mib / watch.seconds();
            }}}});
   }
-  // Each file is cold for each reader once.
-  std::map<std::string, int> rounds;
-  const auto next_round = [&](const std::string& who) { return rounds[who]++; };
-  const auto contestants = [&](const std::function<double(const std::string&, int)>& work) {
-    std::vector<Contestant> all;
-    for (const auto& [name, folder] : {std::pair{"native", archive("")},
-                                       {"TierHub", mount("")},
-                                       {"mergerfs", place_ + "/mergerfs/"},
-                                       {"rclone", place_ + "/rclone-read/"}}) {
-      all.push_back({name, [=, who = std::string(name), where = folder] {
-                       return work(where, next_round(who));
-                     }});
-    }
-    return all;
-  };
-  Table first({"native", "TierHub", "mergerfs", "rclone"}, scale_.rounds);
-  first.measure({"first byte of a cold file", "ms", Better::less, 1.2,
-                 contestants([this](const std::string& where, int round) {
+  first_byte();
+  Table stream({"native", "TierHub", "mergerfs", "rclone"}, scale_.heavy_rounds);
+  stream.measure({"stream a cold file, 1 MiB each", "MiB/s", Better::more, 0.9,
+                  cold_readers([this](const std::string& where, int round) {
+                    const std::string file = fmt::format("stream-{}", round);
+                    forget_pages(archive(file));
+                    return read_sequentially(where + file, 0, 0, scale_.stream_bytes);
+                  })});
+}
+
+void Tiers::first_byte() {
+  Table table({"native", "TierHub", "mergerfs", "rclone"}, scale_.rounds);
+  table.measure({"first byte of a cold file", "ms", Better::less, 1.2,
+                 cold_readers([this](const std::string& where, int round) {
                    std::vector<double> all;
                    std::vector<std::string> bring_rest{"tierctl", "prefetch", "--wait"};
                    for (int i = 0; i < kFirstByteFiles; ++i) {
@@ -377,14 +381,20 @@ void Tiers::cold() {
                    if (where == mount("")) run(bring_rest);
                    return median(all);
                  })});
-  rounds.clear();
-  Table stream({"native", "TierHub", "mergerfs", "rclone"}, scale_.heavy_rounds);
-  stream.measure({"stream a cold file, 1 MiB each", "MiB/s", Better::more, 0.9,
-                  contestants([this](const std::string& where, int round) {
-                    const std::string file = fmt::format("stream-{}", round);
-                    forget_pages(archive(file));
-                    return read_sequentially(where + file, 0, 0, scale_.stream_bytes);
-                  })});
+}
+
+// Each round is a reader's own: a file is cold for it once.
+std::vector<Contestant> Tiers::cold_readers(
+    const std::function<double(const std::string& where, int round)>& work) const {
+  std::vector<Contestant> all;
+  for (const auto& [name, where] : {std::pair{"native", archive("")},
+                                    {"TierHub", mount("")},
+                                    {"mergerfs", place_ + "/mergerfs/"},
+                                    {"rclone", place_ + "/rclone-read/"}}) {
+    all.push_back(
+        {name, [=, folder = where, round = 0]() mutable { return work(folder, round++); }});
+  }
+  return all;
 }
 
 }  // namespace
@@ -392,13 +402,12 @@ void Tiers::cold() {
 
 int main(int argc, char** argv) {
   using tierhub::bench::Tiers;
-  const std::map<std::string, void (Tiers::*)()> sections = {{"make-small", &Tiers::make_small},
-                                                             {"make-all", &Tiers::make_all},
-                                                             {"small", &Tiers::small},
-                                                             {"writes", &Tiers::writes},
-                                                             {"reads", &Tiers::reads},
-                                                             {"moves", &Tiers::moves},
-                                                             {"cold", &Tiers::cold}};
+  const std::map<std::string, void (Tiers::*)()> sections = {
+      {"make-small", &Tiers::make_small}, {"make-all", &Tiers::make_all},
+      {"make-first", &Tiers::make_first}, {"small", &Tiers::small},
+      {"writes", &Tiers::writes},         {"reads", &Tiers::reads},
+      {"moves", &Tiers::moves},           {"cold", &Tiers::cold},
+      {"first", &Tiers::first_byte}};
   const std::string section = argc > 2 ? argv[2] : "";
   if (!sections.contains(section)) {
     fmt::print(stderr, "usage: bench_tiers PLACE SECTION [--quick]; scripts/bench.sh calls it\n");

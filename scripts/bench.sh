@@ -5,10 +5,11 @@
 # counted, "FUSE alone" (bench_floor) shows what the kernel leaves to any FUSE file system.
 #   scripts/bench.sh            all of it: 20 minutes, 10 GB of disk, 3 GB of memory
 #   scripts/bench.sh --quick    less of everything, 3 rounds: 3 minutes, 5 GB
-#   scripts/bench.sh [--quick] SECTION...    of: memory disk cold catalog
+#   scripts/bench.sh [--quick] SECTION...    of: memory disk cold far catalog
 # The sections: both tiers in memory; both on a disk, each a file system of its own; the archive on a
-# disk that is as slow as one hard disk; the catalog of a million files (`bench/catalog.sh 10000000`
-# measures a larger one). TMPDIR names the disk.
+# disk that is as slow as one hard disk; the archive behind a file system that takes 8 ms for each
+# request, as a server does whose disks seek; the catalog of a million files (`bench/catalog.sh
+# 10000000` measures a larger one). TMPDIR names the disk.
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=scripts/tier.sh
@@ -20,11 +21,11 @@ sections=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=(--quick) ;;
-    memory | disk | cold | catalog) sections+=("$argument") ;;
+    memory | disk | cold | far | catalog) sections+=("$argument") ;;
     *) die "unknown argument $argument; see the head of scripts/bench.sh" ;;
   esac
 done
-[ ${#sections[@]} -gt 0 ] || sections=(memory disk cold catalog)
+[ ${#sections[@]} -gt 0 ] || sections=(memory disk cold far catalog)
 time_limit_s=3600
 
 # The archive as one hard disk would be: so many bytes and so many requests a second.
@@ -164,11 +165,24 @@ on_slow_archive() {
   end_section
 }
 
+on_far_archive() {
+  make_disk fast
+  make_disk slow
+  mkdir -p "$place/far"
+  slowfs "$place/slow" "$place/far" --delay-ms 8 >"$place/slowfs.log" 2>&1 &
+  others+=($!)
+  wait_for 30 "the mount of slowfs" mountpoint -q "$place/far"
+  mounts+=("$place/far")
+  begin_section "The archive 8 ms away for each request:" "$place/fast" "$place/far" make-first
+  measure first
+  end_section
+}
+
 unset AWS_CA_BUNDLE  # rclone refuses to start with it
 [ "$(id -u)" = 0 ] && install_packages mergerfs rclone
 if [ -z "${TIERHUB_BIN_DIR:-}" ]; then
   "$repository/scripts/build.sh"
-  build_preset release bench_tiers bench_floor bench_catalog
+  build_preset release bench_tiers bench_floor bench_catalog slowfs
 fi
 prepare_tier "${all_arguments[@]}"
 echo "scripts/bench.sh ${all_arguments[*]}"
@@ -178,6 +192,7 @@ for section in "${sections[@]}"; do
     memory) in_memory ;;
     disk) on_disk ;;
     cold) on_slow_archive ;;
+    far) on_far_archive ;;
     catalog) if [ ${#quick[@]} = 0 ]; then "$repository/bench/catalog.sh" 1000000; else "$repository/bench/catalog.sh" 100000; fi ;;
   esac
 done
