@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <string_view>
 
+#include "storage/extents.h"
+
 namespace tierhub {
 namespace {
 
@@ -47,6 +49,10 @@ bool is_archive_wide(const Error& error) {
   const std::error_code& code = error.code();
   return code.category() == std::generic_category() &&
          std::find(kCodes.begin(), kCodes.end(), code.value()) != kCodes.end();
+}
+
+void Archive::measure(const MeasureRequest& request, std::function<void(Result<uint64_t>)> done) {
+  done(bytes_in(request.ranges, request.expected.attributes.size_bytes));
 }
 
 std::vector<Result<StagedFile>> Archive::stage_files(

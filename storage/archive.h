@@ -109,6 +109,13 @@ struct FillResult {
   uint64_t copied_bytes = 0;  // read from the archive; holes are not
 };
 
+// How much would fill() bring of a file?
+struct MeasureRequest {
+  std::string path;
+  ArchiveVersion expected;        // the file must be this one, else conflict
+  std::vector<ByteRange> ranges;  // in order, disjoint
+};
+
 // The new content and attributes of a file for the archive.
 struct StageFileRequest {
   std::string leaf;    // name in the staging folder; what has that name is replaced
@@ -182,6 +189,10 @@ class Archive {
 
   // Many may be under way; `done` is called once, on a thread of the archive, and must not block.
   virtual void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) = 0;
+  // Bytes that the ranges have up to the end of the file; of a file with holes, those of its blocks
+  // with data. Never too few, and too many only of a file in very many pieces. Many may be under
+  // way, as of fill(). An archive that knows no holes need not do anything.
+  virtual void measure(const MeasureRequest& request, std::function<void(Result<uint64_t>)> done);
 
   virtual Result<StagedFile> stage_file(const StageFileRequest& request) = 0;
   virtual Result<ArchiveVersion> stage_directory(const std::string& leaf,

@@ -148,6 +148,17 @@ void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<F
   link_->submit(std::move(call));
 }
 
+void ArchiveClient::measure(const MeasureRequest& request,
+                            std::function<void(Result<uint64_t>)> done) {
+  HelperLink::Call call;
+  call.body = encode(ArchiveCall::measure, request);
+  call.time_limit = time_limit_;
+  call.done = [done = std::move(done)](const Result<std::string>& reply) {
+    done(decode<uint64_t>(reply));
+  };
+  link_->submit(std::move(call));
+}
+
 Result<StagedFile> ArchiveClient::stage_file(const StageFileRequest& request) {
   std::vector<UniqueFd> objects;
   TRY(add_object(request, objects));

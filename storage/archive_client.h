@@ -64,6 +64,7 @@ class ArchiveClient final : public Archive {
   using Archive::space;
   Result<Space> space(const FileSystemId& file_system) override;
   void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) override;
+  void measure(const MeasureRequest& request, std::function<void(Result<uint64_t>)> done) override;
   Result<StagedFile> stage_file(const StageFileRequest& request) override;
   Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
                                          const Xattrs& xattrs) override;

@@ -58,6 +58,7 @@ class ArchiveServer {
   void accept(Frame frame);
   void run(Request& request);
   void run_fill(Request& request);
+  void run_measure(const Request& request);
   void run_stage_file(Request& request);
   void run_stage_files(Request& request);
   void run_place_all(const Request& request);
@@ -182,6 +183,8 @@ void ArchiveServer::run(Request& request) {
       return run_stage_files(request);
     case ArchiveCall::place_all:
       return run_place_all(request);
+    case ArchiveCall::measure:
+      return run_measure(request);
   }
   reply<Nothing>(request.number,
                  Error(std::errc::protocol_error, "the archive helper does not know this call"));
@@ -222,6 +225,17 @@ void ArchiveServer::run_fill(Request& request) {
       fill, request.fds.empty() ? UniqueFd() : std::move(request.fds.front()),
       [this, number] { got_on(number); },
       [this, number](const Result<FillResult>& result) { reply(number, result); });
+}
+
+void ArchiveServer::run_measure(const Request& request) {
+  MeasureRequest measure;
+  ByteReader in = request.arguments();
+  wire::get(in, measure);
+  if (!in.complete()) return reply<uint64_t>(request.number, senseless());
+  const auto opened = archive();
+  if (!opened) return reply<uint64_t>(request.number, opened.error());
+  const uint64_t number = request.number;
+  reply(number, (*opened)->measure(measure, [this, number] { got_on(number); }));
 }
 
 void ArchiveServer::run_stage_file(Request& request) {

@@ -80,6 +80,12 @@ void put(ByteWriter& out, const FillResult& value) {
   out.u64(value.copied_bytes);
 }
 
+void put(ByteWriter& out, const MeasureRequest& value) {
+  put(out, value.path);
+  put(out, value.expected);
+  put(out, value.ranges);
+}
+
 void put(ByteWriter& out, const StageFileRequest& value) {
   put(out, value.leaf);
   out.u64(value.size_bytes).u64(value.chunk_bytes);
@@ -202,6 +208,12 @@ void get(ByteReader& in, FillRequest& value) {
 void get(ByteReader& in, FillResult& value) {
   get(in, value.checksums);
   value.copied_bytes = in.u64();
+}
+
+void get(ByteReader& in, MeasureRequest& value) {
+  get(in, value.path);
+  get(in, value.expected);
+  get(in, value.ranges);
 }
 
 void get(ByteReader& in, StageFileRequest& value) {

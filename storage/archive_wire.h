@@ -43,6 +43,7 @@ enum class ArchiveCall : uint8_t {
   staged,
   stage_files,
   place_all,
+  measure,
 };
 
 inline constexpr uint64_t kProgressNumber = 0;
@@ -73,6 +74,7 @@ void put(ByteWriter& out, const ArchiveCapabilities& value);
 // Of requests, all but the descriptors.
 void put(ByteWriter& out, const FillRequest& value);
 void put(ByteWriter& out, const FillResult& value);
+void put(ByteWriter& out, const MeasureRequest& value);
 void put(ByteWriter& out, const StageFileRequest& value);
 void put(ByteWriter& out, const StagedFile& value);
 void put(ByteWriter& out, const PlaceRequest& value);
@@ -94,6 +96,7 @@ void get(ByteReader& in, Archive::Space& value);
 void get(ByteReader& in, ArchiveCapabilities& value);
 void get(ByteReader& in, FillRequest& value);
 void get(ByteReader& in, FillResult& value);
+void get(ByteReader& in, MeasureRequest& value);
 void get(ByteReader& in, StageFileRequest& value);
 void get(ByteReader& in, StagedFile& value);
 void get(ByteReader& in, PlaceRequest& value);

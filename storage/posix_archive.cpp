@@ -14,6 +14,8 @@
 
 #include "common/posix.h"
 #include "storage/copy_plan.h"
+#include "storage/extents.h"
+#include "storage/source_check.h"
 
 namespace tierhub {
 namespace {
@@ -421,6 +423,36 @@ void PosixArchive::fill(const FillRequest& request, UniqueFd target, Progress pr
   job.progress = std::move(progress);
   job.done = std::move(done);
   engine_->submit(std::move(job));
+}
+
+// A conflict if something else is there, or nothing.
+Result<PosixArchive::Source> PosixArchive::open_version(const ArchiveRootPointer& root,
+                                                        const std::string& path,
+                                                        const ArchiveVersion& version) const {
+  Source source;
+  TRY_ASSIGN(const Start start, start_of(root, path));
+  TRY_ASSIGN(source.file_system, file_system(*root, file_system_of(version.identity)));
+  TRY_ASSIGN(source.fd,
+             posix::open_beneath(start.folder, start.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  TRY_ASSIGN(source.before, statx_fd(source.fd.get(), Freshness::exact));
+  TRY(check_source(source.fd.get(), source.before, version, source.file_system->scheme()));
+  return source;
+}
+
+void PosixArchive::measure(const MeasureRequest& request,
+                           std::function<void(Result<uint64_t>)> done) {
+  lanes_.submit([this, request, done = std::move(done)] { done(measure(request, Progress())); });
+}
+
+Result<uint64_t> PosixArchive::measure(const MeasureRequest& request,
+                                       const Progress& progress) const {
+  auto source = open_version(root(), request.path, request.expected);
+  if (!source && is_missing(source.error())) return open_error(ENOENT, request.path);
+  if (!source) return source.error();
+  const auto ranges = clip(request.ranges, {0, source->before.stx_size});
+  if (!may_have_holes(source->before.stx_size, source->before.stx_blocks))
+    return bytes_in(ranges, source->before.stx_size);
+  return data_bytes(source->fd.get(), ranges, progress);
 }
 
 Result<void> PosixArchive::sync(const FileSystemId& file_system) {

@@ -67,6 +67,7 @@ class PosixArchive final : public Archive {
   using Archive::space;
   Result<Space> space(const FileSystemId& file_system) override;
   void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) override;
+  void measure(const MeasureRequest& request, std::function<void(Result<uint64_t>)> done) override;
   Result<StagedFile> stage_file(const StageFileRequest& request) override;
   Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
                                          const Xattrs& xattrs) override;
@@ -99,6 +100,7 @@ class PosixArchive final : public Archive {
   // Closes `target`, which the request's is not used for, before it calls `done`.
   void fill(const FillRequest& request, UniqueFd target, Progress progress,
             std::function<void(Result<FillResult>)> done);
+  Result<uint64_t> measure(const MeasureRequest& request, const Progress& progress) const;
   Result<StagedFile> stage_file(const StageFileRequest& request, const Progress& progress);
 
  private:
@@ -156,12 +158,14 @@ class PosixArchive final : public Archive {
   Result<std::vector<std::string>> private_names(const char* folder) const;
   Result<void> add_nested_days(ArchivePage& page);
 
-  // The archived version of a file that is staged. No descriptor: it is not needed.
+  // The archived version of a file. No descriptor: it is not needed.
   struct Source {
     UniqueFd fd;
     struct statx before {};
     FileSystemPointer file_system;
   };
+  Result<Source> open_version(const ArchiveRootPointer& root, const std::string& path,
+                              const ArchiveVersion& version) const;
   Result<Source> open_source(const ArchiveRootPointer& root, const StageFileRequest& request) const;
   static Result<void> clear(const Spot& spot);
   // A new empty file, in place of whatever has the name.

@@ -101,19 +101,7 @@ Result<ArchiveVersion> PosixArchive::stage_special(const std::string& leaf,
 Result<PosixArchive::Source> PosixArchive::open_source(const ArchiveRootPointer& root,
                                                        const StageFileRequest& request) const {
   if (request.source_path.empty()) return Source();
-  const auto opened = [&]() -> Result<Source> {
-    Source source;
-    TRY_ASSIGN(const Start start, start_of(root, request.source_path));
-    TRY_ASSIGN(source.file_system,
-               file_system(*root, file_system_of(request.source_version.identity)));
-    TRY_ASSIGN(source.fd,
-               posix::open_beneath(start.folder, start.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-    TRY_ASSIGN(source.before, statx_fd(source.fd.get(), Freshness::exact));
-    TRY(check_source(source.fd.get(), source.before, request.source_version,
-                     source.file_system->scheme()));
-    return source;
-  };
-  auto source = opened();
+  auto source = open_version(root, request.source_path, request.source_version);
   const bool needed = !request.absent.empty();
   if (source || needed || is_archive_wide(source.error())) return source;
   return Source();

@@ -82,6 +82,48 @@ TEST_P(Fill, LeavesHolesAsHoles) {
   EXPECT_EQ(filled->checksums[128], checksum_of(chunk));
 }
 
+TEST_P(Fill, IsMeasuredByTheBlocksThatHaveData) {
+  constexpr uint64_t kSize = uint64_t{1} << 30;
+  const auto measure = [&](const std::string& path, std::vector<ByteRange> ranges) {
+    std::promise<Result<uint64_t>> end;
+    archive_->measure({path, version(path), std::move(ranges)},
+                      [&](Result<uint64_t> bytes) { end.set_value(std::move(bytes)); });
+    return end.get_future().get();
+  };
+  const auto fd = posix::open_at(AT_FDCWD, in_archive("file"), O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(fd);
+  ASSERT_TRUE(posix::truncate_fd(fd->get(), kSize));
+  const std::string text = random_text(100'000, 7);
+  ASSERT_TRUE(posix::write_all_at(fd->get(), std::as_bytes(std::span(text)), kSize / 2 + 4096));
+  const auto all = measure("file", {{0, 2 * kSize}});
+  ASSERT_TRUE(all) << all.error().text();
+  EXPECT_GE(*all, text.size());
+  EXPECT_LE(*all, text.size() + (64 << 10));
+  EXPECT_EQ(measure("file", {{0, kSize / 4}, {kSize / 2 + (1 << 20), kSize}}).value_or(1), 0U);
+  write_file(in_archive("dense"), random_text(1 << 20, 8));
+  EXPECT_EQ(measure("dense", {{0, 100}, {4096, 2 << 20}}).value_or(0), 100U + (1 << 20) - 4096);
+}
+
+TEST_P(Fill, IsNotMeasuredOfAnotherVersion) {
+  write_file(in_archive("file"), "old");
+  const ArchiveVersion old = version("file");
+  const auto measure = [&] {
+    std::promise<Result<uint64_t>> end;
+    archive_->measure({"file", old, {{0, 3}}},
+                      [&](Result<uint64_t> bytes) { end.set_value(std::move(bytes)); });
+    return end.get_future().get();
+  };
+  EXPECT_EQ(measure().value_or(0), 3U);
+  write_file(in_archive("file"), "longer");
+  const auto longer = measure();
+  ASSERT_FALSE(longer);
+  EXPECT_TRUE(is_conflict(longer.error())) << longer.error().text();
+  ASSERT_EQ(::unlink(in_archive("file").c_str()), 0);
+  const auto gone = measure();
+  ASSERT_FALSE(gone);
+  EXPECT_TRUE(is_conflict(gone.error())) << gone.error().text();
+}
+
 TEST_P(Fill, PunchesHolesIntoOldBytes) {
   const auto fd = posix::open_at(AT_FDCWD, in_archive("file"), O_RDWR | O_CREAT, 0600);
   ASSERT_TRUE(fd);

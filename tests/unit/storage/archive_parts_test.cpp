@@ -38,6 +38,30 @@ TEST(Extents, OfASparseFileAreItsData) {
   EXPECT_EQ(*part, (std::vector<ByteRange>{{(1 << 20) + 100, (1 << 20) + (1 << 16)}}));
 }
 
+TEST(Extents, AreCountedInBlocksAndNotEndlessly) {
+  TemporaryDirectory folder;
+  const auto fd = posix::open_at(AT_FDCWD, folder / "file", O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(fd);
+  constexpr uint64_t kStep = 64 << 10;
+  constexpr uint64_t kPieces = 3000;
+  constexpr uint64_t kEnd = kPieces * kStep;
+  ASSERT_TRUE(posix::truncate_fd(fd->get(), kEnd));
+  const std::string text = "x";
+  for (uint64_t i = 0; i < kPieces; ++i)
+    ASSERT_TRUE(posix::write_all_at(fd->get(), std::as_bytes(std::span(text)), i * kStep + 100));
+  int told = 0;
+  const auto count = [&](const std::vector<ByteRange>& ranges, uint64_t most_pieces) {
+    return data_bytes(
+               fd->get(), ranges, [&] { ++told; }, most_pieces)
+        .value();
+  };
+  EXPECT_EQ(count({{0, kEnd}}, kMostPiecesLookedAt), kPieces * 4096);
+  EXPECT_EQ(told, 2);
+  EXPECT_EQ(count({{0, 200}, {4096, kStep + 4096}}, kMostPiecesLookedAt), 200U + 4096U);
+  EXPECT_EQ(count({{0, kEnd}}, 1000), 1000 * 4096 + kEnd - 999 * kStep - 4096)
+      << "what was not looked at is data";
+}
+
 TEST(Extents, AndGapsTileARange) {
   const std::vector<ByteRange> data = {{0, 10}, {20, 30}, {50, 60}};
   EXPECT_EQ(clip(data, {5, 55}), (std::vector<ByteRange>{{5, 10}, {20, 30}, {50, 55}}));
