@@ -77,8 +77,7 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     if (!lock->is_file() || (!lock->rec().has_object && lock->clean.empty())) return eviction;
     // The writer may be gone, and nobody has looked since.
-    if (lock->rec().writing && lock->writable_handles == 0)
-      TRY(harvest(catalog_, scratch_, *lock));
+    if (lock->rec().writing && lock->writable_handles == 0) TRY(harvest(catalog_, scratch_, *lock));
     TRY_ASSIGN(judgement, judge(*lock));
     eviction.skip_reason = judgement.reason;
     if (!judgement.dirty_reason.empty() && lock->clean.empty())
@@ -128,7 +127,8 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
     if (lease) TRY(drop_clean_chunks(*lock, *lease, eviction));
     return eviction;
   }
-  eviction.bytes = lock->resident_bytes();
+  TRY_ASSIGN(const uint64_t occupied_bytes, scratch_.occupied_bytes(inode));
+  eviction.bytes = std::min(lock->resident_bytes(), occupied_bytes);
   TRY(drop_content(catalog_, scratch_, *lock, lock->rec(), Batch()));
   fault_point(FaultPoint::evict_after_commit);
   eviction.evicted = true;
@@ -154,14 +154,17 @@ Result<void> Evictor::drop_clean_chunks(InodeState& inode, const ObjectLease& le
   inode.clean = std::move(staying);
   fault_point(FaultPoint::evict_chunks_after_commit);
   TRY_ASSIGN(const uint64_t before, scratch_.occupied_bytes(inode.number));
+  uint64_t resident_bytes = 0;
   for (const auto& part : going.intervals()) {
     const uint64_t begin = part.begin * chunk_bytes;
     const uint64_t end = std::min(part.end * chunk_bytes, inode.size_bytes());
-    eviction.bytes += end - begin;
+    resident_bytes += end - begin;
     TRY(posix::punch_hole(lease.fd(), begin, end));
   }
   TRY_ASSIGN(const uint64_t after, scratch_.occupied_bytes(inode.number));
-  capacity_.punched(inode.number, before - std::min(before, after));
+  const uint64_t freed_bytes = before - std::min(before, after);
+  eviction.bytes = std::min(resident_bytes, freed_bytes);
+  capacity_.punched(inode.number, freed_bytes);
   fault_point(FaultPoint::evict_chunks_after_punch);
   metrics().evicted_bytes.add(eviction.bytes);
   return {};

@@ -35,7 +35,7 @@ namespace tierhub {
 
 struct Eviction {
   bool evicted = false;     // all of it
-  uint64_t bytes = 0;       // resident bytes that were dropped, also if the rest had to stay
+  uint64_t bytes = 0;       // that what was dropped occupied, also if the rest had to stay
   std::string skip_reason;  // not empty: why it, or the rest of it, was skipped
 };
 

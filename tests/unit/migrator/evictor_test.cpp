@@ -146,6 +146,22 @@ TEST_F(EvictorTest, RemovesADeletedFileThoughAThousandBeforeItAreStillOpen) {
   EXPECT_FALSE(*tier_->catalog->inode(last));
 }
 
+TEST_F(EvictorTest, AFileOfHolesFreesNoMoreThanItOccupies) {
+  ASSERT_TRUE(posix::make_directories(place_ / "archive", 0755));
+  const UniqueFd file(::open((place_ / "archive/file").c_str(), O_WRONLY | O_CREAT, 0644));
+  ASSERT_EQ(::ftruncate(file.get(), 1 << 20), 0);
+  ASSERT_EQ(::pwrite(file.get(), "x", 1, 10 * kChunk), 1);
+  start();
+  tier_->scan_added();
+  const InodeNumber inode = tier_->fs->lookup(kRootInode, "file")->inode;
+  prefetch(inode);
+  EXPECT_EQ((*tier_->inodes->lock(inode))->resident_bytes(), uint64_t{1} << 20);
+  const auto eviction = tier_->evict(inode);
+  ASSERT_TRUE(eviction) << eviction.error().text();
+  EXPECT_TRUE(eviction->evicted);
+  EXPECT_EQ(eviction->bytes, kChunk) << "else a pass ends before it made room";
+}
+
 TEST_F(EvictorTest, PassesLeaveWhatIsPinnedAndStopWhenTheArchiveIsAway) {
   const InodeNumber file = add_cold_file();
   prefetch(file);
