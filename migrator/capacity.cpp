@@ -61,8 +61,8 @@ uint64_t Capacity::used_bytes() const {
          unseen_.load();
 }
 
-bool Capacity::above_high_mark() const {
-  return used_bytes() > share_of_limit(options_.high_share);
+bool Capacity::passes_high_mark(uint64_t bytes) const {
+  return used_bytes() + bytes > share_of_limit(options_.high_share);
 }
 
 Capacity::Marks Capacity::marks() const {

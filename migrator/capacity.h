@@ -76,7 +76,9 @@ class Capacity {
   uint64_t used_bytes() const;
   uint64_t limit_bytes() const { return limit_.load(); }
   bool has_room(uint64_t bytes) const { return used_bytes() + bytes <= limit_bytes(); }
-  bool above_high_mark() const;
+  bool above_high_mark() const { return passes_high_mark(0); }
+  // With so many bytes more, eviction would begin.
+  bool passes_high_mark(uint64_t bytes) const;
   // Counts the bytes as used if there is room for them; else remembers that they are wanted and
   // wakes the evictor. What was reserved is given back by settle().
   bool try_reserve(uint64_t bytes);

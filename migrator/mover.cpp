@@ -21,6 +21,8 @@ constexpr std::chrono::seconds kMotionLimit{30};
 constexpr std::chrono::milliseconds kMotionPause{20};
 // A reader does not wait for this much more than it asked for.
 constexpr uint64_t kWorthAnsweringFirstBytes = 256 << 10;
+// A fill of less reserves it whether it is data or not.
+constexpr uint64_t kWorthMeasuringBytes = 256 << 10;
 // What is brought ahead comes in pieces of about this size: who comes to one waits for it alone.
 constexpr uint64_t kAheadPieceBytes = 4 << 20;
 
@@ -232,6 +234,15 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
   };
   uint64_t bytes = 0;
   for (const auto& part : to_fill) bytes += bytes_of(part);
+  if (is_to_be_measured(attempt, *version, bytes)) {
+    result.kind = Start::Kind::measure;
+    const uint64_t chunk = state.chunk_bytes;
+    const ByteRange around{attempt.range.begin / chunk * chunk,
+                           std::min((attempt.range.end + chunk - 1) / chunk * chunk, limit)};
+    result.measure = {*path, *version, {around}};
+    return result;
+  }
+  bytes = std::min(bytes, measured_bytes(attempt, *version).value_or(bytes));
   if (!capacity_.try_reserve(bytes)) {
     result.kind = Start::Kind::no_room;
     return result;
@@ -246,6 +257,7 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
     for (const Stretch& stretch : stretches(state, part)) pieces.push_back(stretch);
   }
   join->left = pieces.size();
+  uint64_t left_bytes = bytes;
   for (const Stretch& piece : pieces) {
     auto fill = std::make_shared<Fill>();
     fill->inode = inode;
@@ -265,7 +277,8 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
          std::min(piece.chunks.end * state.chunk_bytes, version->attributes.size_bytes)},
         limit,
         state.chunk_bytes};
-    fill->reserved_bytes = bytes_of(piece.chunks);
+    fill->reserved_bytes = std::min(bytes_of(piece.chunks), left_bytes);
+    left_bytes -= fill->reserved_bytes;
     fill->join = join;
     result.fills.push_back(std::move(fill));
   }
@@ -274,6 +287,51 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
   reservation.hand_on();
   result.kind = Start::Kind::filling;
   return result;
+}
+
+std::optional<uint64_t> Mover::measured_bytes(const Attempt& attempt,
+                                              const ArchiveVersion& version) {
+  const auto& measured = attempt.measured;
+  if (!measured || !measured->version.same_content(version)) return std::nullopt;
+  return measured->bytes;
+}
+
+// A large prefetch costs one question more; of anything else only what could evict is asked for.
+bool Mover::is_to_be_measured(const Attempt& attempt, const ArchiveVersion& version,
+                              uint64_t bytes) const {
+  if (measured_bytes(attempt, version)) return false;
+  if (attempt.reason == Reason::prefetch && bytes > kAheadPieceBytes) return true;
+  return bytes >= kWorthMeasuringBytes && capacity_.passes_high_mark(bytes);
+}
+
+void Mover::measure_first(const Attempt& attempt, const MeasureRequest& request) {
+  archive_.measure(request, [this, attempt, request](Result<uint64_t> bytes) {
+    post([this, attempt, request, bytes = std::move(bytes)] {
+      if (bytes) {
+        Attempt measured = attempt;
+        measured.measured = Measured{request.expected, *bytes};
+        return begin(measured);
+      }
+      const Error error = recall_error(bytes.error(), attempt.inode);
+      if (is_conflict(error)) return not_there(attempt, {request.path, request.expected}, error);
+      attempt.done(error);
+    });
+  });
+}
+
+void Mover::measure(InodeNumber inode, std::vector<ByteRange> ranges,
+                    std::function<void(Result<uint64_t>)> done) {
+  const auto request = [&]() -> Result<MeasureRequest> {
+    if (begins_nothing()) return Error(std::errc::operation_canceled, "tierd is about to end");
+    TRY_ASSIGN(const auto version, catalog_.version(inode));
+    TRY_ASSIGN(const auto path, catalog_.base_path(inode));
+    if (!version || !path)
+      return Error(std::errc::io_error,
+                   fmt::format("the archive has no version of inode {} on record", inode));
+    return MeasureRequest{*path, *version, std::move(ranges)};
+  }();
+  if (!request) return done(request.error());
+  archive_.measure(*request, std::move(done));
 }
 
 void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) {
@@ -378,6 +436,8 @@ void Mover::begin(const Attempt& attempt) {
         return bring_unkept(attempt, Extent::chunks, metrics().unkept_recall_bytes);
       return attempt.done(Error(std::errc::resource_unavailable_try_again,
                                 "an earlier copy of it has not ended: try again later"));
+    case Start::Kind::measure:
+      return measure_first(attempt, started->measure);
     case Start::Kind::filling:
       break;
   }

@@ -15,6 +15,10 @@
 // A fill that the archive held up for too long fails, and may still write when the archive is back:
 // until a lease proves that it is gone nothing is brought into that object (fill_at_large).
 //
+// Room is reserved before step 1 for all that a fill may bring. Where that is much, and so much
+// that it could have others' data evicted, the archive is asked first how much of it is data: holes
+// need no room.
+//
 // Protocol of a read of a cold chunk that would have to wait for much more than it asks for:
 //   1. Under the inode's lock: the version on record, how much of it counts (`recallable_bytes`),
 //   and that these bytes are being answered first. No byte is answered like this twice before its
@@ -95,12 +99,22 @@ class Mover {
   // the more is brought. Any thread.
   void read_ahead(InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes);
 
+  // How much of `ranges` (in order, disjoint) the archive has as data. `done` runs on a thread of
+  // the archive, or on this one, and must not block. Any thread.
+  void measure(InodeNumber inode, std::vector<ByteRange> ranges,
+               std::function<void(Result<uint64_t>)> done);
+
   // After a sync of scratch that covers the epochs behind the first up to the second.
   Result<void> forget_epochs(uint64_t after_epoch, uint64_t last_epoch);
 
  private:
   struct Fill;
   struct Join;
+  // How much of the chunks around a range the archive's version has as data.
+  struct Measured {
+    ArchiveVersion version;
+    uint64_t bytes = 0;
+  };
   // One call of bring(), until it is answered.
   struct Attempt {
     InodeNumber inode;
@@ -108,6 +122,7 @@ class Mover {
     Reason reason = Reason::recall;
     Done done;
     SteadyClock::time_point until;  // no further try after it
+    std::optional<Measured> measured = {};
   };
   // What a copy was to be taken from.
   struct Source {
@@ -127,15 +142,23 @@ class Mover {
       answer,
       no_room,
       growing,
-      at_large
+      at_large,
+      measure
     } kind = Kind::resident;
     std::vector<std::shared_ptr<Fill>> fills;
     ByteRange chunks;  // of an answer: what comes behind it
+    MeasureRequest measure;
   };
   static bool reads(Reason reason) { return reason == Reason::read || reason == Reason::recall; }
   void begin(const Attempt& attempt);
   Result<Start> start(const Attempt& attempt);
   bool may_answer_first(const InodeState& inode, ByteRange range, ByteRange chunks);
+  // none: this version was not measured.
+  static std::optional<uint64_t> measured_bytes(const Attempt& attempt,
+                                                const ArchiveVersion& version);
+  bool is_to_be_measured(const Attempt& attempt, const ArchiveVersion& version,
+                         uint64_t bytes) const;
+  void measure_first(const Attempt& attempt, const MeasureRequest& request);
   void answer_first(const Attempt& attempt, ByteRange chunks);
   void fill_behind(const FillsBehind::Chunks& chunks);
   // What is brought to memory: the bytes asked for, or the whole chunks around them, which can be

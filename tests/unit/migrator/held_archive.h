@@ -1,4 +1,5 @@
-// An archive whose fills a test lets through one by one. Nothing but fills can be asked of it.
+// An archive whose fills a test lets through one by one. Nothing but fills, and how much they would
+// bring, can be asked of it.
 #pragma once
 
 #include <atomic>
@@ -72,6 +73,12 @@ class HeldArchive final : public Archive {
     arrived_.notify_all();
   }
 
+  void measure(const MeasureRequest& request, std::function<void(Result<uint64_t>)> done) override {
+    ++measured_;
+    archive_.measure(request, std::move(done));
+  }
+  int measured() const { return measured_; }
+
   Result<void> check_root() override { return no(); }
   Result<std::string> archive_id() override { return no(); }
   Result<std::optional<ArchiveVersion>> stat(const std::string&) override { return no(); }
@@ -127,6 +134,7 @@ class HeldArchive final : public Archive {
 
   Archive& archive_;
   std::atomic<Holds> holds_ = Holds::all;
+  std::atomic<int> measured_ = 0;
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Held> held_;       // guarded by mutex_

@@ -1,6 +1,8 @@
 // How a reader of a cold file is served: its bytes first, its chunks behind them, and ahead of who
 // reads on.
+#include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <random>
 
@@ -246,6 +248,71 @@ TEST_F(MoverTest, BringsNothingAheadWithoutRoom) {
   EXPECT_EQ(given(answer, {0, kPage}), content({0, kPage}));
   EXPECT_FALSE(is_kept(0));
   tier_->capacity->settle(file_, all - kMiB, 0);
+}
+
+// A file of holes, but for its last chunk.
+class MoverOfHoles : public MoverTest {
+ protected:
+  void SetUp() override {
+    MoverTest::SetUp();
+    content_ = std::string(kSize - kChunk, '\0') + content_.substr(kSize - kChunk);
+    const std::string path = place_ / "archive/holes";
+    std::ofstream(path, std::ios::binary) << "";
+    std::filesystem::resize_file(path, kSize);
+    std::fstream(path, std::ios::binary | std::ios::in | std::ios::out).seekp(kSize - kChunk)
+        << content_.substr(kSize - kChunk);
+    tier_->scan_added();
+    file_ = tier_->fs->lookup(kRootInode, "holes")->inode;
+    tier_->capacity->wake_evictor = [this] { ++wakes_; };
+    Mover::Options options;
+    options.answer_first = false;
+    make_mover(options);
+  }
+  // Takes all but so much of what may be used.
+  void leave(uint64_t bytes) {
+    taken_ = tier_->capacity->limit_bytes() - tier_->capacity->used_bytes() - bytes;
+    ASSERT_TRUE(tier_->capacity->try_reserve(taken_));
+  }
+
+  std::atomic<int> wakes_ = 0;
+  uint64_t taken_ = 0;
+};
+
+TEST_F(MoverOfHoles, AHoleIsKeptWhereThereIsNoRoomForItsChunk) {
+  leave(kMiB);
+  for (const auto reason : {Mover::Reason::recall, Mover::Reason::prefetch}) {
+    const uint64_t chunk = reason == Mover::Reason::recall ? 0 : 1;
+    auto answer = ask({chunk * kChunk, (chunk + 1) * kChunk}, reason);
+    EXPECT_EQ(held_->next().purpose, FillPurpose::keep);
+    EXPECT_LE(tier_->capacity->used_bytes() + kMiB, tier_->capacity->limit_bytes());
+    held_->let_through();
+    EXPECT_EQ(given(answer, {0, kPage}), "came with its chunk");
+    EXPECT_TRUE(is_kept(chunk));
+  }
+  EXPECT_EQ(wakes_, 0) << "nothing is evicted for a hole";
+  auto data = ask({2 * kChunk, 3 * kChunk}, Mover::Reason::recall);
+  held_->let_through();
+  EXPECT_EQ(given(data, {2 * kChunk, 3 * kChunk}), content({2 * kChunk, 3 * kChunk}));
+  EXPECT_FALSE(is_kept(2));
+  EXPECT_EQ(wakes_, 1) << "for data something is";
+}
+
+TEST_F(MoverOfHoles, AFillOfHolesAndDataReservesItsData) {
+  leave(kChunk + kMiB);
+  auto answer = ask({0, kSize}, Mover::Reason::prefetch);
+  held_->next();
+  EXPECT_EQ(tier_->capacity->used_bytes() + kMiB, tier_->capacity->limit_bytes());
+  held_->let_through();
+  EXPECT_EQ(answer.get()->copied_bytes, kChunk);
+  EXPECT_EQ(wakes_, 0);
+  EXPECT_EQ(tier_->read(file_, 0, kSize).value(), content_);
+}
+
+TEST_F(MoverOfHoles, ASmallFillIsNotMeasuredWhereThereIsRoom) {
+  auto answer = ask({0, kChunk}, Mover::Reason::recall);
+  held_->let_through();
+  EXPECT_EQ(given(answer, {0, kPage}), "came with its chunk");
+  EXPECT_EQ(held_->measured(), 0);
 }
 
 }  // namespace
