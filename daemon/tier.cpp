@@ -187,6 +187,7 @@ Result<void> Tier::recover() {
     TRY_ASSIGN(limits.held_bytes, held_bytes_->get());
     return limits;
   };
+  prefetch.occupied_bytes = [this](InodeNumber inode) { return scratch_->occupied_bytes(inode); };
   prefetcher_ = std::make_unique<Prefetcher>(*inodes_, *mover_, prefetch);
   housekeeper_ = std::make_unique<Housekeeper>(*catalog_, *scratch_, *archive_, *capacity_,
                                                *evictor_, *mover_, Housekeeper::Options());

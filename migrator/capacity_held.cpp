@@ -34,7 +34,10 @@ Result<DirtyCount> count_dirty(InodeTable& inodes, const Scratch& scratch) {
       // While it is being written, its size is the object's.
       TRY_ASSIGN(const Attributes attributes, current_attributes(scratch, *lock));
       const bool whole = lock->rec().content == Content::unknown;
-      count.bytes += whole ? attributes.size_bytes : lock->dirty_bytes();
+      const uint64_t bytes = whole ? attributes.size_bytes : lock->dirty_bytes();
+      TRY_ASSIGN(const uint64_t occupied_bytes, scratch.occupied_bytes(key.inode));
+      count.bytes += bytes;
+      count.occupied_bytes += std::min(bytes, occupied_bytes);
       count.oldest_age_s = std::max(count.oldest_age_s, age_s(record.since));
     }
     if (keys.size() < kKeysPerRead) return count;
@@ -43,7 +46,7 @@ Result<DirtyCount> count_dirty(InodeTable& inodes, const Scratch& scratch) {
 
 Result<uint64_t> HeldBytes::count() {
   TRY_ASSIGN(const DirtyCount dirty, count_dirty(inodes_, scratch_));
-  uint64_t bytes = dirty.bytes;
+  uint64_t bytes = dirty.occupied_bytes;
   std::vector<InodeNumber> pinned;
   TRY(inodes_.catalog().for_each_lease([&](InodeNumber inode, const LeaseRecord& lease) {
     if (lease.pin) pinned.push_back(inode);
@@ -52,7 +55,9 @@ Result<uint64_t> HeldBytes::count() {
   pinned.erase(std::unique(pinned.begin(), pinned.end()), pinned.end());
   for (const InodeNumber inode : pinned) {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
-    if (lock.exists() && !lock->is_dirty()) bytes += lock->resident_bytes();
+    if (!lock.exists() || lock->is_dirty()) continue;
+    TRY_ASSIGN(const uint64_t occupied_bytes, scratch_.occupied_bytes(inode));
+    bytes += std::min(lock->resident_bytes(), occupied_bytes);
   }
   return bytes;
 }

@@ -19,13 +19,14 @@ struct DirtyCount {
   std::string first_parked_reason;
   uint64_t files = 0;
   uint64_t bytes = 0;
+  uint64_t occupied_bytes = 0;  // at most `bytes`: holes occupy nothing
   double oldest_age_s = 0;
 };
 // Walks the journal. Any thread.
 Result<DirtyCount> count_dirty(InodeTable& inodes, const Scratch& scratch);
 
-// Bytes of unpublished changes and of pinned files, as of a little while ago: how often they are
-// counted depends on how long that takes.
+// Bytes that unpublished changes and pinned files occupy, as of a little while ago: how often they
+// are counted depends on how long that takes.
 class HeldBytes {
  public:
   HeldBytes(InodeTable& inodes, const Scratch& scratch) : inodes_(inodes), scratch_(scratch) {}

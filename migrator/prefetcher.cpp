@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <future>
 #include <utility>
 
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "migrator/in_lanes.h"
 
 namespace tierhub {
 namespace {
@@ -94,7 +96,9 @@ Result<void> Prefetcher::start() {
       job->record.state = PrefetchState::queued;
       if (!record.lease_owner.empty()) {
         TRY_ASSIGN(LeaseAsk ask, ask_of(record));
-        leases_.add(record.id, std::move(ask));
+        const bool known = large_files(ask).empty();
+        leases_.add(record.id, std::move(ask),
+                    known ? LeaseQueue::Measure::known : LeaseQueue::Measure::unmeasured);
       }
       fault_point(FaultPoint::prefetch_resumed);
     } else {
@@ -135,6 +139,53 @@ Result<LeaseAsk> Prefetcher::ask_of(const PrefetchRecord& record) const {
   }
 }
 
+// Of smaller files it is not worth while to ask the archive for holes.
+std::vector<InodeNumber> Prefetcher::large_files(const LeaseAsk& ask) const {
+  std::vector<InodeNumber> inodes;
+  for (const auto& [inode, ranges] : ask.ranges) {
+    if (ranges.size() > catalog_.chunk_bytes()) inodes.push_back(inode);
+  }
+  return inodes;
+}
+
+// How much of the ranges is data, here or in the archive.
+Result<uint64_t> Prefetcher::data_bytes(InodeNumber inode, const IntervalSet& ranges) {
+  std::vector<ByteRange> parts;
+  bool all_here = true;
+  {
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    for (const auto& part : ranges.intervals()) {
+      parts.push_back({part.begin, part.end});
+      all_here = all_here && lock->absent_chunks(parts.back()).empty();
+    }
+  }
+  if (all_here) return options_.occupied_bytes(inode);
+  const auto answer = std::make_shared<std::promise<Result<uint64_t>>>();
+  mover_.measure(inode, std::move(parts),
+                 [answer](Result<uint64_t> bytes) { answer->set_value(std::move(bytes)); });
+  return answer->get_future().get();
+}
+
+// Of what cannot be measured all counts. The error: why something could not be.
+std::optional<Error> Prefetcher::measure(LeaseAsk& ask) {
+  const std::vector<InodeNumber> inodes = large_files(ask);
+  std::vector<std::optional<uint64_t>> measured(inodes.size());
+  Guarded<std::optional<Error>> failure;
+  in_lanes(kLanes, inodes.size(), [&](size_t i) {
+    if (failure.with([](const auto& last) { return last && is_archive_wide(*last); })) return;
+    const auto bytes = data_bytes(inodes[i], ask.ranges.at(inodes[i]));
+    if (bytes) {
+      measured[i] = *bytes;
+    } else {
+      failure.with([&](auto& last) { last = bytes.error(); });
+    }
+  });
+  for (size_t i = 0; i < inodes.size(); ++i) {
+    if (measured[i]) ask.data_bytes[inodes[i]] = *measured[i];
+  }
+  return failure.with([](const auto& last) { return last; });
+}
+
 // Leases that an earlier process granted, on what is resident of their files: which ranges they
 // were for is not on record.
 Result<void> Prefetcher::restore_leases() {
@@ -153,6 +204,7 @@ Result<void> Prefetcher::restore_leases() {
     IntervalSet& ranges = ask.ranges[inode];
     const uint64_t chunk = catalog_.chunk_bytes();
     for (const auto& part : clean->intervals()) ranges.add(part.begin * chunk, part.end * chunk);
+    if (const auto bytes = options_.occupied_bytes(inode)) ask.data_bytes[inode] = *bytes;
     Timestamp& end = lease_ends_[lease.owner];
     end = std::max(end, lease.expires);
     return true;
@@ -184,9 +236,10 @@ Result<void> Prefetcher::count_done(Job& job) {
   return {};
 }
 
-void Prefetcher::tend_leases() {
+void Prefetcher::tend_leases(const std::stop_token& stop) {
   void_receipts();
   end_expired_leases();
+  measure_asks(stop);
   grant_leases();
 }
 
@@ -206,9 +259,17 @@ Result<Prefetcher::Progress> Prefetcher::add(Request request) {
   job->record.lease_ttl_s = request.lease_ttl_s;
   const bool leases = !job->record.lease_owner.empty();
   LeaseAsk ask{job->record.lease_owner, job->record.owner_uid, {}};
+  auto measured = LeaseQueue::Measure::known;
   if (leases) {
     for (const PrefetchItem& item : request.items) TRY(add_to_ask(ask, item));
     TRY_ASSIGN(const LeaseLimits limits, options_.lease_limits());
+    const bool has_large = !large_files(ask).empty();
+    if (has_large && LeaseQueue::never(ask, limits).empty()) {
+      measured = LeaseQueue::Measure::unmeasured;
+    } else if (const auto failure = measure(ask);
+               failure && !LeaseQueue::never(ask, limits).empty()) {
+      return failure->in(job->record.label + ": how much of it is data");
+    }
     if (const std::string never = LeaseQueue::never(ask, limits); !never.empty())
       return Error(std::errc::no_space_on_device, job->record.label + ": " + never);
   }
@@ -231,7 +292,7 @@ Result<Prefetcher::Progress> Prefetcher::add(Request request) {
   fault_point(FaultPoint::prefetch_after_queue);
   std::lock_guard lock(mutex_);
   jobs_.emplace(job->record.id, job);
-  if (leases) leases_.add(job->record.id, std::move(ask));
+  if (leases) leases_.add(job->record.id, std::move(ask), measured);
   forget_old();
   changed_.notify_all();
   return progress_of(*job);
@@ -314,12 +375,42 @@ std::shared_ptr<Prefetcher::Job> Prefetcher::next_job() {
   return nullptr;
 }
 
+void Prefetcher::measure_asks(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::unique_lock lock(mutex_);
+    auto waiting = leases_.unmeasured();
+    lock.unlock();
+    if (!waiting) return;
+    auto& [id, ask] = *waiting;
+    if (const auto failure = measure(ask))
+      log::warning("holes count as data: the archive did not tell where they are",
+                   {{"prefetch", id}, {"error", failure->text()}});
+    lock.lock();
+    leases_.measured(id, std::move(ask.data_bytes));
+  }
+}
+
+// Once published, what somebody wrote into holes of a leased file is no unpublished change any
+// more, and stays.
+void Prefetcher::count_written_holes() {
+  std::unique_lock lock(mutex_);
+  const auto inodes = leases_.with_holes();
+  lock.unlock();
+  for (const InodeNumber inode : inodes) {
+    const auto bytes = options_.occupied_bytes(inode);
+    lock.lock();
+    if (bytes) leases_.occupies(inode, *bytes);
+    lock.unlock();
+  }
+}
+
 // Leases are put before anything is brought: a byte that became resident is never without one.
 void Prefetcher::grant_leases() {
   {
     std::lock_guard lock(mutex_);
     if (!leases_.anybody_waits()) return;
   }
+  count_written_holes();
   const auto limits = options_.lease_limits();
   if (!limits) {
     log::error("leases cannot be granted", {{"error", limits.error().text()}});
@@ -449,7 +540,7 @@ void Prefetcher::void_receipts() {
 
 void Prefetcher::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    tend_leases();
+    tend_leases(stop);
     std::shared_ptr<Job> job;
     {
       std::unique_lock lock(mutex_);
@@ -483,7 +574,7 @@ void Prefetcher::work_off(const std::shared_ptr<Job>& job, const std::stop_token
       return end_job(*job);
     }
     lock.unlock();
-    tend_leases();
+    tend_leases(stop);
     lock.lock();
     retry_waiting(job, lock);
     if (job->all_begun) {

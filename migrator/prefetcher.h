@@ -3,7 +3,8 @@
 // after a restart; what is resident is not copied again.
 //
 // A prefetch with a lease:
-//   1. it is queued, and waits until all of its ranges can be leased together (LeaseQueue);
+//   1. it is queued; the archive is asked how much of its large files is data, and holes count
+//   nothing; it waits until all of its ranges can be leased together (LeaseQueue);
 //   2. the grant: a lease on each of its files is committed. Killed in between: the next process
 //      asks for the grant again, for what is leased already costs nothing;
 //   3. its pieces are brought; what they need can be evicted elsewhere, for leased and dirty bytes
@@ -42,6 +43,9 @@ class Prefetcher {
     double room_wait_s = 60;  // how long a prefetch without room waits for eviction before it fails
     // What may be leased now. Called without locks; may take long.
     std::function<Result<LeaseLimits>()> lease_limits = [] { return LeaseLimits(); };
+    // What a file occupies in scratch.
+    std::function<Result<uint64_t>(InodeNumber)> occupied_bytes =
+        [](InodeNumber) -> Result<uint64_t> { return UINT64_MAX; };
   };
 
   struct Progress {
@@ -70,7 +74,8 @@ class Prefetcher {
   void stop();
 
   // All functions: any thread.
-  // errc::no_space_on_device if its lease could never be granted.
+  // errc::no_space_on_device if its lease could never be granted. Waits for the archive, within its
+  // time limit, if that depends on where its files have holes.
   Result<Progress> add(Request request);
   Result<Progress> progress(uint64_t id) const;
   std::vector<Progress> all() const;
@@ -106,9 +111,14 @@ class Prefetcher {
   Result<void> add_to_ask(LeaseAsk& ask, const PrefetchItem& item) const;
   Result<void> restore_leases();
   std::shared_ptr<Job> next_job();
+  std::vector<InodeNumber> large_files(const LeaseAsk& ask) const;
+  std::optional<Error> measure(LeaseAsk& ask);
+  Result<uint64_t> data_bytes(InodeNumber inode, const IntervalSet& ranges);
+  void measure_asks(const std::stop_token& stop);
+  void count_written_holes();
   void grant_leases();
   Result<void> put_leases(Job& job);
-  void tend_leases();
+  void tend_leases(const std::stop_token& stop);
   std::string reason_of(const Job& job) const;
   void end_expired_leases();
   void void_receipts();

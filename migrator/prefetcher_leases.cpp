@@ -1,23 +1,13 @@
 #include "migrator/prefetcher_leases.h"
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace tierhub {
 namespace {
-
-uint64_t size_of(const IntervalSet& set) {
-  uint64_t total = 0;
-  for (const auto& part : set.intervals()) total += part.end - part.begin;
-  return total;
-}
-
-uint64_t size_of(const LeaseAsk& ask) {
-  uint64_t total = 0;
-  for (const auto& [inode, ranges] : ask.ranges) total += size_of(ranges);
-  return total;
-}
 
 std::string mebibytes(uint64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
@@ -27,8 +17,26 @@ uint64_t minus(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
 }  // namespace
 
+void LeaseQueue::Extent::join(const Extent& other) {
+  const uint64_t mine = ranges.size();
+  const uint64_t others = other.ranges.size();
+  for (const auto& part : other.ranges.intervals()) ranges.add(part.begin, part.end);
+  const uint64_t all = ranges.size();
+  data_bytes = all == mine || all == others ? std::max(data_bytes, other.data_bytes)
+                                            : std::min(all, data_bytes + other.data_bytes);
+}
+
+LeaseQueue::Extent LeaseQueue::extent(const LeaseAsk& ask, InodeNumber inode) {
+  Extent extent{ask.ranges.at(inode), 0};
+  const uint64_t size = extent.ranges.size();
+  const auto known = ask.data_bytes.find(inode);
+  extent.data_bytes = known == ask.data_bytes.end() ? size : std::min(size, known->second);
+  return extent;
+}
+
 std::string LeaseQueue::never(const LeaseAsk& ask, const LeaseLimits& limits) {
-  const uint64_t bytes = size_of(ask);
+  uint64_t bytes = 0;
+  for (const auto& [inode, ranges] : ask.ranges) bytes += extent(ask, inode).data_bytes;
   if (bytes > limits.room_bytes) {
     return fmt::format(
         "it needs {} in scratch at once, where {} fit (capacity without the reserve): ask for "
@@ -45,8 +53,22 @@ std::string LeaseQueue::never(const LeaseAsk& ask, const LeaseLimits& limits) {
   return "";
 }
 
-void LeaseQueue::add(uint64_t id, LeaseAsk ask) {
-  waiting_.insert_or_assign(id, Waiting{std::move(ask), ""});
+void LeaseQueue::add(uint64_t id, LeaseAsk ask, Measure measure) {
+  waiting_.insert_or_assign(id, Waiting{std::move(ask), measure, ""});
+}
+
+std::optional<std::pair<uint64_t, LeaseAsk>> LeaseQueue::unmeasured() const {
+  for (const auto& [id, waiting] : waiting_) {
+    if (waiting.measure == Measure::unmeasured) return std::pair(id, waiting.ask);
+  }
+  return std::nullopt;
+}
+
+void LeaseQueue::measured(uint64_t id, std::map<InodeNumber, uint64_t> data_bytes) {
+  const auto it = waiting_.find(id);
+  if (it == waiting_.end()) return;
+  it->second.ask.data_bytes = std::move(data_bytes);
+  it->second.measure = Measure::known;
 }
 
 std::string LeaseQueue::reason(uint64_t id) const {
@@ -55,26 +77,29 @@ std::string LeaseQueue::reason(uint64_t id) const {
 }
 
 uint64_t LeaseQueue::bytes_of(const ByOwner& leases, std::optional<uint32_t> uid,
-                              const IntervalSet* more) const {
-  IntervalSet all;
-  for (const auto& [owner, ranges] : leases) {
-    if (uid && owners_.at(owner).uid != *uid) continue;
-    for (const auto& part : ranges.intervals()) all.add(part.begin, part.end);
+                              const Extent* more) const {
+  std::vector<const Extent*> extents;
+  for (const auto& [owner, extent] : leases) {
+    if (!uid || owners_.at(owner).uid == *uid) extents.push_back(&extent);
   }
-  if (more != nullptr) {
-    for (const auto& part : more->intervals()) all.add(part.begin, part.end);
-  }
-  return size_of(all);
+  if (more != nullptr) extents.push_back(more);
+  // What lies in a larger one adds nothing to it.
+  std::ranges::stable_sort(extents, std::greater(),
+                           [](const Extent* e) { return e->ranges.size(); });
+  Extent all;
+  for (const Extent* extent : extents) all.join(*extent);
+  return all.data_bytes;
 }
 
 // How many bytes the ask adds to what is leased, by anybody or by one user.
 uint64_t LeaseQueue::needed(const LeaseAsk& ask, std::optional<uint32_t> uid) const {
   uint64_t total = 0;
   for (const auto& [inode, ranges] : ask.ranges) {
+    const Extent asked = extent(ask, inode);
     const auto it = leased_.find(inode);
     total += it == leased_.end()
-                 ? size_of(ranges)
-                 : bytes_of(it->second, uid, &ranges) - bytes_of(it->second, uid, nullptr);
+                 ? asked.data_bytes
+                 : minus(bytes_of(it->second, uid, &asked), bytes_of(it->second, uid, nullptr));
   }
   return total;
 }
@@ -88,7 +113,11 @@ std::map<uint64_t, LeaseAsk> LeaseQueue::grant(const LeaseLimits& limits) {
     const uint64_t bytes = needed(ask, std::nullopt);
     const uint64_t taken = leased_bytes_ + limits.held_bytes;
     const uint64_t users = leased_bytes(ask.uid);
-    if (ask.uid != 0 && users + needed(ask, ask.uid) > limits.user_bytes) {
+    if (waiting.measure == Measure::unmeasured) {
+      if (!blocking) blocking = id;
+      waiting.reason = "the archive is asked how much of it is data";
+      ++it;
+    } else if (ask.uid != 0 && users + needed(ask, ask.uid) > limits.user_bytes) {
       waiting.reason = fmt::format(
           "waits for leases of the same user to end: they are on {}, and "
           "one user may lease {}; it needs {} more",
@@ -135,11 +164,34 @@ void LeaseQueue::lease(const LeaseAsk& ask) {
   for (const auto& [inode, ranges] : ask.ranges) {
     ByOwner& leases = leased_[inode];
     count(ask.uid, leases, -1);
-    IntervalSet& mine = leases[ask.owner];
-    for (const auto& part : ranges.intervals()) mine.add(part.begin, part.end);
+    leases[ask.owner].join(extent(ask, inode));
     owner.inodes.insert(inode);
     count(ask.uid, leases, +1);
   }
+}
+
+std::vector<InodeNumber> LeaseQueue::with_holes() const {
+  std::vector<InodeNumber> result;
+  for (const auto& [inode, leases] : leased_) {
+    const auto has_holes = [](const auto& lease) {
+      return lease.second.data_bytes < lease.second.ranges.size();
+    };
+    if (std::ranges::any_of(leases, has_holes)) result.push_back(inode);
+  }
+  return result;
+}
+
+void LeaseQueue::occupies(InodeNumber inode, uint64_t bytes) {
+  const auto it = leased_.find(inode);
+  if (it == leased_.end()) return;
+  std::set<uint32_t> uids;
+  for (const auto& [owner, extent] : it->second) uids.insert(owners_.at(owner).uid);
+  leased_bytes_ -= bytes_of(it->second, std::nullopt, nullptr);
+  for (const uint32_t uid : uids) user_bytes_[uid] -= bytes_of(it->second, uid, nullptr);
+  for (auto& [owner, extent] : it->second)
+    extent.data_bytes = std::max(extent.data_bytes, std::min(bytes, extent.ranges.size()));
+  leased_bytes_ += bytes_of(it->second, std::nullopt, nullptr);
+  for (const uint32_t uid : uids) user_bytes_[uid] += bytes_of(it->second, uid, nullptr);
 }
 
 void LeaseQueue::release(const std::string& name) {

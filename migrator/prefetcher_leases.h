@@ -3,7 +3,9 @@
 // A grant is all ranges of one prefetch or none, so no two jobs can each hold half of what they
 // need and wait for the other half. First come, first served: one that waits for room holds up all
 // behind it that need room too, else small ones would starve it. One that waits for its own user's
-// limit holds up nobody. Each byte counts once, however many leases are on it.
+// limit holds up nobody. Each byte counts once, however many leases are on it; the holes of a file
+// count nothing, as far as it is known where they are. What a lease counted it counts until it
+// ends, whatever becomes of the archive's file.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
@@ -24,6 +27,8 @@ struct LeaseAsk {
   std::string owner;
   uint32_t uid = 0;
   std::map<InodeNumber, IntervalSet> ranges;  // bytes
+  // How much of its ranges is data, of those files that may have holes. Of others all is.
+  std::map<InodeNumber, uint64_t> data_bytes = {};
 };
 
 struct LeaseLimits {
@@ -38,8 +43,12 @@ class LeaseQueue {
   // Why an ask could never be granted; empty if it could.
   static std::string never(const LeaseAsk& ask, const LeaseLimits& limits);
 
-  // Ids grow: an earlier one is served first.
-  void add(uint64_t id, LeaseAsk ask);
+  // Ids grow: an earlier one is served first. `unmeasured`: it is not granted before measured().
+  enum class Measure { known, unmeasured };
+  void add(uint64_t id, LeaseAsk ask, Measure measure = Measure::known);
+  // The first that is unmeasured.
+  std::optional<std::pair<uint64_t, LeaseAsk>> unmeasured() const;
+  void measured(uint64_t id, std::map<InodeNumber, uint64_t> data_bytes);
   // It no longer waits. What was granted stays.
   void cancel(uint64_t id) { waiting_.erase(id); }
   bool waits(uint64_t id) const { return waiting_.contains(id); }
@@ -51,6 +60,10 @@ class LeaseQueue {
   std::map<uint64_t, LeaseAsk> grant(const LeaseLimits& limits);
   // Leased bytes that an earlier process granted.
   void restore(const LeaseAsk& ask);
+  // Leased files of which less than their ranges is counted.
+  std::vector<InodeNumber> with_holes() const;
+  // So much of the file is in scratch: of its holes some may have been written to since.
+  void occupies(InodeNumber inode, uint64_t bytes);
   // All leases of the owner end.
   void release(const std::string& owner);
 
@@ -67,13 +80,21 @@ class LeaseQueue {
   };
   struct Waiting {
     LeaseAsk ask;
+    Measure measure = Measure::known;
     std::string reason;
   };
-  using ByOwner = std::map<std::string, IntervalSet>;
+  // Ranges of a file, and how much of them is data.
+  struct Extent {
+    IntervalSet ranges;
+    uint64_t data_bytes = 0;
+    // What is in both is counted once if one is in the other; else the holes of one may count.
+    void join(const Extent& other);
+  };
+  using ByOwner = std::map<std::string, Extent>;
 
+  static Extent extent(const LeaseAsk& ask, InodeNumber inode);
   // Bytes of the inode that are leased, by anybody or by one user, with `more` added.
-  uint64_t bytes_of(const ByOwner& leases, std::optional<uint32_t> uid,
-                    const IntervalSet* more) const;
+  uint64_t bytes_of(const ByOwner& leases, std::optional<uint32_t> uid, const Extent* more) const;
   uint64_t needed(const LeaseAsk& ask, std::optional<uint32_t> uid) const;
   void lease(const LeaseAsk& ask);
   void count(uint32_t uid, const ByOwner& leases, int sign);

@@ -191,6 +191,39 @@ TEST_F(Capacity, AFileOfHolesTakesNoRoom) {
   EXPECT_EQ(read_range(tier.in_mount("sparse"), kSize / 2, kMiB), random_bytes(kMiB, 7));
 }
 
+// A file in the archive that is several times as long as scratch is large, with data in the middle.
+constexpr uint64_t kSparseSize = 4 * kScratch;
+constexpr uint64_t kSparseData = 16 * kMiB;
+constexpr uint64_t kSparseDataBegin = kSparseSize / 2;
+
+void make_sparse(const TestTier& tier, const std::string& name) {
+  const UniqueFd file(::open(tier.in_archive(name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  check(::ftruncate(file.get(), kSparseSize), "ftruncate");
+  const std::string content = random_bytes(kSparseData, 7);
+  check(::pwrite(file.get(), content.data(), content.size(), kSparseDataBegin), "pwrite");
+}
+
+void expect_sparse(const TestTier& tier, const std::string& name) {
+  EXPECT_EQ(read_range(tier.in_mount(name), kSparseDataBegin, kSparseData),
+            random_bytes(kSparseData, 7));
+  for (const uint64_t hole : {uint64_t{0}, kSparseDataBegin - kMiB, kSparseSize - kMiB})
+    EXPECT_EQ(read_range(tier.in_mount(name), hole, kMiB), std::string(kMiB, '\0')) << hole;
+}
+
+TEST_F(Capacity, AFileOfHolesPushesNothingOut) {
+  constexpr int kResident = 30;  // MiB: with the data 46, and eviction begins at 50
+  for (int i = 0; i < kResident; ++i)
+    write_file(tier.in_archive(name_of(i)), random_bytes(kMiB, i));
+  make_sparse(tier, "sparse");
+  tier.start();
+  for (int i = 0; i < kResident; ++i) tier.prefetch("/" + name_of(i));
+  tier.prefetch("/sparse");
+  EXPECT_EQ(tier.entry("/sparse").state, "hot");
+  expect_sparse(tier, "sparse");
+  for (int i = 0; i < kResident; ++i) EXPECT_EQ(tier.entry("/" + name_of(i)).state, "hot") << i;
+  EXPECT_EQ(tier.status().evicted_bytes, 0u);
+}
+
 TEST_F(Capacity, WithTheArchiveAwayAFullScratchSaysSoAtOnceAndEvictsNothing) {
   constexpr int kPublished = 45;
   tier.settings["passthrough"] = "false";
@@ -252,6 +285,91 @@ TEST_F(Capacity, JobsThatDoNotFitTogetherWaitForEachOtherAndSayWhy) {
   ASSERT_TRUE(tier.client().renew_lease("job1", 0));
   eventually("the third is there", [&] { return state(third) == "done"; });
   EXPECT_EQ(tier.entry("/file2").state, "hot");
+}
+
+TEST_F(Capacity, ALeaseOnAFileOfHolesCountsItsData) {
+  make_sparse(tier, "sparse");
+  write_file(tier.in_archive("dense"), random_bytes(30 * kMiB, 1));
+  write_file(tier.in_archive("more"), random_bytes(20 * kMiB, 2));
+  tier.start();
+  const auto state = [&](const api::Prefetch& of) { return tier.client().prefetch(of.id)->state; };
+  const auto sparse = lease(tier, "/sparse", "job0");
+  const auto dense = lease(tier, "/dense", "job1");
+  eventually("the file of holes is there", [&] { return state(sparse) == "done"; });
+  eventually("another lease fits beside its data", [&] { return state(dense) == "done"; });
+  const auto receipt = tier.client().prefetch(sparse.id);
+  EXPECT_EQ(receipt->total_bytes, kSparseSize);
+  EXPECT_EQ(receipt->done_bytes, kSparseSize);
+  EXPECT_EQ(receipt->copied_bytes, kSparseData) << "what came from the archive";
+  EXPECT_EQ(tier.entry("/sparse").resident, kSparseSize);
+  EXPECT_EQ(tier.status().evicted_bytes, 0u);
+  expect_sparse(tier, "sparse");
+  // 16 and 30 of 56 MiB are leased, and so they are after a restart.
+  const auto more = lease(tier, "/more", "job2");
+  const auto waits = [&] {
+    return tier.client().prefetch(more.id)->reason.find(
+               "waits for room: it needs 20.0 MiB, and 10.0 MiB of 56.0 MiB are free of leases") ==
+           0;
+  };
+  eventually("who does not fit beside them waits", waits);
+  tier.kill();
+  tier.start();
+  eventually("and waits again", waits);
+  ASSERT_TRUE(tier.client().renew_lease("job0", 0));
+  eventually("it is there", [&] { return state(more) == "done"; });
+  EXPECT_EQ(tier.entry("/dense").state, "hot");
+}
+
+TEST_F(Capacity, WhatIsWrittenIntoHolesOfALeasedFileCounts) {
+  make_sparse(tier, "sparse");
+  write_file(tier.in_archive("more"), random_bytes(30 * kMiB, 2));
+  tier.start();
+  const auto state = [&](const api::Prefetch& of) { return tier.client().prefetch(of.id)->state; };
+  const auto sparse = lease(tier, "/sparse", "job0");
+  eventually("the file of holes is there", [&] { return state(sparse) == "done"; });
+  {
+    const std::string content = random_bytes(16 * kMiB, 8);
+    const UniqueFd file(::open(tier.in_mount("sparse").c_str(), O_WRONLY | O_CLOEXEC));
+    check(::pwrite(file.get(), content.data(), content.size(), 0), "pwrite");
+  }
+  tier.publish();
+  const auto more = lease(tier, "/more", "job1");
+  eventually("who does not fit beside what was written waits", [&] {
+    return tier.client().prefetch(more.id)->reason.find("waits for room: it needs 30.0 MiB") == 0;
+  });
+  ASSERT_TRUE(tier.client().renew_lease("job0", 0));
+  eventually("it is there", [&] { return state(more) == "done"; });
+  EXPECT_EQ(read_range(tier.in_mount("sparse"), 0, 16 * kMiB), random_bytes(16 * kMiB, 8));
+}
+
+TEST_F(Capacity, WithTheArchiveAwayALeaseThatDependsOnHolesIsRefusedWithTheReason) {
+  make_sparse(tier, "sparse");
+  tier.start();
+  tier.stop();
+  std::filesystem::rename(tier.archive, tier.archive + ".away");
+  std::filesystem::create_directory(tier.archive);
+  tier.start();
+  api::PrefetchRequest request;
+  request.paths = {"/sparse"};
+  request.lease_owner = "job";
+  request.lease_ttl_s = 600;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto refused = tier.client().start_prefetch(request);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text(), ::testing::HasSubstr("how much of it is data"));
+  EXPECT_THAT(refused.error().text(), ::testing::Not(::testing::HasSubstr("in scratch at once")));
+}
+
+TEST_F(Capacity, APinnedFileOfHolesLeavesRoomForLeases) {
+  make_sparse(tier, "sparse");
+  write_file(tier.in_archive("dense"), random_bytes(30 * kMiB, 1));
+  tier.start();
+  tier.prefetch("/sparse");
+  ASSERT_EQ(tier.tierctl({"pin", "/sparse"}).exit_code, 0);
+  const auto dense = lease(tier, "/dense", "job");
+  eventually("it is there", [&] { return tier.client().prefetch(dense.id)->state == "done"; });
+  EXPECT_EQ(tier.entry("/sparse").state, "hot");
 }
 
 TEST_F(Capacity, ALeaseThatCanNeverFitIsRefusedAtOnce) {

@@ -75,6 +75,80 @@ TEST(Leases, OfOneUserHaveALimitThatHoldsUpNobodyElse) {
   EXPECT_THAT(LeaseQueue::never(ask("x", 0, kA, 0, 101), limits), HasSubstr("add SSD"));
 }
 
+LeaseAsk sparse(const std::string& owner, uint32_t uid, uint64_t begin, uint64_t end,
+                uint64_t data_bytes) {
+  LeaseAsk result = ask(owner, uid, kA, begin, end);
+  result.data_bytes[kA] = data_bytes;
+  return result;
+}
+
+TEST(Leases, OfAFileWithHolesCountItsDataOnce) {
+  LeaseQueue leases;
+  const LeaseLimits limits{100, 0, 50};
+  EXPECT_THAT(LeaseQueue::never(sparse("x", 1000, 0, 1000, 30), limits), IsEmpty());
+  EXPECT_THAT(LeaseQueue::never(sparse("x", 0, 0, 1000, 101), limits), HasSubstr("add SSD"));
+  leases.add(1, sparse("one", 1000, 0, 1000, 30));
+  leases.add(2, sparse("two", 1000, 0, 1000, 30));
+  leases.add(3, sparse("a part", 1001, 500, 700, 20));
+  leases.add(4, ask("another", 0, kB, 0, 70));
+  EXPECT_EQ(leases.grant(limits).size(), 4u);
+  EXPECT_EQ(leases.leased_bytes(), 100u);
+  EXPECT_EQ(leases.leased_bytes(1000), 30u);
+  EXPECT_EQ(leases.leased_bytes(1001), 20u);
+  leases.release("one");
+  leases.release("two");
+  EXPECT_EQ(leases.leased_bytes(), 90u);
+  leases.release("a part");
+  EXPECT_EQ(leases.leased_bytes(), 70u);
+}
+
+TEST(Leases, OfPartsOfAFileWithHolesNeverCountLessThanTheirData) {
+  LeaseQueue leases;
+  const LeaseLimits limits;
+  leases.add(1, sparse("one", 0, 0, 100, 10));
+  leases.add(2, sparse("two", 0, 50, 150, 20));
+  leases.add(3, sparse("two", 0, 140, 150, 10));
+  leases.grant(limits);
+  EXPECT_EQ(leases.leased_bytes(), 30u);
+  leases.add(4, sparse("three", 0, 0, 1000, 25));
+  leases.grant(limits);
+  EXPECT_EQ(leases.leased_bytes(), 25u) << "all of the file has no more";
+}
+
+TEST(Leases, WaitUntilItIsKnownWhatTheyCount) {
+  LeaseQueue leases;
+  const LeaseLimits limits{100, 0, 100};
+  leases.add(1, ask("one", 0, kA, 0, 1000), LeaseQueue::Measure::unmeasured);
+  leases.add(2, ask("two", 0, kB, 0, 50));
+  EXPECT_THAT(leases.grant(limits), IsEmpty()) << "who comes later does not overtake";
+  EXPECT_THAT(leases.reason(1), HasSubstr("the archive is asked"));
+  ASSERT_EQ(leases.unmeasured()->first, 1u);
+  leases.measured(1, {{kA, 50}});
+  EXPECT_FALSE(leases.unmeasured());
+  EXPECT_EQ(leases.grant(limits).size(), 2u);
+  EXPECT_EQ(leases.leased_bytes(), 100u);
+}
+
+TEST(Leases, CountWhatIsWrittenIntoHoles) {
+  LeaseQueue leases;
+  leases.add(1, sparse("one", 1000, 0, 1000, 30));
+  leases.add(2, ask("two", 0, kB, 0, 50));
+  leases.grant({});
+  EXPECT_THAT(leases.with_holes(), ::testing::ElementsAre(kA));
+  leases.occupies(kA, 20);
+  EXPECT_EQ(leases.leased_bytes(), 80u) << "what is not here yet will be";
+  leases.occupies(kA, 200);
+  EXPECT_EQ(leases.leased_bytes(), 250u);
+  EXPECT_EQ(leases.leased_bytes(1000), 200u);
+  leases.occupies(kA, 2000);
+  EXPECT_EQ(leases.leased_bytes(), 1050u) << "it has no more";
+  EXPECT_THAT(leases.with_holes(), IsEmpty());
+  leases.release("one");
+  leases.release("two");
+  EXPECT_EQ(leases.leased_bytes(), 0u);
+  EXPECT_EQ(leases.leased_bytes(1000), 0u);
+}
+
 // What the queue should do, byte by byte.
 class Model {
  public:
