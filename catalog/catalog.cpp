@@ -5,6 +5,8 @@
 //   chunk_bytes fixed when the catalog is made
 //   boot        the boot in which the page cache of everything in `unsynced` lived
 //   clean       there only between a clean shutdown and the next open
+//   erasures    inodes that are erased are noted in `unsynced`; absent while only an older TierHub
+//               has written the catalog
 //   *_end       the end of the block of numbers that is reserved
 //   *_next      the first number not handed out; read only after a clean shutdown
 //
@@ -30,6 +32,7 @@ constexpr std::string_view kFormatKey = "catalog.format";
 constexpr std::string_view kChunkBytesKey = "catalog.chunk_bytes";
 constexpr std::string_view kBootKey = "catalog.boot";
 constexpr std::string_view kCleanKey = "catalog.clean";
+constexpr std::string_view kErasuresKey = "catalog.erasures";
 constexpr std::string_view kInodeEndKey = "catalog.inode_end";
 constexpr std::string_view kInodeNextKey = "catalog.inode_next";
 constexpr std::string_view kSequenceEndKey = "catalog.sequence_end";
@@ -99,12 +102,13 @@ Result<void> Catalog::make(const Options& options) {
                  fmt::format("the chunk size is {} bytes, but must be a multiple of {}",
                              options.chunk_bytes, kChunkUnitBytes));
   }
-  just_made_ = clean_shutdown_ = same_boot_ = true;
+  just_made_ = clean_shutdown_ = same_boot_ = notes_erasures_ = true;
   chunk_bytes_ = options.chunk_bytes;
   WriteSet changes;
   put_number(changes, kFormatKey, kFormat);
   put_number(changes, kChunkBytesKey, chunk_bytes_);
   put_text(changes, kBootKey, boot_id_);
+  put_text(changes, kErasuresKey, "1");
   for (NumberBlock* block : {&inodes_, &sequences_}) {
     block->next = block->first;
     block->end = block->first + kBlockSize;
@@ -131,12 +135,15 @@ Result<void> Catalog::load() {
   same_boot_ = boot == boot_id_;
   TRY_ASSIGN(const auto clean, meta(kCleanKey));
   clean_shutdown_ = clean.has_value();
+  TRY_ASSIGN(const auto erasures, meta(kErasuresKey));
+  notes_erasures_ = erasures.has_value();
   return begin_process();
 }
 
 Result<void> Catalog::begin_process() {
   WriteSet changes;
   changes.erase(Family::meta, std::string(kCleanKey));
+  if (clean_shutdown_ && same_boot_) put_text(changes, kErasuresKey, "1");
   for (NumberBlock* block : {&inodes_, &sequences_}) {
     TRY_ASSIGN(block->end, meta_number(block->end_key));
     block->next = block->end;
@@ -169,6 +176,7 @@ Result<uint64_t> Catalog::meta_number(std::string_view key) const {
 Result<void> Catalog::mark_recovered() {
   WriteSet changes;
   put_text(changes, kBootKey, boot_id_);
+  put_text(changes, kErasuresKey, "1");
   return store_->commit(changes, Durability::synced);
 }
 

@@ -54,7 +54,8 @@ class Batch {
   void erase_intent(uint64_t sequence);
   void put_reap(InodeNumber inode, ReapKind kind);
   void erase_reap(InodeNumber inode);
-  // The inode got clean chunks that no syncfs of scratch has covered yet.
+  // The inode got clean chunks or an object, or was erased with its object, and no syncfs of
+  // scratch has covered that yet.
   void put_unsynced(uint64_t epoch, InodeNumber inode);
   void erase_unsynced(uint64_t epoch, InodeNumber inode);
 
@@ -108,6 +109,9 @@ class Catalog {
   // False: the page cache that held the chunks listed in `unsynced` may be lost. Look at them, also
   // after a clean shutdown, then call mark_recovered().
   bool same_boot() const { return same_boot_; }
+  // Inodes that were erased are in `unsynced` until a sync of scratch covers that their objects are
+  // gone. False until the recovery is done after an older TierHub used the catalog last.
+  bool notes_erasures() const { return notes_erasures_; }
   // What `unsynced` listed at open() is dealt with: later opens in this boot say same_boot(). Until
   // then they say no, so that a crash in the middle of the recovery does not hide the lost power.
   Result<void> mark_recovered();
@@ -216,6 +220,7 @@ class Catalog {
   bool just_made_ = false;
   bool clean_shutdown_ = false;
   bool same_boot_ = false;
+  bool notes_erasures_ = false;
   mutable std::mutex
       allocation_mutex_;  // guards the blocks; held across the sync that reserves one
   NumberBlock inodes_;

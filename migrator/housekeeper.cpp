@@ -1,5 +1,6 @@
 #include "migrator/housekeeper.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -161,13 +162,28 @@ void Housekeeper::make_room() {
   }
 }
 
+// Of inodes that were erased nothing has to reach the device: while nothing else does, a sync would
+// only make the kernel write early what may be deleted soon.
+bool Housekeeper::can_wait(const std::vector<std::pair<uint64_t, InodeNumber>>& unsynced) const {
+  constexpr size_t kMany = 1000;
+  if (unsynced.size() > kMany ||
+      SteadyClock::now() > last_sync_ + seconds(options_.sync_erased_interval_s))
+    return false;
+  std::vector<InodeNumber> numbers;
+  for (const auto& [epoch, inode] : unsynced) numbers.push_back(inode);
+  const auto records = catalog_.inodes(numbers);
+  return records && std::none_of(records->begin(), records->end(),
+                                 [](const auto& record) { return record.has_value(); });
+}
+
 // Chunks committed before the epoch ended were written to scratch before: this sync covers them.
 // A failed sync leaves out some of them, nobody knows which, and the next one succeeds: the kernel
 // tells of a failure once. So what it should have covered is dropped, and brought again by whoever
 // needs it; what is in use stays noted until it can be dropped.
 void Housekeeper::sync_scratch() {
   const auto unsynced = catalog_.unsynced();
-  if (!unsynced || unsynced->empty()) return;
+  if (!unsynced || unsynced->empty() || can_wait(*unsynced)) return;
+  last_sync_ = SteadyClock::now();
   const uint64_t epoch = scratch_.end_epoch();
   const auto synced = scratch_.sync();
   report("scratch cannot be synced", synced);
@@ -195,6 +211,8 @@ Result<void> Housekeeper::drop_unwritten() {
     const bool gone = !eviction && eviction.error().is(std::errc::no_such_file_or_directory);
     if (gone || (eviction && eviction->skip_reason.empty())) {
       batch.erase_unsynced(epoch, inode);
+      // The next sync covers its erasure.
+      if (gone) batch.put_unsynced(scratch_.epoch(), inode);
     } else {
       any_left = true;
     }

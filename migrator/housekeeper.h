@@ -28,6 +28,7 @@ class Housekeeper {
     double tick_s = 0.1;           // between two looks at how full scratch is
     double pass_interval_s = 0.2;  // between two evictions, however much they are wanted
     double sync_interval_s = 5;
+    double sync_erased_interval_s = 60;  // as long as nothing but erasures waits for a sync
     double space_interval_s = 5;
     double lease_interval_s = 10;
   };
@@ -57,6 +58,7 @@ class Housekeeper {
   void look_at_capacity(const std::stop_token& stop);
   void make_room();
   void sync_scratch();
+  bool can_wait(const std::vector<std::pair<uint64_t, InodeNumber>>& unsynced) const;
   // The clean chunks that a failed sync did not cover.
   Result<void> drop_unwritten();
   void ask_space();
@@ -71,6 +73,7 @@ class Housekeeper {
   Options options_;
   uint64_t failed_epoch_ =
       0;  // of scratch: no sync covered this one and those before; the thread's
+  SteadyClock::time_point last_sync_;  // of scratch; the thread's
   std::mutex evictor_mutex_;
   mutable std::mutex mutex_;
   std::condition_variable_any woken_;

@@ -295,7 +295,10 @@ Result<void> Repairer::forget_inode(InodeNumber inode, Batch& batch) {
   batch.erase_heat(inode);
   batch.erase_journal(JournalKey::of_inode(inode));
   batch.erase_inode(inode);
-  if (record && record->has_object) unwanted_.push_back(inode);
+  if (record && record->has_object) {
+    batch.put_unsynced(scratch_.epoch(), inode);
+    unwanted_.push_back(inode);
+  }
   return {};
 }
 

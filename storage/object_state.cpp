@@ -394,6 +394,7 @@ Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& 
                           std::optional<InodeRecord> record, Batch batch) {
   IntervalSet clean = inode.clean;
   IntervalSet dirty = inode.dirty;
+  std::shared_lock<std::shared_mutex> epoch;
   batch.change_ranges(inode.number, RangeKind::clean, clean.clear());
   batch.change_ranges(inode.number, RangeKind::dirty, dirty.clear());
   if (record) {
@@ -411,6 +412,10 @@ Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& 
     batch.erase_reap(inode.number);
     batch.erase_journal(JournalKey::of_inode(inode.number));
     batch.erase_inode(inode.number);
+    if (inode.record && inode.rec().has_object) {
+      epoch = scratch.hold_epoch();
+      batch.put_unsynced(scratch.epoch(), inode.number);
+    }
   }
   TRY(catalog.commit(batch));
   inode.record = std::move(record);

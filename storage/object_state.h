@@ -119,8 +119,10 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
 
 // Gives up a file's residency and object, or with `record` none the whole inode (record, xattrs,
 // checksums, heat too). Adds that to `batch`, commits it, and moves the object aside: its space is
-// free when the reaper has removed it. The caller holds a lease on the object, or there is none,
-// and nothing is `filling`. `record` is what the inode becomes.
+// free when the reaper has removed it. An inode that goes is noted in `unsynced` until a sync
+// covers that its object is gone: should a power cut bring the object back, nobody adopts it. The
+// caller holds a lease on the object, or there is none, and nothing is `filling`. `record` is what
+// the inode becomes.
 Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode,
                           std::optional<InodeRecord> record, Batch batch);
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <mutex>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -215,6 +216,11 @@ Result<uint64_t> Scratch::occupied_bytes(InodeNumber inode) const {
 }
 
 Result<void> Scratch::sync() const { return posix::sync_file_system(objects_.get()); }
+
+uint64_t Scratch::end_epoch() const {
+  const std::unique_lock lock(epoch_->ending);
+  return epoch_->number.fetch_add(1);
+}
 
 Result<void> Scratch::for_each_object(
     const std::function<void(InodeNumber, uint64_t)>& visit) const {

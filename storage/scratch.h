@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -133,22 +134,31 @@ class Scratch {
   Result<uint64_t> occupied_bytes(InodeNumber inode) const;
   // Everything written so far is on the device.
   Result<void> sync() const;
-  // What became resident, or an object that was made, is in the catalog's `unsynced` under the
-  // present epoch until a sync covers it. Epochs of an earlier process are smaller.
-  uint64_t epoch() const { return epoch_->load(); }
-  // Ends the epoch and returns it: call sync() after it, then forget it in the catalog.
-  uint64_t end_epoch() const { return epoch_->fetch_add(1); }
+  // What became resident, an object that was made, or the inode that gave one up for good, is in
+  // the catalog's `unsynced` under the present epoch until a sync covers it. Epochs of an earlier
+  // process are smaller.
+  uint64_t epoch() const { return epoch_->number.load(); }
+  // Ends the epoch and returns it: call sync() after it, then forget it in the catalog. Waits for
+  // those who hold the epoch.
+  uint64_t end_epoch() const;
+  // The epoch does not end meanwhile: for what is noted under it before it is done to scratch.
+  std::shared_lock<std::shared_mutex> hold_epoch() const {
+    return std::shared_lock(epoch_->ending);
+  }
   // Calls `visit` for each object with the bytes that it occupies.
   Result<void> for_each_object(
       const std::function<void(InodeNumber, uint64_t occupied_bytes)>& visit) const;
 
  private:
+  struct Epoch {
+    std::shared_mutex ending;
+    std::atomic<uint64_t> number{static_cast<uint64_t>(Timestamp::now().ns)};
+  };
   Scratch(std::string folder, UniqueFd objects, UniqueFd reap)
       : folder_(std::move(folder)),
         objects_(std::move(objects)),
         reap_(std::move(reap)),
-        epoch_(
-            std::make_unique<std::atomic<uint64_t>>(static_cast<uint64_t>(Timestamp::now().ns))) {}
+        epoch_(std::make_unique<Epoch>()) {}
   Result<void> remove(InodeNumber inode) const;
   static std::string object_path(InodeNumber inode);
   Result<bool> probe_leases() const;
@@ -156,7 +166,7 @@ class Scratch {
   std::string folder_;
   UniqueFd objects_;
   UniqueFd reap_;
-  std::unique_ptr<std::atomic<uint64_t>> epoch_;
+  std::unique_ptr<Epoch> epoch_;
   bool leases_work_ = false;
   bool own_file_system_ = false;
 };
