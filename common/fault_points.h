@@ -65,6 +65,7 @@ namespace tierhub {
   X(recovery_after_mark, "recovery.after_mark")               \
   X(recovery_after_intent, "recovery.after_intent")           \
   X(recovery_after_harvest, "recovery.after_harvest")         \
+  X(adopt_after_commit, "adopt.after_commit")                 \
   X(evict_chunks_after_commit, "evict.chunks_after_commit")   \
   X(evict_chunks_after_punch, "evict.chunks_after_punch")     \
   X(fsck_before_commit, "fsck.before_commit")                 \

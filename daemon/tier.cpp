@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/posix.h"
 #include "daemon/service_manager.h"
+#include "recovery/adoption.h"
 #include "storage/copy_engine.h"
 
 namespace tierhub {
@@ -191,6 +192,9 @@ Result<void> Tier::recover() {
   prefetcher_ = std::make_unique<Prefetcher>(*inodes_, *mover_, prefetch);
   housekeeper_ = std::make_unique<Housekeeper>(*catalog_, *scratch_, *archive_, *capacity_,
                                                *evictor_, *mover_, Housekeeper::Options());
+  evictor_->adopt_forgotten = [this](const std::vector<InodeNumber>& objects) {
+    return recovery::adopt_forgotten(*catalog_, *scratch_, objects);
+  };
   evictor_->archive_is_up = [this] { return archive_->state() == ArchiveState::online; };
   capacity_->wake_evictor = [this] { housekeeper_->wake(); };
   Journal::Options journal;

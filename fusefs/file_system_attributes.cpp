@@ -110,7 +110,10 @@ Result<NodeInfo> FileSystem::set_attributes(InodeState& inode, const AttributeCh
   fault_point(FaultPoint::setattr_before_commit);
   TRY(catalog_.commit(batch));
   fault_point(FaultPoint::setattr_after_commit);
+  const bool narrower = (inode.rec().attributes.mode & ~record.attributes.mode & 0777) != 0;
   inode.record = std::move(record);
+  // Else whoever was shut out could read it again should it be adopted by its tag.
+  if (narrower) retag(inode);
   return node_of(inode);
 }
 

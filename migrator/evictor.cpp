@@ -297,6 +297,17 @@ Result<void> Evictor::drop_unfinished(InodeNumber inode) {
   return drop_content(catalog_, scratch_, *lock, lock->rec(), Batch());
 }
 
+// What was erased is forgotten next: another power cut must not bring it back.
+Result<void> Evictor::set_unwanted_aside(const std::vector<InodeNumber>& unwanted) {
+  if (!catalog_.same_boot()) TRY(adopt_forgotten(unwanted));
+  for (const InodeNumber inode : unwanted) {
+    TRY_ASSIGN(const auto record, catalog_.inode(inode));
+    if (!record || !record->has_object) TRY(scratch_.set_aside(inode));
+  }
+  if (catalog_.same_boot() && catalog_.notes_erasures()) return {};
+  return scratch_.sync();
+}
+
 Result<void> Evictor::recover() {
   // What the catalog says now must not be rolled back by the next power cut after objects were
   // judged by it.
@@ -324,7 +335,7 @@ Result<void> Evictor::recover() {
     }
   }));
   if (failure) return *failure;
-  for (const InodeNumber inode : unknown) TRY(scratch_.set_aside(inode));
+  TRY(set_unwanted_aside(unknown));
   fault_point(FaultPoint::recovery_after_set_aside);
   if (!catalog_.same_boot()) TRY(LostPower(inodes_, scratch_).recover());
   for (const InodeNumber inode : unfinished) TRY(drop_unfinished(inode));

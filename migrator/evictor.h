@@ -63,6 +63,10 @@ class Evictor {
   // catalog still wants, moves aside those that it does not know, and after a reboot drops clean
   // chunks that no sync covered.
   Result<void> recover();
+  // Is given, after a reboot, the objects that no record wants, and puts records for those that
+  // should have one: the others are moved aside. No inode is in memory. Set once, before recover().
+  std::function<Result<void>(const std::vector<InodeNumber>& objects)> adopt_forgotten =
+      [](const std::vector<InodeNumber>&) { return Result<void>(); };
 
  private:
   struct Judgement {
@@ -77,6 +81,7 @@ class Evictor {
   Result<uint64_t> evict_in_order(const std::vector<InodeNumber>& victims, uint64_t wanted_bytes);
   Result<void> reap_inode(InodeNumber inode);
   Result<void> drop_unfinished(InodeNumber inode);
+  Result<void> set_unwanted_aside(const std::vector<InodeNumber>& unwanted);
 
   InodeTable& inodes_;
   Catalog& catalog_;

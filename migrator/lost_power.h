@@ -5,6 +5,8 @@
 // journal need to be looked at:
 //   * an object is in `unsynced`, or its inode has a key in the journal, or a sync covered it;
 //   * clean chunks that no sync covered are in `unsynced`;
+//   * an inode that was erased with its object is in `unsynced`, or a sync covered it: objects
+//   without a record that are not are adopted before this (recovery/adoption.h);
 //   * before a clean file can change, `writing` and its key in the journal are durable;
 //   * bytes that were brought from the archive are durable before they count as the file's own
 //     (`unknown` content);

@@ -1,6 +1,7 @@
 #include "recovery/adoption.h"
 
 #include <algorithm>
+#include <functional>
 #include <future>
 #include <unordered_set>
 
@@ -9,10 +10,15 @@
 #include <fmt/format.h>
 
 #include "catalog/encoding.h"
+#include "catalog/inode_table.h"
+#include "common/access_list.h"
+#include "common/fault_points.h"
+#include "common/log.h"
 #include "common/posix.h"
 #include "recovery/recovered_folder.h"
 #include "recovery/view.h"
 #include "storage/extents.h"
+#include "storage/object_state.h"
 
 namespace tierhub::recovery {
 namespace {
@@ -36,6 +42,58 @@ Result<AdoptionCounts> Adoption::run() {
   for (const auto& [inode, tag] : files_) TRY(adopt(inode, tag));
   for (const auto& [inode, tag] : files_) TRY(add_further_names(inode, tag));
   return counts_;
+}
+
+// The newest first: of several that had the same name one after the other it gets the name.
+Result<AdoptionCounts> Adoption::run_forgotten(std::vector<InodeNumber> objects) {
+  TRY_ASSIGN(const auto unsynced, catalog_.unsynced());
+  std::unordered_set<InodeNumber> erased;
+  for (const auto& [epoch, inode] : unsynced) erased.insert(inode);
+  std::sort(objects.begin(), objects.end(), std::greater<>());
+  for (const InodeNumber inode : objects) {
+    TRY_ASSIGN(const auto record, catalog_.inode(inode));
+    if (record) {
+      TRY(give_object(inode, *record));
+    } else if (!erased.contains(inode)) {
+      TRY(read_tag(inode));
+    }
+  }
+  for (const auto& [inode, tag] : files_) {
+    TRY_ASSIGN(const bool promised, may_be_promised(inode, tag));
+    if (promised) TRY(adopt_new(inode, tag));
+  }
+  for (const auto& [inode, tag] : files_) TRY(add_further_names(inode, tag));
+  return counts_;
+}
+
+Result<bool> Adoption::may_be_promised(InodeNumber inode, const ObjectTag& tag) const {
+  if (tag.bytes != ObjectTag::Bytes::all || !tag.base.empty()) return false;
+  TRY_ASSIGN(const UniqueFd object, scratch_.open_object(inode, O_RDONLY));
+  TRY_ASSIGN(const auto st, posix::stat_fd(object.get()));
+  const auto size_bytes = static_cast<uint64_t>(st.st_size);
+  if (!tag.name.empty()) return size_bytes > 0;
+  // Without a name in its tag it may be one whose content never arrived.
+  TRY_ASSIGN(const auto data, data_ranges(object.get(), {0, size_bytes}));
+  return !data.empty();
+}
+
+// A file that was made without an object (mknod), and that the archive never had, gave none up: the
+// log has forgotten this one.
+Result<void> Adoption::give_object(InodeNumber inode, const InodeRecord& record) {
+  if (record.attributes.kind != FileKind::file || record.archived || record.has_object ||
+      record.nlink == 0)
+    return {};
+  InodeRecord right = record;
+  right.generation = record.generation.next();
+  right.has_object = right.writing = true;
+  right.content = Content::unknown;
+  Batch batch;
+  batch.put_inode(inode, right);
+  batch.put_journal(JournalKey::of_inode(inode), new_key());
+  TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::adopt_after_commit);
+  adopted_.push_back(inode);
+  return {};
 }
 
 Result<void> Adoption::read_tags() {
@@ -203,20 +261,31 @@ Result<void> Adoption::adopt_new(InodeNumber inode, const ObjectTag& tag) {
   }
   const std::string wanted = tag.name.empty() ? fmt::format("inode {}", inode) : tag.name;
   TRY_ASSIGN(const auto standing, catalog_.lookup(*folder, wanted));
-  if (standing) {
-    // It was published, and its tag does not know it yet.
+  if (standing && archive_ != nullptr) {
     TRY_ASSIGN(const bool same, equals_archived(inode, *standing));
-    if (same) return {};
+    if (same) {
+      // It was published, and its tag does not know it yet: the object is not wanted any more.
+      Batch erased;
+      erased.put_unsynced(scratch_.epoch(), inode);
+      return catalog_.commit(erased);
+    }
   }
   ObjectTag whole = tag;
   if (tag.bytes == ObjectTag::Bytes::some) ++counts_.incomplete;
   whole.bytes = ObjectTag::Bytes::all;
   Batch batch;
-  TRY_ASSIGN(const InodeRecord record, record_of(inode, whole, batch));
+  TRY_ASSIGN(InodeRecord record, record_of(inode, whole, batch));
+  // Its access list is lost. The group's bits were the list's mask: they may be more than its group
+  // had.
+  if (archive_ == nullptr) {
+    TRY_ASSIGN(const auto list, catalog_.xattr(*folder, kDefaultListXattr));
+    if (list) record.attributes.mode &= ~uint32_t{070};
+  }
   TRY_ASSIGN(const std::string name, free_name(catalog_, *folder, wanted, inode));
   batch.put_inode(inode, record);
   TRY(give_name(catalog_, batch, *folder, name, inode, FileKind::file));
   TRY(catalog_.commit(batch));
+  fault_point(FaultPoint::adopt_after_commit);
   ++(lost_place ? counts_.recovered : standing ? counts_.conflicts : counts_.added);
   adopted_.push_back(inode);
   return {};
@@ -256,8 +325,8 @@ Result<bool> Adoption::equals_archived(InodeNumber object, InodeNumber archived)
     const uint64_t end = std::min(size_bytes, begin + kPieceChunks * chunk_bytes);
     std::promise<Result<FillResult>> promise;
     auto answer = promise.get_future();
-    archive_.fill({*path, *version, copy.get(), {begin, end}, size_bytes, chunk_bytes},
-                  [&](Result<FillResult> result) { promise.set_value(std::move(result)); });
+    archive_->fill({*path, *version, copy.get(), {begin, end}, size_bytes, chunk_bytes},
+                   [&](Result<FillResult> result) { promise.set_value(std::move(result)); });
     TRY_ASSIGN(const FillResult filled, answer.get());
     TRY(posix::punch_hole(copy.get(), begin, end));
     for (size_t i = 0; i < filled.checksums.size(); ++i) {
@@ -275,6 +344,10 @@ Result<std::optional<InodeNumber>> Adoption::folder_for(InodeNumber old, const F
   using Answer = std::optional<InodeNumber>;
   if (old == kRootInode) return Answer(kRootInode);
   if (old == kNoInode) return Answer();
+  if (archive_ == nullptr) {
+    TRY_ASSIGN(const auto record, catalog_.inode(old));
+    if (record && record->attributes.kind == FileKind::directory) return Answer(old);
+  }
   if (const auto known = folders_.find(old); known != folders_.end() && known->second)
     return known->second;
   folders_[old] = std::nullopt;  // tags that lead in a circle end here
@@ -349,6 +422,35 @@ Result<InodeNumber> Adoption::make_folder(InodeNumber parent, const std::string&
   TRY(catalog_.commit(batch));
   ++counts_.folders;
   return number;
+}
+
+Result<void> adopt_forgotten(Catalog& catalog, const Scratch& scratch,
+                             const std::vector<InodeNumber>& objects) {
+  // What an older TierHub erased is not noted.
+  if (objects.empty() || !catalog.notes_erasures()) return {};
+  Adoption adoption(catalog, scratch);
+  TRY_ASSIGN(const AdoptionCounts counts, adoption.run_forgotten(objects));
+  if (adoption.adopted().empty()) return {};
+  log::warning("the catalog lost with the power that files were made; they are back",
+               {{"files", adoption.adopted().size()},
+                {"folders", counts.folders},
+                {"beside_a_taken_name", counts.conflicts},
+                {"in_recovered_folder", counts.recovered}});
+  TRY(catalog.sync());
+  return write_tags(catalog, scratch, adoption.adopted());
+}
+
+Result<void> write_tags(Catalog& catalog, const Scratch& scratch,
+                        const std::vector<InodeNumber>& inodes) {
+  constexpr size_t kInodesInMemory = 100'000;
+  InodeTable table(catalog, kInodesInMemory);
+  for (const InodeNumber inode : inodes) {
+    TRY_ASSIGN(const InodeLock lock, table.lock(inode));
+    if (!lock.exists()) continue;
+    TRY_ASSIGN(const UniqueFd object, scratch.open_object(inode, O_RDONLY));
+    TRY(tag_object(catalog, scratch, object.get(), *lock, lock->rec()));
+  }
+  return scratch.sync();
 }
 
 }  // namespace tierhub::recovery

@@ -1,12 +1,25 @@
-// Gives objects a place in a catalog that does not know them, by what their tags say. The catalog
-// is fresh from an import of the archive, which was given no number that an object has.
+// Gives objects a place in a catalog that does not know them, by what their tags say. Either the
+// catalog is fresh from an import of the archive, which was given no number that an object has: all
+// objects are judged. Or it is the objects' own, and has lost the end of its log with the power.
+//
+// Then the log may have lost that a file was made whose bytes are durable: a program can make them
+// so without tierd (msync or RWF_DSYNC through a passthrough descriptor). An object without a
+// record is of an inode that was erased, or of one whose creation the log lost. The batch that
+// erases an inode with an object notes it in `unsynced`, until a sync of scratch covers that the
+// object is gone from its place (drop_content). So what has neither a record nor a note was made
+// behind the end of the log. The order of numbers tells nothing: of files that are made at the same
+// time, the greater number may be committed first. Not adopted, since nobody was promised anything
+// of it, is what is empty, has no name, or was published (which made its record durable). Folders
+// are made again if something lies in them.
 //
 // Where an object belongs:
 //   the file of the archive that its tag names by identity: the object's bytes are newer;
 //   else its name in its folder, which is found by the folder's own object, which knows of renames,
 //   else by the names that the tag has of the folders above; folders that are nowhere are made;
 //   else /tierhub-recovered.
-// A name that is taken by something else stays with that; the object gets a name beside it.
+// A name that is taken by something else stays with that; the object gets a name beside it. One
+// batch adopts an object, which then has a record: killed anywhere, it is done again for the
+// others.
 #pragma once
 
 #include <functional>
@@ -34,12 +47,19 @@ struct AdoptionCounts {
 
 class Adoption {
  public:
+  // Into a fresh catalog.
   Adoption(Catalog& catalog, const Scratch& scratch, Archive& archive)
-      : catalog_(catalog), scratch_(scratch), archive_(archive) {}
+      : catalog_(catalog), scratch_(scratch), archive_(&archive) {}
+  // Into the objects' own.
+  Adoption(Catalog& catalog, const Scratch& scratch)
+      : catalog_(catalog), scratch_(scratch), archive_(nullptr) {}
 
   // Reads all tags, and adopts every object with bytes that may be nowhere else.
   Result<AdoptionCounts> run();
-  // Objects that run() adopted: their tags are out of date.
+  // Into the objects' own catalog: of `objects`, which no record wants, those that it has
+  // forgotten.
+  Result<AdoptionCounts> run_forgotten(std::vector<InodeNumber> objects);
+  // Objects that were adopted: their tags are out of date.
   const std::vector<InodeNumber>& adopted() const { return adopted_; }
 
  private:
@@ -47,6 +67,8 @@ class Adoption {
 
   Result<void> read_tags();
   Result<void> read_tag(InodeNumber inode);
+  Result<bool> may_be_promised(InodeNumber inode, const ObjectTag& tag) const;
+  Result<void> give_object(InodeNumber inode, const InodeRecord& record);
   Result<void> find_identities();
   Result<bool> is_archived_as_tagged(const ObjectTag& tag) const;
 
@@ -70,7 +92,7 @@ class Adoption {
 
   Catalog& catalog_;
   const Scratch& scratch_;
-  Archive& archive_;
+  Archive* const archive_;  // null: the catalog is the objects' own, and tags name its numbers
   AdoptionCounts counts_;
   std::unordered_map<InodeNumber, ObjectTag> folder_tags_;
   std::vector<std::pair<InodeNumber, ObjectTag>> files_;
@@ -79,5 +101,14 @@ class Adoption {
   std::unordered_map<InodeNumber, std::optional<InodeNumber>> folders_;  // old -> new
   std::vector<InodeNumber> adopted_;
 };
+
+// After lost power: Evictor::adopt_forgotten.
+Result<void> adopt_forgotten(Catalog& catalog, const Scratch& scratch,
+                             const std::vector<InodeNumber>& objects);
+
+// Writes the tags of these objects by what the catalog says of them, and syncs them. No inode of
+// theirs is in memory elsewhere.
+Result<void> write_tags(Catalog& catalog, const Scratch& scratch,
+                        const std::vector<InodeNumber>& inodes);
 
 }  // namespace tierhub::recovery

@@ -16,7 +16,6 @@
 #include "common/posix.h"
 #include "migrator/scanner.h"
 #include "recovery/backup.h"
-#include "storage/object_state.h"
 
 namespace tierhub::recovery {
 namespace {
@@ -97,18 +96,6 @@ Result<std::string> switch_catalogs(const std::string& state) {
   TRY(posix::rename_at(AT_FDCWD, state + "/catalog.new", AT_FDCWD, current, RENAME_NOREPLACE));
   TRY(sync_folder(state));
   return old;
-}
-
-Result<void> write_tags(Catalog& catalog, const Scratch& scratch,
-                        const std::vector<InodeNumber>& inodes) {
-  InodeTable table(catalog, kInodesInMemory);
-  for (const InodeNumber inode : inodes) {
-    TRY_ASSIGN(const InodeLock lock, table.lock(inode));
-    if (!lock.exists()) continue;
-    TRY_ASSIGN(const UniqueFd object, scratch.open_object(inode, O_RDONLY));
-    TRY(tag_object(catalog, scratch, object.get(), *lock, lock->rec()));
-  }
-  return scratch.sync();
 }
 
 Result<ScanCounts> import_archive(Catalog& catalog, const Scratch& scratch, Archive& archive,

@@ -223,7 +223,7 @@ std::string test_name(const ::testing::TestParamInfo<Death>& info) {
 std::vector<Death> at_reach(int reach) {
   std::vector<Death> deaths;
   for (const std::string_view point : kFaultPointNames) {
-    if (is_of_fsck(point)) continue;
+    if (is_of_fsck(point) || is_of_lost_power(point)) continue;
     if (reach == 1 || (death_before(point).point.empty() && !comes_by_itself(point)))
       deaths.push_back({point, reach});
   }

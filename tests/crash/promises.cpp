@@ -12,15 +12,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Found {
-  char kind = 'f';
-  unsigned mode = 0;
-  std::string bytes;  // content, or target
-  bool operator==(const Found&) const = default;
-};
+std::string leaf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-std::map<std::string, Found> look_at(const std::string& root) {
-  std::map<std::string, Found> found;
+}  // namespace
+
+Promises::FoundTree Promises::look_at(const std::string& root) {
+  FoundTree found;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     struct stat st {};
     check(::lstat(entry.path().c_str(), &st), "stat " + entry.path().string());
@@ -38,15 +35,19 @@ std::map<std::string, Found> look_at(const std::string& root) {
   return found;
 }
 
-}  // namespace
-
 Promises::Promises(const Model& durable) { step(durable); }
 
 void Promises::step(const Model& after) {
   states_.push_back(after);
   for (const auto& [path, node] : after.nodes()) {
     if (node->kind != 'f') continue;
-    File& file = files_[node->id];
+    const auto [it, is_new] = files_.try_emplace(node->id);
+    File& file = it->second;
+    if (is_new) {
+      file.made = states_.size() - 1;
+      file.mode = node->mode;
+    }
+    file.names.insert(leaf(path));
     if (file.versions.empty() || file.versions.back() != node->bytes)
       file.versions.push_back(node->bytes);
   }
@@ -59,11 +60,16 @@ void Promises::acknowledge(const Model& after, const std::string& synced) {
   file.durable = file.versions.size() - 1;
 }
 
+void Promises::written_through(const Model& after, const std::string& path) {
+  File& file = files_.at(after.nodes().at(path)->id);
+  file.durable = file.versions.size() - 1;
+  file.written_through = true;
+}
+
 // Each byte is that of a version since the durable one. Behind the end of the shortest of them a
 // byte that did not arrive may be zero: file systems write a new length before bytes of an old
 // block.
-std::string Promises::judge(const Model::Node& node, const std::string& content) const {
-  const File& file = files_.at(node.id);
+std::string Promises::judge(const File& file, const std::string& content) const {
   const std::vector<std::string> versions(
       file.versions.begin() + static_cast<std::ptrdiff_t>(file.durable), file.versions.end());
   const auto [smallest, largest] =
@@ -87,29 +93,74 @@ std::string Promises::judge(const Model::Node& node, const std::string& content)
   return "";
 }
 
+bool Promises::may_be(const File& file, const std::string& path, const Found& found) const {
+  const std::string name = leaf(path);
+  const bool named = std::any_of(file.names.begin(), file.names.end(), [&](const auto& had) {
+    return name == had || name.starts_with(had + " (recovered ");
+  });
+  return named && found.kind == 'f' && found.mode == file.mode && judge(file, found.bytes).empty();
+}
+
+void Promises::take_survivors(size_t state, FoundTree& beside,
+                              std::vector<std::string>& wrong) const {
+  std::set<std::string> survivors;
+  for (const auto& [id, file] : files_) {
+    if (!file.written_through || file.made <= state) continue;
+    const auto it = std::find_if(beside.begin(), beside.end(), [&](const auto& there) {
+      return !survivors.contains(there.first) && may_be(file, there.first, there.second);
+    });
+    if (it != beside.end()) {
+      survivors.insert(it->first);
+      continue;
+    }
+    const auto& last = states_.back().nodes();
+    const bool removed = std::none_of(last.begin(), last.end(),
+                                      [&](const auto& node) { return node.second->id == id; });
+    if (!removed) wrong.push_back(*file.names.begin() + ", which was written through, is missing");
+  }
+  for (const auto& [path, there] : beside) {
+    const bool survived = std::any_of(files_.begin(), files_.end(), [&](const auto& file) {
+      return file.second.made > state && may_be(file.second, path, there);
+    });
+    if (survived) survivors.insert(path);
+  }
+  for (const std::string& path : survivors) {
+    beside.erase(path);
+    for (fs::path folder = fs::path(path).parent_path(); !folder.empty();
+         folder = folder.parent_path())
+      beside.erase(folder);
+  }
+}
+
+std::vector<std::string> Promises::broken_in(size_t state, const FoundTree& found) const {
+  std::vector<std::string> wrong;
+  const auto& nodes = states_[state].nodes();
+  for (const auto& [path, node] : nodes) {
+    const auto it = found.find(path);
+    if (it == found.end()) {
+      wrong.push_back(path + " is missing");
+    } else if (it->second.kind != node->kind || it->second.mode != node->mode) {
+      wrong.push_back(fmt::format("{}: {} {:o} instead of {} {:o}", path, it->second.kind,
+                                  it->second.mode, node->kind, node->mode));
+    } else if (node->kind == 'l' && it->second.bytes != node->bytes) {
+      wrong.push_back(path + " points elsewhere");
+    } else if (node->kind == 'f') {
+      const std::string verdict = judge(files_.at(node->id), it->second.bytes);
+      if (!verdict.empty()) wrong.push_back(path + ": " + verdict);
+    }
+  }
+  FoundTree beside = found;
+  std::erase_if(beside, [&](const auto& there) { return nodes.contains(there.first); });
+  take_survivors(state, beside, wrong);
+  for (const auto& [path, there] : beside) wrong.push_back(path + " should not be there");
+  return wrong;
+}
+
 std::vector<std::string> Promises::broken(const std::string& root) const {
-  const auto found = at_rest([&] { return look_at(root); });
+  const FoundTree found = at_rest([&] { return look_at(root); });
   std::vector<std::string> best;
   for (size_t i = states_.size(); i-- > durable_state_;) {
-    std::vector<std::string> wrong;
-    const auto& nodes = states_[i].nodes();
-    for (const auto& [path, node] : nodes) {
-      const auto it = found.find(path);
-      if (it == found.end()) {
-        wrong.push_back(path + " is missing");
-      } else if (it->second.kind != node->kind || it->second.mode != node->mode) {
-        wrong.push_back(fmt::format("{}: {} {:o} instead of {} {:o}", path, it->second.kind,
-                                    it->second.mode, node->kind, node->mode));
-      } else if (node->kind == 'l' && it->second.bytes != node->bytes) {
-        wrong.push_back(path + " points elsewhere");
-      } else if (node->kind == 'f') {
-        const std::string verdict = judge(*node, it->second.bytes);
-        if (!verdict.empty()) wrong.push_back(path + ": " + verdict);
-      }
-    }
-    for (const auto& [path, node] : found) {
-      if (!nodes.contains(path)) wrong.push_back(path + " should not be there");
-    }
+    std::vector<std::string> wrong = broken_in(i, found);
     if (wrong.empty()) return {};
     if (best.empty() || wrong.size() < best.size()) {
       best = std::move(wrong);

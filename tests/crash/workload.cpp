@@ -1,11 +1,14 @@
 #include "tests/crash/workload.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <stdexcept>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -36,6 +39,26 @@ std::string moved(const std::string& path, const std::string& from, const std::s
 void sync_file_system(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   check(::syncfs(file.get()), "sync the file system of " + path);
+}
+
+void write_all(int fd, const std::string& content, int flags) {
+  iovec bytes{const_cast<char*>(content.data()), content.size()};
+  const auto n = ::pwritev2(fd, &bytes, 1, 0, flags);
+  check(n, "write");
+  if (n != static_cast<ssize_t>(content.size())) throw std::runtime_error("short write");
+}
+
+void write_dsync(int fd, const std::string& content) { write_all(fd, content, RWF_DSYNC); }
+
+// A mapping cannot make a file longer, so it stores what was written once more.
+void store_and_msync(int fd, const std::string& content) {
+  write_all(fd, content, 0);
+  void* mapping = ::mmap(nullptr, content.size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (mapping == MAP_FAILED) check(-1, "mmap");
+  std::memcpy(mapping, content.data(), content.size());
+  const int synced = ::msync(mapping, content.size(), MS_SYNC);
+  ::munmap(mapping, content.size());
+  check(synced, "msync");
 }
 
 bool is_at_or_below(const std::string& path, const std::string& top) {
@@ -270,6 +293,29 @@ class Steps {
         [=](Model& m) { m.write(path, offset, bytes); });
     steps_.back().synced = path;
   }
+  // A new file whose bytes are durable when the second step returns, though tierd never hears of
+  // it: the kernel does that on the object.
+  void make_file_through(const std::string& path, uint64_t size, uint64_t seed,
+                         void (*write_through)(int fd, const std::string& content)) {
+    auto file = std::make_shared<UniqueFd>();
+    const std::string content = random_bytes(size, seed);
+    add(
+        "create " + path,
+        [=, at = at_] {
+          file->reset(::open(at(path).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+          check(file->get(), "create");
+        },
+        [=](Model& m) { m.make_file(path, "", 0644); });
+    steps_.back().at_rest = false;
+    add(
+        "write through into " + path,
+        [=] {
+          write_through(file->get(), content);
+          file->reset();
+        },
+        [=](Model& m) { m.write(path, 0, content); });
+    steps_.back().written_through = path;
+  }
   void remove_folder(const std::string& path) {
     add(
         "rmdir " + path, [=, at = at_] { check(::rmdir(at(path).c_str()), "rmdir"); },
@@ -411,6 +457,7 @@ class Steps {
 std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patient) {
   Steps steps(tier);
   steps.make_folder("new");
+  steps.make_file_through("new/first", 80 * kKiB, 13, write_dsync);
   steps.make_file("new/a", 200 * kKiB, 1);
   steps.write("new/a", 100, "overwritten");
   steps.fsync("new/a");
@@ -431,6 +478,9 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.link("old/linked", "new/link");
   steps.append("new/link", "through the hard link");
   steps.write_synced("new/link", 1000, "and durable at once");
+  steps.make_file_through("new/through", 90 * kKiB, 10, write_dsync);
+  steps.make_folder("new/inner");
+  steps.make_file_through("new/inner/mapped", 70 * kKiB, 11, store_and_msync);
   steps.make_folder("new/emptied");
   steps.remove_folder("new/emptied");
   steps.set_xattr("new/link");
@@ -459,6 +509,8 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   steps.write("old/victim", 0, random_bytes(40 * kKiB, 8));
   steps.rename("new", "moved");
   steps.unlink("moved/link");
+  steps.make_file_through("moved/late", 66 * kKiB, 12, store_and_msync);
+  steps.rename("moved/late", "moved/later");
   steps.publish(patient);
   steps.evict();
   return steps.take();

@@ -80,6 +80,8 @@ struct Step {
   // Not empty: once this is acknowledged, the content of this file survives power loss, and so do
   // all names as they are then.
   std::string synced;
+  // Not empty: the content alone of this file survives power loss, its name and place do not.
+  std::string written_through = {};
 };
 
 // What the archive holds before the first start; `model` gets the same.

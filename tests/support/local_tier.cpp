@@ -3,6 +3,7 @@
 #include <span>
 
 #include "common/posix.h"
+#include "recovery/adoption.h"
 
 namespace tierhub::testing {
 namespace {
@@ -36,6 +37,7 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   archive = require(PosixArchive::open(archive_folder, {}));
   Catalog::Options catalog_options;
   catalog_options.chunk_bytes = options.chunk_bytes;
+  catalog_options.boot_id = options.boot_id;
   catalog = require(
       Catalog::open(require(open_rocksdb_store(folder + "/state/catalog")), catalog_options));
   scratch = std::make_unique<Scratch>(require(Scratch::open(folder + "/scratch")));
@@ -53,7 +55,11 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, journal->tree_mutex(),
                                       Scanner::Options());
   fs = std::make_unique<FileSystem>(*inodes, *scratch, hooks());
+  evictor->adopt_forgotten = [this](const std::vector<InodeNumber>& objects) {
+    return recovery::adopt_forgotten(*catalog, *scratch, objects);
+  };
   if (!catalog->just_made()) require(evictor->recover());
+  if (!catalog->same_boot()) require(catalog->mark_recovered());
   require(capacity->begin());
   require(journal->recover());
 }

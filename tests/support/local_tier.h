@@ -41,6 +41,7 @@ class LocalTier {
   struct Options {
     uint64_t chunk_bytes = 4096;
     uint64_t capacity_bytes = 0;
+    std::string boot_id = {};  // another one than the last time: the power was lost in between
   };
   // `folder` gets `archive`, `scratch` and `state`; what is there is opened. Recovers, as tierd
   // does at start.
