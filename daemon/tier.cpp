@@ -45,6 +45,18 @@ std::string copy_engine_name() {
   return engine ? (*engine)->description() : engine.error().text();
 }
 
+Mover::Reason reason_of(FileSystemHooks::Wanted wanted) {
+  switch (wanted) {
+    case FileSystemHooks::Wanted::bytes:
+      return Mover::Reason::read;
+    case FileSystemHooks::Wanted::chunks:
+      return Mover::Reason::recall;
+    case FileSystemHooks::Wanted::kept:
+      return Mover::Reason::change;
+  }
+  return Mover::Reason::recall;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tier>> Tier::start(const Config& config, const std::string& program,
@@ -277,16 +289,15 @@ FileSystemHooks Tier::hooks() {
   FileSystemHooks hooks;
   hooks.recall = [this](InodeNumber inode, ByteRange range, FileSystemHooks::Wanted wanted,
                         std::function<void(Result<FileSystemHooks::Recalled>)> done) {
-    const auto reason =
-        wanted == FileSystemHooks::Wanted::bytes ? Mover::Reason::read : Mover::Reason::recall;
-    mover_->bring(inode, range, reason, [done = std::move(done)](Result<Mover::Brought> brought) {
-      // Why the archive gave nothing is in the log; to a reader it is a disk that
-      // fails.
-      if (!brought && is_archive_wide(brought.error()))
-        return done(Error(std::errc::io_error, brought.error().text()));
-      if (!brought) return done(brought.error());
-      done(FileSystemHooks::Recalled{std::move(brought->unkept)});
-    });
+    mover_->bring(inode, range, reason_of(wanted),
+                  [done = std::move(done)](Result<Mover::Brought> brought) {
+                    // Why the archive gave nothing is in the log; to a reader it is a disk that
+                    // fails.
+                    if (!brought && is_archive_wide(brought.error()))
+                      return done(Error(std::errc::io_error, brought.error().text()));
+                    if (!brought) return done(brought.error());
+                    done(FileSystemHooks::Recalled{std::move(brought->unkept)});
+                  });
   };
   hooks.read_ahead = [this](InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
     mover_->read_ahead(inode, from_bytes, stream_bytes);

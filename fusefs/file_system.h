@@ -49,8 +49,9 @@ struct FileSystemHooks {
   };
   // Brings what is absent of `range`. May be called again by the caller if the state changed
   // meanwhile. `bytes`: the caller needs no more than these bytes, and they may come in `unkept`
-  // before their chunks are kept. `chunks`: what is around them is wanted as well.
-  enum class Wanted { bytes, chunks };
+  // before their chunks are kept. `chunks`: what is around them is wanted as well. `kept`: parts of
+  // the chunks are to change, so nothing comes in `unkept`.
+  enum class Wanted { bytes, chunks, kept };
   std::function<void(InodeNumber, ByteRange, Wanted, std::function<void(Result<Recalled>)>)> recall;
   // Somebody who has read `stream_bytes` on end will soon read what comes from `from_bytes` on.
   std::function<void(InodeNumber, uint64_t from_bytes, uint64_t stream_bytes)> read_ahead;

@@ -41,12 +41,9 @@ Result<void> write_zeros(int object_fd, int mode, ByteRange range) {
 // Chunks of which a part is to change have to be kept, for the rest of them.
 void recall_to_change(const FileSystemHooks& hooks, InodeNumber inode, ByteRange range,
                       std::function<void(Result<void>)> done) {
-  hooks.recall(inode, range, FileSystemHooks::Wanted::chunks,
-               [done = std::move(done)](Result<FileSystemHooks::Recalled> recalled) {
+  hooks.recall(inode, range, FileSystemHooks::Wanted::kept,
+               [done = std::move(done)](const Result<FileSystemHooks::Recalled>& recalled) {
                  if (!recalled) return done(recalled.error());
-                 if (recalled->unkept)
-                   return done(Error(std::errc::no_space_on_device,
-                                     "scratch has no room for the rest of the chunk"));
                  done({});
                });
 }
@@ -350,8 +347,7 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
                        [=, this] { fallocate(inode, mode, offset_bytes, length_bytes, done); }))
       return Next::wait;
     TRY_ASSIGN(const bool at_large, fill_at_large(scratch_, state));
-    if (at_large)
-      return Error(std::errc::io_error, "the archive hangs, and a copy from it has not ended");
+    if (at_large) return error_of_fill_at_large();
     // A chunk that is zeroed in part must be there for the rest of it.
     if (removes && !state.absent_chunks(range).empty()) return Next::recall;
     if (!state.rec().writing) TRY(grant_writing(state, state.serve_mode));

@@ -226,6 +226,11 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
   TRY_ASSIGN(const bool at_large, fill_at_large(scratch_, state));
   if (at_large) {
     result.kind = Start::Kind::at_large;
+    // Other fills write to the object, too: what is left when they have ended is at large.
+    if (attempt.reason == Reason::change && !state.filling.empty()) {
+      result.kind = Start::Kind::waiting;
+      state.filling_waiters.push_back([this, attempt] { begin(attempt); });
+    }
     return result;
   }
   const uint64_t limit = state.recallable_bytes();
@@ -429,11 +434,13 @@ void Mover::begin(const Attempt& attempt) {
       if (reads(attempt.reason))
         return bring_unkept(attempt, Extent::bytes, metrics().unkept_recall_bytes);
       return attempt.done(
-          Error(std::errc::resource_unavailable_try_again,
+          Error(attempt.reason == Reason::change ? std::errc::device_or_resource_busy
+                                                 : std::errc::resource_unavailable_try_again,
                 "it is still being written in the archive: try again when it is complete"));
     case Start::Kind::at_large:
       if (reads(attempt.reason))
         return bring_unkept(attempt, Extent::chunks, metrics().unkept_recall_bytes);
+      if (attempt.reason == Reason::change) return attempt.done(error_of_fill_at_large());
       return attempt.done(Error(std::errc::resource_unavailable_try_again,
                                 "an earlier copy of it has not ended: try again later"));
     case Start::Kind::measure:
@@ -656,6 +663,8 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
       error = result.error();
       state.lost_fill = true;
     }
+    // Whoever sees no fill any more may test that nobody writes to the object.
+    fill->object.reset();
     state.filling.remove(fill->chunks.begin, fill->chunks.end);
     fill_ended(scratch_, state);
     state.answered_first.remove(fill->chunks.begin * state.chunk_bytes,
@@ -664,8 +673,6 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   } else {
     error = lock.error();
   }
-  // Whoever hears of the end may test that nobody writes to the object any more.
-  fill->object.reset();
   const uint64_t copied_bytes = error ? 0 : result->copied_bytes;
   capacity_.settle(fill->inode, fill->reserved_bytes, copied_bytes);
   if (fill->reason == Reason::prefetch) {

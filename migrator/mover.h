@@ -57,9 +57,10 @@ namespace tierhub {
 
 class Mover {
  public:
-  // read: someone reads just this now. recall: someone reads on, or writes to parts of it. ahead:
-  // someone will soon, or has already been answered; nobody waits. prefetch: someone said so.
-  enum class Reason { read, recall, ahead, prefetch };
+  // read: someone reads just this now. recall: someone reads on. change: someone writes to parts of
+  // it. ahead: someone will soon, or has already been answered; nobody waits. prefetch: someone
+  // said so.
+  enum class Reason { read, recall, change, ahead, prefetch };
   struct Brought {
     // Valid: the bytes asked for are in this file at the same offsets. Scratch had no room, or they
     // came before their chunk.
@@ -73,7 +74,7 @@ class Mover {
   };
 
   // Set before use. Tells whether somebody may be writing this file in the archive: then a recall
-  // is answered and not kept, and a prefetch fails with errc::resource_unavailable_try_again.
+  // is answered and not kept, and nothing is changed or prefetched.
   std::function<bool(InodeNumber, const ArchiveVersion&)> is_growing;
   // The archive's file is not the one on record. Called without locks; must not block.
   std::function<void(InodeNumber)> version_changed;
@@ -90,10 +91,12 @@ class Mover {
 
   // Makes `range` of a file resident. `done` runs on the mover's thread (or on this one if nothing
   // is to be done). A read may be answered before that. A read or a recall without room is answered
-  // and not kept; what was to be brought ahead of a reader is dropped without room; a prefetch
-  // fails with errc::no_space_on_device. What TierHub itself is just moving or replacing in the
-  // archive is waited for with a bound; what someone else changed there fails with conflict_code().
-  // Any thread.
+  // and not kept; what was to be brought ahead of a reader is dropped without room; a change or a
+  // prefetch fails with errc::no_space_on_device. While an earlier copy has not ended, a change
+  // fails with errc::io_error, and a prefetch with errc::resource_unavailable_try_again; while the
+  // file is growing, a change with errc::device_or_resource_busy, and a prefetch as before. What
+  // TierHub itself is just moving or replacing in the archive is waited for with a bound; what
+  // someone else changed there fails with conflict_code(). Any thread.
   void bring(InodeNumber inode, ByteRange range, Reason reason, Done done);
   // Someone who has read `stream_bytes` on end comes to `from_bytes` soon: the more they have read,
   // the more is brought. Any thread.

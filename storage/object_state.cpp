@@ -226,6 +226,10 @@ Result<bool> fill_at_large(const Scratch& scratch, InodeState& inode) {
   return false;
 }
 
+Error error_of_fill_at_large() {
+  return Error(std::errc::io_error, "the archive hangs, and a copy from it has not ended");
+}
+
 Result<void> note_change(InodeState& inode, int object_fd) {
   if (!inode.mtime_beside_fills) return {};
   TRY_ASSIGN(const auto st, posix::stat_fd(object_fd));
@@ -337,8 +341,7 @@ Result<bool> harvest_unchanged(Catalog& catalog, const Scratch& scratch, InodeSt
 Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeState& inode,
                              uint64_t size_bytes) {
   TRY_ASSIGN(const bool at_large, fill_at_large(scratch, inode));
-  if (at_large && (size_bytes > 0 || inode.handles > 0))
-    return Error(std::errc::io_error, "the archive hangs, and a copy from it has not ended");
+  if (at_large && (size_bytes > 0 || inode.handles > 0)) return error_of_fill_at_large();
   TRY_ASSIGN(const Attributes before, current_attributes(scratch, inode));
   InodeRecord record = inode.rec();
   IntervalSet clean = inode.clean;

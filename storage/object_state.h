@@ -62,6 +62,9 @@ void fill_ended(const Scratch& scratch, InodeState& inode);
 // newer ones. True: one may, so no chunk is brought into this object, and it is not cut; only a new
 // object is safe.
 Result<bool> fill_at_large(const Scratch& scratch, InodeState& inode);
+// What changes that need the chunk, or cut the object, get then: as a read of an archive that
+// hangs.
+Error error_of_fill_at_large();
 // Somebody else than a fill changed the object, and with it the file's mtime.
 Result<void> note_change(InodeState& inode, int object_fd);
 

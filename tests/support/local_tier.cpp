@@ -23,6 +23,18 @@ Result<T> wait_for(Start&& start) {
   return future.get();
 }
 
+Mover::Reason reason_of(FileSystemHooks::Wanted wanted) {
+  switch (wanted) {
+    case FileSystemHooks::Wanted::bytes:
+      return Mover::Reason::read;
+    case FileSystemHooks::Wanted::chunks:
+      return Mover::Reason::recall;
+    case FileSystemHooks::Wanted::kept:
+      return Mover::Reason::change;
+  }
+  return Mover::Reason::recall;
+}
+
 }  // namespace
 
 Result<size_t> BytesSource::copy_to(int fd, uint64_t offset_bytes) {
@@ -74,12 +86,11 @@ FileSystemHooks LocalTier::hooks() {
   FileSystemHooks hooks;
   hooks.recall = [this](InodeNumber inode, ByteRange range, FileSystemHooks::Wanted wanted,
                         std::function<void(Result<FileSystemHooks::Recalled>)> done) {
-    const auto reason =
-        wanted == FileSystemHooks::Wanted::bytes ? Mover::Reason::read : Mover::Reason::recall;
-    mover->bring(inode, range, reason, [done = std::move(done)](Result<Mover::Brought> brought) {
-      if (!brought) return done(brought.error());
-      done(FileSystemHooks::Recalled{std::move(brought->unkept)});
-    });
+    mover->bring(inode, range, reason_of(wanted),
+                 [done = std::move(done)](Result<Mover::Brought> brought) {
+                   if (!brought) return done(brought.error());
+                   done(FileSystemHooks::Recalled{std::move(brought->unkept)});
+                 });
   };
   hooks.read_ahead = [this](InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
     mover->read_ahead(inode, from_bytes, stream_bytes);

@@ -85,6 +85,72 @@ TEST_F(ColdContent, ARecallLeavesTheTimesOfAFileThatIsBeingWritten) {
   EXPECT_EQ(posix::modification_time(st), *change.mtime);
 }
 
+// A copy that the archive held up for too long was given up, and may still write into the object.
+class CopyAtLarge : public ColdContent {
+ protected:
+  void SetUp() override {
+    file_ = add_cold_file();
+    ASSERT_EQ(tier_->read(file_, 0, 1).value(), content_.substr(0, 1));
+    copy_ = tier_->scratch->open_object(file_, O_RDWR).value();
+    (*tier_->inodes->lock(file_))->lost_fill = true;
+    const auto opened = tier_->open(file_, O_RDWR);
+    ASSERT_TRUE(opened);
+    writer_ = opened->handle;
+  }
+  Result<size_t> write(const std::string& bytes) {
+    return tier_->write(file_, writer_, 2 * kChunk + 100, bytes);
+  }
+  template <typename T>
+  static void expect_refused(const Result<T>& result) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().errno_value(), EIO) << "as a read of an archive that hangs";
+    EXPECT_THAT(result.error().text(), HasSubstr("a copy from it has not ended"));
+  }
+
+  InodeNumber file_;
+  UniqueFd copy_;
+  FileHandle writer_;
+};
+
+TEST_F(CopyAtLarge, IsNoWantOfRoomToWhoWritesBesideIt) {
+  expect_refused(write("new"));
+  EXPECT_TRUE(read_all(file_) == content_) << "reads go on";
+  copy_.reset();
+  ASSERT_TRUE(write("new"));
+  content_.replace(2 * kChunk + 100, 3, "new");
+  EXPECT_TRUE(read_all(file_) == content_);
+}
+
+TEST_F(CopyAtLarge, CannotBeCutOffUnlessNobodyHasTheFileOpen) {
+  AttributeChange change;
+  for (const uint64_t size : {uint64_t{0}, kChunk + 1, 10 * kChunk}) {
+    change.size_bytes = size;
+    expect_refused(tier_->setattr(file_, change));
+  }
+  expect_refused(tier_->fallocate(file_, 0, 0, 10 * kChunk));
+  expect_refused(tier_->fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, kChunk));
+  EXPECT_TRUE(read_all(file_) == content_);
+  tier_->fs->release(file_, writer_);
+  change.size_bytes = 0;
+  ASSERT_TRUE(tier_->setattr(file_, change));
+  ASSERT_EQ(::pwrite(copy_.get(), "old", 3, kChunk), 3);
+  EXPECT_EQ(read_all(file_), "");
+}
+
+TEST_F(ColdContent, IsNotWrittenInPartWhileOthersWriteItInTheArchive) {
+  const InodeNumber file = add_cold_file();
+  bool growing = true;
+  tier_->mover->is_growing = [&](InodeNumber, const ArchiveVersion&) { return growing; };
+  const auto opened = tier_->open(file, O_RDWR);
+  ASSERT_TRUE(opened);
+  const auto refused = tier_->write(file, opened->handle, 100, "new");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().errno_value(), EBUSY) << refused.error().text();
+  growing = false;
+  EXPECT_TRUE(tier_->write(file, opened->handle, 100, "new"));
+  tier_->fs->release(file, opened->handle);
+}
+
 // Files of few chunks are copied as a whole, large ones are patched.
 class Damaged : public ColdContent, public ::testing::WithParamInterface<uint64_t> {
  protected:

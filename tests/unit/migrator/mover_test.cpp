@@ -212,6 +212,20 @@ TEST_F(MoverTest, ADamagedChunkIsNotKeptAndItsLaterReadersFail) {
   EXPECT_EQ(given(repaired, {0, kPage}), "came with its chunk");
 }
 
+// Others that are under way look like one that was given up.
+TEST_F(MoverTest, AChangeWaitsForTheOtherFillsOfAFileOfWhichOneFailed) {
+  auto other = ask({0, kPage}, Mover::Reason::prefetch);
+  held_->next();
+  (*tier_->inodes->lock(file_))->lost_fill = true;
+  const ByteRange range{kChunk, kChunk + kPage};
+  auto change = ask(range, Mover::Reason::change);
+  EXPECT_FALSE(is_ready(change));
+  EXPECT_EQ(held_->let_through().range.begin, 0u);
+  EXPECT_EQ(held_->let_through().range.begin, kChunk);
+  EXPECT_EQ(given(change, range), "came with its chunk");
+  EXPECT_EQ(given(other, range), "came with its chunk");
+}
+
 TEST_F(MoverTest, AReaderWaitsForItsChunkIfItIsToBeVerifiedFirst) {
   Mover::Options options;
   options.answer_first = false;
