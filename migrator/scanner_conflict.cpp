@@ -354,6 +354,9 @@ Result<void> ConflictResolver::pass_on(Batch& batch, const InodeState& from, Ino
   }
   TRY_ASSIGN(const auto pending, scan_.catalog.journal_record(JournalKey::of_inode(from.number)));
   if (!pending) {
+    TRY_ASSIGN(const auto on_record, scan_.catalog.version(from.number));
+    if (on_record)
+      keep_owner_and_mode(record.attributes, from.rec().attributes, on_record->attributes);
     for (const auto& [name, value] : theirs.xattrs) batch.put_xattr(to, name, value);
     return {};
   }

@@ -95,6 +95,18 @@ InodeRecord imported_record(const ArchiveChild& child) {
   return record;
 }
 
+void keep_owner_and_mode(Attributes& theirs, const Attributes& ours, const Attributes& on_record) {
+  constexpr uint32_t kPrivileges = S_ISUID | S_ISGID;
+  const bool same_owner = theirs.uid == on_record.uid && theirs.gid == on_record.gid;
+  if (theirs.mode == on_record.mode) {
+    theirs.mode = ours.mode;
+    // As chown does: nobody meant them for this owner.
+    if (!same_owner && theirs.kind == FileKind::file) theirs.mode &= ~kPrivileges;
+  }
+  if (theirs.uid == on_record.uid) theirs.uid = ours.uid;
+  if (theirs.gid == on_record.gid) theirs.gid = ours.gid;
+}
+
 Result<void> take_xattrs(const ScanState& scan, Batch& batch, InodeNumber inode, FileKind kind,
                          const Xattrs& theirs) {
   TRY_ASSIGN(const Xattrs ours, xattrs_in_archive(scan.catalog, inode, kind));
@@ -212,7 +224,7 @@ Result<void> FolderScan::compare_known(const ArchiveChild& child, const BaseReco
   if (known.kind == FileKind::file && !found.same_content(*on_record)) {
     return take_changed_file(child, known.inode, *on_record);
   }
-  return take_attributes(child, known.inode);
+  return take_attributes(child, known.inode, *on_record);
 }
 
 // Theirs is newer than what is on record.
@@ -292,6 +304,7 @@ Result<void> FolderScan::drop_for(const ArchiveChild& child, InodeState& state,
     record.attributes.uid = state.rec().attributes.uid;
     record.attributes.gid = state.rec().attributes.gid;
   } else {
+    keep_owner_and_mode(record.attributes, state.rec().attributes, on_record.attributes);
     TRY(take_xattrs(scan_, batch, inode, FileKind::file, child.xattrs));
   }
   batch.put_version(inode, child.version);
@@ -315,7 +328,8 @@ Result<bool> FolderScan::returns(const ArchiveChild& child, InodeNumber inode) {
 
 // Owner, mode, times and extended attributes, and of a link its target. What waits in the journal
 // is ours and stays.
-Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber inode) {
+Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber inode,
+                                         const ArchiveVersion& on_record) {
   bool changed = false;
   {
     TRY_ASSIGN(const InodeLock lock, scan_.inodes.lock(inode));
@@ -324,7 +338,11 @@ Result<void> FolderScan::take_attributes(const ArchiveChild& child, InodeNumber 
     if (pending) return {};
     InodeState& state = *lock;
     InodeRecord record = state.rec();
-    const InodeRecord theirs = imported_record(child);
+    InodeRecord theirs = imported_record(child);
+    keep_owner_and_mode(theirs.attributes, record.attributes, on_record.attributes);
+    // The archive may keep coarser times.
+    if (theirs.attributes.mtime == on_record.attributes.mtime)
+      theirs.attributes.mtime = record.attributes.mtime;
     const FileKind kind = theirs.attributes.kind;
     TRY_ASSIGN(const Xattrs ours, xattrs_in_archive(scan_.catalog, inode, kind));
     const Xattrs xattrs = joined_xattrs(scan_, kind, ours, child.xattrs);
@@ -525,7 +543,9 @@ Result<void> import_root(ScanState& scan) {
   batch.put_version(kRootInode, *version);
   InodeRecord record = lock->rec();
   if (!pending) {
-    record.attributes = version->attributes;
+    const Attributes ours = std::exchange(record.attributes, version->attributes);
+    TRY_ASSIGN(const auto on_record, scan.catalog.version(kRootInode));
+    if (on_record) keep_owner_and_mode(record.attributes, ours, on_record->attributes);
     batch.put_inode(kRootInode, record);
     TRY(take_xattrs(scan, batch, kRootInode, FileKind::directory, xattrs));
   }

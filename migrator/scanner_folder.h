@@ -93,7 +93,8 @@ class FolderScan {
   Result<void> compare_known(const ArchiveChild& child, const BaseRecord& known);
   Result<void> take_changed_file(const ArchiveChild& child, InodeNumber inode,
                                  const ArchiveVersion& on_record);
-  Result<void> take_attributes(const ArchiveChild& child, InodeNumber inode);
+  Result<void> take_attributes(const ArchiveChild& child, InodeNumber inode,
+                               const ArchiveVersion& on_record);
   enum class Ours { as_on_record, settling, changed, in_use };
   Result<Ours> take_if_unused(const ArchiveChild& child, InodeNumber inode,
                               const ArchiveVersion& on_record);
@@ -130,5 +131,8 @@ Result<void> import_root(ScanState& scan);
 Result<void> take_xattrs(const ScanState& scan, Batch& batch, InodeNumber inode, FileKind kind,
                          const Xattrs& theirs);
 InodeRecord imported_record(const ArchiveChild& child);
+// Owner and mode that `theirs` has as on record stay as they are here, for the archive may show
+// others than it was given (root_squash); those that others changed there are theirs.
+void keep_owner_and_mode(Attributes& theirs, const Attributes& ours, const Attributes& on_record);
 
 }  // namespace tierhub

@@ -5,12 +5,16 @@
 #include <fstream>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "common/metrics.h"
+#include "migrator/scanner_folder.h"
 #include "tests/unit/migrator/journal_world.h"
 
 namespace tierhub::test {
@@ -128,6 +132,109 @@ TEST_F(ScannerTest, KeepsAttributesThatTheArchiveMayHaveRefused) {
   world_.write_in_archive("file", "their content");
   EXPECT_EQ(world_.scan().changed, 1u);
   EXPECT_EQ(world_.catalog->xattr(world_.inode("file"), "user.large").value(), large);
+}
+
+// An archive that leaves all files to the user whom it takes everybody for, as NFS with
+// root_squash.
+class SquashingArchive : public ScannerTest {
+ protected:
+  void SetUp() override {
+    __user_cap_data_struct capabilities[2]{};
+    ASSERT_EQ(::syscall(SYS_capget, &header_, capabilities), 0);
+    std::copy(std::begin(capabilities), std::end(capabilities), before_);
+    // Of this thread, and of those that it makes.
+    capabilities[0].effective &= ~(1U << CAP_CHOWN);
+    ASSERT_EQ(::syscall(SYS_capset, &header_, capabilities), 0);
+    world_.make_folder("folder");
+    world_.write("file", "content");
+    for (const char* path : {"folder", "file"}) give_away(path, kAlice);
+    world_.change_mode("file", 04755);
+    world_.publish();
+    ASSERT_EQ(world_.journal_keys(), 0u);
+    struct stat st {};
+    ASSERT_EQ(::stat(world_.in_archive("file").c_str(), &st), 0);
+    ASSERT_EQ(st.st_uid, ::geteuid());
+    ASSERT_EQ(st.st_mode & 07777, 0755u);
+  }
+  void TearDown() override { ::syscall(SYS_capset, &header_, before_); }
+  void give_away(const std::string& path, uint32_t owner) {
+    AttributeChange change;
+    change.uid = owner;
+    change.gid = owner;
+    world_.file_system->setattr(world_.inode(path), change,
+                                [](const Result<NodeInfo>& node) { value_of(node); });
+  }
+  Attributes attributes(const std::string& path) {
+    return value_of(world_.catalog->inode(world_.inode(path)))->attributes;
+  }
+  void expect_alices(const std::string& path) {
+    EXPECT_EQ(attributes(path).uid, kAlice) << path;
+    EXPECT_EQ(attributes(path).gid, kAlice) << path;
+  }
+
+  static constexpr uint32_t kAlice = 4711;
+
+ private:
+  __user_cap_header_struct header_{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct before_[2]{};
+};
+
+TEST_F(SquashingArchive, LeavesOwnersAndPrivilegesAsTheyAreHere) {
+  world_.scan();
+  for (const char* path : {"folder", "file"}) {
+    ASSERT_EQ(::setxattr(world_.in_archive(path).c_str(), "user.note", "theirs", 6, 0), 0);
+    world_.scan();
+    EXPECT_EQ(world_.catalog->xattr(world_.inode(path), "user.note").value(), "theirs") << path;
+    expect_alices(path);
+  }
+  EXPECT_EQ(attributes("file").mode, 04755u);
+}
+
+TEST_F(SquashingArchive, TakesTheModeThatOthersGaveAFileThere) {
+  ASSERT_EQ(::chmod(world_.in_archive("file").c_str(), 0640), 0);
+  EXPECT_EQ(world_.scan().changed, 1u);
+  expect_alices("file");
+  EXPECT_EQ(attributes("file").mode, 0640u);
+}
+
+TEST_F(SquashingArchive, LeavesTheOwnerOfAFileWhoseContentOthersChangedThere) {
+  world_.write_in_archive("file", "theirs, longer");
+  EXPECT_EQ(world_.scan().changed, 1u);
+  expect_alices("file");
+}
+
+TEST_F(SquashingArchive, LeavesTheOwnerOfAFileThatIsOpenWhileOthersChangeIt) {
+  const InodeNumber before = world_.inode("file");
+  const FileHandle reader = world_.open("file", O_RDONLY);
+  world_.write_in_archive("file", "theirs, longer");
+  EXPECT_EQ(world_.scan().changed, 1u);
+  EXPECT_NE(world_.inode("file"), before);
+  expect_alices("file");
+  world_.close(before, reader);
+}
+
+TEST_F(SquashingArchive, LeavesTheOwnerOfTheRoot) {
+  world_.scan();
+  give_away("", kAlice);
+  world_.publish();
+  ASSERT_EQ(::chmod(world_.archive_folder.path().c_str(), 0711), 0);
+  world_.scan();
+  expect_alices("");
+  EXPECT_EQ(attributes("").mode, 0711u);
+}
+
+TEST(OwnerAndMode, OfAProgramThatOthersGaveAwayThereAreWithoutSetUserId) {
+  Attributes ours;
+  ours.mode = 04755;
+  ours.uid = 1;
+  Attributes on_record = ours;
+  on_record.mode = 0755;
+  on_record.uid = 2;
+  Attributes theirs = on_record;
+  theirs.uid = 3;
+  keep_owner_and_mode(theirs, ours, on_record);
+  EXPECT_EQ(theirs.uid, 3u);
+  EXPECT_EQ(theirs.mode, 0755u);
 }
 
 TEST_F(ScannerTest, RemovesWhatWasRemovedThere) {
