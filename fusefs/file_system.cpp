@@ -101,8 +101,15 @@ void FileSystem::forget(InodeNumber inode) {
   nameless_.with([&](auto& nameless) { nameless.erase(inode); });
 }
 
+Result<NodeInfo> FileSystem::parent_of(InodeNumber directory) {
+  TRY_ASSIGN(const auto names, catalog_.names(directory));
+  return getattr(names.empty() ? kRootInode : names.front().parent);
+}
+
 Result<NodeInfo> FileSystem::lookup(InodeNumber parent, const std::string& name) {
   TRY(check_length(name));
+  if (name == ".") return getattr(parent);
+  if (name == "..") return parent_of(parent);
   TRY_ASSIGN(const auto inode, catalog_.lookup(parent, name));
   if (!inode) return no_entry(name);
   return getattr(*inode);
@@ -126,8 +133,7 @@ Result<std::vector<FileSystem::ListedEntry>> FileSystem::list(InodeNumber direct
     entries.push_back({".", kDotCookie, self});
   }
   if (after_cookie < kDotDotCookie) {
-    TRY_ASSIGN(const auto names, catalog_.names(directory));
-    TRY_ASSIGN(const NodeInfo parent, getattr(names.empty() ? kRootInode : names.front().parent));
+    TRY_ASSIGN(const NodeInfo parent, parent_of(directory));
     entries.push_back({"..", kDotDotCookie, parent});
   }
   // Behind all names that share the cookie: no name is greater than 255 bytes of 0xff.

@@ -110,6 +110,8 @@ void FuseConnection::choose_capabilities(fuse_conn_info& info) const {
   info.want &= ~static_cast<unsigned>(FUSE_CAP_SPLICE_READ);
   // The kernel enforces access control lists; which umask counts depends on the folder's.
   info.want |= info.capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);
+  // Node ids are inode numbers: a handle finds its file whatever the kernel has forgotten.
+  info.want |= info.capable & FUSE_CAP_EXPORT_SUPPORT;
   info.max_write = goes_on() ? kept().init_reply().max_write : kMaxWriteBytes;
   info.max_background = kMaxBackground;
   info.congestion_threshold = kCongestionThreshold;

@@ -426,5 +426,73 @@ TEST_F(Posix, FsyncSucceeds) {
   EXPECT_EQ(::fsync(folder.get()), 0);
 }
 
+// The kernel keeps it from us.
+TEST_F(Posix, SyncfsSucceeds) {
+  const UniqueFd file(::open(at("a").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  check(::write(file.get(), "x", 1), "write");
+  EXPECT_EQ(::syncfs(file.get()), 0);
+}
+
+// What a kernel's NFS server keeps of a file.
+class Handles : public Posix {
+ protected:
+  struct Handle {
+    file_handle head;
+    unsigned char bytes[MAX_HANDLE_SZ];
+  };
+  Handle handle_of(const std::string& name) const {
+    Handle handle{};
+    handle.head.handle_bytes = MAX_HANDLE_SZ;
+    int mount_id = 0;
+    check(::name_to_handle_at(AT_FDCWD, at(name).c_str(), &handle.head, &mount_id, 0),
+          "name_to_handle_at " + name);
+    return handle;
+  }
+  UniqueFd open_by(Handle handle, int flags = O_RDONLY) const {
+    const UniqueFd mount(::open(tier.mount.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return UniqueFd(::open_by_handle_at(mount.get(), &handle.head, flags | O_CLOEXEC));
+  }
+  static std::string read_of(const UniqueFd& file) {
+    std::string bytes(100, '\0');
+    const ssize_t n = ::pread(file.get(), bytes.data(), bytes.size(), 0);
+    return n < 0 ? std::strerror(errno) : bytes.substr(0, static_cast<size_t>(n));
+  }
+  void expect_found(const Handle& file, const Handle& cold, const Handle& folder) {
+    const UniqueFd found = open_by(file, O_RDWR);
+    EXPECT_EQ(read_of(found), "content");
+    EXPECT_EQ(read_of(open_by(cold)), random_bytes(9 * kMiB, 1).substr(0, 100));
+    const UniqueFd found_folder = open_by(folder, O_RDONLY | O_DIRECTORY);
+    struct stat st {};
+    EXPECT_EQ(::fstatat(found_folder.get(), "file", &st, 0), 0) << std::strerror(errno);
+    EXPECT_EQ(::fstatat(found_folder.get(), "../../cold", &st, 0), 0) << std::strerror(errno);
+  }
+};
+
+TEST_F(Handles, FindTheirFileWhateverTheKernelHasForgotten) {
+  fs::create_directories(at("outer/folder"));
+  write_file(at("outer/folder/file"), "content");
+  const Handle file = handle_of("outer/folder/file");
+  const Handle cold = handle_of("cold");
+  const Handle folder = handle_of("outer/folder");
+  expect_found(file, cold, folder);
+  write_file("/proc/sys/vm/drop_caches", "2");
+  expect_found(file, cold, folder);
+  fs::rename(at("outer/folder"), at("outer/renamed"));
+  tier.stop();
+  tier.start();
+  expect_found(file, cold, folder);
+  tier.kill();
+  tier.start();
+  expect_found(file, cold, folder);
+}
+
+TEST_F(Handles, OfWhatWasRemovedAreStale) {
+  write_file(at("file"), "content");
+  const Handle file = handle_of("file");
+  fs::remove(at("file"));
+  write_file(at("file"), "another");
+  eventually("the handle is stale", [&] { return !open_by(file) && errno == ESTALE; });
+}
+
 }  // namespace
 }  // namespace tierhub::testing
