@@ -42,6 +42,8 @@ struct Metrics {
   Counter conflicts;
   // Chunks that the archive gave with other bytes than were recorded.
   Counter damaged_chunks;
+  // Chunks of scratch that nobody changed, and that were not as recorded.
+  Counter rotten_chunks;
 };
 
 Metrics& metrics();

@@ -21,4 +21,14 @@ Error damaged_copy(std::errc code, const std::string& path, uint64_t chunk) {
                                  path, chunk));
 }
 
+void note_rotten_chunk(const std::string& path, uint64_t chunk) {
+  metrics().rotten_chunks.add();
+  health().set("2 rot", fmt::format("scratch gave back other bytes than were written to it: '{}' "
+                                    "(chunk {}; {} such chunks so far); the archive's were taken: "
+                                    "check the SSD",
+                                    path, chunk, metrics().rotten_chunks.value()));
+  log::error("scratch has other bytes of a chunk than were recorded: the archive's are taken",
+             {{"path", path}, {"chunk", chunk}});
+}
+
 }  // namespace tierhub

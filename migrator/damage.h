@@ -1,4 +1,4 @@
-// Bytes of the archive that are not those that were recorded.
+// Bytes of the archive, or of scratch, that are not those that were recorded.
 #pragma once
 
 #include <cstdint>
@@ -12,5 +12,7 @@ namespace tierhub {
 // Says so to the administrator, in the health and the log, and counts it. The error has `code`. Any
 // thread.
 Error damaged_copy(std::errc code, const std::string& path, uint64_t chunk);
+// The same of a chunk in scratch that nobody changed. `path` is in the archive.
+void note_rotten_chunk(const std::string& path, uint64_t chunk);
 
 }  // namespace tierhub

@@ -162,7 +162,8 @@ Result<uint64_t> equal_chunks(const JournalContext& context, const Snapshot& sna
 
 namespace {
 
-// The archived version as the source of what is absent, and of a patch.
+// The archived version as the source of what is absent, and of a patch; and what is known of it,
+// for the chunks that did not change.
 Result<void> add_source(const JournalContext& context, const Snapshot& snapshot,
                         const std::string& path, const ArchiveVersion& version,
                         StageFileRequest& request) {
@@ -173,13 +174,13 @@ Result<void> add_source(const JournalContext& context, const Snapshot& snapshot,
   const bool compared = snapshot.record.content == Content::unknown;
   const bool patch = snapshot.record.archived && size_bytes >= kLeastChunks * chunk_bytes &&
                      (compared || !snapshot.unchanged.empty());
-  if (!patch && snapshot.absent.empty()) return {};
+  if (!patch && snapshot.absent.empty() && snapshot.unchanged.empty()) return {};
   request.source_path = path;
   request.source_version = version;
   request.source_limit_bytes =
       std::min(snapshot.record.archive_limit_bytes, version.attributes.size_bytes);
   request.patch = patch;
-  if (patch) request.unchanged = snapshot.unchanged;
+  request.unchanged = snapshot.unchanged;
   const uint64_t shared = std::min(size_bytes, request.source_limit_bytes);
   request.known.resize(chunks_of(shared, chunk_bytes));
   for (uint64_t first = 0; first < request.known.size(); first += kChecksumsPerRecord) {
@@ -234,6 +235,50 @@ Result<void> sync_object_fd(int fd, ScratchSync scratch) {
       synced.error().in("the file is damaged in scratch, so it is not published"));
 }
 
+// A chunk of the object that nobody changed is not what was recorded of it: the archive has a good
+// one. If somebody has written to the file meanwhile, all of it is published as it is, and once
+// more.
+Result<void> take_from_archive(const JournalContext& context, const Snapshot& snapshot,
+                               uint64_t chunk, StageFileRequest& request, IntervalSet& rotten) {
+  {
+    TRY_ASSIGN(const InodeLock lock, context.inodes.lock(snapshot.inode));
+    if (!lock.exists() || !snapshot.content_stands(*lock)) {
+      request.unchanged.clear();
+      return {};
+    }
+  }
+  note_rotten_chunk(request.source_path, chunk);
+  rotten.add(chunk, chunk + 1);
+  const uint64_t begin = chunk * request.chunk_bytes;
+  const ByteRange range{begin, std::min(begin + request.chunk_bytes, request.size_bytes)};
+  request.absent.push_back(range);
+  // What the archive takes over by itself it does not read; this is to be compared.
+  IntervalSet unchanged;
+  for (const ByteRange& part : request.unchanged) unchanged.add(part.begin, part.end);
+  unchanged.remove(range.begin, range.end);
+  request.unchanged.clear();
+  for (const auto& part : unchanged.intervals())
+    request.unchanged.push_back({part.begin, part.end});
+  return {};
+}
+
+// They are brought anew for whoever reads them; unless the kernel serves the object by itself,
+// which must be whole then.
+Result<void> drop_rotten_chunks(const JournalContext& context, const Snapshot& snapshot,
+                                const IntervalSet& rotten) {
+  if (rotten.empty()) return {};
+  TRY_ASSIGN(const InodeLock lock, context.inodes.lock(snapshot.inode));
+  if (!lock.exists() || !snapshot.content_stands(*lock)) return {};
+  if (lock->serve_mode == ServeMode::passthrough) return {};
+  IntervalSet clean = lock->clean;
+  Batch batch;
+  for (const auto& chunks : rotten.intervals())
+    batch.change_ranges(snapshot.inode, RangeKind::clean, clean.remove(chunks.begin, chunks.end));
+  TRY(context.catalog.commit(batch));
+  lock->clean = std::move(clean);
+  return {};
+}
+
 }  // namespace
 
 Result<void> sync_object(const JournalContext& context, InodeNumber inode, ScratchSync scratch) {
@@ -260,23 +305,33 @@ Result<std::optional<StageFileRequest>> request_of_changed(
   return std::optional(std::move(request));
 }
 
-Result<StagedContent> stage_content(const JournalContext& context,
-                                    const StageFileRequest& request) {
+Result<StagedContent> stage_content(const JournalContext& context, const Snapshot& snapshot,
+                                    StageFileRequest request) {
   if (request.patch) fault_point(FaultPoint::patch_before_stage);
-  TRY_ASSIGN(StagedFile staged, context.archive.stage_file(request));
-  if (staged.damaged_chunk)
-    return damaged_copy(std::errc::bad_message, request.source_path, *staged.damaged_chunk);
-  if (staged.cloned_bytes > 0) fault_point(FaultPoint::patch_after_stage);
-  return StagedContent{std::move(staged)};
+  IntervalSet rotten;
+  for (;;) {
+    TRY_ASSIGN(StagedFile staged, context.archive.stage_file(request));
+    if (staged.damaged_chunk)
+      return damaged_copy(std::errc::bad_message, request.source_path, *staged.damaged_chunk);
+    if (staged.rotten_chunk) {
+      auto taken = take_from_archive(context, snapshot, *staged.rotten_chunk, request, rotten);
+      if (!taken) return not_of_archive(taken.error());
+      continue;
+    }
+    if (staged.cloned_bytes > 0) fault_point(FaultPoint::patch_after_stage);
+    if (auto dropped = drop_rotten_chunks(context, snapshot, rotten); !dropped)
+      return not_of_archive(dropped.error());
+    return StagedContent{std::move(staged)};
+  }
 }
 
 Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
                                             const std::string& leaf,
                                             const std::optional<ArchiveVersion>& version) {
   if (snapshot.object) TRY(sync_object_fd(snapshot.object.get(), ScratchSync::missing));
-  TRY_ASSIGN(const auto request, request_of_changed(context, snapshot, leaf, version));
+  TRY_ASSIGN(auto request, request_of_changed(context, snapshot, leaf, version));
   if (!request) return StagedContent();
-  return stage_content(context, *request);
+  return stage_content(context, snapshot, *std::move(request));
 }
 
 Error not_of_archive(const Error& error) {

@@ -85,7 +85,11 @@ Result<std::optional<StageFileRequest>> request_of_changed(
 struct StagedContent {
   std::optional<StagedFile> staged;
 };
-Result<StagedContent> stage_content(const JournalContext& context, const StageFileRequest& request);
+// 1. A chunk of the object that turns out to have rotted is taken from the archive, and all begins
+// again. 2. Once all of it is staged, and what was taken was compared, scratch gives up what it has
+// of these. Killed before: they are found out again.
+Result<StagedContent> stage_content(const JournalContext& context, const Snapshot& snapshot,
+                                    StageFileRequest request);
 // Brings the object to its device, and does both. Blocks as long as copying takes.
 Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
                                             const std::string& leaf,

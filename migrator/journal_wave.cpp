@@ -172,7 +172,8 @@ Result<void> Wave::stage_changed(Action& action, Staging& staging) const {
              request_of_changed(context_, *action.snapshot, action.leaf, action.plan.version));
   const bool has_source = request && !request->source_path.empty();
   if (!request || has_source) {
-    auto outcome = has_source ? stage_content(context_, *request) : StagedContent();
+    auto outcome = has_source ? stage_content(context_, *action.snapshot, *std::move(request))
+                              : StagedContent();
     action.snapshot->object.reset();
     return accept_staged(action, std::move(outcome));
   }

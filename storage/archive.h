@@ -132,10 +132,12 @@ struct StageFileRequest {
   // Checksums of the archived file's chunks, as far as they are known: what is taken from it must
   // have them.
   std::vector<std::optional<Checksum>> known;
-  // Where the archive can clone, what `unchanged` (whole chunks that are as in the archived file)
-  // and `known` tell to be the same is not sent (see content_copy.h).
-  bool patch = false;
+  // Whole chunks that are as in the archived file: what the object has of them must have the
+  // checksums of `known`.
   std::vector<ByteRange> unchanged;
+  // Where the archive can clone, what `unchanged` and `known` tell to be the same is not sent (see
+  // content_copy.h).
+  bool patch = false;
   Attributes attributes;
   Xattrs xattrs;
 };
@@ -154,6 +156,10 @@ struct StagedFile {
   uint64_t cloned_bytes = 0;        // that the archive took over from the archived file by itself
   // Nothing is staged: this chunk of the archived file is not what was recorded of it.
   std::optional<uint64_t> damaged_chunk = {};
+  // Nothing is staged: this chunk of the object was not changed, and is not what was recorded of
+  // it.
+  std::optional<uint64_t> rotten_chunk = {};
+  bool is_staged() const { return !damaged_chunk && !rotten_chunk; }
 };
 
 class Archive {

@@ -105,6 +105,7 @@ void put(ByteWriter& out, const StagedFile& value) {
   put(out, value.checksums);
   out.u64(value.written_bytes).u64(value.cloned_bytes);
   put(out, value.damaged_chunk);
+  put(out, value.rotten_chunk);
 }
 
 void put(ByteWriter& out, const PlaceRequest& value) {
@@ -237,6 +238,7 @@ void get(ByteReader& in, StagedFile& value) {
   value.written_bytes = in.u64();
   value.cloned_bytes = in.u64();
   get(in, value.damaged_chunk);
+  get(in, value.rotten_chunk);
 }
 
 void get(ByteReader& in, PlaceRequest& value) {

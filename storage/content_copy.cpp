@@ -57,7 +57,7 @@ Result<void> ContentCopy::run(const std::function<void()>& progress, StagedFile&
   const uint64_t chunk_bytes = request_.chunk_bytes;
   for (uint64_t index = 0; index * chunk_bytes < request_.size_bytes; ++index) {
     TRY(copy_chunk(index, result));
-    if (result.damaged_chunk) return {};
+    if (!result.is_staged()) return {};
     if (progress) progress();
   }
   // What was written to the end of the file is as long already.
@@ -107,6 +107,10 @@ Result<void> ContentCopy::copy_chunk(uint64_t index, StagedFile& result) {
     result.damaged_chunk = index;
     return {};
   }
+  if (unchanged && known && known != sum) {
+    result.rotten_chunk = index;
+    return {};
+  }
   result.checksums.push_back(sum);
   if (unchanged || known == sum) {
     TRY_ASSIGN(const bool taken, take_over(chunk, result));
@@ -135,7 +139,7 @@ bool ContentCopy::is_as_long(ByteRange chunk) const {
   const uint64_t source_end =
       std::min({chunk.begin + request_.chunk_bytes, request_.source_limit_bytes,
                 request_.source_version.attributes.size_bytes});
-  return source_fd_ >= 0 && chunk.end == source_end;
+  return chunk.end == source_end;
 }
 
 // The chunk is as in the archived version. False: it has to be written all the same.

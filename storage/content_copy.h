@@ -8,7 +8,8 @@
 //   record, is taken over; any other is written. A hole of the object becomes a hole.
 //   3. the staged file gets its length.
 // A chunk of the archived version that is read for the new content, and is not what was recorded of
-// it, ends the copy: its checksum would say that it is good.
+// it, ends the copy: its checksum would say that it is good. So does one of the object that nobody
+// changed: it would replace a good one.
 // Nobody sees the staged file before it is placed, so a crash in between leaves the old version as
 // it was, and a file in staging that the recovery deletes.
 #pragma once

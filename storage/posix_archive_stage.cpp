@@ -132,7 +132,7 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
   ContentCopy copy(request, source.fd.get(), out.get(),
                    can_clone ? probed.clone : CloneMethod::none);
   TRY(copy.run(progress, result));
-  if (result.damaged_chunk) {
+  if (!result.is_staged()) {
     TRY(clear(to));
     return result;
   }

@@ -148,6 +148,28 @@ TEST_P(Patch, StagesNothingFromADamagedChunk) {
   EXPECT_EQ(archive_->staged().value(), std::vector<std::string>());
 }
 
+// Where the archive takes a chunk over by itself, nothing of it is read.
+TEST_P(Patch, StagesNoChunkOfTheObjectThatNobodyChangedAndThatIsNotAsRecorded) {
+  const std::string good = random_text(6 * kChunk, 1);
+  make_source(good);
+  request_.unchanged = {{kChunk, 6 * kChunk}};
+  std::string text = good;
+  text.replace(0, 3, "new");
+  std::string rotten = text;
+  rotten[4 * kChunk + 7] ^= 1;
+  auto staged = stage(rotten);
+  ASSERT_TRUE(staged) << staged.error().text();
+  if (!is_cheap()) {
+    EXPECT_EQ(staged->rotten_chunk, 4U);
+    EXPECT_EQ(archive_->staged().value(), std::vector<std::string>());
+    request_.absent = {{4 * kChunk, 5 * kChunk}};
+    staged = stage(rotten);
+    ASSERT_TRUE(staged) << staged.error().text();
+  }
+  EXPECT_TRUE(staged->is_staged());
+  EXPECT_EQ(read_file(in_staging("leaf")), text);
+}
+
 TEST_P(Patch, LeavesWhatIsOnlyInTheArchiveThere) {
   std::string text = random_text(8 * kChunk + 5, 2);
   make_source(text);

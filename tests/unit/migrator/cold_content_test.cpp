@@ -217,6 +217,53 @@ TEST_P(Damaged, ChunkIsNeverRead) {
 
 INSTANTIATE_TEST_SUITE_P(Chunks, Damaged, ::testing::Values(3, 9));
 
+class RottenScratch : public ColdContent {
+ protected:
+  // All of it is in scratch, and the disk there changes bytes of the second chunk and of the last.
+  void SetUp() override {
+    file_ = add_cold_file(3);
+    ASSERT_TRUE(tier_->prefetch(file_));
+    const auto object = tier_->scratch->open_object(file_, O_RDWR);
+    ASSERT_TRUE(object);
+    for (const uint64_t at : {kChunk + 5, content_.size() - 1})
+      ASSERT_EQ(::pwrite(object->get(), "!", 1, static_cast<off_t>(at)), 1);
+  }
+  void change_first_chunk() {
+    const auto opened = tier_->open(file_, O_RDWR);
+    ASSERT_TRUE(opened);
+    ASSERT_TRUE(tier_->write(file_, opened->handle, 0, "new"));
+    tier_->fs->release(file_, opened->handle);
+  }
+  std::string archived() { return *posix::read_file(place_ / "archive/file"); }
+
+  InodeNumber file_;
+};
+
+TEST_F(RottenScratch, IsNeverPublishedOverTheArchivesGoodCopy) {
+  change_first_chunk();
+  content_.replace(0, 3, "new");
+  EXPECT_EQ(tier_->publish(), 0u) << parked_reason();
+  EXPECT_TRUE(archived() == content_);
+  EXPECT_TRUE(read_all(file_) == content_) << "found out, it is brought anew";
+}
+
+TEST_F(RottenScratch, IsNotPublishedWhenTheArchivesCopyIsNoBetter) {
+  {
+    const UniqueFd fd(::open((place_ / "archive/file").c_str(), O_RDWR));
+    struct stat st {};
+    ASSERT_EQ(::fstat(fd.get(), &st), 0);
+    ASSERT_EQ(::pwrite(fd.get(), "?", 1, kChunk + 5), 1);
+    const timespec times[2] = {st.st_atim, st.st_mtim};
+    ASSERT_EQ(::futimens(fd.get(), times), 0);
+  }
+  const std::string before = archived();
+  change_first_chunk();
+  EXPECT_EQ(tier_->publish(), 1u);
+  EXPECT_THAT(parked_reason(), HasSubstr("the archive's copy of 'file' is damaged: chunk 1"));
+  EXPECT_TRUE(archived() == before);
+  EXPECT_EQ(tier_->archive->staged().value(), std::vector<std::string>());
+}
+
 class Allocating : public ColdContent, public ::testing::WithParamInterface<int> {};
 
 // Of a cold chunk, of part of one, and across the end of the file.
