@@ -209,12 +209,20 @@ Result<FileSystemPointer> NestedFileSystems::at(const ArchiveRoot& root, const s
     return may_have_changed ? nullptr : it->second.file_system;
   };
   if (auto file_system = known()) return file_system;
-  const std::lock_guard lock(learning_);
+  const auto learning = learning_of(key);
+  const std::lock_guard lock(*learning);
   if (auto file_system = known()) return file_system;
   return get_to_know(root, path, key);
 }
 
-// With `learning_`.
+std::shared_ptr<std::mutex> NestedFileSystems::learning_of(const MountKey& key) {
+  const std::lock_guard lock(mutex_);
+  auto& learning = learning_[key.device];
+  if (!learning) learning = std::make_shared<std::mutex>();
+  return learning;
+}
+
+// With the lock of its device.
 Result<FileSystemPointer> NestedFileSystems::get_to_know(const ArchiveRoot& root,
                                                          const std::string& path,
                                                          const MountKey& key) {

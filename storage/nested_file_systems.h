@@ -78,13 +78,17 @@ class NestedFileSystems {
  private:
   Result<std::string> top_of(const ArchiveRoot& root, const std::string& path,
                              const MountKey& key) const;
+  std::shared_ptr<std::mutex> learning_of(const MountKey& key);
   Result<FileSystemPointer> get_to_know(const ArchiveRoot& root, const std::string& path,
                                         const MountKey& key);
   void forget(const FileSystemId& id);
 
   const std::optional<CloneMethod> clone_;
-  std::mutex learning_;  // held while one is looked at for the first time
   mutable std::mutex mutex_;
+  // By device. Held while one is looked at for the first time, for as long as that takes: two who
+  // come across it at once must not both make its mark. Whoever waits would wait for the same file
+  // system anyway. Taken before mutex_.
+  std::map<uint64_t, std::shared_ptr<std::mutex>> learning_;  // the map: guarded by mutex_
   struct Known {
     FileSystemPointer file_system;
     SteadyClock::time_point since;
