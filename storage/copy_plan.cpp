@@ -55,8 +55,15 @@ bool may_have_holes(uint64_t size_bytes, uint64_t blocks_of_512) {
 }
 
 Error open_error(int errno_value, const std::string& path) {
-  if (errno_value == ENOENT || errno_value == ENOTDIR) {
-    return Error(conflict_code(), fmt::format("'{}' is gone from the archive", path));
+  switch (errno_value) {
+    case ENOENT:
+    case ENOTDIR:
+      return Error(conflict_code(), fmt::format("'{}' is gone from the archive", path));
+    case ELOOP:  // a symbolic link
+    case ENXIO:  // a socket
+      return Error(conflict_code(), fmt::format("'{}' is no file in the archive any more", path));
+    default:
+      break;
   }
   return Error::from_errno(errno_value, "open " + path);
 }

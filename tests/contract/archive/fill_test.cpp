@@ -1,5 +1,7 @@
 #include <atomic>
+#include <functional>
 #include <future>
+#include <initializer_list>
 #include <thread>
 
 #include <fcntl.h>
@@ -44,6 +46,25 @@ TEST_P(Fill, CopiesOnlyTheRange) {
   expected.replace(2 * kChunk, 2 * kChunk, text.substr(2 * kChunk, 2 * kChunk));
   EXPECT_EQ(read_file((work_ / "target")), expected);
   EXPECT_EQ(allocated_bytes((work_ / "target")), 2 * kChunk);
+}
+
+TEST_P(Fill, OfAFileWhosePlaceIsTakenByAnotherKindIsAConflict) {
+  const std::string path = in_archive("file");
+  const auto make_socket = [&] { return ::mknod(path.c_str(), S_IFSOCK | 0600, 0); };
+  const auto make_fifo = [&] { return ::mknod(path.c_str(), S_IFIFO | 0600, 0); };
+  const auto make_link = [&] { return ::symlink("elsewhere", path.c_str()); };
+  const auto make_folder = [&] { return ::mkdir(path.c_str(), 0700); };
+  for (const std::function<int()>& make : std::initializer_list<std::function<int()>>{
+           make_socket, make_fifo, make_link, make_folder}) {
+    write_file(path, "text");
+    const FillRequest request = whole("file");
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+    ASSERT_EQ(make(), 0);
+    const auto filled = fill(request, "target");
+    ASSERT_FALSE(filled);
+    EXPECT_TRUE(is_conflict(filled.error())) << filled.error().text();
+    ASSERT_EQ(::remove(path.c_str()), 0);
+  }
 }
 
 TEST_P(Fill, CopiesNothingBeyondTheLimit) {
