@@ -134,6 +134,9 @@ struct AttributeChange {
   std::optional<Timestamp> mtime;
   // Set-user-id, set-group-id and capabilities go, as when `caller` writes.
   bool clear_privileges = false;
+  // It asks for nothing else: because of a write, or of a `chown` that changes neither owner nor
+  // group, and the kernel does not say which. Who may write only may not chown.
+  bool nothing_else = false;
   FsCaller caller;
 };
 

@@ -52,6 +52,17 @@ bool takes_privileges(const Attributes& attributes, const AttributeChange& chang
          (change.clear_privileges || change.uid || change.gid);
 }
 
+// Not by a stranger, but for a write: that comes from somebody who has the file open for it.
+Result<void> check_may_take_privileges(const InodeState& inode, const AttributeChange& change) {
+  const Attributes& attributes = inode.rec().attributes;
+  const uint32_t uid = change.caller.uid;
+  if (!change.nothing_else || uid == 0 || uid == attributes.uid || inode.writable_handles > 0 ||
+      attributes.kind == FileKind::directory)
+    return {};
+  if (without_privileges(attributes, change.caller) == attributes.mode) return {};
+  return Error(std::errc::operation_not_permitted, "the file is someone else's");
+}
+
 void change_attributes(Attributes& attributes, const AttributeChange& change) {
   if (takes_privileges(attributes, change))
     attributes.mode = without_privileges(attributes, change.caller);
@@ -129,6 +140,7 @@ void FileSystem::setattr(InodeNumber inode, const AttributeChange& change, Done<
       return std::optional<NodeInfo>(node);
     }
     InodeState& state = *lock;
+    TRY(check_may_take_privileges(state, change));
     if (change.size_bytes) {
       if (!state.is_file())
         return Error(std::errc::invalid_argument, "only a file can be truncated");

@@ -143,6 +143,7 @@ AttributeChange to_attribute_change(const struct stat& wanted, int to_set, const
   else if ((to_set & FUSE_SET_ATTR_MTIME) != 0)
     change.mtime = Timestamp::from(wanted.st_mtim);
   const bool cut_by_other = change.size_bytes && caller.uid != 0;
+  change.nothing_else = to_set == 0;
   change.clear_privileges = to_set == 0 || (to_set & kKillPrivileges) != 0 || cut_by_other;
   return change;
 }

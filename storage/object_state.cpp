@@ -249,7 +249,9 @@ Attributes attributes_now(const InodeRecord& record, const struct stat& object) 
   if (!record.writing) return attributes;
   attributes.size_bytes = static_cast<uint64_t>(object.st_size);
   attributes.mtime = posix::modification_time(object);
-  attributes.ctime = std::max(attributes.ctime, attributes.mtime);
+  // A write moved both. One that is to come was set by hand.
+  if (attributes.mtime <= Timestamp::now())
+    attributes.ctime = std::max(attributes.ctime, attributes.mtime);
   return attributes;
 }
 

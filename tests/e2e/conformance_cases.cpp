@@ -15,6 +15,7 @@ namespace {
 constexpr uint32_t kSame = UINT32_MAX;  // chown: leave it
 constexpr User kNobodySpecial = User::carol;
 constexpr int64_t kKiB = 1024;
+constexpr int64_t kFarAhead = 4'000'000'000'000'000'000;  // a time in 2096
 
 std::vector<Op> joined(std::vector<std::vector<Op>> parts) {
   std::vector<Op> ops;
@@ -398,6 +399,10 @@ std::vector<Case> cases_of_names() {
                                            mknod("n", S_IFIFO | 0600),
                                            symlink("y", "l2"),
                                            set_times("a", 1, 2),
+                                           open(1, "a", O_RDWR),
+                                           set_times("a", 1, kFarAhead),
+                                           chmod("a", 0640),
+                                           chown("a", kSame, kAlice),
                                            read_all("a"),
                                            list("d"),
                                            readlink("l"),
@@ -511,6 +516,15 @@ std::vector<Case> cases_of_permission() {
                 chmod("a", 06777).as(User::carol),
                 chown("a", kCarol, 0),
                 chmod("a", 06777).as(User::carol),
+                stat("a"),
+                chmod("a", 06767),
+                chown("a", kSame, kSame).as(User::alice),
+                stat("a"),
+                chmod("a", 02666),
+                chown("a", kSame, kSame).as(User::alice),
+                stat("a"),
+                open(0, "a", O_WRONLY).as(User::alice),
+                append(0, 1).as(User::alice),
                 stat("a")}})},
       {"CapabilitiesGoWithAWrite",
        joined({make_file("a", 100, 0777),
