@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -170,9 +171,9 @@ TEST(RocksDbStore, CallsADamagedTableDamaged) {
 TEST(RocksDbStoreDeathTest, KeepsWhatACommitReturnedOverKill) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   static const char* const kVariable = "TIERHUB_TEST_KILLED_CATALOG";
-  const TemporaryDirectory directory;
-  const bool in_child = ::getenv(kVariable) != nullptr;
-  if (!in_child) ::setenv(kVariable, (directory / "catalog").c_str(), 1);
+  std::optional<TemporaryDirectory> directory;  // the parent's: the child removes nothing
+  if (::getenv(kVariable) == nullptr)
+    ::setenv(kVariable, (directory.emplace() / "catalog").c_str(), 1);
   const std::string path = ::getenv(kVariable);
   const auto commit_and_die = [&] {
     const auto store = open_store(path);
