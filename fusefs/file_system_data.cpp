@@ -38,16 +38,6 @@ Result<void> write_zeros(int object_fd, int mode, ByteRange range) {
   return {};
 }
 
-// Chunks of which a part is to change have to be kept, for the rest of them.
-void recall_to_change(const FileSystemHooks& hooks, InodeNumber inode, ByteRange range,
-                      std::function<void(Result<void>)> done) {
-  hooks.recall(inode, range, FileSystemHooks::Wanted::kept,
-               [done = std::move(done)](const Result<FileSystemHooks::Recalled>& recalled) {
-                 if (!recalled) return done(recalled.error());
-                 done({});
-               });
-}
-
 }  // namespace
 
 // Passthrough is for whole resident files, and an inode keeps its mode until the last handle is
@@ -277,10 +267,11 @@ void FileSystem::write(InodeNumber inode, FileHandle handle, uint64_t offset_byt
   if (!written) return done(written.error());
   if (absent) {
     if (auto kept = source->detach(); !kept) return done(kept.error());
-    return recall_to_change(hooks_, inode, range, [=, this](Result<void> recalled) {
-      if (!recalled) return done(recalled.error());
-      write(inode, handle, offset_bytes, source, caller, done);
-    });
+    return hooks_.recall(inode, range, FileSystemHooks::Wanted::kept,
+                         [=, this](const Result<FileSystemHooks::Recalled>& recalled) {
+                           if (!recalled) return done(recalled.error());
+                           write(inode, handle, offset_bytes, source, caller, done);
+                         });
   }
   if (handle.sync) {
     if (auto synced = fsync(inode, SyncKind::data); !synced) return done(synced.error());
@@ -377,10 +368,11 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     case Next::recall:
       break;
   }
-  recall_to_change(hooks_, inode, range, [=, this](Result<void> recalled) {
-    if (!recalled) return done(recalled.error());
-    fallocate(inode, mode, offset_bytes, length_bytes, done);
-  });
+  hooks_.recall(inode, range, FileSystemHooks::Wanted::kept,
+                [=, this](const Result<FileSystemHooks::Recalled>& recalled) {
+                  if (!recalled) return done(recalled.error());
+                  fallocate(inode, mode, offset_bytes, length_bytes, done);
+                });
 }
 
 // A file that is not all resident answers "all data": its object's holes say nothing about the
