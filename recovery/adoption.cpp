@@ -442,7 +442,6 @@ Result<void> adopt_forgotten(Catalog& catalog, const Scratch& scratch,
 
 Result<void> write_tags(Catalog& catalog, const Scratch& scratch,
                         const std::vector<InodeNumber>& inodes) {
-  constexpr size_t kInodesInMemory = 100'000;
   InodeTable table(catalog, kInodesInMemory);
   for (const InodeNumber inode : inodes) {
     TRY_ASSIGN(const InodeLock lock, table.lock(inode));

@@ -36,6 +36,8 @@
 
 namespace tierhub::recovery {
 
+inline constexpr size_t kInodesInMemory = 100'000;  // of a table while a catalog is made right
+
 struct AdoptionCounts {
   uint64_t newer = 0;       // files of the archive with newer bytes in scratch
   uint64_t added = 0;       // files that the archive has not got

@@ -20,8 +20,6 @@
 namespace tierhub::recovery {
 namespace {
 
-constexpr size_t kInodesInMemory = 100'000;
-
 // What knows more than the two tiers, and the lock that keeps tierd away from the old catalog.
 struct Donor {
   std::unique_ptr<KeyValueStore> store;  // null: there is none
