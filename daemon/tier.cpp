@@ -11,6 +11,7 @@
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
+#include "daemon/recall_reason.h"
 #include "daemon/service_manager.h"
 #include "recovery/adoption.h"
 #include "storage/copy_engine.h"
@@ -43,18 +44,6 @@ std::string copy_engine_name() {
   options.buffer_bytes = kProbeBytes;
   const auto engine = CopyEngine::make(options);
   return engine ? (*engine)->description() : engine.error().text();
-}
-
-Mover::Reason reason_of(FileSystemHooks::Wanted wanted) {
-  switch (wanted) {
-    case FileSystemHooks::Wanted::bytes:
-      return Mover::Reason::read;
-    case FileSystemHooks::Wanted::chunks:
-      return Mover::Reason::recall;
-    case FileSystemHooks::Wanted::kept:
-      return Mover::Reason::change;
-  }
-  return Mover::Reason::recall;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "common/posix.h"
+#include "daemon/recall_reason.h"
 #include "recovery/adoption.h"
 
 namespace tierhub::testing {
@@ -21,18 +22,6 @@ Result<T> wait_for(Start&& start) {
   auto future = answer->get_future();
   start([answer](Result<T> result) { answer->set_value(std::move(result)); });
   return future.get();
-}
-
-Mover::Reason reason_of(FileSystemHooks::Wanted wanted) {
-  switch (wanted) {
-    case FileSystemHooks::Wanted::bytes:
-      return Mover::Reason::read;
-    case FileSystemHooks::Wanted::chunks:
-      return Mover::Reason::recall;
-    case FileSystemHooks::Wanted::kept:
-      return Mover::Reason::change;
-  }
-  return Mover::Reason::recall;
 }
 
 }  // namespace
