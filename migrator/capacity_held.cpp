@@ -15,7 +15,9 @@ double age_s(Timestamp since) { return static_cast<double>(Timestamp::now().ns -
 
 }  // namespace
 
-Result<DirtyCount> count_dirty(InodeTable& inodes, const Scratch& scratch) {
+Result<DirtyCount> count_dirty(
+    InodeTable& inodes, const Scratch& scratch,
+    const std::function<Result<void>(InodeNumber inode, uint64_t dirty_bytes)>& visit) {
   DirtyCount count;
   std::optional<JournalKey> after;
   for (;;) {
@@ -35,9 +37,8 @@ Result<DirtyCount> count_dirty(InodeTable& inodes, const Scratch& scratch) {
       TRY_ASSIGN(const Attributes attributes, current_attributes(scratch, *lock));
       const bool whole = lock->rec().content == Content::unknown;
       const uint64_t bytes = whole ? attributes.size_bytes : lock->dirty_bytes();
-      TRY_ASSIGN(const uint64_t occupied_bytes, scratch.occupied_bytes(key.inode));
+      if (visit) TRY(visit(key.inode, bytes));
       count.bytes += bytes;
-      count.occupied_bytes += std::min(bytes, occupied_bytes);
       count.oldest_age_s = std::max(count.oldest_age_s, age_s(record.since));
     }
     if (keys.size() < kKeysPerRead) return count;
@@ -45,8 +46,14 @@ Result<DirtyCount> count_dirty(InodeTable& inodes, const Scratch& scratch) {
 }
 
 Result<uint64_t> HeldBytes::count() {
-  TRY_ASSIGN(const DirtyCount dirty, count_dirty(inodes_, scratch_));
-  uint64_t bytes = dirty.occupied_bytes;
+  uint64_t bytes = 0;
+  // Holes occupy nothing.
+  const auto hold = [&](InodeNumber inode, uint64_t most_bytes) -> Result<void> {
+    TRY_ASSIGN(const uint64_t occupied_bytes, scratch_.occupied_bytes(inode));
+    bytes += std::min(most_bytes, occupied_bytes);
+    return {};
+  };
+  TRY(count_dirty(inodes_, scratch_, hold));
   std::vector<InodeNumber> pinned;
   TRY(inodes_.catalog().for_each_lease([&](InodeNumber inode, const LeaseRecord& lease) {
     if (lease.pin) pinned.push_back(inode);
@@ -55,9 +62,7 @@ Result<uint64_t> HeldBytes::count() {
   pinned.erase(std::unique(pinned.begin(), pinned.end()), pinned.end());
   for (const InodeNumber inode : pinned) {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
-    if (!lock.exists() || lock->is_dirty()) continue;
-    TRY_ASSIGN(const uint64_t occupied_bytes, scratch_.occupied_bytes(inode));
-    bytes += std::min(lock->resident_bytes(), occupied_bytes);
+    if (lock.exists() && !lock->is_dirty()) TRY(hold(inode, lock->resident_bytes()));
   }
   return bytes;
 }

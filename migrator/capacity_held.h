@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 
@@ -19,11 +20,12 @@ struct DirtyCount {
   std::string first_parked_reason;
   uint64_t files = 0;
   uint64_t bytes = 0;
-  uint64_t occupied_bytes = 0;  // at most `bytes`: holes occupy nothing
   double oldest_age_s = 0;
 };
-// Walks the journal. Any thread.
-Result<DirtyCount> count_dirty(InodeTable& inodes, const Scratch& scratch);
+// Walks the journal; calls `visit`, if there is one, for each file, with its lock held. Any thread.
+Result<DirtyCount> count_dirty(
+    InodeTable& inodes, const Scratch& scratch,
+    const std::function<Result<void>(InodeNumber inode, uint64_t dirty_bytes)>& visit = nullptr);
 
 // Bytes that unpublished changes and pinned files occupy, as of a little while ago: how often they
 // are counted depends on how long that takes.
