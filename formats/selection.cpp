@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -30,6 +31,15 @@ Result<AxisRange> cut(std::string_view axis, const std::optional<AxisRange>& sel
       std::errc::invalid_argument,
       fmt::format("the selection {}={}:{} is not in the dataset, where {} runs from 0 to {}", axis,
                   range.begin, range.end, axis, all.end));
+}
+
+// An error if a selection names something else than `index`.
+Result<void> check_same(std::string_view axis, const std::optional<AxisRange>& selected,
+                        uint64_t index) {
+  if (!selected || selected->contains(index)) return {};
+  return Error(std::errc::invalid_argument,
+               fmt::format("the selection names {} {}, but this was made from {} {}", axis,
+                           selected->begin, axis, index));
 }
 
 Result<void> add_existing(const FileTree& tree, std::string path, std::vector<NeededFile>& files) {
@@ -94,6 +104,43 @@ Result<void> set_selected(Selection& selection, std::string_view key, std::strin
   }
   TRY_ASSIGN(*member->second, parse_index_range(range));
   return {};
+}
+
+Result<Selection> parse_selection(std::string_view text) {
+  Selection selection;
+  std::set<std::string_view> keys;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    const std::string_view item = text.substr(0, comma);
+    const size_t equals = item.find('=');
+    const std::string_view key = item.substr(0, equals);
+    if (equals == std::string_view::npos || comma + 1 == text.size()) {
+      return Error(std::errc::invalid_argument,
+                   fmt::format("selection \"{}\": write it as level=0,t=0,c=1", text));
+    }
+    if (!keys.insert(key).second) {
+      return Error(std::errc::invalid_argument, fmt::format("the selection names {} twice", key));
+    }
+    TRY(set_selected(selection, key, item.substr(equals + 1)));
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  return selection;
+}
+
+Result<Box> part_of(const Box& volume, const Selection& selection) {
+  TRY(check_same("level", selection.levels, volume.level));
+  TRY(check_same("t", selection.t, volume.t));
+  TRY(check_same("c", selection.c, volume.c));
+  Box box = volume;
+  TRY_ASSIGN(box.z, cut("z", selection.z, volume.z));
+  TRY_ASSIGN(box.y, cut("y", selection.y, volume.y));
+  TRY_ASSIGN(box.x, cut("x", selection.x, volume.x));
+  return box;
+}
+
+Selection selection_of(const Box& box) {
+  const auto one = [](uint64_t index) { return AxisRange{index, index + 1}; };
+  return {one(box.level), one(box.t), one(box.c), box.z, box.y, box.x};
 }
 
 Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selection) {

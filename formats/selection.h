@@ -34,6 +34,18 @@ Result<AxisRange> parse_index_range(std::string_view text);
 // One key of a selection, as in a workflow's `select:`: key is level, t, c, z, y or x.
 Result<void> set_selected(Selection& selection, std::string_view key, std::string_view range);
 
+// A whole selection in one text: "level=0,t=0,c=2,z=0:10". Keys come in any order, each once; every
+// range is one that parse_index_range reads, so that the text of a box is a selection too. Empty
+// text selects nothing in particular: Selection{}.
+Result<Selection> parse_selection(std::string_view text);
+
+// What is selected of `volume`, which is all of one level, time point and channel. An error if the
+// selection names another level, time point or channel, or leaves the volume.
+Result<Box> part_of(const Box& volume, const Selection& selection);
+
+// The selection of exactly the voxels of `box`.
+Selection selection_of(const Box& box);
+
 // One box for each selected level, time point and channel, in that order. An error names the axis
 // that the selection leaves.
 Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selection);

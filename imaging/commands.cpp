@@ -14,6 +14,7 @@
 #include "imaging/histogram.h"
 #include "imaging/merge.h"
 #include "imaging/output.h"
+#include "imaging/part.h"
 #include "imaging/project.h"
 #include "imaging/segment.h"
 #include "imaging/smooth.h"
@@ -24,86 +25,7 @@ namespace {
 
 using formats::Json;
 
-// Turns a parser that returns a Result into a check of the command line: a bad value is a usage
-// error.
-template <class Parse>
-std::function<std::string(const std::string&)> check(Parse parse) {
-  return [parse](const std::string& text) {
-    const auto value = parse(text);
-    return value ? std::string() : value.error().text();
-  };
-}
-
 Error usage(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
-
-// What part of an image a command works on.
-struct Part {
-  std::string in;
-  std::string select;
-  std::string box;
-  std::string halo;
-};
-
-void add_input(CLI::App& command, Part& part) {
-  command.add_option("--in", part.in, "OME-Zarr folder or TIFF file")->required();
-}
-
-Result<formats::Selection> parse_selection(const std::string& text) {
-  formats::Selection selection;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    const std::string item = text.substr(begin, end - begin);
-    const size_t equals = item.find('=');
-    if (equals == std::string::npos)
-      return usage(fmt::format("selection \"{}\": write it as level=0,t=0,c=1", text));
-    TRY(formats::set_selected(selection, item.substr(0, equals), item.substr(equals + 1)));
-    begin = end + 1;
-  }
-  return selection;
-}
-
-CLI::Option* add_select(CLI::App& command, Part& part) {
-  return command
-      .add_option("--select", part.select,
-                  "Which level, time point and channel, such as level=0,t=0,c=1; default: 0")
-      ->check(check(parse_selection));
-}
-
-void add_part(CLI::App& command, Part& part) {
-  add_input(command, part);
-  CLI::Option* select = add_select(command, part);
-  CLI::Option* box =
-      command
-          .add_option("--box", part.box,
-                      "The voxels to work on, such as level=0,t=0,c=0,z=32:64,y=0:128,x=128:256")
-          ->check(check(formats::parse_box))
-          ->excludes(select);
-  command
-      .add_option("--halo", part.halo, "How far beyond the box may be read, such as z=8,y=16,x=16")
-      ->check(check(formats::parse_halo))
-      ->needs(box);
-}
-
-// The box of --box, or else the one volume of --select.
-Result<Box> chosen_box(const ImageReader& reader, const Part& part) {
-  if (!part.box.empty()) {
-    TRY_ASSIGN(const Box box, formats::parse_box(part.box));
-    TRY(formats::check_box(reader.dataset(), box));
-    return box;
-  }
-  TRY_ASSIGN(formats::Selection selection, parse_selection(part.select));
-  if (!selection.t) selection.t = formats::AxisRange{0, 1};
-  if (!selection.c) selection.c = formats::AxisRange{0, 1};
-  TRY_ASSIGN(const std::vector<Box> boxes, formats::boxes_of(reader.dataset(), selection));
-  if (boxes.size() != 1)
-    return usage("--select must choose one level, one time point and one channel");
-  return boxes.front();
-}
-
-Result<Halo> chosen_halo(const Part& part) {
-  if (part.halo.empty()) return Halo{};
-  return formats::parse_halo(part.halo);
-}
 
 std::optional<uint64_t> to_number(std::string_view text) {
   uint64_t value = 0;
@@ -129,12 +51,6 @@ Result<uint64_t> read_threshold(const std::string& text, double sigma) {
         path, threshold.sigma, sigma));
   }
   return threshold.value;
-}
-
-std::optional<Box> optional_box(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  const auto box = formats::parse_box(text);
-  return box ? std::optional(*box) : std::nullopt;
 }
 
 Json to_json(const formats::Dataset& dataset) {
@@ -231,7 +147,7 @@ struct HistogramCommand {
 
 Result<void> run_histogram(const HistogramCommand& command) {
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
-  TRY_ASSIGN(const Box box, chosen_box(reader, command.part));
+  TRY_ASSIGN(const Box box, chosen_box(reader.dataset(), command.part));
   if (!command.part.box.empty()) {
     TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
     TRY(check_halo(halo, command.sigma, reader.shape_at(box.level)));
@@ -242,13 +158,13 @@ Result<void> run_histogram(const HistogramCommand& command) {
 
 struct ThresholdCommand {
   std::string otsu;
-  std::string region;
+  std::string select;
   std::string out;
 };
 
 Result<void> run_threshold(const ThresholdCommand& command) {
-  TRY_ASSIGN(const Histogram histogram,
-             read_histograms(command.otsu, optional_box(command.region)));
+  TRY_ASSIGN(const formats::Selection selection, formats::parse_selection(command.select));
+  TRY_ASSIGN(const Histogram histogram, read_histograms(command.otsu, selection));
   const Threshold threshold{otsu_threshold(histogram.counts), histogram.sigma, histogram.type};
   TRY(write_output_file(command.out, to_json_text(threshold, histogram)));
   fmt::print("threshold {}\n", threshold.value);
@@ -270,7 +186,7 @@ Result<void> run_segment(const SegmentCommand& command) {
     TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma));
   }
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
-  TRY_ASSIGN(const Box box, chosen_box(reader, command.part));
+  TRY_ASSIGN(const Box box, chosen_box(reader.dataset(), command.part));
   SegmentResult result;
   if (command.part.box.empty()) {
     TRY_ASSIGN(result, segment_whole(reader, box, threshold, options));
@@ -284,12 +200,12 @@ Result<void> run_segment(const SegmentCommand& command) {
 
 struct MergeCommand {
   MergeOptions options;
-  std::string region;
+  std::string select;
 };
 
 Result<void> run_merge(const MergeCommand& command) {
   MergeOptions options = command.options;
-  options.region = optional_box(command.region);
+  TRY_ASSIGN(options.selection, formats::parse_selection(command.select));
   TRY_ASSIGN(const MergeResult result, merge_labels(options));
   fmt::print("{} objects from {} blocks\n", result.objects, result.blocks);
   return {};
@@ -303,7 +219,7 @@ struct ProjectCommand {
 
 Result<void> run_project(const ProjectCommand& command) {
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
-  TRY_ASSIGN(const Box box, chosen_box(reader, command.part));
+  TRY_ASSIGN(const Box box, chosen_box(reader.dataset(), command.part));
   if (command.labels.empty()) return project(reader, box, nullptr, command.out);
   TRY_ASSIGN(ImageReader labels, ImageReader::open(command.labels));
   return project(reader, box, &labels, command.out);
@@ -313,13 +229,6 @@ void add_sigma(CLI::App& command, double& sigma) {
   command.add_option("--sigma", sigma, "Width of the Gaussian in voxels; 0: no smoothing")
       ->check(CLI::Range(0.0, kMaxSigma))
       ->capture_default_str();
-}
-
-CLI::Option* add_region(CLI::App& command, std::string& region) {
-  return command
-      .add_option("--region", region,
-                  "The box that the blocks tile, if it is not the whole volume (text as of --box)")
-      ->check(check(formats::parse_box));
 }
 
 }  // namespace
@@ -377,7 +286,7 @@ void add_threshold(CLI::App& app, Action& action) {
       ->add_option("--otsu", options->otsu,
                    "A histogram, or a folder of those of all blocks (*.json)")
       ->required();
-  add_region(*command, options->region);
+  add_selected_blocks(*command, options->select);
   command->add_option("--out", options->out, "JSON file to write")->required();
 }
 
@@ -428,7 +337,7 @@ void add_merge_labels(CLI::App& app, Action& action) {
       ->add_option("--in", options->options.in,
                    "Folder with what imgop segment wrote for each block")
       ->required();
-  add_region(*command, options->region);
+  add_selected_blocks(*command, options->select);
   command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder")
       ->required();
   command->add_option("--table", options->options.table, "CSV file with a row for each object");

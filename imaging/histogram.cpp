@@ -114,7 +114,7 @@ Result<Histogram> histogram_from_json(std::string_view text, const std::string& 
   return histogram;
 }
 
-Result<Histogram> read_histograms(const std::string& path, const std::optional<Box>& region) {
+Result<Histogram> read_histograms(const std::string& path, const formats::Selection& selection) {
   TRY_ASSIGN(const std::vector<std::string> files, json_files(path));
   std::optional<Histogram> sum;
   std::vector<Box> boxes;
@@ -133,10 +133,9 @@ Result<Histogram> read_histograms(const std::string& path, const std::optional<B
     }
     for (size_t i = 0; i < histogram.counts.size(); ++i) sum->counts[i] += histogram.counts[i];
   }
-  sum->box = region.value_or(volume_of(*sum));
+  TRY_ASSIGN(sum->box, formats::part_of(volume_of(*sum), selection));
   if (auto tiled = formats::check_tiling(boxes, sum->box); !tiled) {
-    return tiled.error().in(
-        region ? path : path + " (--region names the part, if not all of the volume was selected)");
+    return tiled.error().in(path + " (--select names the part, if not all of it was selected)");
   }
   return *sum;
 }

@@ -7,6 +7,7 @@
 
 #include "common/result.h"
 #include "formats/dataset.h"
+#include "formats/selection.h"
 #include "imaging/reader.h"
 #include "imaging/volume.h"
 
@@ -30,8 +31,8 @@ std::string to_json_text(const Histogram& histogram);
 Result<Histogram> histogram_from_json(std::string_view text, const std::string& path);
 
 // Reads one histogram file, or all *.json of a folder, and adds them. An error unless they tile
-// `region`, or without one the whole volume, and agree in shape, type and sigma.
-Result<Histogram> read_histograms(const std::string& path, const std::optional<Box>& region);
+// what is selected of their volume, and agree in volume, shape, type and sigma.
+Result<Histogram> read_histograms(const std::string& path, const formats::Selection& selection);
 
 // Otsu's threshold: the smallest t that maximises the variance between the voxels <= t and those >
 // t, compared in exact integers. If all voxels are equal it is their value, so that there is no

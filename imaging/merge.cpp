@@ -82,14 +82,12 @@ Result<Box> check_region(const std::vector<Block>& blocks, const MergeOptions& o
   region.z = {0, record.shape.z};
   region.y = {0, record.shape.y};
   region.x = {0, record.shape.x};
-  if (options.region) region = *options.region;
+  TRY_ASSIGN(region, formats::part_of(region, options.selection));
   std::vector<Box> boxes;
   for (const Block& block : blocks) boxes.push_back(block.box());
   if (auto tiled = formats::check_tiling(boxes, region); !tiled) {
-    return tiled.error().in(
-        options.region
-            ? options.in
-            : options.in + " (--region names the part, if not all of the volume was selected)");
+    return tiled.error().in(options.in +
+                            " (--select names the part, if not all of it was selected)");
   }
   return region;
 }

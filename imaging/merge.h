@@ -3,19 +3,18 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "common/result.h"
-#include "formats/box.h"
+#include "formats/selection.h"
 
 namespace tierhub::imaging {
 
 struct MergeOptions {
-  std::string in;                      // a folder of labels folders, or one of them
-  std::optional<formats::Box> region;  // what the blocks must tile; without it the whole volume
-  std::string out;                     // the merged labels folder; empty: none
-  std::string table;                   // CSV; empty: none
+  std::string in;                // a folder of labels folders, or one of them
+  formats::Selection selection;  // what of their volume the blocks must tile
+  std::string out;               // the merged labels folder; empty: none
+  std::string table;             // CSV; empty: none
 };
 
 struct MergeResult {

@@ -62,7 +62,7 @@ Result<SegmentResult> segment_whole(ImageReader& reader, const Box& box,
     TRY(segment_box(reader, parts[i], halo, *threshold, part_options));
   }
   TRY_ASSIGN(const MergeResult merged,
-             merge_labels({work.path(), box, options.out, options.table}));
+             merge_labels({work.path(), formats::selection_of(box), options.out, options.table}));
   return SegmentResult{merged.objects, *threshold};
 }
 

@@ -45,6 +45,32 @@ TEST(Selection, GivesABoxForEachLevelTimePointAndChannel) {
   EXPECT_EQ(to_text(boxes->at(2)), "level=1,t=1,c=1,z=1:3,y=0:10,x=0:15");
 }
 
+TEST(Selection, IsReadFromOneText) {
+  const auto selection = parse_selection("c=2,level=1,z=0:10,t=0-3,x=5-");
+  ASSERT_TRUE(selection) << selection.error().text();
+  EXPECT_EQ(*selection, (Selection{AxisRange{1, 2}, AxisRange{0, 4}, AxisRange{2, 3},
+                                   AxisRange{0, 10}, std::nullopt, AxisRange{5, kOpenEnd}}));
+  EXPECT_EQ(*parse_selection(""), Selection{});
+  for (const char* text : {"c", "c=1,", ",c=1", "c=1,,t=0", "c=1,c=1", "q=1", "c=", "=1"}) {
+    EXPECT_FALSE(parse_selection(text)) << text;
+  }
+}
+
+TEST(Selection, IsThatOfABoxWhenItNamesExactlyItsVoxels) {
+  const Box box{1, 2, 1, {0, 3}, {2, 9}, {4, 5}};
+  EXPECT_EQ(*parse_selection(to_text(box)), selection_of(box));
+}
+
+TEST(Selection, IsAPartOfOneVolume) {
+  const Box volume{0, 1, 2, {0, 8}, {0, 20}, {0, 30}};
+  EXPECT_EQ(*part_of(volume, {}), volume);
+  EXPECT_EQ(to_text(*part_of(volume, *parse_selection("c=2,z=3:5"))),
+            "level=0,t=1,c=2,z=3:5,y=0:20,x=0:30");
+  for (const char* text : {"level=1", "t=0", "c=3", "z=0:9"}) {
+    EXPECT_FALSE(part_of(volume, *parse_selection(text))) << text;
+  }
+}
+
 TEST(Selection, NamesTheAxisThatItLeaves) {
   Selection selection;
   selection.t = AxisRange{2, 4};

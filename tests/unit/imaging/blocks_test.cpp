@@ -132,8 +132,8 @@ class BadBlocks : public ::testing::Test {
     must(segment_box(*reader_, box, {}, threshold, options));
   }
   std::string merge() {
-    const auto result = merge_labels(
-        {folder_ / "labels", std::nullopt, folder_ / "merged.zarr", folder_ / "t.csv"});
+    const auto result =
+        merge_labels({folder_ / "labels", {}, folder_ / "merged.zarr", folder_ / "t.csv"});
     if (result) return "";
     EXPECT_FALSE(std::filesystem::exists(folder_ / "merged.zarr"));
     return result.error().text();
@@ -195,8 +195,9 @@ TEST_F(BadBlocks, LeftUnfinishedAreNotSeen) {
 
 TEST_F(BadBlocks, OfAPartNeedTheRegionToBeNamed) {
   segment(boxes_[1], "1.zarr");
-  EXPECT_NE(merge().find("--region"), std::string::npos);
-  EXPECT_TRUE(merge_labels({folder_ / "labels", boxes_[1], folder_ / "merged.zarr", ""}));
+  EXPECT_NE(merge().find("--select"), std::string::npos);
+  EXPECT_TRUE(merge_labels(
+      {folder_ / "labels", formats::selection_of(boxes_[1]), folder_ / "merged.zarr", ""}));
 }
 
 TEST_F(BadBlocks, WithAHaloBelowTheMinimumAreRefused) {
@@ -213,7 +214,7 @@ TEST_F(BadBlocks, OfHistogramsAreRefused) {
                            to_json_text(must(compute_histogram(*reader_, box, sigma)))));
   };
   const auto text = [&] {
-    const auto histogram = read_histograms(folder_ / "h", std::nullopt);
+    const auto histogram = read_histograms(folder_ / "h", {});
     return histogram ? "" : histogram.error().text();
   };
   write(boxes_[0], 1, "0.json");

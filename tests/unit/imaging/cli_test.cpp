@@ -105,6 +105,122 @@ TEST(Imgop, RunsTheWorkflowAsWellInBlocksAsAtOnce) {
   EXPECT_NE(wrong_sigma.text.find("--sigma 2"), std::string::npos);
 }
 
+// Channel c has c + 1 bright cubes on the dark; the last of them alone begins below plane 4.
+void write_three_channels(const ScratchFolder& folder, const std::string& name, size_t times = 1) {
+  std::vector<GreyVolume> channels;
+  for (uint64_t c = 0; c < 3; ++c) {
+    GreyVolume volume({8, 16, 40});
+    for (uint64_t cube = 0; cube <= c; ++cube) {
+      const uint64_t z = cube == c ? 4 : 0;
+      for (uint64_t i = 0; i < 27; ++i)
+        volume.at(z + i / 9, 2 + i / 3 % 3, 2 + cube * 10 + i % 3) = 1000;
+    }
+    channels.push_back(std::move(volume));
+  }
+  write_channels(folder, name, channels, times);
+}
+
+size_t rows(const std::string& table) {
+  const std::string text = testing::read_bytes(table);
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) - 1;
+}
+
+TEST(Imgop, RefusesAnImageOfSeveralChannelsUnlessToldWhich) {
+  const ScratchFolder folder;
+  write_three_channels(folder, "a.zarr");
+  write_three_channels(folder, "b.zarr", 2);
+  const std::string in = " --in " + (folder / "a.zarr");
+  const std::string out = " --out " + (folder / "out");
+  const std::string box = " --box z=0:8,y=0:16,x=0:40 --halo z=8,y=16,x=16";
+  for (const std::string& command :
+       {"segment" + in + out + ".zarr", "segment" + in + out + ".zarr --select level=0,t=0",
+        "histogram" + in + out + ".json", "project" + in + out + ".png"}) {
+    const Outcome outcome = imgop(command);
+    EXPECT_EQ(outcome.exit_code, 1) << command;
+    EXPECT_NE(outcome.text.find("a.zarr has 3 channels (c 0-2): say which with --select c=0"),
+              std::string::npos)
+        << outcome.text;
+  }
+  for (const std::string& command : {"segment --threshold 1" + in + out + ".zarr" + box,
+                                     "histogram" + in + out + ".json" + box}) {
+    const Outcome outcome = imgop(command);
+    EXPECT_EQ(outcome.exit_code, 1) << command;
+    EXPECT_NE(outcome.text.find("a.zarr has 3 channels (c 0-2): say which with --box c=0"),
+              std::string::npos)
+        << outcome.text;
+  }
+  const Outcome both = imgop("segment --in " + (folder / "b.zarr") + out + ".zarr");
+  EXPECT_NE(both.text.find("b.zarr has 2 time points (t 0-1) and 3 channels (c 0-2): say which "
+                           "with --select t=0,c=0"),
+            std::string::npos)
+      << both.text;
+  const Outcome two = imgop("segment" + in + out + ".zarr --select c=0:2");
+  EXPECT_EQ(two.exit_code, 1);
+  EXPECT_NE(two.text.find("chooses more than one"), std::string::npos) << two.text;
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.zarr"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.json"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.png"));
+}
+
+TEST(Imgop, WorksOnExactlyWhatIsSelected) {
+  const ScratchFolder folder;
+  write_three_channels(folder, "a.zarr");
+  const auto objects = [&](const std::string& select) {
+    const Outcome outcome =
+        imgop(fmt::format("segment --sigma 0 --threshold 500 --in {0}/a.zarr --select {1} --out "
+                          "{0}/l.zarr --table {0}/t.csv",
+                          folder.path(), select));
+    EXPECT_EQ(outcome.exit_code, 0) << select << outcome.text;
+    return rows(folder / "t.csv");
+  };
+  EXPECT_EQ(objects("c=0"), 1u);
+  EXPECT_EQ(objects("level=0,t=0,c=1"), 2u);
+  EXPECT_EQ(objects("c=2,t=0"), 3u);
+  EXPECT_EQ(objects("level=0,t=0,c=2,z=0:4"), 2u);
+  EXPECT_EQ(objects("c=2,x=0-9"), 1u);
+  EXPECT_EQ(objects("level=0,t=0,c=2,z=4:8,y=0:16,x=0:40"), 1u);
+  for (const char* select : {"c", "c=1,", "c=1,c=2", "channel=1", "c=one", "z=4:4"}) {
+    EXPECT_EQ(imgop(fmt::format("segment --in {0}/a.zarr --out {0}/x.zarr --select {1}",
+                                folder.path(), select))
+                  .exit_code,
+              2)
+        << select;
+  }
+  const Outcome outside =
+      imgop(fmt::format("segment --in {0}/a.zarr --out {0}/x.zarr --select c=3", folder.path()));
+  EXPECT_EQ(outside.exit_code, 1);
+  EXPECT_NE(outside.text.find("c runs from 0 to 3"), std::string::npos) << outside.text;
+}
+
+TEST(Imgop, PutsTheBlocksOfASelectionTogether) {
+  const ScratchFolder folder;
+  write_three_channels(folder, "a.zarr");
+  const std::string path = folder.path();
+  const auto run = [](const std::string& arguments) {
+    const Outcome outcome = imgop(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << arguments << "\n" << outcome.text;
+  };
+  const std::string select = " --select level=0,t=0,c=2,z=0:4";
+  for (const int half : {0, 1}) {
+    const std::string box =
+        fmt::format("level=0,t=0,c=2,z=0:4,y=0:16,x={}:{}", half * 20, half * 20 + 20);
+    run(fmt::format("histogram --sigma 0 --in {0}/a.zarr --box {1} --out {0}/h/{2}.json", path, box,
+                    half));
+    run(fmt::format("segment --sigma 0 --threshold 500 --in {0}/a.zarr --box {1} --out {0}/l/{2}",
+                    path, box, half));
+  }
+  run(fmt::format("threshold --otsu {0}/h --out {0}/t.json", path) + select);
+  run(fmt::format("merge-labels --in {0}/l --out {0}/m.zarr --table {0}/m.csv", path) + select);
+  EXPECT_EQ(rows(folder / "m.csv"), 2u);
+  const Outcome other =
+      imgop(fmt::format("merge-labels --in {0}/l --out {0}/x.zarr --select c=1,z=0:4", path));
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_NE(other.text.find("names c 1, but this was made from c 2"), std::string::npos)
+      << other.text;
+  EXPECT_EQ(imgop(fmt::format("threshold --otsu {0}/h --out {0}/x.json", path)).exit_code, 1)
+      << "half of the volume has no histogram";
+}
+
 TEST(Imgop, PrintsWhatADatasetIs) {
   const ScratchFolder folder;
   write_volume(folder / "a.zarr", GreyVolume({3, 20, 30}));

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <random>
+#include <span>
 #include <string>
 
 #include <fmt/format.h>
@@ -36,6 +37,35 @@ inline void write_volume(const std::string& path, const GreyVolume& volume,
   auto writer = must(ZarrWriter<uint16_t>::create(path, layout, formats::Json::object()));
   must(writer.write_all(volume));
   must(writer.commit());
+}
+
+// Writes an image of several channels at one time point (axes t, c, z, y, x), all of one shape.
+inline void write_channels(const testing::ScratchFolder& folder, const std::string& name,
+                           const std::vector<GreyVolume>& channels, size_t times = 1) {
+  const Extent& shape = channels.front().extent;
+  const formats::Json all = {times, channels.size(), shape.z, shape.y, shape.x};
+  const formats::Json chunk = {1, 1, shape.z, shape.y, shape.x};
+  formats::Json axes = formats::Json::array();
+  for (const char* axis : {"t", "c", "z", "y", "x"}) axes.push_back({{"name", axis}});
+  const formats::Json multiscale = {
+      {"version", "0.4"}, {"axes", axes}, {"datasets", {{{"path", "0"}}}}};
+  folder.write(name + "/.zgroup", R"({"zarr_format":2})");
+  folder.write(name + "/.zattrs", formats::Json{{"multiscales", {multiscale}}}.dump());
+  folder.write(name + "/0/.zarray", formats::Json{{"zarr_format", 2},
+                                                  {"shape", all},
+                                                  {"chunks", chunk},
+                                                  {"dtype", "<u2"},
+                                                  {"compressor", nullptr},
+                                                  {"fill_value", 0},
+                                                  {"order", "C"},
+                                                  {"filters", nullptr},
+                                                  {"dimension_separator", "."}}
+                                        .dump());
+  for (size_t c = 0; c < channels.size(); ++c) {
+    const auto bytes = std::as_bytes(std::span(channels[c].voxels));
+    folder.write(fmt::format("{}/0/0.{}.0.0.0", name, c),
+                 {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
 }
 
 // Dim noise with bright voxels here and there: smoothed and thresholded it gives objects of many
@@ -93,8 +123,7 @@ inline RunResult segment_in_blocks(const std::string& image, const std::string& 
       must(write_output_file(fmt::format("{}/blocks/histogram/{}.json", work, i),
                              to_json_text(histogram)));
     }
-    threshold =
-        otsu_threshold(must(read_histograms(work + "/blocks/histogram", std::nullopt)).counts);
+    threshold = otsu_threshold(must(read_histograms(work + "/blocks/histogram", {})).counts);
   }
   // Tasks end in any order, and their names say nothing.
   std::shuffle(boxes.begin(), boxes.end(), std::mt19937_64(block.voxels()));
@@ -103,8 +132,8 @@ inline RunResult segment_in_blocks(const std::string& image, const std::string& 
                                  fmt::format("{}/blocks/labels/{}.zarr", work, i), ""};
     must(segment_box(reader, boxes[i], halo, *threshold, options));
   }
-  const MergeOptions options{work + "/blocks/labels", std::nullopt, work + "/blocks/merged.zarr",
-                             work + "/blocks/merged.csv"};
+  const MergeOptions options{
+      work + "/blocks/labels", {}, work + "/blocks/merged.zarr", work + "/blocks/merged.csv"};
   const MergeResult result = must(merge_labels(options));
   return {files_below(options.out), testing::read_bytes(options.table), result.objects};
 }

@@ -1,0 +1,118 @@
+#include "imaging/part.h"
+
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "formats/selection.h"
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::AxisRange;
+using formats::Selection;
+
+// Turns a parser that returns a Result into a check of the command line: a bad value is a usage
+// error.
+template <class Parse>
+std::function<std::string(const std::string&)> check(Parse parse) {
+  return [parse](const std::string& text) {
+    const auto value = parse(text);
+    return value ? std::string() : value.error().text();
+  };
+}
+
+Error usage(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
+
+// What an image has more than one of, and the key that chooses one.
+struct Choice {
+  std::string has;  // "3 channels (c 0-2)"
+  std::string key;  // "c=0"
+};
+
+void add_choice(std::vector<Choice>& choices, std::string_view things, char axis, uint64_t count) {
+  choices.push_back(
+      {fmt::format("{} {} ({} 0-{})", count, things, axis, count - 1), fmt::format("{}=0", axis)});
+}
+
+// An error that names the choice if the image has more than one time point or channel and the
+// selection does not say which.
+Result<void> check_said_which(const formats::Dataset& dataset, const Selection& selection,
+                              std::string_view option) {
+  const uint64_t level = selection.levels.value_or(AxisRange{0, 1}).begin;
+  if (level >= dataset.levels.size()) return {};  // refused elsewhere
+  const formats::Shape& shape = dataset.levels[level].shape;
+  std::vector<Choice> choices;
+  if (!selection.t && shape.t > 1) add_choice(choices, "time points", 't', shape.t);
+  if (!selection.c && shape.c > 1) add_choice(choices, "channels", 'c', shape.c);
+  if (choices.empty()) return {};
+  std::string has;
+  std::string keys;
+  for (const Choice& choice : choices) {
+    has += (has.empty() ? "" : " and ") + choice.has;
+    keys += (keys.empty() ? "" : ",") + choice.key;
+  }
+  return usage(fmt::format("{} has {}: say which with {} {}", dataset.path, has, option, keys));
+}
+
+}  // namespace
+
+void add_input(CLI::App& command, Part& part) {
+  command.add_option("--in", part.in, "OME-Zarr folder or TIFF file")->required();
+}
+
+CLI::Option* add_select(CLI::App& command, Part& part) {
+  return command
+      .add_option(
+          "--select", part.select,
+          "Which level (0 if left out), time point and channel, and what of z, y and x, such "
+          "as level=0,t=0,c=1,z=0:10. t and c are needed where the image has several")
+      ->check(check(formats::parse_selection));
+}
+
+void add_part(CLI::App& command, Part& part) {
+  add_input(command, part);
+  CLI::Option* select = add_select(command, part);
+  CLI::Option* box =
+      command
+          .add_option("--box", part.box,
+                      "The voxels to work on, such as level=0,t=0,c=0,z=32:64,y=0:128,x=128:256")
+          ->check(check(formats::parse_box))
+          ->excludes(select);
+  command
+      .add_option("--halo", part.halo, "How far beyond the box may be read, such as z=8,y=16,x=16")
+      ->check(check(formats::parse_halo))
+      ->needs(box);
+}
+
+void add_selected_blocks(CLI::App& command, std::string& select) {
+  command
+      .add_option("--select,--region", select,
+                  "What the blocks tile, if it is not a whole volume (text as of --select or --box "
+                  "of imgop segment)")
+      ->check(check(formats::parse_selection));
+}
+
+Result<Box> chosen_box(const formats::Dataset& dataset, const Part& part) {
+  const bool by_box = !part.box.empty();
+  TRY_ASSIGN(const Selection selection, formats::parse_selection(by_box ? part.box : part.select));
+  TRY(check_said_which(dataset, selection, by_box ? "--box" : "--select"));
+  if (by_box) {
+    TRY_ASSIGN(const Box box, formats::parse_box(part.box));
+    TRY(formats::check_box(dataset, box));
+    return box;
+  }
+  TRY_ASSIGN(const std::vector<Box> boxes, formats::boxes_of(dataset, selection));
+  if (boxes.size() == 1) return boxes.front();
+  return usage(
+      fmt::format("--select {} chooses more than one level, time point or channel of {}: "
+                  "name one of each, such as --select level=0,t=0,c=0",
+                  part.select, dataset.path));
+}
+
+Result<Halo> chosen_halo(const Part& part) {
+  if (part.halo.empty()) return Halo{};
+  return formats::parse_halo(part.halo);
+}
+
+}  // namespace tierhub::imaging
