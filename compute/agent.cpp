@@ -66,7 +66,7 @@ class Agent {
 
   Result<void> run() {
     TRY(open());
-    for (Watched& watched : watched_) TRY(recover(watched));
+    TRY(recover_all());
     log::info("tieragent watches", {{"folders", fmt::format("{}", fmt::join(options_.watch, " "))},
                                     {"workers", options_.workers},
                                     {"work", work_.path()},
@@ -102,9 +102,19 @@ class Agent {
     return {};
   }
 
+  Result<void> recover_all() {
+    recover_again_ = false;
+    for (Watched& watched : watched_) TRY(recover(watched));
+    return {};
+  }
+
   Result<void> recover(Watched& watched) {
     TRY_ASSIGN(std::vector<ClaimedRun> runs, watched.jobs.recover(work_));
     for (ClaimedRun& run : runs) {
+      const bool is_active =
+          std::any_of(active_.begin(), active_.end(),
+                      [&](const ActiveRun& active) { return active.run == run.run; });
+      if (is_active) continue;
       log::info("a run goes on", {{"run", run.run}});
       take(watched.jobs, std::move(run));
     }
@@ -124,6 +134,9 @@ class Agent {
     if (!events && now - last_look_ < interval) return;
     last_look_ = now;
     for (Watched& watched : watched_) rescan(watched);
+    if (!recover_again_) return;
+    const Result<void> recovered = recover_all();
+    if (!recovered) log::error("runs cannot be continued", {{"error", recovered.error().text()}});
   }
 
   void rescan(Watched& watched) {
@@ -168,6 +181,7 @@ class Agent {
     if (!claimed) {
       log::error("a dropped file cannot be claimed",
                  {{"file", candidate.file}, {"error", claimed.error().text()}});
+      recover_again_ = true;
     } else if (*claimed) {
       log::info("claimed", {{"file", candidate.file}, {"run", run}});
       take(jobs, **std::move(claimed));
@@ -182,6 +196,7 @@ class Agent {
     Result<Account> account = find_account(*claimed.owner, claimed.file_gid);
     if (!account) {
       log::error("the user is unknown", {{"run", claimed.run}, {"error", account.error().text()}});
+      recover_again_ = true;
       return;
     }
     ActiveRun& run = active_.emplace_back();
@@ -190,7 +205,6 @@ class Agent {
     run.account = *std::move(account);
   }
 
-  // The run's folder still belongs to the agent, so that it can write there.
   void refuse(const JobsFolder& jobs, const ClaimedRun& claimed) {
     log::warning("a job is refused",
                  {{"run", claimed.run}, {"reason", claimed.owner.error().text()}});
@@ -202,15 +216,11 @@ class Agent {
     status.workers = options_.workers;
     status.error = fmt::format("{} is refused: {}", claimed.file.empty() ? "the job" : claimed.file,
                                claimed.owner.error().text());
-    const std::string folder = jobs.run_path(claimed.run);
-    for (const auto& [name, text] :
-         {std::pair("/status.json", to_json(status, *status.ended, TaskList::with)),
-          std::pair("/REPORT.txt", to_report(status, *status.ended))}) {
-      const Result<void> written = posix::replace_file(folder + name, text);
-      if (!written) log::error("no report", {{"error", written.error().text()}});
-    }
+    const Result<void> written = jobs.write_notes(
+        claimed.run, {{"status.json", to_json(status, *status.ended, TaskList::with)},
+                      {"REPORT.txt", to_report(status, *status.ended)}});
+    if (!written) log::error("no report", {{"error", written.error().text()}});
     finish(jobs, claimed.run, Ending::failed);
-    work_.forget_claim(claimed.run);
   }
 
   // --- Running ---
@@ -289,10 +299,9 @@ class Agent {
   }
 
   bool finish(const JobsFolder& jobs, const std::string& run, Ending ending) {
-    const Result<void> moved = jobs.finish(run, ending);
+    const Result<void> moved = jobs.finish(work_, run, ending);
     if (!moved)
       log::error("a run cannot be moved", {{"run", run}, {"error", moved.error().text()}});
-    work_.remove_if_empty(run);
     log::info(ending == Ending::done ? "done" : "failed", {{"run", run}});
     return true;
   }
@@ -409,6 +418,7 @@ class Agent {
   std::map<int, Place> places_;  // by inotify watch
   std::list<ActiveRun> active_;
   SteadyClock::time_point last_look_{};
+  bool recover_again_ = false;  // a claim was interrupted by an error
   bool stopping_ = false;
 };
 

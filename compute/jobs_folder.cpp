@@ -1,13 +1,11 @@
 #include "compute/jobs_folder.h"
 
-#include <charconv>
-
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "common/log.h"
 #include "common/posix.h"
 #include "compute/job_names.h"
 
@@ -15,100 +13,24 @@ namespace tierhub::compute {
 namespace {
 
 constexpr const char* kJobFile = "job.yaml";
-constexpr const char* kClaimFile = ".claim";
 
-// A folder that belongs to this process's user and that nobody else can write.
-Result<void> check_own(const UniqueFd& folder, const std::string& path) {
-  TRY_ASSIGN(const struct stat st, posix::stat_fd(folder.get()));
-  if (st.st_uid != ::geteuid()) {
-    return Error(std::errc::permission_denied,
-                 fmt::format("{} belongs to user {}, but tieragent runs as user {}: give it to "
-                             "tieragent's user (chown), or watch another folder",
-                             path, st.st_uid, ::geteuid()));
-  }
-  if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return Error(
-        std::errc::permission_denied,
-        fmt::format("others can write {}, so they could exchange runs: take the permission "
-                    "away (chmod go-w {})",
-                    path, path));
-  }
-  return {};
+// Why a run is not run as anybody.
+Error unknown_owner(std::string_view why) {
+  return {
+      std::errc::permission_denied,
+      fmt::format("tieragent has no record of whose job it is ({}), so it is run as nobody: drop "
+                  "it again",
+                  why)};
 }
 
-Result<UniqueFd> open_or_make(int parent, const std::string& name, mode_t mode) {
-  const Result<void> made = posix::make_directory_at(parent, name, mode);
-  if (!made && !made.error().is(std::errc::file_exists)) return made.error();
-  TRY_ASSIGN(UniqueFd folder, posix::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  // mkdir obeys the umask, which is not for us here.
-  if (made && ::fchmod(folder.get(), mode) < 0) return Error::from_errno(errno, "chmod " + name);
-  return folder;
-}
-
-Result<UniqueFd> open_folder(int parent, const std::string& name) {
-  return posix::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-}
-
-// What .claim holds: "<uid> <mode>" of the drop folder, or "shared", and the file's name.
-std::string claim_text(const std::optional<DropFolder>& folder, const std::string& file) {
-  if (!folder) return "shared\n" + file;
-  return fmt::format("{} {}\n{}", folder->uid, folder->mode, file);
-}
-
-struct ClaimNote {
-  std::optional<DropFolder> folder;
-  std::string file;
-};
-
-Result<ClaimNote> parse_claim(std::string_view text) {
-  const size_t line_end = std::min(text.find('\n'), text.size());
-  ClaimNote note;
-  note.file = text.substr(std::min(line_end + 1, text.size()));
-  const std::string_view line = text.substr(0, line_end);
-  if (line == "shared") return note;
-  DropFolder folder;
-  const size_t space = std::min(line.find(' '), line.size());
-  const char* end = line.data() + line.size();
-  const auto uid = std::from_chars(line.data(), line.data() + space, folder.uid);
-  const auto mode = space < line.size() ? std::from_chars(line.data() + space + 1, end, folder.mode)
-                                        : std::from_chars_result{end, std::errc::invalid_argument};
-  if (uid.ec != std::errc() || mode.ec != std::errc()) {
-    return Error(std::errc::invalid_argument, "the note about the claim is damaged");
-  }
-  note.folder = folder;
-  return note;
+Result<std::optional<struct stat>> stat_if_there(int folder, const std::string& name) {
+  const Result<struct stat> st = posix::stat_at(folder, name, AT_SYMLINK_NOFOLLOW);
+  if (st) return *st;
+  if (st.error().is(std::errc::no_such_file_or_directory)) return std::nullopt;
+  return st.error();
 }
 
 }  // namespace
-
-Result<WorkRoot> WorkRoot::open(const std::string& path) {
-  TRY(posix::make_directories(path, 0711));
-  TRY_ASSIGN(UniqueFd fd, posix::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
-  TRY(check_own(fd, path));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) {
-    return Error(std::errc::device_or_resource_busy,
-                 fmt::format("another tieragent uses the work folder {}: stop it, or give this one "
-                             "its own with --work DIR",
-                             path));
-  }
-  return WorkRoot(path, std::move(fd));
-}
-
-bool WorkRoot::has(const std::string& run) const {
-  return posix::stat_at(fd_.get(), run, AT_SYMLINK_NOFOLLOW).has_value();
-}
-
-void WorkRoot::remove_if_empty(const std::string& run) const {
-  static_cast<void>(::unlinkat(fd_.get(), run.c_str(), AT_REMOVEDIR));
-}
-
-void WorkRoot::forget_claim(const std::string& run) const {
-  const Result<UniqueFd> folder = open_folder(fd_.get(), run);
-  if (!folder) return;
-  const Result<struct stat> st = posix::stat_fd(folder->get());
-  if (st && st->st_uid == ::geteuid()) ::unlinkat(folder->get(), kClaimFile, 0);
-  remove_if_empty(run);
-}
 
 Result<JobsFolder> JobsFolder::open(const std::string& path, RootJobs root_jobs) {
   TRY(posix::make_directories(path, 0755));
@@ -172,102 +94,158 @@ Result<std::optional<ClaimedRun>> JobsFolder::claim(const WorkRoot& work,
                                                     const Candidate& candidate,
                                                     const std::string& run) const {
   TRY_ASSIGN(const UniqueFd from, open_drop_folder(candidate.folder));
-  std::optional<DropFolder> folder;
+  Claim claim;
+  claim.jobs = path_;
+  claim.file = candidate.file;
   if (!candidate.folder.empty()) {
     TRY_ASSIGN(const struct stat st, posix::stat_fd(from.get()));
-    folder = DropFolder{st.st_uid, st.st_mode};
+    claim.folder = DropFolder{st.st_uid, st.st_mode};
   }
-  TRY(posix::make_directory_at(work.fd(), run, 0700));
-  TRY_ASSIGN(const UniqueFd work_folder, open_folder(work.fd(), run));
-  {
-    TRY_ASSIGN(const UniqueFd note,
-               posix::open_at(work_folder.get(), kClaimFile, O_WRONLY | O_CREAT | O_EXCL, 0600));
-    TRY(posix::write_all(note.get(), claim_text(folder, candidate.file)));
-  }
+  TRY(work.put_claim(run, claim));
   TRY_ASSIGN(const UniqueFd run_folder, open_or_make(running_.get(), run, 0755));
   const Result<void> moved =
       posix::rename_at(from.get(), candidate.file, run_folder.get(), kJobFile);
   if (!moved) {
-    TRY(posix::unlink_at(running_.get(), run, AT_REMOVEDIR));
-    TRY(posix::unlink_at(work_folder.get(), kClaimFile));
-    work.remove_if_empty(run);
+    TRY(undo_claim(work, run));
     if (moved.error().is(std::errc::no_such_file_or_directory)) return std::nullopt;
     return moved.error();
   }
-  TRY_ASSIGN(ClaimedRun claimed, verify(work, run));
+  TRY(posix::sync_fd(run_folder.get()));
+  TRY(posix::sync_fd(running_.get()));
+  TRY_ASSIGN(ClaimedRun claimed, decide(work, run, std::move(claim), run_folder));
   return claimed;
 }
 
-// Steps 3 to 5 of a claim. Repeats what was done already without harm.
-Result<ClaimedRun> JobsFolder::verify(const WorkRoot& work, const std::string& run) const {
-  TRY_ASSIGN(const UniqueFd work_folder, open_folder(work.fd(), run));
-  TRY_ASSIGN(const UniqueFd run_folder, open_folder(running_.get(), run));
-  TRY_ASSIGN(const UniqueFd file, posix::open_at(run_folder.get(), kJobFile, O_PATH | O_NOFOLLOW));
-  TRY_ASSIGN(const struct stat st, posix::stat_fd(file.get()));
-  TRY_ASSIGN(const struct stat run_st, posix::stat_fd(run_folder.get()));
-  ClaimedRun claimed{run, "", run_st.st_uid, st.st_gid};
-  // Only a folder that was not given away yet can hold a note that we wrote.
-  if (run_st.st_uid == ::geteuid() && posix::stat_at(work_folder.get(), kClaimFile)) {
-    TRY_ASSIGN(const std::string text,
-               posix::read_file(fmt::format("{}/{}/{}", work.path(), run, kClaimFile)));
-    TRY_ASSIGN(const ClaimNote note, parse_claim(text));
-    claimed.file = note.file;
-    claimed.owner = decide_owner(st, note.folder, root_jobs_);
-    if (!claimed.owner) return claimed;
-  }
+// Steps 3 and 4, then the rest.
+Result<ClaimedRun> JobsFolder::decide(const WorkRoot& work, const std::string& run, Claim claim,
+                                      const UniqueFd& run_folder) const {
+  TRY_ASSIGN(const struct stat st, posix::stat_at(run_folder.get(), kJobFile, AT_SYMLINK_NOFOLLOW));
+  Result<uint32_t> owner = decide_owner(st, claim.folder, root_jobs_);
+  if (!owner) return ClaimedRun{run, claim.file, owner.error(), st.st_uid, st.st_gid};
+  claim.owner = *owner;
+  claim.file_gid = st.st_gid;
+  TRY(work.put_claim(run, claim));
+  return give_away(work, run, claim, run_folder);
+}
+
+// Step 5. Repeats what was done already without harm.
+Result<ClaimedRun> JobsFolder::give_away(const WorkRoot& work, const std::string& run,
+                                         const Claim& claim, const UniqueFd& run_folder) const {
+  TRY_ASSIGN(const UniqueFd work_folder, work.make_folder(run));
   if (::geteuid() == 0) {
-    TRY_ASSIGN(const Account account, find_account(*claimed.owner, st.st_gid));
-    if (::fchown(run_folder.get(), account.uid, account.gid) < 0) {
-      return Error::from_errno(errno, "give the run to its user");
+    TRY_ASSIGN(const Account account, find_account(*claim.owner, claim.file_gid));
+    for (const UniqueFd* folder : {&run_folder, &work_folder}) {
+      if (::fchown(folder->get(), account.uid, account.gid) < 0) {
+        return Error::from_errno(errno, "give the run to its user");
+      }
     }
-    static_cast<void>(posix::unlink_at(work_folder.get(), kClaimFile));
-    if (::fchown(work_folder.get(), account.uid, account.gid) < 0) {
-      return Error::from_errno(errno, "give the work folder to its user");
-    }
-  } else {
-    static_cast<void>(posix::unlink_at(work_folder.get(), kClaimFile));
   }
-  return claimed;
+  return ClaimedRun{run, claim.file, *claim.owner, *claim.owner, claim.file_gid};
+}
+
+// The file was not taken: what step 2 made goes, then the claim.
+Result<void> JobsFolder::undo_claim(const WorkRoot& work, const std::string& run) const {
+  TRY(posix::unlink_at(running_.get(), run, AT_REMOVEDIR));
+  work.remove_claim(run);
+  return {};
 }
 
 Result<std::vector<ClaimedRun>> JobsFolder::recover(const WorkRoot& work) const {
   TRY_ASSIGN(const std::vector<std::string> names, posix::list_directory_fd(running_.get()));
   std::vector<ClaimedRun> runs;
   for (const std::string& run : names) {
-    if (!work.has(run)) continue;
-    TRY_ASSIGN(std::optional<ClaimedRun> recovered, recover_run(work, run));
-    if (recovered) runs.push_back(*std::move(recovered));
+    Result<std::optional<ClaimedRun>> recovered = recover_run(work, run);
+    if (!recovered) {
+      // One run that cannot be looked at must not keep the others, and new jobs, waiting.
+      log::error("a run cannot be continued", {{"run", run}, {"error", recovered.error().text()}});
+    } else if (*recovered) {
+      runs.push_back(**std::move(recovered));
+    }
   }
-  TRY_ASSIGN(const std::vector<std::string> works, posix::list_directory_fd(work.fd()));
-  for (const std::string& run : works) {
-    if (!posix::stat_at(running_.get(), run, AT_SYMLINK_NOFOLLOW)) work.forget_claim(run);
-  }
+  remove_stale_claims(work);
   return runs;
 }
 
 Result<std::optional<ClaimedRun>> JobsFolder::recover_run(const WorkRoot& work,
                                                           const std::string& run) const {
-  TRY_ASSIGN(const UniqueFd run_folder, open_folder(running_.get(), run));
-  const Result<struct stat> job = posix::stat_at(run_folder.get(), kJobFile, AT_SYMLINK_NOFOLLOW);
-  TRY_ASSIGN(const struct stat run_st, posix::stat_fd(run_folder.get()));
-  if (!job && run_st.st_uid == ::geteuid()) {
-    // The crash came before the file was claimed: it still lies in incoming/.
-    if (::unlinkat(running_.get(), run.c_str(), AT_REMOVEDIR) == 0) {
-      TRY_ASSIGN(const UniqueFd work_folder, open_folder(work.fd(), run));
-      static_cast<void>(posix::unlink_at(work_folder.get(), kClaimFile));
-      return std::nullopt;
-    }
+  Result<std::optional<Claim>> claim = work.claim(run);
+  if (claim && !*claim && !work.has_folder(run)) {
+    log::warning("a folder in running/ is left alone: this agent did not claim it",
+                 {{"folder", run_path(run)}});
+    return std::nullopt;
   }
-  if (!job) return ClaimedRun{run, "", run_st.st_uid, run_st.st_gid};
-  TRY_ASSIGN(ClaimedRun claimed, verify(work, run));
-  return claimed;
+  TRY_ASSIGN(const UniqueFd run_folder, open_folder(running_.get(), run));
+  TRY_ASSIGN(const struct stat run_st, posix::stat_fd(run_folder.get()));
+  TRY_ASSIGN(const auto job, stat_if_there(run_folder.get(), kJobFile));
+  const auto nobody = [&](std::string_view why) {
+    return ClaimedRun{run, claim && *claim ? (*claim)->file : "", unknown_owner(why),
+                      job ? job->st_uid : run_st.st_uid, 0};
+  };
+  if (!claim) return nobody(claim.error().text());
+  if (!*claim) return nobody("its claim is missing");
+  const Claim& recorded = **claim;
+  const bool is_ours = run_st.st_uid == ::geteuid();
+  if (recorded.owner) {
+    if (!is_ours && run_st.st_uid != *recorded.owner) {
+      return nobody(fmt::format("it was claimed for user {}, and its folder belongs to user {}",
+                                *recorded.owner, run_st.st_uid));
+    }
+    TRY_ASSIGN(ClaimedRun given, give_away(work, run, recorded, run_folder));
+    return given;
+  }
+  if (!is_ours) {
+    return nobody(fmt::format("its folder belongs to user {} already", run_st.st_uid));
+  }
+  if (!job) {
+    TRY(undo_claim(work, run));
+    return std::nullopt;
+  }
+  TRY_ASSIGN(ClaimedRun decided, decide(work, run, recorded, run_folder));
+  return decided;
 }
 
-Result<void> JobsFolder::finish(const std::string& run, Ending ending) const {
+// A claim that names a user stays until its run is seen to have ended: running/ may be elsewhere
+// today, because the mount that it lies in is away.
+void JobsFolder::remove_stale_claims(const WorkRoot& work) const {
+  const Result<std::vector<std::string>> claimed = work.claimed();
+  if (!claimed) return;
+  const auto has = [](const UniqueFd& folder, const std::string& run) {
+    return posix::stat_at(folder.get(), run, AT_SYMLINK_NOFOLLOW).has_value();
+  };
+  for (const std::string& run : *claimed) {
+    const Result<std::optional<Claim>> claim = work.claim(run);
+    if (!claim || !*claim || (*claim)->jobs != path_ || has(running_, run)) continue;
+    if ((*claim)->owner && !has(done_, run) && !has(failed_, run)) continue;
+    work.remove_if_empty(run);
+    work.remove_claim(run);
+  }
+}
+
+Result<void> JobsFolder::write_notes(const std::string& run, const std::vector<Note>& notes) const {
+  TRY_ASSIGN(const UniqueFd folder, open_folder(running_.get(), run));
+  // From here on nobody else can exchange what is in it.
+  if (::geteuid() == 0 && ::fchown(folder.get(), 0, 0) < 0) {
+    return Error::from_errno(errno, "take the run back");
+  }
+  if (::fchmod(folder.get(), 0755) < 0) return Error::from_errno(errno, "take the run back");
+  for (const Note& note : notes) {
+    static_cast<void>(posix::unlink_at(folder.get(), note.name));
+    TRY_ASSIGN(const UniqueFd file, posix::open_at(folder.get(), note.name,
+                                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
+    TRY(posix::write_all(file.get(), note.text));
+    TRY(posix::sync_fd(file.get()));
+  }
+  return posix::sync_fd(folder.get());
+}
+
+Result<void> JobsFolder::finish(const WorkRoot& work, const std::string& run, Ending ending) const {
   const UniqueFd& to = ending == Ending::done ? done_ : failed_;
   TRY(posix::rename_at(running_.get(), run, to.get(), run));
   TRY(posix::sync_fd(to.get()));
-  return posix::sync_fd(running_.get());
+  TRY(posix::sync_fd(running_.get()));
+  work.remove_if_empty(run);
+  work.remove_claim(run);
+  return {};
 }
 
 }  // namespace tierhub::compute

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,7 +59,8 @@ AgentTest::~AgentTest() {
   }
 }
 
-void AgentTest::spawn(const std::vector<std::string>& more_options, std::optional<uid_t> user) {
+void AgentTest::spawn(const std::vector<std::string>& more_options, std::optional<uid_t> user,
+                      Traced traced) {
   std::vector<std::string> options = {TIERAGENT_PATH, "--watch",   at("jobs"), "--work",
                                       at("work"),     "--workers", "2"};
   if (std::find(more_options.begin(), more_options.end(), "--socket") == more_options.end()) {
@@ -77,6 +79,7 @@ void AgentTest::spawn(const std::vector<std::string>& more_options, std::optiona
   if (user && (::setgroups(0, nullptr) != 0 || ::setgid(*user) != 0 || ::setuid(*user) != 0)) {
     ::_exit(99);
   }
+  if (traced == Traced::yes) ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
   ::execv(argv[0], argv.data());
   ::_exit(98);
 }
@@ -93,6 +96,11 @@ int AgentTest::start_agent_and_wait(std::vector<std::string> more_options) {
   int status = 0;
   ::waitpid(std::exchange(agent_, 0), &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+pid_t AgentTest::start_traced_agent() {
+  spawn({}, {}, Traced::yes);
+  return agent_;
 }
 
 void AgentTest::signal_agent(int signal) { ::kill(agent_, signal); }
@@ -133,7 +141,17 @@ EndedRun AgentTest::drop_and_wait(const std::string& stem, const std::string& te
 }
 
 void AgentTest::expect_no_work_left() {
-  until("the work folders are gone", [&] { return names_in(at("work")).empty(); });
+  until("the work folders are gone", [&] {
+    return names_in(at("work")) == std::vector<std::string>{".claims"} &&
+           names_in(at("work/.claims")).empty();
+  });
+}
+
+void AgentTest::write_claim(const std::string& run, const std::string& file,
+                            std::optional<uid_t> owner) {
+  nlohmann::json claim = {{"tierhub_claim", 1}, {"jobs", at("jobs")}, {"file", file}};
+  if (owner) claim["owner"] = {{"uid", *owner}, {"file_gid", *owner}};
+  write_text(at("work/.claims/" + run), claim.dump());
 }
 
 std::string AgentTest::running(const std::string& stem) {

@@ -48,10 +48,14 @@ class AgentTest : public ::testing::Test {
   std::string jobs(const std::string& path) const { return at("jobs/" + path); }
 
   void start_agent(std::vector<std::string> more_options = {}, std::optional<uid_t> user = {});
+  // An agent that the caller's thread traces (ptrace): it is stopped where its program begins.
+  pid_t start_traced_agent();
   // Its exit code, with what it wrote in `agent_log`.
   int start_agent_and_wait(std::vector<std::string> more_options = {});
   void signal_agent(int signal);
   void wait_for_agent();
+  // Somebody else has waited for its end.
+  void forget_agent() { agent_ = 0; }
   pid_t agent() const { return agent_; }
   std::string agent_log() const { return read_text(at("agent.log")); }
 
@@ -61,13 +65,17 @@ class AgentTest : public ::testing::Test {
   // The run of a dropped file, once it has ended.
   EndedRun ended(const std::string& stem);
   EndedRun drop_and_wait(const std::string& stem, const std::string& text);
-  // A run's work folder goes right after the run has been moved to where it ends.
+  // A run's work folder and its claim go right after the run has been moved to where it ends.
   void expect_no_work_left();
+  // A claim as the agent records it (docs/ON_DISK.md); `owner` is nothing before it is decided.
+  void write_claim(const std::string& run, const std::string& file, std::optional<uid_t> owner);
   // The run's folder in running/, once it is there.
   std::string running(const std::string& stem);
 
  private:
-  void spawn(const std::vector<std::string>& more_options, std::optional<uid_t> user);
+  enum class Traced { no, yes };
+  void spawn(const std::vector<std::string>& more_options, std::optional<uid_t> user,
+             Traced traced = Traced::no);
 
   TemporaryDirectory folder_;
   pid_t agent_ = 0;

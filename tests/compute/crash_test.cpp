@@ -114,6 +114,7 @@ TEST_F(Crash, ARunWhoseAgentDiedBeforeItWasMovedIsOnlyMoved) {
   ASSERT_EQ(run.ending, "done") << run.report;
   signal_agent(SIGKILL);
   wait_for_agent();
+  write_claim(run.run, "job.yaml", ::geteuid());
   fs::create_directories(at("work/" + run.run));
   fs::rename(run.folder, jobs("running/" + run.run));
   start();
@@ -135,12 +136,12 @@ TEST_F(Crash, AClaimThatWasCutShortIsMended) {
   signal_agent(SIGTERM);
   wait_for_agent();
   // Before the rename: the file still lies in incoming/.
-  write_text(at("work/early-20260102T030405Z-abcd/.claim"), "shared\nearly.yaml");
+  write_claim("early-20260102T030405Z-abcd", "early.yaml", {});
   fs::create_directories(jobs("running/early-20260102T030405Z-abcd"));
   write_text(jobs("incoming/early.yaml"),
              "workflow: w\ninput: {dataset: data/a}\nsteps: [{id: a, run: [\"true\"]}]\n");
   // After it: nobody has decided whose it is.
-  write_text(at("work/late-20260102T030405Z-abcd/.claim"), "shared\nlate.yaml");
+  write_claim("late-20260102T030405Z-abcd", "late.yaml", {});
   write_text(jobs("running/late-20260102T030405Z-abcd/job.yaml"),
              "workflow: w\ninput: {dataset: data/a}\nsteps: [{id: a, run: [\"true\"]}]\n");
   ::chmod(jobs("running/late-20260102T030405Z-abcd/job.yaml").c_str(), 0666);
