@@ -101,9 +101,15 @@ Result<Box> whole_volume(const Dataset& dataset, uint64_t level, uint64_t t, uin
   return box;
 }
 
+std::vector<Axis> Dataset::sorted_axes() const {
+  std::vector<Axis> sorted = axes;
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
+}
+
 std::string Dataset::axes_text() const {
   std::string text;
-  for (const Axis axis : axes) text += to_letter(axis);
+  for (const Axis axis : sorted_axes()) text += to_letter(axis);
   return text;
 }
 

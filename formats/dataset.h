@@ -71,7 +71,8 @@ struct Level {
   Codec codec = Codec::none;
   uint64_t fill_value = 0;
   Pixels pixels;
-  VoxelSize voxel_size;  // OME-Zarr only
+  VoxelSize voxel_size;
+  bool voxel_size_known = false;
 };
 
 // One image of a TIFF file: a plane.
@@ -94,12 +95,18 @@ struct Dataset {
   uint64_t page_step_t = 1;
   uint64_t page_step_c = 1;
   uint64_t page_step_z = 1;
+  // TIFF only: the file does not say what its pages are, so they were taken for planes along z.
+  bool z_assumed = false;
+  std::vector<std::string> channel_names;  // one a channel; empty if the metadata names none
+  std::string voxel_unit;                  // "micrometer"; empty if it is not known
   // Why imgop cannot decode the pixels ("RGB TIFF: only grey 8/16-bit"); staging needs no pixel and
   // ignores it.
   std::optional<std::string> not_decodable;
 
   const Pixels& pixels() const { return levels.front().pixels; }
-  std::string axes_text() const;  // "tczyx"
+  // The axes that exist, in the order t, c, z, y, x.
+  std::vector<Axis> sorted_axes() const;
+  std::string axes_text() const;  // of sorted_axes(): "tczyx"
   bool has_axis(Axis axis) const;
 };
 

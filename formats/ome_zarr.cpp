@@ -188,9 +188,10 @@ void note_if_not_decodable(const Json& array, const Level& level, Dataset& datas
   }
 }
 
-// Multiplies `size` by the scales among an item's coordinateTransformations; other kinds, and
-// scales that make no sense, are left out.
-void apply_scale(const Json& item, const std::vector<Axis>& axes, VoxelSize& size) {
+// Multiplies the level's voxel size by the scales among an item's coordinateTransformations; other
+// kinds, and scales that make no sense, are left out.
+void apply_scale(const Json& item, const std::vector<Axis>& axes, Level& level) {
+  VoxelSize& size = level.voxel_size;
   const Json* list = find_member(item, "coordinateTransformations");
   if (list == nullptr || !list->is_array()) return;
   for (const Json& transformation : *list) {
@@ -201,11 +202,34 @@ void apply_scale(const Json& item, const std::vector<Axis>& axes, VoxelSize& siz
       if (!value.is_number()) continue;
       const double factor = value.get<double>();
       if (!(factor > 0 && factor < 1e12)) continue;
+      if (axes[i] == Axis::x) level.voxel_size_known = true;
       if (axes[i] == Axis::z) size.z *= factor;
       if (axes[i] == Axis::y) size.y *= factor;
       if (axes[i] == Axis::x) size.x *= factor;
     }
   }
+}
+
+// The unit of x.
+std::string read_unit(const Json& multiscale) {
+  const Json* axes = find_member(multiscale, "axes");
+  if (axes == nullptr || !axes->is_array()) return {};
+  for (const Json& axis : *axes) {
+    if (get_text(axis, "name") == "x") return get_text(axis, "unit").value_or("");
+  }
+  return {};
+}
+
+// The labels for viewers; empty if no channel has one.
+std::vector<std::string> read_channel_names(const Json& attributes, uint64_t channels) {
+  const Json* omero = find_member(attributes, "omero");
+  const Json* list = omero == nullptr ? nullptr : find_member(*omero, "channels");
+  if (list == nullptr || !list->is_array() || list->size() != channels) return {};
+  std::vector<std::string> names;
+  for (const Json& channel : *list) names.push_back(get_text(channel, "label").value_or(""));
+  const bool any = std::any_of(names.begin(), names.end(),
+                               [](const std::string& name) { return !name.empty(); });
+  return any ? names : std::vector<std::string>();
 }
 
 Result<Level> read_level(const FileTree& tree, const std::string& path, Dataset& dataset) {
@@ -259,10 +283,12 @@ Result<void> read_multiscale(const FileTree& tree, const std::string& folder,
     if (!path || !is_safe_path(*path))
       return damaged(name, "a dataset's path is missing or leaves the folder");
     TRY_ASSIGN(Level level, read_level(tree, join(folder, *path), dataset));
-    apply_scale(multiscale, dataset.axes, level.voxel_size);
-    apply_scale(item, dataset.axes, level.voxel_size);
+    apply_scale(multiscale, dataset.axes, level);
+    apply_scale(item, dataset.axes, level);
     dataset.levels.push_back(std::move(level));
   }
+  dataset.voxel_unit = read_unit(multiscale);
+  dataset.channel_names = read_channel_names(attributes, dataset.levels.front().shape.c);
   return {};
 }
 

@@ -1,160 +1,17 @@
 #include "formats/tiff.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "formats/tiff_description.h"
 #include "formats/tiff_directory.h"
 
 namespace tierhub::formats {
 namespace {
 
 constexpr uint64_t kMaxSide = uint64_t{1} << 31;
-
-// How pages spread over the axes that are not in a plane.
-struct Layout {
-  uint64_t t = 1;
-  uint64_t c = 1;
-  uint64_t z = 1;
-  std::string order = "ZCT";  // fastest first
-};
-
-std::optional<std::string_view> xml_attribute(std::string_view element, std::string_view name) {
-  for (size_t at = element.find(name); at != std::string_view::npos;
-       at = element.find(name, at + 1)) {
-    const std::string_view rest = element.substr(at + name.size());
-    if (at == 0 || (element[at - 1] != ' ' && element[at - 1] != '\n' && element[at - 1] != '\t'))
-      continue;
-    if (rest.size() < 2 || rest[0] != '=' || (rest[1] != '"' && rest[1] != '\'')) continue;
-    const size_t end = rest.find(rest[1], 2);
-    if (end == std::string_view::npos) return std::nullopt;
-    return rest.substr(2, end - 2);
-  }
-  return std::nullopt;
-}
-
-std::optional<uint64_t> to_count(std::optional<std::string_view> text) {
-  uint64_t value = 0;
-  if (!text) return std::nullopt;
-  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (failure != std::errc() || end != text->data() + text->size() || value > kMaxTiffPages)
-    return std::nullopt;
-  return value;
-}
-
-// The first element `name` at or after `from`: from "<name" to ">". Empty if there is none.
-std::string_view xml_element(std::string_view xml, std::string_view name, size_t& from) {
-  const std::string open = fmt::format("<{}", name);
-  while (true) {
-    const size_t begin = xml.find(open, from);
-    if (begin == std::string_view::npos) return {};
-    const size_t end = xml.find('>', begin);
-    if (end == std::string_view::npos) return {};
-    from = end;
-    const char after = xml[begin + open.size()];
-    if (after == ' ' || after == '\n' || after == '\t' || after == '>' || after == '/') {
-      return xml.substr(begin, end - begin);
-    }
-  }
-}
-
-uint64_t step_of(const Layout& layout, char axis) {
-  uint64_t step = 1;
-  for (const char faster : layout.order) {
-    if (faster == axis) break;
-    step *= faster == 'Z' ? layout.z : faster == 'C' ? layout.c : layout.t;
-  }
-  return step;
-}
-
-// True if every <TiffData> says what the dimension order says anyway.
-bool planes_are_in_order(std::string_view xml, size_t from, const Layout& layout) {
-  while (true) {
-    const std::string_view data = xml_element(xml, "TiffData", from);
-    if (data.empty()) return true;
-    const auto directory = to_count(xml_attribute(data, "IFD"));
-    if (!directory) continue;
-    uint64_t expected = 0;
-    for (const char axis : layout.order) {
-      expected += to_count(xml_attribute(data, fmt::format("First{}", axis))).value_or(0) *
-                  step_of(layout, axis);
-    }
-    if (*directory != expected) return false;
-  }
-}
-
-Result<Layout> layout_from_ome_xml(std::string_view xml, size_t pages, const std::string& path) {
-  Layout layout;
-  size_t at = 0;
-  const std::string_view pixels = xml_element(xml, "Pixels", at);
-  const auto order = xml_attribute(pixels, "DimensionOrder");
-  const auto t = to_count(xml_attribute(pixels, "SizeT"));
-  const auto c = to_count(xml_attribute(pixels, "SizeC"));
-  const auto z = to_count(xml_attribute(pixels, "SizeZ"));
-  if (!order || order->size() != 5 || !t || !c || !z || *t == 0 || *c == 0 || *z == 0) {
-    return Error(std::errc::invalid_argument,
-                 path + ": its OME-XML has no complete Pixels element");
-  }
-  layout.order = order->substr(2);
-  std::string sorted = layout.order;
-  std::sort(sorted.begin(), sorted.end());
-  if (sorted != "CTZ")
-    return Error(std::errc::invalid_argument, path + ": its OME-XML has an unknown DimensionOrder");
-  layout.t = *t;
-  layout.c = *c;
-  layout.z = *z;
-  const uint64_t planes = layout.t * layout.c * layout.z;
-  if (planes != pages) {
-    return Error(std::errc::not_supported,
-                 fmt::format("{} has {} pages, but its OME-XML describes {} planes: OME-TIFF sets "
-                             "of several files, or "
-                             "several images in one file, are not supported yet",
-                             path, pages, planes));
-  }
-  if (!planes_are_in_order(xml, at, layout)) {
-    return Error(std::errc::not_supported,
-                 path + ": its OME-XML stores the planes out of order, which is not supported");
-  }
-  return layout;
-}
-
-// ImageJ's description has lines such as "slices=12"; planes are in the order channel, slice,
-// frame.
-Result<Layout> layout_from_imagej(std::string_view text, size_t pages, const std::string& path) {
-  const auto value = [text](std::string_view key) -> std::optional<uint64_t> {
-    const size_t at = text.find(fmt::format("\n{}=", key));
-    if (at == std::string_view::npos) return std::nullopt;
-    const std::string_view rest = text.substr(at + key.size() + 2);
-    return to_count(rest.substr(0, rest.find_first_of("\r\n")));
-  };
-  Layout layout;
-  layout.order = "CZT";
-  layout.c = std::max<uint64_t>(1, value("channels").value_or(1));
-  layout.t = std::max<uint64_t>(1, value("frames").value_or(1));
-  const uint64_t images = value("images").value_or(1);
-  layout.z = std::max<uint64_t>(1, value("slices").value_or(images));
-  if (images > pages) {
-    return Error(std::errc::not_supported,
-                 fmt::format("{} is an ImageJ stack of {} images with only {} directories, which "
-                             "is not supported: save "
-                             "it as OME-TIFF or OME-Zarr",
-                             path, images, pages));
-  }
-  // Other programs leave the description in place when they take pages out.
-  if (layout.t * layout.c * layout.z != pages) return Layout{1, 1, pages, "ZCT"};
-  return layout;
-}
-
-Result<Layout> find_layout(const std::string& description, size_t pages, const std::string& path) {
-  if (description.find("<OME") != std::string::npos &&
-      description.find("<Pixels") != std::string::npos) {
-    return layout_from_ome_xml(description, pages, path);
-  }
-  if (description.starts_with("ImageJ=")) return layout_from_imagej(description, pages, path);
-  return Layout{1, 1, pages, "ZCT"};
-}
 
 std::string compression_name(uint64_t compression) {
   switch (compression) {
@@ -259,18 +116,21 @@ Result<Dataset> open_tiff(const FileTree& tree, const std::string& path) {
   dataset.file_bytes = file_bytes.value_or(0);
   TRY_ASSIGN(TiffDirectories directories, read_tiff_directories(tree, path, dataset.file_bytes));
   std::vector<TiffDirectory>& pages = directories.pages;
-  const std::string description = pages.front().description;
+  const TiffDirectory described = pages.front();
   if (!pages.front().reduced)
     std::erase_if(pages, [](const TiffDirectory& page) { return page.reduced; });
   TRY(check_pages_are_equal(pages, path));
-  TRY_ASSIGN(const Layout layout, find_layout(description, pages.size(), path));
+  TRY_ASSIGN(TiffLayout layout, read_tiff_layout(described, pages.size(), path));
   if (layout.t > 1) dataset.axes.push_back(Axis::t);
   if (layout.c > 1) dataset.axes.push_back(Axis::c);
   if (layout.z > 1) dataset.axes.push_back(Axis::z);
   dataset.axes.insert(dataset.axes.end(), {Axis::y, Axis::x});
-  dataset.page_step_t = step_of(layout, 'T');
-  dataset.page_step_c = step_of(layout, 'C');
-  dataset.page_step_z = step_of(layout, 'Z');
+  dataset.page_step_t = layout.step('T');
+  dataset.page_step_c = layout.step('C');
+  dataset.page_step_z = layout.step('Z');
+  dataset.z_assumed = layout.z_assumed;
+  dataset.channel_names = std::move(layout.channel_names);
+  dataset.voxel_unit = std::move(layout.unit);
   for (const TiffDirectory& page : pages) {
     dataset.pages.push_back({page.offset_bytes});
     if (!dataset.not_decodable) dataset.not_decodable = why_not_decodable(page);
@@ -288,6 +148,8 @@ Result<Dataset> open_tiff(const FileTree& tree, const std::string& path) {
   }
   level.pixels = pixels_of(first, directories.big_endian ? ByteOrder::big : ByteOrder::little);
   level.compressor = compression_name(first.compression);
+  level.voxel_size_known = layout.voxel_size.has_value();
+  level.voxel_size = layout.voxel_size.value_or(VoxelSize{});
   dataset.levels.push_back(std::move(level));
   return dataset;
 }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kMaxDescriptionBytes = 16u << 20;
 constexpr uint64_t kMaxEntries = 4096;
+constexpr size_t kMaxDescriptions = 4;
 
 enum Tag : uint64_t {
   kSubfileType = 254,
@@ -23,6 +24,8 @@ enum Tag : uint64_t {
   kDescription = 270,
   kSamples = 277,
   kRowsPerStrip = 278,
+  kXResolution = 282,
+  kYResolution = 283,
   kPalette = 320,
   kTileWidth = 322,
   kTileHeight = 323,
@@ -59,6 +62,7 @@ class Reader {
                                std::string_view what) const;
   Entry entry(std::string_view bytes) const;
   std::optional<uint64_t> first_value(const Entry& entry) const;
+  double fraction(const Entry& entry) const;
   Result<std::string> text_of(const Entry& entry) const;
   bool is_grey_palette(const Entry& entry) const;
   void apply(const Entry& entry, TiffDirectory& directory) const;
@@ -123,6 +127,19 @@ std::optional<uint64_t> Reader::first_value(const Entry& entry) const {
   return number(*bytes);
 }
 
+// Of type RATIONAL; 0 if it makes no sense.
+double Reader::fraction(const Entry& entry) const {
+  constexpr uint64_t kBytes = 8;
+  if (entry.type != 5 || entry.count != 1) return 0;
+  const auto bytes = entry.value.size() >= kBytes
+                         ? Result<std::string>(entry.value.substr(0, kBytes))
+                         : bytes_at(number(entry.value), kBytes, "a tag");
+  if (!bytes) return 0;
+  const uint64_t above = number(std::string_view(*bytes).substr(0, 4));
+  const uint64_t below = number(std::string_view(*bytes).substr(4, 4));
+  return below == 0 ? 0 : static_cast<double>(above) / static_cast<double>(below);
+}
+
 Result<std::string> Reader::text_of(const Entry& entry) const {
   if (entry.count > kMaxDescriptionBytes) return truncated("the description is impossibly long");
   if (entry.count <= entry.value.size()) return entry.value.substr(0, entry.count);
@@ -179,6 +196,12 @@ void Reader::apply(const Entry& entry, TiffDirectory& directory) const {
     case kSampleFormat:
       target = &directory.sample_format;
       break;
+    case kXResolution:
+      directory.x_resolution = fraction(entry);
+      return;
+    case kYResolution:
+      directory.y_resolution = fraction(entry);
+      return;
     case kPalette:
       directory.grey_palette = is_grey_palette(entry);
       return;
@@ -205,8 +228,10 @@ Result<TiffDirectory> Reader::read_directory(uint64_t offset_bytes, uint64_t& ne
   for (uint64_t i = 0; i < count; ++i) {
     const Entry item = entry(std::string_view(body).substr(i * entry_bytes, entry_bytes));
     apply(item, directory);
-    if (with_description && item.tag == kDescription) {
-      TRY_ASSIGN(directory.description, text_of(item));
+    if (with_description && item.tag == kDescription &&
+        directory.descriptions.size() < kMaxDescriptions) {
+      TRY_ASSIGN(std::string text, text_of(item));
+      directory.descriptions.push_back(std::move(text));
     }
   }
   next_bytes = number(std::string_view(body).substr(count * entry_bytes));

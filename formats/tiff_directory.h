@@ -25,11 +25,13 @@ struct TiffDirectory {
   uint64_t tile_height = 0;
   bool reduced = false;       // a smaller copy of another page
   bool grey_palette = false;  // its palette maps each of 256 values to that shade of grey
-  std::string description;    // of the first page only
+  double x_resolution = 0;    // pixels per unit; 0 if the file does not say
+  double y_resolution = 0;
+  std::vector<std::string> descriptions;  // of the first page only; some programs write several
 };
 
-// All directories of the file in order, at most kMaxTiffPages; the first page's description is read
-// too.
+// All directories of the file in order, at most kMaxTiffPages; the first page's descriptions are
+// read too.
 inline constexpr size_t kMaxTiffPages = 1'000'000;
 struct TiffDirectories {
   std::vector<TiffDirectory> pages;

@@ -12,6 +12,7 @@
 #include "formats/selection.h"
 #include "imaging/blocks.h"
 #include "imaging/histogram.h"
+#include "imaging/info.h"
 #include "imaging/merge.h"
 #include "imaging/output.h"
 #include "imaging/part.h"
@@ -22,8 +23,6 @@
 
 namespace tierhub::imaging {
 namespace {
-
-using formats::Json;
 
 Error usage(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
 
@@ -53,51 +52,6 @@ Result<uint64_t> read_threshold(const std::string& text, double sigma) {
   return threshold.value;
 }
 
-Json to_json(const formats::Dataset& dataset) {
-  Json levels = Json::array();
-  for (const formats::Level& level : dataset.levels) {
-    Json shape = Json::array();
-    Json chunk = Json::array();
-    for (const formats::Axis axis : dataset.axes) {
-      shape.push_back(level.shape.along(axis));
-      chunk.push_back(level.chunk.along(axis));
-    }
-    levels.push_back(
-        {{"path", level.path},
-         {"shape", shape},
-         {"chunk", chunk},
-         {"compressor", level.compressor},
-         {"voxel_size",
-          {{"z", level.voxel_size.z}, {"y", level.voxel_size.y}, {"x", level.voxel_size.x}}},
-         {"type", level.pixels.type_name}});
-  }
-  Json json = {{"format", formats::to_text(dataset.kind)},
-               {"axes", dataset.axes_text()},
-               {"type", dataset.pixels().type_name},
-               {"levels", levels}};
-  json["not_decodable"] = dataset.not_decodable ? Json(*dataset.not_decodable) : Json(nullptr);
-  return json;
-}
-
-void print_info(const formats::Dataset& dataset) {
-  const auto sizes = [&dataset](const formats::Shape& shape) {
-    std::string text;
-    for (const formats::Axis axis : dataset.axes)
-      text += fmt::format("{}{}", text.empty() ? "" : " x ", shape.along(axis));
-    return text;
-  };
-  fmt::print("format      {}\naxes        {}\ntype        {}\n", formats::to_text(dataset.kind),
-             dataset.axes_text(), dataset.pixels().type_name);
-  for (size_t i = 0; i < dataset.levels.size(); ++i) {
-    const formats::Level& level = dataset.levels[i];
-    fmt::print("level {:<5} {} in {} of {}, compressor {}\n", i, sizes(level.shape),
-               dataset.kind == formats::Kind::tiff ? "pieces" : "chunks", sizes(level.chunk),
-               level.compressor);
-  }
-  if (dataset.not_decodable)
-    fmt::print("pixels      cannot be decoded: {}\n", *dataset.not_decodable);
-}
-
 template <class Options>
 CLI::App* add_command(CLI::App& app, Action& action, const char* name, const char* help,
                       const char* example, const std::shared_ptr<Options>& options,
@@ -116,9 +70,10 @@ struct InfoCommand {
 Result<void> run_info(const InfoCommand& command) {
   TRY_ASSIGN(const formats::Dataset dataset, formats::open_dataset(command.part.in));
   if (command.json) {
-    fmt::print("{}\n", to_json(dataset).dump(2));
+    fmt::print("{}\n",
+               info_json(dataset).dump(2, ' ', false, formats::Json::error_handler_t::replace));
   } else {
-    print_info(dataset);
+    fmt::print("{}", info_text(dataset));
   }
   return {};
 }
@@ -235,9 +190,9 @@ void add_sigma(CLI::App& command, double& sigma) {
 
 void add_info(CLI::App& app, Action& action) {
   const auto options = std::make_shared<InfoCommand>();
-  CLI::App* command =
-      add_command(app, action, "info", "Print what a dataset is: axes, shape, type, levels, chunks",
-                  "imgop info --in vol.ome.zarr --json", options, run_info);
+  CLI::App* command = add_command(app, action, "info",
+                                  "Print what a dataset is: axes, shape, type, levels, channels",
+                                  "imgop info --in vol.ome.zarr --json", options, run_info);
   add_input(*command, options->part);
   command->add_flag("--json", options->json, "Print JSON");
 }

@@ -72,7 +72,8 @@ class TiffBuilder {
     put32(0);
   }
 
-  // A grey page of 16 or 8 bits; `extra` entries replace those of the same tag. Returns where its
+  // A grey page of 16 or 8 bits; `extra` entries replace those of the same tag,
+  // which may come several times. Returns where its
   // directory is.
   uint32_t add_page(uint32_t width, uint32_t height, uint16_t bits,
                     const std::vector<Entry>& extra = {}) {
@@ -83,8 +84,9 @@ class TiffBuilder {
         {256, 4, {width}, {}}, {257, 4, {height}, {}}, {258, 3, {bits}, {}},
         {259, 3, {1}, {}},     {262, 3, {1}, {}},      {273, 4, {strip_at}, {}},
         {277, 3, {1}, {}},     {278, 4, {height}, {}}, {279, 4, {strip_bytes}, {}}};
-    for (const Entry& entry : extra) {
+    for (const Entry& entry : extra)
       std::erase_if(entries, [&](const Entry& old) { return old.tag == entry.tag; });
+    for (const Entry& entry : extra) {
       entries.insert(std::find_if(entries.begin(), entries.end(),
                                   [&](const Entry& e) { return e.tag > entry.tag; }),
                      entry);

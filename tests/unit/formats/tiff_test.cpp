@@ -108,22 +108,117 @@ TEST(Tiff, RefusesOmeXmlOfOtherFilesAndPlanesOutOfOrder) {
   EXPECT_NE(open_with("0", "0").find("OME-XML"), std::string::npos);
 }
 
+Result<Dataset> open_described(const ScratchFolder& folder, int pages, const std::string& text) {
+  TiffBuilder builder;
+  builder.add_page(4, 4, 8, {description(text)});
+  for (int page = 1; page < pages; ++page) builder.add_page(4, 4, 8);
+  return open_bytes(folder, builder.bytes());
+}
+
 TEST(Tiff, TakesTheAxesFromImageJ) {
   const ScratchFolder folder;
+  struct Case {
+    int pages;
+    std::string text;
+    std::string axes;
+    Shape shape;
+  };
+  for (const Case& c : {
+           Case{6, "images=6\nchannels=2\nslices=3\n", "czyx", {1, 2, 3, 4, 4}},
+           Case{3,
+                "images=3\nchannels=3\nhyperstack=true\nmode=composite\n",
+                "cyx",
+                {1, 3, 1, 4, 4}},
+           Case{5, "images=5\nframes=5\n", "tyx", {5, 1, 1, 4, 4}},
+           Case{6, "channels=3\r\nframes=2\r\n", "tcyx", {2, 3, 1, 4, 4}},
+           Case{4, "images=4\nslices=4\n", "zyx", {1, 1, 4, 4, 4}},
+           Case{1, "unit=pixel\n", "yx", {1, 1, 1, 4, 4}},
+       }) {
+    const auto dataset = open_described(folder, c.pages, "ImageJ=1.53t\n" + c.text);
+    ASSERT_TRUE(dataset) << dataset.error().text();
+    EXPECT_EQ(dataset->axes_text(), c.axes) << c.text;
+    EXPECT_EQ(dataset->levels[0].shape, c.shape) << c.text;
+    EXPECT_FALSE(dataset->z_assumed) << c.text;
+  }
+  const auto dataset = open_described(
+      folder, 12, "ImageJ=1.53t\nimages=12\nchannels=2\nslices=3\nframes=2\nloop=false");
+  ASSERT_TRUE(dataset) << dataset.error().text();
+  EXPECT_EQ(page_number(*dataset, 1, 1, 2), 11u);
+  EXPECT_EQ(page_number(*dataset, 0, 1, 0), 1u);
+  EXPECT_EQ(page_number(*dataset, 0, 0, 1), 2u);
+}
+
+TEST(Tiff, SaysWhenZIsAssumed) {
+  const ScratchFolder folder;
+  for (const char* text : {"a note", "ImageJ=1.53t\nimages=3\n", "ImageJ=1.53t\n",
+                           R"({"shape": [3, 4, 4]})", R"({"shape": [3, 4, 4], "axes": "QYX"})"}) {
+    const auto dataset = open_described(folder, 3, text);
+    ASSERT_TRUE(dataset) << dataset.error().text();
+    EXPECT_EQ(dataset->axes_text(), "zyx");
+    EXPECT_TRUE(dataset->z_assumed) << text;
+  }
+  EXPECT_FALSE(open_described(folder, 1, "a note")->z_assumed);
+}
+
+TEST(Tiff, RefusesADescriptionThatContradictsThePages) {
+  const ScratchFolder folder;
+  for (const char* text :
+       {"ImageJ=1\nimages=6\nchannels=3\n", "ImageJ=1\nchannels=2\n", "ImageJ=1\nimages=5\n",
+        "ImageJ=1\nimages=6\nchannels=2\nslices=2\n", "ImageJ=1\nimages=6\nchannels=many\n",
+        "ImageJ=1\nimages=6\nframes=0\n", "ImageJ=1\nimages=9\nslices=9\n",
+        R"({"shape": [5, 4, 4], "axes": "ZYX"})"}) {
+    const auto dataset = open_described(folder, 6, text);
+    ASSERT_FALSE(dataset) << text;
+    EXPECT_TRUE(dataset.error().is(std::errc::not_supported));
+    EXPECT_NE(dataset.error().text().find("contradicts the file"), std::string::npos)
+        << dataset.error().text();
+  }
+}
+
+TEST(Tiff, FindsTheDescriptionAmongSeveralTexts) {
+  const ScratchFolder folder;
   TiffBuilder builder;
-  builder.add_page(4, 4, 8, {description("ImageJ=1.53t\nimages=6\nchannels=2\nslices=3\n")});
-  for (int page = 1; page < 6; ++page) builder.add_page(4, 4, 8);
-  const auto dataset = open_bytes(folder, builder.bytes());
+  builder.add_page(4, 4, 8,
+                   {description("a note"), {270, 2, {}, "made by\nImageJ=1.53t\nchannels=2\n"}});
+  builder.add_page(4, 4, 8);
+  const auto one = open_bytes(folder, builder.bytes());
+  ASSERT_TRUE(one) << one.error().text();
+  EXPECT_EQ(one->axes_text(), "cyx");
+}
+
+TEST(Tiff, TakesTheAxesFromTifffile) {
+  const ScratchFolder folder;
+  const auto dataset = open_described(
+      folder, 6, R"({"shape": [3, 2, 4, 4], "axes": "ZCYX"})" + std::string(1, '\0'));
   ASSERT_TRUE(dataset) << dataset.error().text();
   EXPECT_EQ(dataset->levels[0].shape, (Shape{1, 2, 3, 4, 4}));
   EXPECT_EQ(page_number(*dataset, 0, 1, 2), 5u);
+  EXPECT_EQ(page_number(*dataset, 0, 1, 0), 1u);
+  EXPECT_FALSE(dataset->z_assumed);
+}
+
+TEST(Tiff, TellsChannelNamesAndVoxelSizes) {
+  const ScratchFolder folder;
+  const auto ome = open_described(
+      folder, 2,
+      R"(<OME><Image><Pixels DimensionOrder="XYCZT" SizeT="1" SizeC="2" SizeZ="1" PhysicalSizeX="0.5" PhysicalSizeY="0.25">)"
+      R"(<Channel ID="Channel:0:0" Name="DNA"/><Channel ID="Channel:0:1" Name="ER"><LightPath/></Channel></Pixels></Image></OME>)");
+  ASSERT_TRUE(ome) << ome.error().text();
+  EXPECT_EQ(ome->axes_text(), "cyx");
+  EXPECT_EQ(ome->channel_names, (std::vector<std::string>{"DNA", "ER"}));
+  EXPECT_EQ(ome->levels[0].voxel_size, (VoxelSize{1, 0.25, 0.5}));
+  EXPECT_EQ(ome->voxel_unit, "micrometer");
+  const auto elsewhere =
+      open_described(folder, 2, R"(<OME><BinaryOnly MetadataFile="set.companion.ome"/></OME>)");
+  ASSERT_FALSE(elsewhere);
+  EXPECT_NE(elsewhere.error().text().find("another file"), std::string::npos);
 }
 
 TEST(Tiff, RefusesAnImageJStackWithASingleDirectory) {
   const ScratchFolder folder;
   EXPECT_NE(
       refusal(folder, 8, {description("ImageJ=1.53t\nimages=600\nslices=600\n")}).find("single"),
-      std::string::npos + 1)
+      std::string::npos)
       << "the text names what is wrong";
   EXPECT_NE(refusal(folder, 8, {{259, 3, {7}, {}}}).find("jpeg-compressed"), std::string::npos);
   EXPECT_NE(refusal(folder, 32, {{339, 3, {3}, {}}}).find("floating-point"), std::string::npos);

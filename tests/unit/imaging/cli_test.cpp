@@ -233,5 +233,40 @@ TEST(Imgop, PrintsWhatADatasetIs) {
   EXPECT_EQ(json["levels"][0]["chunk"], (std::vector<int>{3, 8, 8}));
 }
 
+TEST(Imgop, PrintsWhatADatasetIsInLines) {
+  const ScratchFolder folder;
+  write_three_channels(folder, "a.zarr", 2);
+  const Outcome zarr = imgop("info --in " + (folder / "a.zarr"));
+  EXPECT_EQ(zarr.exit_code, 0);
+  EXPECT_EQ(zarr.text,
+            "name: a.zarr\nformat: OME-Zarr\naxes: tczyx\nshape: 2 x 3 x 8 x 16 x 40\n"
+            "type: uint16\nlevels: 1\n"
+            "level 0: 2 x 3 x 8 x 16 x 40 in chunks of 1 x 1 x 8 x 16 x 40, compressor none\n"
+            "channels: 3\n");
+  testing::TiffBuilder stack;
+  for (int page = 0; page < 25; ++page) stack.add_page(4, 4, 16);
+  const Outcome tiff = imgop("info --in " + folder.write("stack.tif", stack.bytes()));
+  EXPECT_NE(tiff.text.find("\naxes: zyx\n"), std::string::npos) << tiff.text;
+  EXPECT_NE(tiff.text.find("\nz assumed: the file does not say what its 25 pages are\n"),
+            std::string::npos)
+      << tiff.text;
+}
+
+TEST(Imgop, NeverLabelsTheStainsOfAnImageJStackAsOne) {
+  const ScratchFolder folder;
+  testing::TiffBuilder stack;
+  const testing::TiffBuilder::Entry description{
+      270, 2, {}, "ImageJ=1.53c\nimages=3\nchannels=3\nhyperstack=true\nmode=composite\n"};
+  for (int page = 0; page < 3; ++page) stack.add_page(16, 16, 16, {description});
+  folder.write("stains.tif", stack.bytes());
+  const std::string command =
+      fmt::format("segment --in {0}/stains.tif --out {0}/l.zarr ", folder.path());
+  const Outcome outcome = imgop(command);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.text.find("stains.tif has 3 channels (c 0-2)"), std::string::npos)
+      << outcome.text;
+  EXPECT_EQ(imgop(command + "--select c=1").exit_code, 0);
+}
+
 }  // namespace
 }  // namespace tierhub::imaging

@@ -1,0 +1,18 @@
+// What `imgop info` prints of a dataset.
+#pragma once
+
+#include <string>
+
+#include "formats/dataset.h"
+#include "formats/json.h"
+
+namespace tierhub::imaging {
+
+// One "key: value" a line.
+std::string info_text(const formats::Dataset& dataset);
+formats::Json info_json(const formats::Dataset& dataset);
+
+// "z assumed: the file does not say what its 25 pages are"; empty where the file says it.
+std::string z_assumed_text(const formats::Dataset& dataset);
+
+}  // namespace tierhub::imaging
