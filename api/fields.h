@@ -43,6 +43,7 @@ void visit_fields(Is<Status> auto& m, auto&& field) {
   field("recall_bytes", m.recall_bytes);
   field("recall_chunks", m.recall_chunks);
   field("unkept_recall_bytes", m.unkept_recall_bytes);
+  field("growing_recall_bytes", m.growing_recall_bytes);
   field("answered_first_bytes", m.answered_first_bytes);
   field("published_bytes", m.published_bytes);
   field("published_files", m.published_files);

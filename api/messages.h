@@ -54,7 +54,9 @@ struct Status {
   uint64_t prefetch_files = 0;
   uint64_t recall_bytes = 0;
   uint64_t recall_chunks = 0;
+  // Answered from the archive and not kept: scratch had no room; the file was still being written.
   uint64_t unkept_recall_bytes = 0;
+  uint64_t growing_recall_bytes = 0;
   uint64_t answered_first_bytes = 0;
   uint64_t published_bytes = 0;
   uint64_t published_files = 0;

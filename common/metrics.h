@@ -30,6 +30,8 @@ struct Metrics {
   Counter recall_chunks;
   // Bytes answered from the archive without being kept: scratch had no room.
   Counter unkept_recall_bytes;
+  // Bytes answered from the archive without being kept: their file was still being written there.
+  Counter growing_recall_bytes;
   // Bytes answered from the archive before their chunks, which come behind them.
   Counter answered_first_bytes;
   Counter published_bytes;

@@ -140,7 +140,8 @@ void RunContext::update_counts() {
   const Stager::Progress progress = stager->progress();
   status.bytes_staged = progress.staged_bytes;
   status.bytes_copied = progress.copied_bytes + metadata_copied_bytes;
-  status.waits_for = progress.trouble;
+  status.waits_for = metadata_wait.with([](const std::string& text) { return text; });
+  if (status.waits_for.empty()) status.waits_for = progress.trouble;
 }
 
 }  // namespace tierhub::compute

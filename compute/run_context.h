@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/clock.h"
+#include "common/guarded.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 #include "compute/run_log.h"
@@ -54,7 +55,8 @@ class RunContext {
   RunStatus status;
   // Of the dataset's metadata; any thread.
   std::atomic<uint64_t> metadata_copied_bytes = 0;
-  std::unique_ptr<Stager> stager;  // none without tierd
+  Guarded<std::string> metadata_wait;  // what it waits for, or empty; any thread
+  std::unique_ptr<Stager> stager;      // none without tierd
 
  private:
   Result<void> lock();

@@ -141,10 +141,19 @@ class Runner {
   RunInputs::Prefetch prefetcher() {
     if (!tier_) return {};
     return [this](const TaskInput& input) -> Result<void> {
-      const auto check = [this] { return planning_ ? check_stop() : stop_asked_for(); };
-      TRY_ASSIGN(const uint64_t copied_bytes,
-                 prefetch_and_wait(*tier_, input, options_.run, "run " + options_.run, check));
-      context_.metadata_copied_bytes += copied_bytes;
+      const auto check = [this](const std::string& waits_for) {
+        const std::string before = context_.metadata_wait.with(
+            [&](std::string& text) { return std::exchange(text, waits_for); });
+        if (!planning_) return stop_asked_for();
+        if (waits_for != before) context_.status_changed();
+        context_.write_status_if_due();
+        return check_stop();
+      };
+      const auto copied_bytes =
+          prefetch_and_wait(*tier_, input, options_.run, "run " + options_.run, check);
+      context_.metadata_wait.with([](std::string& text) { text.clear(); });
+      if (!copied_bytes) return copied_bytes.error();
+      context_.metadata_copied_bytes += *copied_bytes;
       return {};
     };
   }

@@ -72,6 +72,10 @@ std::optional<Result<void>> verdict(const api::Prefetch& prefetch) {
                                                                           : prefetch.first_error));
 }
 
+std::string no_answer(const Error& error) {
+  return fmt::format("tierd does not answer ({}); trying again", error.text());
+}
+
 Error gave_up(const Error& error) {
   return {error.code(), fmt::format("tierd did not answer for {} minutes ({}): start it, then drop "
                                     "the workflow again",
@@ -104,8 +108,9 @@ Result<uint64_t> prefetch_and_wait(Tier& tier, const TaskInput& input, const std
                                    const std::string& label, const CheckStop& check_stop) {
   std::optional<uint64_t> id;
   std::optional<SteadyClock::time_point> trouble_since;
+  std::string waits_for;
   for (;;) {
-    TRY(check_stop());
+    TRY(check_stop(waits_for));
     const Result<api::Prefetch> prefetch =
         id ? tier.prefetch(*id) : tier.start_prefetch(to_request(input, owner, label));
     milliseconds pause = kRetry;
@@ -117,7 +122,9 @@ Result<uint64_t> prefetch_and_wait(Tier& tier, const TaskInput& input, const std
       }
       id = prefetch->id;
       pause = poll_interval(*prefetch);
+      waits_for = prefetch->reason;
     } else if (tier.may_pass(prefetch.error())) {
+      waits_for = no_answer(prefetch.error());
       if (!trouble_since) trouble_since = SteadyClock::now();
       if (SteadyClock::now() - *trouble_since > kPatience) return gave_up(prefetch.error());
     } else if (id && prefetch.error().is(std::errc::no_such_file_or_directory)) {
@@ -318,9 +325,8 @@ void Stager::follow(Active& active, const api::Prefetch& prefetch) {
   const std::optional<Result<void>> ended = verdict(prefetch);
   // People are told what the oldest waits for: the others are behind it.
   if (&active == &active_.front() && !trouble_since_) {
-    shared_.with([&](Shared& shared) {
-      shared.progress.trouble = ended ? std::string() : prefetch.reason;
-    });
+    shared_.with(
+        [&](Shared& shared) { shared.progress.trouble = ended ? std::string() : prefetch.reason; });
   }
   if (!ended) return;
   active.id = 0;
@@ -393,9 +399,7 @@ bool Stager::wait_out(const Error& error) {
   if (!trouble_since_) trouble_since_ = now;
   if (now - *trouble_since_ > kPatience) return false;
   next_call_ = now + kRetry;
-  shared_.with([&](Shared& shared) {
-    shared.progress.trouble = fmt::format("tierd does not answer ({}); trying again", error.text());
-  });
+  shared_.with([&](Shared& shared) { shared.progress.trouble = no_answer(error); });
   return true;
 }
 

@@ -49,8 +49,9 @@ class AskedBytes {
   uint64_t total_ = 0;
 };
 
-// Called while a call waits; an error ends the waiting with that error.
-using CheckStop = std::function<Result<void>()>;
+// Called again and again while a call waits, with what it waits for, if that is known; an error
+// ends the waiting with that error.
+using CheckStop = std::function<Result<void>(const std::string& waits_for)>;
 
 // Prefetches `input` under a lease of `owner` and waits until it is resident. Outlives restarts of
 // tierd of up to kPatience.

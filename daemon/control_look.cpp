@@ -30,6 +30,7 @@ void add_counters(api::Status& status) {
   status.recall_bytes = m.recall_bytes.value();
   status.recall_chunks = m.recall_chunks.value();
   status.unkept_recall_bytes = m.unkept_recall_bytes.value();
+  status.growing_recall_bytes = m.growing_recall_bytes.value();
   status.answered_first_bytes = m.answered_first_bytes.value();
   status.published_bytes = m.published_bytes.value();
   status.published_files = m.published_files.value();

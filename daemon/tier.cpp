@@ -180,6 +180,7 @@ Result<void> Tier::recover() {
   prefetch.files_in_flight = config_.prefetch_files_in_flight;
   prefetch.bytes_in_flight = config_.prefetch_bytes_in_flight;
   prefetch.room_wait_s = config_.prefetch_room_wait_s;
+  prefetch.growing_s = config_.growing_s;
   held_bytes_ = std::make_unique<HeldBytes>(*inodes_, *scratch_);
   prefetch.lease_limits = [this]() -> Result<LeaseLimits> {
     LeaseLimits limits;
@@ -227,10 +228,11 @@ Result<void> Tier::recover() {
   scanner_ = std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, journal_->tree_mutex(),
                                        std::move(scan));
   // What TierHub published itself has checksums, and does not grow.
-  mover_->is_growing = [this](InodeNumber inode, const ArchiveVersion& version) {
-    if (!scanner_->is_young(version)) return false;
+  mover_->growing_for = [this](InodeNumber inode, const ArchiveVersion& version) -> Mover::Growing {
+    const auto young_for = scanner_->young_for(version);
+    if (!young_for) return std::nullopt;
     const auto checksums = catalog_->checksums(inode, 0);
-    return !checksums || !*checksums;
+    return !checksums || !*checksums ? young_for : std::nullopt;
   };
   mover_->version_changed = [this](InodeNumber inode) {
     if (schedule_) schedule_->changed(inode);

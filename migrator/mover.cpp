@@ -219,7 +219,7 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
   if (!version || !path)
     return Error(std::errc::io_error,
                  fmt::format("the archive has no version of inode {} on record", inode));
-  if (is_growing && is_growing(inode, *version)) {
+  if (growing_for && growing_for(inode, *version)) {
     result.kind = Start::Kind::growing;
     return result;
   }
@@ -399,6 +399,13 @@ void Mover::answer_first(const Attempt& attempt, ByteRange chunks) {
   work_arrived_.notify_one();
 }
 
+Mover::Growing Mover::still_growing(InodeNumber inode) const {
+  if (!growing_for) return std::nullopt;
+  const auto version = catalog_.version(inode);
+  if (!version || !*version) return std::nullopt;
+  return growing_for(inode, **version);
+}
+
 // Whether it is kept or not: the next reader of these bytes may be answered first again, or finds
 // them.
 void Mover::fill_behind(const FillsBehind::Chunks& chunks) {
@@ -432,7 +439,7 @@ void Mover::begin(const Attempt& attempt) {
                 "scratch is full: evict or unpin something, or wait for publishes"));
     case Start::Kind::growing:
       if (reads(attempt.reason))
-        return bring_unkept(attempt, Extent::bytes, metrics().unkept_recall_bytes);
+        return bring_unkept(attempt, Extent::bytes, metrics().growing_recall_bytes);
       return attempt.done(
           Error(attempt.reason == Reason::change ? std::errc::device_or_resource_busy
                                                  : std::errc::resource_unavailable_try_again,
@@ -441,7 +448,7 @@ void Mover::begin(const Attempt& attempt) {
       if (reads(attempt.reason))
         return bring_unkept(attempt, Extent::chunks, metrics().unkept_recall_bytes);
       if (attempt.reason == Reason::change) return attempt.done(error_of_fill_at_large());
-      return attempt.done(Error(std::errc::resource_unavailable_try_again,
+      return attempt.done(Error(std::errc::operation_in_progress,
                                 "an earlier copy of it has not ended: try again later"));
     case Start::Kind::measure:
       return measure_first(attempt, started->measure);

@@ -73,9 +73,11 @@ class Mover {
     uint64_t read_ahead_bytes = 32 << 20;  // at most; 0: nothing is brought ahead of a reader
   };
 
-  // Set before use. Tells whether somebody may be writing this file in the archive: then a recall
-  // is answered and not kept, and nothing is changed or prefetched.
-  std::function<bool(InodeNumber, const ArchiveVersion&)> is_growing;
+  // Set before use. If somebody may still be writing this file in the archive: how long until it
+  // counts as complete, unless it changes again. Until then a recall is answered and not kept, and
+  // nothing is changed or prefetched.
+  using Growing = std::optional<SteadyClock::duration>;
+  std::function<Growing(InodeNumber, const ArchiveVersion&)> growing_for;
   // The archive's file is not the one on record. Called without locks; must not block.
   std::function<void(InodeNumber)> version_changed;
 
@@ -93,11 +95,14 @@ class Mover {
   // is to be done). A read may be answered before that. A read or a recall without room is answered
   // and not kept; what was to be brought ahead of a reader is dropped without room; a change or a
   // prefetch fails with errc::no_space_on_device. While an earlier copy has not ended, a change
-  // fails with errc::io_error, and a prefetch with errc::resource_unavailable_try_again; while the
-  // file is growing, a change with errc::device_or_resource_busy, and a prefetch as before. What
-  // TierHub itself is just moving or replacing in the archive is waited for with a bound; what
-  // someone else changed there fails with conflict_code(). Any thread.
+  // fails with errc::io_error, and a prefetch with errc::operation_in_progress; while the file is
+  // growing, a change with errc::device_or_resource_busy, and a prefetch with
+  // errc::resource_unavailable_try_again. What TierHub itself is just moving or replacing in the
+  // archive is waited for with a bound; what someone else changed there fails with conflict_code().
+  // Any thread.
   void bring(InodeNumber inode, ByteRange range, Reason reason, Done done);
+  // As growing_for, for the version on record. Any thread.
+  Growing still_growing(InodeNumber inode) const;
   // Someone who has read `stream_bytes` on end comes to `from_bytes` soon: the more they have read,
   // the more is brought. Any thread.
   void read_ahead(InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/duration.h"
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -18,10 +19,12 @@ constexpr auto kGrantRetry = std::chrono::milliseconds(200);
 // Rates are over about this long.
 constexpr double kRateWindow_s = 5;
 
-// Room may come, and a file that is being written in the archive may be complete soon.
-bool may_pass(const Error& error) {
-  return error.is(std::errc::no_space_on_device) ||
-         error.is(std::errc::resource_unavailable_try_again);
+// What may pass by itself.
+std::optional<PieceWait::For> reason_to_wait(const Error& error) {
+  if (error.is(std::errc::no_space_on_device)) return PieceWait::For::room;
+  if (error.is(std::errc::resource_unavailable_try_again)) return PieceWait::For::growing_file;
+  if (error.is(std::errc::operation_in_progress)) return PieceWait::For::earlier_copy;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -193,6 +196,15 @@ Prefetcher::Progress Prefetcher::progress_of(const Job& job) const {
       job.rate > 0 ? job.rate
                    : static_cast<double>(job.window_bytes) / std::max(0.1, window.count());
   const uint64_t left = job.record.total_bytes - std::min(job.done_bytes, job.record.total_bytes);
+  if (!progress.reason.empty()) {
+    progress.rate_bytes_per_s = 0;
+    if (!job.wait || job.wait->what != PieceWait::For::growing_file) return progress;
+    const std::chrono::duration<double> wait = job.wait->until - SteadyClock::now();
+    progress.eta_s = std::max(0.1, wait.count());
+    if (const double rate = job.rate_when_counted(); rate > 0)
+      progress.eta_s += static_cast<double>(left) / rate;
+    return progress;
+  }
   if (progress.rate_bytes_per_s > 0)
     progress.eta_s = static_cast<double>(left) / progress.rate_bytes_per_s;
   return progress;
@@ -204,11 +216,27 @@ std::string Prefetcher::reason_of(const Job& job) const {
     const std::string reason = leases_.reason(job.record.id);
     return reason.empty() ? "waits for its leases" : reason;
   }
-  if (!job.waiting_for_room.empty()) return "waits for eviction to make room in scratch";
+  if (job.wait) return waiting_reason(job);
   if (job.record.state != PrefetchState::queued) return "";
   for (const auto& [id, other] : jobs_) {
     if (other->record.state == PrefetchState::running)
       return fmt::format("waits for prefetch {} to end", id);
+  }
+  return "";
+}
+
+// `mutex_` is held.
+std::string Prefetcher::waiting_reason(const Job& job) const {
+  switch (job.wait->what) {
+    case PieceWait::For::room:
+      return "waits for eviction to make room in scratch";
+    case PieceWait::For::growing_file: {
+      const auto path = catalog_.path(job.wait->inode);
+      const std::string name = path && *path ? **path : fmt::format("inode {}", job.wait->inode);
+      return fmt::format("waits until {} has not changed for {:g} s", name, options_.growing_s);
+    }
+    case PieceWait::For::earlier_copy:
+      return "waits for an earlier copy, which the archive held up, to end";
   }
   return "";
 }
@@ -362,30 +390,40 @@ void Prefetcher::begin_piece(const std::shared_ptr<Job>& job, Piece piece) {
     std::lock_guard lock(mutex_);
     bytes_in_flight_ += piece.range.size();
   }
-  mover_.bring(
-      piece.file->item.inode, piece.range, Mover::Reason::prefetch,
-      [this, job, piece](Result<Mover::Brought> brought) {
-        {
-          std::lock_guard lock(mutex_);
-          bytes_in_flight_ -= piece.range.size();
-          if (!brought && may_pass(brought.error()) && SteadyClock::now() < piece.give_up) {
-            job->waiting_for_room.push_back(piece);
-            return;
-          }
-          if (brought) {
-            count(*job, piece.range.size(), brought->copied_bytes);
-          } else if (!piece.file->error) {
-            piece.file->error = brought.error();
-          }
-        }
-        piece_ended(job, *piece.file);
-      });
+  mover_.bring(piece.file->item.inode, piece.range, Mover::Reason::prefetch,
+               [this, job, piece](Result<Mover::Brought> brought) {
+                 const auto waits_for = brought ? std::nullopt : reason_to_wait(brought.error());
+                 const auto growing_for = waits_for == PieceWait::For::growing_file
+                                              ? mover_.still_growing(piece.file->item.inode)
+                                              : std::nullopt;
+                 {
+                   std::lock_guard lock(mutex_);
+                   bytes_in_flight_ -= piece.range.size();
+                   const auto now = SteadyClock::now();
+                   if (waits_for && now < piece.give_up)
+                     return wait(*job, piece, *waits_for, now + growing_for.value_or(seconds(0)));
+                   if (brought) {
+                     count(*job, piece.range.size(), brought->copied_bytes);
+                   } else if (!piece.file->error) {
+                     piece.file->error = brought.error();
+                   }
+                 }
+                 piece_ended(job, *piece.file);
+               });
+}
+
+// Of several growing files the one that rests last counts. `mutex_` is held.
+void Prefetcher::wait(Job& job, Piece piece, PieceWait::For what, SteadyClock::time_point until) {
+  if (!job.wait || job.wait->until <= until)
+    job.wait = PieceWait{what, piece.file->item.inode, until};
+  job.waiting_for_room.push_back(std::move(piece));
 }
 
 void Prefetcher::count(Job& job, uint64_t done_bytes, uint64_t copied_bytes) {
   job.done_bytes += done_bytes;
   job.copied_bytes += copied_bytes;
   job.window_bytes += done_bytes;
+  job.counted = SteadyClock::now();
   const std::chrono::duration<double> window = SteadyClock::now() - job.window_begin;
   if (window.count() < kRateWindow_s) return;
   job.rate = static_cast<double>(job.window_bytes) / window.count();
@@ -401,10 +439,16 @@ void Prefetcher::retry_waiting(const std::shared_ptr<Job>& job,
   lock.unlock();
   for (Piece& piece : waiting) begin_piece(job, std::move(piece));
   lock.lock();
+  if (!job->waiting_for_room.empty()) return;
+  // The wait is no part of the rate.
+  job->wait.reset();
+  job->window_begin = SteadyClock::now();
+  job->window_bytes = 0;
 }
 
 // `mutex_` is held.
 void Prefetcher::abandon_waiting(Job& job) {
+  job.wait.reset();
   for (const Piece& piece : std::exchange(job.waiting_for_room, {})) {
     if (--piece.file->pieces_left == 0) {
       --files_in_flight_;

@@ -32,6 +32,13 @@
 
 namespace tierhub {
 
+// What pieces of a prefetch wait for.
+struct PieceWait {
+  enum class For { room, growing_file, earlier_copy } what = For::room;
+  InodeNumber inode;
+  SteadyClock::time_point until = {};  // growing_file: when it may be brought
+};
+
 class Prefetcher {
  public:
   struct Options {
@@ -41,6 +48,7 @@ class Prefetcher {
         32 << 20;  // of a large file; what is resident after a restart is a multiple of it, about
     size_t keep_ended = 100;  // ended prefetches that can still be asked after
     double room_wait_s = 60;  // how long a prefetch without room waits for eviction before it fails
+    double growing_s = 5;     // how long a file of the archive must not have changed: for people
     // What may be leased now. Called without locks; may take long.
     std::function<Result<LeaseLimits>()> lease_limits = [] { return LeaseLimits(); };
     // What a file occupies in scratch.
@@ -102,6 +110,7 @@ class Prefetcher {
   Result<std::vector<ByteRange>> pieces_of(const PrefetchItem& item);
   void begin_piece(const std::shared_ptr<Job>& job, Piece piece);
   static void count(Job& job, uint64_t done_bytes, uint64_t copied_bytes);
+  void wait(Job& job, Piece piece, PieceWait::For what, SteadyClock::time_point until);
   void retry_waiting(const std::shared_ptr<Job>& job, std::unique_lock<std::mutex>& lock);
   void abandon_waiting(Job& job);
   void piece_ended(const std::shared_ptr<Job>& job, File& file);
@@ -120,6 +129,7 @@ class Prefetcher {
   Result<void> put_leases(Job& job);
   void tend_leases(const std::stop_token& stop);
   std::string reason_of(const Job& job) const;
+  std::string waiting_reason(const Job& job) const;
   void end_expired_leases();
   void void_receipts();
   Result<void> check_resident(const PrefetchItem& item) const;

@@ -41,10 +41,19 @@ struct Prefetcher::Job {
   uint64_t copied_bytes = 0;
   uint64_t done_files = 0;
   std::vector<Piece> waiting_for_room;
+  std::optional<PieceWait> wait;            // while pieces wait: for room, or for the latest file
   std::vector<InodeNumber> granted_inodes;  // whose leases are not on disk yet
   SteadyClock::time_point window_begin = SteadyClock::now();
+  SteadyClock::time_point counted = window_begin;  // when bytes came last
   uint64_t window_bytes = 0;
   double rate = 0;
+
+  // While bytes come; 0 if none has come yet.
+  double rate_when_counted() const {
+    if (rate > 0 || window_bytes == 0) return rate;
+    const std::chrono::duration<double> window = counted - window_begin;
+    return static_cast<double>(window_bytes) / std::max(0.1, window.count());
+  }
 
   bool ended() const {
     return record.state == PrefetchState::done || record.state == PrefetchState::failed ||

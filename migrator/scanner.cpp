@@ -82,10 +82,13 @@ void Scanner::read_clock() {
 }
 
 // A time in the future is that of a wrong clock, not of a writer.
-bool Scanner::is_young(const ArchiveVersion& version) const {
-  constexpr int64_t kSlackNs = 2'000'000'000;
-  const int64_t age_ns = Timestamp::now().ns_since(version.attributes.mtime) + clock_ahead_ns_;
-  return age_ns > -kSlackNs && age_ns < seconds(options_.growing_s).count();
+std::optional<SteadyClock::duration> Scanner::young_for(const ArchiveVersion& version) const {
+  constexpr std::chrono::seconds kSlack{2};
+  const std::chrono::nanoseconds age(Timestamp::now().ns_since(version.attributes.mtime) +
+                                     clock_ahead_ns_);
+  const SteadyClock::duration left = seconds(options_.growing_s) - age;
+  if (age <= -kSlack || left <= SteadyClock::duration::zero()) return std::nullopt;
+  return left;
 }
 
 std::vector<InodeNumber> Scanner::take_folders_with_growing_files() {

@@ -83,8 +83,9 @@ class Scanner {
   enum class New { unknown, restored };
   Result<Look> look(const std::vector<InodeNumber>& folders, New is_new = New::unknown);
 
-  // By the archive's clock, the file was changed a moment ago. Any thread.
-  bool is_young(const ArchiveVersion& version) const;
+  // How long until the file has not changed for growing_s, by the archive's clock; none if that is
+  // so already. Any thread.
+  std::optional<SteadyClock::duration> young_for(const ArchiveVersion& version) const;
   // Folders in which scans and looks found new versions of young files since the last call: they
   // are worth another look.
   std::vector<InodeNumber> take_folders_with_growing_files();

@@ -24,6 +24,10 @@ stop_agent() {
   agent_pid=''
 }
 
+# age_files FOLDER: their times as if they had lain there for long. Of files that were changed in the archive a moment ago tierd
+# waits until they have rested (growing_s).
+age_files() { find "$1" -exec touch --no-dereference --date '1 hour ago' {} +; }
+
 # How many files are in which state below a path.
 show_states() {
   tierctl ls -r "$1" | awk 'NR > 1 && $1 ~ /^(cold|partial|hot|dirty)$/ { n[$1]++ }
@@ -37,7 +41,7 @@ status_number() { tierctl status --json >"$place/status.json" && json_value "$pl
 # Shows the run's progress until it has ended; its folder is in $run afterwards. The run moves while it is looked for, which find
 # calls a failure.
 follow_run() {
-  local line last='' end=$((SECONDS + 240))
+  local line waits_for last='' end=$((SECONDS + 240))
   while :; do
     run=$(find "$jobs/done" "$jobs/failed" -mindepth 1 -maxdepth 1 -newer "$place/dropped" 2>/dev/null | head -n 1) || true
     [ -z "$run" ] || break
@@ -46,6 +50,8 @@ follow_run() {
     status=$(find "$jobs/running" -name status.json 2>/dev/null | head -n 1) || true
     if [ -n "$status" ] && cp "$status" "$place/run.json" 2>/dev/null; then
       line="$(json_value "$place/run.json" state), $(json_value "$place/run.json" tasks_done) of $(json_value "$place/run.json" tasks_total) tasks"
+      waits_for=$(json_value "$place/run.json" waits_for)
+      [ -z "$waits_for" ] || line="$line, $waits_for"
       [ "$line" = "$last" ] || echo "   $line"
       last=$line
     fi
@@ -109,6 +115,7 @@ demo_of_a_volume() {
   heading "A volume of nuclei lies in the archive"
   mkdir -p "$archive/brain42"
   imgop synth --nuclei 60 --shape 64,256,256 --seed 7 --out "$archive/$scan"
+  age_files "$archive/brain42"
   start_tierd
   show_states "$mount/$scan"
   sed 's/size: {z: 128, y: 512, x: 512}/size: {z: 32, y: 128, x: 128}/' "$repository/etc/count-nuclei.yaml" \
@@ -139,6 +146,7 @@ demo_of_files() {
   local file count
   count=$(find "$archive/images" -type f | wc -l)
   [ "$count" -gt 0 ] || die "there is no .tif or .tiff in $images"
+  age_files "$archive/images"
   start_tierd
   show_states "$mount/images"
   cat >"$place/segment-files.yaml" <<'YAML'

@@ -102,6 +102,29 @@ TEST_F(Staging, TierdHearsOfRuns) {
   EXPECT_EQ(tier.client().run(failed.run).value().state, "failed");
 }
 
+TEST_F(Staging, ARunSaysThatItWaitsForYoungFilesToRest) {
+  tier.settings["growing_s"] = "8";
+  write_image();
+  start();
+  drop("job.yaml", kReadChannel0);
+  const std::string folder = running("job");
+  std::string waits_for;
+  std::string jobs;
+  until("status.json says what the run waits for", [&] {
+    const auto status = nlohmann::json::parse(read_text(folder + "/status.json"), nullptr, false);
+    if (status.is_object()) waits_for = status["waits_for"];
+    return !waits_for.empty();
+  });
+  EXPECT_TRUE(waits_for.starts_with("waits until /scan.ome.zarr/")) << waits_for;
+  EXPECT_TRUE(waits_for.ends_with("has not changed for 8 s")) << waits_for;
+  until("tierctl jobs list shows it", [&] {
+    jobs = tier.tierctl({"jobs", "list"}).out;
+    return jobs.find("has not changed for 8 s") != std::string::npos || !fs::exists(folder);
+  });
+  EXPECT_NE(jobs.find("waits until /scan.ome.zarr/"), std::string::npos) << jobs;
+  EXPECT_EQ(ended("job").ending, "done");
+}
+
 TEST_F(Staging, ARunWaitsForATierdThatIsNotThereYet) {
   write_image();
   tier.start();

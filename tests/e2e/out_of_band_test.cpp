@@ -240,6 +240,44 @@ TEST_F(OutOfBand, AGrowingFileIsShownAndReadButNotKept) {
   EXPECT_EQ(read_file(at("scan")), "half of it");
 }
 
+TEST_F(OutOfBand, APrefetchSaysThatItWaitsForAYoungFileToRestAndForHowLong) {
+  constexpr double kGrowing_s = 8;
+  tier.settings["growing_s"] = "8";
+  tier.start();
+  write_file(there("scan"), random_bytes(kMiB, 3));
+  tier.scan();
+  EXPECT_EQ(read_file(at("scan")).size(), kMiB);
+  const api::Status status = tier.status();
+  EXPECT_EQ(status.growing_recall_bytes, kMiB);
+  EXPECT_EQ(status.unkept_recall_bytes, 0u) << "there was room";
+  EXPECT_THAT(tier.tierctl({"status"}).out,
+              ::testing::HasSubstr("1.0 MiB of files still being written in the archive"));
+  api::PrefetchRequest request;
+  request.paths = {"/scan"};
+  const auto begin = std::chrono::steady_clock::now();
+  api::Prefetch prefetch = tier.client().start_prefetch(request).value();
+  size_t looks = 0;
+  double promised_s = 0;
+  while (!prefetch.finished()) {
+    prefetch = tier.client().prefetch(prefetch.id).value();
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
+    if (prefetch.finished() || prefetch.state != "running" || prefetch.reason.empty()) continue;
+    EXPECT_EQ(prefetch.reason, "waits until /scan has not changed for 8 s");
+    EXPECT_GT(prefetch.eta_s, 0);
+    EXPECT_LE(prefetch.eta_s, kGrowing_s);
+    promised_s = std::max(promised_s, waited.count() + prefetch.eta_s);
+    if (++looks == 10) {
+      EXPECT_THAT(tier.tierctl({"prefetch", "--list"}).out, ::testing::HasSubstr(prefetch.reason));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  EXPECT_EQ(prefetch.state, "done") << prefetch.first_error;
+  EXPECT_GT(looks, 10u);
+  EXPECT_GT(promised_s, took.count() - 2);
+  EXPECT_LT(promised_s, took.count() + 1);
+}
+
 TEST_F(OutOfBand, AFileThatGrowsOnIsFollowedWithoutAScan) {
   tier.settings["scan_every_s"] = "0";
   tier.settings["growing_s"] = "0.5";

@@ -57,6 +57,15 @@ void print_tree(const Json& node, int indent) {
   }
 }
 
+// One sentence, or empty.
+std::string what_it_waits_for(const api::Run& run) {
+  if (run.state != "staging" && run.state != "running") return "";
+  const Json status = Json::parse(run.json, nullptr, false);
+  if (!status.is_object()) return "";
+  const auto text = status.find("waits_for");
+  return text != status.end() && text->is_string() ? text->get<std::string>() : "";
+}
+
 // What the run's own status says, but for what is printed already. It was written by a user's
 // process.
 void print_own_status(const api::Run& run) {
@@ -81,8 +90,10 @@ Result<ExitCode> list_jobs(const Context& context) {
   }
   Table table({{"STATE"}, {"CHANGED"}, {"USER"}, {"WORKFLOW"}, {"RUN"}});
   for (const api::Run& run : runs) {
+    const std::string waits_for = what_it_waits_for(run);
     table.add({printable(run.state), human_time(run.updated), user_name(run.uid),
-               printable(run.workflow), printable(run.run)});
+               printable(run.workflow),
+               printable(waits_for.empty() ? run.run : run.run + " (" + waits_for + ")")});
   }
   print(table.text());
   return ExitCode::done;

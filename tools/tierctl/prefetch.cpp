@@ -15,7 +15,10 @@ double fraction_of(const api::Prefetch& p) {
 
 std::string detail_of(const api::Prefetch& p) {
   std::string text = fmt::format("{} of {}", human_size(p.done_bytes), human_size(p.total_bytes));
-  if (!p.reason.empty() && !p.finished()) return text + ", " + printable(p.reason);
+  if (!p.reason.empty() && !p.finished()) {
+    text += ", " + printable(p.reason);
+    return p.eta_s > 0 ? text + ", " + human_duration(p.eta_s) + " left" : text;
+  }
   if (p.state == "queued") return text + ", queued";
   if (p.finished()) return text + ", " + p.state;
   text += ", " + human_rate(p.rate_bytes_per_s);
@@ -95,7 +98,7 @@ Result<ExitCode> list_prefetches(const Context& context) {
     table.add({std::to_string(p.id), p.state, human_percent(p.done_bytes, p.total_bytes),
                human_size(p.total_bytes), human_number(p.total_files),
                running ? human_rate(p.rate_bytes_per_s) : "-",
-               running ? human_duration(p.eta_s) : "-", user_name(p.owner_uid),
+               running && p.eta_s > 0 ? human_duration(p.eta_s) : "-", user_name(p.owner_uid),
                printable(p.reason.empty() ? p.label : p.label + " (" + p.reason + ")")});
   }
   print(table.text());

@@ -52,6 +52,10 @@ void print_traffic(const api::Status& s) {
   print_row("  recalled",
             fmt::format("{}, {}; {} more not kept: the SSD had no room", human_size(s.recall_bytes),
                         human_count(s.recall_chunks, "chunk"), human_size(s.unkept_recall_bytes)));
+  if (s.growing_recall_bytes > 0) {
+    print_row("", fmt::format("and {} of files still being written in the archive, not kept either",
+                              human_size(s.growing_recall_bytes)));
+  }
   print_row("  published",
             fmt::format("{}, {}; {} patched, {} of which the archive cloned",
                         human_size(s.published_bytes), human_count(s.published_files, "file"),

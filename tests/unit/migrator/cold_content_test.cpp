@@ -140,7 +140,9 @@ TEST_F(CopyAtLarge, CannotBeCutOffUnlessNobodyHasTheFileOpen) {
 TEST_F(ColdContent, IsNotWrittenInPartWhileOthersWriteItInTheArchive) {
   const InodeNumber file = add_cold_file();
   bool growing = true;
-  tier_->mover->is_growing = [&](InodeNumber, const ArchiveVersion&) { return growing; };
+  tier_->mover->growing_for = [&](InodeNumber, const ArchiveVersion&) {
+    return growing ? Mover::Growing(std::chrono::seconds(5)) : std::nullopt;
+  };
   const auto opened = tier_->open(file, O_RDWR);
   ASSERT_TRUE(opened);
   const auto refused = tier_->write(file, opened->handle, 100, "new");
