@@ -4,7 +4,6 @@
 // bench_catalog lookup MOUNT FILES           stats files at random through a mount; prints times
 #include <algorithm>
 #include <fstream>
-#include <mutex>
 #include <random>
 #include <string>
 #include <vector>
@@ -48,7 +47,7 @@ int import(const std::string& state, const std::string& scratch_folder, uint64_t
     InodeTable inodes(*catalog, kInodesInMemory);
     const Scratch scratch = must(Scratch::open(scratch_folder));
     GeneratedArchive archive(files);
-    std::mutex tree_mutex;
+    TreeMutex tree_mutex;
     Scanner scanner(inodes, scratch, archive, tree_mutex, {});
     const ScanCounts counts = must(scanner.run([](const ScanCounts&) { return true; }));
     if (counts.files != files) fail(fmt::format("{} files were imported", counts.files));

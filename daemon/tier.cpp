@@ -216,17 +216,20 @@ Result<void> Tier::recover() {
   scan.invalidate_entry = [this](InodeNumber parent, const std::string& name) {
     if (KernelChannel* kernel = kernel_) kernel->invalidate_entry(parent, name);
   };
-  journal.scan = scan;
   Trash::Options trash;
   trash.days = config_.trash_days;
   trash.replaced = config_.trash_replaced;
   trash.keep_free_bytes = config_.trash_keep_free_bytes;
   trash_ = std::make_unique<Trash>(*catalog_, *archive_, trash);
   journal.trash = trash_.get();
-  journal_ = std::make_unique<Journal>(*inodes_, *scratch_, *archive_, journal);
   scan.growing_s = config_.growing_s;
-  scanner_ = std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, journal_->tree_mutex(),
-                                       std::move(scan));
+  scanner_ =
+      std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, tree_mutex_, std::move(scan));
+  journal.wants_whole_scan = [this] {
+    if (schedule_) schedule_->scan_anew();
+  };
+  journal_ =
+      std::make_unique<Journal>(*inodes_, *scratch_, *archive_, tree_mutex_, *scanner_, journal);
   // What TierHub published itself has checksums, and does not grow.
   mover_->growing_for = [this](InodeNumber inode, const ArchiveVersion& version) -> Mover::Growing {
     const auto young_for = scanner_->young_for(version);

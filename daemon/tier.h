@@ -81,8 +81,9 @@ class Tier {
   std::unique_ptr<Prefetcher> prefetcher_;
   std::unique_ptr<Housekeeper> housekeeper_;
   std::unique_ptr<Trash> trash_;
-  std::unique_ptr<Journal> journal_;
+  TreeMutex tree_mutex_;
   std::unique_ptr<Scanner> scanner_;
+  std::unique_ptr<Journal> journal_;
   std::unique_ptr<ScanSchedule> schedule_;
   std::unique_ptr<recovery::CatalogBackups> backups_;
   std::unique_ptr<FileSystem> file_system_;

@@ -23,7 +23,6 @@
 #include "migrator/journal_recovery.h"
 #include "migrator/journal_wave.h"
 #include "migrator/plan.h"
-#include "migrator/scanner_walk.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
@@ -47,9 +46,12 @@ bool is_foreign(const Error& error) {
 
 class Journal::Impl {
  public:
-  Impl(InodeTable& inodes, const Scratch& scratch, Archive& archive, const Options& options)
+  Impl(InodeTable& inodes, const Scratch& scratch, Archive& archive, TreeMutex& tree_mutex,
+       Scanner& scanner, const Options& options)
       : context_{inodes, inodes.catalog(), scratch, archive, options.trash},
         options_(options),
+        tree_mutex_(tree_mutex),
+        scanner_(scanner),
         long_copies_(context_, options.long_copies, [this] { wake(); }) {}
   ~Impl() { stop(); }
 
@@ -65,8 +67,6 @@ class Journal::Impl {
   void retry_parked() { retry_asked_ = true; }
   void wake();
   void something_closed();
-
-  std::mutex tree_mutex;
 
  private:
   using KeyAndRecord = std::pair<JournalKey, JournalRecord>;
@@ -122,8 +122,11 @@ class Journal::Impl {
   bool too_old(const JournalKey& key, Timestamp now);
   Result<void> ensure(Round& round, Pass& pass, const std::vector<JournalKey>& keys);
   Result<bool> drop(const JournalKey& key);
-  Result<void> finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome);
-  Result<void> look(Round& round, Pass& pass, const std::set<InodeNumber>& folders);
+  Result<void> finish_wave(const TreeMutex::Held& held, Round& round, Pass& pass,
+                           const Wave::Outcome& outcome);
+  Result<void> look(const TreeMutex::Held& held, Round& round, Pass& pass,
+                    const std::set<InodeNumber>& folders);
+  void want_whole_scan();
   Result<void> park(Round& round, const JournalKey& key, const Error& error);
   Result<std::string> namespace_path(const JournalKey& key) const;
   Result<uint64_t> dirty_bytes(InodeNumber inode);
@@ -136,11 +139,14 @@ class Journal::Impl {
 
   const JournalContext context_;
   const Options options_;
+  TreeMutex& tree_mutex_;
+  Scanner& scanner_;
 
   std::atomic<bool> stopping_{false};
   std::atomic<bool> recovered_{false};
   std::atomic<bool> retry_asked_{false};
   SteadyClock::time_point last_retry_ = SteadyClock::now();
+  std::optional<SteadyClock::time_point> whole_scan_wanted_;  // the round's thread only
   // The round's thread only, or recover() before.
   FailingFileSystems failing_{kBackOffSeconds, kJournalHealth};
   std::map<JournalKey, Timestamp>
@@ -156,8 +162,8 @@ class Journal::Impl {
 };
 
 Journal::Journal(InodeTable& inodes, const Scratch& scratch, Archive& archive,
-                 const Options& options)
-    : impl_(std::make_unique<Impl>(inodes, scratch, archive, options)) {}
+                 TreeMutex& tree_mutex, Scanner& scanner, const Options& options)
+    : impl_(std::make_unique<Impl>(inodes, scratch, archive, tree_mutex, scanner, options)) {}
 Journal::~Journal() = default;
 Result<void> Journal::recover() { return impl_->recover(); }
 void Journal::start() { impl_->start(); }
@@ -174,10 +180,9 @@ bool Journal::wait_for_demand(const std::vector<std::string>& paths,
 void Journal::retry_parked() { impl_->retry_parked(); }
 void Journal::wake() { impl_->wake(); }
 void Journal::something_closed() { impl_->something_closed(); }
-std::mutex& Journal::tree_mutex() { return impl_->tree_mutex; }
 
 Result<void> Journal::Impl::recover() {
-  const std::lock_guard lock(tree_mutex);
+  const auto held = tree_mutex_.hold();
   auto done = settle_interrupted();
   if (!done && !is_archive_wide(done.error())) return done;
   if (!done) {
@@ -245,7 +250,7 @@ bool Journal::Impl::retry_due() {
 
 Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
   if (!recovered_ || failing_.settling_is_due()) {
-    const std::lock_guard lock(tree_mutex);
+    const auto held = tree_mutex_.hold();
     TRY(settle_interrupted());
   }
   failing_.forget_old();
@@ -330,7 +335,7 @@ Result<std::vector<Journal::Impl::KeyAndRecord>> Journal::Impl::collect(Pass& pa
 Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
   TRY_ASSIGN(const auto items, collect(pass));
   if (items.empty()) return {};
-  const std::lock_guard lock(tree_mutex);
+  const auto held = tree_mutex_.hold();
   TRY(context_.archive.check_root());
   Wave wave(context_, long_copies_, {options_.lanes, options_.wave_keys, options_.long_copy_bytes});
   Planner planner(context_.inodes);
@@ -344,7 +349,7 @@ Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
     recovered_ = false;  // the catalog failed in the middle
     return outcome.error();
   }
-  return finish_wave(round, pass, *outcome);
+  return finish_wave(held, round, pass, *outcome);
 }
 
 Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wave& wave,
@@ -453,7 +458,8 @@ Result<bool> Journal::Impl::drop(const JournalKey& key) {
   return true;
 }
 
-Result<void> Journal::Impl::finish_wave(Round& round, Pass& pass, const Wave::Outcome& outcome) {
+Result<void> Journal::Impl::finish_wave(const TreeMutex::Held& held, Round& round, Pass& pass,
+                                        const Wave::Outcome& outcome) {
   pass.progress += outcome.done;
   failing_.note(outcome.working_file_systems, outcome.failed_file_systems);
   std::set<InodeNumber> foreign;  // folders in which somebody else changed something
@@ -481,24 +487,32 @@ Result<void> Journal::Impl::finish_wave(Round& round, Pass& pass, const Wave::Ou
   }
   round.needs_recovery = round.needs_recovery || outcome.needs_recovery;
   if (foreign.empty() || round.needs_recovery || round.archive_failure) return {};
-  return look(round, pass, foreign);
+  return look(held, round, pass, foreign);
 }
 
-// The tree mutex is held. What is there is taken in, and the keys are planned again.
-Result<void> Journal::Impl::look(Round& round, Pass& pass, const std::set<InodeNumber>& folders) {
-  ScanState scan{context_.inodes,  context_.catalog,
-                 context_.scratch, context_.archive,
-                 options_.scan,    [this](const ScanCounts&) { return !stopping_; }};
+// What is there is taken in, and the keys are planned again.
+Result<void> Journal::Impl::look(const TreeMutex::Held& held, Round& round, Pass& pass,
+                                 const std::set<InodeNumber>& folders) {
   std::vector<InodeNumber> inodes(folders.begin(), folders.end());
   std::erase(inodes, kAsideInode);
-  auto looked = ScanWalk(scan, [] { return std::unique_lock<std::mutex>(); }).look(inodes);
+  const auto looked = scanner_.look(held, inodes, [this](const ScanCounts&) { return !stopping_; });
   ++pass.progress;
+  if (looked && looked->wants_whole_scan) want_whole_scan();
   if (looked || stopping_) return {};
   if (is_archive_wide(looked.error())) {
     round.archive_failure = looked.error();
     return {};
   }
-  return looked;
+  return looked.error();
+}
+
+// A scan has parked keys tried again, which may lead here again.
+void Journal::Impl::want_whole_scan() {
+  if (!options_.wants_whole_scan) return;
+  const auto now = SteadyClock::now();
+  if (whole_scan_wanted_ && now - *whole_scan_wanted_ < seconds(options_.retry_parked_s)) return;
+  whole_scan_wanted_ = now;
+  options_.wants_whole_scan();
 }
 
 Result<void> Journal::Impl::park(Round& round, const JournalKey& key, const Error& error) {

@@ -2,7 +2,7 @@
 // protocol.
 //
 // One thread decides every change of the archive's tree; lanes carry the staging out. What turns
-// out to be somebody else's is never replaced: the journal looks at that folder as a scan does,
+// out to be somebody else's is never replaced: the journal has the scanner look at that folder,
 // which keeps both, and goes on.
 #pragma once
 
@@ -18,6 +18,7 @@
 #include "common/result.h"
 #include "migrator/scanner.h"
 #include "migrator/trash.h"
+#include "migrator/tree_mutex.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
 
@@ -35,8 +36,9 @@ class Journal {
     size_t long_copies = 2;       // at a time
     size_t lanes = 4;             // files staged in parallel
     double retry_parked_s = 300;  // parked keys are tried again
-    // For the look at a folder in which somebody else changed something.
-    Scanner::Options scan;
+    // Somebody moved something in the archive that only a whole scan can tell. Not called again
+    // before `retry_parked_s` is over; must not block.
+    std::function<void()> wants_whole_scan;
     // Where what is removed rests; none: it is deleted. Borrowed.
     Trash* trash = nullptr;
     // In tests: no thread; run_round() is called.
@@ -57,7 +59,9 @@ class Journal {
     std::vector<Waiting> waiting;  // the first 100
   };
 
-  Journal(InodeTable& inodes, const Scratch& scratch, Archive& archive, const Options& options);
+  // The scanner has the same tree mutex.
+  Journal(InodeTable& inodes, const Scratch& scratch, Archive& archive, TreeMutex& tree_mutex,
+          Scanner& scanner, const Options& options);
   ~Journal();
 
   // Before anything else uses the archive: settles what an interrupted round left behind.
@@ -85,9 +89,6 @@ class Journal {
   void something_closed();
   // Keys were added or may go on: the thread looks at once. Any thread; cheap.
   void wake();
-
-  // Held by whoever judges or changes the archive's tree: a wave, or the scanner for one folder.
-  std::mutex& tree_mutex();
 
  private:
   class Impl;

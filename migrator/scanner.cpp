@@ -17,7 +17,7 @@ constexpr size_t kMaxGrowing = 4096;
 }  // namespace
 
 Scanner::Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive,
-                 std::mutex& tree_mutex, Options options)
+                 TreeMutex& tree_mutex, Options options)
     : inodes_(inodes),
       scratch_(scratch),
       archive_(archive),
@@ -27,9 +27,9 @@ Scanner::Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive,
 Result<ScanCounts> Scanner::run(const std::function<bool(const ScanCounts&)>& progress,
                                 Removals removals) {
   const Timestamp begin = Timestamp::now();
-  ScanState scan{inodes_, inodes_.catalog(), scratch_, archive_, options_, progress};
-  prepare(scan);
-  auto walked = ScanWalk(scan, [this] { return std::unique_lock(tree_mutex_); }).whole(removals);
+  const Hold hold = [this] { return std::optional(tree_mutex_.hold()); };
+  ScanState scan = prepare(progress, hold);
+  auto walked = ScanWalk(scan, hold).whole(removals);
   note(scan);
   if (!walked) return walked.error();
   last_whole_scan_.with([&](auto& last) { last = begin; });
@@ -37,24 +37,39 @@ Result<ScanCounts> Scanner::run(const std::function<bool(const ScanCounts&)>& pr
 }
 
 Result<Scanner::Look> Scanner::look(const std::vector<InodeNumber>& folders, New is_new) {
-  ScanState scan{inodes_,  inodes_.catalog(), scratch_,
-                 archive_, options_,          [](const ScanCounts&) { return true; }};
-  prepare(scan);
+  return look(
+      folders, is_new, [](const ScanCounts&) { return true; },
+      [this] { return std::optional(tree_mutex_.hold()); });
+}
+
+Result<Scanner::Look> Scanner::look(const TreeMutex::Held& /*proof*/,
+                                    const std::vector<InodeNumber>& folders,
+                                    const std::function<bool(const ScanCounts&)>& progress) {
+  return look(folders, New::unknown, progress, [] { return std::optional<TreeMutex::Held>(); });
+}
+
+Result<Scanner::Look> Scanner::look(const std::vector<InodeNumber>& folders, New is_new,
+                                    const std::function<bool(const ScanCounts&)>& progress,
+                                    const Hold& hold) {
+  ScanState scan = prepare(progress, hold);
   if (is_new == New::restored) scan.last_whole_scan.reset();
-  auto walked = ScanWalk(scan, [this] { return std::unique_lock(tree_mutex_); }).look(folders);
+  auto walked = ScanWalk(scan, hold).look(folders);
   note(scan);
   if (!walked) return walked.error();
   return Look{scan.counts, scan.wants_whole_scan};
 }
 
-void Scanner::prepare(ScanState& scan) {
+ScanState Scanner::prepare(const std::function<bool(const ScanCounts&)>& progress,
+                           const Hold& hold) {
+  ScanState scan{inodes_, inodes_.catalog(), scratch_, archive_, options_, progress};
   scan.last_whole_scan = last_whole_scan_.with([](const auto& last) { return last; });
   // Without an answer nothing that is missing there was removed there.
   scan.xattr_support = archive_.xattr_support().value_or(Archive::XattrSupport{false, false});
-  if (options_.growing_s <= 0) return;
-  read_clock();
+  if (options_.growing_s <= 0) return scan;
+  read_clock(hold);
   const int64_t now_there = Timestamp::now().ns + clock_ahead_ns_;
   scan.growing_since = Timestamp{now_there - seconds(options_.growing_s).count()};
+  return scan;
 }
 
 void Scanner::note(const ScanState& scan) {
@@ -66,8 +81,8 @@ void Scanner::note(const ScanState& scan) {
 }
 
 // What is made there now tells what time it is there. Without an answer the last one holds.
-void Scanner::read_clock() {
-  const std::lock_guard lock(tree_mutex_);
+void Scanner::read_clock(const Hold& hold) {
+  const auto held = hold();
   const auto sequence = inodes_.catalog().allocate_sequence();
   if (!sequence) return;
   const std::string leaf = fmt::format("{:x}", *sequence);

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,6 +16,7 @@
 #include "common/clock.h"
 #include "common/guarded.h"
 #include "common/result.h"
+#include "migrator/tree_mutex.h"
 #include "storage/archive.h"
 #include "storage/scratch.h"
 
@@ -61,7 +61,7 @@ class Scanner {
       if (invalidate_entry) invalidate_entry(parent, name);
     }
   };
-  Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive, std::mutex& tree_mutex,
+  Scanner(InodeTable& inodes, const Scratch& scratch, Archive& archive, TreeMutex& tree_mutex,
           Options options);
 
   // accepted: someone looked, and the archive is complete though much of it is missing.
@@ -82,6 +82,10 @@ class Scanner {
   // comes from the trash, and cannot be known under another name.
   enum class New { unknown, restored };
   Result<Look> look(const std::vector<InodeNumber>& folders, New is_new = New::unknown);
+  // The same for the journal, which holds the tree mutex during the whole look. `progress` as of
+  // run().
+  Result<Look> look(const TreeMutex::Held& held, const std::vector<InodeNumber>& folders,
+                    const std::function<bool(const ScanCounts&)>& progress);
 
   // How long until the file has not changed for growing_s, by the archive's clock; none if that is
   // so already. Any thread.
@@ -91,14 +95,18 @@ class Scanner {
   std::vector<InodeNumber> take_folders_with_growing_files();
 
  private:
-  void prepare(ScanState& scan);
+  // Takes the tree mutex for a step; nothing if the caller holds it all along.
+  using Hold = std::function<std::optional<TreeMutex::Held>()>;
+  ScanState prepare(const std::function<bool(const ScanCounts&)>& progress, const Hold& hold);
+  Result<Look> look(const std::vector<InodeNumber>& folders, New is_new,
+                    const std::function<bool(const ScanCounts&)>& progress, const Hold& hold);
   void note(const ScanState& scan);
-  void read_clock();
+  void read_clock(const Hold& hold);
 
   InodeTable& inodes_;
   const Scratch& scratch_;
   Archive& archive_;
-  std::mutex& tree_mutex_;
+  TreeMutex& tree_mutex_;
   Options options_;
   std::atomic<int64_t> clock_ahead_ns_{0};  // of the archive's clock
   Guarded<std::set<InodeNumber>> growing_;

@@ -357,7 +357,9 @@ Result<void> ConflictResolver::pass_on(Batch& batch, const InodeState& from, Ino
     TRY_ASSIGN(const auto on_record, scan_.catalog.version(from.number));
     if (on_record)
       keep_owner_and_mode(record.attributes, from.rec().attributes, on_record->attributes);
-    for (const auto& [name, value] : theirs.xattrs) batch.put_xattr(to, name, value);
+    TRY_ASSIGN(const Xattrs xattrs,
+               successors_xattrs(scan_, from.number, FileKind::file, theirs.xattrs));
+    for (const auto& [name, value] : xattrs) batch.put_xattr(to, name, value);
     return {};
   }
   record.attributes.mode = from.rec().attributes.mode;

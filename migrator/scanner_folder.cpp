@@ -114,6 +114,20 @@ Result<void> take_xattrs(const ScanState& scan, Batch& batch, InodeNumber inode,
   return {};
 }
 
+Result<Xattrs> successors_xattrs(const ScanState& scan, InodeNumber inode, FileKind kind,
+                                 const Xattrs& theirs) {
+  TRY_ASSIGN(auto stored, scan.catalog.xattrs(inode));
+  Xattrs ours;
+  Xattrs only_here;
+  for (auto& [name, value] : stored) {
+    Xattrs& side = archive_holds_xattr(kind, name) ? ours : only_here;
+    side.emplace(std::move(name), std::move(value));
+  }
+  Xattrs all = joined_xattrs(scan, kind, ours, theirs);
+  all.merge(only_here);
+  return all;
+}
+
 Result<std::vector<InodeNumber>> FolderScan::run() {
   TRY_ASSIGN(auto children, scan_.catalog.base_children(folder_));
   known_.reserve(children.size());

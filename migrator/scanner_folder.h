@@ -130,6 +130,9 @@ Result<void> import_root(ScanState& scan);
 // may never have taken stays: that it is missing there says nothing.
 Result<void> take_xattrs(const ScanState& scan, Batch& batch, InodeNumber inode, FileKind kind,
                          const Xattrs& theirs);
+// All extended attributes of a file that takes the place of `inode`, by the same rule.
+Result<Xattrs> successors_xattrs(const ScanState& scan, InodeNumber inode, FileKind kind,
+                                 const Xattrs& theirs);
 InodeRecord imported_record(const ArchiveChild& child);
 // Owner and mode that `theirs` has as on record stay as they are here, for the archive may show
 // others than it was given (root_squash); those that others changed there are theirs.

@@ -15,7 +15,7 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +26,8 @@ namespace tierhub {
 
 class ScanWalk {
  public:
-  // Takes the tree mutex for a step; an empty lock if the caller holds it for the whole walk.
-  using Hold = std::function<std::unique_lock<std::mutex>()>;
+  // Takes the tree mutex for a step; nothing if the caller holds it for the whole walk.
+  using Hold = std::function<std::optional<TreeMutex::Held>()>;
   ScanWalk(ScanState& scan, Hold hold) : scan_(scan), hold_(std::move(hold)) {}
 
   // All of the archive. errc::operation_not_permitted: too much is missing, and nothing was

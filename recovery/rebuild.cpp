@@ -2,7 +2,6 @@
 
 #include <ctime>
 #include <filesystem>
-#include <mutex>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -99,7 +98,7 @@ Result<std::string> switch_catalogs(const std::string& state) {
 Result<ScanCounts> import_archive(Catalog& catalog, const Scratch& scratch, Archive& archive,
                                   const RebuildOptions& options) {
   InodeTable inodes(catalog, kInodesInMemory);
-  std::mutex tree;
+  TreeMutex tree;
   Scanner scanner(inodes, scratch, archive, tree, {});
   return scanner.run([&](const ScanCounts& counts) {
     if (options.progress)

@@ -52,9 +52,9 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   Journal::Options journal_options;
   journal_options.threading = Journal::Options::Threading::none;
   journal_options.lanes = 2;
-  journal = std::make_unique<Journal>(*inodes, *scratch, *archive, journal_options);
-  scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, journal->tree_mutex(),
-                                      Scanner::Options());
+  scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, tree_mutex, Scanner::Options());
+  journal =
+      std::make_unique<Journal>(*inodes, *scratch, *archive, tree_mutex, *scanner, journal_options);
   fs = std::make_unique<FileSystem>(*inodes, *scratch, hooks());
   evictor->adopt_forgotten = [this](const std::vector<InodeNumber>& objects) {
     return recovery::adopt_forgotten(*catalog, *scratch, objects);

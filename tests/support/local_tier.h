@@ -70,8 +70,9 @@ class LocalTier {
   std::unique_ptr<Capacity> capacity;
   std::unique_ptr<Evictor> evictor;
   std::unique_ptr<Mover> mover;
-  std::unique_ptr<Journal> journal;
+  TreeMutex tree_mutex;
   std::unique_ptr<Scanner> scanner;
+  std::unique_ptr<Journal> journal;
   std::unique_ptr<FileSystem> fs;
 
  private:

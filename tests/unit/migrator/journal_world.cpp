@@ -105,11 +105,13 @@ void JournalWorld::start() {
   file_system = std::make_unique<FileSystem>(*inodes, *scratch, std::move(hooks));
   if (trash_options) trash = std::make_unique<Trash>(*catalog, *archive, *trash_options);
   options.trash = trash.get();
-  journal = std::make_unique<Journal>(*inodes, *scratch, *archive, options);
+  scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, tree_mutex, Scanner::Options());
+  journal = std::make_unique<Journal>(*inodes, *scratch, *archive, tree_mutex, *scanner, options);
 }
 
 void JournalWorld::restart(Death death) {
   journal.reset();
+  scanner.reset();
   trash.reset();
   file_system.reset();
   archive.reset();
@@ -413,8 +415,7 @@ std::string JournalWorld::parked_reason(const JournalKey& key) {
 std::vector<std::string> JournalWorld::staged() { return value_of(archive->staged()); }
 
 Result<ScanCounts> JournalWorld::try_scan(Scanner::Removals removals) {
-  Scanner scanner(*inodes, *scratch, *archive, journal->tree_mutex(), {});
-  return scanner.run([](const ScanCounts&) { return true; }, removals);
+  return scanner->run([](const ScanCounts&) { return true; }, removals);
 }
 
 ScanCounts JournalWorld::scan(Scanner::Removals removals) { return value_of(try_scan(removals)); }

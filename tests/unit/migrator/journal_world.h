@@ -96,6 +96,8 @@ class JournalWorld {
   std::unique_ptr<PosixArchive> archive;
   std::unique_ptr<FileSystem> file_system;
   std::unique_ptr<Trash> trash;
+  TreeMutex tree_mutex;
+  std::unique_ptr<Scanner> scanner;
   std::unique_ptr<Journal> journal;
 
  private:

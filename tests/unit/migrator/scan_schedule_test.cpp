@@ -21,7 +21,7 @@ void add_behind_the_scan() {
 
 TEST(ScanSchedule, ScansAnewBehindTheScanThatRuns) {
   JournalWorld world;
-  Scanner scanner(*world.inodes, *world.scratch, *world.archive, world.journal->tree_mutex(), {});
+  Scanner scanner(*world.inodes, *world.scratch, *world.archive, world.tree_mutex, {});
   ScanSchedule::Options options;
   options.every_s = 0;
   options.at_start = false;

@@ -346,8 +346,7 @@ TEST_F(ScannerTest, TellsTheKernelOfHardLinksThatComeAndGo) {
   options.content_changed = [&](InodeNumber inode) {
     EXPECT_NE(inode, file) << "its content is as it was";
   };
-  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.journal->tree_mutex(),
-                  options);
+  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.tree_mutex, options);
   const auto scan = [&] { value_of(scanner.run([](const ScanCounts&) { return true; })); };
   fs::create_hard_link(world_.in_archive("top"), world_.in_archive("a/second"));
   scan();
@@ -482,8 +481,7 @@ TEST_F(ScannerTest, LooksAtOneFolderAlone) {
   fs::remove(world_.in_archive("a/small"));
   fs::create_directories(world_.in_archive("a/d/e"));
   world_.write_in_archive("a/d/e/deep", "new");
-  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.journal->tree_mutex(),
-                  {});
+  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.tree_mutex, {});
   const Scanner::Look look = value_of(scanner.look({world_.inode("a")}));
   EXPECT_EQ(look.counts.added, 4u);
   EXPECT_EQ(look.counts.removed, 1u);
@@ -495,8 +493,7 @@ TEST_F(ScannerTest, LooksAtOneFolderAlone) {
 TEST_F(ScannerTest, LeavesWhatMayHaveMovedInToAWholeScan) {
   make_archive_tree();
   world_.scan();
-  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.journal->tree_mutex(),
-                  {});
+  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.tree_mutex, {});
   value_of(scanner.run([](const ScanCounts&) { return true; }));
   const InodeNumber file = world_.inode("a/small");
   fs::rename(world_.in_archive("a/small"), world_.in_archive("a/b/moved"));
@@ -534,8 +531,7 @@ TEST_F(ScannerTest, TakesAnArchiveThatIsNotThereForOfflineNeverForEmpty) {
 
 TEST_F(ScannerTest, StopsWhenItIsToldTo) {
   make_archive_tree();
-  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.journal->tree_mutex(),
-                  {});
+  Scanner scanner(*world_.inodes, *world_.scratch, *world_.archive, world_.tree_mutex, {});
   const auto stopped = scanner.run([](const ScanCounts&) { return false; });
   ASSERT_FALSE(stopped.has_value());
   EXPECT_TRUE(stopped.error().is(std::errc::operation_canceled));

@@ -1,0 +1,32 @@
+// Held by whoever judges or changes the archive's tree: a wave of the journal, or the scanner for
+// one folder. What one of them sees there is then nobody's work in progress. It belongs to whoever
+// owns the journal and the scanner, and outlives both.
+#pragma once
+
+#include <mutex>
+#include <utility>
+
+namespace tierhub {
+
+class TreeMutex {
+ public:
+  // Proves that the mutex is held; lets go of it at its end.
+  class [[nodiscard]] Held {
+   public:
+    Held(Held&&) = default;
+    Held& operator=(Held&&) = default;
+
+   private:
+    friend class TreeMutex;
+    explicit Held(std::mutex& mutex) : lock_(mutex) {}
+    std::unique_lock<std::mutex> lock_;
+  };
+
+  // Waits for it. Any thread but the one that holds it.
+  Held hold() { return Held(mutex_); }
+
+ private:
+  std::mutex mutex_;
+};
+
+}  // namespace tierhub
