@@ -252,14 +252,17 @@ Result<void> RunInputs::find_wells(const std::vector<std::string>& datasets) {
 // The items of one dataset: all of it, or its blocks, planes, time points or channels.
 Result<void> RunInputs::cut(const std::string& dataset) {
   const bool whole = workflow_.scatter.by == ScatterBy::nothing;
-  if (whole && !workflow_.has_select && !workflow_.mentions(Placeholder::box)) {
+  if (whole && !workflow_.has_select && !workflow_.mentions(Placeholder::box) &&
+      !workflow_.mentions(Placeholder::select)) {
     items_.push_back({dataset, stem_of(dataset), std::nullopt, {}});
     return {};
   }
   Result<OpenDataset> open = open_dataset(dataset);
   if (!open && whole && open.error().is(std::errc::not_supported) &&
       !workflow_.mentions(Placeholder::box)) {
-    note(fmt::format("input.select: {}, so all of it was staged", open.error().text()));
+    if (workflow_.has_select) {
+      note(fmt::format("input.select: {}, so all of it was staged", open.error().text()));
+    }
     items_.push_back({dataset, stem_of(dataset), std::nullopt, {}});
     return {};
   }
@@ -268,11 +271,10 @@ Result<void> RunInputs::cut(const std::string& dataset) {
   if (cut_->dataset.kind == formats::Kind::tiff && workflow_.has_select && staged_) {
     note("input.select: a TIFF file is staged as a whole");
   }
-  TRY_ASSIGN(const std::vector<formats::Box> boxes,
-             formats::boxes_of(cut_->dataset, workflow_.select));
+  TRY_ASSIGN(cut_boxes_, formats::boxes_of(cut_->dataset, workflow_.select));
   const ScatterBy by = workflow_.scatter.by;
-  if (by == ScatterBy::block || by == ScatterBy::z) return add_boxes(dataset, boxes);
-  return add_slices(dataset, boxes);
+  if (by == ScatterBy::block || by == ScatterBy::z) return add_boxes(dataset, cut_boxes_);
+  return add_slices(dataset, cut_boxes_);
 }
 
 Result<void> RunInputs::add_boxes(const std::string& path, const std::vector<formats::Box>& boxes) {
@@ -349,6 +351,37 @@ void RunInputs::describe(const Step& step, size_t index, PlaceholderValues& valu
   values.set(Placeholder::halo, formats::to_text(workflow_.scatter.halo));
 }
 
+Result<std::string> RunInputs::selection_of(const Step& step, size_t index) const {
+  if (cut_) {
+    const bool all = step.runs_once() && items_.size() > 1;
+    const Item& item = items_[step.runs_once() ? 0 : index];
+    return formats::selection_text(cut_->dataset, all ? cut_boxes_ : item.boxes);
+  }
+  if (workflow_.scatter.by != ScatterBy::file || step.runs_once()) {
+    return formats::to_text(workflow_.select);
+  }
+  const std::string& path = items_[index].path;
+  std::string known = selections_->with([&](const Selections& all) {
+    const auto found = all.find(path);
+    return found == all.end() ? std::string() : found->second;
+  });
+  if (!known.empty()) return known;
+  const Result<OpenDataset> open = open_dataset(path);
+  if (!open && open.error().is(std::errc::not_supported)) {
+    return formats::to_text(workflow_.select);
+  }
+  if (!open) return open.error();
+  TRY_ASSIGN(const std::vector<formats::Box> boxes,
+             formats::boxes_of(open->dataset, workflow_.select));
+  std::string text = formats::selection_text(open->dataset, boxes);
+  remember_selection(path, text);
+  return text;
+}
+
+void RunInputs::remember_selection(const std::string& path, std::string text) const {
+  selections_->with([&](Selections& all) { all[path] = std::move(text); });
+}
+
 Result<TaskInput> RunInputs::input_of(const Step& step, size_t index) const {
   TaskInput input;
   if (!staged_ || !step.mentions(Placeholder::input)) return input;
@@ -392,6 +425,7 @@ Result<void> RunInputs::add_selected(const std::string& path, TaskInput& input) 
   }
   TRY_ASSIGN(const std::vector<formats::Box> boxes,
              formats::boxes_of(open->dataset, workflow_.select));
+  remember_selection(path, formats::selection_text(open->dataset, boxes));
   return add_needed(*open, path, boxes, input);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -62,8 +63,12 @@ class RunInputs {
   // True if tasks read something in the mount.
   bool staged() const { return staged_; }
 
-  // What the placeholders of an item mean; a step that runs once gets what all items share.
+  // What the placeholders of an item mean, but for {select}; a step that runs once gets what all
+  // items share.
   void describe(const Step& step, size_t index, PlaceholderValues& values) const;
+  // {select}. By file it depends on the file's metadata, which is read here unless `input_of` has
+  // read it before; by well, and for files that TierHub cannot read, it is what the workflow says.
+  Result<std::string> selection_of(const Step& step, size_t index) const;
   // The bytes in the mount that a task reads. May block; any thread.
   Result<TaskInput> input_of(const Step& step, size_t index) const;
   // Keys of the file that could not be obeyed, with the reason.
@@ -95,6 +100,7 @@ class RunInputs {
   Result<std::vector<Well>> read_plate(const std::string& path) const;
   Result<void> add_item_input(const Item& item, TaskInput& input) const;
   Result<void> add_selected(const std::string& path, TaskInput& input) const;
+  void remember_selection(const std::string& path, std::string text) const;
   Result<void> add_needed(const OpenDataset& open, const std::string& path,
                           const std::vector<formats::Box>& boxes, TaskInput& input) const;
   Result<void> add_whole(const std::string& path, TaskInput& input) const;
@@ -107,6 +113,10 @@ class RunInputs {
   std::vector<Item> items_;
   // Of a dataset that is cut; shared by its items.
   std::shared_ptr<const OpenDataset> cut_;
+  std::vector<formats::Box> cut_boxes_;  // all that is selected of it
+  // {select} by the path of a file.
+  using Selections = std::map<std::string, std::string>;
+  std::shared_ptr<Guarded<Selections>> selections_ = std::make_shared<Guarded<Selections>>();
   std::shared_ptr<Guarded<std::set<std::string>>> not_obeyed_ =
       std::make_shared<Guarded<std::set<std::string>>>();
 };

@@ -8,7 +8,7 @@ namespace tierhub::compute {
 namespace {
 
 constexpr std::array<std::string_view, kPlaceholders> kNames = {
-    "input", "box", "halo", "task", "name", "run", "workflow", "work", "output"};
+    "input", "select", "box", "halo", "task", "name", "run", "workflow", "work", "output"};
 
 std::optional<Placeholder> find_placeholder(std::string_view name) {
   const auto found = std::find(kNames.begin(), kNames.end(), name);

@@ -13,8 +13,8 @@
 
 namespace tierhub::compute {
 
-enum class Placeholder { input, box, halo, task, name, run, workflow, work, output };
-inline constexpr size_t kPlaceholders = 9;
+enum class Placeholder { input, select, box, halo, task, name, run, workflow, work, output };
+inline constexpr size_t kPlaceholders = 10;
 
 std::string_view to_text(Placeholder placeholder);
 

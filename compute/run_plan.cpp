@@ -50,7 +50,7 @@ std::string RunPlan::label(TaskId task) const {
   return fmt::format("{}.{}", workflow_.steps[task.step].id, number(task));
 }
 
-PlaceholderValues RunPlan::values_for(TaskId task) const {
+PlaceholderValues RunPlan::plain_values_for(TaskId task) const {
   PlaceholderValues values;
   inputs_->describe(workflow_.steps[task.step], task.index, values);
   values.set(Placeholder::task, number(task))
@@ -61,35 +61,50 @@ PlaceholderValues RunPlan::values_for(TaskId task) const {
   return values;
 }
 
+Result<PlaceholderValues> RunPlan::values_for(TaskId task) const {
+  PlaceholderValues values = plain_values_for(task);
+  const Step& step = workflow_.steps[task.step];
+  if (step.mentions(Placeholder::select)) {
+    TRY_ASSIGN(std::string selection, inputs_->selection_of(step, task.index));
+    values.set(Placeholder::select, std::move(selection));
+  }
+  return values;
+}
+
+std::string RunPlan::search_path() const {
+  return options_.programs_folder + ":" + variable("PATH", "/usr/local/bin:/usr/bin:/bin");
+}
+
+Result<std::string> RunPlan::program_of(const Step& step, const PlaceholderValues& values) const {
+  std::string path = search_path();
+  for (const auto& [name, value] : step.env) {
+    if (name == "PATH") path = value.expand(values);
+  }
+  Result<std::string> program = find_program(step.run.front().expand(values), path, options_.work);
+  if (program) return program;
+  return Error(program.error().code(),
+               fmt::format("{}: the step '{}': {}", step.place, step.id, program.error().text()));
+}
+
 Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
   const Step& step = workflow_.steps[task.step];
-  const PlaceholderValues values = values_for(task);
+  TRY_ASSIGN(const PlaceholderValues values, values_for(task));
   ProcessSpec spec;
   spec.cwd = options_.work;
   for (const Template& argument : step.run) spec.arguments.push_back(argument.expand(values));
-  const std::string path =
-      options_.programs_folder + ":" + variable("PATH", "/usr/local/bin:/usr/bin:/bin");
-  std::map<std::string, std::string> variables = {{"HOME", variable("HOME", "/")},
-                                                  {"USER", variable("USER", "")},
-                                                  {"PATH", path},
-                                                  {"LANG", variable("LANG", "C.UTF-8")},
-                                                  {"TIERHUB_RUN", options_.run},
-                                                  {"TIERHUB_TASK", number(task)}};
+  std::map<std::string, std::string> variables = {
+      {"HOME", variable("HOME", "/")}, {"USER", variable("USER", "")},
+      {"PATH", search_path()},         {"LANG", variable("LANG", "C.UTF-8")},
+      {"TIERHUB_RUN", options_.run},   {"TIERHUB_TASK", number(task)}};
   if (!options_.socket.empty()) variables["TIERHUB_SOCKET"] = options_.socket;
   for (const auto& [name, value] : step.env) variables[name] = value.expand(values);
   spec.environment = joined(variables);
-  Result<std::string> program =
-      find_program(spec.arguments.front(), variables.at("PATH"), spec.cwd);
-  if (!program) {
-    return Error(program.error().code(),
-                 fmt::format("{}: the step '{}': {}", step.place, step.id, program.error().text()));
-  }
-  spec.program = *std::move(program);
+  TRY_ASSIGN(spec.program, program_of(step, values));
   return spec;
 }
 
 Result<void> RunPlan::make_parents(TaskId task) const {
-  const PlaceholderValues values = values_for(task);
+  TRY_ASSIGN(const PlaceholderValues values, values_for(task));
   for (const Template& argument : workflow_.steps[task.step].run) {
     const std::string& source = argument.source();
     if (!source.starts_with("{work}/") && !source.starts_with("{output}/")) continue;
@@ -107,7 +122,7 @@ Result<void> RunPlan::check_programs() const {
     const bool made_later = program.mentions(Placeholder::work) ||
                             program.mentions(Placeholder::output) ||
                             program.source().starts_with("./");
-    if (!made_later) TRY(process_for({step, 0}));
+    if (!made_later) TRY(program_of(workflow_.steps[step], plain_values_for({step, 0})));
   }
   return {};
 }

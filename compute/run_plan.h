@@ -56,7 +56,12 @@ class RunPlan {
   RunPlan(const RunnerOptions& options, Workflow workflow)
       : options_(options), workflow_(std::move(workflow)) {}
   std::string number(TaskId task) const;
-  PlaceholderValues values_for(TaskId task) const;
+  // All but {select}.
+  PlaceholderValues plain_values_for(TaskId task) const;
+  Result<PlaceholderValues> values_for(TaskId task) const;
+  // Where the step's program is: beside the agent, or on the PATH that its tasks get.
+  Result<std::string> program_of(const Step& step, const PlaceholderValues& values) const;
+  std::string search_path() const;
   Result<void> check_programs() const;
 
   RunnerOptions options_;

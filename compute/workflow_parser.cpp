@@ -94,6 +94,7 @@ class WorkflowParser {
     TRY(resolve_references());
     TRY(refuse_circles());
     TRY(check_contexts());
+    TRY(check_selection_is_named());
     return std::move(workflow_);
   }
 
@@ -210,8 +211,8 @@ class WorkflowParser {
     TRY_ASSIGN(workflow_.output, text_template(value, "output"));
     const std::string source = workflow_.output.source();
     for (const Placeholder word :
-         {Placeholder::input, Placeholder::box, Placeholder::halo, Placeholder::task,
-          Placeholder::name, Placeholder::work, Placeholder::output}) {
+         {Placeholder::input, Placeholder::select, Placeholder::box, Placeholder::halo,
+          Placeholder::task, Placeholder::name, Placeholder::work, Placeholder::output}) {
       if (!workflow_.output.mentions(word)) continue;
       return refuse(value, word, "has no meaning in output: use {workflow} and {run}");
     }
@@ -425,7 +426,7 @@ class WorkflowParser {
     const bool by_file = by == ScatterBy::file || by == ScatterBy::well;
     for (const Placed& placed : placed_) {
       const bool once = workflow_.steps[placed.step].runs_once();
-      for (const Placeholder word : {Placeholder::input, Placeholder::name}) {
+      for (const Placeholder word : {Placeholder::input, Placeholder::select, Placeholder::name}) {
         if (!placed.text.mentions(word) || !once || !by_file) continue;
         return refuse(placed.node, word,
                       "has no meaning in a step that gathers: it runs once, for all files");
@@ -438,6 +439,25 @@ class WorkflowParser {
                         "has no meaning in a step that gathers: it runs once, for all boxes");
         }
       }
+    }
+    return {};
+  }
+
+  // A program that is given the whole input, but not what of it was selected, would quietly use
+  // another part of the image.
+  Result<void> check_selection_is_named() const {
+    if (!workflow_.has_select) return {};
+    for (const Placed& placed : placed_) {
+      const Step& step = workflow_.steps[placed.step];
+      if (!placed.text.mentions(Placeholder::input) || step.mentions(Placeholder::select) ||
+          step.mentions(Placeholder::box)) {
+        continue;
+      }
+      return YamlDocument::error(
+          yaml_.position_in(placed.node, "{input}"),
+          fmt::format("the step '{}' names {{input}}, but not what 'input.select' selects of it: "
+                      "pass {{select}} too, for example --select, \"{{select}}\"",
+                      step.id));
     }
     return {};
   }

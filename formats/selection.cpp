@@ -42,6 +42,24 @@ Result<void> check_same(std::string_view axis, const std::optional<AxisRange>& s
                            selected->begin, axis, index));
 }
 
+// "3", "0:10", or "2-" while the end is open.
+std::string value_text(const AxisRange& range) {
+  if (range.end == kOpenEnd) return fmt::format("{}-", range.begin);
+  if (range.size() == 1) return fmt::format("{}", range.begin);
+  return fmt::format("{}:{}", range.begin, range.end);
+}
+
+// Of z, y and x: always a range, as in a box.
+std::string space_text(const AxisRange& range) {
+  if (range.end == kOpenEnd) return value_text(range);
+  return fmt::format("{}:{}", range.begin, range.end);
+}
+
+// The smallest range that holds both.
+AxisRange join(const AxisRange& a, const AxisRange& b) {
+  return {std::min(a.begin, b.begin), std::max(a.end, b.end)};
+}
+
 Result<void> add_existing(const FileTree& tree, std::string path, std::vector<NeededFile>& files) {
   TRY_ASSIGN(const auto size_bytes, tree.size_of(path));
   if (size_bytes) files.push_back({std::move(path), *size_bytes, {}});
@@ -141,6 +159,41 @@ Result<Box> part_of(const Box& volume, const Selection& selection) {
 Selection selection_of(const Box& box) {
   const auto one = [](uint64_t index) { return AxisRange{index, index + 1}; };
   return {one(box.level), one(box.t), one(box.c), box.z, box.y, box.x};
+}
+
+std::string to_text(const Selection& selection) {
+  std::string text =
+      fmt::format("level={}", value_text(selection.levels.value_or(AxisRange{0, 1})));
+  if (selection.t) text += fmt::format(",t={}", value_text(*selection.t));
+  if (selection.c) text += fmt::format(",c={}", value_text(*selection.c));
+  if (selection.z) text += fmt::format(",z={}", space_text(*selection.z));
+  if (selection.y) text += fmt::format(",y={}", space_text(*selection.y));
+  if (selection.x) text += fmt::format(",x={}", space_text(*selection.x));
+  return text;
+}
+
+std::string selection_text(const Dataset& dataset, const std::vector<Box>& boxes) {
+  Selection covered;
+  const auto add = [](std::optional<AxisRange>& all, const AxisRange& range) {
+    all = all ? join(*all, range) : range;
+  };
+  bool all_z = true, all_y = true, all_x = true;
+  for (const Box& box : boxes) {
+    const Shape& shape = dataset.levels[box.level].shape;
+    add(covered.levels, {box.level, box.level + 1});
+    add(covered.t, {box.t, box.t + 1});
+    add(covered.c, {box.c, box.c + 1});
+    add(covered.z, box.z);
+    add(covered.y, box.y);
+    add(covered.x, box.x);
+    all_z = all_z && box.z == AxisRange{0, shape.z};
+    all_y = all_y && box.y == AxisRange{0, shape.y};
+    all_x = all_x && box.x == AxisRange{0, shape.x};
+  }
+  if (all_z) covered.z.reset();
+  if (all_y) covered.y.reset();
+  if (all_x) covered.x.reset();
+  return to_text(covered);
 }
 
 Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selection) {

@@ -46,6 +46,14 @@ Result<Box> part_of(const Box& volume, const Selection& selection);
 // The selection of exactly the voxels of `box`.
 Selection selection_of(const Box& box);
 
+// "level=0,t=0,c=2,z=0:10": a selection as operators take it with --select, each value as
+// `set_selected` reads it. The level is always there; other axes only if they are selected.
+std::string to_text(const Selection& selection);
+// The same for what `boxes` (at least one) cover of `dataset`: level, t and c are always there, as
+// a number, or as a half-open range if there are several; z, y and x where less than the whole axis
+// is meant.
+std::string selection_text(const Dataset& dataset, const std::vector<Box>& boxes);
+
 // One box for each selected level, time point and channel, in that order. An error names the axis
 // that the selection leaves.
 Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selection);

@@ -1,4 +1,5 @@
 // The agent on a real tierd: what a run needs, and nothing else, is brought before it is read.
+#include <algorithm>
 #include <filesystem>
 #include <stdexcept>
 
@@ -37,6 +38,31 @@ class Staging : public AgentTest {
     }
   }
 
+  // Three channels of 2x8x8 voxels, a chunk file each: channel c has c + 1 bright voxels.
+  void write_dots(const std::string& name = "dots.ome.zarr") {
+    write_text(tier.in_archive(name + "/.zattrs"),
+               R"({"multiscales":[{"version":"0.4","axes":[{"name":"c","type":"channel"},
+      {"name":"z","type":"space"},{"name":"y","type":"space"},{"name":"x","type":"space"}],
+      "datasets":[{"path":"0","coordinateTransformations":[{"type":"scale",
+      "scale":[1,1,1,1]}]}]}]})");
+    write_text(tier.in_archive(name + "/.zgroup"), R"({"zarr_format":2})");
+    write_text(tier.in_archive(name + "/0/.zarray"),
+               R"({"zarr_format":2,"shape":[3,2,8,8],"chunks":[1,2,8,8],"dtype":"|u1",
+      "compressor":null,"fill_value":0,"order":"C","filters":null,"dimension_separator":"."})");
+    for (size_t channel = 0; channel < 3; ++channel) {
+      std::string voxels(128, '\0');
+      for (size_t dot = 0; dot <= channel; ++dot) voxels[2 * 8 * dot] = 100;
+      write_text(tier.in_archive(name + "/0/" + std::to_string(channel) + ".0.0.0"), voxels);
+    }
+  }
+
+  // How many rows the table of objects has that a run wrote.
+  size_t objects_in(const EndedRun& run, const std::string& table) const {
+    const std::string text = read_text(tier.in_mount("results/w/" + run.run + "/" + table));
+    const auto lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+    return lines == 0 ? 999 : lines - 1;
+  }
+
   uint64_t size_of(const std::string& path) const {
     return fs::file_size(tier.in_archive("scan.ome.zarr/" + path));
   }
@@ -56,9 +82,11 @@ scatter: {by: block, size: {z: 2}, halo: {z: 1}}
 steps:
   - id: read
     run: [sh, -c, 'cat {input}/.zattrs {input}/0/.zarray {input}/0/0.?.0.0 | wc -c > {work}/{task}']
+    env: {SELECT: "{select}"}
   - id: again
     after: read
     run: [sh, -c, 'cat {input}/0/0.?.0.0 | wc -c > {work}/{task}']
+    env: {SELECT: "{select}"}
   - id: sum
     gather: again
     run: [sh, -c, 'cat {work}/0* > {output}/counts']
@@ -83,6 +111,30 @@ TEST_F(Staging, ExactlyTheSelectionAndTheMetadataIsBroughtAndNothingRecalled) {
   EXPECT_EQ(run.status["bytes_copied"], expected);
   EXPECT_EQ(tier.entry("/scan.ome.zarr/.zattrs").state, "hot");
   EXPECT_EQ(tier.entry("/scan.ome.zarr/0/1.0.0.0").state, "cold");
+}
+
+TEST_F(Staging, EachSelectedChannelGivesItsOwnResultAndNoOtherIsRead) {
+  write_dots();
+  start();
+  for (const char* scatter : {"", "scatter: {by: file}\n", "scatter: {by: c}\n"}) {
+    for (size_t channel = 0; channel < 3; ++channel) {
+      ASSERT_TRUE(tier.evict("/dots.ome.zarr").skipped.empty());
+      const EndedRun run =
+          drop_and_wait("job", "workflow: w\ninput: {dataset: dots.ome.zarr, select: {c: " +
+                                   std::to_string(channel) + "}}\n" + scatter + R"(steps:
+  - id: segment
+    run: [imgop, segment, --sigma, "0", --in, "{input}", --select, "{select}", --out, "{work}/labels.ome.zarr", --table, "{output}/objects.csv"]
+)");
+      ASSERT_EQ(run.ending, "done") << run.report;
+      EXPECT_EQ(objects_in(run, "objects.csv"), channel + 1) << scatter;
+      for (size_t other = 0; other < 3; ++other) {
+        const std::string chunk = "/dots.ome.zarr/0/" + std::to_string(other) + ".0.0.0";
+        EXPECT_EQ(tier.entry(chunk).state, other == channel ? "hot" : "cold") << chunk;
+      }
+      fs::remove_all(run.folder);
+    }
+  }
+  EXPECT_EQ(tier.status().recall_bytes, 0u);
 }
 
 TEST_F(Staging, LeasesEndWithTheRun) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include <gtest/gtest.h>
 
@@ -119,7 +120,8 @@ TEST_F(Inputs, PlanesTimePointsAndChannelsAreItemsToo) {
   write_image("scan.ome.zarr", true);
   const auto count = [&](const std::string& by, const std::string& select) {
     const Result<RunInputs> inputs =
-        make("input: {dataset: scan.ome.zarr, select: " + select + "}\nscatter: {by: " + by + "}");
+        make("input: {dataset: scan.ome.zarr, select: " + select + "}\nscatter: {by: " + by + "}",
+             "[t, \"{input}\", \"{select}\"]");
     return inputs ? inputs->size() : 0;
   };
   EXPECT_EQ(count("z", "{c: 0, t: 0}"), 4u);
@@ -127,6 +129,91 @@ TEST_F(Inputs, PlanesTimePointsAndChannelsAreItemsToo) {
   EXPECT_EQ(count("t", "{}"), 3u);
   EXPECT_EQ(count("t", "{t: 1-2}"), 2u);
   EXPECT_EQ(count("c", "{}"), 2u);
+}
+
+TEST_F(Inputs, SelectIsWhatATaskUsesInTheFormThatOperatorsTake) {
+  write_image("scan.ome.zarr", true);
+  const auto selections = [&](const std::string& select, const std::string& scatter) {
+    const Result<RunInputs> inputs = make("input: {dataset: scan.ome.zarr" + select + "}" + scatter,
+                                          "[t, \"{input}\", \"{select}\"]");
+    if (!inputs) return Texts{inputs.error().text()};
+    Texts texts;
+    for (size_t i = 0; i < inputs->size(); ++i) {
+      texts.push_back(inputs->selection_of(workflow.steps[0], i).value());
+    }
+    return texts;
+  };
+  const std::string one = ", select: {c: 1, t: 2}";
+  for (const char* scatter : {"", "\nscatter: {by: file}"}) {
+    EXPECT_EQ(selections(one, scatter), Texts{"level=0,t=2,c=1"});
+    EXPECT_EQ(selections("", scatter), Texts{"level=0,t=0:3,c=0:2"});
+    EXPECT_EQ(selections(", select: {t: 1-, c: 0, z: 2-, y: 0-5, x: 3}", scatter),
+              Texts{"level=0,t=1:3,c=0,z=2:4,x=3:4"})
+        << "an axis that is used whole is left out";
+  }
+  EXPECT_EQ(selections(", select: {c: 1}", "\nscatter: {by: t}"),
+            (Texts{"level=0,t=0,c=1", "level=0,t=1,c=1", "level=0,t=2,c=1"}));
+  EXPECT_EQ(selections(", select: {t: 1, z: 0-1}", "\nscatter: {by: c}"),
+            (Texts{"level=0,t=1,c=0,z=0:2", "level=0,t=1,c=1,z=0:2"}));
+  EXPECT_EQ(selections(", select: {t: 1, c: 1, z: 1-2}", "\nscatter: {by: z}"),
+            (Texts{"level=0,t=1,c=1,z=1:2", "level=0,t=1,c=1,z=2:3"}));
+  EXPECT_EQ(selections(one, "\nscatter: {by: block, size: {y: 4}}"),
+            (Texts{"level=0,t=2,c=1,y=0:4", "level=0,t=2,c=1,y=4:6"}));
+}
+
+TEST_F(Inputs, SelectAndBoxOfATaskMeanTheSameVoxels) {
+  write_image("scan.ome.zarr", true);
+  for (const char* by : {"t", "c", "z", "block, size: {z: 3, x: 2}"}) {
+    const Result<RunInputs> inputs = make(std::string("input: {dataset: scan.ome.zarr, select: {") +
+                                              (*by == 't'   ? "c: 1"
+                                               : *by == 'c' ? "t: 1"
+                                                            : "t: 1, c: 0") +
+                                              ", y: 1-4}}\nscatter: {by: " + by + "}",
+                                          "[t, \"{input}\", \"{select}\", \"{box}\"]");
+    ASSERT_TRUE(inputs) << inputs.error().text();
+    const formats::Dataset dataset = formats::open_dataset(folder / "scan.ome.zarr").value();
+    const Texts boxes = values(*inputs, Placeholder::box);
+    for (size_t i = 0; i < inputs->size(); ++i) {
+      formats::Selection selection;
+      std::stringstream items(inputs->selection_of(workflow.steps[0], i).value());
+      for (std::string item; std::getline(items, item, ',');) {
+        const size_t equals = item.find('=');
+        ASSERT_TRUE(
+            formats::set_selected(selection, item.substr(0, equals), item.substr(equals + 1)));
+      }
+      const std::vector<formats::Box> meant = formats::boxes_of(dataset, selection).value();
+      ASSERT_EQ(meant.size(), 1u);
+      EXPECT_EQ(formats::to_text(meant.front()), boxes[i]) << by;
+    }
+  }
+}
+
+TEST_F(Inputs, AStepThatGathersIsToldTheWholeSelection) {
+  write_image("scan.ome.zarr", true);
+  const Result<Workflow> parsed = parse_workflow(R"(workflow: w
+input: {dataset: scan.ome.zarr, select: {c: 1, t: 0-1, z: 1-2}}
+scatter: {by: block, size: {z: 1, y: 3}}
+steps:
+  - {id: a, run: [t, "{input}", "{box}"]}
+  - {id: b, gather: a, run: [t, "{input}", "{select}"]}
+)");
+  ASSERT_TRUE(parsed) << parsed.error().text();
+  workflow = *parsed;
+  const Result<RunInputs> inputs =
+      RunInputs::make(workflow, {folder.path(), folder.path()}, nullptr, {});
+  ASSERT_TRUE(inputs) << inputs.error().text();
+  EXPECT_EQ(inputs->selection_of(workflow.steps[1], 0).value(), "level=0,t=0:2,c=1,z=1:3");
+}
+
+TEST_F(Inputs, OfAFileThatTierHubCannotReadSelectIsWhatTheWorkflowSays) {
+  write("a.csv");
+  for (const char* scatter : {"", "\nscatter: {by: file}"}) {
+    const Result<RunInputs> inputs =
+        make(std::string("input: {dataset: a.csv, select: {c: 2, z: 4-}}") + scatter,
+             "[t, \"{input}\", \"{select}\"]");
+    ASSERT_TRUE(inputs) << inputs.error().text();
+    EXPECT_EQ(inputs->selection_of(workflow.steps[0], 0).value(), "level=0,c=2,z=4-");
+  }
 }
 
 TEST_F(Inputs, ABoxOfSeveralChannelsIsAnErrorThatSaysWhatToSelect) {
@@ -177,7 +264,8 @@ TEST_F(Inputs, OutsideTheMountNothingIsStaged) {
 
 TEST_F(Inputs, ASelectionThatCannotBeObeyedIsListed) {
   write("a.csv");
-  const Result<RunInputs> inputs = make("input: {dataset: a.csv, select: {c: 0}}");
+  const Result<RunInputs> inputs =
+      make("input: {dataset: a.csv, select: {c: 0}}", "[t, \"{input}\", \"{select}\"]");
   ASSERT_TRUE(inputs) << inputs.error().text();
   EXPECT_EQ(staged(*inputs, 0), Texts{"/a.csv"});
   ASSERT_EQ(inputs->not_obeyed().size(), 1u);

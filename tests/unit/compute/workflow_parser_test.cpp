@@ -47,6 +47,19 @@ TEST(Workflow, TheExampleParses) {
   EXPECT_EQ(parsed->output.source(), "results/{workflow}/{run}");
 }
 
+TEST(Workflow, TheShippedExamplesThatSelectPassTheSelectionOn) {
+  for (const char* path : {"etc/count-nuclei.yaml", "etc/count-files.yaml"}) {
+    const Result<Workflow> parsed = parse_workflow(read_source(path));
+    ASSERT_TRUE(parsed) << path << ": " << parsed.error().text();
+    EXPECT_TRUE(parsed->has_select);
+    for (const Step& step : parsed->steps) {
+      EXPECT_TRUE(!step.mentions(Placeholder::input) || step.mentions(Placeholder::select) ||
+                  step.mentions(Placeholder::box))
+          << path << ": " << step.id;
+    }
+  }
+}
+
 TEST(Workflow, AByteOrderMarkAndCarriageReturnsAreFine) {
   std::string text = read_source("etc/count-nuclei.yaml");
   for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) {
@@ -103,6 +116,32 @@ TEST(Workflow, APlaceholderWithoutMeaningThereIsAnError) {
   EXPECT_TRUE(box.starts_with("line 6, column 23: {box} needs a scatter")) << box;
   const std::string output = error_of(by_file + "output: r/{task}\n");
   EXPECT_TRUE(output.starts_with("line 6, column 11: {task} has no meaning in output")) << output;
+}
+
+TEST(Workflow, AStepThatIsNotToldWhatIsSelectedIsAnErrorThatSaysWhatToAdd) {
+  const auto head = [](const std::string& scatter) {
+    return "workflow: w\ninput: {dataset: d, select: {c: 2}}\n" + scatter + "steps:\n";
+  };
+  const std::string by_block = "scatter: {by: block, size: {z: 1}}\n";
+  const std::string untold = "  - {id: a, run: [t, --in, \"{input}\"]}\n";
+  EXPECT_EQ(error_of(head("") + untold),
+            "line 4, column 29: the step 'a' names {input}, but not what 'input.select' selects of "
+            "it: pass {select} too, for example --select, \"{select}\"");
+  EXPECT_TRUE(error_of(head("scatter: {by: file}\n") + untold).starts_with("line 5, column 29: "));
+  // A step that gathers, and one that names its input in its environment.
+  EXPECT_TRUE(error_of(head(by_block) + "  - {id: a, run: [t]}\n" +
+                       "  - {id: b, gather: a, run: [t, \"{input}\"]}\n")
+                  .starts_with("line 6, column 34: the step 'b' names {input}"));
+  EXPECT_TRUE(error_of(head("") + "  - {id: a, run: [t], env: {IN: \"{input}\"}}\n")
+                  .starts_with("line 4, column 34: the step 'a' names {input}"));
+  for (const std::string told : {"  - {id: a, run: [t, \"{input}\", \"{select}\"]}\n",
+                                 "  - {id: a, run: [t, \"{input}\"], env: {S: \"{select}\"}}\n",
+                                 "  - {id: a, run: [t]}\n"}) {
+    EXPECT_EQ(error_of(head("") + told), "no error");
+  }
+  EXPECT_EQ(error_of(head(by_block) + "  - {id: a, run: [t, \"{input}\", \"{box}\"]}\n"),
+            "no error");
+  EXPECT_EQ(error_of(with_steps(untold)), "no error") << "nothing is selected";
 }
 
 TEST(Workflow, AStepThatDoesNotExistIsAnErrorWhereItIsNamed) {
