@@ -1,6 +1,7 @@
 #include "compute/inputs.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include <fcntl.h>
@@ -53,6 +54,36 @@ Result<std::vector<std::string>> list_folder(const std::string& path) {
 bool is_folder(const std::string& path) {
   struct stat st {};
   return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+// The folders of a pattern before the first that is not a plain name; "/" if there is none.
+std::string fixed_part_of(const std::string& pattern) {
+  std::string fixed;
+  for (const std::string& part : split_path(pattern)) {
+    if (is_pattern(part)) break;
+    fixed += "/" + part;
+  }
+  return fixed.empty() ? "/" : fixed;
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// By its text alone, without "..".
+std::string path_without_dots(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
+
+// The deepest folder that holds both.
+std::string common_folder(const std::string& a, const std::string& b) {
+  const std::vector<std::string> in_a = split_path(a), in_b = split_path(b);
+  std::string common;
+  for (size_t i = 0; i < std::min(in_a.size(), in_b.size()) && in_a[i] == in_b[i]; ++i) {
+    common += "/" + in_a[i];
+  }
+  return common.empty() ? "/" : common;
 }
 
 class Globber {
@@ -162,18 +193,13 @@ Result<std::vector<std::string>> find_paths(const std::string& absolute_pattern)
 Result<RunInputs> RunInputs::make(const Workflow& workflow, const Places& places, Prefetch prefetch,
                                   const std::vector<std::string>& known_paths) {
   RunInputs inputs(workflow, places, std::move(prefetch));
-  std::vector<std::string> datasets;
-  for (const std::string& pattern : workflow.datasets) {
-    TRY_ASSIGN(const std::vector<std::string> found, find_paths(places.absolute(pattern)));
-    datasets.insert(datasets.end(), found.begin(), found.end());
-  }
-  inputs.staged_ = std::any_of(datasets.begin(), datasets.end(), [&](const std::string& path) {
-    return places.in_namespace(path).has_value();
+  TRY_ASSIGN(const std::vector<Found> datasets, inputs.find_datasets());
+  inputs.staged_ = std::any_of(datasets.begin(), datasets.end(), [&](const Found& dataset) {
+    return places.in_namespace(dataset.path).has_value();
   });
   const ScatterBy by = workflow.scatter.by;
   if (by == ScatterBy::file || by == ScatterBy::well) {
-    TRY(by == ScatterBy::file ? inputs.find_files(known_paths.empty() ? datasets : known_paths)
-                              : inputs.find_wells(datasets));
+    TRY(inputs.find_items(datasets, known_paths));
   } else if (datasets.size() > 1) {
     return Error(
         std::errc::invalid_argument,
@@ -182,11 +208,13 @@ Result<RunInputs> RunInputs::make(const Workflow& workflow, const Places& places
                     datasets.size(),
                     by == ScatterBy::nothing ? "a workflow without a scatter" : "this scatter"));
   } else {
-    TRY(inputs.cut(datasets.front()));
+    const Found& dataset = datasets.front();
+    inputs.begin_paths_at(dataset.base.empty() ? folder_of(dataset.path) : dataset.base);
+    TRY(inputs.cut(dataset.path));
   }
   if (inputs.items_.empty()) {
     return Error(std::errc::no_such_file_or_directory,
-                 fmt::format("there is nothing to work on in {}", datasets.front()));
+                 fmt::format("there is nothing to work on in {}", datasets.front().path));
   }
   TRY(inputs.check_readable());
   if (workflow.has_select && !inputs.staged_ && !inputs.cut_) {
@@ -195,58 +223,98 @@ Result<RunInputs> RunInputs::make(const Workflow& workflow, const Places& places
   return inputs;
 }
 
-// The files that `datasets` mean: a folder that is no image stands for what lies in it.
-Result<void> RunInputs::find_files(const std::vector<std::string>& datasets) {
-  const auto add = [&](const std::string& path) {
-    items_.push_back({path, stem_of(path), std::nullopt, {}});
-  };
-  for (const std::string& path : datasets) {
-    if (!is_folder(path)) {
-      add(path);
-      continue;
-    }
-    TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(path));
-    TRY_ASSIGN(const bool zarr, formats::looks_like_zarr(*tree));
-    std::vector<Well> wells;
-    if (zarr) {
-      TRY_ASSIGN(wells, read_plate(path));
-    }
-    for (const Well& well : wells) {
-      for (const std::string& image : well.images) {
-        items_.push_back({fmt::format("{}/{}/{}", path, well.path, image),
-                          fmt::format("{}-{}", well.name, image),
-                          std::nullopt,
-                          {}});
-      }
-    }
-    if (zarr && wells.empty()) add(path);
-    if (zarr) continue;
-    TRY_ASSIGN(const std::vector<std::string> names, list_folder(path));
-    for (const std::string& name : names) {
-      if (name.front() == '.') continue;
-      const std::string file = path + "/" + name;
-      if (!is_folder(file) || name.ends_with(".zarr")) add(file);
-    }
+Result<std::vector<RunInputs::Found>> RunInputs::find_datasets() const {
+  std::vector<Found> datasets;
+  for (const std::string& text : workflow_.datasets) {
+    const std::string pattern = places_.absolute(text);
+    TRY_ASSIGN(const std::vector<std::string> paths, find_paths(pattern));
+    const bool plain = paths.size() == 1 && paths.front() == pattern;
+    const std::string base = plain ? "" : fixed_part_of(pattern);
+    for (const std::string& path : paths) datasets.push_back({path, base});
+  }
+  return datasets;
+}
+
+Result<void> RunInputs::find_items(const std::vector<Found>& datasets,
+                                   const std::vector<std::string>& known_paths) {
+  for (const Found& dataset : datasets) {
+    TRY(workflow_.scatter.by == ScatterBy::file ? find_files(dataset) : find_wells(dataset));
+  }
+  if (known_paths.empty()) return {};
+  // A run that goes on: the items that it began with, and no other.
+  std::map<std::string, Item> found;
+  for (Item& item : items_) found.emplace(item.path, item);
+  items_.clear();
+  for (const std::string& path : known_paths) {
+    const auto item = found.find(path);
+    items_.push_back(item == found.end() ? Item{path, stem_of(path), std::nullopt, {}}
+                                         : item->second);
   }
   return {};
 }
 
-Result<void> RunInputs::find_wells(const std::vector<std::string>& datasets) {
-  for (const std::string& path : datasets) {
-    std::vector<Well> wells;
-    if (is_folder(path)) {
-      TRY_ASSIGN(wells, read_plate(path));
-    }
-    if (wells.empty()) {
-      return Error(
-          std::errc::invalid_argument,
-          fmt::format("{} is not an OME-Zarr plate, so there are no wells to scatter by", path));
-    }
-    for (const Well& well : wells) {
-      items_.push_back({path + "/" + well.path, well.name, std::nullopt, {}});
+// A folder that is no image stands for what lies in it.
+Result<void> RunInputs::find_files(const Found& dataset) {
+  const std::string& path = dataset.path;
+  if (!is_folder(path)) {
+    add_item(dataset, path, stem_of(path));
+    return {};
+  }
+  TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(path));
+  TRY_ASSIGN(const bool zarr, formats::looks_like_zarr(*tree));
+  std::vector<Well> wells;
+  if (zarr) {
+    TRY_ASSIGN(wells, read_plate(path));
+  }
+  for (const Well& well : wells) {
+    for (const std::string& image : well.images) {
+      add_item(dataset, fmt::format("{}/{}/{}", path, well.path, image),
+               fmt::format("{}-{}", well.name, image));
     }
   }
+  if (zarr && wells.empty()) add_item(dataset, path, stem_of(path));
+  if (zarr) return {};
+  TRY_ASSIGN(const std::vector<std::string> names, list_folder(path));
+  for (const std::string& name : names) {
+    if (name.front() == '.') continue;
+    const std::string file = path + "/" + name;
+    if (!is_folder(file) || name.ends_with(".zarr")) add_item(dataset, file, stem_of(file));
+  }
   return {};
+}
+
+Result<void> RunInputs::find_wells(const Found& dataset) {
+  std::vector<Well> wells;
+  if (is_folder(dataset.path)) {
+    TRY_ASSIGN(wells, read_plate(dataset.path));
+  }
+  if (wells.empty()) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("{} is not an OME-Zarr plate, so there are no wells to scatter by",
+                             dataset.path));
+  }
+  for (const Well& well : wells) add_item(dataset, dataset.path + "/" + well.path, well.name);
+  return {};
+}
+
+void RunInputs::add_item(const Found& dataset, const std::string& path, std::string name) {
+  if (!dataset.base.empty()) {
+    begin_paths_at(dataset.base);
+  } else {
+    begin_paths_at(path == dataset.path ? folder_of(path) : path_without_dots(dataset.path));
+  }
+  items_.push_back({path, std::move(name), std::nullopt, {}});
+}
+
+void RunInputs::begin_paths_at(const std::string& folder) {
+  base_ = base_ ? common_folder(*base_, path_without_dots(folder)) : path_without_dots(folder);
+}
+
+std::string RunInputs::path_below_base(const std::string& path) const {
+  const std::string whole = path_without_dots(path);
+  const size_t begin = base_ == "/" ? 1 : base_->size() + 1;
+  const size_t name = whole.rfind('/') + 1;
+  return whole.substr(begin, std::max(name, begin) - begin) + stem_of(whole);
 }
 
 // The items of one dataset: all of it, or its blocks, planes, time points or channels.
@@ -346,7 +414,9 @@ void RunInputs::describe(const Step& step, size_t index, PlaceholderValues& valu
       workflow_.scatter.by == ScatterBy::file || workflow_.scatter.by == ScatterBy::well;
   if (step.runs_once() && by_file) return;
   const Item& item = items_[step.runs_once() ? 0 : index];
-  values.set(Placeholder::input, item.path).set(Placeholder::name, item.name);
+  values.set(Placeholder::input, item.path)
+      .set(Placeholder::name, item.name)
+      .set(Placeholder::path, path_below_base(item.path));
   if (item.box) values.set(Placeholder::box, formats::to_text(*item.box));
   values.set(Placeholder::halo, formats::to_text(workflow_.scatter.halo));
 }

@@ -38,7 +38,7 @@ Result<std::vector<std::string>> find_paths(const std::string& absolute_pattern)
 // One unit of the scatter.
 struct Item {
   std::string path;  // {input}
-  std::string name;  // {name}
+  std::string name;  // {name}; {path} follows from `path`
   // The voxels that its tasks own; nothing unless {box} can be given.
   std::optional<formats::Box> box;
   // What its tasks read; empty: all of `path`.
@@ -60,6 +60,8 @@ class RunInputs {
   size_t size() const { return items_.size(); }
   // What a resumed run must be given: empty if the datasets say it all.
   std::vector<std::string> item_paths() const;
+  // True if the items are parts of one dataset whose metadata was read.
+  bool is_cut() const { return cut_ != nullptr; }
   // True if tasks read something in the mount.
   bool staged() const { return staged_; }
 
@@ -78,8 +80,21 @@ class RunInputs {
   RunInputs(const Workflow& workflow, Places places, Prefetch prefetch)
       : workflow_(workflow), places_(std::move(places)), prefetch_(std::move(prefetch)) {}
 
-  Result<void> find_files(const std::vector<std::string>& datasets);
-  Result<void> find_wells(const std::vector<std::string>& datasets);
+  // A path that `input.dataset` means, and the folder that {path} would begin at for it alone: the
+  // pattern's fixed part. Empty if it is no pattern.
+  struct Found {
+    std::string path;
+    std::string base;
+  };
+  Result<std::vector<Found>> find_datasets() const;
+  Result<void> find_items(const std::vector<Found>& datasets,
+                          const std::vector<std::string>& known_paths);
+  Result<void> find_files(const Found& dataset);
+  Result<void> find_wells(const Found& dataset);
+  void add_item(const Found& dataset, const std::string& path, std::string name);
+  // Widens the folder that {path} begins at.
+  void begin_paths_at(const std::string& folder);
+  std::string path_below_base(const std::string& path) const;
   Result<void> cut(const std::string& dataset);
   Result<void> add_boxes(const std::string& path, const std::vector<formats::Box>& boxes);
   Result<void> add_slices(const std::string& path, const std::vector<formats::Box>& boxes);
@@ -110,6 +125,8 @@ class RunInputs {
   Places places_;
   Prefetch prefetch_;
   bool staged_ = false;
+  // The folder that {path} begins at: the fixed part that all patterns share.
+  std::optional<std::string> base_;
   std::vector<Item> items_;
   // Of a dataset that is cut; shared by its items.
   std::shared_ptr<const OpenDataset> cut_;

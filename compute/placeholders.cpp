@@ -8,7 +8,9 @@ namespace tierhub::compute {
 namespace {
 
 constexpr std::array<std::string_view, kPlaceholders> kNames = {
-    "input", "select", "box", "halo", "task", "name", "run", "workflow", "work", "output"};
+    "input", "select", "box", "halo", "task", "name", "path", "run", "workflow", "work", "output"};
+
+constexpr std::string_view kEndsAPath = " \t\r\n'\"`;|&<>()";
 
 std::optional<Placeholder> find_placeholder(std::string_view name) {
   const auto found = std::find(kNames.begin(), kNames.end(), name);
@@ -74,6 +76,29 @@ tl::expected<Template, Template::ParseError> Template::parse(std::string_view te
 bool Template::mentions(Placeholder placeholder) const {
   return std::any_of(pieces_.begin(), pieces_.end(),
                      [&](const Piece& piece) { return piece.placeholder == placeholder; });
+}
+
+void Template::add(const Piece& piece) {
+  for (const char c : piece.literal) source_ += c == '{' ? "{{" : std::string(1, c);
+  if (piece.placeholder) source_ += fmt::format("{{{}}}", to_text(*piece.placeholder));
+  pieces_.push_back(piece);
+}
+
+std::vector<Template> Template::paths_of_the_run() const {
+  std::vector<Template> paths;
+  bool inside = false;  // the last of `paths` goes on
+  for (const Piece& piece : pieces_) {
+    if (inside) {
+      const size_t end = std::min(piece.literal.find_first_of(kEndsAPath), piece.literal.size());
+      inside = end == piece.literal.size();
+      paths.back().add({piece.literal.substr(0, end), inside ? piece.placeholder : std::nullopt});
+    }
+    if (piece.placeholder == Placeholder::output || piece.placeholder == Placeholder::work) {
+      if (!inside) paths.emplace_back().add({"", piece.placeholder});
+      inside = true;
+    }
+  }
+  return paths;
 }
 
 std::string Template::expand(const PlaceholderValues& values) const {

@@ -13,8 +13,8 @@
 
 namespace tierhub::compute {
 
-enum class Placeholder { input, select, box, halo, task, name, run, workflow, work, output };
-inline constexpr size_t kPlaceholders = 10;
+enum class Placeholder { input, select, box, halo, task, name, path, run, workflow, work, output };
+inline constexpr size_t kPlaceholders = 11;
 
 std::string_view to_text(Placeholder placeholder);
 
@@ -51,12 +51,17 @@ class Template {
   std::string expand(const PlaceholderValues& values) const;
   // As it was written.
   const std::string& source() const { return source_; }
+  // The parts that are paths in {output} or {work}: from the placeholder to the next blank, quote
+  // or other character that ends a word in a shell.
+  std::vector<Template> paths_of_the_run() const;
 
  private:
   struct Piece {
     std::string literal;
     std::optional<Placeholder> placeholder;  // comes after the literal
   };
+
+  void add(const Piece& piece);
 
   std::string source_;
   std::vector<Piece> pieces_;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "compute/shared_path.h"
 
 namespace tierhub::compute {
 namespace {
@@ -38,6 +39,9 @@ Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options,
              RunInputs::make(plan->workflow_, places, std::move(prefetch), known_items));
   plan->inputs_.emplace(std::move(inputs));
   TRY(plan->check_programs());
+  for (size_t step = 0; step < plan->workflow_.steps.size(); ++step) {
+    TRY(plan->check_paths_differ(step));
+  }
   return plan;
 }
 
@@ -78,9 +82,10 @@ std::string RunPlan::search_path() const {
 Result<std::string> RunPlan::program_of(const Step& step, const PlaceholderValues& values) const {
   std::string path = search_path();
   for (const auto& [name, value] : step.env) {
-    if (name == "PATH") path = value.expand(values);
+    if (name == "PATH") path = value.text.expand(values);
   }
-  Result<std::string> program = find_program(step.run.front().expand(values), path, options_.work);
+  Result<std::string> program =
+      find_program(step.run.front().text.expand(values), path, options_.work);
   if (program) return program;
   return Error(program.error().code(),
                fmt::format("{}: the step '{}': {}", step.place, step.id, program.error().text()));
@@ -91,13 +96,15 @@ Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
   TRY_ASSIGN(const PlaceholderValues values, values_for(task));
   ProcessSpec spec;
   spec.cwd = options_.work;
-  for (const Template& argument : step.run) spec.arguments.push_back(argument.expand(values));
+  for (const Argument& argument : step.run) {
+    spec.arguments.push_back(argument.text.expand(values));
+  }
   std::map<std::string, std::string> variables = {
       {"HOME", variable("HOME", "/")}, {"USER", variable("USER", "")},
       {"PATH", search_path()},         {"LANG", variable("LANG", "C.UTF-8")},
       {"TIERHUB_RUN", options_.run},   {"TIERHUB_TASK", number(task)}};
   if (!options_.socket.empty()) variables["TIERHUB_SOCKET"] = options_.socket;
-  for (const auto& [name, value] : step.env) variables[name] = value.expand(values);
+  for (const auto& [name, value] : step.env) variables[name] = value.text.expand(values);
   spec.environment = joined(variables);
   TRY_ASSIGN(spec.program, program_of(step, values));
   return spec;
@@ -105,10 +112,10 @@ Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
 
 Result<void> RunPlan::make_parents(TaskId task) const {
   TRY_ASSIGN(const PlaceholderValues values, values_for(task));
-  for (const Template& argument : workflow_.steps[task.step].run) {
-    const std::string& source = argument.source();
+  for (const Argument& argument : workflow_.steps[task.step].run) {
+    const std::string& source = argument.text.source();
     if (!source.starts_with("{work}/") && !source.starts_with("{output}/")) continue;
-    const std::string path = argument.expand(values);
+    const std::string path = argument.text.expand(values);
     const std::string parent = path.substr(0, path.rfind('/'));
     if (parent.find("/../") == std::string::npos) TRY(posix::make_directories(parent, 0777));
   }
@@ -118,13 +125,49 @@ Result<void> RunPlan::make_parents(TaskId task) const {
 // A program inside {work} may be made by an earlier step; all others must be there now.
 Result<void> RunPlan::check_programs() const {
   for (size_t step = 0; step < workflow_.steps.size(); ++step) {
-    const Template& program = workflow_.steps[step].run.front();
+    const Template& program = workflow_.steps[step].run.front().text;
     const bool made_later = program.mentions(Placeholder::work) ||
                             program.mentions(Placeholder::output) ||
                             program.source().starts_with("./");
     if (!made_later) TRY(program_of(workflow_.steps[step], plain_values_for({step, 0})));
   }
   return {};
+}
+
+Result<void> RunPlan::check_paths_differ(size_t step) const {
+  const Step& what = workflow_.steps[step];
+  const size_t tasks = what.runs_once() ? 1 : inputs_->size();
+  const auto values_of = [&](size_t index) {
+    // By file {select} is not known yet; files that differ in it alone have equal names anyway.
+    return inputs_->is_cut() ? values_for({step, index})
+                             : Result<PlaceholderValues>(plain_values_for({step, index}));
+  };
+  const std::optional<SharedPath> shared = find_shared_path(what, tasks, values_of);
+  if (!shared) return {};
+  const auto value = [&](size_t index, Placeholder word) {
+    return plain_values_for({step, index}).get(word).value_or("");
+  };
+  const std::string path = value(shared->first, Placeholder::path);
+  const std::string other_path = value(shared->second, Placeholder::path);
+  const std::string input = value(shared->first, Placeholder::input);
+  const std::string other_input = value(shared->second, Placeholder::input);
+  std::string hint;
+  if (path != other_path) {
+    hint =
+        fmt::format("use {{path}}, which is {} for the one and {} for the other", path, other_path);
+  } else if (input != other_input) {
+    hint = "their {path} is equal too, because they differ in their ending alone: use {task}";
+  } else {
+    hint = "use {task}, or, for a file that all tasks share, a name without such a placeholder";
+  }
+  return Error(
+      std::errc::invalid_argument,
+      fmt::format("{}: '{}' is the same for two tasks of the step '{}' ({}), and one would "
+                  "overwrite what the other wrote: {}",
+                  shared->place, shared->path, what.id,
+                  input == other_input ? fmt::format("{} and {}", shared->first, shared->second)
+                                       : fmt::format("{} and {}", input, other_input),
+                  hint));
 }
 
 std::set<std::string> RunPlan::not_obeyed() const {

@@ -63,6 +63,8 @@ class RunPlan {
   Result<std::string> program_of(const Step& step, const PlaceholderValues& values) const;
   std::string search_path() const;
   Result<void> check_programs() const;
+  // An error if two tasks of a step would write one file.
+  Result<void> check_paths_differ(size_t step) const;
 
   RunnerOptions options_;
   Workflow workflow_;

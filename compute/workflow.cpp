@@ -33,7 +33,7 @@ std::optional<NumberAndUnit> take_number_and_unit(std::string_view text) {
 }  // namespace
 
 bool Step::mentions(Placeholder placeholder) const {
-  const auto in = [&](const Template& text) { return text.mentions(placeholder); };
+  const auto in = [&](const Argument& argument) { return argument.text.mentions(placeholder); };
   return std::any_of(run.begin(), run.end(), in) ||
          std::any_of(env.begin(), env.end(), [&](const auto& entry) { return in(entry.second); });
 }

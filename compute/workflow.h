@@ -34,16 +34,22 @@ struct Resources {
   std::optional<std::chrono::seconds> time;
 };
 
+// A text of the file with placeholders.
+struct Argument {
+  Template text;
+  std::string place;  // "line 9, column 5", for complaints that need more than the file
+};
+
 struct Step {
   std::string id;
-  std::vector<Template> run;
+  std::vector<Argument> run;
   // Positions in Workflow::steps.
   std::vector<size_t> after;
   std::vector<size_t> gather;
   Resources resources;
   unsigned retry = 0;  // how many more times a failed task is tried
-  std::vector<std::pair<std::string, Template>> env;
-  std::string place;  // "line 9, column 5", for complaints that need more than the file
+  std::vector<std::pair<std::string, Argument>> env;
+  std::string place;  // as of an argument
 
   // True if the step runs once, whatever the scatter says.
   bool runs_once() const { return !gather.empty(); }

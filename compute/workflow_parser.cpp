@@ -210,9 +210,9 @@ class WorkflowParser {
   Result<void> output(const YAML::Node& value) {
     TRY_ASSIGN(workflow_.output, text_template(value, "output"));
     const std::string source = workflow_.output.source();
-    for (const Placeholder word :
-         {Placeholder::input, Placeholder::select, Placeholder::box, Placeholder::halo,
-          Placeholder::task, Placeholder::name, Placeholder::work, Placeholder::output}) {
+    for (const Placeholder word : {Placeholder::input, Placeholder::select, Placeholder::box,
+                                   Placeholder::halo, Placeholder::task, Placeholder::name,
+                                   Placeholder::path, Placeholder::work, Placeholder::output}) {
       if (!workflow_.output.mentions(word)) continue;
       return refuse(value, word, "has no meaning in output: use {workflow} and {run}");
     }
@@ -239,9 +239,8 @@ class WorkflowParser {
   }
 
   Result<void> step(const YAML::Node& node) {
-    const Position position = yaml_.position(node);
     Step& made = workflow_.steps.emplace_back();
-    made.place = fmt::format("line {}, column {}", position.line, position.column);
+    made.place = place_of(node);
     const size_t index = workflow_.steps.size() - 1;
     TRY(yaml_.each_entry(node, "a step", keys::of_step(),
                          [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
@@ -287,9 +286,9 @@ class WorkflowParser {
     for (const YAML::Node& argument : value) {
       TRY_ASSIGN(Template text, text_template(argument, "an argument"));
       placed_.push_back({text, argument, index});
-      workflow_.steps[index].run.push_back(std::move(text));
+      workflow_.steps[index].run.push_back({std::move(text), place_of(argument)});
     }
-    return require(workflow_.steps[index].run.front().source().empty(), value[0],
+    return require(workflow_.steps[index].run.front().text.source().empty(), value[0],
                    "the program's name is empty");
   }
 
@@ -341,7 +340,7 @@ class WorkflowParser {
           }
           TRY_ASSIGN(Template text, text_template(entry, "a variable's value"));
           placed_.push_back({text, entry, index});
-          workflow_.steps[index].env.emplace_back(key, std::move(text));
+          workflow_.steps[index].env.emplace_back(key, Argument{std::move(text), place_of(entry)});
           return {};
         });
   }
@@ -370,6 +369,11 @@ class WorkflowParser {
       ++nth;
     }
     return YamlDocument::error(yaml_.position_in(node, error.token, nth), error.reason);
+  }
+
+  std::string place_of(const YAML::Node& node) const {
+    const Position position = yaml_.position(node);
+    return fmt::format("line {}, column {}", position.line, position.column);
   }
 
   Error refuse(const YAML::Node& node, Placeholder word, std::string_view reason) const {
@@ -426,7 +430,8 @@ class WorkflowParser {
     const bool by_file = by == ScatterBy::file || by == ScatterBy::well;
     for (const Placed& placed : placed_) {
       const bool once = workflow_.steps[placed.step].runs_once();
-      for (const Placeholder word : {Placeholder::input, Placeholder::select, Placeholder::name}) {
+      for (const Placeholder word :
+           {Placeholder::input, Placeholder::select, Placeholder::name, Placeholder::path}) {
         if (!placed.text.mentions(word) || !once || !by_file) continue;
         return refuse(placed.node, word,
                       "has no meaning in a step that gathers: it runs once, for all files");

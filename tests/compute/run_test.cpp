@@ -121,6 +121,69 @@ TEST_F(Run, ABadFileFailsWithItsReasonAndNothingRuns) {
   expect_no_work_left();
 }
 
+TEST_F(Run, TasksThatWouldOverwriteOneAnotherAreRefusedWithAHint) {
+  for (const char* name : {"d1/x.tif", "d2/x.tif", "d2/x.tiff"}) write_text(at(name), name);
+  write_text(at("scan.ome.zarr/.zattrs"), R"({"multiscales":[{"version":"0.4","axes":[
+    {"name":"z","type":"space"},{"name":"y","type":"space"},{"name":"x","type":"space"}],
+    "datasets":[{"path":"0"}]}]})");
+  write_text(at("scan.ome.zarr/.zgroup"), R"({"zarr_format":2})");
+  write_text(at("scan.ome.zarr/0/.zarray"), R"({"zarr_format":2,"shape":[4,4,4],"chunks":[4,4,4],
+    "dtype":"|u1","compressor":null,"fill_value":0,"order":"C","filters":null})");
+  const auto workflow = [](const std::string& dataset, const std::string& by,
+                           const std::string& run) {
+    return "workflow: w\ninput: {dataset: \"" + dataset + "\"}\nscatter: {by: " + by +
+           "}\nsteps:\n  - {id: a, " + run + "}\n";
+  };
+  const std::string same = "is the same for two tasks of the step 'a' (";
+  const std::vector<std::pair<std::string, std::string>> refused = {
+      {workflow("d?/x.tif", "file", "run: [cp, \"{input}\", \"{output}/{name}.csv\"]"),
+       "line 5, column 34: '{output}/{name}.csv' " + same + at("d1/x.tif") + " and " +
+           at("d2/x.tif") +
+           "), and one would overwrite what the other wrote: use {path}, which is "
+           "d1/x for the one and d2/x for the other"},
+      {workflow("d?/x.tif", "file", "run: [sh, -c, 'cp {input} \"{work}/{name}\"']"),
+       "line 5, column 27: '{work}/{name}' " + same},
+      {workflow("d?/x.tif", "file", "run: [env], env: {TO: \"{output}/{name}\"}"),
+       "'{output}/{name}' " + same},
+      {workflow("d2/*", "file", "run: [cp, \"{input}\", \"{output}/{path}\"]"),
+       "they differ in their ending alone: use {task}"},
+      {workflow("scan.ome.zarr", "block, size: {y: 2}", "run: [touch, \"{output}/{name}.csv\"]"),
+       same + "0 and 1), and one would overwrite what the other wrote: use {task}"},
+  };
+  int number = 0;
+  for (const auto& [text, reason] : refused) {
+    const EndedRun run = drop_and_wait("same" + std::to_string(number++), text);
+    EXPECT_EQ(run.ending, "failed") << text;
+    EXPECT_NE(run.report.find(reason), std::string::npos) << run.report;
+    EXPECT_EQ(run.status["tasks_total"], 0);
+  }
+  const std::vector<std::string> accepted = {
+      workflow("d?/x.tif", "file", "run: [cp, \"{input}\", \"{output}/{path}.csv\"]"),
+      workflow("d?/x.tif", "file", "run: [cp, \"{input}\", \"{output}/{name}-{task}.csv\"]"),
+      workflow("d?/x.tif", "file",
+               "run: [sh, -c, 'mkdir -p {output}/{name}; cp {input} {output}/{name}/{task}.csv']"),
+      workflow("d?/x.tif", "file", "run: [sh, -c, 'cat {input} >> {output}/all.csv']"),
+  };
+  for (const std::string& text : accepted) {
+    const EndedRun run = drop_and_wait("differ" + std::to_string(number++), text);
+    EXPECT_EQ(run.ending, "done") << run.report;
+  }
+}
+
+TEST_F(Run, PathKeepsTheFoldersOfTheInputs) {
+  for (const char* name : {"d1/x.tif", "d2/x.tif"}) write_text(at(name), name);
+  const EndedRun run = drop_and_wait("job", R"(workflow: w
+input: {dataset: "d?/x.tif"}
+scatter: {by: file}
+steps:
+  - id: a
+    run: [cp, "{input}", "{output}/{path}.csv"]
+)");
+  ASSERT_EQ(run.ending, "done") << run.report;
+  EXPECT_EQ(output(run, "d1/x.csv"), "d1/x.tif");
+  EXPECT_EQ(output(run, "d2/x.csv"), "d2/x.tif");
+}
+
 TEST_F(Run, TriesAFailedTaskAgain) {
   const EndedRun run = drop_and_wait("job", once(R"(
   - id: a

@@ -84,6 +84,36 @@ TEST_F(Inputs, APatternMeansFilesInOrder) {
   EXPECT_EQ(names("d"), (Texts{"a", "b", "c"}));
 }
 
+TEST_F(Inputs, PathBeginsBelowWhatAllPatternsShare) {
+  for (const char* name : {"d1/x.tif", "d2/x.ome.tif", "d2/e/y.tif", "e/x.tif"}) write(name);
+  const auto paths = [&](const std::string& dataset) {
+    const Result<RunInputs> inputs = make("input: {dataset: " + dataset + "}\nscatter: {by: file}");
+    return inputs ? values(*inputs, Placeholder::path) : Texts{inputs.error().text()};
+  };
+  EXPECT_EQ(paths("\"d?/x.*\""), (Texts{"d1/x", "d2/x"}));
+  EXPECT_EQ(paths("\"d2/**/*.tif\""), (Texts{"e/y", "x"}));
+  EXPECT_EQ(paths("d2"), (Texts{"x"})) << "a folder stands for its files";
+  EXPECT_EQ(paths("e/x.tif"), (Texts{"x"}));
+  EXPECT_EQ(paths("[d1/x.tif, e/x.tif]"), (Texts{"d1/x", "e/x"}));
+  EXPECT_EQ(paths("[\"d1/*\", \"e/*\"]"), (Texts{"d1/x", "e/x"}));
+  EXPECT_EQ(paths("[d1, \"d2/e/*\"]"), (Texts{"d1/x", "d2/e/y"}));
+  EXPECT_EQ(paths("[\"d1/*\", \"d2/../e/*\"]"), (Texts{"d1/x", "e/x"}));
+}
+
+TEST_F(Inputs, ARunThatGoesOnHasTheItemsThatItBeganWith) {
+  for (const char* name : {"d/b.tif", "d/c.tif"}) write(name);
+  const std::string text =
+      "workflow: w\ninput: {dataset: \"d/*\"}\nscatter: {by: file}\nsteps: [{id: a, run: [t]}]\n";
+  workflow = *parse_workflow(text);
+  const Places places{folder.path(), folder.path()};
+  const Texts known = RunInputs::make(workflow, places, nullptr, {})->item_paths();
+  write("d/a.tif");
+  const Result<RunInputs> inputs = RunInputs::make(workflow, places, nullptr, known);
+  ASSERT_TRUE(inputs) << inputs.error().text();
+  EXPECT_EQ(values(*inputs, Placeholder::name), (Texts{"b", "c"}));
+  EXPECT_EQ(values(*inputs, Placeholder::path), (Texts{"b", "c"}));
+}
+
 TEST_F(Inputs, AFileWhoseNameLooksLikeAPatternIsItself) {
   write("scan[1].tif");
   const Result<RunInputs> inputs = make("input: {dataset: \"scan[1].tif\"}");
@@ -290,6 +320,12 @@ TEST_F(Inputs, TheWellsAndImagesOfAPlateAreItems) {
   const Result<RunInputs> images = make("input: {dataset: plate.zarr}\nscatter: {by: file}");
   ASSERT_TRUE(images) << images.error().text();
   EXPECT_EQ(values(*images, Placeholder::name), (Texts{"A1-0", "A1-1", "B2-0", "B2-1"}));
+  EXPECT_EQ(values(*images, Placeholder::path), (Texts{"A/1/0", "A/1/1", "B/2/0", "B/2/1"}));
+  const Places places{folder.path(), folder.path()};
+  const Result<RunInputs> resumed =
+      RunInputs::make(workflow, places, nullptr, images->item_paths());
+  ASSERT_TRUE(resumed) << resumed.error().text();
+  EXPECT_EQ(values(*resumed, Placeholder::name), (Texts{"A1-0", "A1-1", "B2-0", "B2-1"}));
 }
 
 TEST(Places, RelativePathsBeginAtTheRoot) {

@@ -24,6 +24,21 @@ TEST(Placeholders, AreFoundByName) {
   EXPECT_FALSE(parsed->mentions(Placeholder::halo));
 }
 
+TEST(Placeholders, ThePathsOfTheRunAreFoundInsideAText) {
+  const auto paths = [](std::string_view text) {
+    std::vector<std::string> found;
+    for (const Template& path : Template::parse(text)->paths_of_the_run())
+      found.push_back(path.source());
+    return found;
+  };
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(paths("{output}/{name}.csv"), Texts{"{output}/{name}.csv"});
+  EXPECT_EQ(paths("--in={input} {name}"), Texts{});
+  EXPECT_EQ(paths("sort {input} > \"{output}/{name}.csv\"; rm {work}/a{{b/{task} {name}"),
+            (Texts{"{output}/{name}.csv", "{work}/a{{b/{task}"}));
+  EXPECT_EQ(paths("@{work}"), Texts{"{work}"});
+}
+
 TEST(Placeholders, TwoBracesWriteOne) {
   EXPECT_EQ(expand("awk '{{print $1}'"), "awk '{print $1}'");
   EXPECT_EQ(expand("{{{{"), "{{");
