@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include <gtest/gtest.h>
 
@@ -204,13 +203,8 @@ TEST_F(Inputs, SelectAndBoxOfATaskMeanTheSameVoxels) {
     const formats::Dataset dataset = formats::open_dataset(folder / "scan.ome.zarr").value();
     const Texts boxes = values(*inputs, Placeholder::box);
     for (size_t i = 0; i < inputs->size(); ++i) {
-      formats::Selection selection;
-      std::stringstream items(inputs->selection_of(workflow.steps[0], i).value());
-      for (std::string item; std::getline(items, item, ',');) {
-        const size_t equals = item.find('=');
-        ASSERT_TRUE(
-            formats::set_selected(selection, item.substr(0, equals), item.substr(equals + 1)));
-      }
+      const std::string text = inputs->selection_of(workflow.steps[0], i).value();
+      const formats::Selection selection = formats::parse_selection(text).value();
       const std::vector<formats::Box> meant = formats::boxes_of(dataset, selection).value();
       ASSERT_EQ(meant.size(), 1u);
       EXPECT_EQ(formats::to_text(meant.front()), boxes[i]) << by;
