@@ -45,6 +45,7 @@ void OutputLines::end(RunLog& log) {
 void OutputLines::flush(RunLog& log) {
   if (partial_.ends_with('\r')) partial_.pop_back();
   log.line(source_, partial_);
+  report_.add(partial_);
   last_.push_back(std::exchange(partial_, {}));
   if (last_.size() > kRemembered) last_.pop_front();
 }

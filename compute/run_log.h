@@ -8,6 +8,7 @@
 
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "compute/measured.h"
 
 namespace tierhub::compute {
 
@@ -38,12 +39,15 @@ class OutputLines {
   // The end of the output: a last line without a line feed is a line too.
   void end(RunLog& log);
   const std::deque<std::string>& last() const { return last_; }
+  // The lines that are for the run's report; they count only if the process succeeds.
+  TaskReport& report() { return report_; }
 
  private:
   void flush(RunLog& log);
   std::string source_;
   std::string partial_;
   std::deque<std::string> last_;
+  TaskReport report_;
 };
 
 }  // namespace tierhub::compute

@@ -1,5 +1,7 @@
 #include "compute/run_loop.h"
 
+#include <utility>
+
 #include <poll.h>
 
 #include <fmt/format.h>
@@ -114,7 +116,7 @@ void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
   context_.status_changed();
   if (context_.stager) context_.stager->started(task);
   const Result<void> started = start_process_of(task, slots);
-  if (!started) on_end({task, false, 127, started.error().text(), {}, std::move(slots)});
+  if (!started) on_end({task, false, 127, started.error().text(), {}, std::move(slots), {}});
 }
 
 Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>& slots) {
@@ -141,7 +143,9 @@ void RunLoop::on_end(RunningTasks::Ended ended) {
   context_.schedule->mark_done(ended.task);
   context_.log->line(context_.plan->label(ended.task),
                      fmt::format("done in {}", duration_text(record.seconds(*record.end))));
+  record.report = std::move(ended.report);
   const Result<void> written = context_.record->add_finished(record);
+  context_.status.measured.add(ended.task, std::exchange(record.report, {}));
   if (!written) context_.fail("tasks.jsonl cannot be written: " + written.error().text());
 }
 

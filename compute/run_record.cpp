@@ -48,6 +48,12 @@ TaskRecord read_task(const Json& json) {
   task.start = get_time(json, "start");
   task.end = get_time(json, "end");
   task.exit_code = 0;
+  const Json* lines = formats::find_member(json, "report");
+  if (lines == nullptr || !lines->is_array()) return task;
+  for (const Json& line : *lines) {
+    if (line.is_string()) task.report.lines.push_back(api::from_wire_text(line.get<std::string>()));
+  }
+  task.report.left_out = formats::get_unsigned(json, "report_left_out").value_or(0);
   return task;
 }
 
@@ -92,12 +98,15 @@ Result<void> RunRecord::begin(const RunHeader& header) {
 }
 
 Result<void> RunRecord::add_finished(const TaskRecord& task) {
-  const Json json = {{"step", task.step},
-                     {"task", task.index},
-                     {"attempts", task.attempts},
-                     {"slot", task.slot},
-                     {"start", api::to_time_text(task.start)},
-                     {"end", api::to_time_text(task.end.value_or(task.start))}};
+  Json json = {{"step", task.step},
+               {"task", task.index},
+               {"attempts", task.attempts},
+               {"slot", task.slot},
+               {"start", api::to_time_text(task.start)},
+               {"end", api::to_time_text(task.end.value_or(task.start))}};
+  for (const std::string& line : task.report.lines)
+    json["report"].push_back(api::to_wire_text(line));
+  if (task.report.left_out > 0) json["report_left_out"] = task.report.left_out;
   return posix::write_all(fd_.get(), to_line(json));
 }
 

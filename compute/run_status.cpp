@@ -34,6 +34,15 @@ Json to_json(const TaskRecord& task) {
   return json;
 }
 
+void add_measured(std::string& text, const Measured& measured) {
+  const std::vector<std::string> lines = measured.lines();
+  if (lines.empty()) return;
+  text += "\nWhat was measured:\n";
+  for (const std::string& line : lines) text += fmt::format("  {}\n", line);
+  if (measured.left_out() > 0)
+    text += fmt::format("  and {} more, in run.log\n", measured.left_out());
+}
+
 // Lines of the report, each with a heading of fixed width.
 void add_row(std::string& text, std::string_view heading, std::string_view content) {
   text += fmt::format("{:<10}{}\n", heading, content);
@@ -177,6 +186,7 @@ std::string to_report(const RunStatus& status, Timestamp now) {
   if (const std::string next = what_to_do(status); !next.empty()) {
     text += fmt::format("\nWhat to do:\n  {}\n", next);
   }
+  add_measured(text, status.measured);
   text += '\n';
   if (status.state == RunState::done) add_row(text, "Results", status.output);
   if (status.state != RunState::done && !status.hidden_output.empty()) {

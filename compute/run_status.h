@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "compute/measured.h"
 #include "compute/schedule.h"
 
 namespace tierhub::compute {
@@ -30,6 +31,7 @@ struct TaskRecord {
   std::optional<Timestamp> end;
   std::optional<int> exit_code;
   std::string reason;  // why it failed
+  TaskReport report;   // until it is among what the run measured
   double seconds(Timestamp now) const;
 };
 
@@ -55,6 +57,7 @@ struct RunStatus {
   std::string hidden_output;           // where they are until then; empty when there is nothing
   std::string work;                    // empty when it was removed
   std::deque<std::string> last_lines;  // of the task that failed
+  Measured measured;                   // by tasks that succeeded
 
   double wall_s(Timestamp now) const;
   // How long the tasks that are done would have taken one after the other.

@@ -188,7 +188,10 @@ class Runner {
       const TaskId id{static_cast<size_t>(step - steps.begin()), task.index};
       if (step == steps.end() || id.index >= context_.schedule->tasks_of(id.step)) continue;
       context_.schedule->mark_done(id);
-      context_.status.tasks[id] = task;
+      context_.status.measured.add(id, task.report);
+      TaskRecord& known = context_.status.tasks[id];
+      known = task;
+      known.report = {};
     }
     context_.log->line("run", fmt::format("goes on where it was: {} of {} tasks are done",
                                           context_.schedule->done(), context_.schedule->total()));

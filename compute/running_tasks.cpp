@@ -78,9 +78,10 @@ RunningTasks::Ended RunningTasks::collect(pid_t pid, Running running, RunLog& lo
   ::waitpid(pid, &status, 0);
   if (running.output) drain(running.output.get(), running.lines, log);
   running.lines.end(log);
-  Ended ended{running.task, false, 0, "", running.lines.last(), std::move(running.slots)};
+  Ended ended{running.task, false, 0, "", running.lines.last(), std::move(running.slots), {}};
   ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   ended.succeeded = ended.exit_code == 0 && running.stop_reason.empty();
+  if (ended.succeeded) ended.report = std::move(running.lines.report());
   if (!ended.succeeded) {
     ended.reason = running.stop_reason.empty() ? describe_exit(status) : running.stop_reason;
   }

@@ -34,6 +34,7 @@ class RunningTasks {
     std::string reason;  // "exit code 3", "took longer than 1 h 00 min"
     std::deque<std::string> last_lines;
     std::vector<unsigned> slots;
+    TaskReport report;
   };
 
   bool empty() const { return running_.empty(); }

@@ -30,7 +30,7 @@ class Crash : public AgentTest {
     return "workflow: w\ninput: {dataset: data}\nscatter: {by: file}\nsteps:\n"
            "  - id: quick\n    run: [sh, -c, 'echo {task} >> " +
            at("started") +
-           "']\n"
+           "; echo \"report: counted {task}\"']\n"
            "  - id: slow\n    gather: quick\n"
            "    run: [sh, -c, 'sleep 1000 & echo $$ $! > " +
            at("pids") + "; echo slow >> " + at("started") + "; until [ -e " + at("go") +
@@ -74,6 +74,9 @@ class Crash : public AgentTest {
     EXPECT_TRUE(fs::exists(at("results/w/" + run.run + "/ok")));
     EXPECT_EQ(run.status["tasks_done"], 4);
     EXPECT_EQ(run.status["tasks"].size(), 4u);
+    EXPECT_NE(run.report.find("  counted 0000\n  counted 0001\n  counted 0002\n"),
+              std::string::npos)
+        << run.report;
     expect_no_task_was_repeated();
   }
 };

@@ -61,6 +61,22 @@ TEST_F(Run, ScattersOverFilesAndGathers) {
   EXPECT_TRUE(fs::exists(run.folder + "/job.yaml"));
 }
 
+TEST_F(Run, ReportsWhatTasksThatSucceededMeasured) {
+  const EndedRun run = drop_and_wait("job", by_file(R"(
+  - id: count
+    run: [sh, -c, 'echo noise; echo "report: {name}.csv: 3 objects"; echo "report: same for all" >&2; if [ ! -e {work}/{task} ]; then touch {work}/{task}; echo "report: of a try that failed"; exit 1; fi']
+    retry: 1
+  - id: sum
+    gather: count
+    run: [sh, -c, 'printf "report: all.csv: 9 objects"']
+)"));
+  EXPECT_EQ(run.ending, "done") << run.report;
+  EXPECT_NE(run.report.find("\nWhat was measured:\n  a.csv: 3 objects\n  same for all\n"
+                            "  b.csv: 3 objects\n  c.csv: 3 objects\n  all.csv: 9 objects\n\n"),
+            std::string::npos)
+      << run.report;
+}
+
 TEST_F(Run, AfterStartsWhenItsOwnItemIsDone) {
   // b of item 0 must run while a of item 1 waits for it.
   const EndedRun run = drop_and_wait("job", by_file(R"(

@@ -67,6 +67,36 @@ TEST(RunRecord, ALineThatWasCutShortIsDropped) {
   EXPECT_EQ(record->finished()[1].index, 2u);
 }
 
+TEST(RunRecord, KeepsWhatTasksReported) {
+  const TemporaryDirectory folder;
+  const std::string path = folder / "tasks.jsonl";
+  {
+    Result<RunRecord> record = RunRecord::open(path);
+    ASSERT_TRUE(record && record->begin({"boot", "sum", {}, {}}));
+    TaskRecord task = task_of("s", 0);
+    task.report = {{"a.csv: 3 objects", "b\xff"}, 4};
+    ASSERT_TRUE(record->add_finished(task));
+    ASSERT_TRUE(record->add_finished(task_of("s", 1)));
+  }
+  const Result<RunRecord> record = RunRecord::open(path);
+  ASSERT_TRUE(record);
+  ASSERT_EQ(record->finished().size(), 2u);
+  EXPECT_EQ(record->finished()[0].report.lines,
+            (std::vector<std::string>{"a.csv: 3 objects", "b\xff"}));
+  EXPECT_EQ(record->finished()[0].report.left_out, 4u);
+  EXPECT_TRUE(record->finished()[1].report.lines.empty());
+}
+
+TEST(RunStatus, ReportsWhatWasMeasured) {
+  RunStatus status;
+  EXPECT_EQ(to_report(status, {}).find("What was measured"), std::string::npos);
+  status.measured.add({0, 0}, {{"a.csv: 3 objects"}, 12});
+  EXPECT_NE(to_report(status, {})
+                .find("\nWhat was measured:\n  a.csv: 3 objects\n  and 12 more, in run.log\n"),
+            std::string::npos)
+      << to_report(status, {});
+}
+
 TEST(RunStatus, SaysHowFastItWas) {
   RunStatus status;
   status.started = Timestamp{0};
