@@ -19,6 +19,7 @@
 #include "imaging/project.h"
 #include "imaging/segment.h"
 #include "imaging/smooth.h"
+#include "imaging/source.h"
 #include "imaging/synth.h"
 
 namespace tierhub::imaging {
@@ -38,18 +39,38 @@ std::string check_threshold(const std::string& text) {
   return "--threshold is a number, or @FILE with a file that imgop threshold wrote";
 }
 
-// "1234" or "@threshold.json".
-Result<uint64_t> read_threshold(const std::string& text, double sigma) {
-  if (const auto number = to_number(text)) return *number;
+// "1234" or "@threshold.json"; a file must have been made for `sigma`.
+Result<Threshold> read_threshold(const std::string& text, double sigma) {
+  Threshold threshold;
+  if (const auto number = to_number(text)) {
+    threshold.value = *number;
+    return threshold;
+  }
   const std::string path = text.substr(1);
   TRY_ASSIGN(const std::string json, posix::read_file(path));
-  TRY_ASSIGN(const Threshold threshold, threshold_from_json(json, path));
+  TRY_ASSIGN(threshold, threshold_from_json(json, path));
   if (threshold.sigma != sigma) {
     return usage(fmt::format(
         "{} was computed with --sigma {}, not {}: use the same, or give the threshold as a number",
         path, threshold.sigma, sigma));
   }
-  return threshold.value;
+  return threshold;
+}
+
+// The threshold of one channel or level means nothing in another one of the same image.
+Result<void> check_threshold_fits(const Threshold& threshold, const Source& source,
+                                  const Box& box) {
+  if (!threshold.otsu || threshold.otsu->image != source.image) return {};
+  const Box& from = threshold.otsu->box;
+  if (from.level == box.level && from.c == box.c) return {};
+  return usage(
+      fmt::format("the threshold was computed for level {}, c {}, not for level {}, c {}: "
+                  "compute it there, or give it as a number",
+                  from.level, from.c, box.level, box.c));
+}
+
+void print_report(const std::string& output, const std::string& text) {
+  fmt::print("{}\n", report_line(output, text));
 }
 
 template <class Options>
@@ -108,7 +129,13 @@ Result<void> run_histogram(const HistogramCommand& command) {
     TRY(check_halo(halo, command.sigma, reader.shape_at(box.level)));
   }
   TRY_ASSIGN(const Histogram histogram, compute_histogram(reader, box, command.sigma));
-  return write_output_file(command.out, to_json_text(histogram));
+  TRY(write_output_file(command.out, to_json_text(histogram)));
+  // The histogram of a block is no result.
+  if (command.part.box.empty()) {
+    print_report(command.out,
+                 "histogram of " + place_text(histogram.source, histogram.box, histogram.shape));
+  }
+  return {};
 }
 
 struct ThresholdCommand {
@@ -120,9 +147,12 @@ struct ThresholdCommand {
 Result<void> run_threshold(const ThresholdCommand& command) {
   TRY_ASSIGN(const formats::Selection selection, formats::parse_selection(command.select));
   TRY_ASSIGN(const Histogram histogram, read_histograms(command.otsu, selection));
-  const Threshold threshold{otsu_threshold(histogram.counts), histogram.sigma, histogram.type};
+  const Threshold threshold{otsu_threshold(histogram.counts), histogram.sigma, histogram.type, {}};
   TRY(write_output_file(command.out, to_json_text(threshold, histogram)));
   fmt::print("threshold {}\n", threshold.value);
+  print_report(command.out,
+               fmt::format("threshold {} (Otsu) of {}", threshold.value,
+                           place_text(histogram.source, histogram.box, histogram.shape)));
   return {};
 }
 
@@ -136,20 +166,31 @@ struct SegmentCommand {
 Result<void> run_segment(const SegmentCommand& command) {
   SegmentOptions options = command.options;
   TRY_ASSIGN(options.connectivity, parse_connectivity(command.connectivity));
-  std::optional<uint64_t> threshold;
+  std::optional<Threshold> threshold;
   if (!command.threshold.empty()) {
     TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma));
   }
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
   TRY_ASSIGN(const Box box, chosen_box(reader.dataset(), command.part));
+  std::optional<uint64_t> value;
+  if (threshold) {
+    TRY(check_threshold_fits(*threshold, source_of(reader.dataset()), box));
+    value = threshold->value;
+    options.otsu = threshold->otsu;
+  }
   SegmentResult result;
   if (command.part.box.empty()) {
-    TRY_ASSIGN(result, segment_whole(reader, box, threshold, options));
+    TRY_ASSIGN(result, segment_whole(reader, box, value, options));
   } else {
     TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
-    TRY_ASSIGN(result, segment_box(reader, box, halo, *threshold, options));
+    TRY_ASSIGN(result, segment_box(reader, box, halo, *value, options));
   }
-  fmt::print("{} objects brighter than {}\n", result.objects, result.threshold);
+  fmt::print("{} objects brighter than {}\n", result.objects, result.record.threshold);
+  // The labels of a block are no result, unless a table is wanted.
+  if (command.part.box.empty() || !options.table.empty()) {
+    print_report(options.table.empty() ? options.out : options.table,
+                 objects_text(result.objects, result.record));
+  }
   return {};
 }
 
@@ -163,6 +204,8 @@ Result<void> run_merge(const MergeCommand& command) {
   TRY_ASSIGN(options.selection, formats::parse_selection(command.select));
   TRY_ASSIGN(const MergeResult result, merge_labels(options));
   fmt::print("{} objects from {} blocks\n", result.objects, result.blocks);
+  print_report(options.table.empty() ? options.out : options.table,
+               objects_text(result.objects, result.record));
   return {};
 }
 
@@ -175,9 +218,15 @@ struct ProjectCommand {
 Result<void> run_project(const ProjectCommand& command) {
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
   TRY_ASSIGN(const Box box, chosen_box(reader.dataset(), command.part));
-  if (command.labels.empty()) return project(reader, box, nullptr, command.out);
-  TRY_ASSIGN(ImageReader labels, ImageReader::open(command.labels));
-  return project(reader, box, &labels, command.out);
+  std::optional<ImageReader> labels;
+  if (!command.labels.empty()) {
+    TRY_ASSIGN(ImageReader opened, ImageReader::open(command.labels));
+    labels.emplace(std::move(opened));
+  }
+  TRY(project(reader, box, labels ? &*labels : nullptr, command.out));
+  print_report(command.out, "brightest along z of " + place_text(source_of(reader.dataset()), box,
+                                                                 reader.shape_at(box.level)));
+  return {};
 }
 
 void add_sigma(CLI::App& command, double& sigma) {
@@ -217,7 +266,8 @@ void add_synth(CLI::App& app, Action& action) {
                    "Pairs of touching nuclei, as a share of all nuclei")
       ->check(CLI::Range(0.0, 0.5))
       ->capture_default_str();
-  command->add_option("--out", options->out, "OME-Zarr folder to write")->required();
+  command->add_option("--out", options->out, "OME-Zarr folder to write")
+      ->required();
 }
 
 void add_histogram(CLI::App& app, Action& action) {
@@ -229,7 +279,8 @@ void add_histogram(CLI::App& app, Action& action) {
                                   options, run_histogram);
   add_part(*command, options->part);
   add_sigma(*command, options->sigma);
-  command->add_option("--out", options->out, "JSON file to write")->required();
+  command->add_option("--out", options->out, "JSON file to write")
+      ->required();
 }
 
 void add_threshold(CLI::App& app, Action& action) {
@@ -242,7 +293,8 @@ void add_threshold(CLI::App& app, Action& action) {
                    "A histogram, or a folder of those of all blocks (*.json)")
       ->required();
   add_selected_blocks(*command, options->select);
-  command->add_option("--out", options->out, "JSON file to write")->required();
+  command->add_option("--out", options->out, "JSON file to write")
+      ->required();
 }
 
 void add_segment(CLI::App& app, Action& action) {
@@ -270,7 +322,8 @@ void add_segment(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder")
       ->required();
-  command->add_option("--table", options->options.table, "CSV file with a row for each object");
+  command
+      ->add_option("--table", options->options.table, "CSV file with a row for each object");
   command->callback([&action, options] {
     if (!options->part.box.empty() && options->threshold.empty()) {
       throw CLI::ValidationError(
@@ -295,7 +348,8 @@ void add_merge_labels(CLI::App& app, Action& action) {
   add_selected_blocks(*command, options->select);
   command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder")
       ->required();
-  command->add_option("--table", options->options.table, "CSV file with a row for each object");
+  command
+      ->add_option("--table", options->options.table, "CSV file with a row for each object");
 }
 
 void add_project(CLI::App& app, Action& action) {
@@ -307,7 +361,8 @@ void add_project(CLI::App& app, Action& action) {
   add_input(*command, options->part);
   add_select(*command, options->part);
   command->add_option("--labels", options->labels, "Labels of the image's size, OME-Zarr or TIFF");
-  command->add_option("--out", options->out, "PNG file to write")->required();
+  command->add_option("--out", options->out, "PNG file to write")
+      ->required();
 }
 
 }  // namespace tierhub::imaging

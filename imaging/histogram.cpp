@@ -57,8 +57,12 @@ Box volume_of(const Histogram& histogram) {
 }  // namespace
 
 Result<Histogram> compute_histogram(ImageReader& reader, const Box& box, double sigma) {
-  Histogram histogram{
-      box, reader.shape_at(box.level), sigma, reader.dataset().levels[box.level].pixels.type, {}};
+  Histogram histogram{source_of(reader.dataset()),
+                      box,
+                      reader.shape_at(box.level),
+                      sigma,
+                      reader.dataset().levels[box.level].pixels.type,
+                      {}};
   histogram.counts.resize(bins_of(histogram.type));
   TRY_ASSIGN(const Halo halo, minimum_halo(sigma, histogram.shape));
   TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.dataset(), box));
@@ -74,14 +78,15 @@ std::string to_json_text(const Histogram& histogram) {
   const auto first = std::find_if(histogram.counts.begin(), histogram.counts.end(), is_used);
   const auto last =
       std::find_if(histogram.counts.rbegin(), histogram.counts.rend(), is_used).base();
-  const Json json = {{"imgop", "histogram"},
-                     {"version", 1},
-                     {"box", formats::to_text(histogram.box)},
-                     {"shape", {histogram.shape.z, histogram.shape.y, histogram.shape.x}},
-                     {"sigma", histogram.sigma},
-                     {"type", formats::to_text(histogram.type)},
-                     {"first_value", first - histogram.counts.begin()},
-                     {"counts", first < last ? std::vector(first, last) : std::vector<uint64_t>()}};
+  Json json = {{"imgop", "histogram"},
+               {"version", 1},
+               {"box", formats::to_text(histogram.box)},
+               {"shape", {histogram.shape.z, histogram.shape.y, histogram.shape.x}},
+               {"sigma", histogram.sigma},
+               {"type", formats::to_text(histogram.type)},
+               {"first_value", first - histogram.counts.begin()},
+               {"counts", first < last ? std::vector(first, last) : std::vector<uint64_t>()}};
+  add_source(json, histogram.source);
   return json.dump() + "\n";
 }
 
@@ -98,6 +103,7 @@ Result<Histogram> histogram_from_json(std::string_view text, const std::string& 
     return bad(path, kNotOurs);
   }
   Histogram histogram;
+  histogram.source = source_from(json);
   TRY_ASSIGN(histogram.box, formats::parse_box(*box_text));
   histogram.shape = {(*shape)[0], (*shape)[1], (*shape)[2]};
   histogram.sigma = *sigma;
@@ -127,7 +133,8 @@ Result<Histogram> read_histograms(const std::string& path, const formats::Select
       continue;
     }
     if (histogram.shape != sum->shape || histogram.sigma != sum->sigma ||
-        histogram.type != sum->type || !histogram.box.same_volume(sum->box)) {
+        histogram.type != sum->type || !histogram.box.same_volume(sum->box) ||
+        !agree(histogram.source, sum->source)) {
       return bad(file, "belongs to another image, time point, channel, level or sigma than " +
                            files.front());
     }
@@ -141,14 +148,15 @@ Result<Histogram> read_histograms(const std::string& path, const formats::Select
 }
 
 std::string to_json_text(const Threshold& threshold, const Histogram& histogram) {
-  const Json json = {{"imgop", "threshold"},
-                     {"version", 1},
-                     {"threshold", threshold.value},
-                     {"method", "otsu"},
-                     {"sigma", threshold.sigma},
-                     {"type", formats::to_text(threshold.type)},
-                     {"region", formats::to_text(histogram.box)},
-                     {"voxels", histogram.box.voxels()}};
+  Json json = {{"imgop", "threshold"},
+               {"version", 1},
+               {"threshold", threshold.value},
+               {"method", "otsu"},
+               {"sigma", threshold.sigma},
+               {"type", formats::to_text(threshold.type)},
+               {"region", formats::to_text(histogram.box)},
+               {"voxels", histogram.box.voxels()}};
+  add_source(json, histogram.source);
   return json.dump(2) + "\n";
 }
 
@@ -160,7 +168,12 @@ Result<Threshold> threshold_from_json(std::string_view text, const std::string& 
   if (formats::get_text(json, "imgop") != "threshold" || !value || !sigma || !type) {
     return bad(path, "is not a file that imgop threshold wrote");
   }
-  return Threshold{*value, *sigma, *type};
+  Threshold read{*value, *sigma, *type, {}};
+  if (const auto region = formats::get_text(json, "region")) {
+    TRY_ASSIGN(const Box box, formats::parse_box(*region));
+    read.otsu = Otsu{source_from(json).image, box};
+  }
+  return read;
 }
 
 }  // namespace tierhub::imaging

@@ -9,6 +9,7 @@
 #include "formats/dataset.h"
 #include "formats/selection.h"
 #include "imaging/reader.h"
+#include "imaging/source.h"
 #include "imaging/volume.h"
 
 namespace tierhub::imaging {
@@ -16,6 +17,7 @@ namespace tierhub::imaging {
 // One bin a value, counting the voxels of `box` alone. Two can be added if they come from one
 // volume and one sigma.
 struct Histogram {
+  Source source;
   Box box;
   Extent shape;  // of the whole volume
   double sigma = 0;
@@ -44,6 +46,7 @@ struct Threshold {
   uint64_t value = 0;
   double sigma = 0;
   formats::PixelType type = formats::PixelType::uint16;
+  std::optional<Otsu> otsu;  // nothing in files of earlier versions
 };
 std::string to_json_text(const Threshold& threshold, const Histogram& histogram);
 Result<Threshold> threshold_from_json(std::string_view text, const std::string& path);

@@ -46,12 +46,6 @@ std::string voxel_size_text(const Dataset& dataset) {
 
 }  // namespace
 
-std::string z_assumed_text(const Dataset& dataset) {
-  if (!dataset.z_assumed) return {};
-  return fmt::format("z assumed: the file does not say what its {} pages are",
-                     dataset.pages.size());
-}
-
 std::string info_text(const Dataset& dataset) {
   std::string text;
   const auto add = [&text](std::string_view key, std::string_view value) {
@@ -72,7 +66,10 @@ std::string info_text(const Dataset& dataset) {
   }
   if (dataset.has_axis(Axis::c)) add("channels", channels_text(dataset));
   if (dataset.levels.front().voxel_size_known) add("voxel size", voxel_size_text(dataset));
-  if (dataset.z_assumed) text += z_assumed_text(dataset) + "\n";
+  if (dataset.z_assumed) {
+    add("z assumed",
+        fmt::format("the file does not say what its {} pages are", dataset.pages.size()));
+  }
   if (dataset.not_decodable) add("pixels", "cannot be decoded: " + *dataset.not_decodable);
   return text;
 }

@@ -12,7 +12,4 @@ namespace tierhub::imaging {
 std::string info_text(const formats::Dataset& dataset);
 formats::Json info_json(const formats::Dataset& dataset);
 
-// "z assumed: the file does not say what its 25 pages are"; empty where the file says it.
-std::string z_assumed_text(const formats::Dataset& dataset);
-
 }  // namespace tierhub::imaging

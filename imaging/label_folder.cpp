@@ -17,12 +17,15 @@ constexpr Extent kPlaneChunk{1, 1024, 1024};
 constexpr const char* kObjectsFile = "objects.txt";
 
 Json to_json(const LabelRecord& record) {
-  return {{"version", 1},
-          {"box", formats::to_text(record.box)},
-          {"shape", {record.shape.z, record.shape.y, record.shape.x}},
-          {"sigma", record.sigma},
-          {"threshold", record.threshold},
-          {"connectivity", to_text(record.connectivity)}};
+  Json json = {{"version", 1},
+               {"box", formats::to_text(record.box)},
+               {"shape", {record.shape.z, record.shape.y, record.shape.x}},
+               {"sigma", record.sigma},
+               {"threshold", record.threshold},
+               {"connectivity", to_text(record.connectivity)}};
+  add_source(json, record.source);
+  add_otsu(json, record.otsu);
+  return json;
 }
 
 Error not_ours(const std::string& path) {
@@ -41,6 +44,8 @@ Result<LabelRecord> record_from_json(const Json& attributes, const std::string& 
   if (!box || !shape || shape->size() != 3 || !sigma || !threshold || !connectivity)
     return not_ours(path);
   LabelRecord record;
+  record.source = source_from(*json);
+  TRY_ASSIGN(record.otsu, otsu_from(*json));
   TRY_ASSIGN(record.box, formats::parse_box(*box));
   TRY_ASSIGN(record.connectivity, parse_connectivity(*connectivity));
   record.shape = {(*shape)[0], (*shape)[1], (*shape)[2]};
@@ -51,10 +56,28 @@ Result<LabelRecord> record_from_json(const Json& attributes, const std::string& 
 
 }  // namespace
 
-bool LabelRecord::mergeable_with(const LabelRecord& other) const {
-  return box.same_volume(other.box) && shape == other.shape && sigma == other.sigma &&
-         threshold == other.threshold && connectivity == other.connectivity &&
-         dimensions == other.dimensions;
+std::string LabelRecord::difference_from(const LabelRecord& other) const {
+  const auto differ = [](std::string_view what, const auto& own, const auto& theirs) {
+    return own == theirs ? std::string()
+                         : fmt::format("{0} {1} instead of {0} {2}", what, own, theirs);
+  };
+  if (!agree(source, other.source)) return differ("the image", source.image, other.source.image);
+  for (const std::string& difference :
+       {differ("level", box.level, other.box.level), differ("t", box.t, other.box.t),
+        differ("c", box.c, other.box.c), differ("threshold", threshold, other.threshold),
+        differ("sigma", sigma, other.sigma),
+        differ("connectivity", to_text(connectivity), to_text(other.connectivity)),
+        differ("the shape", formats::to_text(shape), formats::to_text(other.shape))}) {
+    if (!difference.empty()) return difference;
+  }
+  return dimensions == other.dimensions ? "" : "other axes";
+}
+
+std::string objects_text(uint64_t objects, const LabelRecord& record) {
+  return fmt::format(
+      "{} object{} in {}; {}", objects, objects == 1 ? "" : "s",
+      place_text(record.source, record.box, record.shape),
+      threshold_text(record.threshold, record.otsu, record.source.image, record.box));
 }
 
 Result<LabelWriter> create_label_folder(const std::string& path, const LabelRecord& record,

@@ -12,20 +12,24 @@
 #include "imaging/label.h"
 #include "imaging/objects.h"
 #include "imaging/reader.h"
+#include "imaging/source.h"
 #include "imaging/writer.h"
 
 namespace tierhub::imaging {
 
 // How labels were made. Blocks can be merged only if all but the box is equal.
 struct LabelRecord {
+  Source source;
   Box box;       // the voxels that the labels cover
   Extent shape;  // of the whole volume
   double sigma = 0;
   uint64_t threshold = 0;
+  std::optional<Otsu> otsu;  // nothing if the threshold was given as a number
   Connectivity connectivity = Connectivity::full;
   Dimensions dimensions = Dimensions::zyx;
   formats::VoxelSize voxel_size{};
-  bool mergeable_with(const LabelRecord& other) const;
+  // What keeps the two from being merged: "c 1 instead of c 2"; empty if nothing does.
+  std::string difference_from(const LabelRecord& other) const;
 };
 
 using LabelWriter = ZarrWriter<uint32_t>;
@@ -47,6 +51,9 @@ struct LabelFolder {
   std::vector<ObjectSums> objects;
   ImageReader reader;
 };
+
+// "273 objects in fly.ome.zarr, level 0, t 0, c 2, z 0-30; threshold 117 (Otsu)".
+std::string objects_text(uint64_t objects, const LabelRecord& record);
 
 // True if the folder was written by create_label_folder.
 bool is_label_folder(const std::string& path);

@@ -46,6 +46,7 @@ Result<std::vector<std::string>> find_folders(const std::string& path) {
   }
   if (failure) return Error(failure, fmt::format("list {}: {}", path, failure.message()));
   if (folders.empty()) return bad_labels(path, "holds no labels folders");
+  std::sort(folders.begin(), folders.end());
   return folders;
 }
 
@@ -54,10 +55,13 @@ Result<std::vector<Block>> open_blocks(const std::string& path) {
   std::vector<Block> blocks;
   for (const std::string& folder : folders) {
     TRY_ASSIGN(LabelFolder labels, LabelFolder::open(folder));
-    if (!blocks.empty() && !labels.record.mergeable_with(blocks.front().folder.record)) {
-      return bad_labels(folder,
-                        "was made from another volume, threshold, sigma or connectivity than " +
-                            blocks.front().folder.path);
+    if (!blocks.empty()) {
+      const LabelFolder& first = blocks.front().folder;
+      const std::string difference = labels.record.difference_from(first.record);
+      if (!difference.empty()) {
+        return bad_labels(folder, fmt::format("does not belong with {}: it was made with {}",
+                                              first.path, difference));
+      }
     }
     blocks.push_back({std::move(labels), 0});
   }
@@ -277,7 +281,9 @@ Result<MergeResult> merge_labels(const MergeOptions& options) {
   }
   if (!options.table.empty()) TRY(write_output_file(options.table, table_to_csv(merged.objects)));
   if (writer) TRY(writer->commit());
-  return MergeResult{merged.objects.size(), blocks.size()};
+  LabelRecord record = blocks.front().folder.record;
+  record.box = region;
+  return MergeResult{merged.objects.size(), blocks.size(), record};
 }
 
 }  // namespace tierhub::imaging

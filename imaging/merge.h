@@ -7,6 +7,7 @@
 
 #include "common/result.h"
 #include "formats/selection.h"
+#include "imaging/label_folder.h"
 
 namespace tierhub::imaging {
 
@@ -20,6 +21,7 @@ struct MergeOptions {
 struct MergeResult {
   uint64_t objects = 0;
   uint64_t blocks = 0;
+  LabelRecord record;  // of the merged labels
 };
 
 // Joins objects across faces, edges and corners as the blocks' connectivity says, numbers them by

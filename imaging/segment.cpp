@@ -13,6 +13,8 @@ namespace {
 LabelRecord record_of(const ImageReader& reader, const Box& box, uint64_t threshold,
                       const SegmentOptions& options) {
   LabelRecord record;
+  record.source = source_of(reader.dataset());
+  record.otsu = options.otsu;
   record.box = box;
   record.shape = reader.shape_at(box.level);
   record.sigma = options.sigma;
@@ -36,12 +38,12 @@ Result<SegmentResult> segment_box(ImageReader& reader, const Box& box, const Hal
   block.smoothed = {};
   const std::vector<ObjectSums> objects =
       measure(labelled.labels, block.original, box, labelled.count);
-  TRY_ASSIGN(LabelWriter writer,
-             create_label_folder(options.out, record_of(reader, box, threshold, options), objects));
+  const LabelRecord record = record_of(reader, box, threshold, options);
+  TRY_ASSIGN(LabelWriter writer, create_label_folder(options.out, record, objects));
   TRY(writer.write_all(labelled.labels));
   if (!options.table.empty()) TRY(write_output_file(options.table, table_to_csv(objects)));
   TRY(writer.commit());
-  return SegmentResult{labelled.count, threshold};
+  return SegmentResult{labelled.count, record};
 }
 
 Result<SegmentResult> segment_whole(ImageReader& reader, const Box& box,
@@ -49,13 +51,14 @@ Result<SegmentResult> segment_whole(ImageReader& reader, const Box& box,
                                     const SegmentOptions& options) {
   TRY(formats::check_box(reader.dataset(), box));
   TRY_ASSIGN(const Halo halo, minimum_halo(options.sigma, reader.shape_at(box.level)));
+  SegmentOptions part_options = options;
   if (!threshold) {
     TRY_ASSIGN(const Histogram histogram, compute_histogram(reader, box, options.sigma));
     threshold = otsu_threshold(histogram.counts);
+    part_options.otsu = Otsu{histogram.source.image, box};
   }
   TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.dataset(), box));
   TRY_ASSIGN(const OutputFolder work, OutputFolder::create(options.out));
-  SegmentOptions part_options = options;
   part_options.table.clear();
   for (size_t i = 0; i < parts.size(); ++i) {
     part_options.out = fmt::format("{}/{:06}.zarr", work.path(), i);
@@ -63,7 +66,7 @@ Result<SegmentResult> segment_whole(ImageReader& reader, const Box& box,
   }
   TRY_ASSIGN(const MergeResult merged,
              merge_labels({work.path(), formats::selection_of(box), options.out, options.table}));
-  return SegmentResult{merged.objects, *threshold};
+  return SegmentResult{merged.objects, merged.record};
 }
 
 }  // namespace tierhub::imaging

@@ -14,13 +14,14 @@ namespace tierhub::imaging {
 struct SegmentOptions {
   double sigma = 2;
   Connectivity connectivity = Connectivity::full;
-  std::string out;    // the labels folder
-  std::string table;  // CSV; empty: none
+  std::string out;           // the labels folder
+  std::string table;         // CSV; empty: none
+  std::optional<Otsu> otsu;  // where the given threshold comes from, if it is Otsu's
 };
 
 struct SegmentResult {
   uint64_t objects = 0;
-  uint64_t threshold = 0;
+  LabelRecord record;
 };
 
 // The labels of `box` alone, numbered by first voxel in the box: input for merge_labels. Reads no

@@ -128,7 +128,7 @@ class BadBlocks : public ::testing::Test {
     boxes_ = must(formats::tile(whole_box({8, 8, 8}), {4, 8, 8}));
   }
   void segment(const Box& box, const std::string& name, uint64_t threshold = 500) {
-    const SegmentOptions options{0, Connectivity::full, folder_ / ("labels/" + name), ""};
+    const SegmentOptions options{0, Connectivity::full, folder_ / ("labels/" + name), "", {}};
     must(segment_box(*reader_, box, {}, threshold, options));
   }
   std::string merge() {
@@ -165,7 +165,7 @@ TEST_F(BadBlocks, ThatOverlapAreRefused) {
 TEST_F(BadBlocks, OfDifferentThresholdsAreRefused) {
   segment(boxes_[0], "0.zarr");
   segment(boxes_[1], "1.zarr", 501);
-  EXPECT_NE(merge().find("another volume, threshold"), std::string::npos);
+  EXPECT_NE(merge().find("threshold 501 instead of threshold 500"), std::string::npos);
 }
 
 TEST_F(BadBlocks, ThatAreSomethingElseAreRefused) {
@@ -201,7 +201,7 @@ TEST_F(BadBlocks, OfAPartNeedTheRegionToBeNamed) {
 }
 
 TEST_F(BadBlocks, WithAHaloBelowTheMinimumAreRefused) {
-  const SegmentOptions options{2, Connectivity::full, folder_ / "labels/0.zarr", ""};
+  const SegmentOptions options{2, Connectivity::full, folder_ / "labels/0.zarr", "", {}};
   const auto result = segment_box(*reader_, boxes_[0], {8, 8, 1}, 500, options);
   ASSERT_FALSE(result);
   EXPECT_NE(result.error().text().find("z=7,y=7,x=7"), std::string::npos) << result.error().text();
@@ -239,7 +239,7 @@ TEST(SegmentBox, KeepsTheSizeOfAVoxelAndThePlaceOfTheBox) {
   must(writer.commit());
   ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
   const Box box{0, 0, 0, {4, 8}, {2, 8}, {4, 8}};
-  must(segment_box(reader, box, {}, 500, {0, Connectivity::full, folder / "labels.zarr", ""}));
+  must(segment_box(reader, box, {}, 500, {0, Connectivity::full, folder / "labels.zarr", "", {}}));
   const auto json = formats::Json::parse(testing::read_bytes(folder / "labels.zarr/.zattrs"));
   const auto& transformations = json["multiscales"][0]["datasets"][0]["coordinateTransformations"];
   EXPECT_EQ(transformations[0]["scale"], (std::vector<double>{2, 0.5, 0.25}));
@@ -253,7 +253,8 @@ TEST(SegmentBox, ReadsNoChunkOutsideTheBoxAndItsHalo) {
   const Halo halo{4, 4, 4};
   const auto segment = [&] {
     ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
-    must(segment_box(reader, box, halo, 500, {1, Connectivity::full, folder / "labels.zarr", ""}));
+    must(segment_box(reader, box, halo, 500,
+                     {1, Connectivity::full, folder / "labels.zarr", "", {}}));
     return files_below(folder / "labels.zarr");
   };
   const auto before = segment();

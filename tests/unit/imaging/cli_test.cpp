@@ -32,10 +32,10 @@ TEST(Imgop, ExitsWithTwoOnWrongUse) {
   EXPECT_EQ(imgop("").exit_code, 2);
   EXPECT_EQ(imgop("paint").exit_code, 2);
   EXPECT_EQ(imgop("segment --in x").exit_code, 2);
-  EXPECT_EQ(imgop("segment --in x --out y --box z=0:1,y=0 --threshold 1").exit_code, 2);
-  EXPECT_EQ(imgop("segment --in x --out y --sigma -1").exit_code, 2);
-  EXPECT_EQ(imgop("segment --in x --out y --connectivity some").exit_code, 2);
-  const Outcome outcome = imgop("segment --in x --out y --box z=0:1,y=0:1,x=0:1");
+  EXPECT_EQ(imgop("segment --in x --out y.zarr --box z=0:1,y=0 --threshold 1").exit_code, 2);
+  EXPECT_EQ(imgop("segment --in x --out y.zarr --sigma -1").exit_code, 2);
+  EXPECT_EQ(imgop("segment --in x --out y.zarr --connectivity some").exit_code, 2);
+  const Outcome outcome = imgop("segment --in x --out y.zarr --box z=0:1,y=0:1,x=0:1");
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_NE(outcome.text.find("a box needs --threshold"), std::string::npos) << outcome.text;
 }
@@ -206,8 +206,9 @@ TEST(Imgop, PutsTheBlocksOfASelectionTogether) {
         fmt::format("level=0,t=0,c=2,z=0:4,y=0:16,x={}:{}", half * 20, half * 20 + 20);
     run(fmt::format("histogram --sigma 0 --in {0}/a.zarr --box {1} --out {0}/h/{2}.json", path, box,
                     half));
-    run(fmt::format("segment --sigma 0 --threshold 500 --in {0}/a.zarr --box {1} --out {0}/l/{2}",
-                    path, box, half));
+    run(fmt::format(
+        "segment --sigma 0 --threshold 500 --in {0}/a.zarr --box {1} --out {0}/l/{2}.zarr", path,
+        box, half));
   }
   run(fmt::format("threshold --otsu {0}/h --out {0}/t.json", path) + select);
   run(fmt::format("merge-labels --in {0}/l --out {0}/m.zarr --table {0}/m.csv", path) + select);
@@ -266,6 +267,106 @@ TEST(Imgop, NeverLabelsTheStainsOfAnImageJStackAsOne) {
   EXPECT_NE(outcome.text.find("stains.tif has 3 channels (c 0-2)"), std::string::npos)
       << outcome.text;
   EXPECT_EQ(imgop(command + "--select c=1").exit_code, 0);
+}
+
+// The line of an output that the report shows; empty if there is none.
+std::string report_of(const Outcome& outcome) {
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
+  const size_t begin = outcome.text.find("report: ");
+  if (begin == std::string::npos) return {};
+  EXPECT_TRUE(begin == 0 || outcome.text[begin - 1] == '\n') << outcome.text;
+  return outcome.text.substr(begin, outcome.text.find('\n', begin) - begin);
+}
+
+TEST(Imgop, ReportsWhereItsNumbersComeFrom) {
+  const ScratchFolder folder;
+  write_three_channels(folder, "a.zarr", 2);
+  const std::string path = folder.path();
+  const auto segment = [&](const std::string& more) {
+    return report_of(imgop(
+        fmt::format("segment --sigma 0 --in {0}/a.zarr --out {0}/l.ome.zarr {1}", path, more)));
+  };
+  EXPECT_EQ(segment(fmt::format("--select t=0,c=2 --table {}/o.csv", path)),
+            "report: o.csv: 3 objects in a.zarr, level 0, t 0, c 2, z 0-7; threshold 0 (Otsu)");
+  EXPECT_EQ(segment("--select t=0,c=0,z=4:7,x=0-19 --threshold 5"),
+            "report: l.ome.zarr: 1 object in a.zarr, level 0, t 0, c 0, z 4-6, x 0-19; threshold 5 "
+            "(given)");
+  EXPECT_EQ(report_of(imgop(fmt::format(
+                "histogram --in {0}/a.zarr --select t=1,c=1,z=3 --out {0}/h.json", path))),
+            "report: h.json: histogram of a.zarr, level 0, t 1, c 1, z 3");
+  EXPECT_EQ(report_of(imgop(
+                fmt::format("project --in {0}/a.zarr --select t=0,c=1 --out {0}/p.png", path))),
+            "report: p.png: brightest along z of a.zarr, level 0, t 0, c 1, z 0-7");
+  testing::TiffBuilder stack;
+  for (int page = 0; page < 5; ++page) stack.add_page(4, 4, 16);
+  folder.write("s.tif", stack.bytes());
+  EXPECT_EQ(
+      report_of(imgop(fmt::format("segment --in {0}/s.tif --out {0}/s.zarr", path))),
+      "report: s.zarr: 0 objects in s.tif, level 0, t 0, c 0, z 0-4 (z assumed: the file does "
+      "not say what its 5 pages are); threshold 257 (Otsu)");
+}
+
+TEST(Imgop, ReportsOfBlocksWhatItReportsOfTheWhole) {
+  const ScratchFolder folder;
+  testing::TiffBuilder stack;
+  for (int page = 0; page < 4; ++page) stack.add_page(8, 8, 16);
+  folder.write("s.tif", stack.bytes());
+  const std::string path = folder.path();
+  for (const int half : {0, 1}) {
+    const std::string box = fmt::format("z={}:{},y=0:8,x=0:8", half * 2, half * 2 + 2);
+    EXPECT_EQ(
+        report_of(imgop(fmt::format(
+            "histogram --sigma 0 --in {0}/s.tif --box {1} --out {0}/h/{2}.json", path, box, half))),
+        "");
+  }
+  EXPECT_EQ(
+      report_of(imgop(fmt::format("threshold --otsu {0}/h --out {0}/t.json", path))),
+      "report: t.json: threshold 257 (Otsu) of s.tif, level 0, t 0, c 0, z 0-3 (z assumed: the "
+      "file does not say what its 4 pages are)");
+  for (const int half : {0, 1}) {
+    const std::string box = fmt::format("z={}:{},y=0:8,x=0:8", half * 2, half * 2 + 2);
+    EXPECT_EQ(report_of(imgop(fmt::format("segment --sigma 0 --threshold @{0}/t.json --in "
+                                          "{0}/s.tif --box {1} --out {0}/l/{2}.zarr",
+                                          path, box, half))),
+              "");
+  }
+  EXPECT_EQ(report_of(imgop(
+                fmt::format("merge-labels --in {0}/l --out {0}/m.zarr --table {0}/m.csv", path))),
+            "report: m.csv: 0 objects in s.tif, level 0, t 0, c 0, z 0-3 (z assumed: the file does "
+            "not say what its 4 pages are); threshold 257 (Otsu)");
+}
+
+TEST(Imgop, RefusesTheThresholdOfAnotherChannelAndBlocksThatDisagree) {
+  const ScratchFolder folder;
+  write_three_channels(folder, "a.zarr", 2);
+  const std::string path = folder.path();
+  const auto run = [&](const std::string& arguments) { return imgop(arguments); };
+  EXPECT_EQ(run(fmt::format("histogram --sigma 0 --in {0}/a.zarr --select t=0,c=0 --out {0}/h.json",
+                            path))
+                .exit_code,
+            0);
+  EXPECT_EQ(run(fmt::format("threshold --otsu {0}/h.json --out {0}/t.json", path)).exit_code, 0);
+  const std::string segment = fmt::format(
+      "segment --sigma 0 --threshold @{0}/t.json --in {0}/a.zarr --out {0}/l.zarr "
+      "--select ",
+      path);
+  const Outcome other = run(segment + "t=0,c=1");
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_NE(other.text.find("was computed for level 0, c 0, not for level 0, c 1"),
+            std::string::npos)
+      << other.text;
+  EXPECT_NE(report_of(run(segment + "t=1,c=0"))
+                .find("threshold 0 (Otsu of a.zarr, level 0, t 0, c 0, z 0-7)"),
+            std::string::npos);
+  for (const int half : {0, 1}) {
+    run(
+        fmt::format("segment --sigma 0 --threshold 5 --in {0}/a.zarr --box "
+                    "t=0,c={1},z=0:8,y=0:16,x={2}:{3} --out {0}/l/{1}.zarr",
+                    path, half, half * 20, half * 20 + 20));
+  }
+  const Outcome merged = run(fmt::format("merge-labels --in {0}/l --out {0}/m.zarr", path));
+  EXPECT_EQ(merged.exit_code, 1);
+  EXPECT_NE(merged.text.find(" instead of c "), std::string::npos) << merged.text;
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ inline RunResult segment_at_once(const std::string& image, const std::string& wo
                                  std::optional<uint64_t> threshold = {}) {
   ImageReader reader = must(ImageReader::open(image));
   const Box box = must(formats::whole_volume(reader.dataset()));
-  const SegmentOptions options{sigma, connectivity, work + "/whole.zarr", work + "/whole.csv"};
+  const SegmentOptions options{sigma, connectivity, work + "/whole.zarr", work + "/whole.csv", {}};
   const SegmentResult result = must(segment_whole(reader, box, threshold, options));
   return {files_below(options.out), testing::read_bytes(options.table), result.objects};
 }
@@ -117,7 +117,9 @@ inline RunResult segment_in_blocks(const std::string& image, const std::string& 
   const Halo halo = must(minimum_halo(sigma, whole.extent()));
   std::vector<Box> boxes = must(formats::tile(whole, block));
   std::filesystem::remove_all(work + "/blocks");
+  std::optional<Otsu> otsu;
   if (!threshold) {
+    otsu = Otsu{source_of(reader.dataset()).image, whole};
     for (size_t i = 0; i < boxes.size(); ++i) {
       const Histogram histogram = must(compute_histogram(reader, boxes[i], sigma));
       must(write_output_file(fmt::format("{}/blocks/histogram/{}.json", work, i),
@@ -129,7 +131,7 @@ inline RunResult segment_in_blocks(const std::string& image, const std::string& 
   std::shuffle(boxes.begin(), boxes.end(), std::mt19937_64(block.voxels()));
   for (size_t i = 0; i < boxes.size(); ++i) {
     const SegmentOptions options{sigma, connectivity,
-                                 fmt::format("{}/blocks/labels/{}.zarr", work, i), ""};
+                                 fmt::format("{}/blocks/labels/{}.zarr", work, i), "", otsu};
     must(segment_box(reader, boxes[i], halo, *threshold, options));
   }
   const MergeOptions options{

@@ -1,0 +1,103 @@
+#include "imaging/source.h"
+
+#include <fmt/format.h>
+
+#include "imaging/output.h"
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::AxisRange;
+using formats::Box;
+using formats::Json;
+
+// "z 0-30", "z 4".
+std::string range_text(char axis, const AxisRange& range) {
+  if (range.size() == 1) return fmt::format("{} {}", axis, range.begin);
+  return fmt::format("{} {}-{}", axis, range.begin, range.end - 1);
+}
+
+std::string place_of(const std::string& image, const Box& box) {
+  return fmt::format("{}, level {}, t {}, c {}, {}", image.empty() ? "an image" : image, box.level,
+                     box.t, box.c, range_text('z', box.z));
+}
+
+}  // namespace
+
+Source source_of(const formats::Dataset& dataset) {
+  // What is no UTF-8 in the name is replaced: it goes into JSON.
+  const std::string json =
+      Json(image_name(dataset.path)).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return {Json::parse(json).get<std::string>(), dataset.z_assumed ? dataset.pages.size() : 0};
+}
+
+bool agree(const Source& a, const Source& b) {
+  return a.image.empty() || b.image.empty() ||
+         (a.image == b.image && a.assumed_planes == b.assumed_planes);
+}
+
+std::string image_name(const std::string& path) {
+  const size_t zarr = path.find(".zarr/");
+  if (zarr == std::string::npos || zarr + 6 == path.size()) return base_name(path);
+  const size_t slash = path.rfind('/', zarr);
+  std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+  while (name.ends_with('/')) name.pop_back();
+  return name;
+}
+
+void add_source(Json& json, const Source& source) {
+  if (!source.image.empty()) json["image"] = source.image;
+  if (source.assumed_planes > 0) json["z_assumed_pages"] = source.assumed_planes;
+}
+
+Source source_from(const Json& json) {
+  return {formats::get_text(json, "image").value_or(""),
+          formats::get_unsigned(json, "z_assumed_pages").value_or(0)};
+}
+
+void add_otsu(Json& json, const std::optional<Otsu>& otsu) {
+  if (!otsu) return;
+  json["otsu_image"] = otsu->image;
+  json["otsu_box"] = formats::to_text(otsu->box);
+}
+
+Result<std::optional<Otsu>> otsu_from(const Json& json) {
+  const auto box = formats::get_text(json, "otsu_box");
+  if (!box) return std::nullopt;
+  Otsu otsu;
+  otsu.image = formats::get_text(json, "otsu_image").value_or("");
+  TRY_ASSIGN(otsu.box, formats::parse_box(*box));
+  return otsu;
+}
+
+std::string place_text(const Source& source, const Box& box, const formats::Extent& shape) {
+  std::string text = place_of(source.image, box);
+  if (source.assumed_planes > 0) {
+    text += fmt::format(" (z assumed: the file does not say what its {} pages are)",
+                        source.assumed_planes);
+  }
+  if (box.y.size() != shape.y) text += ", " + range_text('y', box.y);
+  if (box.x.size() != shape.x) text += ", " + range_text('x', box.x);
+  return text;
+}
+
+std::string threshold_text(uint64_t threshold, const std::optional<Otsu>& otsu,
+                           const std::string& image, const Box& box) {
+  if (!otsu) return fmt::format("threshold {} (given)", threshold);
+  if (otsu->box == box && otsu->image == image)
+    return fmt::format("threshold {} (Otsu)", threshold);
+  std::string of = place_of(otsu->image, otsu->box);
+  if (otsu->box.y != box.y) of += ", " + range_text('y', otsu->box.y);
+  if (otsu->box.x != box.x) of += ", " + range_text('x', otsu->box.x);
+  return fmt::format("threshold {} (Otsu of {})", threshold, of);
+}
+
+std::string report_line(const std::string& output, std::string_view text) {
+  std::string line = fmt::format("report: {}: {}", base_name(output), text);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < ' ') c = '?';
+  }
+  return line;
+}
+
+}  // namespace tierhub::imaging

@@ -1,0 +1,54 @@
+// Where numbers come from: carried from the image through histograms, thresholds and labels to the
+// line that the report shows.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "formats/dataset.h"
+#include "formats/json.h"
+
+namespace tierhub::imaging {
+
+// The image itself. Records of earlier versions say nothing about it: it is empty then.
+struct Source {
+  std::string image;            // its name, as people know it
+  uint64_t assumed_planes = 0;  // pages that were taken for planes along z; 0: the file says it
+};
+Source source_of(const formats::Dataset& dataset);
+// True if both can be one image; one that says nothing agrees with all.
+bool agree(const Source& a, const Source& b);
+
+// The name of the image at `path`: its last part, or all from the plate on ("p.zarr/A/1/0").
+std::string image_name(const std::string& path);
+
+// Adds the members "image" and "z_assumed_pages" to an object, and reads them again.
+void add_source(formats::Json& json, const Source& source);
+Source source_from(const formats::Json& json);
+
+// The voxels whose histogram gave a threshold.
+struct Otsu {
+  std::string image;
+  formats::Box box;
+  bool operator==(const Otsu&) const = default;
+};
+// The same as the members "otsu_image" and "otsu_box".
+void add_otsu(formats::Json& json, const std::optional<Otsu>& otsu);
+Result<std::optional<Otsu>> otsu_from(const formats::Json& json);
+
+// "fly.ome.zarr, level 0, t 0, c 2, z 0-30", with y and x if `box` does not have all of `shape`,
+// and with a word about z if it is assumed.
+std::string place_text(const Source& source, const formats::Box& box, const formats::Extent& shape);
+
+// "threshold 117 (Otsu)"; where the threshold comes from other voxels they are named.
+std::string threshold_text(uint64_t threshold, const std::optional<Otsu>& otsu,
+                           const std::string& image, const formats::Box& box);
+
+// "report: objects.csv: TEXT": the line of an operator's output that the runner puts into the
+// report. `output` is a path.
+std::string report_line(const std::string& output, std::string_view text);
+
+}  // namespace tierhub::imaging
