@@ -229,6 +229,22 @@ Result<void> run_project(const ProjectCommand& command) {
   return {};
 }
 
+// A check that the name of an output ends in `ending`, in whatever case: it decides what is
+// written, so nothing else is.
+CLI::Validator ends_in(std::string ending, std::string what) {
+  const auto check = [ending, what](const std::string& path) -> std::string {
+    const std::string name = base_name(path);
+    const std::string found = name.substr(name.size() - std::min(name.size(), ending.size()));
+    if (name.size() > ending.size() && CLI::detail::to_lower(found) == ending) return {};
+    return fmt::format("\"{}\": {}, so its name must end in {}", path, what, ending);
+  };
+  return {check, ""};
+}
+CLI::Validator zarr_ending() { return ends_in(".zarr", "this is written as an OME-Zarr folder"); }
+CLI::Validator json_ending() { return ends_in(".json", "this is written as JSON"); }
+CLI::Validator csv_ending() { return ends_in(".csv", "the table is written as CSV"); }
+CLI::Validator png_ending() { return ends_in(".png", "the picture is written as PNG"); }
+
 void add_sigma(CLI::App& command, double& sigma) {
   command.add_option("--sigma", sigma, "Width of the Gaussian in voxels; 0: no smoothing")
       ->check(CLI::Range(0.0, kMaxSigma))
@@ -266,8 +282,9 @@ void add_synth(CLI::App& app, Action& action) {
                    "Pairs of touching nuclei, as a share of all nuclei")
       ->check(CLI::Range(0.0, 0.5))
       ->capture_default_str();
-  command->add_option("--out", options->out, "OME-Zarr folder to write")
-      ->required();
+  command->add_option("--out", options->out, "OME-Zarr folder to write (.zarr)")
+      ->required()
+      ->check(zarr_ending());
 }
 
 void add_histogram(CLI::App& app, Action& action) {
@@ -279,8 +296,9 @@ void add_histogram(CLI::App& app, Action& action) {
                                   options, run_histogram);
   add_part(*command, options->part);
   add_sigma(*command, options->sigma);
-  command->add_option("--out", options->out, "JSON file to write")
-      ->required();
+  command->add_option("--out", options->out, "JSON file to write (.json)")
+      ->required()
+      ->check(json_ending());
 }
 
 void add_threshold(CLI::App& app, Action& action) {
@@ -293,8 +311,9 @@ void add_threshold(CLI::App& app, Action& action) {
                    "A histogram, or a folder of those of all blocks (*.json)")
       ->required();
   add_selected_blocks(*command, options->select);
-  command->add_option("--out", options->out, "JSON file to write")
-      ->required();
+  command->add_option("--out", options->out, "JSON file to write (.json)")
+      ->required()
+      ->check(json_ending());
 }
 
 void add_segment(CLI::App& app, Action& action) {
@@ -320,10 +339,12 @@ void add_segment(CLI::App& app, Action& action) {
                    "full: faces, edges and corners join; face: faces alone")
       ->check(CLI::IsMember({"full", "face"}))
       ->capture_default_str();
-  command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder")
-      ->required();
+  command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder (.zarr)")
+      ->required()
+      ->check(zarr_ending());
   command
-      ->add_option("--table", options->options.table, "CSV file with a row for each object");
+      ->add_option("--table", options->options.table, "CSV file with a row for each object (.csv)")
+      ->check(csv_ending());
   command->callback([&action, options] {
     if (!options->part.box.empty() && options->threshold.empty()) {
       throw CLI::ValidationError(
@@ -346,10 +367,12 @@ void add_merge_labels(CLI::App& app, Action& action) {
                    "Folder with what imgop segment wrote for each block")
       ->required();
   add_selected_blocks(*command, options->select);
-  command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder")
-      ->required();
+  command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder (.zarr)")
+      ->required()
+      ->check(zarr_ending());
   command
-      ->add_option("--table", options->options.table, "CSV file with a row for each object");
+      ->add_option("--table", options->options.table, "CSV file with a row for each object (.csv)")
+      ->check(csv_ending());
 }
 
 void add_project(CLI::App& app, Action& action) {
@@ -361,8 +384,9 @@ void add_project(CLI::App& app, Action& action) {
   add_input(*command, options->part);
   add_select(*command, options->part);
   command->add_option("--labels", options->labels, "Labels of the image's size, OME-Zarr or TIFF");
-  command->add_option("--out", options->out, "PNG file to write")
-      ->required();
+  command->add_option("--out", options->out, "PNG file to write (.png)")
+      ->required()
+      ->check(png_ending());
 }
 
 }  // namespace tierhub::imaging

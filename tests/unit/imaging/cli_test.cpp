@@ -269,6 +269,37 @@ TEST(Imgop, NeverLabelsTheStainsOfAnImageJStackAsOne) {
   EXPECT_EQ(imgop(command + "--select c=1").exit_code, 0);
 }
 
+TEST(Imgop, WritesWhatTheNameSaysOrRefuses) {
+  const ScratchFolder folder;
+  write_volume(folder / "a.zarr", speckle({4, 16, 16}, 1));
+  const auto refused = [&](const std::string& arguments, const std::string& hint) {
+    const Outcome outcome = imgop(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << arguments << outcome.text;
+    EXPECT_NE(outcome.text.find(hint), std::string::npos) << outcome.text;
+  };
+  const std::string in = " --in " + (folder / "a.zarr");
+  const std::string out = " --out " + (folder / "out/x");
+  const std::string table = " --table " + (folder / "out/x");
+  for (const char* ending : {".tif", ".ome.tif", ".zarr.zip", "", ".h5"}) {
+    refused("segment" + in + out + ending, "must end in .zarr");
+    refused("merge-labels" + in + out + ending, "must end in .zarr");
+    refused("synth --nuclei 1" + out + ending, "must end in .zarr");
+  }
+  for (const char* ending : {".xlsx", ".tsv", "", ".csv.gz"}) {
+    refused("segment" + in + out + ".zarr" + table + ending, "must end in .csv");
+    refused("merge-labels" + in + out + ".zarr" + table + ending, "must end in .csv");
+  }
+  for (const char* ending : {".jpg", ".tif", ""}) {
+    refused("project" + in + out + ending, "must end in .png");
+  }
+  refused("histogram" + in + out + ".csv", "must end in .json");
+  refused("threshold --otsu h" + out + ".txt", "must end in .json");
+  refused("histogram" + in + " --out " + (folder / "out/.json"), "must end in .json");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+  EXPECT_EQ(imgop("segment" + in + out + ".OME.ZARR/" + table + ".CSV").exit_code, 0);
+  EXPECT_EQ(imgop("project" + in + out + ".PNG").exit_code, 0);
+}
+
 // The line of an output that the report shows; empty if there is none.
 std::string report_of(const Outcome& outcome) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.text;
