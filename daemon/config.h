@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/result.h"
+#include "storage/archive_claim.h"
 
 namespace tierhub {
 
@@ -58,6 +59,7 @@ struct Config {
 
   bool devices = false;
   bool set_user_id = false;
+  TakeOver take_over = TakeOver::refuse;  // on the command line only
   bool passthrough = true;
   uint64_t fuse_threads = 8;
   uint64_t fuse_spin_us = 50;

@@ -106,6 +106,7 @@ Result<void> Keeper::start_child() {
     return Error::from_errno(errno, "fcntl");
   const bool again = device_.valid();
   std::vector<std::string> arguments = options_.arguments;
+  if (!first_) std::erase(arguments, options_.first_only);
   arguments[0] = options_.program;
   arguments.push_back(kKeptArgument);
   arguments.push_back(again ? kKeptAgain : kKeptNew);

@@ -13,6 +13,7 @@ namespace tierhub {
 struct KeeperOptions {
   std::string program;                 // by its path: after an upgrade, the new one
   std::vector<std::string> arguments;  // as tierd was given them
+  std::string first_only;              // an argument that only the first tierd gets
   // So many deaths within `restart_window` are healed; one more, and the keeper gives up and
   // unmounts.
   unsigned restarts_max = 5;

@@ -26,6 +26,7 @@
 namespace tierhub {
 namespace {
 
+constexpr const char* kTakeOverArgument = "--take-over";
 constexpr const char* kExamples = R"(
 Example: a slow archive and a folder on the SSD become one tree under /mnt/tier.
   tierd --archive /srv/archive --scratch /ssd/tierhub --mount /mnt/tier
@@ -47,6 +48,7 @@ struct Arguments {
   std::string kept;  // not empty: this is the child of a keeper
   bool devices = false;
   bool set_user_id = false;
+  bool take_over = false;
   bool foreground = true;
   bool list_faults = false;
 };
@@ -62,6 +64,7 @@ Result<Config> read_settings(const Arguments& arguments) {
   }
   if (arguments.devices) config.devices = true;
   if (arguments.set_user_id) config.set_user_id = true;
+  if (arguments.take_over) config.take_over = TakeOver::replace;
   TRY(config.complete());
   return config;
 }
@@ -185,6 +188,7 @@ int run_kept(const Config& config, const Arguments& arguments) {
   options.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
   if (error) return fail(Error(error, "find tierd's own program file"));
   options.arguments = arguments.all;
+  options.first_only = kTakeOverArgument;
   options.restarts_max = static_cast<unsigned>(config.restarts_max);
   options.stop_limit = std::chrono::milliseconds(static_cast<int64_t>(config.stop_limit_s * 1000));
   return run_keeper(options);
@@ -227,6 +231,9 @@ int main_program(int argc, char** argv) {
   app.add_flag("--dev", arguments.devices, "Device nodes in the mount work (default: they don't)");
   app.add_flag("--suid", arguments.set_user_id,
                "Set-user-id programs in the mount run as their owner (default: as their caller)");
+  app.add_flag(
+      kTakeOverArgument, arguments.take_over,
+      "Use the archive although another tierd holds it: only if you know that one to be dead");
   app.add_flag("--foreground", arguments.foreground,
                "Stay in the foreground (what tierd always does)");
   app.add_flag("--list-fault-points", arguments.list_faults,

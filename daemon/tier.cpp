@@ -20,6 +20,7 @@ namespace tierhub {
 namespace {
 
 constexpr const char* kArchiveIdKey = "archive_id";
+constexpr const char* kCatalogIdKey = "catalog_id";
 constexpr const char* kImportedKey = "imported";
 constexpr size_t kProbeBytes = 1 << 20;
 constexpr auto kImportReport = std::chrono::seconds(1);
@@ -142,17 +143,34 @@ Result<void> Tier::adopt_session() {
   return restore_handles(*inodes_, *kept_);
 }
 
+// Which of all catalogs this is: who it is that uses the archive.
+Result<std::string> Tier::catalog_id() {
+  TRY_ASSIGN(const auto known, catalog_->meta(kCatalogIdKey));
+  if (known) return *known;
+  TRY_ASSIGN(std::string made, posix::read_file("/proc/sys/kernel/random/uuid"));
+  while (!made.empty() && made.back() == '\n') made.pop_back();
+  Batch batch;
+  batch.put_meta(kCatalogIdKey, made);
+  TRY(catalog_->commit(batch, Durability::synced));
+  return made;
+}
+
 Result<void> Tier::open_archive(const std::string& program) {
   TRY_ASSIGN(const auto known_id, catalog_->meta(kArchiveIdKey));
   ArchiveClientOptions options;
   options.expected_id = known_id.value_or("");
+  TRY_ASSIGN(options.claimant.catalog, catalog_id());
+  options.claimant.process = ::getpid();
+  options.claimant.take_over = config_.take_over;
   options.slots = config_.archive_slots;
   options.verify_by_reading = config_.verify_by_reading;
   options.time_limit_ms = static_cast<uint64_t>(config_.archive_time_limit_s * 1000);
   options.left_out = config_.leave_out;
   TRY_ASSIGN(archive_, ArchiveClient::start(program, config_.archive, options));
   auto id = archive_->archive_id();
-  if (!id && known_id && !id.error().is(std::errc::not_supported)) {
+  const bool must_not_start = !id && (id.error().is(std::errc::not_supported) ||
+                                      id.error().is(std::errc::no_lock_available));
+  if (!id && known_id && !must_not_start) {
     // It must always be possible to start: hot files and writes go on without the archive.
     log::warning("the archive is away; cold files cannot be read until it is back",
                  {{"archive", config_.archive}, {"error", id.error().text()}});
@@ -393,6 +411,7 @@ void Tier::stop() { session_->stop(); }
 bool Tier::hand_over() {
   if (keeper_ == nullptr || !session_->can_be_taken_over()) return false;
   if (auto told = keeper_->handing_over(); !told) return false;
+  handed_over_ = true;
   session_->hand_over();
   return true;
 }
@@ -421,6 +440,11 @@ Result<void> Tier::shut_down() {
   housekeeper_->stop();
   if (auto made = backups_->run_at_end(); !made)
     log::warning("the catalog was not backed up", {{"error", made.error().text()}});
+  // The next tierd of this catalog keeps the claim.
+  if (!handed_over_) {
+    if (auto released = archive_->release_claim(); !released)
+      log::warning("the claim of the archive stays", {{"error", released.error().text()}});
+  }
   deadline.request_stop();
   deadline.join();
   mover_->begin_nothing_more();

@@ -50,6 +50,7 @@ class Tier {
 
  private:
   explicit Tier(const Config& config) : config_(config) {}
+  Result<std::string> catalog_id();
   Result<void> open_archive(const std::string& program);
   Result<void> check_no_orphaned_objects() const;
   Result<void> open_catalog();
@@ -65,6 +66,7 @@ class Tier {
 
   Config config_;
   bool just_imported_ = false;
+  std::atomic<bool> handed_over_{false};
   KeeperLink* keeper_ = nullptr;
   // A session that is taken over.
   UniqueFd device_;

@@ -42,10 +42,10 @@ bool archive_holds_xattr(FileKind kind, std::string_view name) {
 }
 
 bool is_archive_wide(const Error& error) {
-  static constexpr std::array kCodes = {ECANCELED,    EIO,      ENOSPC,    EROFS,        EDQUOT,
-                                        ETIMEDOUT,    ENODEV,   ENOTCONN,  ENXIO,        EHOSTDOWN,
-                                        EHOSTUNREACH, ENETDOWN, ENETRESET, ECONNABORTED, ECONNRESET,
-                                        ECONNREFUSED, ESHUTDOWN};
+  static constexpr std::array kCodes = {
+      ECANCELED, EIO,          ENOSPC,     EROFS,        EDQUOT,       ETIMEDOUT,
+      ENODEV,    ENOTCONN,     ENXIO,      EHOSTDOWN,    EHOSTUNREACH, ENETDOWN,
+      ENETRESET, ECONNABORTED, ECONNRESET, ECONNREFUSED, ESHUTDOWN,    ENOLCK};
   const std::error_code& code = error.code();
   return code.category() == std::generic_category() &&
          std::find(kCodes.begin(), kCodes.end(), code.value()) != kCodes.end();

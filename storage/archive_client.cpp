@@ -67,6 +67,7 @@ Result<std::unique_ptr<ArchiveClient>> ArchiveClient::start(const std::string& p
   link.program = program;
   link.helper.root = root;
   link.helper.expected_id = options.expected_id;
+  link.helper.claimant = options.claimant;
   link.helper.slots = options.slots;
   link.helper.progress_interval_ms =
       std::clamp<uint64_t>(options.time_limit_ms / 4, 1, kSlowestProgressMs);
@@ -117,6 +118,10 @@ Result<void> ArchiveClient::check_root() {
 }
 
 Result<std::string> ArchiveClient::archive_id() { return ask<std::string>(ArchiveCall::probe); }
+
+Result<void> ArchiveClient::release_claim() {
+  return without_value(ask<Nothing>(ArchiveCall::release_claim));
+}
 
 Result<std::optional<ArchiveVersion>> ArchiveClient::stat(const std::string& path) {
   return ask<std::optional<ArchiveVersion>>(ArchiveCall::stat, path);

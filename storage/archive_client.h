@@ -12,6 +12,7 @@
 
 #include "storage/archive.h"
 #include "storage/archive_capabilities.h"
+#include "storage/archive_claim.h"
 #include "storage/archive_wire.h"
 #include "storage/helper_link.h"
 
@@ -20,6 +21,8 @@ namespace tierhub {
 struct ArchiveClientOptions {
   // As in PosixArchive::Options; set it as soon as the catalog knows its archive.
   std::string expected_id;
+  // Who uses the archive (archive_claim.h). Its `take_over` holds until the archive was first opened.
+  Claimant claimant;
   // Calls at once; further ones wait for a slot, within their time limit.
   size_t slots = 64;
   // Of every call, since it last got on: a copy of any length may take its time. Ten times as long
@@ -58,6 +61,8 @@ class ArchiveClient final : public Archive {
   Result<XattrSupport> xattr_support() override;
   Result<void> check_root() override;
   Result<std::string> archive_id() override;
+  // Gives up the claim of the archive: the last thing that a tierd does which stops.
+  Result<void> release_claim();
   Result<std::optional<ArchiveVersion>> stat(const std::string& path) override;
   Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) override;
   Result<Xattrs> xattrs(const std::string& path) override;

@@ -124,6 +124,15 @@ void ArchiveServer::accept(Frame frame) {
   });
 }
 
+template <class R>
+auto without_void(Result<R> result) {
+  if constexpr (std::is_void_v<R>) {
+    return result ? Result<Nothing>(Nothing{}) : Result<Nothing>(result.error());
+  } else {
+    return result;
+  }
+}
+
 void ArchiveServer::run(Request& request) {
   // Nobody waits for it any more, and what it would do may no longer be wanted.
   if (SteadyClock::now() >= request.deadline) {
@@ -185,18 +194,14 @@ void ArchiveServer::run(Request& request) {
       return run_place_all(request);
     case ArchiveCall::measure:
       return run_measure(request);
+    case ArchiveCall::release_claim: {
+      const auto opened = archive();
+      if (!opened) return reply<Nothing>(request.number, opened.error());
+      return reply(request.number, without_void((*opened)->release_claim()));
+    }
   }
   reply<Nothing>(request.number,
                  Error(std::errc::protocol_error, "the archive helper does not know this call"));
-}
-
-template <class R>
-auto without_void(Result<R> result) {
-  if constexpr (std::is_void_v<R>) {
-    return result ? Result<Nothing>(Nothing{}) : Result<Nothing>(result.error());
-  } else {
-    return result;
-  }
 }
 
 template <class R, class... Parameters>
@@ -308,6 +313,7 @@ Result<std::shared_ptr<PosixArchive>> ArchiveServer::archive() {
   if (archive_) return archive_;
   PosixArchive::Options options;
   options.expected_id = options_.expected_id;
+  options.claimant = options_.claimant;
   options.copy = options_.copy;
   options.verify_by_reading = options_.verify_by_reading;
   options.left_out = options_.left_out;
@@ -409,6 +415,12 @@ std::vector<std::string> ArchiveHelperOptions::to_arguments() const {
                                         "--copy",     std::string(name_of(copy.method)),
                                         "--files",    std::to_string(copy.max_files),
                                         "--buffers",  std::to_string(copy.buffer_bytes)};
+  if (!claimant.catalog.empty()) {
+    arguments.insert(arguments.end(), {"--claimant", claimant.catalog, "--claimant-process",
+                                       std::to_string(claimant.process)});
+  }
+  if (claimant.take_over == TakeOver::replace)
+    arguments.insert(arguments.end(), {"--claimed-by-other", "replace"});
   for (const std::string& name : left_out) {
     arguments.emplace_back("--leave-out");
     arguments.push_back(name);
@@ -442,6 +454,13 @@ Result<ArchiveHelperOptions> ArchiveHelperOptions::parse(
       TRY_ASSIGN(options.copy.max_files, parse_number(name, value));
     } else if (name == "--buffers") {
       TRY_ASSIGN(options.copy.buffer_bytes, parse_number(name, value));
+    } else if (name == "--claimant") {
+      options.claimant.catalog = value;
+    } else if (name == "--claimant-process") {
+      TRY_ASSIGN(const uint64_t process, parse_number(name, value));
+      options.claimant.process = static_cast<pid_t>(process);
+    } else if (name == "--claimed-by-other") {
+      options.claimant.take_over = value == "replace" ? TakeOver::replace : TakeOver::refuse;
     } else if (name == "--leave-out") {
       options.left_out.push_back(value);
     } else {

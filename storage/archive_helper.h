@@ -9,6 +9,7 @@
 
 #include "common/result.h"
 #include "storage/archive.h"
+#include "storage/archive_claim.h"
 #include "storage/copy_engine.h"
 
 namespace tierhub {
@@ -19,6 +20,7 @@ inline constexpr int kArchiveHelperSocket = 3;
 struct ArchiveHelperOptions {
   std::string root;
   std::string expected_id;  // empty: any archive
+  Claimant claimant;
   // Calls at once, fills not counted.
   size_t slots = 64;
   // How often the client is told which long calls got on.

@@ -44,6 +44,7 @@ enum class ArchiveCall : uint8_t {
   stage_files,
   place_all,
   measure,
+  release_claim,
 };
 
 inline constexpr uint64_t kProgressNumber = 0;

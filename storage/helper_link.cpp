@@ -80,7 +80,10 @@ void HelperLink::close() {
 
 std::vector<std::string> HelperLink::arguments() const {
   ArchiveHelperOptions helper = options_.helper;
-  if (!id_.empty()) helper.expected_id = id_;
+  if (!id_.empty()) {
+    helper.expected_id = id_;
+    helper.claimant.take_over = TakeOver::refuse;
+  }
   std::vector<std::string> arguments = {"--archive-io"};
   std::ranges::copy(helper.to_arguments(), std::back_inserter(arguments));
   return arguments;
@@ -334,7 +337,7 @@ void HelperLink::probed(const Result<std::string>& reply) {
     if (!id && state() != ArchiveState::offline) {
       log::warning("the archive is offline", {{"error", id.error().text()}});
     }
-    set_state(id ? ArchiveState::online : ArchiveState::offline);
+    set_state(id ? ArchiveState::online : ArchiveState::offline, id ? "" : id.error().text());
   }
   std::lock_guard lock(mutex_);
   probed_once_ = true;
@@ -399,16 +402,21 @@ void HelperLink::fail_all(const Error& reason) {
   for (auto& [number, pending] : std::exchange(under_way_, {})) pending.call.done(reason);
 }
 
-void HelperLink::set_state(ArchiveState state) {
+void HelperLink::set_state(ArchiveState state, const std::string& reason) {
   std::lock_guard lock(mutex_);
-  if (state_ == state) return;
-  log::info("the archive's state changed", {{"from", name_of(state_)}, {"to", name_of(state)}});
-  state_ = state;
-  if (state == ArchiveState::online) return health().clear(kHealthPart);
+  if (state_ != state) {
+    log::info("the archive's state changed", {{"from", name_of(state_)}, {"to", name_of(state)}});
+    state_ = state;
+    reason_.clear();
+    if (state == ArchiveState::online) return health().clear(kHealthPart);
+  } else if (reason.empty() || reason == reason_) {
+    return;
+  }
+  reason_ = reason;
   health().set(
       kHealthPart,
-      fmt::format("the archive is {}: hot files and writes go on, cold reads fail; check {}",
-                  name_of(state), options_.helper.root));
+      fmt::format("the archive is {}: hot files and writes go on, cold reads fail; {}",
+                  name_of(state), reason.empty() ? "check " + options_.helper.root : reason));
 }
 
 }  // namespace tierhub

@@ -115,7 +115,8 @@ class HelperLink {
   void fail_all(const Error& reason);
   void fail_waiting(const Error& reason);
   void become_hung(Time now);
-  void set_state(ArchiveState state);
+  // `reason`: why it is offline, if more is known.
+  void set_state(ArchiveState state, const std::string& reason = "");
   size_t occupied(Kind kind) const;
   size_t limit(Kind kind) const;
   Time deadline_of_waiting(const Pending& pending) const;
@@ -128,6 +129,7 @@ class HelperLink {
   std::vector<Call> inbox_;
   bool stopping_ = false;
   ArchiveState state_ = ArchiveState::offline;
+  std::string reason_;
   bool probed_once_ = false;
   std::condition_variable probed_changed_;
   pid_t pid_ = -1;

@@ -91,16 +91,19 @@ Result<std::vector<RawEntry>> read_names(int folder_fd, size_t wanted) {
 Result<std::unique_ptr<PosixArchive>> PosixArchive::open(const std::string& path,
                                                          const Options& options) {
   TRY_ASSIGN(ArchiveRootPointer root, ArchiveRoot::open(path, options.expected_id));
+  ArchiveClaim claim(options.claimant);
+  TRY(claim.hold(root->fd.get()));
   TRY_ASSIGN(const UniqueFd folder,
              posix::open_beneath(root->fd.get(), kPrivateFolder, O_RDONLY | O_DIRECTORY));
   TRY_ASSIGN(ArchiveCapabilities capabilities, probe_capabilities(folder.get()));
   capabilities.clone = options.clone.value_or(capabilities.clone);
   TRY_ASSIGN(auto engine, CopyEngine::make(options.copy));
   return std::unique_ptr<PosixArchive>(
-      new PosixArchive(path, std::move(root), std::move(capabilities), std::move(engine), options));
+      new PosixArchive(path, std::move(root), std::move(claim), std::move(capabilities),
+                       std::move(engine), options));
 }
 
-PosixArchive::PosixArchive(std::string path, ArchiveRootPointer root,
+PosixArchive::PosixArchive(std::string path, ArchiveRootPointer root, ArchiveClaim claim,
                            ArchiveCapabilities capabilities, std::unique_ptr<CopyEngine> engine,
                            const Options& options)
     : path_(std::move(path)),
@@ -110,6 +113,7 @@ PosixArchive::PosixArchive(std::string path, ArchiveRootPointer root,
       left_out_(options.left_out),
       rename_flags_(options.rename_flags),
       root_(std::in_place, std::move(root)),
+      claim_(std::in_place, std::move(claim)),
       lanes_(options.lanes),
       max_lanes_(options.lanes),
       verify_by_reading_(options.verify_by_reading),
@@ -265,11 +269,16 @@ Result<ArchiveVersion> PosixArchive::version_of_found(const Entry& entry, const 
 }
 
 Result<void> PosixArchive::check_root() {
-  if (root()->stands_at(path_)) return {};
-  // The same archive may have been mounted anew: then it is a root of its own.
-  TRY_ASSIGN(ArchiveRootPointer fresh, ArchiveRoot::open(path_, root()->id));
-  root_.with([&](ArchiveRootPointer& root) { root = std::move(fresh); });
-  return {};
+  if (!root()->stands_at(path_)) {
+    // The same archive may have been mounted anew: then it is a root of its own.
+    TRY_ASSIGN(ArchiveRootPointer fresh, ArchiveRoot::open(path_, root()->id));
+    root_.with([&](ArchiveRootPointer& root) { root = std::move(fresh); });
+  }
+  return claim_.with([&](ArchiveClaim& claim) { return claim.hold(root()->fd.get()); });
+}
+
+Result<void> PosixArchive::release_claim() {
+  return claim_.with([&](ArchiveClaim& claim) { return claim.release(root()->fd.get()); });
 }
 
 Result<std::string> PosixArchive::archive_id() { return root()->id; }

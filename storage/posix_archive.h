@@ -22,6 +22,7 @@
 #include "common/unique_fd.h"
 #include "storage/archive.h"
 #include "storage/archive_capabilities.h"
+#include "storage/archive_claim.h"
 #include "storage/archive_root.h"
 #include "storage/copy_engine.h"
 #include "storage/entry.h"
@@ -48,6 +49,8 @@ class PosixArchive final : public Archive {
     std::optional<CloneMethod> clone;
     // What is staged is read back from the disk and compared (read_back.h).
     bool verify_by_reading = false;
+    // Who uses the archive; without a catalog it is used without a claim.
+    Claimant claimant;
   };
 
   static Result<std::unique_ptr<PosixArchive>> open(const std::string& root,
@@ -61,6 +64,8 @@ class PosixArchive final : public Archive {
   Result<XattrSupport> xattr_support() override;
   Result<void> check_root() override;
   Result<std::string> archive_id() override;
+  // Gives up the claim of the archive, for the next tierd. Any thread.
+  Result<void> release_claim();
   Result<std::optional<ArchiveVersion>> stat(const std::string& path) override;
   Result<ArchivePage> list(const std::string& path, uint64_t cookie, size_t limit) override;
   Result<Xattrs> xattrs(const std::string& path) override;
@@ -122,8 +127,9 @@ class PosixArchive final : public Archive {
     enum class Where { in_sight, staging, aside } where = Where::in_sight;
   };
 
-  PosixArchive(std::string path, ArchiveRootPointer root, ArchiveCapabilities capabilities,
-               std::unique_ptr<CopyEngine> engine, const Options& options);
+  PosixArchive(std::string path, ArchiveRootPointer root, ArchiveClaim claim,
+               ArchiveCapabilities capabilities, std::unique_ptr<CopyEngine> engine,
+               const Options& options);
 
   ArchiveRootPointer root() const;
   Result<Start> start_of(const ArchiveRootPointer& root, const std::string& path) const;
@@ -198,6 +204,7 @@ class PosixArchive final : public Archive {
   const LeftOutNames left_out_;
   const RenameFlags rename_flags_;
   Guarded<ArchiveRootPointer> root_;
+  Guarded<ArchiveClaim> claim_;
   std::atomic<bool> owner_refused_{false};
   std::atomic<bool> xattrs_refused_{false};
   mutable std::atomic<uint64_t> next_aside_{0};

@@ -75,6 +75,47 @@ TEST_F(BadStart, RefusesASecondTierdOnTheSameState) {
   EXPECT_EQ(read_file(tier.in_mount("file")), "content") << "the first goes on";
 }
 
+TEST_F(BadStart, RefusesASecondTierdOnTheSameArchive) {
+  tier.start();
+  TestTier second;
+  second.archive = tier.archive;
+  expect_refusal(second.start_and_fail(), "is used by another tierd, process");
+  write_file(tier.in_mount("new"), "of the first");
+  tier.publish();
+  EXPECT_EQ(read_file(tier.in_archive("new")), "of the first");
+  tier.stop();
+  second.start();
+  EXPECT_EQ(read_file(second.in_mount("new")), "of the first") << "the first one gave it up";
+}
+
+TEST_F(BadStart, GoesOnAfterItsDeathAndAfterTheLossOfItsCatalog) {
+  tier.start();
+  tier.kill();
+  tier.start();
+  tier.kill();
+  TestTier next;
+  next.archive = tier.archive;
+  next.start();
+  EXPECT_EQ(read_file(next.in_mount("file")), "content") << "the holder's process has ended";
+}
+
+TEST_F(BadStart, TheFormerHolderOfAnArchiveLeavesItAlone) {
+  tier.start();
+  TestTier second;
+  second.archive = tier.archive;
+  second.more_arguments = {"--take-over"};
+  second.start();
+  write_file(tier.in_mount("late"), "of the first");
+  eventually("the first one notices", [&] { return tier.status().archive_state == "offline"; });
+  EXPECT_THAT(tier.status().summary, HasSubstr("is used by another tierd"));
+  ASSERT_TRUE(tier.client().start_publish({"/"}));
+  EXPECT_FALSE(fs::exists(tier.in_archive("late")));
+  second.stop();
+  eventually("the first one has it back", [&] { return tier.status().archive_state == "online"; });
+  tier.publish();
+  EXPECT_EQ(read_file(tier.in_archive("late")), "of the first");
+}
+
 TEST_F(BadStart, NamesTheLineOfABadSetting) {
   tier.settings = {{"settle_s", "soon"}};
   expect_refusal(tier.start_and_fail(), "tierhub.yaml:1:11: settle_s: 'soon' is not a number");
