@@ -80,9 +80,9 @@ Result<Status> Client::status() const {
 
 Result<Listing> Client::list(const std::string& path, Service::Depth depth,
                              const std::string& after, size_t limit) const {
-  std::string target =
-      fmt::format("/v1/ls?path={}&recursive={}&after={}&limit={}", to_target_text(path),
-                  depth == Service::Depth::all, to_target_text(after), limit);
+  std::string target = fmt::format("/v1/ls?path={}&recursive={}&totals={}&after={}&limit={}",
+                                   to_target_text(path), depth == Service::Depth::all,
+                                   depth == Service::Depth::totals, to_target_text(after), limit);
   return Transport(socket_path_, time_limit_).ask<Listing>("GET", target);
 }
 

@@ -74,6 +74,7 @@ void visit_fields(Is<Entry> auto& m, auto&& field) {
   field("mtime", m.mtime);
   field("writing", m.writing);
   field("pins", m.pins);
+  field("files", m.files);
 }
 
 void visit_fields(Is<Listing> auto& m, auto&& field) {

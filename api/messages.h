@@ -80,8 +80,8 @@ struct Status {
 struct Entry {
   std::string path;   // in the namespace, from its root
   std::string kind;   // "file", "directory", "symlink", ...
-  std::string state;  // files: "cold", "partial", "hot", "dirty"; folders: "" unless summed
-  uint64_t size = 0;
+  std::string state;  // "cold", "partial", "hot", "dirty"; of a folder "" unless it was summed
+  uint64_t size = 0;  // of a folder that was summed, like the next two: all files below it
   uint64_t resident = 0;  // bytes in scratch
   uint64_t dirty = 0;     // bytes newer than the archive
   uint32_t mode = 0;
@@ -90,6 +90,7 @@ struct Entry {
   Timestamp mtime;
   bool writing = false;
   std::vector<std::string> pins;  // "owner: reason" of pins and leases
+  uint64_t files = 0;             // below a folder that was summed
 };
 
 struct Listing {

@@ -85,10 +85,16 @@ Result<Response> list(const Call& call) {
   if (limit < 1 || limit > kMostLimit) {
     return Error(std::errc::invalid_argument, "limit must be from 1 to 10000");
   }
-  if (!recursive.empty() && recursive != "true" && recursive != "false") {
-    return Error(std::errc::invalid_argument, "recursive must be true or false");
+  std::string totals = call.parameter("totals");
+  for (const auto& [name, value] : {std::pair("recursive", &recursive), {"totals", &totals}}) {
+    if (!value->empty() && *value != "true" && *value != "false")
+      return Error(std::errc::invalid_argument, fmt::format("{} must be true or false", name));
   }
-  auto depth = recursive == "true" ? Service::Depth::all : Service::Depth::children;
+  if (recursive == "true" && totals == "true")
+    return Error(std::errc::invalid_argument, "recursive and totals exclude each other");
+  auto depth = recursive == "true" ? Service::Depth::all
+               : totals == "true"  ? Service::Depth::totals
+                                   : Service::Depth::children;
   return answer(call.service.list(call.caller, path.empty() ? "/" : path, depth,
                                   call.parameter("after"), limit));
 }
@@ -219,7 +225,7 @@ constexpr uint64_t kPrefetchBody = 32 << 20;
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/status", get_status},
-    {"GET", "/v1/ls", list, 0, "path recursive after limit "},
+    {"GET", "/v1/ls", list, 0, "path recursive totals after limit "},
     {"POST", "/v1/prefetch", start_prefetch, kPrefetchBody},
     {"GET", "/v1/prefetch", get_prefetches},
     {"GET", "/v1/prefetch/{id}", get_prefetch},

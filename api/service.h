@@ -1,9 +1,9 @@
 // What the API does: tierd implements it, the HTTP routes call it. The functions may block for a
 // while (they run on the control plane's pool); long work is started and asked after by id.
 //
-// Who may do what: `status`, `list`, `prefetch`, `runs` are for everyone, each answering as the
-// kernel would for that caller; evict, publish, pin, unpin, scan are root's. A refusal is
-// errc::permission_denied.
+// Who may do what: looking and prefetching are for everyone, each answered as the kernel would
+// answer that caller; a user publishes and evicts what they may write. What takes room or time from
+// others is for root: pin, unpin, start_scan. A refusal is errc::permission_denied.
 #pragma once
 
 #include <chrono>
@@ -23,8 +23,13 @@ class Service {
 
   virtual Result<Status> status(const Caller& caller) = 0;
   // `path` in the namespace ("/a/b") or in the mount ("/mnt/tier/a/b"). A file lists itself.
-  // `recursive` walks below. At most `limit` entries (1 to 10,000), in a stable order.
-  enum class Depth { children, all };
+  // At most `limit` entries (1 to 10,000), in a stable order.
+  //   children  what is in the folder
+  //   totals    the same; each folder has the sums of all files below it. Summing takes about a
+  //             second at most: folders for which there was no time, or which the caller may not
+  //             list, have no state
+  //   all       all below the folder
+  enum class Depth { children, totals, all };
   virtual Result<Listing> list(const Caller& caller, const std::string& path, Depth depth,
                                const std::string& after, size_t limit) = 0;
 
@@ -36,12 +41,14 @@ class Service {
   virtual Result<void> renew_lease(const Caller& caller, const std::string& owner,
                                    uint64_t ttl_s) = 0;
 
+  // Of what the caller may write; the rest is skipped, with the reason.
   virtual Result<EvictResult> evict(const Caller& caller,
                                     const std::vector<std::string>& paths) = 0;
-  // Publishes now, without waiting for `settle`.
+  // Publishes now, without waiting for `settle`. The caller must be allowed to write each path.
   virtual Result<PublishProgress> start_publish(const Caller& caller,
                                                 const std::vector<std::string>& paths) = 0;
-  // Waits until it has ended, at most so long, and less if many wait.
+  // Waits until it has ended, at most so long, and less if many wait. Shown to whoever started it,
+  // and to root.
   virtual Result<PublishProgress> publish_progress(const Caller& caller, uint64_t id,
                                                    std::chrono::milliseconds wait) = 0;
   virtual Result<uint64_t> pin(const Caller& caller, const std::vector<std::string>& paths,

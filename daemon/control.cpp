@@ -13,7 +13,7 @@ namespace tierhub {
 namespace {
 
 constexpr size_t kSkippedShown = 1000;
-constexpr size_t kPublishesKept = 100;
+constexpr int kPublishesKeptPerUser = 100;
 // close() returns before the kernel has told us: an eviction that finds a file open looks again for
 // a little while.
 constexpr int kReleaseTries = 10;
@@ -135,16 +135,25 @@ Result<void> Control::renew_lease(const api::Caller& caller, const std::string& 
 
 Result<api::EvictResult> Control::evict(const api::Caller& caller,
                                         const std::vector<std::string>& paths) {
-  TRY(require_root(caller, "evict"));
   TRY(require_paths(paths));
   api::EvictResult result;
   int tries_left = kReleaseTries;
-  std::lock_guard evicting(parts_.housekeeper.evictor_mutex());
+  // Held for one file at a time: those who wait for room must not wait for the whole of a large
+  // tree.
+  const auto evict_one = [&](InodeNumber inode) {
+    std::lock_guard evicting(parts_.housekeeper.evictor_mutex());
+    return parts_.evictor.evict(inode);
+  };
   TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
-    TRY_ASSIGN(Eviction eviction, parts_.evictor.evict(node.inode));
+    TRY_ASSIGN(const bool writable, walk_.may(caller, node, Access::write));
+    Eviction eviction;
+    eviction.skip_reason = "you may not write it";
+    if (writable) {
+      TRY_ASSIGN(eviction, evict_one(node.inode));
+    }
     while (is_passing(eviction.skip_reason) && tries_left-- > 0) {
       std::this_thread::sleep_for(kReleasePause);
-      TRY_ASSIGN(eviction, parts_.evictor.evict(node.inode));
+      TRY_ASSIGN(eviction, evict_one(node.inode));
     }
     result.bytes += eviction.bytes;
     if (eviction.evicted) {
@@ -156,17 +165,22 @@ Result<api::EvictResult> Control::evict(const api::Caller& caller,
     }
     return {};
   }));
+  std::lock_guard evicting(parts_.housekeeper.evictor_mutex());
   TRY(parts_.evictor.reap());
   return result;
 }
 
 Result<api::PublishProgress> Control::start_publish(const api::Caller& caller,
                                                     const std::vector<std::string>& paths) {
-  TRY(require_root(caller, "publish"));
   TRY(require_paths(paths));
   Publish publish;
+  publish.uid = caller.uid;
   for (const std::string& path : paths) {
     TRY_ASSIGN(const FoundNode node, walk_.resolve(caller, path));
+    TRY_ASSIGN(const bool writable, walk_.may(caller, node, Access::write));
+    if (!writable)
+      return Error(std::errc::permission_denied,
+                   node.path + ": you may not write it, so you may not publish it");
     publish.paths.push_back(node.path);
   }
   publish.files_before = metrics().published_files.value();
@@ -176,20 +190,23 @@ Result<api::PublishProgress> Control::start_publish(const api::Caller& caller,
   TRY(look_at_keys(publish));
   publishes_.with([&](auto& publishes) {
     publishes.emplace(id, publish);
-    if (publishes.size() > kPublishesKept) publishes.erase(publishes.begin());
+    const auto is_own = [&](const auto& entry) { return entry.second.uid == caller.uid; };
+    if (std::ranges::count_if(publishes, is_own) > kPublishesKeptPerUser)
+      publishes.erase(std::ranges::find_if(publishes, is_own));
   });
-  return progress_of(id, publish);
+  return progress_of(caller, id, publish);
 }
 
 Result<api::PublishProgress> Control::publish_progress(const api::Caller& caller, uint64_t id,
                                                        std::chrono::milliseconds wait) {
-  TRY(require_root(caller, "see what is being published"));
   auto publish = publishes_.with([&](auto& publishes) -> std::optional<Publish> {
     const auto it = publishes.find(id);
     return it == publishes.end() ? std::nullopt : std::optional(it->second);
   });
   if (!publish)
     return Error(std::errc::no_such_file_or_directory, fmt::format("there is no publish {}", id));
+  if (caller.uid != 0 && caller.uid != publish->uid)
+    return Error(std::errc::permission_denied, "this publish is another user's");
   const bool may_wait = wait.count() > 0 && publish_waits_.try_acquire();
   const bool over = parts_.journal.wait_for_demand(publish->paths,
                                                    may_wait ? wait : std::chrono::milliseconds(0));
@@ -200,7 +217,7 @@ Result<api::PublishProgress> Control::publish_progress(const api::Caller& caller
       if (const auto it = publishes.find(id); it != publishes.end()) it->second = *publish;
     });
   }
-  return progress_of(id, *publish);
+  return progress_of(caller, id, *publish);
 }
 
 // While it goes on, looking must not take from the work: a twentieth of the time at most.
@@ -215,7 +232,17 @@ Result<void> Control::look_at_keys(Publish& publish) {
   return {};
 }
 
-api::PublishProgress Control::progress_of(uint64_t id, const Publish& publish) {
+bool Control::may_know_of(const api::Caller& caller, const std::string& path) const {
+  if (caller.uid == 0) return true;
+  const size_t slash = path.rfind('/');
+  const auto folder = walk_.resolve(caller, slash == 0 ? "/" : path.substr(0, slash));
+  if (!folder) return false;
+  const auto listable = walk_.may(caller, *folder, Access::read);
+  return listable && *listable;
+}
+
+api::PublishProgress Control::progress_of(const api::Caller& caller, uint64_t id,
+                                          const Publish& publish) const {
   api::PublishProgress progress;
   progress.id = id;
   progress.done = publish.pending.keys == 0;
@@ -223,8 +250,11 @@ api::PublishProgress Control::progress_of(uint64_t id, const Publish& publish) {
   progress.pending_bytes = publish.pending.bytes;
   progress.published_files = metrics().published_files.value() - publish.files_before;
   progress.published_bytes = metrics().published_bytes.value() - publish.bytes_before;
-  for (const auto& waiting : publish.pending.waiting)
-    progress.waiting.push_back({waiting.path, waiting.reason});
+  for (const auto& waiting : publish.pending.waiting) {
+    const bool known = may_know_of(caller, waiting.path);
+    progress.waiting.push_back({known ? waiting.path : "a file that you may not see",
+                                known ? waiting.reason : "root sees why"});
+  }
   return progress;
 }
 
@@ -277,8 +307,9 @@ Result<api::ScanProgress> Control::start_scan(const api::Caller& caller, MuchMis
 }
 
 Result<api::ScanProgress> Control::scan_progress(const api::Caller& caller) {
-  TRY(require_root(caller, "see scans"));
-  return to_api(parts_.scans.progress());
+  api::ScanProgress progress = to_api(parts_.scans.progress());
+  if (caller.uid != 0 && !progress.error.empty()) progress.error = "it failed; root sees why";
+  return progress;
 }
 
 }  // namespace tierhub

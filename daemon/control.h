@@ -88,6 +88,7 @@ class Control final : public api::Service {
                                      const std::string& to);
   Result<InodeNumber> folder_in_base(const std::string& path) const;
   struct Publish {
+    uint32_t uid = 0;  // who started it
     std::vector<std::string> paths;
     uint64_t files_before = 0;
     uint64_t bytes_before = 0;
@@ -96,6 +97,8 @@ class Control final : public api::Service {
     SteadyClock::time_point look_again;
   };
   Result<api::Entry> entry_of(const FoundNode& node);
+  Result<bool> add_totals(const api::Caller& caller, const FoundNode& folder,
+                          SteadyClock::time_point end, api::Entry& entry);
   // Visits each regular file at or below the paths.
   Result<void> check_lease_time(uint64_t ttl_s) const;
   Result<void> for_each_file(const api::Caller& caller, const std::vector<std::string>& paths,
@@ -104,7 +107,10 @@ class Control final : public api::Service {
                                              const api::PrefetchRequest& request);
   Result<void> add_dirty(api::Status& status);
   Result<void> look_at_keys(Publish& publish);
-  static api::PublishProgress progress_of(uint64_t id, const Publish& publish);
+  api::PublishProgress progress_of(const api::Caller& caller, uint64_t id,
+                                   const Publish& publish) const;
+  // Whether the caller could learn of this name by listing the folder.
+  bool may_know_of(const api::Caller& caller, const std::string& path) const;
 
   Parts parts_;
   Catalog& catalog_;

@@ -16,6 +16,7 @@ namespace tierhub {
 namespace {
 
 constexpr size_t kMaxListed = 10'000;
+constexpr auto kSummingTime = std::chrono::seconds(1);
 constexpr size_t kMaxRunBytes = 4 << 20;
 
 // All of its bytes are in scratch and may be newer than the archive's, however many there are by
@@ -205,9 +206,41 @@ Result<api::Entry> Control::entry_of(const FoundNode& node) {
   return entry;
 }
 
+// The sums of all files below a folder, in its entry. False: not all were seen by `end`, or the
+// caller may not list all; the entry stays as it was.
+Result<bool> Control::add_totals(const api::Caller& caller, const FoundNode& folder,
+                                 SteadyClock::time_point end, api::Entry& entry) {
+  api::Entry sum = entry;
+  bool in_time = true;
+  const auto walked = walk_.walk(caller, folder, "", [&](const FoundNode& node) -> Result<bool> {
+    in_time = SteadyClock::now() < end;
+    if (!in_time) return false;
+    if (node.record.attributes.kind != FileKind::file) return true;
+    const auto file = entry_of(node);
+    if (!file && file.error().is(std::errc::no_such_file_or_directory)) return true;
+    if (!file) return file.error();
+    ++sum.files;
+    sum.size += file->size;
+    sum.resident += file->resident;
+    sum.dirty += file->dirty;
+    return true;
+  });
+  if (!walked && walked.error().is(std::errc::permission_denied)) return false;
+  TRY(walked);
+  if (!in_time) return false;
+  const FileState state = sum.dirty > 0              ? FileState::dirty
+                          : sum.resident >= sum.size ? FileState::hot
+                          : sum.resident > 0         ? FileState::partial
+                                                     : FileState::cold;
+  sum.state = to_text(state);
+  entry = std::move(sum);
+  return true;
+}
+
 Result<api::Listing> Control::list(const api::Caller& caller, const std::string& path, Depth depth,
                                    const std::string& after, size_t limit) {
   limit = std::clamp<size_t>(limit, 1, kMaxListed);
+  const auto end_of_summing = SteadyClock::now() + kSummingTime;
   TRY_ASSIGN(const FoundNode start, walk_.resolve(caller, path));
   api::Listing listing;
   const auto visit = [&](const FoundNode& node) -> Result<bool> {
@@ -222,6 +255,8 @@ Result<api::Listing> Control::list(const api::Caller& caller, const std::string&
     if (!entry && entry.error().is(std::errc::no_such_file_or_directory))
       return true;  // removed in between
     if (!entry) return entry.error();
+    if (depth == Depth::totals && node.record.attributes.kind == FileKind::directory)
+      TRY(add_totals(caller, node, end_of_summing, *entry));
     listing.entries.push_back(*std::move(entry));
     return true;
   };

@@ -161,6 +161,10 @@ std::string kernel_read(const std::string& path) {
   return outcome(file ? 0 : errno);
 }
 
+std::string kernel_write(const std::string& path) {
+  return outcome(::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0 ? 0 : errno);
+}
+
 bool leads_out(const std::string& path, const std::string& mount) {
   std::error_code error;
   const std::string real = fs::canonical(mount + path, error).string();
@@ -196,6 +200,7 @@ void compare(const User& user, const std::vector<std::string>& paths, const Test
     api::PrefetchRequest request;
     request.paths = {path};
     judge("read", path, kernel, outcome(client.start_prefetch(request)));
+    judge("write", path, kernel_write(tier.mount + path), outcome(client.start_publish({path})));
   }
   text += fmt::format("{} allowed, {} refused", yes, no);
   check(::write(out.get(), text.data(), text.size()), "write");
@@ -264,6 +269,42 @@ TEST_F(ApiAccess, ShowsAPrefetchToItsOwnerAndToRootAlone) {
   EXPECT_THAT(as_stranger({"http://tierd/v1/prefetch"}),
               ::testing::Not(::testing::HasSubstr("secret")));
   EXPECT_EQ(tier.client().prefetches()->size(), 1u);
+}
+
+TEST_F(ApiAccess, LetsUsersPublishAndEvictWhatTheyMayWrite) {
+  fs::permissions(fs::path(tier.mount).parent_path(), fs::perms(0755));
+  fs::permissions(tier.archive, fs::perms(0755));
+  tier.start();
+  fs::create_directory(tier.in_mount("shared"));
+  for (const auto& [name, uid] : {std::pair("own", 3001), {"other", 3002}}) {
+    write_file(tier.in_mount(fmt::format("shared/{}", name)), "content", 0644);
+    check(::chown(tier.in_mount(fmt::format("shared/{}", name)).c_str(), uid, 4001), "chown");
+  }
+  const auto as_user = [&](std::vector<std::string> arguments) {
+    std::vector<std::string> command = {"setpriv",
+                                        "--reuid=3001",
+                                        "--regid=4001",
+                                        "--clear-groups",
+                                        program("tierctl"),
+                                        "--socket",
+                                        tier.client().socket_path()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run_command(command);
+  };
+  EXPECT_EQ(as_user({"publish", "--wait", "/shared/own"}).exit_code, 0);
+  EXPECT_EQ(read_file(tier.in_archive("shared/own")), "content");
+  const auto refused = as_user({"publish", "/shared/other"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, ::testing::HasSubstr("/shared/other: you may not write it"));
+  tier.publish();
+  const auto evicted = as_user({"evict", "/shared"});
+  EXPECT_THAT(evicted.out, ::testing::HasSubstr("evicted 1 file"));
+  EXPECT_THAT(evicted.out, ::testing::HasSubstr("you may not write it"));
+  EXPECT_EQ(tier.entry("/shared/own").state, "cold");
+  EXPECT_EQ(tier.entry("/shared/other").state, "hot");
+  for (const char* command : {"pin", "scan"}) {
+    EXPECT_EQ(as_user({command, "/shared/own"}).exit_code == 0, false) << command;
+  }
 }
 
 // A long listing goes on where it ended, also when that name is gone by then.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <ctime>
 
 #include <unistd.h>
@@ -37,6 +38,9 @@ std::string human_rate(double bytes_per_s) { return scaled(std::max(bytes_per_s,
 
 std::string human_duration(double seconds) {
   constexpr double kMostSeconds = 1e12;
+  const double tenths = std::round(seconds * 10);
+  if (tenths > 0 && tenths < 100 && std::fmod(tenths, 10) != 0)
+    return fmt::format("{:.1f} s", tenths / 10);
   auto s = static_cast<uint64_t>(std::clamp(seconds, 0.0, kMostSeconds) + 0.5);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3'600) return fmt::format("{} min {} s", s / 60, s % 60);
@@ -62,7 +66,7 @@ std::string human_time(Timestamp time) {
   tm parts = {};
   ::localtime_r(&seconds, &parts);
   std::array<char, 32> text = {};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &parts);
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
   return text.data();
 }
 

@@ -14,12 +14,12 @@ namespace tierhub::tierctl {
 std::string human_size(uint64_t bytes);
 // "850.0 MiB/s"
 std::string human_rate(double bytes_per_s);
-// "0 s", "42 s", "3 min 20 s", "5 h 12 min", "9 d 4 h"
+// "0 s", "2.8 s", "42 s", "3 min 20 s", "5 h 12 min", "9 d 4 h"
 std::string human_duration(double seconds);
 // "1 file", "2 files"; thousands are grouped: "12,345 files".
 std::string human_count(uint64_t count, std::string_view noun);
 std::string human_number(uint64_t count);
-// "2026-01-02 03:04" in the time zone of this machine.
+// "2026-01-02 03:04:05" in the time zone of this machine.
 std::string human_time(Timestamp time);
 // "42%": 100 only if all is done, 0 only if nothing is.
 std::string human_percent(uint64_t part, uint64_t whole);

@@ -75,13 +75,14 @@ void add_reading_commands(CLI::App& app, Arguments& a) {
       [&a](const Context& context) {
         using enum api::Service::Depth;
         using enum LsOptions::Detail;
-        return list(context, {a.paths, a.recursive ? all : children, a.detailed ? full : brief});
+        return list(context, {a.paths, a.recursive ? all : totals, a.detailed ? full : brief});
       });
   add_paths(ls, a);
   ls->add_flag("-r,--recursive", a.recursive, "All below, with paths in the namespace");
   ls->add_flag("-l,--long", a.detailed, "Also unpublished bytes, time, owner, pins and leases");
   ls->footer(R"(
 States: cold (in the archive only), partial, hot (all on the SSD), dirty (newer than the archive).
+A folder shows the sums of all files below it; of very large ones "-", if it would take too long.
 Without PATH: the current folder if it is in the mount, else the namespace's root.
 
 Example:

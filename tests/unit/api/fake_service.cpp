@@ -66,7 +66,10 @@ Result<Listing> FakeService::list(const Caller&, const std::string& path, Depth 
                                   const std::string& after, size_t limit) {
   std::lock_guard lock(mutex_);
   state_.calls.push_back(fmt::format("list {} depth={} after={} limit={}", path,
-                                     depth == Depth::all ? "all" : "children", after, limit));
+                                     depth == Depth::all      ? "all"
+                                     : depth == Depth::totals ? "totals"
+                                                              : "children",
+                                     after, limit));
   auto self = state_.entries.find(path);
   if (path != "/" && self == state_.entries.end()) return no_such(path);
   Listing listing;
@@ -76,7 +79,7 @@ Result<Listing> FakeService::list(const Caller&, const std::string& path, Depth 
   }
   for (const auto& [name, entry] : state_.entries) {
     bool direct = name.find('/', path == "/" ? 1 : path.size() + 1) == std::string::npos;
-    if (!is_below(name, path) || name <= after || (depth == Depth::children && !direct)) continue;
+    if (!is_below(name, path) || name <= after || (depth != Depth::all && !direct)) continue;
     if (listing.entries.size() == limit) {
       listing.next = listing.entries.back().path;
       break;

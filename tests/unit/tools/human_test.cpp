@@ -20,6 +20,10 @@ TEST(Human, SizesHaveBinaryUnits) {
 
 TEST(Human, DurationsHaveTwoUnitsAtMost) {
   EXPECT_EQ(human_duration(-1), "0 s");
+  EXPECT_EQ(human_duration(0.04), "0 s");
+  EXPECT_EQ(human_duration(3), "3 s");
+  EXPECT_EQ(human_duration(2.79), "2.8 s");
+  EXPECT_EQ(human_duration(9.97), "10 s");
   EXPECT_EQ(human_duration(59.4), "59 s");
   EXPECT_EQ(human_duration(59.6), "1 min 0 s");
   EXPECT_EQ(human_duration(3'725), "1 h 2 min");

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "api/json.h"
@@ -113,7 +115,22 @@ TEST_F(Tierctl, LsIsATableOfStates) {
             "cold        3.0 GiB        0%  cold.tif\n"
             "hot         1.0 KiB      100%  hot.tif\n"
             "partial      1000 B       42%  part.tif\n"
-            "-                 -         -  sub/\n");
+            "-                 -         -  sub/\n"
+            "1 folder, 3 files, 3.0 GiB (without the folders that show no size); 1% on the SSD\n");
+}
+
+TEST_F(Tierctl, LsShowsTheSumsOfAFolderAndOfAll) {
+  service_.with([](State& state) {
+    add_tree(state);
+    api::Entry& folder = state.entries["/brain42/sub"];
+    folder.state = "dirty";
+    folder.size = folder.resident = 1'024;
+    folder.files = 2;
+  });
+  auto outcome = run({"ls", "/brain42"});
+  EXPECT_THAT(outcome.out, HasSubstr("dirty       1.0 KiB      100%  sub/\n"
+                                     "1 folder, 5 files, 3.0 GiB; 1% on the SSD\n"));
+  EXPECT_EQ(service_.calls().back(), "list /brain42 depth=totals after= limit=1000");
 }
 
 TEST_F(Tierctl, WhySaysWhatKeepsAFileAndWhatAPrefetchWaitsFor) {
@@ -142,7 +159,8 @@ TEST_F(Tierctl, WhySaysWhatKeepsAFileAndWhatAPrefetchWaitsFor) {
 TEST_F(Tierctl, LsOfATreeShowsWholePaths) {
   service_.with(add_tree);
   auto outcome = run({"ls", "-r", "/brain42"});
-  EXPECT_THAT(outcome.out, HasSubstr("dirty           5 B      100%  /brain42/sub/new.tif\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("dirty           5 B      100%  /brain42/sub/new.tif\n"
+                                     "1 folder, 4 files, 3.0 GiB; 1% on the SSD\n"));
 }
 
 TEST_F(Tierctl, LsAsJsonHasEveryEntryOfEveryPage) {
@@ -156,6 +174,7 @@ TEST_F(Tierctl, LsAsJsonHasEveryEntryOfEveryPage) {
   auto listing = api::decode<api::Listing>(outcome.out, api::UnknownMembers::refuse);
   ASSERT_TRUE(listing) << listing.error().text();
   EXPECT_EQ(listing->entries.size(), 2'500u);
+  EXPECT_TRUE(std::ranges::is_sorted(listing->entries, {}, &api::Entry::path));
 }
 
 TEST_F(Tierctl, LsInFullShowsPins) {
@@ -166,9 +185,10 @@ TEST_F(Tierctl, LsInFullShowsPins) {
     state.entries["/a.tif"] = entry;
   });
   auto outcome = run({"ls", "--long", "/a.tif"});
-  EXPECT_THAT(outcome.out,
-              HasSubstr("1970-01-01 00:00  root        a.tif  (open for writing)  [alice: course "
-                        "on Monday]\n"));
+  EXPECT_THAT(
+      outcome.out,
+      HasSubstr("1970-01-01 00:00:00  root        a.tif  (open for writing)  [alice: course "
+                "on Monday]\n"));
 }
 
 TEST_F(Tierctl, LsOfWhatDoesNotExistFails) {
@@ -193,11 +213,10 @@ TEST_F(Tierctl, FollowsLinksIntoTheMount) {
 
 TEST_F(Tierctl, LsWithoutAPathShowsTheCurrentFolderOfTheMount) {
   run({"ls"});
-  EXPECT_EQ(service_.calls().back(), "list / depth=children after= limit=1000");
+  EXPECT_EQ(service_.calls().back(), "list / depth=totals after= limit=1000");
   current_folder_ = mount_ + "/brain42";
   run({"ls"});
-  EXPECT_EQ(service_.calls().back(),
-            "list " + current_folder_ + " depth=children after= limit=1000");
+  EXPECT_EQ(service_.calls().back(), "list " + current_folder_ + " depth=totals after= limit=1000");
 }
 
 TEST_F(Tierctl, EvictSaysWhatItSkippedAndWhy) {
@@ -237,9 +256,9 @@ TEST_F(Tierctl, JobsListShowsTheLatestFirst) {
   });
   auto outcome = run({"jobs", "list"});
   EXPECT_EQ(outcome.out,
-            "STATE    CHANGED           USER  WORKFLOW      RUN\n"
-            "running  1970-01-01 00:01  root  stitch        b\n"
-            "done     1970-01-01 00:00  root  count-nuclei  a\n");
+            "STATE    CHANGED              USER  WORKFLOW      RUN\n"
+            "running  1970-01-01 00:01:00  root  stitch        b\n"
+            "done     1970-01-01 00:00:00  root  count-nuclei  a\n");
   auto list =
       api::decode<api::RunList>(run({"jobs", "list", "--json"}).out, api::UnknownMembers::refuse);
   ASSERT_TRUE(list);
@@ -263,7 +282,7 @@ TEST_F(Tierctl, JobsShowReadsTheRunsStatus) {
             "state            running\n"
             "workflow         count-nuclei\n"
             "user             root\n"
-            "changed          1970-01-01 00:00\n"
+            "changed          1970-01-01 00:00:00\n"
             "tasks:\n"
             "  total          8\n"
             "  done           3\n"
