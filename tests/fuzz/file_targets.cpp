@@ -101,9 +101,11 @@ void open_dataset(std::string_view bytes) {
 }
 
 std::vector<std::string> dataset_seeds() {
-  tierhub::testing::TiffBuilder little, big(true);
+  tierhub::testing::TiffBuilder little, big(true), shaped;
+  little.add_page(8, 4, 16, {{270, 2, {}, "ImageJ=1\nimages=2\nslices=2\nunit=um\n"}});
   little.add_page(8, 4, 16);
-  little.add_page(8, 4, 16, {{270, 2, {}, "ImageJ=1\nimages=2\nslices=2\n"}});
+  shaped.add_page(8, 4, 16, {{270, 2, {}, R"({"shape": [2, 4, 8], "axes": "CYX"})"}});
+  shaped.add_page(8, 4, 16);
   big.add_page(8, 4, 8, {{258, 3, {8, 8, 8}, {}}, {277, 3, {3}, {}}});
   const std::string array =
       R"({"zarr_format":2,"shape":[1,1,4,8,8],"chunks":[1,1,2,4,4],"dtype":"<u2",)"
@@ -117,7 +119,7 @@ std::vector<std::string> dataset_seeds() {
   const std::pair<std::string, std::string> files[] = {
       {".zattrs", image}, {".zgroup", R"({"zarr_format":2})"}, {"0/.zarray", array}};
   for (const auto& [path, content] : files) zarr += path + '\0' + content + '\0';
-  return {little.bytes(), big.bytes(), zarr};
+  return {little.bytes(), big.bytes(), shaped.bytes(), zarr};
 }
 
 void read_settings(std::string_view bytes) {

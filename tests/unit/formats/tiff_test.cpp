@@ -277,22 +277,26 @@ TEST(Tiff, RefusesPagesOfDifferentSize) {
 // No cut and no changed byte may crash, hang or allocate wildly; a cut through a directory is
 // named.
 TEST(Tiff, SurvivesCutAndChangedFiles) {
-  TiffBuilder builder;
-  builder.add_page(
-      3, 2, 16,
-      {description("<OME><Pixels DimensionOrder=\"XYZCT\" SizeT=\"1\" SizeC=\"1\" SizeZ=\"2\"/>")});
-  builder.add_page(3, 2, 16);
-  const std::string good = builder.bytes();
-  for (size_t size = 0; size < good.size(); ++size) {
-    EXPECT_FALSE(open_dataset(MemoryFile(good.substr(0, size)), "a.tif")) << size;
-  }
-  for (size_t at = 0; at < good.size(); ++at) {
-    for (const char value : {'\0', '\x7f', '\xff'}) {
-      std::string changed = good;
-      changed[at] = value;
-      const auto dataset = open_dataset(MemoryFile(changed), "a.tif");
-      if (dataset) {
-        EXPECT_FALSE(dataset->levels.empty());
+  for (const char* text :
+       {"<OME><Pixels DimensionOrder=\"XYZCT\" SizeT=\"1\" SizeC=\"1\" SizeZ=\"2\"/>",
+        "ImageJ=1\nimages=2\nslices=2\nunit=um\nspacing=2\n",
+        R"({"shape": [2, 3, 2], "axes": "ZYX"})"}) {
+    TiffBuilder builder;
+    builder.add_page(3, 2, 16, {description(text)});
+    builder.add_page(3, 2, 16);
+    const std::string good = builder.bytes();
+    EXPECT_TRUE(open_dataset(MemoryFile(good), "a.tif"));
+    for (size_t size = 0; size < good.size(); ++size) {
+      EXPECT_FALSE(open_dataset(MemoryFile(good.substr(0, size)), "a.tif")) << size;
+    }
+    for (size_t at = 0; at < good.size(); ++at) {
+      for (const char value : {'\0', '\x7f', '\xff'}) {
+        std::string changed = good;
+        changed[at] = value;
+        const auto dataset = open_dataset(MemoryFile(changed), "a.tif");
+        if (dataset) {
+          EXPECT_FALSE(dataset->levels.empty());
+        }
       }
     }
   }
