@@ -369,6 +369,20 @@ TEST(Check, FindsNothingInASoundTierAndChangesNothing) {
   EXPECT_EQ(world.codes(), Codes{"dirent.link"});
 }
 
+TEST(Check, FindsNothingInWhatAFolderLeavesThatWasRemovedBeforeItWasPublished) {
+  World world;
+  {
+    auto tier = world.start();
+    const NodeInfo folder = value_of(tier->fs->mkdir(kRootInode, "short-lived", 0755, kRoot));
+    value_of(tier->fs->symlink(folder.inode, "entry", "target", kRoot));
+    value_of(tier->fs->unlink(folder.inode, "entry"));
+    value_of(tier->evictor->reap());
+    value_of(tier->fs->rmdir(kRootInode, "short-lived"));
+    World::stop(std::move(tier));
+  }
+  EXPECT_EQ(world.codes(), Codes{});
+}
+
 TEST(Check, SaysThatACatalogWithoutItsOwnNumbersMustBeMadeAgain) {
   const World world;
   erase(world, Family::meta, "catalog.format");
