@@ -27,6 +27,56 @@ namespace {
 
 Error usage(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
 
+// Turns a parser that returns a Result into a check of the command line: a bad value is a usage
+// error.
+template <class Parse>
+std::function<std::string(const std::string&)> check(Parse parse) {
+  return [parse](const std::string& text) {
+    const auto value = parse(text);
+    return value ? std::string() : value.error().text();
+  };
+}
+
+void add_input(CLI::App& command, Part& part) {
+  command.add_option("--in", part.in, "OME-Zarr folder or TIFF file")->required();
+}
+
+// --select of one image: one level, time point and channel, and ranges of z, y and x.
+CLI::Option* add_select(CLI::App& command, Part& part) {
+  return command
+      .add_option(
+          "--select", part.select,
+          "Which level (0 if left out), time point and channel, and what of z, y and x, such "
+          "as level=0,t=0,c=1,z=0:10. t and c are needed where the image has several")
+      ->check(check(formats::parse_selection));
+}
+
+// --in, --select, and for blocks --box and --halo instead.
+void add_part(CLI::App& command, Part& part) {
+  add_input(command, part);
+  CLI::Option* select = add_select(command, part);
+  CLI::Option* box =
+      command
+          .add_option("--box", part.box,
+                      "The voxels to work on, such as level=0,t=0,c=0,z=32:64,y=0:128,x=128:256")
+          ->check(check(formats::parse_box))
+          ->excludes(select);
+  command
+      .add_option("--halo", part.halo, "How far beyond the box may be read, such as z=8,y=16,x=16")
+      ->check(check(formats::parse_halo))
+      ->needs(box);
+}
+
+// --select (or --region) of a command that puts blocks together: what the blocks tile, if it is not
+// a whole volume.
+void add_selected_blocks(CLI::App& command, std::string& select) {
+  command
+      .add_option("--select,--region", select,
+                  "What the blocks tile, if it is not a whole volume (text as of --select or --box "
+                  "of imgop segment)")
+      ->check(check(formats::parse_selection));
+}
+
 std::optional<uint64_t> to_number(std::string_view text) {
   uint64_t value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
