@@ -111,8 +111,8 @@ bool planes_are_in_order(std::string_view xml, size_t from, const TiffLayout& la
   }
 }
 
-Result<TiffLayout> layout_from_ome_xml(std::string_view xml, size_t pages,
-                                       const std::string& path) {
+Result<TiffLayout> layout_from_ome_xml(std::string_view xml, const TiffDirectory& first,
+                                       size_t pages, const std::string& path) {
   TiffLayout layout;
   size_t at = 0;
   const std::string_view pixels = xml_element(xml, "Pixels", at);
@@ -136,7 +136,9 @@ Result<TiffLayout> layout_from_ome_xml(std::string_view xml, size_t pages,
   if (sorted != "CTZ")
     return Error(std::errc::invalid_argument, path + ": its OME-XML has an unknown DimensionOrder");
   layout.t = *t;
-  layout.c = *c;
+  // The colours inside a pixel are counted too, though they are no pages.
+  const bool has_colours = first.samples > 1 && *c % first.samples == 0;
+  layout.c = has_colours ? *c / first.samples : *c;
   layout.z = *z;
   const uint64_t planes = layout.t * layout.c * layout.z;
   if (planes != pages) {
@@ -295,7 +297,7 @@ Result<TiffLayout> read_tiff_layout(const TiffDirectory& first, size_t pages,
   for (const std::string& text : first.descriptions) {
     if (text.find("<OME") == std::string::npos) continue;
     if (pages > 1 || text.find("<Pixels") != std::string::npos)
-      return layout_from_ome_xml(text, pages, path);
+      return layout_from_ome_xml(text, first, pages, path);
   }
   // Colours inside a pixel count as channels there, but are no pages. Such pages are not decoded.
   if (first.samples > 1) return assumed(pages);

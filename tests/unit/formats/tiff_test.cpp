@@ -197,6 +197,22 @@ TEST(Tiff, TakesTheAxesFromTifffile) {
   EXPECT_FALSE(dataset->z_assumed);
 }
 
+TEST(Tiff, TakesColoursForNoPages) {
+  const ScratchFolder folder;
+  for (const char* text :
+       {R"(<OME><Pixels DimensionOrder="XYCZT" SizeT="1" SizeC="3" SizeZ="1"/></OME>)",
+        "ImageJ=1.53t\nimages=3\nchannels=3\n"}) {
+    TiffBuilder builder;
+    builder.add_page(
+        4, 4, 8,
+        {description(text), {258, 3, {8, 8, 8}, {}}, {277, 3, {3}, {}}, {262, 3, {2}, {}}});
+    const auto dataset = open_bytes(folder, builder.bytes());
+    ASSERT_TRUE(dataset) << dataset.error().text();
+    EXPECT_EQ(dataset->axes_text(), "yx");
+    EXPECT_NE(dataset->not_decodable.value_or("").find("RGB"), std::string::npos);
+  }
+}
+
 TEST(Tiff, TellsChannelNamesAndVoxelSizes) {
   const ScratchFolder folder;
   const auto ome = open_described(
