@@ -1,5 +1,7 @@
 #include "compute/output_place.h"
 
+#include <vector>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 #include <stdio.h>
 
 #include "common/posix.h"
+#include "compute/owner.h"
 
 namespace tierhub::compute {
 namespace {
@@ -15,6 +18,34 @@ namespace {
 bool exists(const std::string& path) {
   struct stat st {};
   return ::lstat(path.c_str(), &st) == 0;
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// "/mnt/tier belongs to root (mode 0755)"
+std::string whose(const std::string& folder, const struct stat& st) {
+  const Result<Account> owner = find_account(st.st_uid, st.st_gid);
+  return fmt::format("{} belongs to {} (mode {:04o})", folder,
+                     owner ? owner->name : fmt::format("{}", st.st_uid), st.st_mode & 07777);
+}
+
+// Gives a new folder the group of the one above, which may write it as it may write that one. Not
+// in a sticky folder: there everyone has what is his. What cannot be shared stays the user's own.
+void share_as(const struct stat& above, const std::string& folder) {
+  if ((above.st_mode & S_IWGRP) == 0 || (above.st_mode & S_ISVTX) != 0) return;
+  const Result<UniqueFd> fd = posix::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  struct stat st {};
+  if (!fd || ::fstat(fd->get(), &st) < 0 || st.st_uid != ::geteuid()) return;
+  if (st.st_gid != above.st_gid && ::fchown(fd->get(), static_cast<uid_t>(-1), above.st_gid) < 0) {
+    return;
+  }
+  const mode_t mode = (st.st_mode & 07777) | S_IWGRP | (above.st_mode & S_ISGID);
+  static_cast<void>(::fchmod(fd->get(), mode));
 }
 
 Result<void> empty_folder_fd(int folder_fd) {
@@ -38,11 +69,11 @@ Result<void> empty_folder_fd(int folder_fd) {
 
 }  // namespace
 
-OutputPlace::OutputPlace(std::string place, const std::string& run) : place_(std::move(place)) {
+OutputPlace::OutputPlace(std::string place, const std::string& run, std::string user)
+    : user_(std::move(user)), place_(std::move(place)) {
   while (place_.size() > 1 && place_.ends_with('/')) place_.pop_back();
-  const size_t slash = place_.rfind('/');
-  parent_ = slash == 0 ? "/" : place_.substr(0, slash);
-  const std::string leaf = place_.substr(slash + 1);
+  parent_ = folder_of(place_);
+  const std::string leaf = name_of(place_);
   hidden_ = fmt::format("{}/.{}{}.part", parent_ == "/" ? "" : parent_, leaf,
                         leaf == run ? "" : "." + run);
 }
@@ -57,18 +88,49 @@ Result<void> OutputPlace::check_free() const {
 }
 
 Result<void> OutputPlace::make_hidden() const {
-  const Result<void> parents = posix::make_directories(parent_, 0777);
-  const bool failed = !parents && !parents.error().is(std::errc::file_exists);
-  if (failed || (::mkdir(hidden_.c_str(), 0777) < 0 && errno != EEXIST)) {
-    const int code = failed ? parents.error().errno_value() : errno;
-    const Error why = Error::from_errno(code, parent_);
-    return Error(
-        why.code(),
-        fmt::format("the output cannot be written: {}: choose an 'output' in a folder that "
-                    "you can write",
-                    why.text()));
+  TRY(make_parent());
+  if (::mkdir(hidden_.c_str(), 0777) == 0 || errno == EEXIST) return {};
+  return cannot_make(hidden_, errno);
+}
+
+Result<void> OutputPlace::make_parent() const {
+  std::vector<std::string> missing;
+  struct stat st {};
+  std::string folder = parent_;
+  for (; ::stat(folder.c_str(), &st) < 0; folder = folder_of(folder)) {
+    if (errno != ENOENT || folder == "/") return cannot_make(folder, errno);
+    missing.push_back(folder);
+  }
+  bool shared = true;
+  for (auto next = missing.rbegin(); next != missing.rend(); ++next) {
+    if (::mkdir(next->c_str(), 0777) < 0 && errno != EEXIST) return cannot_make(*next, errno);
+    shared = shared && name_of(*next) != user_;
+    if (shared) share_as(st, *next);
+    if (::stat(next->c_str(), &st) < 0) return cannot_make(*next, errno);
   }
   return {};
+}
+
+Error OutputPlace::cannot_make(const std::string& folder, int errno_value) const {
+  const std::string above = folder_of(folder);
+  struct stat st {};
+  const Error why = Error::from_errno(errno_value, folder);
+  const bool refused = why.is(std::errc::permission_denied) && ::stat(above.c_str(), &st) == 0;
+  std::string hint = "choose an 'output' in a folder that you can write";
+  if (refused && st.st_uid == 0) {
+    const bool own = name_of(folder) == user_ || folder == hidden_;
+    hint = fmt::format("the administrator can let all users write there: install -d -m 1777 {}",
+                       own ? above : folder);
+  } else if (refused && st.st_uid == ::geteuid()) {
+    hint = fmt::format("it is your own folder: chmod u+w {}", above);
+  } else if (refused) {
+    hint = fmt::format(
+        "leave 'output' out, then the results are in results/{}/..., or ask the owner "
+        "to share the folder with a group of yours: chmod g+ws {}",
+        user_, above);
+  }
+  return Error(why.code(), fmt::format("the output cannot be written: {}{}: {}", why.text(),
+                                       refused ? ": " + whose(above, st) : "", hint));
 }
 
 bool OutputPlace::hidden_exists() const { return exists(hidden_); }

@@ -11,15 +11,18 @@ namespace tierhub::compute {
 // One thread; acts as the user of this process.
 class OutputPlace {
  public:
-  // `place` is absolute. Pure; nothing is made yet.
-  OutputPlace(std::string place, const std::string& run);
+  // `place` is absolute. Pure; nothing is made yet. `user`: as {user} expands.
+  OutputPlace(std::string place, const std::string& run, std::string user);
 
   const std::string& place() const { return place_; }
   const std::string& hidden() const { return hidden_; }
 
   // An error that says what to do if the place is taken.
   Result<void> check_free() const;
-  // Makes the hidden folder and what is missing above it; fine if it is there already.
+  // Makes the hidden folder and what is missing above it; fine if it is there already. What is
+  // missing in a folder that its group may write is made so that the group may write it too, down
+  // to the user's own folder: the next user of a shared folder finds a place there as well. An
+  // error says whose folder refuses, and what to do.
   Result<void> make_hidden() const;
   bool hidden_exists() const;
   bool place_exists() const;
@@ -28,6 +31,10 @@ class OutputPlace {
   Result<void> put_in_place() const;
 
  private:
+  Result<void> make_parent() const;
+  Error cannot_make(const std::string& folder, int errno_value) const;
+
+  std::string user_;
   std::string place_;
   std::string parent_;
   std::string hidden_;

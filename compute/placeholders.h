@@ -13,8 +13,21 @@
 
 namespace tierhub::compute {
 
-enum class Placeholder { input, select, box, halo, task, name, path, run, workflow, work, output };
-inline constexpr size_t kPlaceholders = 11;
+enum class Placeholder {
+  input,
+  select,
+  box,
+  halo,
+  task,
+  name,
+  path,
+  run,
+  workflow,
+  user,
+  work,
+  output
+};
+inline constexpr size_t kPlaceholders = 12;
 
 std::string_view to_text(Placeholder placeholder);
 

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <map>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "common/posix.h"
@@ -15,6 +17,13 @@ namespace {
 std::string variable(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value == nullptr || *value == '\0' ? otherwise : value;
+}
+
+// As a folder's name.
+std::string user_name() {
+  const std::string name = variable("USER", "");
+  const bool fits = !name.empty() && name.front() != '.' && name.find('/') == std::string::npos;
+  return fits ? name : fmt::format("{}", ::geteuid());
 }
 
 // NAME=value for each, later settings replacing earlier ones.
@@ -33,8 +42,11 @@ Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options,
   TRY_ASSIGN(Workflow workflow, parse_workflow(job_text));
   std::unique_ptr<RunPlan> plan(new RunPlan(options, std::move(workflow)));
   PlaceholderValues values;
-  values.set(Placeholder::run, options.run).set(Placeholder::workflow, plan->workflow_.name);
-  plan->output_.emplace(places.absolute(plan->workflow_.output.expand(values)), options.run);
+  values.set(Placeholder::run, options.run)
+      .set(Placeholder::workflow, plan->workflow_.name)
+      .set(Placeholder::user, user_name());
+  plan->output_.emplace(places.absolute(plan->workflow_.output.expand(values)), options.run,
+                        user_name());
   TRY_ASSIGN(RunInputs inputs,
              RunInputs::make(plan->workflow_, places, std::move(prefetch), known_items));
   plan->inputs_.emplace(std::move(inputs));
@@ -60,6 +72,7 @@ PlaceholderValues RunPlan::plain_values_for(TaskId task) const {
   values.set(Placeholder::task, number(task))
       .set(Placeholder::run, options_.run)
       .set(Placeholder::workflow, workflow_.name)
+      .set(Placeholder::user, user_name())
       .set(Placeholder::work, options_.work)
       .set(Placeholder::output, output_->hidden());
   return values;

@@ -89,7 +89,7 @@ class WorkflowParser {
                 "a workflow needs its 'input' with a 'dataset'"));
     TRY(require(workflow_.steps.empty(), yaml_.root(), "a workflow needs 'steps'"));
     if (workflow_.output.source().empty()) {
-      workflow_.output = *Template::parse("results/{workflow}/{run}");
+      workflow_.output = *Template::parse("results/{user}/{workflow}/{run}");
     }
     TRY(resolve_references());
     TRY(refuse_circles());
@@ -214,7 +214,7 @@ class WorkflowParser {
                                    Placeholder::halo, Placeholder::task, Placeholder::name,
                                    Placeholder::path, Placeholder::work, Placeholder::output}) {
       if (!workflow_.output.mentions(word)) continue;
-      return refuse(value, word, "has no meaning in output: use {workflow} and {run}");
+      return refuse(value, word, "has no meaning in output: use {user}, {workflow} and {run}");
     }
     bool has_name = false;
     for (size_t begin = 0; begin <= source.size();) {
@@ -226,7 +226,8 @@ class WorkflowParser {
       has_name = has_name || !part.empty();
       begin = end + 1;
     }
-    return require(!has_name, value, "output needs a path, for example results/{workflow}/{run}");
+    return require(!has_name, value,
+                   "output needs a path, for example results/{user}/{workflow}/{run}");
   }
 
   Result<void> steps(const YAML::Node& value) {

@@ -156,7 +156,7 @@ scatter: {by: file}
 steps:
   - id: segment
     run: [imgop, segment, --sigma, "2", --in, "{input}", --out, "{output}/labels/{name}.ome.zarr", --table, "{output}/tables/{name}.csv"]
-output: results/{workflow}/{run}
+output: results/{user}/{workflow}/{run}
 YAML
   run_cold_twice "$place/segment-files.yaml" images
 

@@ -71,7 +71,7 @@ class Crash : public AgentTest {
     write_text(at("go"), "");
     const EndedRun run = ended("job");
     EXPECT_EQ(run.ending, "done") << run.report << run.log;
-    EXPECT_TRUE(fs::exists(at("results/w/" + run.run + "/ok")));
+    EXPECT_TRUE(fs::exists(run.status["output"].get<std::string>() + "/ok"));
     EXPECT_EQ(run.status["tasks_done"], 4);
     EXPECT_EQ(run.status["tasks"].size(), 4u);
     EXPECT_NE(run.report.find("  counted 0000\n  counted 0001\n  counted 0002\n"),

@@ -32,7 +32,7 @@ class Run : public AgentTest {
     return "workflow: w\ninput: {dataset: data/a.txt}\nsteps:\n" + steps;
   }
   std::string output(const EndedRun& run, const std::string& file) const {
-    return read_text(at("results/w/" + run.run + "/" + file));
+    return read_text(run.status["output"].get<std::string>() + "/" + file);
   }
 };
 
@@ -52,9 +52,10 @@ TEST_F(Run, ScattersOverFilesAndGathers) {
   EXPECT_EQ(run.status["tasks_total"], 4);
   EXPECT_EQ(run.status["tasks_done"], 4);
   EXPECT_EQ(run.status["tasks"].size(), 4u);
-  EXPECT_EQ(run.status["output"], at("results/w/" + run.run));
+  const std::string user = run.status["user"];
+  EXPECT_EQ(run.status["output"], at("results/" + user + "/w/" + run.run));
   EXPECT_NE(run.report.find("Everything is done"), std::string::npos);
-  EXPECT_EQ(names_in(at("results/w")), std::vector{run.run});
+  EXPECT_EQ(names_in(at("results/" + user + "/w")), std::vector{run.run});
   expect_no_work_left();
   EXPECT_TRUE(names_in(jobs("running")).empty());
   EXPECT_TRUE(names_in(jobs("incoming")).empty());
@@ -228,7 +229,7 @@ TEST_F(Run, AFailureNamesTheTaskAndKeepsItsWork) {
   EXPECT_NE(run.report.find(at("work/" + run.run)), std::string::npos) << run.report;
   EXPECT_TRUE(fs::exists(at("work/" + run.run + "/kept")));
   EXPECT_EQ(run.status["tasks_failed"], 1);
-  EXPECT_TRUE(names_in(at("results/w")).empty());
+  EXPECT_FALSE(fs::exists(run.status["output"].get<std::string>()));
 }
 
 TEST_F(Run, CancelStopsItsProcesses) {

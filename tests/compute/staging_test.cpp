@@ -58,7 +58,7 @@ class Staging : public AgentTest {
 
   // How many rows the table of objects has that a run wrote.
   size_t objects_in(const EndedRun& run, const std::string& table) const {
-    const std::string text = read_text(tier.in_mount("results/w/" + run.run + "/" + table));
+    const std::string text = read_text(run.status["output"].get<std::string>() + "/" + table);
     const auto lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
     return lines == 0 ? 999 : lines - 1;
   }
@@ -97,7 +97,7 @@ TEST_F(Staging, ExactlyTheSelectionAndTheMetadataIsBroughtAndNothingRecalled) {
   start();
   const EndedRun run = drop_and_wait("job", kReadChannel0);
   ASSERT_EQ(run.ending, "done") << run.report;
-  EXPECT_EQ(read_text(tier.in_mount("results/w/" + run.run + "/counts")), "64\n64\n");
+  EXPECT_EQ(read_text(run.status["output"].get<std::string>() + "/counts"), "64\n64\n");
   const api::Status status = tier.status();
   uint64_t expected = size_of("0/0.0.0.0") + size_of("0/0.1.0.0");
   for (const char* metadata : {".zattrs", ".zgroup", "0/.zarray"}) {
@@ -219,7 +219,7 @@ TEST_F(Staging, TierdAndAgentOfAnOrdinaryUserRunThatUsersJobs) {
   ASSERT_EQ(run.ending, "done") << run.report;
   EXPECT_GE(run.status["bytes_staged"], size_of("0/0.0.0.0") + size_of("0/0.1.0.0"));
   EXPECT_EQ(tier.status().recall_bytes, 0u) << "all of it was there before it was read";
-  const std::string counts = "results/w/" + run.run + "/counts";
+  const std::string counts = "results/nobody/w/" + run.run + "/counts";
   const auto read = run_command(tier.as_user({"cat", tier.in_mount(counts)}));
   EXPECT_EQ(read.out, "64\n64\n") << read.err;
   tier.publish();
@@ -227,6 +227,83 @@ TEST_F(Staging, TierdAndAgentOfAnOrdinaryUserRunThatUsersJobs) {
   struct stat st {};
   ASSERT_EQ(::stat(tier.in_archive(counts).c_str(), &st), 0);
   EXPECT_EQ(st.st_uid, kNobody);
+}
+
+constexpr const char* kNoteWho = R"(workflow: w
+input: {dataset: scan.ome.zarr}
+steps:
+  - id: a
+    run: [sh, -c, 'id -u > {output}/{user}']
+)";
+
+TEST_F(Staging, UsersOfOneWorkflowHaveFoldersOfTheirOwn) {
+  write_image();
+  start({});
+  drop("early.yaml", kNoteWho, kAlice);
+  const EndedRun early = ended("early");
+  EXPECT_EQ(early.ending, "failed");
+  const std::string command = "install -d -m 1777 " + tier.in_mount("results");
+  EXPECT_NE(early.report.find(tier.mount +
+                              " belongs to root (mode 0755): the administrator can let "
+                              "all users write there: " +
+                              command + "\n"),
+            std::string::npos)
+      << early.report;
+  ASSERT_EQ(run_command({"sh", "-c", command}).exit_code, 0);
+  for (const uid_t user : {kAlice, kMallory}) {
+    const std::string name = std::to_string(user);
+    drop("job" + name + ".yaml", kNoteWho, user);
+    const EndedRun run = ended("job" + name);
+    ASSERT_EQ(run.ending, "done") << run.report;
+    EXPECT_EQ(run.status["output"], tier.in_mount("results/" + name + "/w/" + run.run));
+    EXPECT_EQ(read_text(tier.in_mount("results/" + name + "/w/" + run.run + "/" + name)),
+              name + "\n");
+  }
+}
+
+// Accounts for this process and its children alone, which have a mount namespace of their own.
+class Accounts {
+ public:
+  Accounts(const std::string& folder, const std::string& users, const std::string& groups) {
+    for (const auto& [file, more] : {std::pair{"passwd", users}, std::pair{"group", groups}}) {
+      const std::string path = folder + "/" + file;
+      write_text(path, read_text(std::string("/etc/") + file) + more);
+      const auto bound = run_command({"mount", "--bind", path, std::string("/etc/") + file});
+      if (bound.exit_code != 0) throw std::runtime_error("bind " + path + ": " + bound.err);
+    }
+  }
+  ~Accounts() {
+    for (const char* file : {"/etc/passwd", "/etc/group"}) run_command({"umount", file});
+  }
+};
+
+TEST_F(Staging, MembersOfAGroupShareAFolderThatItCanWrite) {
+  const Accounts accounts(at("accounts"),
+                          "alice:x:54321:54321::/:/bin/sh\nmallory:x:54322:54322::/:/bin/sh\n",
+                          "lab:x:54400:alice,mallory\n");
+  write_image();
+  start({});
+  for (const char* mode : {"0775", "2775"}) {
+    const std::string folder = std::string("lab") + mode;
+    ASSERT_EQ(
+        run_command({"install", "-d", "-g", "54400", "-m", mode, tier.in_mount(folder)}).exit_code,
+        0);
+    for (const uid_t user : {kAlice, kMallory}) {
+      const std::string stem = folder + (user == kAlice ? "a" : "m");
+      drop(stem + ".yaml", kNoteWho + ("output: " + folder + "/results/{workflow}/{run}\n"), user);
+      const EndedRun run = ended(stem);
+      ASSERT_EQ(run.ending, "done") << run.report;
+    }
+    struct stat st {};
+    ASSERT_EQ(::stat(tier.in_mount(folder + "/results/w").c_str(), &st), 0);
+    EXPECT_EQ(st.st_gid, 54400u);
+    EXPECT_EQ(st.st_mode & 0777, 0775u);
+    EXPECT_EQ(names_in(tier.in_mount(folder + "/results/w")).size(), 2u);
+    drop(folder + "own.yaml", kNoteWho + ("output: " + folder + "/{user}/{run}\n"), kAlice);
+    EXPECT_EQ(ended(folder + "own").ending, "done");
+    ASSERT_EQ(::stat(tier.in_mount(folder + "/alice").c_str(), &st), 0);
+    EXPECT_EQ(st.st_mode & 0777, 0755u) << "the user's own";
+  }
 }
 
 TEST_F(Staging, TheJobsFolderMayLieInTheMount) {
@@ -241,7 +318,7 @@ TEST_F(Staging, TheJobsFolderMayLieInTheMount) {
   until("the run ends; " + agent_log(),
         [&] { return names_in(tier.in_mount("jobs/done")).size() == 1; });
   EXPECT_TRUE(names_in(tier.in_mount("jobs/running")).empty());
-  EXPECT_EQ(names_in(tier.in_mount("results/w")).size(), 1u);
+  EXPECT_EQ(names_in(tier.in_mount("results/root/w")).size(), 1u);
 }
 
 }  // namespace

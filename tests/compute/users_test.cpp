@@ -39,7 +39,7 @@ class Users : public AgentTest {
            "{output}/privileges']\n";
   }
   std::string output(const EndedRun& run, const std::string& file) const {
-    return read_text(at("results/w/" + run.run + "/" + file));
+    return read_text(run.status["output"].get<std::string>() + "/" + file);
   }
 };
 
@@ -92,8 +92,28 @@ TEST_F(Users, AnOutputThatHeCannotWriteFailsByName) {
   drop("job.yaml", who(), kAlice);
   const EndedRun run = ended("job");
   EXPECT_EQ(run.ending, "failed");
-  EXPECT_NE(run.report.find("the output cannot be written: " + at("results/w")), std::string::npos)
+  EXPECT_NE(run.report.find("the output cannot be written: " + at("results/54321") +
+                            ": Permission denied: " + at("results") +
+                            " belongs to root (mode 0755): the administrator can let all users "
+                            "write there: install -d -m 1777 " +
+                            at("results") + "\n"),
+            std::string::npos)
       << run.report;
+}
+
+TEST_F(Users, AnOutputInSomeoneElsesFolderSaysWhomToAsk) {
+  fs::create_directories(at("results/w"));
+  own(at("results/w"), kMallory, 0755);
+  start_agent();
+  drop("job.yaml", who() + "output: results/{workflow}/{run}\n", kAlice);
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.ending, "failed");
+  EXPECT_NE(run.report.find(at("results/w") +
+                            " belongs to 54322 (mode 0755): leave 'output' out, "
+                            "then the results are in results/54321/..., or ask the owner"),
+            std::string::npos)
+      << run.report;
+  EXPECT_NE(run.report.find("chmod g+ws " + at("results/w")), std::string::npos) << run.report;
 }
 
 TEST_F(Users, AFileThatOthersCouldHaveWrittenIsRefused) {

@@ -44,7 +44,7 @@ steps:
     resources: {cpus: 1, memory: 4GiB, time: 1h}
     retry: 2
     env: {A: "{run}"}
-output: results/{workflow}/{run}
+output: results/{user}/{workflow}/{run}
 )",
           "workflow: w\ninput: {dataset: [a, 'b*.tif']}\nsteps: [{id: a, run: [x]}]\noutput: o\n"};
 }

@@ -119,7 +119,7 @@ TEST(RunLog, ALineWithoutAnEndIsCut) {
 
 TEST(OutputPlace, IsHiddenUntilItIsPutInPlace) {
   const TemporaryDirectory folder;
-  const OutputPlace output(folder / "r/w/run", "run");
+  const OutputPlace output(folder / "r/w/run", "run", "alice");
   EXPECT_EQ(output.hidden(), folder / "r/w/.run.part");
   ASSERT_TRUE(output.check_free());
   ASSERT_TRUE(output.make_hidden());
@@ -133,7 +133,7 @@ TEST(OutputPlace, IsHiddenUntilItIsPutInPlace) {
 
 TEST(OutputPlace, NeverReplacesWhatIsThere) {
   const TemporaryDirectory folder;
-  const OutputPlace output(folder / "place", "run");
+  const OutputPlace output(folder / "place", "run", "alice");
   ASSERT_TRUE(output.make_hidden());
   fs::create_directories(folder / "place");
   EXPECT_FALSE(output.put_in_place());

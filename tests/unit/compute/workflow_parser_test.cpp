@@ -44,7 +44,7 @@ TEST(Workflow, TheExampleParses) {
   EXPECT_EQ(parsed->steps[2].retry, 2u);
   EXPECT_EQ(parsed->steps[2].resources.memory_bytes, uint64_t{4} << 30);
   EXPECT_EQ(parsed->steps[2].resources.time, std::chrono::hours(1));
-  EXPECT_EQ(parsed->output.source(), "results/{workflow}/{run}");
+  EXPECT_EQ(parsed->output.source(), "results/{user}/{workflow}/{run}");
 }
 
 TEST(Workflow, TheShippedExamplesThatSelectPassTheSelectionOn) {
