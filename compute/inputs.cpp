@@ -1,7 +1,6 @@
 #include "compute/inputs.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 
 #include <fcntl.h>
@@ -9,10 +8,8 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 #include <nlohmann/json.hpp>
 
-#include "common/posix.h"
 #include "compute/job_names.h"
 #include "formats/json.h"
 #include "formats/ome_zarr.h"
@@ -22,117 +19,7 @@ namespace {
 
 constexpr uint64_t kMaxMetadataBytes = 16 << 20;
 constexpr size_t kMaxItems = 1'000'000;
-
-Error cannot_read(const std::string& path, int errno_value) {
-  const Error why = Error::from_errno(errno_value, path);
-  return {why.code(), fmt::format("cannot read the input {}", why.text())};
-}
-
-bool is_pattern(std::string_view text) {
-  return text.find_first_of("*?[") != std::string_view::npos;
-}
-
-std::vector<std::string> split_path(std::string_view path) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= path.size();) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    if (end > begin) parts.emplace_back(path.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
-Result<std::vector<std::string>> list_folder(const std::string& path) {
-  const Result<UniqueFd> fd =
-      posix::open_at(AT_FDCWD, path.empty() ? "/" : path, O_RDONLY | O_DIRECTORY);
-  if (!fd) return cannot_read(path, fd.error().errno_value());
-  TRY_ASSIGN(std::vector<std::string> names, posix::list_directory_fd(fd->get()));
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-bool is_folder(const std::string& path) {
-  struct stat st {};
-  return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-// The folders of a pattern before the first that is not a plain name; "/" if there is none.
-std::string fixed_part_of(const std::string& pattern) {
-  std::string fixed;
-  for (const std::string& part : split_path(pattern)) {
-    if (is_pattern(part)) break;
-    fixed += "/" + part;
-  }
-  return fixed.empty() ? "/" : fixed;
-}
-
-std::string folder_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-// By its text alone, without "..".
-std::string path_without_dots(const std::string& path) {
-  return std::filesystem::path(path).lexically_normal().string();
-}
-
-// The deepest folder that holds both.
-std::string common_folder(const std::string& a, const std::string& b) {
-  const std::vector<std::string> in_a = split_path(a), in_b = split_path(b);
-  std::string common;
-  for (size_t i = 0; i < std::min(in_a.size(), in_b.size()) && in_a[i] == in_b[i]; ++i) {
-    common += "/" + in_a[i];
-  }
-  return common.empty() ? "/" : common;
-}
-
-class Globber {
- public:
-  explicit Globber(const std::string& pattern) : parts_(split_path(pattern)) {}
-
-  Result<std::vector<std::string>> run() {
-    TRY(walk("", 0));
-    std::sort(found_.begin(), found_.end());
-    found_.erase(std::unique(found_.begin(), found_.end()), found_.end());
-    return std::move(found_);
-  }
-
- private:
-  Result<void> walk(const std::string& folder, size_t depth) {
-    if (depth == parts_.size()) {
-      if (found_.size() == kMaxItems) {
-        return Error(std::errc::argument_list_too_long, "it matches more than a million files");
-      }
-      found_.push_back(folder);
-      return {};
-    }
-    const std::string& part = parts_[depth];
-    if (!is_pattern(part)) {
-      struct stat st {};
-      const std::string path = folder + "/" + part;
-      if (::lstat(path.c_str(), &st) == 0) return walk(path, depth + 1);
-      return {};
-    }
-    if (!folder.empty() && !is_folder(folder)) return {};
-    const bool any_depth = part == "**";
-    if (any_depth) TRY(walk(folder, depth + 1));
-    TRY_ASSIGN(const std::vector<std::string> names, list_folder(folder));
-    for (const std::string& name : names) {
-      const std::string path = folder + "/" + name;
-      if (any_depth) {
-        struct stat st {};
-        const bool below = name.front() != '.' && ::lstat(path.c_str(), &st) == 0;
-        if (below && S_ISDIR(st.st_mode)) TRY(walk(path, depth));
-      } else if (::fnmatch(part.c_str(), name.c_str(), FNM_PERIOD) == 0) {
-        TRY(walk(path, depth + 1));
-      }
-    }
-    return {};
-  }
-
-  std::vector<std::string> parts_;
-  std::vector<std::string> found_;
-};
+constexpr size_t kLeftOutNamed = 100;
 
 // The members of `json` below `keys`, or null.
 const nlohmann::json* descend(const nlohmann::json& json,
@@ -156,39 +43,6 @@ std::vector<std::string> paths_in(const nlohmann::json* list) {
 }
 
 }  // namespace
-
-std::string Places::absolute(std::string_view path) const {
-  std::string joined;
-  for (const std::string& part : split_path(path.starts_with('/') ? "" : root))
-    joined += "/" + part;
-  for (const std::string& part : split_path(path)) {
-    if (part != ".") joined += "/" + part;
-  }
-  return joined.empty() ? "/" : joined;
-}
-
-std::optional<std::string> Places::in_namespace(std::string_view absolute_path) const {
-  if (mount.empty() || !absolute_path.starts_with(mount)) return std::nullopt;
-  const std::string_view rest = absolute_path.substr(mount.size());
-  if (rest.empty()) return "/";
-  if (!rest.starts_with('/')) return std::nullopt;
-  return std::string(rest);
-}
-
-Result<std::vector<std::string>> find_paths(const std::string& absolute_pattern) {
-  struct stat st {};
-  if (::stat(absolute_pattern.c_str(), &st) == 0) return std::vector{absolute_pattern};
-  if (!is_pattern(absolute_pattern)) {
-    if (errno != ENOENT && errno != ENOTDIR) return cannot_read(absolute_pattern, errno);
-    return Error(std::errc::no_such_file_or_directory,
-                 fmt::format("the input {} does not exist", absolute_pattern));
-  }
-  Result<std::vector<std::string>> found = Globber(absolute_pattern).run();
-  if (!found) return found.error().in("the input " + absolute_pattern);
-  if (!found->empty()) return found;
-  return Error(std::errc::no_such_file_or_directory,
-               fmt::format("no input matches {}", absolute_pattern));
-}
 
 Result<RunInputs> RunInputs::make(const Workflow& workflow, const Places& places, Prefetch prefetch,
                                   const std::vector<std::string>& known_paths) {
@@ -223,14 +77,15 @@ Result<RunInputs> RunInputs::make(const Workflow& workflow, const Places& places
   return inputs;
 }
 
-Result<std::vector<RunInputs::Found>> RunInputs::find_datasets() const {
+Result<std::vector<RunInputs::Found>> RunInputs::find_datasets() {
   std::vector<Found> datasets;
   for (const std::string& text : workflow_.datasets) {
     const std::string pattern = places_.absolute(text);
-    TRY_ASSIGN(const std::vector<std::string> paths, find_paths(pattern));
-    const bool plain = paths.size() == 1 && paths.front() == pattern;
+    TRY_ASSIGN(const FoundPaths found, find_paths(pattern));
+    for (const std::string& link : found.dangling) leave_out(link);
+    const bool plain = found.paths.size() == 1 && found.paths.front() == pattern;
     const std::string base = plain ? "" : fixed_part_of(pattern);
-    for (const std::string& path : paths) datasets.push_back({path, base});
+    for (const std::string& path : found.paths) datasets.push_back({path, base});
   }
   return datasets;
 }
@@ -278,7 +133,10 @@ Result<void> RunInputs::find_files(const Found& dataset) {
   for (const std::string& name : names) {
     if (name.front() == '.') continue;
     const std::string file = path + "/" + name;
-    if (!is_folder(file) || name.ends_with(".zarr")) add_item(dataset, file, stem_of(file));
+    if (is_dangling(file)) {
+      leave_out(file);
+    } else if (!is_folder(file) || name.ends_with(".zarr"))
+      add_item(dataset, file, stem_of(file));
   }
   return {};
 }
@@ -295,6 +153,20 @@ Result<void> RunInputs::find_wells(const Found& dataset) {
   }
   for (const Well& well : wells) add_item(dataset, dataset.path + "/" + well.path, well.name);
   return {};
+}
+
+void RunInputs::leave_out(const std::string& link) {
+  ++left_out_count_;
+  if (left_out_count_ > kLeftOutNamed) return;
+  left_out_.push_back(fmt::format("{}: a link to {}, which does not exist", link, target_of(link)));
+}
+
+std::vector<std::string> RunInputs::left_out() const {
+  std::vector<std::string> lines = left_out_;
+  if (left_out_count_ > lines.size()) {
+    lines.push_back(fmt::format("and {} more", left_out_count_ - lines.size()));
+  }
+  return lines;
 }
 
 void RunInputs::add_item(const Found& dataset, const std::string& path, std::string name) {

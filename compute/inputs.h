@@ -13,6 +13,7 @@
 
 #include "common/guarded.h"
 #include "common/result.h"
+#include "compute/input_paths.h"
 #include "compute/placeholders.h"
 #include "compute/schedule.h"
 #include "compute/stager.h"
@@ -20,20 +21,6 @@
 #include "formats/dataset.h"
 
 namespace tierhub::compute {
-
-// Where paths begin.
-struct Places {
-  std::string root;   // of relative paths: the mount, or the folder that holds the jobs folder
-  std::string mount;  // of the namespace; empty without tierd
-
-  std::string absolute(std::string_view path) const;
-  // The path in the namespace of something in the mount; nothing if it lies outside.
-  std::optional<std::string> in_namespace(std::string_view absolute_path) const;
-};
-
-// The paths that a pattern means, sorted: *, ?, [...] within a name, ** for any folders. A path
-// that exists as it is written is itself. An error that names the pattern if there is none.
-Result<std::vector<std::string>> find_paths(const std::string& absolute_pattern);
 
 // One unit of the scatter.
 struct Item {
@@ -73,6 +60,8 @@ class RunInputs {
   Result<std::string> selection_of(const Step& step, size_t index) const;
   // The bytes in the mount that a task reads. May block; any thread.
   Result<TaskInput> input_of(const Step& step, size_t index) const;
+  // What the datasets mean, but is no input: links to nothing. A sentence each, 101 at most.
+  std::vector<std::string> left_out() const;
   // Keys of the file that could not be obeyed, with the reason.
   std::set<std::string> not_obeyed() const;
 
@@ -86,11 +75,12 @@ class RunInputs {
     std::string path;
     std::string base;
   };
-  Result<std::vector<Found>> find_datasets() const;
+  Result<std::vector<Found>> find_datasets();
   Result<void> find_items(const std::vector<Found>& datasets,
                           const std::vector<std::string>& known_paths);
   Result<void> find_files(const Found& dataset);
   Result<void> find_wells(const Found& dataset);
+  void leave_out(const std::string& link);
   void add_item(const Found& dataset, const std::string& path, std::string name);
   // Widens the folder that {path} begins at.
   void begin_paths_at(const std::string& folder);
@@ -128,6 +118,8 @@ class RunInputs {
   // The folder that {path} begins at: the fixed part that all patterns share.
   std::optional<std::string> base_;
   std::vector<Item> items_;
+  std::vector<std::string> left_out_;
+  size_t left_out_count_ = 0;
   // Of a dataset that is cut; shared by its items.
   std::shared_ptr<const OpenDataset> cut_;
   std::vector<formats::Box> cut_boxes_;  // all that is selected of it

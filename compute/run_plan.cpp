@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "compute/machine_memory.h"
+#include "compute/run_status.h"
 #include "compute/shared_path.h"
 
 namespace tierhub::compute {
@@ -17,6 +19,21 @@ namespace {
 std::string variable(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value == nullptr || *value == '\0' ? otherwise : value;
+}
+
+Result<void> check_memory(const Workflow& workflow) {
+  const MachineMemory memory = machine_memory();
+  for (const Step& step : workflow.steps) {
+    const Resources& wanted = step.resources;
+    if (!wanted.memory_bytes || *wanted.memory_bytes <= memory.bytes) continue;
+    return Error(
+        std::errc::invalid_argument,
+        fmt::format("{}: the step '{}' asks for {} of memory, but {} {}: ask for less",
+                    wanted.memory_place, step.id, wanted.memory_text,
+                    memory.is_cgroup_limit ? "the agent and its tasks may use" : "this machine has",
+                    size_text(memory.bytes)));
+  }
+  return {};
 }
 
 // As a folder's name.
@@ -40,6 +57,7 @@ Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options,
                                                RunInputs::Prefetch prefetch,
                                                const std::vector<std::string>& known_items) {
   TRY_ASSIGN(Workflow workflow, parse_workflow(job_text));
+  TRY(check_memory(workflow));
   std::unique_ptr<RunPlan> plan(new RunPlan(options, std::move(workflow)));
   PlaceholderValues values;
   values.set(Placeholder::run, options.run)

@@ -161,6 +161,7 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"speed_up", rounded(wall_s > 0 ? serial_s / wall_s : 0)},
       {"output", status.output},
       {"work", status.work},
+      {"left_out", status.left_out},
       {"not_obeyed", status.not_obeyed},
       {"waits_for", status.waits_for},
       {"error", status.error},
@@ -209,6 +210,7 @@ std::string to_report(const RunStatus& status, Timestamp now) {
             fmt::format("{} on the fast tier, {} of it copied from the archive",
                         size_text(status.bytes_staged), size_text(status.bytes_copied)));
   }
+  for (const std::string& what : status.left_out) add_row(text, "Left out", what);
   for (const std::string& key : status.not_obeyed) add_row(text, "Not done", key);
   return text;
 }

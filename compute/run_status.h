@@ -51,6 +51,7 @@ struct RunStatus {
   std::map<TaskId, TaskRecord> tasks;  // those that were started
   uint64_t bytes_staged = 0;
   uint64_t bytes_copied = 0;
+  std::vector<std::string> left_out;  // of what the input's pattern matches, with the reason
   std::set<std::string> not_obeyed;
   std::string error;                   // one sentence, if it failed
   std::string output;                  // where the results are, or will be

@@ -100,6 +100,7 @@ class Runner {
     TRY(start_stager());
     TRY_ASSIGN(context_.plan, RunPlan::make(options_, job, places, prefetcher(), known_items));
     context_.status.output = context_.plan->output().place();
+    context_.status.left_out = context_.plan->inputs().left_out();
     context_.schedule.emplace(context_.plan->workflow(), context_.plan->inputs().size());
     context_.status.tasks_total = context_.schedule->total();
     return {};

@@ -31,6 +31,8 @@ struct Scatter {
 struct Resources {
   unsigned cpus = 1;                     // worker slots
   std::optional<uint64_t> memory_bytes;  // of all processes of a task
+  std::string memory_text;               // as it is written
+  std::string memory_place;              // as of an argument
   std::optional<std::chrono::seconds> time;
 };
 

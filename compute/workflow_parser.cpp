@@ -319,6 +319,8 @@ class WorkflowParser {
             const Result<uint64_t> bytes = parse_size(text);
             if (!bytes) return yaml_.error(entry, bytes.error().text());
             step.resources.memory_bytes = *bytes;
+            step.resources.memory_text = text;
+            step.resources.memory_place = place_of(entry);
             return {};
           }
           const Result<std::chrono::seconds> time = parse_duration(text);

@@ -187,6 +187,35 @@ TEST_F(Run, TasksThatWouldOverwriteOneAnotherAreRefusedWithAHint) {
   }
 }
 
+TEST_F(Run, OneLinkToNothingDoesNotStopTheOthers) {
+  write_text(at("bad/good.txt"), "good");
+  fs::create_symlink("/nowhere/file", at("bad/broken.txt"));
+  const EndedRun run = drop_and_wait("job", R"(workflow: w
+input: {dataset: "bad/*"}
+scatter: {by: file}
+steps:
+  - id: a
+    run: [cp, "{input}", "{output}/{name}.csv"]
+)");
+  ASSERT_EQ(run.ending, "done") << run.report;
+  EXPECT_EQ(output(run, "good.csv"), "good");
+  const std::string line = at("bad/broken.txt") + ": a link to /nowhere/file, which does not exist";
+  EXPECT_EQ(run.status["left_out"], nlohmann::json::array({line}));
+  EXPECT_NE(run.report.find("Left out  " + line + "\n"), std::string::npos) << run.report;
+}
+
+TEST_F(Run, MoreMemoryThanThereIsIsRefusedBeforeAnythingRuns) {
+  const EndedRun run = drop_and_wait("job", once(R"(  - id: a
+    run: ["true"]
+    resources: {memory: 9999GiB}
+)"));
+  EXPECT_EQ(run.ending, "failed");
+  EXPECT_NE(run.report.find("line 6, column 25: the step 'a' asks for 9999GiB of memory, but "),
+            std::string::npos)
+      << run.report;
+  EXPECT_EQ(run.status["tasks_total"], 0);
+}
+
 TEST_F(Run, PathKeepsTheFoldersOfTheInputs) {
   for (const char* name : {"d1/x.tif", "d2/x.tif"}) write_text(at(name), name);
   const EndedRun run = drop_and_wait("job", R"(workflow: w

@@ -134,6 +134,29 @@ TEST_F(Inputs, WhatDoesNotExistIsNamed) {
   EXPECT_EQ(make("input: {dataset: n*}").error().text(), "no input matches " + (folder / "n*"));
 }
 
+TEST_F(Inputs, LinksToNothingAreLeftOutAndNamed) {
+  write("d/a.txt");
+  fs::create_symlink("/nowhere/b", folder / "d/b.txt");
+  fs::create_symlink("c.txt", folder / "d/c.txt");  // to itself
+  fs::create_symlink("a.txt", folder / "d/good.txt");
+  for (const char* dataset : {"\"d/*\"", "d"}) {
+    const Result<RunInputs> inputs =
+        make(std::string("input: {dataset: ") + dataset + "}\nscatter: {by: file}");
+    ASSERT_TRUE(inputs) << inputs.error().text();
+    EXPECT_EQ(values(*inputs, Placeholder::name), (Texts{"a", "good"}));
+    EXPECT_EQ(inputs->left_out(),
+              (Texts{(folder / "d/b.txt") + ": a link to /nowhere/b, which does not exist",
+                     (folder / "d/c.txt") + ": a link to c.txt, which does not exist"}));
+  }
+  EXPECT_EQ(make("input: {dataset: \"d/[ab].txt\"}")->left_out().size(), 1u);
+  EXPECT_EQ(make("input: {dataset: d/b.txt}").error().text(),
+            "the input " + (folder / "d/b.txt") + " is a link to /nowhere/b, which does not exist");
+  EXPECT_EQ(make("input: {dataset: \"d/b*\"}").error().text(),
+            "all that matches " + (folder / "d/b*") +
+                " is links whose targets do not exist, such as " + (folder / "d/b.txt") +
+                " to /nowhere/b");
+}
+
 TEST_F(Inputs, BlocksTileTheSelection) {
   write_image("scan.ome.zarr");
   const Result<RunInputs> inputs = make(
