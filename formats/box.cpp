@@ -142,6 +142,19 @@ std::string to_text(const Box& box) {
                      box.z.begin, box.z.end, box.y.begin, box.y.end, box.x.begin, box.x.end);
 }
 
+std::string to_words(std::string_view axis, const AxisRange& range) {
+  if (range.end >= kMaxCoordinate || range.empty()) {
+    return fmt::format("{} {} and up", axis, range.begin);
+  }
+  if (range.size() == 1) return fmt::format("{} {}", axis, range.begin);
+  return fmt::format("{} {}-{}", axis, range.begin, range.end - 1);
+}
+
+std::string to_words(const Box& box) {
+  return fmt::format("level {}, t {}, c {}, {}, {}, {}", box.level, box.t, box.c,
+                     to_words("z", box.z), to_words("y", box.y), to_words("x", box.x));
+}
+
 Result<Halo> parse_halo(std::string_view text) {
   TRY_ASSIGN(const auto values, parse_zyx("halo", text, 0));
   return Halo{values[0], values[1], values[2]};
@@ -219,7 +232,7 @@ Result<void> check_tiling(const std::vector<Box>& boxes, const Box& region) {
   for (const Box& box : boxes) {
     if (box.empty() || !region.contains(box)) {
       return Error(std::errc::invalid_argument,
-                   fmt::format("the block {} does not lie in {}", to_text(box), to_text(region)));
+                   fmt::format("the block {} does not lie in {}", to_words(box), to_words(region)));
     }
     sorted.push_back(&box);
     covered += box.voxels();
@@ -232,8 +245,8 @@ Result<void> check_tiling(const std::vector<Box>& boxes, const Box& region) {
     std::erase_if(active, [box](const Box* earlier) { return earlier->z.end <= box->z.begin; });
     for (const Box* earlier : active) {
       if (!intersect(*earlier, *box).empty()) {
-        return Error(std::errc::invalid_argument,
-                     fmt::format("the blocks {} and {} overlap", to_text(*earlier), to_text(*box)));
+        return Error(std::errc::invalid_argument, fmt::format("the blocks {} and {} overlap",
+                                                              to_words(*earlier), to_words(*box)));
       }
     }
     active.push_back(box);
@@ -242,10 +255,10 @@ Result<void> check_tiling(const std::vector<Box>& boxes, const Box& region) {
   const auto gap = find_gap(boxes, region);
   if (!gap)
     return Error(std::errc::invalid_argument,
-                 fmt::format("the blocks do not tile {}", to_text(region)));
+                 fmt::format("the blocks do not tile {}", to_words(region)));
   return Error(std::errc::invalid_argument,
-               fmt::format("no block covers the voxel z={},y={},x={}: the blocks must tile {}",
-                           gap->z.begin, gap->y.begin, gap->x.begin, to_text(region)));
+               fmt::format("no block covers the voxel z {}, y {}, x {}: the blocks must tile {}",
+                           gap->z.begin, gap->y.begin, gap->x.begin, to_words(region)));
 }
 
 }  // namespace tierhub::formats

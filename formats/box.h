@@ -67,6 +67,11 @@ struct Box {
 Result<Box> parse_box(std::string_view text);
 std::string to_text(const Box& box);
 
+// For people, who count both ends: "c 1", "z 0-9", "z 3 and up" while the end is open.
+std::string to_words(std::string_view axis, const AxisRange& range);
+// "level 0, t 0, c 1, z 0-9, y 0-511, x 0-511"
+std::string to_words(const Box& box);
+
 // "z=8,y=16,x=16"; an axis that is left out is 0.
 Result<Halo> parse_halo(std::string_view text);
 std::string to_text(const Halo& halo);

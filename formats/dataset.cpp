@@ -60,8 +60,8 @@ Result<void> check_range(std::string_view name, const AxisRange& range, uint64_t
                          const std::string& path) {
   if (!range.empty() && range.end <= size) return {};
   return Error(std::errc::invalid_argument,
-               fmt::format("{}={}:{} does not lie in {}, where {} runs from 0 to {}", name,
-                           range.begin, range.end, path, name, size));
+               fmt::format("{} does not lie in {}, which has only {}", to_words(name, range), path,
+                           to_words(name, {0, size})));
 }
 
 }  // namespace

@@ -27,10 +27,9 @@ Result<AxisRange> cut(std::string_view axis, const std::optional<AxisRange>& sel
   AxisRange range = *selected;
   if (range.end == kOpenEnd) range.end = all.end;
   if (!range.empty() && range.end <= all.end) return range;
-  return Error(
-      std::errc::invalid_argument,
-      fmt::format("the selection {}={}:{} is not in the dataset, where {} runs from 0 to {}", axis,
-                  range.begin, range.end, axis, all.end));
+  return Error(std::errc::invalid_argument,
+               fmt::format("{} is selected, but the dataset has only {}", to_words(axis, *selected),
+                           to_words(axis, all)));
 }
 
 // An error if a selection names something else than `index`.
@@ -79,7 +78,7 @@ Result<void> check_chunk_count(const Level& level, const Box& box) {
     return {};
   return Error(std::errc::argument_list_too_long,
                fmt::format("the box {} touches more than {} chunks: select less at once",
-                           to_text(box), kMaxChunks));
+                           to_words(box), kMaxChunks));
 }
 
 Result<void> add_chunks(const Dataset& dataset, const FileTree& tree, const Box& box,

@@ -28,6 +28,14 @@ TEST(Box, RefusesTextThatIsNoBox) {
   }
 }
 
+TEST(Box, CountsForPeopleFromTheFirstToTheLast) {
+  EXPECT_EQ(to_words("c", {1, 2}), "c 1");
+  EXPECT_EQ(to_words("z", {0, 10}), "z 0-9");
+  EXPECT_EQ(to_words("z", {2, uint64_t{1} << 48}), "z 2 and up");
+  EXPECT_EQ(to_words(Box{0, 3, 1, {0, 4}, {5, 6}, {0, 128}}),
+            "level 0, t 3, c 1, z 0-3, y 5, x 0-127");
+}
+
 TEST(Halo, LeavesOutAxesAsZero) {
   const auto halo = parse_halo("y=16,x=15");
   ASSERT_TRUE(halo);
@@ -76,7 +84,7 @@ TEST(CheckTiling, NamesAVoxelThatNoBlockCovers) {
   boxes.erase(boxes.begin() + 6);
   const auto result = check_tiling(boxes, region);
   ASSERT_FALSE(result);
-  EXPECT_NE(result.error().text().find("z=2,y=2,x=0"), std::string::npos) << result.error().text();
+  EXPECT_NE(result.error().text().find("z 2, y 2, x 0"), std::string::npos) << result.error().text();
 }
 
 TEST(CheckTiling, RefusesBlocksOutsideTheRegionOrOfAnotherVolume) {

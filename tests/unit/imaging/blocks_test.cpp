@@ -152,7 +152,7 @@ TEST_F(BadBlocks, AreMergedWhenTheyAreFine) {
 
 TEST_F(BadBlocks, WithAGapAreRefused) {
   segment(boxes_[0], "0.zarr");
-  EXPECT_NE(merge().find("no block covers the voxel z=4,y=0,x=0"), std::string::npos) << merge();
+  EXPECT_NE(merge().find("no block covers the voxel z 4, y 0, x 0"), std::string::npos) << merge();
 }
 
 TEST_F(BadBlocks, ThatOverlapAreRefused) {
