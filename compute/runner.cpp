@@ -248,6 +248,7 @@ class Runner {
     if (!reported) context_.log->line("run", "no REPORT.txt: " + reported.error().text());
     context_.log->line("run", fmt::format("{}{}{}", to_text(state),
                                           status.error.empty() ? "" : ": ", status.error));
+    context_.log->end();
     context_.stager.reset();
     report_if_untold();
     const Result<void> ended = context_.record->mark_ended(to_text(state));
