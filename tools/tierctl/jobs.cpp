@@ -78,6 +78,19 @@ void print_own_status(const api::Run& run) {
   print_tree(status, 0);
 }
 
+// As the API has it, but with the run's status as JSON, not as a text that holds JSON. Null if that
+// text, which a user's process wrote, is none.
+Json to_json(const api::Run& run) {
+  Json json = Json::parse(api::encode(run));
+  Json status = Json::parse(run.json, nullptr, false);
+  json["json"] = status.is_discarded() ? Json(nullptr) : std::move(status);
+  return json;
+}
+
+void print_value(const Json& json) {
+  print_line(json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
 }  // namespace
 
 Result<ExitCode> list_jobs(const Context& context) {
@@ -85,7 +98,9 @@ Result<ExitCode> list_jobs(const Context& context) {
   std::sort(runs.begin(), runs.end(),
             [](const api::Run& a, const api::Run& b) { return a.updated > b.updated; });
   if (context.format == Format::json) {
-    print_json(api::RunList{runs});
+    Json list = Json::array();
+    for (const api::Run& run : runs) list.push_back(to_json(run));
+    print_value({{"runs", std::move(list)}});
     return ExitCode::done;
   }
   Table table({{"STATE"}, {"CHANGED"}, {"USER"}, {"WORKFLOW"}, {"RUN"}});
@@ -102,7 +117,7 @@ Result<ExitCode> list_jobs(const Context& context) {
 Result<ExitCode> show_job(const Context& context, const std::string& name) {
   TRY_ASSIGN(auto run, context.client.run(name));
   if (context.format == Format::json) {
-    print_json(run);
+    print_value(to_json(run));
     return ExitCode::done;
   }
   print_line(fmt::format("{:<16} {}", "run", printable(run.run)));

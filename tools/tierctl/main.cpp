@@ -227,9 +227,12 @@ Example:
 }
 
 void add_jobs(CLI::App& app, Arguments& a) {
-  auto* jobs = app.add_subcommand("jobs", "Runs of workflows, as the compute agent reports them");
+  auto* jobs = app.add_subcommand("jobs", "Runs of workflows, as the compute agent reports them; alone, it lists them");
   jobs->fallthrough();
-  jobs->require_subcommand(1);
+  jobs->require_subcommand(0, 1);
+  jobs->callback([&a, jobs] {
+    if (jobs->get_subcommands().empty()) a.command = list_jobs;
+  });
   add_command(*jobs, "list", "All runs, the latest first", a, list_jobs);
   auto* show = add_command(*jobs, "show", "How far a run is, and what went wrong", a,
                            [&a](const Context& context) { return show_job(context, a.run); });

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include "api/json.h"
 #include "tests/unit/tools/fixture.h"
@@ -38,7 +39,6 @@ TEST_F(Tierctl, EndsWith2WhenItIsCalledWrongly) {
                                              {"prefetch", "--cancel", "seven"},
                                              {"prefetch", "--cancel", "7", "--wait"},
                                              {"scan", "--show", "--wait"},
-                                             {"jobs"},
                                              {"jobs", "show"}}) {
     auto outcome = run(wrong);
     EXPECT_EQ(outcome.exit_code, 2) << testing::PrintToString(wrong);
@@ -259,10 +259,26 @@ TEST_F(Tierctl, JobsListShowsTheLatestFirst) {
             "STATE    CHANGED              USER  WORKFLOW      RUN\n"
             "running  1970-01-01 00:01:00  root  stitch        b\n"
             "done     1970-01-01 00:00:00  root  count-nuclei  a\n");
-  auto list =
-      api::decode<api::RunList>(run({"jobs", "list", "--json"}).out, api::UnknownMembers::refuse);
-  ASSERT_TRUE(list);
-  EXPECT_EQ(list->runs.at(0).run, "b");
+  EXPECT_EQ(run({"jobs"}).out, outcome.out);
+}
+
+TEST_F(Tierctl, JobsAreJsonAllTheWay) {
+  service_.with([](State& state) {
+    state.runs["a"] = {"a", 0, "done", "w", Timestamp{0}, R"({"progress": 1.0, "tasks": [{}]})"};
+    state.runs["b"] = {"b", 0, "failed", "w", Timestamp{60'000'000'000}, "{oops"};
+  });
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"jobs", "list", "--json"}, {"jobs", "--json"}}) {
+    const auto list = nlohmann::json::parse(run(arguments).out);
+    ASSERT_EQ(list.at("runs").size(), 2u);
+    EXPECT_EQ(list["runs"][0]["run"], "b");
+    EXPECT_TRUE(list["runs"][0]["json"].is_null());
+    EXPECT_EQ(list["runs"][1]["json"]["progress"], 1.0);
+    EXPECT_EQ(list["runs"][1]["updated"], "1970-01-01T00:00:00Z");
+  }
+  const auto one = nlohmann::json::parse(run({"jobs", "show", "a", "--json"}).out);
+  EXPECT_EQ(one["run"], "a");
+  EXPECT_EQ(one["json"]["tasks"].size(), 1u);
 }
 
 TEST_F(Tierctl, JobsShowReadsTheRunsStatus) {
