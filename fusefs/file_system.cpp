@@ -3,6 +3,7 @@
 #include "fusefs/file_system.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -106,9 +107,18 @@ Result<NodeInfo> FileSystem::parent_of(InodeNumber directory) {
   return getattr(names.empty() ? kRootInode : names.front().parent);
 }
 
+// What a file handle means that the kernel has no inode for. A file without a name lives as long as
+// somebody has it open; until it is reaped it is there, and gone.
+Result<NodeInfo> FileSystem::by_handle(InodeNumber inode) {
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
+  const bool lives = lock.exists() && (lock->rec().nlink > 0 || lock->handles > 0);
+  if (!lives) return Error::from_errno(ESTALE, "what the handle means was removed");
+  return node_of(*lock);
+}
+
 Result<NodeInfo> FileSystem::lookup(InodeNumber parent, const std::string& name) {
   TRY(check_length(name));
-  if (name == ".") return getattr(parent);
+  if (name == ".") return by_handle(parent);
   if (name == "..") return parent_of(parent);
   TRY_ASSIGN(const auto inode, catalog_.lookup(parent, name));
   if (!inode) return no_entry(name);

@@ -166,7 +166,8 @@ class FileSystem {
   // Before the first request. `channel` outlives the file system's use.
   void attach(KernelChannel& channel) { channel_ = &channel; }
 
-  // "." is the inode itself, of any kind: so the kernel finds what it was given a handle of.
+  // "." is the inode itself, of any kind: so the kernel finds what it was given a handle of. ESTALE
+  // if that was removed, and nobody has it open.
   Result<NodeInfo> lookup(InodeNumber parent, const std::string& name);
   Result<NodeInfo> getattr(InodeNumber inode);
   template <class T>
@@ -255,6 +256,7 @@ class FileSystem {
   };
   Result<NodeInfo> node_of(const InodeState& inode) const;
   Result<NodeInfo> node_of(InodeNumber inode, const std::optional<InodeRecord>& record);
+  Result<NodeInfo> by_handle(InodeNumber inode);
   Result<NodeInfo> parent_of(InodeNumber directory);
   // `made`: the inode that the request made or named, if it is answered with one.
   Result<void> commit_change(Batch& batch, InodeNumber made = kNoInode,

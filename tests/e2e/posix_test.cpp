@@ -494,5 +494,50 @@ TEST_F(Handles, OfWhatWasRemovedAreStale) {
   eventually("the handle is stale", [&] { return !open_by(file) && errno == ESTALE; });
 }
 
+// As on ext4: at once if nobody has the file open, whatever tierd has still to do with it.
+TEST_F(Handles, OfWhatWasRemovedAreStaleAtOnceAndStaySo) {
+  constexpr int kFiles = 20;
+  fs::create_directory(at("d"));
+  std::vector<Handle> handles{handle_of("cold")};
+  for (int i = 0; i < kFiles; ++i) {
+    const std::string name = "d/" + std::to_string(i);
+    check(::mknod(at(name).c_str(), S_IFREG | 0600, 0), "mknod");
+    handles.push_back(handle_of(name));
+    fs::remove(at(name));
+    EXPECT_FALSE(open_by(handles.back())) << name;
+    EXPECT_EQ(errno, ESTALE) << name;
+  }
+  handles.push_back(handle_of("d"));
+  fs::remove(at("cold"));
+  fs::remove(at("d"));
+  const auto expect_stale = [&](const char* when) {
+    for (size_t i = 0; i < handles.size(); ++i) {
+      EXPECT_FALSE(open_by(handles[i])) << when << ": " << i;
+      EXPECT_EQ(errno, ESTALE) << when << ": " << i;
+    }
+  };
+  expect_stale("at once");
+  write_file("/proc/sys/vm/drop_caches", "2");
+  expect_stale("when the kernel has forgotten them");
+  tier.stop();
+  tier.start();
+  expect_stale("after a restart");
+  tier.kill();
+  tier.start();
+  expect_stale("after a death");
+}
+
+TEST_F(Handles, OfARemovedFileThatIsOpenFindIt) {
+  write_file(at("file"), "content");
+  const Handle handle = handle_of("file");
+  UniqueFd open_file(::open(at("file").c_str(), O_RDONLY | O_CLOEXEC));
+  fs::remove(at("file"));
+  EXPECT_EQ(read_of(open_by(handle)), "content");
+  write_file("/proc/sys/vm/drop_caches", "2");
+  EXPECT_EQ(read_of(open_by(handle)), "content");
+  open_file.reset();
+  eventually("the handle is stale", [&] { return !open_by(handle) && errno == ESTALE; });
+}
+
 }  // namespace
 }  // namespace tierhub::testing
