@@ -320,6 +320,19 @@ Result<std::string> RunInputs::selection_of(const Step& step, size_t index) cons
   return text;
 }
 
+std::string RunInputs::as_seen(const Step& step, size_t index, std::string text) const {
+  const std::string& path = items_[step.runs_once() ? 0 : index].path;
+  const std::optional<std::string> name = places_.in_namespace(path);
+  if (!name || *name == "/") return text;
+  for (size_t at = text.find(*name); at != std::string::npos;
+       at = text.find(*name, at + path.size())) {
+    const bool begins =
+        at == 0 || std::string_view(" '\"(:").find(text[at - 1]) != std::string::npos;
+    if (begins) text.replace(at, name->size(), path);
+  }
+  return text;
+}
+
 void RunInputs::remember_selection(const std::string& path, std::string text) const {
   selections_->with([&](Selections& all) { all[path] = std::move(text); });
 }

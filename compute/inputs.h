@@ -58,6 +58,9 @@ class RunInputs {
   // {select}. By file it depends on the file's metadata, which is read here unless `input_of` has
   // read it before; by well, and for files that TierHub cannot read, it is what the workflow says.
   Result<std::string> selection_of(const Step& step, size_t index) const;
+  // A text about a task's input in which paths of the namespace become those in the mount, which
+  // people see.
+  std::string as_seen(const Step& step, size_t index, std::string text) const;
   // The bytes in the mount that a task reads. May block; any thread.
   Result<TaskInput> input_of(const Step& step, size_t index) const;
   // What the datasets mean, but is no input: links to nothing. A sentence each, 101 at most.

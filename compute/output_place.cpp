@@ -74,8 +74,10 @@ OutputPlace::OutputPlace(std::string place, const std::string& run, std::string 
   while (place_.size() > 1 && place_.ends_with('/')) place_.pop_back();
   parent_ = folder_of(place_);
   const std::string leaf = name_of(place_);
-  hidden_ = fmt::format("{}/.{}{}.part", parent_ == "/" ? "" : parent_, leaf,
-                        leaf == run ? "" : "." + run);
+  const std::string own = leaf == run ? leaf : leaf + "." + run;
+  const std::string above = parent_ == "/" ? "" : parent_;
+  hidden_ = fmt::format("{}/.{}.part", above, own);
+  incomplete_ = fmt::format("{}/{}.incomplete", above, own);
 }
 
 Result<void> OutputPlace::check_free() const {
@@ -136,8 +138,16 @@ Error OutputPlace::cannot_make(const std::string& folder, int errno_value) const
 bool OutputPlace::hidden_exists() const { return exists(hidden_); }
 bool OutputPlace::place_exists() const { return exists(place_); }
 
-bool OutputPlace::keep_what_was_written() const {
-  return ::rmdir(hidden_.c_str()) < 0 && errno == ENOTEMPTY;
+std::string OutputPlace::keep_what_was_written() const {
+  if (::rmdir(hidden_.c_str()) == 0 || errno != ENOTEMPTY) return "";
+  const Result<void> moved =
+      posix::rename_at(AT_FDCWD, hidden_, AT_FDCWD, incomplete_, RENAME_NOREPLACE);
+  return moved ? incomplete_ : hidden_;
+}
+
+void OutputPlace::take_back() const {
+  if (exists(hidden_)) return;
+  static_cast<void>(posix::rename_at(AT_FDCWD, incomplete_, AT_FDCWD, hidden_, RENAME_NOREPLACE));
 }
 
 Result<void> OutputPlace::put_in_place() const {

@@ -26,8 +26,12 @@ class OutputPlace {
   Result<void> make_hidden() const;
   bool hidden_exists() const;
   bool place_exists() const;
-  // Removes the hidden folder if nothing was written into it; true if something stays.
-  bool keep_what_was_written() const;
+  // Of a run that did not succeed: removes the hidden folder if nothing was written into it, else
+  // renames it to where people see it, `<place>.incomplete`. Where what was written is now; empty
+  // if nothing was.
+  std::string keep_what_was_written() const;
+  // The opposite, for a run that ended so and goes on after a crash.
+  void take_back() const;
   Result<void> put_in_place() const;
 
  private:
@@ -38,6 +42,7 @@ class OutputPlace {
   std::string place_;
   std::string parent_;
   std::string hidden_;
+  std::string incomplete_;
 };
 
 // Removes what is in a folder, following no link, also from folders without write permission.

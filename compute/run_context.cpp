@@ -1,6 +1,7 @@
 #include "compute/run_context.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 
@@ -63,6 +64,8 @@ Result<void> RunContext::open() {
   const char* user = std::getenv("USER");
   status.run = options.run;
   status.user = user == nullptr ? "" : user;
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) == 0) status.host = host.data();
   status.workers = options.workers;
   status.work = options.work;
   status.started = record->header() ? record->header()->started : Timestamp::now();

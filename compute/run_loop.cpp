@@ -80,9 +80,11 @@ void RunLoop::take_outcomes() {
       startable_.push_back(outcome.task);
       continue;
     }
-    context_.fail(fmt::format("the input of the step '{}', task {} cannot be used: {}",
-                              step_of(outcome.task).id, outcome.task.index,
-                              outcome.resident.error().text()));
+    context_.fail(
+        fmt::format("the input of the step '{}', task {} cannot be used: {}",
+                    step_of(outcome.task).id, outcome.task.index,
+                    context_.plan->inputs().as_seen(step_of(outcome.task), outcome.task.index,
+                                                    outcome.resident.error().text())));
   }
 }
 

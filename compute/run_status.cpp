@@ -75,7 +75,7 @@ std::string what_to_do(const RunStatus& status) {
       return "Drop the workflow again to start over.";
     case RunState::failed:
       if (status.tasks_total == 0) return "Mend what is named above, then drop the workflow again.";
-      return fmt::format("Read {}, mend the cause, then drop the workflow again.", "run.log");
+      return "Read run.log beside this file, mend the cause, then drop the workflow again.";
     case RunState::staging:
     case RunState::running:
       return "Wait; status.json beside this file says how far it is.";
@@ -189,16 +189,20 @@ std::string to_report(const RunStatus& status, Timestamp now) {
   }
   add_measured(text, status.measured);
   text += '\n';
-  if (status.state == RunState::done) add_row(text, "Results", status.output);
-  if (status.state != RunState::done && !status.hidden_output.empty()) {
+  if (status.state == RunState::done) {
+    add_row(text, "Results", status.output);
+    if (!status.output_on_share.empty()) add_row(text, "", status.output_on_share);
+  }
+  if (status.state != RunState::done && !status.partial_output.empty()) {
     add_row(text, "Output",
             fmt::format("what was written until then is in {} (delete it when you "
                         "don't need it)",
-                        status.hidden_output));
+                        status.partial_output));
   }
   if (!status.work.empty()) {
     add_row(text, "Work",
-            fmt::format("{} is kept (delete it when you don't need it)", status.work));
+            fmt::format("{} on {} is kept (delete it when you don't need it)", status.work,
+                        status.host));
   }
   add_row(text, "Run", status.run);
   if (!status.user.empty()) add_row(text, "User", status.user);

@@ -55,7 +55,9 @@ struct RunStatus {
   std::set<std::string> not_obeyed;
   std::string error;                   // one sentence, if it failed
   std::string output;                  // where the results are, or will be
-  std::string hidden_output;           // where they are until then; empty when there is nothing
+  std::string output_on_share;         // for the report: where people on a share find it
+  std::string partial_output;          // where they are if it failed; empty if there are none
+  std::string host;                    // of the agent
   std::string work;                    // empty when it was removed
   std::deque<std::string> last_lines;  // of the task that failed
   Measured measured;                   // by tasks that succeeded

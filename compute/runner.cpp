@@ -100,10 +100,20 @@ class Runner {
     TRY(start_stager());
     TRY_ASSIGN(context_.plan, RunPlan::make(options_, job, places, prefetcher(), known_items));
     context_.status.output = context_.plan->output().place();
+    context_.status.output_on_share = on_share(places);
     context_.status.left_out = context_.plan->inputs().left_out();
     context_.schedule.emplace(context_.plan->workflow(), context_.plan->inputs().size());
     context_.status.tasks_total = context_.schedule->total();
     return {};
+  }
+
+  // A share has the mount, or the folder that holds the jobs folder, as its top.
+  std::string on_share(const Places& places) const {
+    const std::string& place = context_.plan->output().place();
+    if (!place.starts_with(places.root + "/")) return "";
+    const std::string below = place.substr(places.root.size() + 1);
+    if (places.mount.empty()) return below + ", beside the jobs folder";
+    return fmt::format("{} on a share of {}", below, places.mount);
   }
 
   Result<Places> find_places() {
@@ -174,8 +184,8 @@ class Runner {
 
   Result<void> make_room() {
     TRY(context_.plan->output().check_free());
+    context_.plan->output().take_back();
     TRY(context_.plan->output().make_hidden());
-    context_.status.hidden_output = context_.plan->output().hidden();
     if (::faccessat(AT_FDCWD, options_.work.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
     return Error::from_errno(errno, "the work folder " + options_.work);
   }
@@ -210,7 +220,6 @@ class Runner {
   }
 
   RunnerExit end_done() {
-    context_.status.hidden_output.clear();
     const Result<void> emptied = empty_folder(options_.work);
     if (emptied) context_.status.work.clear();
     if (!emptied) context_.log->line("run", "the work folder stays: " + emptied.error().text());
@@ -272,9 +281,7 @@ class Runner {
   // Of a run that did not succeed, what was written stays.
   void tidy_up() {
     RunStatus& status = context_.status;
-    if (!context_.plan || !context_.plan->output().keep_what_was_written()) {
-      status.hidden_output.clear();
-    }
+    if (context_.plan) status.partial_output = context_.plan->output().keep_what_was_written();
     const Result<UniqueFd> work =
         posix::open_at(AT_FDCWD, options_.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!work) return;

@@ -261,6 +261,26 @@ TEST_F(Run, AFailureNamesTheTaskAndKeepsItsWork) {
   EXPECT_FALSE(fs::exists(run.status["output"].get<std::string>()));
 }
 
+TEST_F(Run, TheReportNamesWhatPeopleSee) {
+  const EndedRun failed = drop_and_wait("bad", once(R"(
+  - id: a
+    run: [sh, -c, 'echo half > {output}/file; touch {work}/x; exit 4']
+)"));
+  EXPECT_EQ(failed.ending, "failed");
+  const std::string kept = failed.status["output"].get<std::string>() + ".incomplete";
+  EXPECT_NE(failed.report.find("what was written until then is in " + kept + " ("),
+            std::string::npos)
+      << failed.report;
+  EXPECT_EQ(read_text(kept + "/file"), "half\n");
+  EXPECT_EQ(failed.report.find("/."), std::string::npos) << "a hidden path: " << failed.report;
+  const EndedRun done = drop_and_wait("good", once("  - {id: a, run: [\"true\"]}\n"));
+  const std::string output = done.status["output"];
+  EXPECT_NE(done.report.find("Results   " + output + "\n          " + output.substr(at("").size()) +
+                             ", beside the jobs folder\n"),
+            std::string::npos)
+      << done.report;
+}
+
 TEST_F(Run, CancelStopsItsProcesses) {
   drop("job.yaml", once(R"(
   - id: a

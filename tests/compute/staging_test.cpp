@@ -198,7 +198,9 @@ TEST_F(Staging, AnInputInTheMountThatHeCannotReadFailsByName) {
   drop("job.yaml", kReadChannel0, kAlice);
   const EndedRun run = ended("job");
   EXPECT_EQ(run.ending, "failed");
-  EXPECT_NE(run.report.find("scan.ome.zarr/0/0.1.0.0"), std::string::npos) << run.report;
+  EXPECT_NE(run.report.find(" " + tier.in_mount("scan.ome.zarr/0/0.1.0.0") + ":"),
+            std::string::npos)
+      << run.report;
   EXPECT_NE(run.report.find("you may not read it"), std::string::npos) << run.report;
 }
 
@@ -256,6 +258,10 @@ TEST_F(Staging, UsersOfOneWorkflowHaveFoldersOfTheirOwn) {
     const EndedRun run = ended("job" + name);
     ASSERT_EQ(run.ending, "done") << run.report;
     EXPECT_EQ(run.status["output"], tier.in_mount("results/" + name + "/w/" + run.run));
+    EXPECT_NE(run.report.find("\n          results/" + name + "/w/" + run.run + " on a share of " +
+                              tier.mount + "\n"),
+              std::string::npos)
+        << run.report;
     EXPECT_EQ(read_text(tier.in_mount("results/" + name + "/w/" + run.run + "/" + name)),
               name + "\n");
   }

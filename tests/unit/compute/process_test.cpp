@@ -131,6 +131,25 @@ TEST(OutputPlace, IsHiddenUntilItIsPutInPlace) {
   EXPECT_FALSE(output.check_free());
 }
 
+TEST(OutputPlace, WhatARunThatFailedWroteIsVisibleUntilItGoesOn) {
+  const TemporaryDirectory folder;
+  for (const char* place : {"r/run", "r/fixed"}) {
+    const OutputPlace output(folder / place, "run", "alice");
+    ASSERT_TRUE(output.make_hidden());
+    EXPECT_EQ(output.keep_what_was_written(), "") << "nothing was written";
+    ASSERT_TRUE(output.make_hidden());
+    std::ofstream(output.hidden() + "/file") << "x";
+    const std::string kept = output.keep_what_was_written();
+    EXPECT_EQ(kept, std::string(place) == "r/run" ? folder / "r/run.incomplete"
+                                                  : folder / "r/fixed.run.incomplete");
+    EXPECT_TRUE(fs::exists(kept + "/file"));
+    EXPECT_FALSE(output.hidden_exists());
+    output.take_back();
+    EXPECT_TRUE(fs::exists(output.hidden() + "/file"));
+    EXPECT_FALSE(fs::exists(kept));
+  }
+}
+
 TEST(OutputPlace, NeverReplacesWhatIsThere) {
   const TemporaryDirectory folder;
   const OutputPlace output(folder / "place", "run", "alice");
