@@ -186,4 +186,15 @@ Result<Run> Client::run(const std::string& run) const {
   return Transport(socket_path_, time_limit_).ask<Run>("GET", "/v1/runs/" + to_target_text(run));
 }
 
+Result<void> Client::report_agent(const Agent& agent) const {
+  TRY(Transport(socket_path_, time_limit_)
+          .ask<Done>("PUT", "/v1/agents/" + to_target_text(agent.host), encode(agent)));
+  return {};
+}
+
+Result<std::vector<Agent>> Client::agents() const {
+  TRY_ASSIGN(auto list, Transport(socket_path_, time_limit_).ask<AgentList>("GET", "/v1/agents"));
+  return std::move(list.agents);
+}
+
 }  // namespace tierhub::api

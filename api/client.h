@@ -71,11 +71,13 @@ class Client {
   Result<TrashResult> restore_trash(const TrashRequest& request) const;
   Result<TrashResult> purge_trash(const TrashRequest& request) const;
 
-  // tierd takes the caller for the run's user; `run.uid` is ignored. `run.json` may be up to 512
+  // tierd takes the caller for the run's user; only root may name another. `run.json` may be up to 512
   // KiB.
   Result<void> report_run(const Run& run) const;
   Result<std::vector<Run>> runs() const;
   Result<Run> run(const std::string& run) const;
+  Result<void> report_agent(const Agent& agent) const;
+  Result<std::vector<Agent>> agents() const;
 
  private:
   Client(std::string socket_path, std::chrono::milliseconds time_limit);

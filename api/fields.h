@@ -57,6 +57,8 @@ void visit_fields(Is<Status> auto& m, auto&& field) {
   field("fuse_open_requests", m.fuse_open_requests);
   field("passthrough_opens", m.passthrough_opens);
   field("prefetches_active", m.prefetches_active);
+  field("agents", m.agents);
+  field("agents_gone", m.agents_gone);
   field("summary", m.summary);
   field("health", m.health);
 }
@@ -161,7 +163,22 @@ void visit_fields(Is<Run> auto& m, auto&& field) {
   field("workflow", m.workflow);
   field("updated", m.updated);
   field("json", m.json);
+  field("agent", m.agent);
+  field("agent_gone", m.agent_gone);
 }
+
+void visit_fields(Is<Agent> auto& m, auto&& field) {
+  field("host", m.host);
+  field("uid", m.uid);
+  field("state", m.state);
+  field("folders", m.folders);
+  field("workers", m.workers);
+  field("runs", m.runs);
+  field("heard", m.heard);
+  field("gone", m.gone);
+}
+
+void visit_fields(Is<AgentList> auto& m, auto&& field) { field("agents", m.agents); }
 
 void visit_fields(Is<RunList> auto& m, auto&& field) { field("runs", m.runs); }
 

@@ -71,6 +71,9 @@ struct Status {
   uint64_t fuse_open_requests = 0;
   uint64_t passthrough_opens = 0;
   uint64_t prefetches_active = 0;
+  // Compute agents that the caller may know of.
+  uint64_t agents = 0;
+  uint64_t agents_gone = 0;
   // One line: "ok", or the first of `health`.
   std::string summary;
   // What is wrong now, and what to do; the worst first.
@@ -204,6 +207,22 @@ struct Run {
   std::string workflow;
   Timestamp updated;
   std::string json;
+  std::string agent = {};  // the host whose compute agent works on it
+  // tierd answers: since when that agent is gone, of a run that has not ended.
+  std::optional<Timestamp> agent_gone = {};
+};
+
+// A compute agent, as it last said itself.
+struct Agent {
+  std::string host;
+  uint32_t uid = 0;                  // the user that it runs as
+  std::string state;                 // "watching", "waiting" for the mount, "stopped"
+  std::vector<std::string> folders;  // the jobs folders that it watches
+  uint64_t workers = 0;
+  uint64_t runs = 0;  // that it works on
+  // tierd answers: when it was last heard of, and that this is too long ago, or that it has stopped.
+  Timestamp heard;
+  bool gone = false;
 };
 
 }  // namespace tierhub::api

@@ -216,8 +216,25 @@ Result<Response> report_run(const Call& call) {
   if (run.run != call.last_segment()) {
     return Error(std::errc::invalid_argument, "member run is not the run of the request's target");
   }
-  run.uid = call.caller.uid;
+  // The agent of root tells of the jobs that it refuses, to those whose they are.
+  if (call.caller.uid != 0) run.uid = call.caller.uid;
   return answer(call.service.report_run(call.caller, run));
+}
+
+Result<Response> get_agents(const Call& call) {
+  TRY_ASSIGN(auto agents, call.service.agents(call.caller));
+  return answer(Result<AgentList>(AgentList{std::move(agents)}));
+}
+
+Result<Response> report_agent(const Call& call) {
+  TRY_ASSIGN(auto agent, body_of<Agent>(call));
+  if (agent.host.empty()) agent.host = call.last_segment();
+  if (agent.host != call.last_segment()) {
+    return Error(std::errc::invalid_argument,
+                 "member host is not the host of the request's target");
+  }
+  agent.uid = call.caller.uid;
+  return answer(call.service.report_agent(call.caller, agent));
 }
 
 constexpr uint64_t kSmallBody = 1 << 20;
@@ -244,6 +261,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/runs", get_runs},
     {"GET", "/v1/runs/{run}", get_run},
     {"PUT", "/v1/runs/{run}", report_run, kSmallBody},
+    {"GET", "/v1/agents", get_agents},
+    {"PUT", "/v1/agents/{host}", report_agent, kSmallBody},
 };
 
 bool matches(std::string_view pattern, std::span<const std::string> segments) {

@@ -69,6 +69,11 @@ class Service {
   virtual Result<void> report_run(const Caller& caller, const Run& run) = 0;
   virtual Result<std::vector<Run>> runs(const Caller& caller) = 0;
   virtual Result<Run> run(const Caller& caller, const std::string& run) = 0;
+
+  // A heartbeat of a compute agent that the caller runs.
+  virtual Result<void> report_agent(const Caller& caller, const Agent& agent) = 0;
+  // Root's agents and the caller's; root sees all.
+  virtual Result<std::vector<Agent>> agents(const Caller& caller) = 0;
 };
 
 }  // namespace tierhub::api

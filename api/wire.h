@@ -43,6 +43,10 @@ struct RunList {
   std::vector<Run> runs;
 };
 
+struct AgentList {
+  std::vector<Agent> agents;
+};
+
 // What calls without a result answer.
 struct Done {};
 

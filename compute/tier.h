@@ -20,6 +20,7 @@ class Tier {
   virtual Result<void> cancel_prefetch(uint64_t id) = 0;
   virtual Result<void> renew_lease(const std::string& owner, uint64_t ttl_s) = 0;
   virtual Result<void> report_run(const api::Run& run) = 0;
+  virtual Result<void> report_agent(const api::Agent& agent) = 0;
   virtual bool may_pass(const Error& error) const = 0;
 };
 

@@ -22,6 +22,9 @@ class TierdTier : public Tier {
     return client_.renew_lease(owner, ttl_s);
   }
   Result<void> report_run(const api::Run& run) override { return client_.report_run(run); }
+  Result<void> report_agent(const api::Agent& agent) override {
+    return client_.report_agent(agent);
+  }
   bool may_pass(const Error& error) const override {
     return api::is_unreachable(error) || error.is(std::errc::timed_out);
   }

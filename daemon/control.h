@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/agent_book.h"
 #include "api/service.h"
 #include "catalog/inode_table.h"
 #include "common/guarded.h"
@@ -77,6 +78,8 @@ class Control final : public api::Service {
   Result<void> report_run(const api::Caller& caller, const api::Run& run) override;
   Result<std::vector<api::Run>> runs(const api::Caller& caller) override;
   Result<api::Run> run(const api::Caller& caller, const std::string& run) override;
+  Result<void> report_agent(const api::Caller& caller, const api::Agent& agent) override;
+  Result<std::vector<api::Agent>> agents(const api::Caller& caller) override;
 
  private:
   // Of the few threads that answer requests, so many may wait for a publish to end.
@@ -106,6 +109,8 @@ class Control final : public api::Service {
   Result<std::vector<PrefetchItem>> items_of(const api::Caller& caller,
                                              const api::PrefetchRequest& request);
   Result<void> add_dirty(api::Status& status);
+  void add_agents(const api::Caller& caller, api::Status& status) const;
+  Result<api::Run> to_run(const std::string& json) const;
   Result<void> look_at_keys(Publish& publish);
   api::PublishProgress progress_of(const api::Caller& caller, uint64_t id,
                                    const Publish& publish) const;
@@ -117,6 +122,7 @@ class Control final : public api::Service {
   NamespaceWalk walk_;
   const SteadyClock::time_point started_ = SteadyClock::now();
   Guarded<std::map<uint64_t, Publish>> publishes_;
+  Guarded<api::AgentBook> agents_;
   std::counting_semaphore<> publish_waits_{kMostPublishWaits};
 };
 

@@ -165,6 +165,7 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   status.high_bytes = marks.high_bytes;
   status.low_bytes = marks.low_bytes;
   status.prefetches_active = parts_.prefetcher.active();
+  add_agents(caller, status);
   TRY(add_dirty(status));
   // It names a file, which is not everyone's to know.
   if (caller.uid != 0 && !status.first_parked_reason.empty())
@@ -289,8 +290,9 @@ Result<void> Control::report_run(const api::Caller& caller, const api::Run& run)
   }
   TRY_ASSIGN(const auto existing, catalog_.run(run.run));
   api::Run stored = run;
-  stored.uid = caller.uid;
+  if (caller.uid != 0) stored.uid = caller.uid;
   stored.updated = Timestamp::now();
+  stored.agent_gone.reset();
   if (existing) {
     TRY_ASSIGN(const auto before, api::decode<api::Run>(*existing, api::UnknownMembers::ignore));
     if (caller.uid != 0 && before.uid != caller.uid)
@@ -302,11 +304,17 @@ Result<void> Control::report_run(const api::Caller& caller, const api::Run& run)
   return catalog_.commit(batch);
 }
 
+Result<api::Run> Control::to_run(const std::string& json) const {
+  TRY_ASSIGN(auto run, api::decode<api::Run>(json, api::UnknownMembers::ignore));
+  run.agent_gone = agents_.with([&](const api::AgentBook& book) { return book.gone_since(run); });
+  return run;
+}
+
 Result<std::vector<api::Run>> Control::runs(const api::Caller& caller) {
   TRY_ASSIGN(const auto records, catalog_.runs());
   std::vector<api::Run> result;
   for (const auto& [name, json] : records) {
-    TRY_ASSIGN(auto run, api::decode<api::Run>(json, api::UnknownMembers::ignore));
+    TRY_ASSIGN(auto run, to_run(json));
     if (caller.uid == 0 || caller.uid == run.uid) result.push_back(std::move(run));
   }
   return result;
@@ -315,10 +323,25 @@ Result<std::vector<api::Run>> Control::runs(const api::Caller& caller) {
 Result<api::Run> Control::run(const api::Caller& caller, const std::string& run) {
   TRY_ASSIGN(const auto json, catalog_.run(run));
   if (!json) return Error(std::errc::no_such_file_or_directory, "there is no run " + run);
-  TRY_ASSIGN(auto found, api::decode<api::Run>(*json, api::UnknownMembers::ignore));
+  TRY_ASSIGN(auto found, to_run(*json));
   if (caller.uid != 0 && caller.uid != found.uid)
     return Error(std::errc::permission_denied, "this run is another user's");
   return found;
+}
+
+Result<void> Control::report_agent(const api::Caller& caller, const api::Agent& agent) {
+  return agents_.with([&](api::AgentBook& book) { return book.put(caller, agent); });
+}
+
+Result<std::vector<api::Agent>> Control::agents(const api::Caller& caller) {
+  return agents_.with([&](const api::AgentBook& book) { return book.list(caller); });
+}
+
+void Control::add_agents(const api::Caller& caller, api::Status& status) const {
+  const auto known = agents_.with([&](const api::AgentBook& book) { return book.list(caller); });
+  status.agents_gone = static_cast<uint64_t>(std::count_if(
+      known.begin(), known.end(), [](const api::Agent& agent) { return agent.gone; }));
+  status.agents = known.size() - status.agents_gone;
 }
 
 }  // namespace tierhub

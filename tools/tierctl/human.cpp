@@ -109,7 +109,12 @@ std::string Table::text() const {
     } else {
       out += cell + (last ? "" : padding);
     }
-    out += last ? "\n" : "  ";
+    if (!last) {
+      out += "  ";
+      return;
+    }
+    while (out.ends_with(' ')) out.pop_back();
+    out += '\n';
   };
   for (size_t i = 0; i < columns_.size(); ++i) add_cell(i, columns_[i].title);
   for (const auto& row : rows_) {

@@ -28,7 +28,7 @@ std::string printable(std::string_view name);
 // The user's name; the number if there is none.
 std::string user_name(uint32_t uid);
 
-// Columns, padded with blanks to the widest cell; the last one is not padded.
+// Columns, padded with blanks to the widest cell; no line ends in blanks.
 class Table {
  public:
   enum class Align { left, right };

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <chrono>
 
 #include <nlohmann/json.hpp>
 
+#include "api/agent_book.h"
 #include "tools/tierctl/commands.h"
 #include "tools/tierctl/human.h"
 #include "tools/tierctl/output.h"
@@ -91,6 +93,36 @@ void print_value(const Json& json) {
   print_line(json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+std::string gone_since(const api::Run& run) {
+  return fmt::format("the agent on {} is gone since {}", printable(run.agent),
+                     human_time(*run.agent_gone));
+}
+
+// Why a run has ended badly, or does not get further. A user's process wrote its status.
+std::string note_of(const api::Run& run) {
+  if (run.agent_gone) return gone_since(run);
+  if (run.state != "failed") return printable(what_it_waits_for(run));
+  const Json status = Json::parse(run.json, nullptr, false);
+  if (!status.is_object()) return {};
+  const auto found = status.find("error");
+  if (found == status.end() || !found->is_string()) return {};
+  const std::string text = found->get<std::string>();
+  return printable(text.substr(0, text.find('\n')));
+}
+
+// Whoever waits for a job must know that nobody takes it.
+Result<void> say_if_no_agent_runs(const Context& context) {
+  TRY_ASSIGN(const auto agents, context.client.agents());
+  const auto lives = [](const api::Agent& agent) { return !agent.gone; };
+  if (std::any_of(agents.begin(), agents.end(), lives)) return {};
+  TRY_ASSIGN(const auto status, context.client.status());
+  const bool had_time =
+      status.uptime_s > std::chrono::duration<double>(api::AgentBook::kSilence).count();
+  say(had_time || !agents.empty() ? "no agent is running: jobs wait until tieragent is started"
+                                  : "no agent has been heard of since tierd was started");
+  return {};
+}
+
 }  // namespace
 
 Result<ExitCode> list_jobs(const Context& context) {
@@ -103,14 +135,13 @@ Result<ExitCode> list_jobs(const Context& context) {
     print_value({{"runs", std::move(list)}});
     return ExitCode::done;
   }
-  Table table({{"STATE"}, {"CHANGED"}, {"USER"}, {"WORKFLOW"}, {"RUN"}});
+  Table table({{"STATE"}, {"CHANGED"}, {"USER"}, {"WORKFLOW"}, {"RUN"}, {"NOTE"}});
   for (const api::Run& run : runs) {
-    const std::string waits_for = what_it_waits_for(run);
     table.add({printable(run.state), human_time(run.updated), user_name(run.uid),
-               printable(run.workflow),
-               printable(waits_for.empty() ? run.run : run.run + " (" + waits_for + ")")});
+               printable(run.workflow), printable(run.run), note_of(run)});
   }
   print(table.text());
+  TRY(say_if_no_agent_runs(context));
   return ExitCode::done;
 }
 
@@ -125,6 +156,10 @@ Result<ExitCode> show_job(const Context& context, const std::string& name) {
   print_line(fmt::format("{:<16} {}", "workflow", printable(run.workflow)));
   print_line(fmt::format("{:<16} {}", "user", user_name(run.uid)));
   print_line(fmt::format("{:<16} {}", "changed", human_time(run.updated)));
+  if (!run.agent.empty()) {
+    print_line(fmt::format("{:<16} {}", "agent",
+                           run.agent_gone ? gone_since(run) : "on " + printable(run.agent)));
+  }
   print_own_status(run);
   return ExitCode::done;
 }

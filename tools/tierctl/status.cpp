@@ -70,6 +70,25 @@ void print_traffic(const api::Status& s) {
                                       human_number(s.passthrough_opens)));
 }
 
+void print_agents(const std::vector<api::Agent>& agents) {
+  if (agents.empty()) print_row("agents", "none is known: jobs are not taken");
+  std::string_view title = "agents";
+  for (const api::Agent& agent : agents) {
+    std::string text = "on " + printable(agent.host);
+    if (agent.uid != 0) text += " of " + user_name(agent.uid);
+    if (agent.gone) {
+      text += " is gone since " + human_time(agent.heard);
+    } else {
+      text += agent.state == "waiting" ? ": waits for the mount"
+                                       : fmt::format(": {}, {}", human_count(agent.runs, "run"),
+                                                     human_count(agent.workers, "worker"));
+      for (const std::string& folder : agent.folders) text += ", " + printable(folder);
+    }
+    print_row(title, text);
+    title = "";
+  }
+}
+
 }  // namespace
 
 Result<ExitCode> show_status(const Context& context) {
@@ -78,12 +97,14 @@ Result<ExitCode> show_status(const Context& context) {
     print_json(status);
     return ExitCode::done;
   }
+  TRY_ASSIGN(const auto agents, context.client.agents());
   print_row("tierd", fmt::format("{}, process {}, up {}, copies with {}: {}", status.version,
                                  status.pid, human_duration(status.uptime_s), status.copy_engine,
                                  printable(status.summary)));
   for (size_t i = 1; i < status.health.size(); ++i) print_row("", printable(status.health[i]));
   print_places(status);
   print_risk(status);
+  print_agents(agents);
   print_traffic(status);
   return ExitCode::done;
 }

@@ -216,4 +216,17 @@ Result<Run> FakeService::run(const Caller&, const std::string& run) {
   return found->second;
 }
 
+Result<void> FakeService::report_agent(const Caller& caller, const Agent& agent) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back("report_agent " + agent.host);
+  state_.caller = caller;
+  state_.agents.push_back(agent);
+  return {};
+}
+
+Result<std::vector<Agent>> FakeService::agents(const Caller&) {
+  std::lock_guard lock(mutex_);
+  return state_.agents;
+}
+
 }  // namespace tierhub::api

@@ -25,6 +25,7 @@ class FakeService : public Service {
     std::vector<PublishProgress> publishes;  // successive answers, the last one stays
     std::vector<ScanProgress> scans;         // the same
     std::map<std::string, Run> runs;
+    std::vector<Agent> agents;
     // What came.
     std::vector<std::string> calls;  // "evict /a /b"
     Caller caller;
@@ -66,6 +67,8 @@ class FakeService : public Service {
   Result<void> report_run(const Caller& caller, const Run& run) override;
   Result<std::vector<Run>> runs(const Caller& caller) override;
   Result<Run> run(const Caller& caller, const std::string& run) override;
+  Result<void> report_agent(const Caller& caller, const Agent& agent) override;
+  Result<std::vector<Agent>> agents(const Caller& caller) override;
 
  private:
   Result<void> check_administrator(const Caller& caller, const std::string& call);

@@ -39,8 +39,8 @@ template <class Message>
 class EveryMessage : public testing::Test {};
 using Messages =
     testing::Types<Status, Listing, PrefetchRequest, Prefetch, PrefetchList, EvictResult,
-                   PublishProgress, ScanProgress, Run, RunList, PathsRequest, PinRequest,
-                   UnpinRequest, LeaseRequest, FileCount, ErrorReply>;
+                   PublishProgress, ScanProgress, Run, RunList, Agent, AgentList, PathsRequest,
+                   PinRequest, UnpinRequest, LeaseRequest, FileCount, ErrorReply>;
 TYPED_TEST_SUITE(EveryMessage, Messages);
 
 TYPED_TEST(EveryMessage, SurvivesTheTripWithAllItsMembers) {

@@ -101,6 +101,27 @@ TEST_F(Routes, TakeARunsUserFromTheCaller) {
   EXPECT_EQ(run.state, "running");
 }
 
+TEST_F(Routes, LetRootNameARunsUser) {
+  caller_.uid = 0;
+  EXPECT_EQ(send("PUT", "/v1/runs/r-1", R"({"uid":1234,"state":"failed"})").status, 200);
+  EXPECT_EQ(service_.with([](auto& state) { return state.runs["r-1"].uid; }), 1'234u);
+}
+
+TEST_F(Routes, TakeAnAgentsUserFromTheCaller) {
+  caller_.uid = 1'234;
+  EXPECT_EQ(send("PUT", "/v1/agents/node-1", R"({"uid":0,"state":"watching"})").status, 200);
+  const Agent agent = service_.with([](auto& state) { return state.agents.at(0); });
+  EXPECT_EQ(agent.uid, 1'234u);
+  EXPECT_EQ(agent.host, "node-1");
+  expect_refusal(send("PUT", "/v1/agents/node-1", R"({"host":"node-2"})"), 400, "EINVAL",
+                 "member host is not the host of the request's target");
+  const Response list = send("GET", "/v1/agents");
+  EXPECT_EQ(list.status, 200);
+  const auto agents = decode<AgentList>(list.body, UnknownMembers::refuse);
+  ASSERT_TRUE(agents) << list.body;
+  EXPECT_EQ(agents->agents.size(), 1u);
+}
+
 TEST_F(Routes, RefuseARunUnderAnotherName) {
   expect_refusal(send("PUT", "/v1/runs/r-1", R"({"run":"r-2"})"), 400, "EINVAL",
                  "member run is not the run of the request's target");

@@ -61,6 +61,7 @@ class FakeTier : public Tier {
     state.with([&](State& s) { s.reports.push_back(run); });
     return {};
   }
+  Result<void> report_agent(const api::Agent&) override { return {}; }
   bool may_pass(const Error& error) const override {
     return error.is(std::errc::connection_refused);
   }
