@@ -1,8 +1,10 @@
 // tierctl: the command line of TierHub. Parses, runs one command, and turns what happened into an
 // exit code.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
@@ -10,7 +12,9 @@
 #include "storage/archive_helper.h"
 #include "tools/tierctl/commands.h"
 #include "tools/tierctl/fsck.h"
+#include "tools/tierctl/human.h"
 #include "tools/tierctl/output.h"
+#include "tools/tierctl/suggest.h"
 
 namespace tierhub::tierctl {
 namespace {
@@ -284,6 +288,35 @@ void describe(CLI::App& app, Arguments& a) {
   app.footer(kFooter);  // last: commands inherit what is there when they are added
 }
 
+// "unknown command 'jobs lsit'; did you mean 'jobs list'?" if that is what is wrong with the
+// command line.
+std::optional<std::string> unknown_command(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* at = &app;
+  std::string before;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--socket") ++i;
+    if (word.starts_with('-')) continue;
+    const auto commands = at->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty()) return std::nullopt;
+    const auto found = std::find_if(commands.begin(), commands.end(), [&](const CLI::App* command) {
+      return command->get_name() == word;
+    });
+    if (found != commands.end()) {
+      at = *found;
+      before += word + " ";
+      continue;
+    }
+    std::vector<std::string> known;
+    for (const CLI::App* command : commands) known.push_back(command->get_name());
+    const std::string nearest = nearest_word(word, known);
+    return fmt::format("unknown command '{}{}'; {}", before, printable(word),
+                       nearest.empty() ? fmt::format("'tierctl {}--help' lists them", before)
+                                       : fmt::format("did you mean '{}{}'?", before, nearest));
+  }
+  return std::nullopt;
+}
+
 Result<ExitCode> run_command(const Arguments& arguments) {
   TRY_ASSIGN(auto client, api::Client::open(api::default_socket_path(arguments.socket)));
   Format format = arguments.json ? Format::json : Format::text;
@@ -299,6 +332,12 @@ ExitCode run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) {
+      if (const auto unknown = unknown_command(app, argc, argv)) {
+        say(*unknown);
+        return ExitCode::usage;
+      }
+    }
     return app.exit(error) == 0 ? ExitCode::done : ExitCode::usage;
   }
   auto code = run_command(arguments);

@@ -55,7 +55,7 @@ TEST(Tables, AlignTheirColumns) {
   Table table({{"ID", Table::Align::right}, {"NAME"}, {"LAST"}});
   table.add({"7", "µm", "x"});
   table.add({"123", "long name", ""});
-  EXPECT_EQ(table.text(), " ID  NAME       LAST\n  7  µm         x\n123  long name  \n");
+  EXPECT_EQ(table.text(), " ID  NAME       LAST\n  7  µm         x\n123  long name\n");
 }
 
 TEST(Bars, FillFromTheLeft) {

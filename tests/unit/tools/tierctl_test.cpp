@@ -256,7 +256,7 @@ TEST_F(Tierctl, JobsListShowsTheLatestFirst) {
   });
   auto outcome = run({"jobs", "list"});
   EXPECT_EQ(outcome.out,
-            "STATE    CHANGED              USER  WORKFLOW      RUN\n"
+            "STATE    CHANGED              USER  WORKFLOW      RUN  NOTE\n"
             "running  1970-01-01 00:01:00  root  stitch        b\n"
             "done     1970-01-01 00:00:00  root  count-nuclei  a\n");
   EXPECT_EQ(run({"jobs"}).out, outcome.out);
@@ -279,6 +279,75 @@ TEST_F(Tierctl, JobsAreJsonAllTheWay) {
   const auto one = nlohmann::json::parse(run({"jobs", "show", "a", "--json"}).out);
   EXPECT_EQ(one["run"], "a");
   EXPECT_EQ(one["json"]["tasks"].size(), 1u);
+}
+
+TEST_F(Tierctl, JobsListSaysWhyARunFailedOrWaits) {
+  service_.with([](State& state) {
+    state.runs["a"] = {"a", 0, "failed", "w", Timestamp{0}, R"({"error": "no such file\nmore"})"};
+    state.runs["b"] = {"b", 0, "staging", "w", Timestamp{1}, R"({"waits_for": "room\u001b[31m"})"};
+    state.runs["c"] = {"c", 0, "running", "w", Timestamp{2}, R"({"error": 7})"};
+  });
+  const auto outcome = run({"jobs", "list"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("a    no such file\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("b    room?[31m\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("w         c\n"));
+}
+
+TEST_F(Tierctl, JobsSayThatTheirAgentIsGone) {
+  service_.with([](State& state) {
+    api::Run& run = state.runs["a"];
+    run = {"a", 0, "running", "w", Timestamp{0}, R"({"waits_for": "room"})"};
+    run.agent = "node-7";
+    run.agent_gone = Timestamp{60'000'000'000};
+  });
+  const std::string gone = "the agent on node-7 is gone since 1970-01-01 00:01:00\n";
+  EXPECT_THAT(run({"jobs", "list"}).out, HasSubstr("a    " + gone));
+  EXPECT_THAT(run({"jobs", "show", "a"}).out, HasSubstr("agent            " + gone));
+}
+
+TEST_F(Tierctl, SaysThatNoAgentIsRunning) {
+  service_.with([](State& state) { state.status.uptime_s = 3'600; });
+  EXPECT_EQ(run({"jobs", "list"}).err,
+            "tierctl: no agent is running: jobs wait until tieragent is started\n");
+  EXPECT_THAT(run({"status"}).out, HasSubstr("agents       none is known: jobs are not taken\n"));
+  service_.with([](State& state) { state.status.uptime_s = 3; });
+  EXPECT_EQ(run({"jobs", "list"}).err,
+            "tierctl: no agent has been heard of since tierd was started\n");
+  service_.with([](State& state) {
+    api::Agent agent;
+    agent.host = "node-7";
+    agent.state = "watching";
+    agent.folders = {"/srv/jobs"};
+    agent.workers = 8;
+    agent.runs = 1;
+    state.agents = {agent};
+    agent.host = "node-8";
+    agent.gone = true;
+    agent.heard = Timestamp{60'000'000'000};
+    state.agents.push_back(agent);
+  });
+  EXPECT_EQ(run({"jobs", "list"}).err, "");
+  EXPECT_THAT(run({"status"}).out,
+              HasSubstr("agents       on node-7: 1 run, 8 workers, /srv/jobs\n"
+                        "             on node-8 is gone since 1970-01-01 00:01:00\n"));
+}
+
+TEST_F(Tierctl, GuessesWhatWasMeantByAnUnknownCommand) {
+  const std::map<std::vector<std::string>, std::string> cases = {
+      {{"stauts"}, "unknown command 'stauts'; did you mean 'status'?"},
+      {{"--json", "prefetc", "/a"}, "unknown command 'prefetc'; did you mean 'prefetch'?"},
+      {{"--socket", "status", "lss"}, "unknown command 'lss'; did you mean 'ls'?"},
+      {{"jobs", "lsit"}, "unknown command 'jobs lsit'; did you mean 'jobs list'?"},
+      {{"trash", "xyz"}, "unknown command 'trash xyz'; 'tierctl trash --help' lists them"},
+      {{"frobnicate"}, "unknown command 'frobnicate'; 'tierctl --help' lists them"},
+  };
+  for (const auto& [arguments, answer] : cases) {
+    const auto outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_EQ(outcome.err, "tierctl: " + answer + "\n");
+    EXPECT_EQ(outcome.out, "");
+  }
 }
 
 TEST_F(Tierctl, JobsShowReadsTheRunsStatus) {
