@@ -6,7 +6,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/inotify.h>
@@ -18,16 +20,19 @@
 
 #include <fmt/format.h>
 
+#include "api/agent_book.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/posix.h"
 #include "compute/job_names.h"
 #include "compute/jobs_folder.h"
 #include "compute/process.h"
+#include "compute/reporter.h"
 #include "compute/run_status.h"
 #include "compute/runner.h"
 #include "compute/runner_process.h"
 #include "compute/slots.h"
+#include "compute/tier_mount.h"
 
 namespace tierhub::compute {
 namespace {
@@ -40,6 +45,7 @@ constexpr milliseconds kStopPatience{15000};
 constexpr milliseconds kRestartDelay{1000};
 constexpr size_t kMaxRuns = 64;
 constexpr unsigned kMaxCrashes = 3;
+constexpr size_t kMaxNoted = 10'000;
 
 struct ActiveRun {
   const JobsFolder* jobs = nullptr;
@@ -51,35 +57,57 @@ struct ActiveRun {
   SteadyClock::time_point start_at;  // while pid is 0
 };
 
+struct DropFolderState {
+  ReadyRule workflows;
+  ReadyRule mistakes;
+  std::set<std::string> noted;  // mistakes that a note was written about
+};
+
 struct Watched {
   JobsFolder jobs;
-  std::map<std::string, ReadyRule> rules;  // by drop folder
+  std::map<std::string, DropFolderState> drops;  // by drop folder
 };
+
+// `leaving`: the mount is gone, runners are ending. `waiting`: for the mount.
+enum class State { watching, leaving, waiting };
+
+std::string_view to_text(State state) {
+  switch (state) {
+    case State::watching:
+      return "watching";
+    case State::leaving:
+    case State::waiting:
+      return "waiting";
+  }
+  return "";
+}
 
 class Agent {
  public:
-  Agent(const AgentOptions& options, OwnProgram program, WorkRoot work)
+  Agent(const AgentOptions& options, const OpenTier& open_tier, OwnProgram program, WorkRoot work)
       : options_(options),
         program_(std::move(program)),
         work_(std::move(work)),
+        reporter_(open_tier, options.socket),
         pool_(options.workers) {}
 
   Result<void> run() {
     TRY(open());
-    TRY(recover_all());
-    log::info("tieragent watches", {{"folders", fmt::format("{}", fmt::join(options_.watch, " "))},
-                                    {"workers", options_.workers},
-                                    {"work", work_.path()},
-                                    {"socket", options_.socket}});
     while (!stopping_) {
-      look_for_jobs();
-      start_waiting_runs();
+      TRY(keep_to_the_mount());
+      if (state_ == State::watching) {
+        look_for_jobs();
+        start_waiting_runs();
+      }
+      say_alive();
       wait();
       take_signals();
       reap();
       give_out_slots();
     }
     stop_runs();
+    reporter_.report(describe("stopped"));
+    reporter_.stop();
     return {};
   }
 
@@ -93,13 +121,113 @@ class Agent {
     ::signal(SIGPIPE, SIG_IGN);
     signals_ = UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signals_) return Error::from_errno(errno, "signalfd");
+    if (options_.require_mount.empty()) return open_folders();
+    // Readable, in its way, when anything is mounted or unmounted.
+    TRY_ASSIGN(mounts_, posix::open_at(AT_FDCWD, "/proc/self/mounts", O_RDONLY));
+    state_ = State::waiting;
+    return {};
+  }
+
+  Result<void> open_folders() {
     inotify_ = UniqueFd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!inotify_) return Error::from_errno(errno, "inotify_init");
+    std::optional<JobsFolder::Base> base;
+    if (mount_) base = JobsFolder::Base{options_.require_mount, mount_->fd()};
     for (const std::string& path : options_.watch) {
-      TRY_ASSIGN(JobsFolder jobs, JobsFolder::open(path, options_.root_jobs));
+      TRY_ASSIGN(JobsFolder jobs, JobsFolder::open(path, options_.root_jobs, base));
       watched_.push_back({std::move(jobs), {}});
     }
+    TRY(recover_all());
+    log::info("tieragent watches", {{"folders", fmt::format("{}", fmt::join(options_.watch, " "))},
+                                    {"workers", options_.workers},
+                                    {"work", work_.path()},
+                                    {"socket", options_.socket}});
     return {};
+  }
+
+  void close_folders() {
+    watched_.clear();
+    places_.clear();
+    inotify_.reset();
+    mount_.reset();
+  }
+
+  // --- The mount that is required ---
+
+  Result<void> keep_to_the_mount() {
+    if (options_.require_mount.empty()) return {};
+    switch (state_) {
+      case State::watching:
+        if (!mount_->is_there()) leave();
+        return {};
+      case State::leaving:
+        if (!active_.empty()) {
+          if (SteadyClock::now() > leave_by_) kill_runs();
+          return {};
+        }
+        close_folders();
+        state_ = State::waiting;
+        return try_to_enter();
+      case State::waiting:
+        return try_to_enter();
+    }
+    return {};
+  }
+
+  // The runs end as if the agent stopped, and go on when the mount is there again: their folders
+  // are in it.
+  void leave() {
+    log::warning("TierHub's mount is gone: runs go on when it is back",
+                 {{"mount", options_.require_mount}});
+    state_ = State::leaving;
+    leave_by_ = SteadyClock::now() + kStopPatience;
+    active_.remove_if([](const ActiveRun& run) { return run.pid == 0; });
+    for (const ActiveRun& run : active_) ::kill(run.pid, SIGTERM);
+  }
+
+  Result<void> try_to_enter() {
+    Result<TierMount> mount = TierMount::open(options_.require_mount);
+    if (!mount) {
+      if (mount.error().text() != why_waiting_) {
+        why_waiting_ = mount.error().text();
+        log::info("waits for TierHub's mount", {{"reason", why_waiting_}});
+      }
+      return {};
+    }
+    mount_ = *std::move(mount);
+    why_waiting_.clear();
+    const Result<void> opened = open_folders();
+    if (opened) {
+      state_ = State::watching;
+      return {};
+    }
+    const bool is_there = mount_->is_there();
+    active_.clear();  // none was started yet
+    close_folders();
+    if (is_there) return opened.error();
+    return {};
+  }
+
+  // --- What tierd is told ---
+
+  api::Agent describe(std::string_view state) const {
+    api::Agent agent;
+    agent.host = host_name();
+    agent.state = state;
+    agent.folders = options_.watch;
+    agent.folders.resize(std::min(agent.folders.size(), api::AgentBook::kMostFolders));
+    agent.workers = options_.workers;
+    agent.runs = active_.size();
+    return agent;
+  }
+
+  void say_alive() {
+    const SteadyClock::time_point now = SteadyClock::now();
+    const size_t runs = active_.size();
+    if (now < say_alive_at_ && said_ == std::pair(state_, runs)) return;
+    said_ = {state_, runs};
+    say_alive_at_ = now + api::AgentBook::kHeartbeat;
+    reporter_.report(describe(to_text(state_)));
   }
 
   Result<void> recover_all() {
@@ -123,12 +251,16 @@ class Agent {
 
   // --- Claiming ---
 
+  // A file is there that may still be being written.
+  static bool is_unsure(const Watched& watched) {
+    return std::any_of(watched.drops.begin(), watched.drops.end(), [](const auto& drop) {
+      return drop.second.workflows.watching() || drop.second.mistakes.watching();
+    });
+  }
+
   void look_for_jobs() {
     const SteadyClock::time_point now = SteadyClock::now();
-    const bool unsure = std::any_of(watched_.begin(), watched_.end(), [](const Watched& watched) {
-      return std::any_of(watched.rules.begin(), watched.rules.end(),
-                         [](const auto& rule) { return rule.second.watching(); });
-    });
+    const bool unsure = std::any_of(watched_.begin(), watched_.end(), is_unsure);
     const bool events = read_events();
     const milliseconds interval = unsure ? kLookEvery : kRescanEvery;
     if (!events && now - last_look_ < interval) return;
@@ -146,7 +278,7 @@ class Agent {
       return;
     }
     const std::set<std::string> present(folders->begin(), folders->end());
-    std::erase_if(watched.rules, [&](const auto& rule) { return !present.contains(rule.first); });
+    std::erase_if(watched.drops, [&](const auto& drop) { return !present.contains(drop.first); });
     for (const std::string& folder : *folders) {
       const int watch = ::inotify_add_watch(
           inotify_.get(), watched.jobs.incoming_path(folder).c_str(),
@@ -157,20 +289,37 @@ class Agent {
   }
 
   void look_into(Watched& watched, const std::string& folder) {
-    const Result<std::vector<Candidate>> candidates = watched.jobs.candidates(folder);
-    if (!candidates) return;  // the folder went away
-    ReadyRule& rule = watched.rules[folder];
+    const Result<Dropped> dropped = watched.jobs.dropped(folder);
+    if (!dropped) return;  // the folder went away
+    DropFolderState& drop = watched.drops[folder];
     std::set<std::string> names;
-    for (const Candidate& candidate : *candidates) {
+    for (const Candidate& candidate : dropped->candidates) {
       if (!watched.jobs.may_take(candidate)) continue;
       names.insert(candidate.file);
       if (active_.size() >= kMaxRuns) continue;
-      if (rule.is_ready(candidate.file, candidate.st, SteadyClock::now())) {
-        rule.forget(candidate.file);
+      if (drop.workflows.is_ready(candidate.file, candidate.st, SteadyClock::now())) {
+        drop.workflows.forget(candidate.file);
         claim(watched.jobs, candidate);
       }
     }
-    rule.keep_only(names);
+    drop.workflows.keep_only(names);
+    note_mistakes(watched.jobs, dropped->mistakes, drop);
+  }
+
+  // Once for each: not again if its owner deletes the note.
+  static void note_mistakes(const JobsFolder& jobs, const std::vector<Mistake>& mistakes,
+                            DropFolderState& drop) {
+    std::set<std::string> names;
+    for (const Mistake& mistake : mistakes) {
+      names.insert(mistake.name);
+      if (drop.noted.contains(mistake.name)) continue;
+      if (!drop.mistakes.is_ready(mistake.name, mistake.st, SteadyClock::now())) continue;
+      drop.mistakes.forget(mistake.name);
+      if (drop.noted.size() < kMaxNoted) drop.noted.insert(mistake.name);
+      const Result<void> written = jobs.write_note(mistake);
+      log::info("not taken", {{"file", mistake.name}, {"note", written ? "written" : "missing"}});
+    }
+    drop.mistakes.keep_only(names);
   }
 
   void claim(const JobsFolder& jobs, const Candidate& candidate) {
@@ -220,6 +369,14 @@ class Agent {
         claimed.run, {{"status.json", to_json(status, *status.ended, TaskList::with)},
                       {"REPORT.txt", to_report(status, *status.ended)}});
     if (!written) log::error("no report", {{"error", written.error().text()}});
+    reporter_.report(api::Run{claimed.run,
+                              claimed.file_uid,
+                              std::string(to_text(status.state)),
+                              claimed.file,
+                              *status.ended,
+                              to_json(status, *status.ended, TaskList::without),
+                              host_name(),
+                              {}});
     finish(jobs, claimed.run, Ending::failed);
   }
 
@@ -267,6 +424,7 @@ class Agent {
       siginfo_t info{};
       if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) return;
       const pid_t pid = info.si_pid;
+      reporter_.forget(pid);
       if (info.si_code != CLD_EXITED || !ended_by_itself(info.si_status)) kill_session(pid);
       int status = 0;
       ::waitpid(pid, &status, 0);
@@ -290,7 +448,7 @@ class Agent {
     if (ended_by_itself(code)) {
       return finish(*run.jobs, run.run, code == 0 ? Ending::done : Ending::failed);
     }
-    if (stopping_) return true;
+    if (stopping_ || state_ == State::leaving) return true;
     log::error("a runner ended early", {{"run", run.run}, {"how", describe_exit(status)}});
     if (run.crashes >= kMaxCrashes) return finish(*run.jobs, run.run, Ending::failed);
     run.crashes += 1;
@@ -335,16 +493,15 @@ class Agent {
   // --- Waiting and stopping ---
 
   void wait() {
-    std::vector<pollfd> polled = {{signals_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}};
+    // poll leaves out descriptors that are -1.
+    std::vector<pollfd> polled = {
+        {signals_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}, {mounts_.get(), POLLPRI, 0}};
     bool waiting = false;
     for (const ActiveRun& run : active_) {
       if (run.slots) polled.push_back({run.slots.get(), POLLIN, 0});
       waiting = waiting || run.pid == 0;
     }
-    const bool unsure = std::any_of(watched_.begin(), watched_.end(), [](const Watched& watched) {
-      return std::any_of(watched.rules.begin(), watched.rules.end(),
-                         [](const auto& rule) { return rule.second.watching(); });
-    });
+    const bool unsure = std::any_of(watched_.begin(), watched_.end(), is_unsure);
     const milliseconds limit = unsure || waiting ? kLookEvery : kRescanEvery;
     ::poll(polled.data(), polled.size(), static_cast<int>(limit.count()));
   }
@@ -371,7 +528,7 @@ class Agent {
     if (place == places_.end() || (event.mask & IN_MOVED_TO) == 0 || event.len == 0) return;
     const std::string name = event.name;
     if (is_workflow_file(name))
-      place->second.watched->rules[place->second.folder].renamed_into_place(name);
+      place->second.watched->drops[place->second.folder].workflows.renamed_into_place(name);
   }
 
   void take_signals() {
@@ -397,10 +554,14 @@ class Agent {
       take_signals();
       reap();
     }
+    kill_runs();
+    log::info("stopped");
+  }
+
+  void kill_runs() const {
     for (const ActiveRun& run : active_) {
       if (run.pid != 0) kill_session(run.pid);
     }
-    log::info("stopped");
   }
 
   struct Place {
@@ -411,9 +572,17 @@ class Agent {
   const AgentOptions options_;
   const OwnProgram program_;
   const WorkRoot work_;
+  Reporter reporter_;
   SlotPool pool_;
   UniqueFd signals_;
   UniqueFd inotify_;
+  UniqueFd mounts_;
+  std::optional<TierMount> mount_;
+  State state_ = State::watching;
+  SteadyClock::time_point leave_by_;
+  std::string why_waiting_;
+  SteadyClock::time_point say_alive_at_;
+  std::pair<State, size_t> said_;
   std::list<Watched> watched_;
   std::map<int, Place> places_;  // by inotify watch
   std::list<ActiveRun> active_;
@@ -424,10 +593,10 @@ class Agent {
 
 }  // namespace
 
-Result<void> run_agent(const AgentOptions& options) {
+Result<void> run_agent(const AgentOptions& options, const OpenTier& open_tier) {
   TRY_ASSIGN(OwnProgram program, OwnProgram::open());
   TRY_ASSIGN(WorkRoot work, WorkRoot::open(options.work));
-  return Agent(options, std::move(program), std::move(work)).run();
+  return Agent(options, open_tier, std::move(program), std::move(work)).run();
 }
 
 }  // namespace tierhub::compute

@@ -7,6 +7,7 @@
 
 #include "common/result.h"
 #include "compute/owner.h"
+#include "compute/runner.h"
 
 namespace tierhub::compute {
 
@@ -16,10 +17,13 @@ struct AgentOptions {
   std::string socket;              // of tierd, absolute; empty: tierd is not used
   unsigned workers = 1;            // tasks at a time, over all runs
   RootJobs root_jobs = RootJobs::refused;
+  // Where TierHub must be mounted; empty: nowhere. While it is not, nothing is watched, and nothing
+  // is made.
+  std::string require_mount;
 };
 
 // Returns after SIGTERM or SIGINT, or with an error if it cannot start. Must be called before any
 // thread exists.
-Result<void> run_agent(const AgentOptions& options);
+Result<void> run_agent(const AgentOptions& options, const OpenTier& open_tier);
 
 }  // namespace tierhub::compute

@@ -1,5 +1,8 @@
 #include "compute/jobs_folder.h"
 
+#include <algorithm>
+#include <set>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -7,12 +10,32 @@
 
 #include "common/log.h"
 #include "common/posix.h"
+#include "compute/drop_notes.h"
 #include "compute/job_names.h"
+#include "compute/process.h"
 
 namespace tierhub::compute {
 namespace {
 
 constexpr const char* kJobFile = "job.yaml";
+
+// So many notes lie in one folder at most.
+constexpr size_t kMostNotes = 32;
+
+Result<UniqueFd> open_top(const std::string& path, const std::optional<JobsFolder::Base>& base) {
+  if (!base || !path.starts_with(base->path + "/")) {
+    TRY(posix::make_directories(path, 0755));
+    return posix::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  }
+  std::string_view rest = std::string_view(path).substr(base->path.size() + 1);
+  UniqueFd folder;
+  while (!rest.empty()) {
+    const std::string name(rest.substr(0, rest.find('/')));
+    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+    TRY_ASSIGN(folder, open_or_make(folder ? folder.get() : base->fd, name, 0755));
+  }
+  return folder;
+}
 
 // Why a run is not run as anybody.
 Error unknown_owner(std::string_view why) {
@@ -32,9 +55,9 @@ Result<std::optional<struct stat>> stat_if_there(int folder, const std::string& 
 
 }  // namespace
 
-Result<JobsFolder> JobsFolder::open(const std::string& path, RootJobs root_jobs) {
-  TRY(posix::make_directories(path, 0755));
-  TRY_ASSIGN(const UniqueFd top, posix::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+Result<JobsFolder> JobsFolder::open(const std::string& path, RootJobs root_jobs,
+                                    const std::optional<Base>& base) {
+  TRY_ASSIGN(const UniqueFd top, open_top(path, base));
   TRY(check_own(top, path));
   JobsFolder jobs;
   jobs.path_ = path;
@@ -56,7 +79,9 @@ Result<std::vector<std::string>> JobsFolder::drop_folders() const {
   for (const std::string& name : names) {
     if (!is_user_folder(name)) continue;
     const Result<struct stat> st = posix::stat_at(incoming_.get(), name, AT_SYMLINK_NOFOLLOW);
-    if (st && S_ISDIR(st->st_mode)) folders.push_back(name);
+    if (!st || !S_ISDIR(st->st_mode)) continue;
+    const Result<bool> is_users = is_named_after(name, st->st_uid);
+    if (is_users && *is_users) folders.push_back(name);
   }
   return folders;
 }
@@ -69,17 +94,55 @@ Result<UniqueFd> JobsFolder::open_drop_folder(const std::string& folder) const {
   return open_folder(incoming_.get(), folder.empty() ? "." : folder);
 }
 
-Result<std::vector<Candidate>> JobsFolder::candidates(const std::string& folder) const {
-  std::vector<Candidate> found;
+Result<Dropped> JobsFolder::dropped(const std::string& folder) const {
+  Dropped found;
   TRY_ASSIGN(const UniqueFd fd, open_drop_folder(folder));
-  TRY_ASSIGN(const std::vector<std::string> names, posix::list_directory_fd(fd.get()));
+  TRY_ASSIGN(const std::vector<std::string> list, posix::list_directory_fd(fd.get()));
+  const std::set<std::string> names(list.begin(), list.end());
+  auto notes = static_cast<size_t>(std::count_if(names.begin(), names.end(), is_note));
   for (const std::string& name : names) {
-    if (!is_workflow_file(name)) continue;
-    const Result<struct stat> st = posix::stat_at(fd.get(), name, AT_SYMLINK_NOFOLLOW);
-    if (!st || (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))) continue;
-    found.push_back({folder, name, *st});
+    if (is_workflow_file(name)) {
+      const Result<struct stat> st = posix::stat_at(fd.get(), name, AT_SYMLINK_NOFOLLOW);
+      if (!st || (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))) continue;
+      found.candidates.push_back({folder, name, *st});
+    } else if (notes < kMostNotes && !names.contains(note_name(name))) {
+      const Result<std::optional<Mistake>> mistake = mistake_of(fd, folder, name);
+      if (!mistake || !*mistake) continue;
+      found.mistakes.push_back(**mistake);
+      notes += 1;
+    }
   }
   return found;
+}
+
+Result<std::optional<Mistake>> JobsFolder::mistake_of(const UniqueFd& fd, const std::string& folder,
+                                                      const std::string& name) const {
+  TRY_ASSIGN(const struct stat st, posix::stat_at(fd.get(), name, AT_SYMLINK_NOFOLLOW));
+  if (::geteuid() != 0 && st.st_uid != ::geteuid()) return std::nullopt;
+  std::optional<std::string> advice;
+  if (S_ISREG(st.st_mode)) {
+    advice = advice_on_file(name);
+  } else if (S_ISDIR(st.st_mode) && folder.empty()) {
+    TRY_ASSIGN(const bool is_users, is_named_after(name, st.st_uid));
+    if (!is_users) advice = advice_on_folder(name, name_of_user(st.st_uid));
+  }
+  if (!advice) return std::nullopt;
+  return Mistake{folder, name, st, *std::move(advice)};
+}
+
+// The child is not waited for: its owner's folder may be on a file system that hangs.
+Result<void> JobsFolder::write_note(const Mistake& mistake) const {
+  TRY_ASSIGN(const UniqueFd folder, open_drop_folder(mistake.folder));
+  TRY_ASSIGN(const Account account, find_account(mistake.st.st_uid, mistake.st.st_gid));
+  const std::string name = note_name(mistake.name);
+  const pid_t pid = ::fork();
+  if (pid < 0) return Error::from_errno(errno, "write a note");
+  if (pid > 0) return {};
+  const int fd = keep_only_descriptor(folder.get());
+  if (::geteuid() == 0 && !become(account)) ::_exit(1);
+  const Result<UniqueFd> note =
+      posix::open_at(fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+  ::_exit(note && posix::write_all(note->get(), mistake.advice) ? 0 : 1);
 }
 
 bool JobsFolder::may_take(const Candidate& candidate) const {
@@ -221,14 +284,15 @@ void JobsFolder::remove_stale_claims(const WorkRoot& work) const {
   }
 }
 
-Result<void> JobsFolder::write_notes(const std::string& run, const std::vector<Note>& notes) const {
+Result<void> JobsFolder::write_notes(const std::string& run,
+                                     const std::vector<RunNote>& notes) const {
   TRY_ASSIGN(const UniqueFd folder, open_folder(running_.get(), run));
   // From here on nobody else can exchange what is in it.
   if (::geteuid() == 0 && ::fchown(folder.get(), 0, 0) < 0) {
     return Error::from_errno(errno, "take the run back");
   }
   if (::fchmod(folder.get(), 0755) < 0) return Error::from_errno(errno, "take the run back");
-  for (const Note& note : notes) {
+  for (const RunNote& note : notes) {
     static_cast<void>(posix::unlink_at(folder.get(), note.name));
     TRY_ASSIGN(const UniqueFd file, posix::open_at(folder.get(), note.name,
                                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));

@@ -45,6 +45,19 @@ struct Candidate {
   struct stat st {};
 };
 
+// Something in incoming/ that is not taken, and what to tell its owner.
+struct Mistake {
+  std::string folder;  // as in Candidate
+  std::string name;
+  struct stat st {};
+  std::string advice;
+};
+
+struct Dropped {
+  std::vector<Candidate> candidates;
+  std::vector<Mistake> mistakes;  // those that have no note yet
+};
+
 // A run that is in running/ and is ours.
 struct ClaimedRun {
   std::string run;
@@ -55,7 +68,7 @@ struct ClaimedRun {
 };
 
 // A file that the agent itself writes into the folder of a run that it refuses.
-struct Note {
+struct RunNote {
   std::string name;
   std::string text;
 };
@@ -64,17 +77,26 @@ enum class Ending { done, failed };
 
 class JobsFolder {
  public:
-  // Makes what is missing. An error that says what to do if a folder belongs to someone else or
-  // can be written by others.
-  static Result<JobsFolder> open(const std::string& path, RootJobs root_jobs);
+  // A folder that is known by its descriptor, whatever is at its path later.
+  struct Base {
+    std::string path;
+    int fd = -1;
+  };
+  // Makes what is missing, through `base` if `path` is below it. An error that says what to do if
+  // a folder belongs to someone else or can be written by others.
+  static Result<JobsFolder> open(const std::string& path, RootJobs root_jobs,
+                                 const std::optional<Base>& base = {});
 
   const std::string& path() const { return path_; }
-  // "" is incoming/ itself; the others are its users' folders.
+  // "" is incoming/ itself; the others are its users' folders, which are named after their owners.
   Result<std::vector<std::string>> drop_folders() const;
   std::string incoming_path(const std::string& folder) const;
-  Result<std::vector<Candidate>> candidates(const std::string& folder) const;
+  Result<Dropped> dropped(const std::string& folder) const;
   // True if this agent may run that file as its user: root may run everyone's.
   bool may_take(const Candidate& candidate) const;
+  // Starts a process that writes the note, as the owner of what it is about. An error if it cannot
+  // be started.
+  Result<void> write_note(const Mistake& mistake) const;
 
   // Nothing if someone else was faster.
   Result<std::optional<ClaimedRun>> claim(const WorkRoot& work, const Candidate& candidate,
@@ -85,13 +107,15 @@ class JobsFolder {
 
   std::string run_path(const std::string& run) const { return path_ + "/running/" + run; }
   // Takes the folder of a refused run back from whoever owns it and writes these files there.
-  Result<void> write_notes(const std::string& run, const std::vector<Note>& notes) const;
+  Result<void> write_notes(const std::string& run, const std::vector<RunNote>& notes) const;
   // Steps 7 and 8: moves a run from running/ to where it ends and removes its claim. The last step
   // of every run.
   Result<void> finish(const WorkRoot& work, const std::string& run, Ending ending) const;
 
  private:
   JobsFolder() = default;
+  Result<std::optional<Mistake>> mistake_of(const UniqueFd& fd, const std::string& folder,
+                                            const std::string& name) const;
   Result<UniqueFd> open_drop_folder(const std::string& folder) const;
   Result<std::optional<ClaimedRun>> recover_run(const WorkRoot& work, const std::string& run) const;
   Result<ClaimedRun> decide(const WorkRoot& work, const std::string& run, Claim claim,

@@ -35,11 +35,13 @@ std::string absolute(const std::string& path) {
   return text;
 }
 
-// "none" is none; what is named must answer; the default is used if it is there.
-std::string choose_socket(const std::string& option) {
+// "none" is none; what is named must answer; the default is used if it is there, or if it will be
+// because the mount is waited for.
+std::string choose_socket(const std::string& option, const std::string& require_mount) {
   if (option == "none") return "";
   const char* variable = std::getenv("TIERHUB_SOCKET");
-  const bool named = !option.empty() || (variable != nullptr && *variable != '\0');
+  const bool named =
+      !option.empty() || !require_mount.empty() || (variable != nullptr && *variable != '\0');
   const std::string path = absolute(api::default_socket_path(option));
   return named || ::access(path.c_str(), F_OK) == 0 ? path : "";
 }
@@ -57,6 +59,10 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--work", line.agent.work,
                  "where runs keep what their tasks leave for one another")
       ->capture_default_str();
+  app.add_option(
+      "--require-mount", line.agent.require_mount,
+      "where TierHub must be mounted: until then nothing is watched, and nothing is made "
+      "there");
   app.add_flag("--allow-root", line.allow_root, "run jobs that belong to root");
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->capture_default_str();
@@ -75,9 +81,11 @@ void declare(CLI::App& app, CommandLine& line) {
 int run_as_agent(CommandLine& line) {
   for (std::string& path : line.agent.watch) path = absolute(path);
   line.agent.work = absolute(line.agent.work);
-  line.agent.socket = choose_socket(line.socket);
+  if (!line.agent.require_mount.empty())
+    line.agent.require_mount = absolute(line.agent.require_mount);
+  line.agent.socket = choose_socket(line.socket, line.agent.require_mount);
   line.agent.root_jobs = line.allow_root ? RootJobs::allowed : RootJobs::refused;
-  const Result<void> ran = run_agent(line.agent);
+  const Result<void> ran = run_agent(line.agent, open_tierd);
   if (ran) return kDone;
   fmt::print(stderr, "tieragent: {}\n", ran.error().text());
   return kFailed;

@@ -57,6 +57,34 @@ Result<uint32_t> decide_owner(const struct stat& file, const std::optional<DropF
   return allow_root(folder->uid, root_jobs);
 }
 
+namespace {
+
+// "" if there is no such user.
+Result<std::string> look_up_name(uint32_t uid) {
+  std::vector<char> buffer(1 << 16);
+  passwd entry{};
+  passwd* found = nullptr;
+  const int failure = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found);
+  if (found != nullptr) return std::string(entry.pw_name);
+  if (failure == 0 || failure == ENOENT) return std::string();
+  return Error::from_errno(failure, fmt::format("look up the user {}", uid));
+}
+
+}  // namespace
+
+Result<bool> is_named_after(const std::string& name, uint32_t uid) {
+  if (name == fmt::format("{}", uid)) return true;
+  TRY_ASSIGN(const std::string user, look_up_name(uid));
+  if (user.empty()) return false;
+  const std::string_view local = std::string_view(user).substr(0, user.find('@'));
+  return name == user || name == local || name == user.substr(user.rfind('\\') + 1);
+}
+
+std::string name_of_user(uint32_t uid) {
+  const Result<std::string> name = look_up_name(uid);
+  return name && !name->empty() ? *name : fmt::format("user {}", uid);
+}
+
 Result<Account> find_account(uint32_t uid, uint32_t file_gid) {
   Account account;
   account.uid = uid;

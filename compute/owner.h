@@ -43,6 +43,14 @@ struct Account {
 // `file_gid` if that is his own number and no group of that number exists, else "nogroup".
 Result<Account> find_account(uint32_t uid, uint32_t file_gid);
 
+// Whether a folder of that name is a user's own: the user's name, as it stands or without its
+// domain
+// ("alice" for "LAB\\alice" and "alice@lab"), or the user's number. An error if that cannot be
+// looked up now.
+Result<bool> is_named_after(const std::string& name, uint32_t uid);
+// The user's name; the number if there is none.
+std::string name_of_user(uint32_t uid);
+
 // Becomes that user, for good: groups, gid, uid, and no new privileges.
 Result<void> become(const Account& account);
 

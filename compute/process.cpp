@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -208,6 +209,13 @@ void kill_children() {
     if (reaped < 0) return;  // no child is left
     ::poll(nullptr, 0, 10);
   }
+}
+
+int keep_only_descriptor(int fd) {
+  constexpr int kKept = 3;
+  if (fd != kKept && ::dup2(fd, kKept) < 0) ::_exit(126);
+  ::syscall(SYS_close_range, kKept + 1, ~0U, 0);
+  return kKept;
 }
 
 std::string describe_exit(int wait_status) {

@@ -47,6 +47,11 @@ void kill_session(pid_t session);
 // reaper), until there is none. Gives up after two seconds.
 void kill_children();
 
+// In a child that executes no other program: moves `fd` to 3 and closes every other descriptor but
+// the standard ones, so that no lock and no mount of the parent's lives on in it. Returns 3, or
+// ends the process.
+int keep_only_descriptor(int fd);
+
 // "exit code 3" or "killed by signal 9 (Killed)", of a status from waitpid.
 std::string describe_exit(int wait_status);
 

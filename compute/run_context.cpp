@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/posix.h"
+#include "compute/runner.h"
 
 namespace tierhub::compute {
 namespace {
@@ -125,6 +126,7 @@ void RunContext::write_status() {
   if (!stager) return;
   api::Run report{options.run,     ::geteuid(), std::string(to_text(status.state)),
                   status.workflow, now,         json};
+  report.agent = host_name();
   if (json.size() > kMaxReportBytes) report.json = to_json(status, now, TaskList::without);
   stager->report(std::move(report));
 }

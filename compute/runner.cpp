@@ -272,9 +272,10 @@ class Runner {
     if (!tier) return;
     const RunStatus& status = context_.status;
     const Timestamp now = Timestamp::now();
-    const Result<void> sent =
-        (*tier)->report_run({options_.run, ::geteuid(), std::string(to_text(status.state)),
-                             status.workflow, now, to_json(status, now, TaskList::without)});
+    api::Run report{options_.run,    ::geteuid(), std::string(to_text(status.state)),
+                    status.workflow, now,         to_json(status, now, TaskList::without)};
+    report.agent = host_name();
+    const Result<void> sent = (*tier)->report_run(report);
     if (!sent) log::debug("the run could not be reported", {{"error", sent.error().text()}});
   }
 
@@ -298,6 +299,12 @@ class Runner {
 };
 
 }  // namespace
+
+std::string host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) < 0 || name[0] == '\0') return "localhost";
+  return name;
+}
 
 RunnerExit run_to_its_end(const RunnerOptions& options, const OpenTier& open_tier) {
   return Runner(options, open_tier).run();

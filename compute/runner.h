@@ -17,6 +17,9 @@ enum class RunnerExit {
   interrupted = 75,  // the agent is stopping: the run goes on with the next agent
 };
 
+// The name that this machine's agent and its runs have in what they report.
+std::string host_name();
+
 using OpenTier = std::function<Result<std::unique_ptr<Tier>>(const std::string& socket_path)>;
 
 // Returns when the run has ended or the agent has. Blocks SIGCHLD, SIGTERM and SIGINT for the

@@ -91,6 +91,14 @@ void AgentTest::start_agent(std::vector<std::string> more_options, std::optional
         [&] { return agent_log().find("tieragent watches", before) != std::string::npos; });
 }
 
+void AgentTest::start_agent_until(const std::string& text,
+                                  const std::vector<std::string>& more_options) {
+  const size_t before = agent_log().size();
+  spawn(more_options, {});
+  until("the agent says " + text,
+        [&] { return agent_log().find(text, before) != std::string::npos; });
+}
+
 int AgentTest::start_agent_and_wait(std::vector<std::string> more_options) {
   spawn(more_options, {});
   int status = 0;

@@ -48,6 +48,8 @@ class AgentTest : public ::testing::Test {
   std::string jobs(const std::string& path) const { return at("jobs/" + path); }
 
   void start_agent(std::vector<std::string> more_options = {}, std::optional<uid_t> user = {});
+  // Returns when the agent's log says `text`, after what was there before.
+  void start_agent_until(const std::string& text, const std::vector<std::string>& more_options);
   // An agent that the caller's thread traces (ptrace): it is stopped where its program begins.
   pid_t start_traced_agent();
   // Its exit code, with what it wrote in `agent_log`.

@@ -31,6 +31,12 @@ class Users : public AgentTest {
     ASSERT_EQ(::chmod(path.c_str(), mode), 0);
   }
 
+  static uid_t owner_of(const std::string& path) {
+    struct stat st {};
+    EXPECT_EQ(::lstat(path.c_str(), &st), 0) << path;
+    return st.st_uid;
+  }
+
   // Writes down who runs it.
   static std::string who(const std::string& dataset = "data/open.txt") {
     return "workflow: w\ninput: {dataset: " + dataset + "}\nsteps:\n" +
@@ -174,9 +180,9 @@ TEST_F(Users, RootsFileIsRefusedWithoutTheFlag) {
 
 TEST_F(Users, InAUsersFolderTheFoldersOwnerCounts) {
   start_agent();
-  fs::create_directories(jobs("incoming/alice"));
-  own(jobs("incoming/alice"), kAlice, 0700);
-  drop("alice/job.yaml", who());  // root's file
+  fs::create_directories(jobs("incoming/54321"));
+  own(jobs("incoming/54321"), kAlice, 0700);
+  drop("54321/job.yaml", who());  // root's file
   const EndedRun run = ended("job");
   ASSERT_EQ(run.ending, "done") << run.report;
   EXPECT_EQ(output(run, "uid"), "54321\n");
@@ -184,12 +190,84 @@ TEST_F(Users, InAUsersFolderTheFoldersOwnerCounts) {
 
 TEST_F(Users, AUsersFolderThatOthersCanWriteIsRefused) {
   start_agent();
-  fs::create_directories(jobs("incoming/alice"));
-  own(jobs("incoming/alice"), kAlice, 0777);
-  drop("alice/job.yaml", who(), kAlice);
+  fs::create_directories(jobs("incoming/54321"));
+  own(jobs("incoming/54321"), kAlice, 0777);
+  drop("54321/job.yaml", who(), kAlice);
   const EndedRun run = ended("job");
   EXPECT_EQ(run.ending, "failed");
   EXPECT_NE(run.report.find("others than its owner can write into the folder"), std::string::npos);
+}
+
+// A folder of someone else's name, or of a name that says nothing.
+TEST_F(Users, AFolderThatIsNotNamedAfterItsOwnerIsNotSearched) {
+  start_agent();
+  for (const char* folder : {"project", "54322"}) {
+    fs::create_directories(jobs("incoming/" + std::string(folder)));
+    own(jobs("incoming/" + std::string(folder)), kAlice, 0700);
+    drop(std::string(folder) + "/job.yaml", who(), kAlice);
+    const std::string note = jobs("incoming/" + std::string(folder) + ".README");
+    until("the note " + note, [&] { return fs::exists(note); });
+    EXPECT_NE(read_text(note).find("named after its owner"), std::string::npos);
+    EXPECT_NE(read_text(note).find("user 54321"), std::string::npos) << read_text(note);
+    EXPECT_EQ(owner_of(note), kAlice);
+    EXPECT_TRUE(fs::exists(jobs("incoming/" + std::string(folder) + "/job.yaml")));
+  }
+  EXPECT_TRUE(names_in(jobs("failed")).empty());
+}
+
+TEST_F(Users, ANoteSaysWhyAFileIsNotTaken) {
+  start_agent();
+  for (const char* name : {"count.yaml.txt", "Count.YAML", "all.zip"}) drop(name, who(), kAlice);
+  drop("roots.txt", who());
+  for (const auto& [name, advice] : std::vector<std::pair<std::string, std::string>>{
+           {"count.yaml.txt", "Rename it to \"count.yaml\""},
+           {"Count.YAML", "Rename it to \"Count.yaml\""},
+           {"all.zip", "archive"},
+           {"roots.txt", "only workflows"}}) {
+    const std::string note = jobs("incoming/" + name + ".README");
+    until("the note " + note, [&] { return read_text(note).find(advice) != std::string::npos; });
+    EXPECT_EQ(owner_of(note), name == "roots.txt" ? 0 : kAlice);
+  }
+  // Once: what comes of it is the next rescan's, and the next agent's.
+  fs::remove(jobs("incoming/count.yaml.txt.README"));
+  drop("job.yaml", who(), kAlice);
+  EXPECT_EQ(ended("job").ending, "done");
+  drop("later.zip", who(), kAlice);
+  until("the next note", [&] { return fs::exists(jobs("incoming/later.zip.README")); });
+  EXPECT_FALSE(fs::exists(jobs("incoming/count.yaml.txt.README")));
+  EXPECT_FALSE(fs::exists(jobs("incoming/all.zip.README.README")));
+  EXPECT_EQ(names_in(jobs("incoming")).size(), 9u);
+}
+
+// What somebody prepared where the note would be is neither followed nor changed.
+TEST_F(Users, ANoteIsWrittenIntoNothingThatIsThere) {
+  write_text(at("precious"), "precious");
+  fs::create_directories(jobs("incoming"));
+  fs::permissions(jobs("incoming"), fs::perms(01777));
+  fs::create_symlink(at("precious"), jobs("incoming/trap.zip.README"));
+  fs::create_symlink(at("nowhere"), jobs("incoming/dangling.zip.README"));
+  for (const char* name : {"trap.zip", "dangling.zip"}) {
+    write_text(jobs("incoming/" + std::string(name)), "x");
+  }
+  start_agent();
+  drop("other.zip", "x", kMallory);
+  until("the other note", [&] { return fs::exists(jobs("incoming/other.zip.README")); });
+  EXPECT_EQ(read_text(at("precious")), "precious");
+  EXPECT_FALSE(fs::exists(at("nowhere")));
+}
+
+// It would need rights that its owner has not.
+TEST_F(Users, ANoteIsWrittenWithTheRightsOfItsOwnerAlone) {
+  start_agent();
+  fs::create_directories(jobs("incoming/54321"));
+  own(jobs("incoming/54321"), kAlice, 0755);
+  drop("54321/strange.zip", "x", kMallory);
+  drop("54321/job.yaml", who(), kAlice);
+  EXPECT_EQ(ended("job").ending, "done");
+  until("the agent tried", [&] { return agent_log().find("strange.zip") != std::string::npos; });
+  drop("54321/mine.zip", "x", kAlice);
+  until("her note", [&] { return fs::exists(jobs("incoming/54321/mine.zip.README")); });
+  EXPECT_FALSE(fs::exists(jobs("incoming/54321/strange.zip.README")));
 }
 
 TEST_F(Users, NobodyCanExchangeARun) {

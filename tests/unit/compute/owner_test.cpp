@@ -80,5 +80,17 @@ TEST(Account, OfAUserHasItsNameAndGroups) {
   EXPECT_EQ(account->gid, 0u);
 }
 
+TEST(Owner, AFolderIsNamedAfterItsOwnersNameOrNumber) {
+  EXPECT_TRUE(is_named_after("root", 0).value());
+  EXPECT_TRUE(is_named_after("0", 0).value());
+  EXPECT_FALSE(is_named_after("Root", 0).value());
+  EXPECT_FALSE(is_named_after("", 0).value());
+  EXPECT_FALSE(is_named_after("nobody", 0).value());
+  constexpr uint32_t kWithoutAccount = 54'321;
+  EXPECT_TRUE(is_named_after("54321", kWithoutAccount).value());
+  EXPECT_FALSE(is_named_after("", kWithoutAccount).value());
+  EXPECT_FALSE(is_named_after("054321", kWithoutAccount).value());
+}
+
 }  // namespace
 }  // namespace tierhub::compute
