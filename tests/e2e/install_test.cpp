@@ -46,10 +46,16 @@ std::vector<std::string> files_in(const std::string& folder) {
 TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
   install("/usr/local", {"DESTDIR=" + place_.path()});
   std::vector<std::string> expected = {
-      "etc/tierhub/tierhub.yaml",           "etc/tierhub/tieragent.conf",
-      "lib/systemd/system/tierd.service",   "lib/systemd/system/tieragent.service",
-      "share/tierhub/workflow.schema.json", "share/tierhub/count-nuclei.yaml",
-      "share/doc/tierhub/README.md",        "share/doc/tierhub/CHANGELOG.md",
+      "etc/tierhub/tierhub.yaml",
+      "etc/tierhub/tieragent.conf",
+      "lib/systemd/system/tierd.service",
+      "lib/systemd/system/tieragent.service",
+      "lib/systemd/system/tierd.service.d/tieragent.conf",
+      "share/tierhub/workflow.schema.json",
+      "share/tierhub/count-nuclei.yaml",
+      "share/tierhub/count-files.yaml",
+      "share/doc/tierhub/README.md",
+      "share/doc/tierhub/CHANGELOG.md",
   };
   for (const auto& document : fs::directory_iterator(TIERHUB_SOURCE_DIR "/docs"))
     if (document.path().extension() == ".md")
@@ -69,6 +75,18 @@ TEST_F(Install, ItsUnitsNameThePlacesOfTheInstallation) {
     EXPECT_THAT(unit, Not(HasSubstr("@")));
     EXPECT_THAT(unit, Not(HasSubstr(place_.path()))) << "DESTDIR is for packages only";
   }
+}
+
+TEST_F(Install, ItsAgentLivesAndDiesWithTierdAndWaitsForTheMount) {
+  install("/opt/tier", {"DESTDIR=" + place_.path()});
+  const std::string units = at("/opt/tier/lib/systemd/system/");
+  const std::string agent = read_file(units + "tieragent.service");
+  EXPECT_THAT(agent, HasSubstr("\nBindsTo=tierd.service\n"));
+  EXPECT_THAT(agent, HasSubstr("\nAfter=tierd.service "));
+  EXPECT_THAT(agent, HasSubstr(" --require-mount ${TIERAGENT_MOUNT} "));
+  EXPECT_THAT(agent, HasSubstr("\nOOMPolicy=continue\n"));
+  EXPECT_THAT(read_file(units + "tierd.service.d/tieragent.conf"),
+              HasSubstr("\nUpholds=tieragent.service\n"));
 }
 
 TEST_F(Install, KeepsSettingsThatAreThere) {
