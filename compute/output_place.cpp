@@ -125,6 +125,9 @@ Error OutputPlace::cannot_make(const std::string& folder, int errno_value) const
                        own ? above : folder);
   } else if (refused && st.st_uid == ::geteuid()) {
     hint = fmt::format("it is your own folder: chmod u+w {}", above);
+  } else if (refused && name_of(above) == user_) {
+    hint = fmt::format("it has your name: the administrator can give it to you: chown {} {}", user_,
+                       above);
   } else if (refused) {
     hint = fmt::format(
         "leave 'output' out, then the results are in results/{}/..., or ask the owner "

@@ -122,6 +122,21 @@ TEST_F(Users, AnOutputInSomeoneElsesFolderSaysWhomToAsk) {
   EXPECT_NE(run.report.find("chmod g+ws " + at("results/w")), std::string::npos) << run.report;
 }
 
+TEST_F(Users, AFolderOfHisNameThatIsNotHisSaysWhoCanGiveIt) {
+  fs::create_directories(at("results/54321"));
+  own(at("results/54321"), kMallory, 0755);
+  start_agent();
+  drop("job.yaml", who(), kAlice);
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.ending, "failed");
+  EXPECT_NE(run.report.find(at("results/54321") +
+                            " belongs to 54322 (mode 0755): it has your name: the administrator "
+                            "can give it to you: chown 54321 " +
+                            at("results/54321") + "\n"),
+            std::string::npos)
+      << run.report;
+}
+
 TEST_F(Users, AFileThatOthersCouldHaveWrittenIsRefused) {
   start_agent();
   drop("world.yaml", who(), kAlice, 0666);

@@ -35,6 +35,7 @@ scatter: {by: block, size: {z: 128, y: 512, x: 512}, halo: {z: 8, y: 16, x: 16}}
 steps:
   - id: histogram
     run: [imgop, histogram, --in, "{input}", --box, "{box}", --halo, "{halo}"]
+    env: {S: "{select}", P: "{output}/{path}/{user}"}
   - id: threshold
     gather: histogram
     run: [imgop, threshold, "{work}/h"]
