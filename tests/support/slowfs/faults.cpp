@@ -37,6 +37,8 @@ Faults Faults::read(const std::string& path) {
       words >> range.name >> range.begin;
       range.end = range.begin + 1;
       faults.flipped_.push_back(range);
+    } else if (fault == "rate") {
+      words >> faults.rate_;
     } else if (fault == "erofs") {
       faults.read_only_ = EROFS;
     } else if (fault == "enospc") {

@@ -4,6 +4,7 @@
 //   eio NAME BEGIN END    reading or writing these bytes of the files called NAME (* is any) fails
 //   eio-write NAME        writing and syncing files called NAME fails; what was written is dropped
 //   flip NAME OFFSET      reading gives this byte inverted
+//   rate BYTES            what is read and written, all together, is so many bytes a second
 //   erofs                 the file system is read-only
 //   enospc                it is full
 // No file, or an empty one: no faults.
@@ -28,6 +29,8 @@ class Faults {
   int of_change() const { return read_only_ ? read_only_ : 0; }
   int of_growth() const { return read_only_ ? read_only_ : full_; }
   std::optional<std::chrono::milliseconds> delay() const { return delay_; }
+  // Bytes a second; 0: as fast as it goes.
+  uint64_t rate() const { return rate_; }
   // Damages what was read.
   void damage(const std::string& name, uint64_t offset, char* bytes, uint64_t size) const;
 
@@ -42,6 +45,7 @@ class Faults {
   std::vector<Range> unwritable_;
   std::vector<Range> flipped_;
   std::optional<std::chrono::milliseconds> delay_;
+  uint64_t rate_ = 0;
   int read_only_ = 0;
   int full_ = 0;
 };

@@ -1,10 +1,12 @@
 #include "mirror.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include <fcntl.h>
@@ -214,6 +216,7 @@ void read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, fuse
   const Faults faults = Mirror::of(request).begin();
   const std::string name = Mirror::of(request).name_of(number);
   if (refused(request, faults.of_read(name, static_cast<uint64_t>(offset), size))) return;
+  Mirror::of(request).take_turn(faults, size);
   std::vector<char> bytes(size);
   const ssize_t n = ::pread(file_of(info), bytes.data(), size, offset);
   if (n < 0) return reply(request, -1);
@@ -223,9 +226,11 @@ void read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, fuse
 
 void write(fuse_req_t request, fuse_ino_t number, const char* bytes, size_t size, off_t offset,
            fuse_file_info* info) {
-  const int fault = Mirror::of(request).begin().of_write(Mirror::of(request).name_of(number),
-                                                         static_cast<uint64_t>(offset), size);
+  Mirror& mirror = Mirror::of(request);
+  const Faults faults = mirror.begin();
+  const int fault = faults.of_write(mirror.name_of(number), static_cast<uint64_t>(offset), size);
   if (refused(request, fault)) return;
+  mirror.take_turn(faults, size);
   const ssize_t n = ::pwrite(file_of(info), bytes, size, offset);
   if (n < 0) return reply(request, -1);
   fuse_reply_write(request, static_cast<size_t>(n));
@@ -362,6 +367,18 @@ Faults Mirror::begin() const {
   const timespec time{delay.count() / 1'000'000'000, delay.count() % 1'000'000'000};
   ::nanosleep(&time, nullptr);
   return faults;
+}
+
+void Mirror::take_turn(const Faults& faults, uint64_t bytes) {
+  if (faults.rate() == 0) return;
+  const std::chrono::nanoseconds takes(bytes * 1'000'000'000 / faults.rate());
+  std::chrono::steady_clock::time_point end;
+  {
+    const std::lock_guard lock(turn_mutex_);
+    next_turn_ = std::max(next_turn_, std::chrono::steady_clock::now()) + takes;
+    end = next_turn_;
+  }
+  std::this_thread::sleep_until(end);
 }
 
 std::string Mirror::name_of(fuse_ino_t number) const {

@@ -35,6 +35,8 @@ class Mirror {
 
   // Sleeps as long as every request takes. Returns the faults that hold for it.
   Faults begin() const;
+  // Sleeps until so many bytes may go through.
+  void take_turn(const Faults& faults, uint64_t bytes);
   // The name that the file has in the backing folder.
   std::string name_of(fuse_ino_t number) const;
   int fd_of(fuse_ino_t number) const;
@@ -47,6 +49,8 @@ class Mirror {
   Node root_;
   const std::chrono::nanoseconds delay_;
   const std::string fault_file_;
+  std::mutex turn_mutex_;
+  std::chrono::steady_clock::time_point next_turn_;  // guarded by turn_mutex_
   std::mutex mutex_;
   std::map<std::pair<uint64_t, uint64_t>, Node*> nodes_;
 };
