@@ -31,6 +31,9 @@ void visit_fields(Is<Status> auto& m, auto&& field) {
   field("reserve_bytes", m.reserve_bytes);
   field("high_bytes", m.high_bytes);
   field("low_bytes", m.low_bytes);
+  field("writers_waiting", m.writers_waiting);
+  field("oldest_writer_wait_s", m.oldest_writer_wait_s);
+  field("publish_bytes_per_s", m.publish_bytes_per_s);
   field("dirty_files", m.dirty_files);
   field("dirty_bytes", m.dirty_bytes);
   field("oldest_dirty_age_s", m.oldest_dirty_age_s);

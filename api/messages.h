@@ -40,6 +40,10 @@ struct Status {
   uint64_t reserve_bytes = 0;
   uint64_t high_bytes = 0;  // eviction begins
   uint64_t low_bytes = 0;   // and ends
+  // Writes and opens for writing that wait for room, and how fast the archive takes data.
+  uint64_t writers_waiting = 0;
+  double oldest_writer_wait_s = 0;
+  double publish_bytes_per_s = 0;
   // What would be lost if the SSD died now.
   uint64_t dirty_files = 0;
   uint64_t dirty_bytes = 0;

@@ -144,6 +144,7 @@ const std::map<std::string, Setter>& setters() {
       {"reserve", bytes_key(&Config::reserve_bytes)},
       {"high_percent", number_key(&Config::high_percent, 1, 100)},
       {"low_percent", number_key(&Config::low_percent, 0, 100)},
+      {"write_wait", number_key(&Config::write_wait_s, 0, 86400)},
       {"catalog_backup_s", number_key(&Config::catalog_backup_s, 0, 1e9)},
       {"catalog_backups", count_key(&Config::catalog_backups, 1, 1000)},
       {"settle_s", number_key(&Config::settle_s, 0, 86400)},

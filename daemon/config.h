@@ -25,6 +25,7 @@ struct Config {
   uint64_t reserve_bytes = 256 << 20;
   double high_percent = 90;
   double low_percent = 80;
+  double write_wait_s = 60;
 
   double catalog_backup_s = 86400;
   uint64_t catalog_backups = 7;

@@ -164,6 +164,10 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   status.reserve_bytes = marks.reserve_bytes;
   status.high_bytes = marks.high_bytes;
   status.low_bytes = marks.low_bytes;
+  const RoomQueue::State queue = parts_.capacity.waiting();
+  status.writers_waiting = queue.writers;
+  status.oldest_writer_wait_s = queue.oldest_s;
+  status.publish_bytes_per_s = parts_.housekeeper.publish_bytes_per_s();
   status.prefetches_active = parts_.prefetcher.active();
   add_agents(caller, status);
   TRY(add_dirty(status));

@@ -188,6 +188,7 @@ Result<void> Tier::recover() {
   capacity.reserve_bytes = config_.reserve_bytes;
   capacity.high_share = config_.high_percent / 100;
   capacity.low_share = config_.low_percent / 100;
+  capacity.write_wait_s = config_.write_wait_s;
   capacity_ = std::make_unique<Capacity>(Capacity::source_of(*scratch_, *catalog_), capacity);
   evictor_ = std::make_unique<Evictor>(*inodes_, *scratch_, *archive_, *capacity_);
   Mover::Options mover;
@@ -221,6 +222,8 @@ Result<void> Tier::recover() {
   journal.settle_s = config_.settle_s;
   journal.retry_parked_s = config_.retry_parked_s;
   journal.lanes = config_.publish_lanes;
+  journal.room_is_short = [this] { return capacity_->is_short(); };
+  journal.most_wave_bytes = [this] { return capacity_->limit_bytes() / 4; };
   recovery::CatalogBackups::Options backups;
   backups.state = config_.state;
   backups.interval_s = config_.catalog_backup_s;
@@ -248,6 +251,11 @@ Result<void> Tier::recover() {
   };
   journal_ =
       std::make_unique<Journal>(*inodes_, *scratch_, *archive_, tree_mutex_, *scanner_, journal);
+  capacity_->wake_publisher = [this] { journal_->wake(); };
+  capacity_->nothing_to_come = [this]() -> RoomQueue::NothingToCome {
+    if (archive_->state() != ArchiveState::online) return RoomQueue::kNever;
+    return journal_->nothing_to_publish_since();
+  };
   // What TierHub published itself has checksums, and does not grow.
   mover_->growing_for = [this](InodeNumber inode, const ArchiveVersion& version) -> Mover::Growing {
     const auto young_for = scanner_->young_for(version);
@@ -314,18 +322,23 @@ FileSystemHooks Tier::hooks() {
   hooks.read_ahead = [this](InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
     mover_->read_ahead(inode, from_bytes, stream_bytes);
   };
-  hooks.try_reserve = [this](uint64_t bytes) { return capacity_->try_reserve(bytes); };
+  hooks.try_reserve = [this](uint64_t bytes) { return capacity_->try_reserve_in_turn(bytes); };
   hooks.settle = [this](InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
     capacity_->settle(inode, reserved_bytes, written_bytes);
   };
-  hooks.wait_for_room = [this](uint64_t bytes, std::function<void(Result<void>)> done) {
-    capacity_->wait_for_room(bytes, std::move(done));
+  hooks.wait_for_room = [this](uint64_t bytes, RequestNumber request,
+                               std::function<void(Result<void>)> done) {
+    capacity_->wait_for_room(bytes, request, std::move(done));
+  };
+  hooks.interrupt = [this](RequestNumber request) { capacity_->interrupt(request); };
+  hooks.writers_wait = [this] {
+    return capacity_->is_full() && capacity_->nothing_to_come() != RoomQueue::kNever;
   };
   hooks.writing = [this](InodeNumber inode) { capacity_->watch(inode); };
   hooks.closed = [this](InodeNumber) { journal_->something_closed(); };
   hooks.unnamed = [this](InodeNumber) { housekeeper_->want_reap(); };
   hooks.listed = [this](InodeNumber folder) { schedule_->listed(folder); };
-  hooks.room_for_passthrough_writers = [this] { return capacity_->has_room(0); };
+  hooks.room_for_passthrough_writers = [this] { return capacity_->admits_passthrough_writers(); };
   hooks.archive_space = [this](const FileSystemId& file_system) {
     const Archive::Space space = housekeeper_->archive_space(file_system);
     return FileSystemHooks::Space{space.total_bytes, space.free_bytes, space.available_bytes,
@@ -406,7 +419,11 @@ Result<void> Tier::serve() {
   return ended;
 }
 
-void Tier::stop() { session_->stop(); }
+// Writers that wait for room would keep the mount.
+void Tier::stop() {
+  capacity_->wait_no_more();
+  session_->stop();
+}
 
 bool Tier::hand_over() {
   if (keeper_ == nullptr || !session_->can_be_taken_over()) return false;

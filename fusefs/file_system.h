@@ -40,6 +40,9 @@ class KernelChannel {
   virtual void invalidate_entry(InodeNumber parent, const std::string& name) = 0;
 };
 
+// The kernel's number of a request that a signal may interrupt while it waits; 0: none can.
+using RequestNumber = uint64_t;
+
 // How the migrator serves the file system; the daemon joins the two. Any thread; none blocks.
 struct FileSystemHooks {
   struct Recalled {
@@ -55,13 +58,20 @@ struct FileSystemHooks {
   std::function<void(InodeNumber, ByteRange, Wanted, std::function<void(Result<Recalled>)>)> recall;
   // Somebody who has read `stream_bytes` on end will soon read what comes from `from_bytes` on.
   std::function<void(InodeNumber, uint64_t from_bytes, uint64_t stream_bytes)> read_ahead;
-  // Counts this many more bytes of scratch as used; false if there is no room for them.
+  // Counts this many more bytes of scratch as used; false if there is no room for them, or others
+  // wait for some.
   std::function<bool(uint64_t bytes)> try_reserve;
   // What was reserved ends; so much of it was written to the inode's object.
   std::function<void(InodeNumber, uint64_t reserved_bytes, uint64_t written_bytes)> settle;
-  // Calls back when there is room, with nothing reserved, or with errc::no_space_on_device when
-  // none can be made.
-  std::function<void(uint64_t bytes, std::function<void(Result<void>)>)> wait_for_room;
+  // Calls back when the bytes are reserved as by try_reserve(), or with errc::no_space_on_device
+  // when no room can be made or none was in time, or with errc::interrupted.
+  std::function<void(uint64_t bytes, RequestNumber, std::function<void(Result<void>)>)>
+      wait_for_room;
+  // Ends the waiting of that request, if it waits for room or is about to.
+  std::function<void(RequestNumber)> interrupt;
+  // There is no room even for one write, and there may be some soon: who opens a file for writing
+  // waits for it. May be empty.
+  std::function<bool()> writers_wait;
   // Somebody may write to the inode's object from now on.
   std::function<void(InodeNumber)> writing;
   // The last handle of a file that was written is gone: it may be published now.
@@ -89,6 +99,7 @@ struct FsCaller {
   // Is the caller a member of this supplementary group? Asked rarely, and only while the request is
   // not answered yet. Empty: of none.
   std::function<bool(uint32_t gid)> is_member = {};
+  RequestNumber request = 0;
   bool in_group(uint32_t group) const {
     return uid == 0 || gid == group || (is_member && is_member(group));
   }
@@ -209,7 +220,9 @@ class FileSystem {
   Result<void> rename(InodeNumber parent, const std::string& name, InodeNumber new_parent,
                       const std::string& new_name, unsigned flags);
 
-  void open(InodeNumber inode, int flags, Done<Opened> done);
+  // Opening for writing waits while scratch is full and room is to come, and never fails for it:
+  // what is written then waits in its turn.
+  void open(InodeNumber inode, int flags, Done<Opened> done, RequestNumber request = 0);
   void release(InodeNumber inode, FileHandle handle);
   void read(InodeNumber inode, uint64_t offset_bytes, uint64_t size_bytes, Done<ReadAnswer> done);
   void write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
@@ -219,7 +232,11 @@ class FileSystem {
   Result<void> fsync_directory(InodeNumber inode);
   // `mode` as in fallocate(2).
   void fallocate(InodeNumber inode, int mode, uint64_t offset_bytes, uint64_t length_bytes,
-                 Done<std::monostate> done);
+                 Done<std::monostate> done, RequestNumber request = 0);
+  // The program that made the request was interrupted. Any thread.
+  void interrupt(RequestNumber request) {
+    if (hooks_.interrupt) hooks_.interrupt(request);
+  }
   Result<uint64_t> lseek(InodeNumber inode, uint64_t offset_bytes,
                          int whence);  // SEEK_DATA, SEEK_HOLE
 
@@ -241,6 +258,16 @@ class FileSystem {
   Result<Statistics> statfs(InodeNumber inode);
 
  private:
+  void open_now(InodeNumber inode, int flags, Done<Opened> done);
+  // Called with the bytes reserved.
+  void write_reserved(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
+                      const std::shared_ptr<WriteSource>& source, const FsCaller& caller,
+                      const Done<size_t>& done);
+  void bring_and_write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
+                       const std::shared_ptr<WriteSource>& source, const FsCaller& caller,
+                       const Done<size_t>& done);
+  void allocate_reserved(InodeNumber inode, int mode, ByteRange range, uint64_t reserved_bytes,
+                         const Done<std::monostate>& done, RequestNumber request);
   struct LockedEntry {
     InodeLock parent;
     InodeLock child;

@@ -93,14 +93,27 @@ bool FileSystem::wait_for_fills(InodeState& inode, std::function<void()> retry) 
   return true;
 }
 
-void FileSystem::open(InodeNumber inode, int flags, Done<Opened> done) {
+// O_TRUNC may be what makes room.
+void FileSystem::open(InodeNumber inode, int flags, Done<Opened> done, RequestNumber request) {
+  const bool writable = (flags & O_ACCMODE) != O_RDONLY && (flags & O_TRUNC) == 0;
+  if (!writable || !hooks_.writers_wait || !hooks_.writers_wait())
+    return open_now(inode, flags, std::move(done));
+  constexpr uint64_t kOneWriteBytes = 1 << 20;
+  hooks_.wait_for_room(kOneWriteBytes, request, [=, this](Result<void> room) {
+    if (room) hooks_.settle(inode, kOneWriteBytes, 0);
+    if (!room && room.error().is(std::errc::interrupted)) return done(room.error());
+    open_now(inode, flags, done);
+  });
+}
+
+void FileSystem::open_now(InodeNumber inode, int flags, Done<Opened> done) {
   auto opened = [&]() -> Result<std::optional<Opened>> {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     InodeState& state = *lock;
     if (!state.is_file()) return Error(std::errc::invalid_argument, "not a regular file");
     const FileHandle handle{(flags & O_ACCMODE) != O_RDONLY, (flags & (O_SYNC | O_DSYNC)) != 0};
     const bool truncates = (flags & O_TRUNC) != 0;
-    if (truncates && wait_for_fills(state, [=, this] { open(inode, flags, done); }))
+    if (truncates && wait_for_fills(state, [=, this] { open_now(inode, flags, done); }))
       return std::optional<Opened>();
     if (truncates && state.handles == 0) {
       // Cut first: the empty file is whole, so the kernel may serve it.
@@ -246,14 +259,20 @@ Result<size_t> FileSystem::write_present(InodeState& inode, uint64_t offset_byte
 void FileSystem::write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
                        std::shared_ptr<WriteSource> source, const FsCaller& caller,
                        Done<size_t> done) {
+  const uint64_t bytes = source->size_bytes();
+  if (hooks_.try_reserve(bytes))
+    return write_reserved(inode, handle, offset_bytes, source, caller, done);
+  if (auto kept = source->detach(); !kept) return done(kept.error());
+  hooks_.wait_for_room(bytes, caller.request, [=, this](Result<void> room) {
+    if (!room) return done(room.error());
+    write_reserved(inode, handle, offset_bytes, source, caller, done);
+  });
+}
+
+void FileSystem::write_reserved(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
+                                const std::shared_ptr<WriteSource>& source, const FsCaller& caller,
+                                const Done<size_t>& done) {
   const ByteRange range{offset_bytes, offset_bytes + source->size_bytes()};
-  if (!hooks_.try_reserve(range.size())) {
-    if (auto kept = source->detach(); !kept) return done(kept.error());
-    return hooks_.wait_for_room(range.size(), [=, this](Result<void> room) {
-      if (!room) return done(room.error());
-      write(inode, handle, offset_bytes, source, caller, done);
-    });
-  }
   bool absent = false;
   auto written = [&]() -> Result<size_t> {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
@@ -267,16 +286,35 @@ void FileSystem::write(InodeNumber inode, FileHandle handle, uint64_t offset_byt
   if (!written) return done(written.error());
   if (absent) {
     if (auto kept = source->detach(); !kept) return done(kept.error());
-    return hooks_.recall(inode, range, FileSystemHooks::Wanted::kept,
-                         [=, this](const Result<FileSystemHooks::Recalled>& recalled) {
-                           if (!recalled) return done(recalled.error());
-                           write(inode, handle, offset_bytes, source, caller, done);
-                         });
+    return bring_and_write(inode, handle, offset_bytes, source, caller, done);
   }
   if (handle.sync) {
     if (auto synced = fsync(inode, SyncKind::data); !synced) return done(synced.error());
   }
   done(*written);
+}
+
+// A chunk that is written in part is brought first. It needs room as well: whoever finds none waits
+// for some, and asks again.
+void FileSystem::bring_and_write(InodeNumber inode, FileHandle handle, uint64_t offset_bytes,
+                                 const std::shared_ptr<WriteSource>& source, const FsCaller& caller,
+                                 const Done<size_t>& done) {
+  const ByteRange range{offset_bytes, offset_bytes + source->size_bytes()};
+  const auto recalled = [=, this](const Result<FileSystemHooks::Recalled>& recalled) {
+    if (recalled) return write(inode, handle, offset_bytes, source, caller, done);
+    if (!recalled.error().is(std::errc::no_space_on_device)) return done(recalled.error());
+    const uint64_t needed_bytes = range.size() + 2 * catalog_.chunk_bytes();
+    hooks_.wait_for_room(needed_bytes, caller.request, [=, this](Result<void> room) {
+      if (!room) return done(room.error());
+      hooks_.settle(inode, needed_bytes, 0);
+      hooks_.recall(inode, range, FileSystemHooks::Wanted::kept,
+                    [=, this](const Result<FileSystemHooks::Recalled>& again) {
+                      if (!again) return done(again.error());
+                      write(inode, handle, offset_bytes, source, caller, done);
+                    });
+    });
+  };
+  hooks_.recall(inode, range, FileSystemHooks::Wanted::kept, recalled);
 }
 
 Result<void> FileSystem::truncate(InodeState& inode, uint64_t size_bytes) {
@@ -316,27 +354,34 @@ Result<ByteRange> FileSystem::changed_by_fallocate(const InodeState& inode, int 
 }
 
 void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
-                           uint64_t length_bytes, Done<std::monostate> done) {
+                           uint64_t length_bytes, Done<std::monostate> done,
+                           RequestNumber request) {
   constexpr int kSupported = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
   if ((mode & ~kSupported) != 0)
     return done(Error(std::errc::operation_not_supported, "fallocate: this mode is not supported"));
   const ByteRange range{offset_bytes, offset_bytes + length_bytes};
-  const bool removes = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
   // Zeroing allocates what it zeroes.
   const uint64_t needed_bytes = (mode & FALLOC_FL_PUNCH_HOLE) != 0 ? 0 : length_bytes;
-  if (needed_bytes > 0 && !hooks_.try_reserve(needed_bytes)) {
-    return hooks_.wait_for_room(needed_bytes, [=, this](Result<void> room) {
-      if (!room) return done(room.error());
-      fallocate(inode, mode, offset_bytes, length_bytes, done);
-    });
-  }
+  if (needed_bytes == 0 || hooks_.try_reserve(needed_bytes))
+    return allocate_reserved(inode, mode, range, needed_bytes, done, request);
+  hooks_.wait_for_room(needed_bytes, request, [=, this](Result<void> room) {
+    if (!room) return done(room.error());
+    allocate_reserved(inode, mode, range, needed_bytes, done, request);
+  });
+}
+
+void FileSystem::allocate_reserved(InodeNumber inode, int mode, ByteRange range,
+                                   uint64_t reserved_bytes, const Done<std::monostate>& done,
+                                   RequestNumber request) {
+  const bool removes = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+  const auto again = [=, this] {
+    fallocate(inode, mode, range.begin, range.size(), done, request);
+  };
   enum class Next { finished, recall, wait };
   auto next = [&]() -> Result<Next> {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
     InodeState& state = *lock;
-    if (wait_for_fills(state,
-                       [=, this] { fallocate(inode, mode, offset_bytes, length_bytes, done); }))
-      return Next::wait;
+    if (wait_for_fills(state, again)) return Next::wait;
     TRY_ASSIGN(const bool at_large, fill_at_large(scratch_, state));
     if (at_large) return error_of_fill_at_large();
     // A chunk that is zeroed in part must be there for the rest of it.
@@ -349,8 +394,8 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
       TRY(write_zeros(object.get(), mode, range));
       return Next::finished;
     }
-    if (::fallocate(object.get(), mode, static_cast<off_t>(offset_bytes),
-                    static_cast<off_t>(length_bytes)) < 0) {
+    if (::fallocate(object.get(), mode, static_cast<off_t>(range.begin),
+                    static_cast<off_t>(range.size())) < 0) {
       return Error::from_errno(errno, "fallocate");
     }
     // New bytes that the object does not show as data.
@@ -358,7 +403,7 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
     return Next::finished;
   }();
   const bool finished = next && *next == Next::finished;
-  hooks_.settle(inode, needed_bytes, finished ? needed_bytes : 0);
+  hooks_.settle(inode, reserved_bytes, finished ? reserved_bytes : 0);
   if (!next) return done(next.error());
   switch (*next) {
     case Next::wait:
@@ -371,7 +416,7 @@ void FileSystem::fallocate(InodeNumber inode, int mode, uint64_t offset_bytes,
   hooks_.recall(inode, range, FileSystemHooks::Wanted::kept,
                 [=, this](const Result<FileSystemHooks::Recalled>& recalled) {
                   if (!recalled) return done(recalled.error());
-                  fallocate(inode, mode, offset_bytes, length_bytes, done);
+                  again();
                 });
 }
 

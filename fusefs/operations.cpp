@@ -59,6 +59,20 @@ void change_once(fuse_req_t request, Change&& change) {
 // For answers that may come later, from another thread.
 std::shared_ptr<Reply> later(Reply& reply) { return std::make_shared<Reply>(std::move(reply)); }
 
+// On the thread that reads requests; the request may have been answered meanwhile.
+void interrupted(fuse_req_t request, void* number) {
+  FuseConnection::of(fuse_req_userdata(request))
+      .file_system()
+      .interrupt(reinterpret_cast<uintptr_t>(number));
+}
+
+// From now on a signal to the program ends its waiting for room. Returns how the file system knows
+// the request. Called before anything can answer it.
+RequestNumber interruptible(Reply& reply) {
+  fuse_req_interrupt_func(reply.request(), interrupted, reinterpret_cast<void*>(reply.unique()));
+  return reply.unique();
+}
+
 void init(void* userdata, fuse_conn_info* info) {
   FuseConnection::of(userdata).choose_capabilities(*info);
 }
@@ -160,14 +174,16 @@ void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* info) {
     const InodeNumber inode(number);
     const int flags = info->flags;
     FileSystem& files = reply.file_system();
+    const RequestNumber number_of_request = interruptible(reply);
     const bool clears = truncation_clears_privileges(reply, inode, flags);
     AttributeChange clear;
     clear.clear_privileges = true;
     clear.caller = reply.caller();
-    auto open_now = [&files, inode, flags, pending = later(reply)] {
-      files.open(inode, flags, [inode, pending](const Result<Opened>& opened) {
-        pending->opened(inode, opened);
-      });
+    auto open_now = [&files, inode, flags, number_of_request, pending = later(reply)] {
+      files.open(
+          inode, flags,
+          [inode, pending](const Result<Opened>& opened) { pending->opened(inode, opened); },
+          number_of_request);
     };
     if (!clears) return open_now();
     files.setattr(inode, clear, [open_now](const Result<NodeInfo>&) { open_now(); });
@@ -234,7 +250,8 @@ void write_buf(fuse_req_t request, fuse_ino_t inode, fuse_bufvec* bytes, off_t o
   metrics().fuse_write_requests.add();
   handle(request, [&](Reply& reply) {
     const auto source = std::make_shared<WriteBytes>(*bytes);
-    const FsCaller caller = reply.caller();
+    FsCaller caller = reply.caller();
+    caller.request = interruptible(reply);
     FileSystem& files = reply.file_system();
     files.write(
         InodeNumber(inode), KeptSession::file_handle(info->fh), static_cast<uint64_t>(offset),
@@ -367,12 +384,14 @@ void fallocate(fuse_req_t request, fuse_ino_t inode, int mode, off_t offset, off
                fuse_file_info*) {
   handle(request, [&](Reply& reply) {
     FileSystem& files = reply.file_system();
-    files.fallocate(InodeNumber(inode), mode, static_cast<uint64_t>(offset),
-                    static_cast<uint64_t>(length),
-                    [pending = later(reply)](const Result<std::monostate>& result) {
-                      if (!result) return pending->fail(result.error());
-                      pending->done();
-                    });
+    const RequestNumber number = interruptible(reply);
+    files.fallocate(
+        InodeNumber(inode), mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(length),
+        [pending = later(reply)](const Result<std::monostate>& result) {
+          if (!result) return pending->fail(result.error());
+          pending->done();
+        },
+        number);
   });
 }
 

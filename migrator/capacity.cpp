@@ -1,12 +1,15 @@
 #include "migrator/capacity.h"
 
 #include <algorithm>
+#include <chrono>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "common/duration.h"
+#include "common/log.h"
 
 namespace tierhub {
 namespace {
@@ -17,7 +20,8 @@ constexpr size_t kPassedPerPoll = 16'000;
 // Cycles that pass by an object that does not grow.
 constexpr uint8_t kRestMax = 8;
 constexpr uint64_t kBlockBytes = 4096;
-constexpr uint64_t kLargestWriteBytes = 1 << 20;  // of one request of the kernel
+// Of refusals that follow one another so closely the first is logged.
+constexpr std::chrono::seconds kBetweenRefusals{10};
 
 uint64_t in_blocks(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes; }
 
@@ -48,7 +52,12 @@ Capacity::Source Capacity::source_of(const Scratch& scratch, const Catalog& cata
 }
 
 Capacity::Capacity(Source source, const Options& options)
-    : source_(std::move(source)), options_(options) {}
+    : source_(std::move(source)),
+      options_(options),
+      queue_({[this](uint64_t bytes) { return reserve_if_room(bytes); },
+              [this](RoomQueue::Refusal why) { return no_room(why); },
+              [this] { return nothing_to_come(); }},
+             {options.write_wait_s}) {}
 
 Result<void> Capacity::begin() {
   TRY(recount());
@@ -73,19 +82,31 @@ Capacity::Marks Capacity::marks() const {
           share_of_limit(options_.high_share),
           share_of_limit(options_.low_share),
           source_.own_file_system,
-          !has_room(kLargestWriteBytes)};
+          is_full()};
 }
 
-bool Capacity::try_reserve(uint64_t bytes) {
+bool Capacity::reserve_if_room(uint64_t bytes) {
   outstanding_ += bytes;
   if (used_bytes() <= limit_bytes()) return true;
   subtract(outstanding_, bytes);
+  return false;
+}
+
+// The next pass makes room for it.
+void Capacity::want(uint64_t bytes) {
   uint64_t wanted = wanted_.load();
   while (wanted < bytes && !wanted_.compare_exchange_weak(wanted, bytes)) {
   }
   if (wake_evictor) wake_evictor();
+}
+
+bool Capacity::try_reserve(uint64_t bytes) {
+  if (reserve_if_room(bytes)) return true;
+  want(bytes);
   return false;
 }
+
+bool Capacity::try_reserve_in_turn(uint64_t bytes) { return !writers_wait() && try_reserve(bytes); }
 
 void Capacity::settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
   const uint64_t occupied = in_blocks(written_bytes);
@@ -171,6 +192,7 @@ Result<void> Capacity::poll() {
     set_limit(space);
   }
   answer_waiters();
+  if (!writers_wait() && !above_high_mark()) short_ = false;
   return {};
 }
 
@@ -242,58 +264,51 @@ Result<void> Capacity::recount() {
   return {};
 }
 
-Error Capacity::no_room() const {
-  return Error(std::errc::no_space_on_device,
-               fmt::format("scratch is full: {} of {} bytes are used and nothing more can be "
-                           "evicted; publish, unpin or add SSD",
-                           used_bytes(), limit_bytes()));
+// In the log once in a while: the writer hears no more than ENOSPC.
+Error Capacity::no_room(RoomQueue::Refusal why) {
+  const auto text = [&]() -> std::string_view {
+    switch (why) {
+      case RoomQueue::Refusal::nothing_to_come:
+        return "nothing more can be published and evicted: close, unpin or add SSD";
+      case RoomQueue::Refusal::archive_away:
+        return "the archive takes nothing now";
+      case RoomQueue::Refusal::too_late:
+        return "no room came in time (write_wait)";
+      case RoomQueue::Refusal::too_much:
+        return "it is more than can be waited for";
+    }
+    return "";
+  }();
+  Error error(std::errc::no_space_on_device,
+              fmt::format("scratch is full: {} of {} bytes are used, and {}", used_bytes(),
+                          limit_bytes(), text));
+  const auto now = SteadyClock::now();
+  const auto last = last_refusal_.load();
+  if (now - last > kBetweenRefusals)
+    log::warning("a writer found no room", {{"why", error.text()}});
+  last_refusal_ = now;
+  return error;
 }
 
-void Capacity::wait_for_room(uint64_t bytes, std::function<void(Result<void>)> done) {
-  {
-    std::unique_lock lock(mutex_);
-    const bool hopeless = bytes > limit_bytes() || stuck_pass_ == passes_begun_;
-    if (hopeless) {
-      lock.unlock();
-      return done(no_room());
-    }
-    // A pass that is under way may have looked away already: the next one counts.
-    waiters_.push_back({bytes, passes_begun_ + 1,
-                        SteadyClock::now() + seconds(options_.write_wait_s), std::move(done)});
-  }
-  if (wake_evictor) wake_evictor();
+void Capacity::become_short() {
+  if (!short_.exchange(true) && wake_publisher) wake_publisher();
+}
+
+void Capacity::wait_for_room(uint64_t bytes, uint64_t request,
+                             std::function<void(Result<void>)> done) {
+  if (bytes > limit_bytes()) return done(no_room(RoomQueue::Refusal::too_much));
+  short_ = true;
+  if (queue_.wait(bytes, request, std::move(done)) == RoomQueue::Outcome::answered) return;
+  if (wake_publisher) wake_publisher();
+  want(bytes);
 }
 
 void Capacity::answer_waiters() {
-  std::list<Waiter> answered;
-  {
-    std::lock_guard lock(mutex_);
-    const auto now = SteadyClock::now();
-    uint64_t promised = 0;
-    for (auto it = waiters_.begin(); it != waiters_.end();) {
-      const auto next = std::next(it);
-      const bool room = has_room(promised + it->bytes);
-      if (!room && now >= it->give_up) stuck_pass_ = passes_begun_;
-      if (room) promised += it->bytes;
-      if (room || passes_ended_ >= it->awaited_pass || now >= it->give_up)
-        answered.splice(answered.end(), waiters_, it);
-      it = next;
-    }
-  }
-  for (Waiter& waiter : answered) {
-    if (has_room(waiter.bytes)) {
-      waiter.done({});
-    } else {
-      waiter.done(no_room());
-    }
-  }
+  if (const uint64_t wanted = queue_.answer(); wanted > 0) want(wanted);
 }
 
 uint64_t Capacity::pass_begins() {
-  {
-    std::lock_guard lock(mutex_);
-    ++passes_begun_;
-  }
+  queue_.pass_begins();
   const uint64_t used = used_bytes();
   const uint64_t low = share_of_limit(options_.low_share);
   const uint64_t asked = used + wanted_.exchange(0);
@@ -301,11 +316,8 @@ uint64_t Capacity::pass_begins() {
 }
 
 void Capacity::pass_ended() {
-  {
-    std::lock_guard lock(mutex_);
-    passes_ended_ = passes_begun_;
-    if (stuck_pass_ == passes_begun_) stuck_pass_.reset();
-  }
+  queue_.pass_ended();
+  if (above_high_mark()) become_short();
   answer_waiters();
 }
 

@@ -13,14 +13,16 @@
 //
 // Passthrough writers cannot be asked to wait: `reserve` is the room for what they write between
 // two polls and while eviction runs, and the file system's own end is the wall.
+//
+// Scratch is *short* of room from the moment when a writer waits, or a pass of the evictor ends
+// above the high mark, until there is room again. Then quiet files are published at once, for only
+// what is published can be evicted, and new writers go through the daemon, where they can wait
+// (RoomQueue).
 #pragma once
 
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -28,6 +30,7 @@
 #include "catalog/catalog.h"
 #include "common/clock.h"
 #include "common/result.h"
+#include "migrator/room_queue.h"
 #include "storage/scratch.h"
 
 namespace tierhub {
@@ -39,7 +42,7 @@ class Capacity {
     uint64_t reserve_bytes = 256 << 20;
     double high_share = 0.90;  // of what may be used: eviction begins
     double low_share = 0.80;   // eviction ends
-    double write_wait_s = 5;   // how long a writer waits for eviction before it gets ENOSPC
+    double write_wait_s = 60;  // how long a writer waits for room before it gets ENOSPC
   };
   // Where the numbers come from.
   struct Source {
@@ -82,12 +85,25 @@ class Capacity {
   // Counts the bytes as used if there is room for them; else remembers that they are wanted and
   // wakes the evictor. What was reserved is given back by settle().
   bool try_reserve(uint64_t bytes);
+  // The same for a writer: nobody who waits for room is overtaken.
+  bool try_reserve_in_turn(uint64_t bytes);
   // The reservation ends; so much of it was written to the inode's object.
   void settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes);
-  // For whoever got false: calls `done` when there is room (nothing is reserved), or with
-  // errc::no_space_on_device when a whole pass made none, or none ended in time. On a thread of the
-  // housekeeper, or on this one if it is hopeless.
-  void wait_for_room(uint64_t bytes, std::function<void(Result<void>)> done);
+  // For a writer that got false: calls `done` when the bytes are reserved, or with an error, as
+  // RoomQueue says. On a thread of the housekeeper, on this one, or on that of interrupt().
+  // `request`: for interrupt(); 0 if nobody will.
+  void wait_for_room(uint64_t bytes, uint64_t request, std::function<void(Result<void>)> done);
+  void interrupt(uint64_t request) { queue_.interrupt(request); }
+  // Who waits is refused, now and from now on.
+  void wait_no_more() { queue_.close(); }
+  RoomQueue::State waiting() const { return queue_.state(); }
+  bool writers_wait() const { return queue_.anybody(); }
+  bool is_short() const { return short_.load() || writers_wait(); }
+  // A passthrough writer cannot be made to wait.
+  bool admits_passthrough_writers() const { return !is_short() && has_room(0); }
+  // There is no room even for one write.
+  bool is_full() const { return !has_room(kLargestWriteBytes); }
+  static constexpr uint64_t kLargestWriteBytes = 1 << 20;  // of one request of the kernel
   // Somebody may write to the inode's object from now on. Called under its lock, before the writer
   // is told.
   void watch(InodeNumber inode);
@@ -112,6 +128,11 @@ class Capacity {
   void answer_waiters();
   // Called when someone waits for room; set once, before threads start.
   std::function<void()> wake_evictor;
+  // Called when scratch becomes short of room, and when a writer begins to wait; set like
+  // wake_evictor. May be empty.
+  std::function<void()> wake_publisher;
+  // What publishing can still do for those who wait; set like wake_evictor.
+  std::function<RoomQueue::NothingToCome()> nothing_to_come = [] { return RoomQueue::kNever; };
 
  private:
   struct Watched {
@@ -122,16 +143,13 @@ class Capacity {
     uint8_t rest = 0;
     uint8_t rest_left = 0;
   };
-  struct Waiter {
-    uint64_t bytes = 0;
-    uint64_t awaited_pass = 0;
-    SteadyClock::time_point give_up;
-    std::function<void(Result<void>)> done;
-  };
   uint64_t share_of_limit(double share) const {
     return static_cast<uint64_t>(static_cast<double>(limit_bytes()) * share);
   }
-  Error no_room() const;
+  Error no_room(RoomQueue::Refusal why);
+  bool reserve_if_room(uint64_t bytes);
+  void want(uint64_t bytes);
+  void become_short();
   Result<void> look_at_watched();
   void set_limit(const Scratch::Space& space);
 
@@ -151,11 +169,9 @@ class Capacity {
   InodeNumber watch_cursor_;                // poll() only
   uint64_t unseen_at_cycle_begin_ = 0;      // poll() only
 
-  std::mutex mutex_;
-  std::list<Waiter> waiters_;           // guarded by mutex_; bounded by the writers of the mount
-  uint64_t passes_begun_ = 0;           // guarded by mutex_
-  uint64_t passes_ended_ = 0;           // guarded by mutex_: number of the last pass that ended
-  std::optional<uint64_t> stuck_pass_;  // guarded by mutex_: writers waited for it in vain
+  std::atomic<bool> short_ = false;
+  std::atomic<SteadyClock::time_point> last_refusal_{SteadyClock::time_point()};
+  RoomQueue queue_;
 };
 
 }  // namespace tierhub

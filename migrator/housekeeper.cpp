@@ -10,6 +10,7 @@
 #include "common/fault_points.h"
 #include "common/health.h"
 #include "common/log.h"
+#include "common/metrics.h"
 
 namespace tierhub {
 namespace {
@@ -110,6 +111,7 @@ void Housekeeper::ask_space() {
 void Housekeeper::look_at_capacity(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     report("scratch cannot be looked at", capacity_.poll());
+    publish_rate_.note(metrics().published_bytes.value());
     if (capacity_.above_high_mark()) wake();
     std::unique_lock lock(mutex_);
     capacity_woken_.wait_for(lock, stop, seconds(options_.tick_s), [] { return false; });

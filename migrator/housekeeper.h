@@ -12,6 +12,7 @@
 
 #include "catalog/inode_table.h"
 #include "common/clock.h"
+#include "common/rate_window.h"
 #include "common/result.h"
 #include "migrator/capacity.h"
 #include "migrator/evictor.h"
@@ -50,6 +51,9 @@ class Housekeeper {
   // The last answer of the archive was an error. Any thread.
   bool archive_online() const;
 
+  // How fast the archive takes what is published. Any thread.
+  double publish_bytes_per_s() const { return publish_rate_.per_s(); }
+
   // One eviction by hand shares the evictor with the thread: only one pass or reap at a time.
   std::mutex& evictor_mutex() { return evictor_mutex_; }
 
@@ -82,6 +86,7 @@ class Housekeeper {
   std::atomic<bool> reap_wanted_ = false;
   Archive::Space space_;  // guarded by mutex_
   bool online_ = true;    // guarded by mutex_
+  RateWindow publish_rate_{10};
   NestedSpaces nested_spaces_;
   std::jthread thread_;
   std::jthread capacity_thread_;

@@ -15,6 +15,7 @@
 #include "common/guarded.h"
 #include "common/health.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "migrator/journal_base.h"
 #include "migrator/journal_content.h"
 #include "migrator/journal_demands.h"
@@ -33,6 +34,9 @@ constexpr double kBackOffSeconds = 5;
 constexpr size_t kMaxShownWaiting = 100;
 constexpr size_t kMaxHeld = 1000;
 constexpr size_t kMaxAgeing = 4096;
+// Of the files in a wave.
+constexpr uint64_t kLeastWaveBytes = 64 << 20;
+constexpr double kFirstWaveRate = 64 << 20;  // bytes a second, until a wave has shown it
 
 // What stands in the archive is not what base says.
 bool is_foreign(const Error& error) {
@@ -67,6 +71,9 @@ class Journal::Impl {
   void retry_parked() { retry_asked_ = true; }
   void wake();
   void something_closed();
+  std::optional<SteadyClock::time_point> nothing_to_publish_since() const {
+    return nothing_since_.with([](const auto& since) { return since; });
+  }
 
  private:
   using KeyAndRecord = std::pair<JournalKey, JournalRecord>;
@@ -86,6 +93,8 @@ class Journal::Impl {
   // One way through the journal.
   struct Pass {
     Urgency urgency = Urgency::settled;
+    bool room_is_short = false;  // nothing settles
+    uint64_t wave_bytes = 0;     // of the files in the wave that is being put together
     bool retry_parked = false;
     JournalDemands::Snapshot demands;  // later ones came during the pass
     std::optional<JournalKey> cursor;
@@ -98,6 +107,7 @@ class Journal::Impl {
         false;  // a demanded key is left that goes on by itself, or when it is closed
     bool demand_waits = false;  // a demanded key waits for another one
     bool may_move = false;      // some key goes on by itself, or when it is closed
+    bool moves = false;         // some key goes on by itself
   };
 
   // What holds for all passes of a round.
@@ -130,7 +140,9 @@ class Journal::Impl {
   Result<void> park(Round& round, const JournalKey& key, const Error& error);
   Result<std::string> namespace_path(const JournalKey& key) const;
   Result<uint64_t> dirty_bytes(InodeNumber inode);
+  Result<uint64_t> bytes_to_send(InodeNumber inode) const;
   void settle_demands(const Pass& pass);
+  void note_outlook(const Round& round, const Pass& pass, SteadyClock::time_point begin);
   bool retry_due();
   Result<void> settle_interrupted();
   Result<void> hold_settling(Pass& pass, const JournalKey& key);
@@ -149,6 +161,9 @@ class Journal::Impl {
   std::optional<SteadyClock::time_point> whole_scan_wanted_;  // the round's thread only
   // The round's thread only, or recover() before.
   FailingFileSystems failing_{kBackOffSeconds, kJournalHealth};
+  double wave_rate_ = kFirstWaveRate;  // of the last wave that sent bytes; the round's thread only
+  // As nothing_to_publish_since().
+  Guarded<std::optional<SteadyClock::time_point>> nothing_since_;
   std::map<JournalKey, Timestamp>
       ageing_;  // since when these keep being touched; the round's thread only
   JournalDemands demands_;
@@ -180,6 +195,9 @@ bool Journal::wait_for_demand(const std::vector<std::string>& paths,
 void Journal::retry_parked() { impl_->retry_parked(); }
 void Journal::wake() { impl_->wake(); }
 void Journal::something_closed() { impl_->something_closed(); }
+std::optional<SteadyClock::time_point> Journal::nothing_to_publish_since() const {
+  return impl_->nothing_to_publish_since();
+}
 
 Result<void> Journal::Impl::recover() {
   const auto held = tree_mutex_.hold();
@@ -215,13 +233,14 @@ void Journal::Impl::wake() {
 
 // Without a demand it rests first, and the next tick is early enough.
 void Journal::Impl::something_closed() {
-  if (demands_.any()) wake();
+  if (demands_.any() || options_.room_is_short()) wake();
 }
 
 void Journal::Impl::loop(const std::stop_token& stop) {
   std::string last_error;
   while (!stop.stop_requested()) {
     auto round = run_round(Urgency::settled);
+    if (!round) nothing_since_.with([](auto& since) { since = SteadyClock::time_point::max(); });
     const std::string error = round ? std::string() : round.error().text();
     if (!error.empty() && error != last_error)
       log::warning("the archive is not up to date", {{"error", error}});
@@ -259,8 +278,10 @@ Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
   uint64_t progress = 0;
   const bool retry_parked = retry_due();
   for (;;) {
+    const auto begin = SteadyClock::now();
     Pass pass;
     pass.urgency = urgency;
+    pass.room_is_short = options_.room_is_short();
     pass.retry_parked = retry_parked;
     pass.demands = demands_.now();
     // Who asks during the round may have removed the reason why something failed in it.
@@ -270,11 +291,29 @@ Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
     }
     TRY(run_pass(round, pass));
     progress += pass.progress;
+    note_outlook(round, pass, begin);
     // A pass that was broken off for a nested file system tells nothing of the keys behind.
     if (!round.needs_recovery || round.archive_failure) settle_demands(pass);
     if (round.archive_failure) return *round.archive_failure;
     if (pass.progress == 0 || stopping_) return progress;
   }
+}
+
+// What moves may free room when it is done. After a failure of the archive there is hope again when
+// a round got through.
+void Journal::Impl::note_outlook(const Round& round, const Pass& pass,
+                                 SteadyClock::time_point begin) {
+  const bool all_seen = pass.at_end && pass.carried.empty() && !round.needs_recovery;
+  const bool nothing = pass.room_is_short && all_seen && pass.progress == 0 && !pass.moves;
+  nothing_since_.with([&](auto& since) {
+    if (round.archive_failure) {
+      since = SteadyClock::time_point::max();
+    } else if (nothing) {
+      since = begin;
+    } else {
+      since.reset();
+    }
+  });
 }
 
 // With the tree mutex.
@@ -339,12 +378,29 @@ Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
   TRY(context_.archive.check_root());
   Wave wave(context_, long_copies_, {options_.lanes, options_.wave_keys, options_.long_copy_bytes});
   Planner planner(context_.inodes);
+  pass.wave_bytes = 0;
+  const uint64_t most_bytes = std::max(
+      kLeastWaveBytes,
+      std::min(options_.most_wave_bytes(), static_cast<uint64_t>(wave_rate_ * options_.wave_s)));
   for (const KeyAndRecord& item : items) {
+    if (pass.wave_bytes >= most_bytes) {
+      pass.carried.push_back(item);
+      continue;
+    }
     TRY_ASSIGN(const Fate fate, take_key(round, pass, wave, planner, item));
     if (fate == Fate::carried) pass.carried.push_back(item);
   }
   if (wave.empty()) return {};
+  nothing_since_.with([](auto& since) {
+    if (since != SteadyClock::time_point::max()) since.reset();
+  });
+  const auto begin = SteadyClock::now();
+  const uint64_t published_before = metrics().published_bytes.value();
   auto outcome = wave.run(stopping_);
+  if (const uint64_t bytes = metrics().published_bytes.value() - published_before; bytes > 0) {
+    const std::chrono::duration<double> took = SteadyClock::now() - begin;
+    wave_rate_ = static_cast<double>(bytes) / took.count();
+  }
   if (!outcome) {
     recovered_ = false;  // the catalog failed in the middle
     return outcome.error();
@@ -361,7 +417,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   TRY_ASSIGN(const bool demanded, is_demanded(pass, key));
   if (!record.parked_reason.empty() && !pass.retry_parked && !demanded) return Fate::handled;
   SettleRule settle{Timestamp::now(), seconds(options_.settle_s).count()};
-  if (demanded || too_old(key, settle.now)) settle.settle_ns = 0;
+  if (demanded || pass.room_is_short || too_old(key, settle.now)) settle.settle_ns = 0;
   // What was just changed is likely to change again.
   const int64_t age_ns = settle.now.ns - record.since.ns;
   if (age_ns >= 0 && age_ns < settle.settle_ns) {
@@ -393,7 +449,11 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   }
   // An archive that takes nothing more may still give up what was removed.
   if (round.archive_failure && plan.kind != Plan::Kind::remove) return Fate::handled;
-  return wave.admit(plan, settle) ? Fate::admitted : Fate::carried;
+  const InodeNumber inode = plan.inode;
+  if (!wave.admit(plan, settle)) return Fate::carried;
+  TRY_ASSIGN(const uint64_t bytes, bytes_to_send(inode));
+  pass.wave_bytes += bytes;
+  return Fate::admitted;
 }
 
 Result<bool> Journal::Impl::is_demanded(const Pass& pass, const JournalKey& key) const {
@@ -416,6 +476,7 @@ bool Journal::Impl::too_old(const JournalKey& key, Timestamp now) {
 
 void Journal::Impl::hold(Pass& pass, const JournalKey& key, Hold hold, const std::string& reason) {
   pass.may_move = pass.may_move || hold != Hold::waiting;
+  pass.moves = pass.moves || hold == Hold::moving;
   if (pass.held.size() < kMaxHeld) pass.held[key] = {hold, reason};
   if (hold != Hold::settling || pass.ageing.size() >= kMaxAgeing) return;
   const auto found = ageing_.find(key);
@@ -481,6 +542,8 @@ Result<void> Journal::Impl::finish_wave(const TreeMutex::Held& held, Round& roun
       TRY(park(round, ended.key, *ended.failure));
     }
   }
+  const bool takes_data = outcome.done > 0 && !outcome.archive_failure && !round.archive_failure;
+  if (takes_data) nothing_since_.with([](auto& since) { since.reset(); });
   if (outcome.archive_failure) {
     round.given_up = round.archive_failure.has_value();
     round.archive_failure = outcome.archive_failure;
@@ -560,6 +623,17 @@ Result<uint64_t> Journal::Impl::dirty_bytes(InodeNumber inode) {
   if (!lock->rec().writing) return lock->dirty_bytes();
   TRY_ASSIGN(const Attributes now, current_attributes(context_.scratch, *lock));
   return now.size_bytes;
+}
+
+// About: a file that is patched sends less.
+Result<uint64_t> Journal::Impl::bytes_to_send(InodeNumber inode) const {
+  TRY_ASSIGN(const auto record, context_.catalog.inode(inode));
+  if (!record || record->attributes.kind != FileKind::file || !record->has_object) return 0;
+  if (record->archived && record->content == Content::known && !record->writing) {
+    TRY_ASSIGN(const IntervalSet dirty, context_.catalog.ranges(inode, RangeKind::dirty));
+    if (dirty.empty()) return 0;
+  }
+  return context_.scratch.occupied_bytes(inode);
 }
 
 Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& paths) {

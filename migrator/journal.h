@@ -39,6 +39,12 @@ class Journal {
     // Somebody moved something in the archive that only a whole scan can tell. Not called again
     // before `retry_parked_s` is over; must not block.
     std::function<void()> wants_whole_scan;
+    // Scratch is short of room: quiet files are published at once.
+    std::function<bool()> room_is_short = [] { return false; };
+    // What is published can be evicted after its wave: so it takes about so long, and a part of
+    // scratch.
+    double wave_s = 10;
+    std::function<uint64_t()> most_wave_bytes = [] { return UINT64_MAX; };
     // Where what is removed rests; none: it is deleted. Borrowed.
     Trash* trash = nullptr;
     // In tests: no thread; run_round() is called.
@@ -87,6 +93,10 @@ class Journal {
   // A file that was written is closed: if someone waits for it, it is looked at, at once. Any
   // thread; cheap.
   void something_closed();
+  // The moment by which a look at all keys, begun while room was short, found nothing that could be
+  // published, and nothing was since; time_point::max() while the archive takes nothing; none:
+  // there is something, or may be. Any thread; cheap.
+  std::optional<std::chrono::steady_clock::time_point> nothing_to_publish_since() const;
   // Keys were added or may go on: the thread looks at once. Any thread; cheap.
   void wake();
 

@@ -248,7 +248,8 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
     return result;
   }
   bytes = std::min(bytes, measured_bytes(attempt, *version).value_or(bytes));
-  if (!capacity_.try_reserve(bytes)) {
+  const bool writers_first = attempt.reason != Reason::change && capacity_.writers_wait();
+  if (writers_first || !capacity_.try_reserve(bytes)) {
     result.kind = Start::Kind::no_room;
     return result;
   }

@@ -39,35 +39,43 @@ class Capacity : public TierTest {
 
 std::string name_of(int i) { return "file" + std::to_string(i); }
 
-// Writes whole files of 1 MiB until one does not fit; returns how many did. What did not fit is
-// removed.
-int fill(const TestTier& tier) {
-  for (int i = 0; i < 200; ++i) {
-    const std::string path = tier.in_mount(name_of(i));
-    const std::string content = random_bytes(kMiB, i);
-    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+// Writes whole files of 1 MiB until one does not fit; returns those that did, open: what is open is
+// not published. What did not fit is removed.
+std::vector<UniqueFd> fill(const TestTier& tier) {
+  std::vector<UniqueFd> files;
+  while (files.size() < 200) {
+    const std::string path = tier.in_mount(name_of(static_cast<int>(files.size())));
+    const std::string content = random_bytes(kMiB, files.size());
+    UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     if (!file) {
       EXPECT_EQ(errno, ENOSPC);
-      return i;
+      break;
     }
-    if (::write(file.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()))
+    if (::write(file.get(), content.data(), content.size()) ==
+        static_cast<ssize_t>(content.size())) {
+      files.push_back(std::move(file));
       continue;
+    }
     // A write that stops at the wall is short; the next one names the reason.
+    const auto begin = std::chrono::steady_clock::now();
     EXPECT_EQ(::write(file.get(), content.data(), content.size()), -1);
     EXPECT_EQ(errno, ENOSPC);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
     ::unlink(path.c_str());
-    return i;
+    break;
   }
-  return 200;
+  return files;
 }
 
 TEST_F(Capacity, AFullScratchSaysNoSpaceAndLosesNothing) {
   tier.start();
-  const int files = fill(tier);
+  std::vector<UniqueFd> opened = fill(tier);
+  const int files = static_cast<int>(opened.size());
   EXPECT_GT(files, 40);
   EXPECT_LT(files, 65);
   for (int i = 0; i < files; ++i)
     ASSERT_EQ(read_file(tier.in_mount(name_of(i))), random_bytes(kMiB, i)) << i;
+  opened.clear();
   tier.publish();
   for (int i = 0; i < files; ++i)
     ASSERT_EQ(read_file(tier.in_archive(name_of(i))), random_bytes(kMiB, i)) << i;

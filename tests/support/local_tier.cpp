@@ -88,7 +88,7 @@ FileSystemHooks LocalTier::hooks() {
   hooks.settle = [this](InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
     capacity->settle(inode, reserved_bytes, written_bytes);
   };
-  hooks.wait_for_room = [](uint64_t, std::function<void(Result<void>)> done) {
+  hooks.wait_for_room = [](uint64_t, RequestNumber, std::function<void(Result<void>)> done) {
     done(Error(std::errc::no_space_on_device, "scratch is full"));
   };
   hooks.writing = [this](InodeNumber inode) { capacity->watch(inode); };

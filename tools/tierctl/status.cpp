@@ -19,6 +19,12 @@ void print_places(const api::Status& s) {
                         human_size(s.reserve_bytes)));
   print_row("", fmt::format("evicts above {}, down to {}", human_size(s.high_bytes),
                             human_size(s.low_bytes)));
+  if (s.writers_waiting > 0) {
+    print_row(
+        "", fmt::format("{} wait{} for room: the oldest for {:.1f} s; publishing {}",
+                        human_count(s.writers_waiting, "writer"), s.writers_waiting == 1 ? "s" : "",
+                        s.oldest_writer_wait_s, human_rate(s.publish_bytes_per_s)));
+  }
   print_row("state", printable(s.state));
   if (s.state_shares_scratch) {
     print_row("",

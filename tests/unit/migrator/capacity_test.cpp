@@ -19,7 +19,7 @@ class CapacityNumbers : public ::testing::Test {
     Capacity::Options options;
     options.capacity_bytes = 100 * kMiB;
     options.reserve_bytes = 10 * kMiB;
-    options.write_wait_s = 0;
+    options.write_wait_s = write_wait_s_;
     Capacity::Source source;
     source.own_file_system = own_file_system;
     source.space = [this]() -> Result<Scratch::Space> {
@@ -38,6 +38,7 @@ class CapacityNumbers : public ::testing::Test {
     source.is_writing = [this](InodeNumber) -> Result<bool> { return writing_; };
     auto capacity = std::make_unique<Capacity>(std::move(source), options);
     capacity->wake_evictor = [this] { ++wakes_; };
+    capacity->nothing_to_come = [this] { return nothing_to_come_; };
     EXPECT_TRUE(capacity->begin());
     return capacity;
   }
@@ -51,10 +52,12 @@ class CapacityNumbers : public ::testing::Test {
   uint64_t foreign_ = 0;
   std::map<InodeNumber, uint64_t> objects_;
   bool writing_ = true;
+  double write_wait_s_ = 0;
   int polls_ = 0;
   int looks_ = 0;
   int counts_ = 0;
   int wakes_ = 0;
+  RoomQueue::NothingToCome nothing_to_come_ = RoomQueue::kNever;
 };
 
 TEST_F(CapacityNumbers, OfAFileSystemOfItsOwnComeFromItAlone) {
@@ -187,7 +190,7 @@ TEST_F(CapacityNumbers, AnswerAWriterWhenAWholePassMadeNoRoom) {
   capacity->pass_begins();  // under way: it may have looked away already
   std::optional<Result<void>> answer;
   ASSERT_FALSE(capacity->try_reserve(kMiB));
-  capacity->wait_for_room(kMiB, [&](Result<void> room) { answer = room; });
+  capacity->wait_for_room(kMiB, 0, [&](Result<void> room) { answer = room; });
   EXPECT_FALSE(answer);
   capacity->pass_ended();
   capacity->pass_begins();
@@ -201,11 +204,120 @@ TEST_F(CapacityNumbers, LetAWriterGoOnAsSoonAsThereIsRoom) {
   objects_[kFile] = 90 * kMiB;
   const auto capacity = make(true);
   std::optional<Result<void>> answer;
-  capacity->wait_for_room(kMiB, [&](Result<void> room) { answer = room; });
+  capacity->wait_for_room(kMiB, 0, [&](Result<void> room) { answer = room; });
   objects_[kFile] = 80 * kMiB;
   ASSERT_TRUE(capacity->poll());
   ASSERT_TRUE(answer);
   EXPECT_TRUE(*answer);
+  EXPECT_EQ(capacity->used_bytes(), 81 * kMiB) << "it is reserved";
+}
+
+// A writer that waits in full scratch, and what became of it.
+class WaitingWriter : public CapacityNumbers {
+ protected:
+  WaitingWriter() {
+    write_wait_s_ = 3600;
+    nothing_to_come_.reset();
+    objects_[kFile] = 90 * kMiB;
+    capacity_ = make(true);
+  }
+  void wait(uint64_t bytes, uint64_t request = 0) {
+    capacity_->wait_for_room(bytes, request,
+                             [this](Result<void> room) { answers_.push_back(std::move(room)); });
+  }
+  void pass() {
+    capacity_->pass_begins();
+    capacity_->pass_ended();
+  }
+  std::unique_ptr<Capacity> capacity_;
+  std::vector<Result<void>> answers_;
+};
+
+TEST_F(WaitingWriter, WaitsOnWhilePublishingMayMakeRoom) {
+  wait(kMiB);
+  EXPECT_TRUE(capacity_->is_short());
+  for (int i = 0; i < 10; ++i) pass();
+  EXPECT_EQ(answers_.size(), 0u);
+  EXPECT_EQ(capacity_->waiting().writers, 1u);
+  objects_[kFile] = 70 * kMiB;
+  ASSERT_TRUE(capacity_->poll());
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(answers_[0]);
+  EXPECT_FALSE(capacity_->is_short());
+}
+
+// What was published last can be evicted by a pass that begins afterwards.
+TEST_F(WaitingWriter, IsRefusedByTheFirstPassThatBeganAfterPublishingHadNothingLeft) {
+  wait(kMiB);
+  capacity_->pass_begins();
+  nothing_to_come_ = SteadyClock::now();
+  capacity_->pass_ended();
+  EXPECT_EQ(answers_.size(), 0u);
+  pass();
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(answers_[0].error().is(std::errc::no_space_on_device));
+}
+
+TEST_F(WaitingWriter, IsNotRefusedForWhatWasKnownBeforeItCame) {
+  nothing_to_come_ = SteadyClock::now() - std::chrono::seconds(1);
+  wait(kMiB);
+  pass();
+  pass();
+  EXPECT_EQ(answers_.size(), 0u);
+}
+
+TEST_F(WaitingWriter, IsRefusedByTheNextPassWhenTheArchiveTakesNothing) {
+  wait(kMiB);
+  pass();
+  EXPECT_EQ(answers_.size(), 0u);
+  nothing_to_come_ = RoomQueue::kNever;
+  pass();
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(answers_[0].error().is(std::errc::no_space_on_device));
+}
+
+TEST_F(WaitingWriter, IsNotOvertaken) {
+  wait(20 * kMiB);
+  objects_[kFile] = 80 * kMiB;
+  ASSERT_TRUE(capacity_->poll());
+  EXPECT_FALSE(capacity_->try_reserve_in_turn(kMiB)) << "there is room, and somebody waits";
+  objects_[kFile] = 60 * kMiB;
+  ASSERT_TRUE(capacity_->poll());
+  EXPECT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(capacity_->try_reserve_in_turn(kMiB));
+}
+
+TEST_F(WaitingWriter, IsInterruptedAlsoIfThatCameFirst) {
+  wait(kMiB, 7);
+  capacity_->interrupt(7);
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(answers_[0].error().is(std::errc::interrupted));
+  capacity_->interrupt(8);
+  wait(kMiB, 9);
+  EXPECT_EQ(answers_.size(), 1u);
+  wait(kMiB, 8);
+  ASSERT_EQ(answers_.size(), 2u);
+  EXPECT_TRUE(answers_[1].error().is(std::errc::interrupted));
+}
+
+TEST_F(WaitingWriter, IsRefusedWhenTierdEnds) {
+  wait(kMiB);
+  capacity_->wait_no_more();
+  EXPECT_EQ(answers_.size(), 1u);
+  wait(kMiB);
+  EXPECT_EQ(answers_.size(), 2u);
+  EXPECT_FALSE(answers_[1]);
+}
+
+TEST_F(WaitingWriter, HasNewWritersGoThroughTheDaemonUntilThereIsRoom) {
+  objects_[kFile] = 85 * kMiB;
+  ASSERT_TRUE(capacity_->poll());
+  EXPECT_TRUE(capacity_->admits_passthrough_writers());
+  pass();
+  EXPECT_FALSE(capacity_->admits_passthrough_writers()) << "the pass left it above the high mark";
+  objects_[kFile] = 70 * kMiB;
+  ASSERT_TRUE(capacity_->poll());
+  EXPECT_TRUE(capacity_->admits_passthrough_writers());
 }
 
 // An archive that hangs holds up a pass: the first writer waits its time, the others don't.
@@ -215,13 +327,13 @@ TEST_F(CapacityNumbers, RefuseAtOnceWhileAPassIsStuck) {
   capacity->pass_begins();
   int refused = 0;
   const auto count = [&](Result<void> room) { refused += room ? 0 : 1; };
-  capacity->wait_for_room(kMiB, count);
+  capacity->wait_for_room(kMiB, 0, count);
   ASSERT_TRUE(capacity->poll());  // its time is over: write_wait_s is 0
   EXPECT_EQ(refused, 1);
-  capacity->wait_for_room(kMiB, count);
+  capacity->wait_for_room(kMiB, 0, count);
   EXPECT_EQ(refused, 2);
   capacity->pass_ended();
-  capacity->wait_for_room(kMiB, count);
+  capacity->wait_for_room(kMiB, 0, count);
   EXPECT_EQ(refused, 2) << "the pass ended: there is hope again";
 }
 
