@@ -71,9 +71,6 @@ Result<RunInputs> RunInputs::make(const Workflow& workflow, const Places& places
                  fmt::format("there is nothing to work on in {}", datasets.front().path));
   }
   TRY(inputs.check_readable());
-  if (workflow.has_select && !inputs.staged_ && !inputs.cut_) {
-    inputs.note("input.select: the input is not in TierHub's mount, so nothing was staged");
-  }
   return inputs;
 }
 

@@ -309,6 +309,17 @@ TEST_F(Inputs, OutsideTheMountNothingIsStaged) {
   EXPECT_EQ(staged(*inputs, 0), Texts{});
 }
 
+TEST_F(Inputs, ASelectionThatIsPassedOnIsObeyedOutsideTheMountToo) {
+  in_mount = false;
+  write_image("scan.ome.zarr", true);
+  const Result<RunInputs> inputs =
+      make("input: {dataset: scan.ome.zarr, select: {t: 0, c: 1}}\nscatter: {by: file}",
+           "[t, \"{input}\", \"{select}\"]");
+  ASSERT_TRUE(inputs) << inputs.error().text();
+  EXPECT_EQ(inputs->selection_of(workflow.steps[0], 0).value(), "level=0,t=0,c=1");
+  EXPECT_TRUE(inputs->not_obeyed().empty());
+}
+
 TEST_F(Inputs, ASelectionThatCannotBeObeyedIsListed) {
   write("a.csv");
   const Result<RunInputs> inputs =
@@ -334,6 +345,11 @@ TEST_F(Inputs, TheWellsAndImagesOfAPlateAreItems) {
   EXPECT_EQ(values(*wells, Placeholder::name), (Texts{"A1", "B2"}));
   EXPECT_EQ(values(*wells, Placeholder::input),
             (Texts{folder / "plate.zarr/A/1", folder / "plate.zarr/B/2"}));
+  const Result<RunInputs> selected =
+      make("input: {dataset: plate.zarr, select: {z: 1}}\nscatter: {by: well}",
+           "[t, \"{input}\", \"{select}\"]");
+  ASSERT_TRUE(selected) << selected.error().text();
+  EXPECT_EQ(selected->selection_of(workflow.steps[0], 1).value(), "level=0,z=1:2");
   const Result<RunInputs> images = make("input: {dataset: plate.zarr}\nscatter: {by: file}");
   ASSERT_TRUE(images) << images.error().text();
   EXPECT_EQ(values(*images, Placeholder::name), (Texts{"A1-0", "A1-1", "B2-0", "B2-1"}));
