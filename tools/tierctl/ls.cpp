@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kPageEntries = 1'000;
 // So long the folders of one listing are summed; what is left shows no totals.
-constexpr auto kPatience = std::chrono::seconds(3);
+constexpr auto kSummingPatience = std::chrono::seconds(3);
 
 struct Sums {
   uint64_t folders = 0;
@@ -40,7 +40,7 @@ using UseEntry = std::function<void(const api::Entry&)>;
 Result<std::vector<api::Entry>> sorted_entries(const Context& context, const std::string& path,
                                                api::Service::Depth depth) {
   using enum api::Service::Depth;
-  const auto patience_ends = SteadyClock::now() + kPatience;
+  const auto patience_ends = SteadyClock::now() + kSummingPatience;
   std::vector<api::Entry> entries;
   std::string after;
   do {
