@@ -181,6 +181,8 @@ class Catalog {
 
   Result<std::vector<PrefetchRecord>> prefetches() const;
   Result<std::optional<PrefetchRecord>> prefetch(uint64_t id) const;
+  // Of which there are items and no record: it was still coming in when the process ended.
+  Result<std::vector<uint64_t>> prefetches_without_record() const;
   Result<std::vector<std::pair<uint64_t, PrefetchItem>>> prefetch_items(uint64_t id,
                                                                         uint64_t from_index,
                                                                         size_t limit) const;
@@ -206,6 +208,9 @@ class Catalog {
   };
 
   Catalog(std::unique_ptr<KeyValueStore> store, std::string boot_id);
+  Result<void> each_prefetch(
+      const std::function<Result<void>(uint64_t id, std::optional<std::string_view> record)>& visit)
+      const;
   Result<void> make(const Options& options);
   Result<void> load();
   Result<void> begin_process();

@@ -336,28 +336,49 @@ Result<std::vector<std::pair<uint64_t, InodeNumber>>> Catalog::unsynced() const 
   return result;
 }
 
-Result<std::vector<PrefetchRecord>> Catalog::prefetches() const {
-  std::vector<PrefetchRecord> result;
+// Visits the first key of each prefetch: its record, or, if there is none, an item.
+Result<void> Catalog::each_prefetch(
+    const std::function<Result<void>(uint64_t id, std::optional<std::string_view> record)>& visit)
+    const {
   std::string begin;
   for (;;) {
-    // The first key of an id is its record, or, if that is gone, an item left behind.
     std::optional<uint64_t> id;
-    TRY(visit_records(*store_, Family::prefetch, begin, {},
-                      [&](std::string_view key, std::string_view value) -> Result<bool> {
-                        if (key.size() != sizeof(uint64_t)) {
-                          TRY_ASSIGN(const auto item, encoding::decode_pair_key(key));
-                          id = item.first;
-                          return false;
-                        }
-                        TRY_ASSIGN(id, encoding::decode_number_key(key));
-                        TRY_ASSIGN(PrefetchRecord record, encoding::decode_prefetch(*id, value));
-                        result.push_back(std::move(record));
-                        return false;
-                      }));
-    if (!id) return result;
+    const auto visit_first = [&](std::string_view key, std::string_view value) -> Result<bool> {
+      const bool is_record = key.size() == sizeof(uint64_t);
+      if (is_record) {
+        TRY_ASSIGN(id, encoding::decode_number_key(key));
+      } else {
+        TRY_ASSIGN(const auto item, encoding::decode_pair_key(key));
+        id = item.first;
+      }
+      TRY(visit(*id, is_record ? std::optional(value) : std::nullopt));
+      return false;
+    };
+    TRY(visit_records(*store_, Family::prefetch, begin, {}, visit_first));
+    if (!id) return {};
     begin = encoding::prefix_end(encoding::sequence_key(*id));
-    if (begin.empty()) return result;
+    if (begin.empty()) return {};
   }
+}
+
+Result<std::vector<PrefetchRecord>> Catalog::prefetches() const {
+  std::vector<PrefetchRecord> result;
+  TRY(each_prefetch([&](uint64_t id, std::optional<std::string_view> bytes) -> Result<void> {
+    if (!bytes) return {};
+    TRY_ASSIGN(PrefetchRecord record, encoding::decode_prefetch(id, *bytes));
+    result.push_back(std::move(record));
+    return {};
+  }));
+  return result;
+}
+
+Result<std::vector<uint64_t>> Catalog::prefetches_without_record() const {
+  std::vector<uint64_t> result;
+  TRY(each_prefetch([&](uint64_t id, std::optional<std::string_view> bytes) -> Result<void> {
+    if (!bytes) result.push_back(id);
+    return {};
+  }));
+  return result;
 }
 
 Result<std::optional<PrefetchRecord>> Catalog::prefetch(uint64_t id) const {

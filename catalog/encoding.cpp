@@ -21,30 +21,41 @@ Error damaged(std::string_view what) {
   return Error(std::errc::bad_message, fmt::format("the catalog is damaged: {}", what));
 }
 
+// A prefetch has this version if it needs one of the fields that the first version lacks.
+constexpr uint8_t kPrefetchVersion = 2;
+
 // Starts a record.
-ByteWriter record_writer() {
+ByteWriter record_writer(uint8_t version = kRecordVersion) {
   ByteWriter out;
-  out.u8(kRecordVersion);
+  out.u8(version);
   return out;
 }
 
 // Reads a record: the version byte first, then what `read` takes. Nothing may be missing or left
 // over; `read` answers false for a value that no writer makes.
 template <class Record, class Read>
-Result<Record> decode_record(std::string_view what, std::string_view bytes, Read read) {
+Result<Record> decode_versions(std::string_view what, std::string_view bytes, uint8_t newest,
+                               Read read) {
   ByteReader in(bytes);
   const uint8_t version = in.u8();
-  if (in.ok() && version > kRecordVersion) {
+  if (in.ok() && version > newest) {
     return Error(
         std::errc::bad_message,
         fmt::format("{} record has version {}, this TierHub reads up to {}: install a newer one",
-                    what, version, kRecordVersion));
+                    what, version, newest));
   }
   Record record{};
-  const bool valid = version != 0 && read(in, record);
+  const bool valid = version != 0 && read(in, record, version);
   if (!valid || !in.complete())
     return damaged(fmt::format("{} record of {} bytes", what, bytes.size()));
   return record;
+}
+
+template <class Record, class Read>
+Result<Record> decode_record(std::string_view what, std::string_view bytes, Read read) {
+  return decode_versions<Record>(
+      what, bytes, kRecordVersion,
+      [&](ByteReader& in, Record& record, uint8_t) { return read(in, record); });
 }
 
 // Reads an enum whose values run from `first` to `last`.
@@ -421,21 +432,35 @@ Result<ReapKind> decode_reap(std::string_view bytes) {
   });
 }
 
+namespace {
+
+bool needs_second_version(const PrefetchRecord& record) {
+  return record.state == PrefetchState::parked || record.urgency != PrefetchUrgency::task ||
+         record.crashed_starts > 0;
+}
+
+}  // namespace
+
+// An older TierHub reads what needs nothing new.
 std::string encode(const PrefetchRecord& record) {
-  ByteWriter out = record_writer();
+  const bool second = needs_second_version(record);
+  ByteWriter out = record_writer(second ? kPrefetchVersion : kRecordVersion);
   out.u8(static_cast<uint8_t>(record.state)).u32(record.owner_uid).text(record.label);
   out.i64(record.created.ns).i64(record.ended.ns);
   out.u64(record.total_bytes).u64(record.total_files).u64(record.failed_files);
   out.text(record.first_error).text(record.lease_owner).u64(record.lease_ttl_s);
+  if (second) out.u8(static_cast<uint8_t>(record.urgency)).u32(record.crashed_starts);
   return out.take();
 }
 
 Result<PrefetchRecord> decode_prefetch(uint64_t id, std::string_view bytes) {
-  return decode_record<PrefetchRecord>(
-      "prefetch", bytes, [id](ByteReader& in, PrefetchRecord& record) {
+  return decode_versions<PrefetchRecord>(
+      "prefetch", bytes, kPrefetchVersion,
+      [id](ByteReader& in, PrefetchRecord& record, uint8_t version) {
         record.id = id;
-        if (!read_enum(in, record.state, PrefetchState::queued, PrefetchState::cancelled))
-          return false;
+        const bool second = version == kPrefetchVersion;
+        const auto last_state = second ? PrefetchState::parked : PrefetchState::cancelled;
+        if (!read_enum(in, record.state, PrefetchState::queued, last_state)) return false;
         record.owner_uid = in.u32();
         record.label = in.text();
         record.created.ns = in.i64();
@@ -446,7 +471,11 @@ Result<PrefetchRecord> decode_prefetch(uint64_t id, std::string_view bytes) {
         record.first_error = in.text();
         record.lease_owner = in.text();
         record.lease_ttl_s = in.u64();
-        return true;
+        if (!second) return true;
+        if (!read_enum(in, record.urgency, PrefetchUrgency::task, PrefetchUrgency::later))
+          return false;
+        record.crashed_starts = in.u32();
+        return needs_second_version(record);
       });
 }
 

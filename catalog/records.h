@@ -186,7 +186,12 @@ enum class ReapKind : uint8_t {
   object = 2,  // the object is no longer needed (evicted): remove it
 };
 
-enum class PrefetchState : uint8_t { queued = 1, running, done, failed, cancelled };
+// parked: it was running in several starts in a row that all ended in a crash; it rests until
+// somebody resumes or cancels it.
+enum class PrefetchState : uint8_t { queued = 1, running, done, failed, cancelled, parked };
+
+// task: somebody waits for it. later: it is for tonight, and takes a small share while others wait.
+enum class PrefetchUrgency : uint8_t { task = 1, later };
 
 struct PrefetchRecord {
   uint64_t id = 0;
@@ -201,10 +206,13 @@ struct PrefetchRecord {
   std::string first_error;
   std::string lease_owner;  // not empty: what becomes resident is leased to it
   uint64_t lease_ttl_s = 0;
+  PrefetchUrgency urgency = PrefetchUrgency::task;
+  uint32_t crashed_starts = 0;  // in a row, in which it was running
   bool operator==(const PrefetchRecord&) const = default;
 };
 
-// One file of a prefetch. Empty ranges: the whole file.
+// One file of a prefetch. Empty ranges: the whole file. They are disjoint and ascending; in old
+// records they may overlap.
 struct PrefetchItem {
   InodeNumber inode;
   std::vector<ByteRange> ranges;

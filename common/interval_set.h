@@ -31,6 +31,8 @@ class IntervalSet {
   bool contains(uint64_t value) const { return contains(value, value + 1); }
   bool intersects(uint64_t begin, uint64_t end) const;
   bool empty() const { return intervals_.empty(); }
+  // How many intervals it is kept as.
+  size_t parts() const { return intervals_.size(); }
   // How many integers are in the set.
   uint64_t size() const;
   // The parts of [begin, end) that are in the set, and those that are not.

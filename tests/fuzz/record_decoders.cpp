@@ -67,6 +67,9 @@ std::vector<Decoder> record_decoders() {
   intent.target = {InodeNumber{2}, "target"};
   PrefetchRecord prefetch;
   prefetch.label = "label";
+  PrefetchRecord parked;
+  parked.state = PrefetchState::parked;
+  parked.crashed_starts = 3;
   return {
       record_decoder("inode of a file", encoding::decode_inode, full_inode(FileKind::file)),
       record_decoder("inode of a symlink", encoding::decode_inode, full_inode(FileKind::symlink)),
@@ -85,6 +88,9 @@ std::vector<Decoder> record_decoders() {
       record_decoder(
           "prefetch", [](std::string_view bytes) { return encoding::decode_prefetch(5, bytes); },
           prefetch),
+      record_decoder(
+          "prefetch of the second version",
+          [](std::string_view bytes) { return encoding::decode_prefetch(5, bytes); }, parked),
       record_decoder("prefetch item", encoding::decode_prefetch_item,
                      PrefetchItem{InodeNumber{7}, {{1, 2}, {3, 4}}}),
       record_decoder(

@@ -431,6 +431,7 @@ TEST_P(CatalogContract, KeepsAPrefetchAndItsItems) {
   batch.put_prefetch(other);
   commit(batch);
   EXPECT_EQ(value_of(catalog_->prefetches()), (std::vector{record, other}));
+  EXPECT_EQ(value_of(catalog_->prefetches_without_record()), (std::vector<uint64_t>{2}));
   EXPECT_EQ(value_of(catalog_->prefetch(3)), record);
   EXPECT_EQ(value_of(catalog_->prefetch(2)), std::nullopt);
   const auto items = value_of(catalog_->prefetch_items(3, 2, 2));

@@ -221,6 +221,18 @@ TEST(GoldenRecords, Prefetch) {
             "00 00 00 01 65 00 00 00 01 6f 00 00 00 00 00 00 00 06");
 }
 
+TEST(GoldenRecords, PrefetchOfTheSecondVersion) {
+  PrefetchRecord record;
+  record.state = PrefetchState::parked;
+  record.urgency = PrefetchUrgency::later;
+  record.crashed_starts = 3;
+  EXPECT_EQ(hex(encoding::encode(record)),
+            "02 06 00 00 00 00 00 00 00 00 "
+            "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 "
+            "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 "
+            "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 02 00 00 00 03");
+}
+
 TEST(GoldenRecords, PrefetchItem) {
   EXPECT_EQ(hex(encoding::encode(PrefetchItem{InodeNumber{5}, {}})),
             "01 00 00 00 00 00 00 00 05 00 00 00 00");
