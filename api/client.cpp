@@ -107,6 +107,11 @@ Result<Prefetch> Client::cancel_prefetch(uint64_t id) const {
       .ask<Prefetch>("DELETE", fmt::format("/v1/prefetch/{}", id));
 }
 
+Result<Prefetch> Client::resume_prefetch(uint64_t id) const {
+  return Transport(socket_path_, time_limit_)
+      .ask<Prefetch>("POST", fmt::format("/v1/prefetch/{}/resume", id));
+}
+
 Result<void> Client::renew_lease(const std::string& owner, uint64_t ttl_s) const {
   TRY(Transport(socket_path_, time_limit_)
           .ask<Done>("POST", "/v1/lease/renew", encode(LeaseRequest{owner, ttl_s})));

@@ -54,6 +54,7 @@ class Client {
   Result<Prefetch> prefetch(uint64_t id) const;
   Result<std::vector<Prefetch>> prefetches() const;
   Result<Prefetch> cancel_prefetch(uint64_t id) const;
+  Result<Prefetch> resume_prefetch(uint64_t id) const;
   // Renews (ttl_s > 0) or ends (ttl_s == 0) all leases of an owner.
   Result<void> renew_lease(const std::string& owner, uint64_t ttl_s) const;
 

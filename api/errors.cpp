@@ -44,6 +44,8 @@ int http_status(const Error& error) {
     case E2BIG:
     case EMSGSIZE:
       return 413;
+    case EUSERS:
+      return 429;
     case EDQUOT:
     case ENOSPC:
       return 507;

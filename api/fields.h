@@ -62,6 +62,7 @@ void visit_fields(Is<Status> auto& m, auto&& field) {
   field("prefetches_active", m.prefetches_active);
   field("agents", m.agents);
   field("agents_gone", m.agents_gone);
+  field("parked_prefetches", m.parked_prefetches);
   field("summary", m.summary);
   field("health", m.health);
 }
@@ -103,12 +104,14 @@ void visit_fields(Is<PrefetchRequest> auto& m, auto&& field) {
   field("label", m.label);
   field("lease_owner", m.lease_owner);
   field("lease_ttl_s", m.lease_ttl_s);
+  field("urgency", m.urgency);
 }
 
 void visit_fields(Is<Prefetch> auto& m, auto&& field) {
   field("id", m.id);
   field("state", m.state);
   field("label", m.label);
+  field("urgency", m.urgency);
   field("owner_uid", m.owner_uid);
   field("total_bytes", m.total_bytes);
   field("done_bytes", m.done_bytes);

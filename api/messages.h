@@ -78,6 +78,7 @@ struct Status {
   // Compute agents that the caller may know of.
   uint64_t agents = 0;
   uint64_t agents_gone = 0;
+  std::vector<uint64_t> parked_prefetches;  // ids: they rest until resumed or cancelled
   // One line: "ok", or the first of `health`.
   std::string summary;
   // What is wrong now, and what to do; the worst first.
@@ -116,12 +117,15 @@ struct PrefetchRequest {
   std::string label;               // for people; made from paths if empty
   std::string lease_owner;         // not empty: what becomes resident is leased to it
   uint64_t lease_ttl_s = 0;
+  // "task": somebody waits for it; "later": it may take long, and others come first. Empty: task.
+  std::string urgency;
 };
 
 struct Prefetch {
   uint64_t id = 0;
-  std::string state;  // "queued", "running", "done", "failed", "cancelled"
+  std::string state;  // "queued", "running", "done", "failed", "cancelled", "parked"
   std::string label;
+  std::string urgency;  // "task" or "later"
   uint32_t owner_uid = 0;
   uint64_t total_bytes = 0;   // what was asked for, resident or not
   uint64_t done_bytes = 0;    // resident now

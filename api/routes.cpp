@@ -122,6 +122,12 @@ Result<Response> cancel_prefetch(const Call& call) {
   return answer(call.service.cancel_prefetch(call.caller, id));
 }
 
+Result<Response> resume_prefetch(const Call& call) {
+  const auto& segments = call.target.segments;
+  TRY_ASSIGN(uint64_t id, number_of(segments.at(segments.size() - 2), "the prefetch's id"));
+  return answer(call.service.resume_prefetch(call.caller, id));
+}
+
 Result<Response> renew_lease(const Call& call) {
   TRY_ASSIGN(auto request, body_of<LeaseRequest>(call));
   if (request.owner.empty()) return missing("owner must name whose leases are meant");
@@ -247,6 +253,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/prefetch", get_prefetches},
     {"GET", "/v1/prefetch/{id}", get_prefetch},
     {"DELETE", "/v1/prefetch/{id}", cancel_prefetch},
+    {"POST", "/v1/prefetch/{id}/resume", resume_prefetch},
     {"POST", "/v1/lease/renew", renew_lease, kSmallBody},
     {"POST", "/v1/evict", evict, kSmallBody},
     {"POST", "/v1/publish", start_publish, kSmallBody},

@@ -37,6 +37,8 @@ class Service {
   virtual Result<Prefetch> prefetch(const Caller& caller, uint64_t id) = 0;
   virtual Result<std::vector<Prefetch>> prefetches(const Caller& caller) = 0;
   virtual Result<Prefetch> cancel_prefetch(const Caller& caller, uint64_t id) = 0;
+  // Of one that is parked.
+  virtual Result<Prefetch> resume_prefetch(const Caller& caller, uint64_t id) = 0;
   // Renews (ttl_s > 0) or ends (ttl_s == 0) all leases of an owner.
   virtual Result<void> renew_lease(const Caller& caller, const std::string& owner,
                                    uint64_t ttl_s) = 0;

@@ -1,5 +1,5 @@
-// What changes something: prefetch, evict, publish, pins, scans. What only looks is in
-// control_look.cpp.
+// What changes something: leases, evict, publish, pins, scans. Prefetches are in
+// control_prefetch.cpp; what only looks is in control_look.cpp.
 #include "daemon/control.h"
 
 #include <algorithm>
@@ -63,66 +63,12 @@ Result<void> Control::for_each_file(const api::Caller& caller,
   return {};
 }
 
-Result<std::vector<PrefetchItem>> Control::items_of(const api::Caller& caller,
-                                                    const api::PrefetchRequest& request) {
-  std::vector<PrefetchItem> items;
-  const auto add = [&](const FoundNode& node, std::vector<ByteRange> ranges) -> Result<void> {
-    TRY_ASSIGN(const bool readable, walk_.may(caller, node, Access::read));
-    if (!readable) {
-      return Error(std::errc::permission_denied, node.path + ": you may not read it");
-    }
-    items.push_back({node.inode, std::move(ranges)});
-    return {};
-  };
-  TRY(for_each_file(caller, request.paths, [&](const FoundNode& node) { return add(node, {}); }));
-  for (const api::FileRanges& file : request.files) {
-    TRY_ASSIGN(const FoundNode node, walk_.resolve(caller, file.path));
-    if (node.record.attributes.kind != FileKind::file) {
-      return Error(std::errc::invalid_argument,
-                   node.path + " is not a file: name folders in `paths`");
-    }
-    TRY(add(node, file.ranges));
-  }
-  return items;
-}
-
 Result<void> Control::check_lease_time(uint64_t ttl_s) const {
   if (static_cast<double>(ttl_s) <= parts_.config.lease_max_s) return {};
   return Error(
       std::errc::invalid_argument,
       fmt::format("a lease lasts {:.0f} s at most (lease_max_s): ask for less, and renew it",
                   parts_.config.lease_max_s));
-}
-
-Result<api::Prefetch> Control::start_prefetch(const api::Caller& caller,
-                                              const api::PrefetchRequest& request) {
-  if (request.paths.empty() && request.files.empty())
-    return Error(std::errc::invalid_argument, "no path is given");
-  TRY(check_lease_time(request.lease_ttl_s));
-  Prefetcher::Request wanted;
-  TRY_ASSIGN(wanted.items, items_of(caller, request));
-  wanted.label = request.label;
-  if (wanted.label.empty()) {
-    wanted.label = request.paths.empty() ? request.files.front().path : request.paths.front();
-    const size_t more = request.paths.size() + request.files.size() - 1;
-    if (more > 0) wanted.label += fmt::format(" and {} more", more);
-  }
-  wanted.owner_uid = caller.uid;
-  // A lease carries its user's number, so that nobody ends another's.
-  if (!request.lease_owner.empty())
-    wanted.lease_owner = fmt::format("{}:{}", caller.uid, request.lease_owner);
-  wanted.lease_ttl_s = request.lease_ttl_s;
-  TRY_ASSIGN(const auto progress, parts_.prefetcher.add(std::move(wanted)));
-  return to_message(progress);
-}
-
-Result<api::Prefetch> Control::cancel_prefetch(const api::Caller& caller, uint64_t id) {
-  TRY_ASSIGN(const auto progress, parts_.prefetcher.progress(id));
-  if (caller.uid != 0 && caller.uid != progress.record.owner_uid) {
-    return Error(std::errc::permission_denied, "this prefetch is another user's");
-  }
-  TRY_ASSIGN(const auto cancelled, parts_.prefetcher.cancel(id));
-  return to_message(cancelled);
 }
 
 Result<void> Control::renew_lease(const api::Caller& caller, const std::string& owner,

@@ -55,6 +55,7 @@ class Control final : public api::Service {
   Result<api::Prefetch> prefetch(const api::Caller& caller, uint64_t id) override;
   Result<std::vector<api::Prefetch>> prefetches(const api::Caller& caller) override;
   Result<api::Prefetch> cancel_prefetch(const api::Caller& caller, uint64_t id) override;
+  Result<api::Prefetch> resume_prefetch(const api::Caller& caller, uint64_t id) override;
   Result<void> renew_lease(const api::Caller& caller, const std::string& owner,
                            uint64_t ttl_s) override;
   Result<api::EvictResult> evict(const api::Caller& caller,
@@ -106,8 +107,10 @@ class Control final : public api::Service {
   Result<void> check_lease_time(uint64_t ttl_s) const;
   Result<void> for_each_file(const api::Caller& caller, const std::vector<std::string>& paths,
                              const std::function<Result<void>(const FoundNode&)>& visit);
-  Result<std::vector<PrefetchItem>> items_of(const api::Caller& caller,
-                                             const api::PrefetchRequest& request);
+  Result<void> check_size(const api::PrefetchRequest& request) const;
+  Result<void> hand_over_items(const api::Caller& caller, const api::PrefetchRequest& request,
+                               const Prefetcher::TakeItem& take);
+  Result<void> require_own(const api::Caller& caller, uint64_t prefetch) const;
   Result<void> add_dirty(api::Status& status);
   void add_agents(const api::Caller& caller, api::Status& status) const;
   Result<api::Run> to_run(const std::string& json) const;

@@ -1,4 +1,4 @@
-// What only looks: status, listings, prefetches, runs.
+// What only looks: status, listings, runs.
 #include <algorithm>
 
 #include <unistd.h>
@@ -54,6 +54,12 @@ std::vector<std::string> health_of(const api::Status& status, bool scratch_is_fu
     result.push_back(fmt::format("{} changes cannot be published: {}", status.parked_keys,
                                  status.first_parked_reason));
   }
+  for (const uint64_t id : status.parked_prefetches) {
+    result.push_back(
+        fmt::format("prefetch {0} is parked: tierd ended unexpectedly each time while "
+                    "it ran: `tierctl prefetch --resume {0}`, or --cancel {0}",
+                    id));
+  }
   return result;
 }
 
@@ -106,6 +112,8 @@ api::Prefetch to_message(const Prefetcher::Progress& progress) {
         return "failed";
       case PrefetchState::cancelled:
         return "cancelled";
+      case PrefetchState::parked:
+        return "parked";
     }
     return "";
   };
@@ -113,6 +121,7 @@ api::Prefetch to_message(const Prefetcher::Progress& progress) {
   message.id = progress.record.id;
   message.state = state();
   message.label = progress.record.label;
+  message.urgency = progress.record.urgency == PrefetchUrgency::later ? "later" : "task";
   message.owner_uid = progress.record.owner_uid;
   message.total_bytes = progress.record.total_bytes;
   message.done_bytes = progress.done_bytes;
@@ -170,6 +179,7 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   status.publish_bytes_per_s = parts_.housekeeper.publish_bytes_per_s();
   status.prefetches_active = parts_.prefetcher.active();
   add_agents(caller, status);
+  status.parked_prefetches = parts_.prefetcher.parked();
   TRY(add_dirty(status));
   // It names a file, which is not everyone's to know.
   if (caller.uid != 0 && !status.first_parked_reason.empty())
@@ -268,23 +278,6 @@ Result<api::Listing> Control::list(const api::Caller& caller, const std::string&
   TRY(depth == Depth::all ? walk_.walk(caller, start, after, visit)
                           : walk_.children(caller, start, after, visit));
   return listing;
-}
-
-// Labels and errors name files: a prefetch is shown to its owner and to root.
-Result<api::Prefetch> Control::prefetch(const api::Caller& caller, uint64_t id) {
-  TRY_ASSIGN(const auto progress, parts_.prefetcher.progress(id));
-  if (caller.uid != 0 && caller.uid != progress.record.owner_uid)
-    return Error(std::errc::permission_denied, "this prefetch is another user's");
-  return to_message(progress);
-}
-
-Result<std::vector<api::Prefetch>> Control::prefetches(const api::Caller& caller) {
-  std::vector<api::Prefetch> result;
-  for (const auto& progress : parts_.prefetcher.all()) {
-    if (caller.uid == 0 || caller.uid == progress.record.owner_uid)
-      result.push_back(to_message(progress));
-  }
-  return result;
 }
 
 // A run belongs to whoever reported it first.

@@ -15,17 +15,33 @@
 namespace tierhub {
 namespace {
 
+// Asking what may be leased takes time: not for each piece.
+constexpr std::chrono::milliseconds kGrantPause{10};
+constexpr int kPausePerGrant = 4;
+// So many files are measured before others get their turn.
+constexpr size_t kMeasuredAtOnce = 64;
+
 Timestamp expiry(const PrefetchRecord& record) {
   return {Timestamp::now().ns + static_cast<int64_t>(record.lease_ttl_s) * 1'000'000'000};
 }
 
 }  // namespace
 
-void Prefetcher::tend_leases(const std::stop_token& stop) {
+// An ask whose large files are being measured, some at a time.
+struct Prefetcher::Measuring {
+  uint64_t id = 0;
+  LeaseAsk ask;
+  std::vector<InodeNumber> files;
+  size_t next = 0;
+};
+
+// True: there is more to do at once.
+bool Prefetcher::tend_leases() {
   void_receipts();
   end_expired_leases();
-  measure_asks(stop);
+  const bool more = measure_some();
   grant_leases();
+  return more;
 }
 
 // The ranges of the item, grown to chunks.
@@ -41,19 +57,6 @@ Result<void> Prefetcher::add_to_ask(LeaseAsk& ask, const PrefetchItem& item) con
                std::min(size_bytes, (range.end + chunk - 1) / chunk * chunk));
   }
   return {};
-}
-
-// What is left of a prefetch that an earlier process queued.
-Result<LeaseAsk> Prefetcher::ask_of(const PrefetchRecord& record) const {
-  LeaseAsk ask{record.lease_owner, record.owner_uid, {}};
-  for (uint64_t from = 0;;) {
-    TRY_ASSIGN(const auto items, catalog_.prefetch_items(record.id, from, kItemsPerRead));
-    if (items.empty()) return ask;
-    for (const auto& [index, item] : items) {
-      TRY(add_to_ask(ask, item));
-      from = index + 1;
-    }
-  }
 }
 
 // Of smaller files it is not worth while to ask the archive for holes.
@@ -84,8 +87,7 @@ Result<uint64_t> Prefetcher::data_bytes(InodeNumber inode, const IntervalSet& ra
 }
 
 // Of what cannot be measured all counts. The error: why something could not be.
-std::optional<Error> Prefetcher::measure(LeaseAsk& ask) {
-  const std::vector<InodeNumber> inodes = large_files(ask);
+std::optional<Error> Prefetcher::measure(LeaseAsk& ask, const std::vector<InodeNumber>& inodes) {
   std::vector<std::optional<uint64_t>> measured(inodes.size());
   Guarded<std::optional<Error>> failure;
   in_lanes(kLanes, inodes.size(), [&](size_t i) {
@@ -131,19 +133,34 @@ Result<void> Prefetcher::restore_leases() {
   return {};
 }
 
-void Prefetcher::measure_asks(const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
-    std::unique_lock lock(mutex_);
-    auto waiting = leases_.unmeasured();
-    lock.unlock();
-    if (!waiting) return;
-    auto& [id, ask] = *waiting;
-    if (const auto failure = measure(ask))
-      log::warning("holes count as data: the archive did not tell where they are",
-                   {{"prefetch", id}, {"error", failure->text()}});
-    lock.lock();
-    leases_.measured(id, std::move(ask.data_bytes));
+// True: there is more to measure.
+bool Prefetcher::measure_some() {
+  {
+    std::lock_guard lock(mutex_);
+    if (measuring_ && !leases_.waits(measuring_->id)) measuring_.reset();  // cancelled
+    if (!measuring_) {
+      auto waiting = leases_.unmeasured();
+      if (!waiting) return false;
+      measuring_ = std::make_unique<Measuring>();
+      measuring_->id = waiting->first;
+      measuring_->ask = std::move(waiting->second);
+      measuring_->files = large_files(measuring_->ask);
+    }
   }
+  Measuring& m = *measuring_;
+  const size_t end = std::min(m.files.size(), m.next + kMeasuredAtOnce);
+  const auto failure = measure(m.ask, {m.files.begin() + static_cast<std::ptrdiff_t>(m.next),
+                                       m.files.begin() + static_cast<std::ptrdiff_t>(end)});
+  if (failure)
+    log::warning("holes count as data: the archive did not tell where they are",
+                 {{"prefetch", m.id}, {"error", failure->text()}});
+  m.next = failure && is_archive_wide(*failure) ? m.files.size() : end;
+  if (m.next < m.files.size()) return true;
+  std::lock_guard lock(mutex_);
+  leases_.measured(m.id, std::move(m.ask.data_bytes));
+  leases_changed_ = true;
+  measuring_.reset();
+  return true;
 }
 
 // Once published, what somebody wrote into holes of a leased file is no unpublished change any
@@ -160,12 +177,16 @@ void Prefetcher::count_written_holes() {
   }
 }
 
-// Leases are put before anything is brought: a byte that became resident is never without one.
 void Prefetcher::grant_leases() {
+  const auto now = SteadyClock::now();
   {
     std::lock_guard lock(mutex_);
-    if (!leases_.anybody_waits()) return;
+    if (!leases_.anybody_waits() || counts_leases_) return;
+    if (leases_changed_) next_grant_ = std::min(next_grant_, soonest_grant_);
+    if (now < next_grant_) return;
+    leases_changed_ = false;
   }
+  next_grant_ = now + kGrantRetry;
   count_written_holes();
   const auto limits = options_.lease_limits();
   if (!limits) {
@@ -183,6 +204,8 @@ void Prefetcher::grant_leases() {
     it->second->granted_inodes.reserve(ask.ranges.size());
     for (const auto& [inode, ranges] : ask.ranges) it->second->granted_inodes.push_back(inode);
   }
+  const auto end = SteadyClock::now();
+  soonest_grant_ = end + std::max<SteadyClock::duration>(kGrantPause, kPausePerGrant * (end - now));
 }
 
 // What was granted by grant_leases(), on disk.
@@ -206,6 +229,8 @@ Result<void> Prefetcher::put_leases(Job& job) {
     if (i % kItemsPerRead != kItemsPerRead - 1) continue;
     TRY(catalog_.commit(batch));
     batch = Batch();
+    std::lock_guard lock(mutex_);
+    if (job.ended()) return {};
   }
   return catalog_.commit(batch);
 }
@@ -221,7 +246,8 @@ Result<void> Prefetcher::renew_leases(const std::string& owner, Timestamp expire
     if (ends) {
       leases_.release(owner);
       lease_ends_.erase(owner);
-      changed_.notify_all();
+      leases_changed_ = true;
+      look_again();
     }
   }
   Batch batch;
@@ -247,6 +273,7 @@ void Prefetcher::end_expired_leases() {
   std::erase_if(lease_ends_, [&](const auto& end) {
     if (end.second >= now) return false;
     leases_.release(end.first);
+    leases_changed_ = true;
     return true;
   });
 }
@@ -255,7 +282,7 @@ void Prefetcher::version_changed(InodeNumber inode) {
   std::lock_guard lock(mutex_);
   if (leases_.owners_of(inode).empty()) return;
   changed_inodes_.push_back(inode);
-  changed_.notify_all();
+  look_again();
 }
 
 // What the owners of leases on a changed file were told of it does not hold any more.
@@ -268,7 +295,7 @@ void Prefetcher::void_receipts() {
   for (const InodeNumber inode : inodes) {
     const auto path = catalog_.path(inode);
     const std::string name = path && *path ? **path : fmt::format("inode {}", inode);
-    Batch batch;
+    std::vector<JobPtr> failed;
     {
       std::lock_guard lock(mutex_);
       const auto owners = leases_.owners_of(inode);
@@ -285,12 +312,14 @@ void Prefetcher::void_receipts() {
             "seen the old version or the new one. Prefetch it again";
         if (record.state == PrefetchState::done) {
           record.state = PrefetchState::failed;
-          batch.put_prefetch(record);
+          failed.push_back(job);
         }
       }
     }
-    if (auto committed = catalog_.commit(batch); !committed)
-      log::error("a void receipt cannot be recorded", {{"error", committed.error().text()}});
+    for (const JobPtr& job : failed) {
+      if (auto put = put_record(*job); !put)
+        log::error("a void receipt cannot be recorded", {{"error", put.error().text()}});
+    }
   }
 }
 

@@ -54,7 +54,9 @@ std::string LeaseQueue::never(const LeaseAsk& ask, const LeaseLimits& limits) {
 }
 
 void LeaseQueue::add(uint64_t id, LeaseAsk ask, Measure measure) {
-  waiting_.insert_or_assign(id, Waiting{std::move(ask), measure, ""});
+  size_t parts = 0;
+  for (const auto& [inode, ranges] : ask.ranges) parts += ranges.parts();
+  waiting_.insert_or_assign(id, Waiting{std::move(ask), measure, parts, ""});
 }
 
 std::optional<std::pair<uint64_t, LeaseAsk>> LeaseQueue::unmeasured() const {
@@ -164,7 +166,10 @@ void LeaseQueue::lease(const LeaseAsk& ask) {
   for (const auto& [inode, ranges] : ask.ranges) {
     ByOwner& leases = leased_[inode];
     count(ask.uid, leases, -1);
-    leases[ask.owner].join(extent(ask, inode));
+    Extent& mine = leases[ask.owner];
+    owner.parts -= mine.ranges.parts();
+    mine.join(extent(ask, inode));
+    owner.parts += mine.ranges.parts();
     owner.inodes.insert(inode);
     count(ask.uid, leases, +1);
   }
@@ -226,6 +231,17 @@ std::vector<std::string> LeaseQueue::owners() const {
   std::vector<std::string> result;
   for (const auto& [name, owner] : owners_) result.push_back(name);
   return result;
+}
+
+size_t LeaseQueue::parts(uint32_t uid) const {
+  size_t parts = 0;
+  for (const auto& [id, waiting] : waiting_) {
+    if (waiting.ask.uid == uid) parts += waiting.parts;
+  }
+  for (const auto& [name, owner] : owners_) {
+    if (owner.uid == uid) parts += owner.parts;
+  }
+  return parts;
 }
 
 uint64_t LeaseQueue::leased_bytes(uint32_t uid) const {

@@ -72,15 +72,19 @@ class LeaseQueue {
   std::vector<std::string> owners() const;
   uint64_t leased_bytes() const { return leased_bytes_; }
   uint64_t leased_bytes(uint32_t uid) const;
+  // How many separate parts of files the user has leased or waits for: memory grows with them.
+  size_t parts(uint32_t uid) const;
 
  private:
   struct Owner {
     uint32_t uid = 0;
+    size_t parts = 0;
     std::set<InodeNumber> inodes;
   };
   struct Waiting {
     LeaseAsk ask;
     Measure measure = Measure::known;
+    size_t parts = 0;
     std::string reason;
   };
   // Ranges of a file, and how much of them is data.

@@ -34,6 +34,7 @@ std::vector<std::string> seeds() {
 {"paths":["/a"],"files":[{"path":"/b","ranges":[[0,4096]]}],"label":"x","lease_owner":"run","lease_ttl_s":60})",
           "GET /v1/prefetch/7\n",
           "DELETE /v1/prefetch/7\n",
+          "POST /v1/prefetch/7/resume\n",
           "POST /v1/lease/renew\n{\"owner\":\"run\",\"ttl_s\":60}",
           "POST /v1/evict\n{\"paths\":[\"/a\"]}",
           "POST /v1/pin\n{\"paths\":[\"/a\"],\"owner\":\"me\",\"reason\":\"why\"}",

@@ -47,10 +47,12 @@ struct PrefetchOptions {
   std::vector<std::string> paths;
   std::string label;
   Wait wait = Wait::no;
+  std::string urgency;
 };
 Result<ExitCode> prefetch(const Context& context, const PrefetchOptions& options);
 Result<ExitCode> list_prefetches(const Context& context);
 Result<ExitCode> cancel_prefetch(const Context& context, uint64_t id);
+Result<ExitCode> resume_prefetch(const Context& context, uint64_t id);
 
 Result<ExitCode> evict(const Context& context, const std::vector<std::string>& paths);
 

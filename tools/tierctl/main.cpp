@@ -48,6 +48,7 @@ struct Arguments {
   bool recursive = false;
   bool detailed = false;
   bool list = false;
+  bool later = false;
   uint64_t id = 0;
   std::vector<std::string> paths;
   std::string owner;
@@ -109,26 +110,36 @@ void add_prefetch(CLI::App& app, Arguments& a) {
   add_paths(command, a);
   command->add_flag("-w,--wait", a.wait, "Wait until all is there");
   command->add_option("--label", a.label, "How it is called in lists")->type_name("TEXT");
+  command->add_flag("--later", a.later, "It may take long: what others wait for comes first");
   command->add_flag("--list", a.list, "Show the prefetches that tierd knows");
   auto* cancel = command->add_option("--cancel", a.id, "Stop a prefetch; what was brought stays")
                      ->type_name("ID");
+  auto* resume =
+      command->add_option("--resume", a.id, "Continue a prefetch that is parked (see `status`)")
+          ->type_name("ID");
   command->footer(R"(
 Ctrl-C ends the waiting, not the prefetch.
 
 Examples:
   tierctl prefetch --wait scan.ome.zarr     (exit code 0: every byte is on the SSD)
+  tierctl prefetch --later brain42          (for tonight)
   tierctl prefetch --list
   tierctl prefetch --cancel 7)");
-  command->callback([&a, cancel] {
-    bool start = !a.paths.empty();
-    bool stop = cancel->count() > 0;
-    if (int{start} + int{a.list} + int{stop} != 1 || (!start && (a.wait || !a.label.empty()))) {
-      throw CLI::ValidationError("prefetch", "give PATHs to bring, or --list, or --cancel ID");
+  command->callback([&a, cancel, resume] {
+    const bool start = !a.paths.empty();
+    const bool stop = cancel->count() > 0;
+    const bool again = resume->count() > 0;
+    const bool says_how = a.wait || a.later || !a.label.empty();
+    if (int{start} + int{a.list} + int{stop} + int{again} != 1 || (!start && says_how)) {
+      throw CLI::ValidationError("prefetch",
+                                 "give PATHs to bring, or --list, or --cancel ID, or --resume ID");
     }
-    a.command = [&a, stop](const Context& context) -> Result<ExitCode> {
+    a.command = [&a, stop, again](const Context& context) -> Result<ExitCode> {
       if (a.list) return list_prefetches(context);
       if (stop) return cancel_prefetch(context, a.id);
-      return prefetch(context, {a.paths, a.label, a.wait ? Wait::yes : Wait::no});
+      if (again) return resume_prefetch(context, a.id);
+      return prefetch(
+          context, {a.paths, a.label, a.wait ? Wait::yes : Wait::no, a.later ? "later" : "task"});
     };
   });
 }

@@ -72,6 +72,7 @@ Result<ExitCode> prefetch(const Context& context, const PrefetchOptions& options
   api::PrefetchRequest request;
   TRY_ASSIGN(request.paths, resolve_paths(context.client, options.paths));
   request.label = options.label;
+  request.urgency = options.urgency;
   TRY_ASSIGN(auto started, context.client.start_prefetch(request));
   if (options.wait == Wait::yes) return wait_for(context, started);
   return report(context, started);
@@ -105,14 +106,27 @@ Result<ExitCode> list_prefetches(const Context& context) {
   return ExitCode::done;
 }
 
-Result<ExitCode> cancel_prefetch(const Context& context, uint64_t id) {
-  TRY_ASSIGN(auto p, context.client.cancel_prefetch(id));
+namespace {
+
+ExitCode show(const Context& context, const api::Prefetch& p) {
   if (context.format == Format::json) {
     print_json(p);
   } else {
     print_line(sentence_of(p));
   }
   return ExitCode::done;
+}
+
+}  // namespace
+
+Result<ExitCode> cancel_prefetch(const Context& context, uint64_t id) {
+  TRY_ASSIGN(const auto p, context.client.cancel_prefetch(id));
+  return show(context, p);
+}
+
+Result<ExitCode> resume_prefetch(const Context& context, uint64_t id) {
+  TRY_ASSIGN(const auto p, context.client.resume_prefetch(id));
+  return show(context, p);
 }
 
 }  // namespace tierhub::tierctl

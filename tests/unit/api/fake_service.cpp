@@ -124,6 +124,16 @@ Result<Prefetch> FakeService::cancel_prefetch(const Caller&, uint64_t id) {
   return prefetch;
 }
 
+Result<Prefetch> FakeService::resume_prefetch(const Caller&, uint64_t id) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(fmt::format("resume_prefetch {}", id));
+  auto found = state_.prefetches.find(id);
+  if (found == state_.prefetches.end()) return no_such(fmt::format("prefetch {}", id));
+  Prefetch prefetch = found->second.front();
+  prefetch.state = "queued";
+  return prefetch;
+}
+
 Result<void> FakeService::renew_lease(const Caller&, const std::string& owner, uint64_t ttl_s) {
   std::lock_guard lock(mutex_);
   state_.calls.push_back(fmt::format("renew_lease {} {}", owner, ttl_s));

@@ -49,6 +49,7 @@ class FakeService : public Service {
   Result<Prefetch> prefetch(const Caller& caller, uint64_t id) override;
   Result<std::vector<Prefetch>> prefetches(const Caller& caller) override;
   Result<Prefetch> cancel_prefetch(const Caller& caller, uint64_t id) override;
+  Result<Prefetch> resume_prefetch(const Caller& caller, uint64_t id) override;
   Result<void> renew_lease(const Caller& caller, const std::string& owner, uint64_t ttl_s) override;
   Result<EvictResult> evict(const Caller& caller, const std::vector<std::string>& paths) override;
   Result<PublishProgress> start_publish(const Caller& caller,

@@ -126,6 +126,7 @@ TEST_F(Http, CarriesPrefetches) {
   request.files = {{"/b", {{0, 10}, {4096, UINT64_MAX}}}};
   request.lease_owner = "run-1";
   request.lease_ttl_s = 60;
+  request.urgency = "later";
   auto started = client().start_prefetch(request);
   ASSERT_TRUE(started) << started.error().text();
   EXPECT_EQ(started->id, 7u);
@@ -135,10 +136,12 @@ TEST_F(Http, CarriesPrefetches) {
   EXPECT_EQ(seen.files.at(0).ranges, request.files[0].ranges);
   EXPECT_EQ(seen.lease_owner, "run-1");
   EXPECT_EQ(seen.lease_ttl_s, 60u);
+  EXPECT_EQ(seen.urgency, "later");
 
   EXPECT_EQ(client().prefetch(7)->state, "running");
   EXPECT_EQ(client().prefetches()->size(), 1u);
   EXPECT_EQ(client().cancel_prefetch(7)->state, "cancelled");
+  EXPECT_EQ(client().resume_prefetch(7)->state, "queued");
 }
 
 TEST_F(Http, CarriesAPrefetchOfAHundredThousandFiles) {
@@ -341,9 +344,37 @@ TEST_F(Http, BoundsTheConnections) {
       << status.error().text();
 }
 
+TEST_F(Http, AnnouncedBytesAreNotHeldAgainstAnybody) {
+  service_.with([](auto& state) { state.prefetches[7] = {Prefetch()}; });
+  serve();
+  UniqueFd idle[4];
+  for (UniqueFd& fd : idle) {
+    fd = connect();
+    ASSERT_TRUE(posix::write_all(
+        fd.get(), "POST /v1/prefetch HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n{"));
+  }
+  // An answer to another request shows that the heads were read.
+  ASSERT_TRUE(client().runs());
+  PrefetchRequest request;
+  request.paths = {"/a"};
+  const auto started = client().start_prefetch(request);
+  EXPECT_TRUE(started) << started.error().text();
+}
+
+TEST_F(Http, ClosesAConnectionThatStopsInTheMiddleOfARequest) {
+  HttpServer::Options options;
+  options.stall_limit = 50ms;
+  serve(options);
+  UniqueFd in_head = connect();
+  EXPECT_EQ(converse(in_head, "GET /v1/sta"), "");
+  UniqueFd in_body = connect();
+  EXPECT_EQ(converse(in_body, "POST /v1/evict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"),
+            "");
+}
+
 TEST_F(Http, BoundsTheBodiesHeldAtOnce) {
   HttpServer::Options options;
-  options.max_body_bytes_at_once = 10;
+  options.max_body_bytes_at_once = options.max_body_bytes_of_root = 10;
   serve(options);
   auto evicted = client().evict({"/a/long/path"});
   ASSERT_FALSE(evicted);

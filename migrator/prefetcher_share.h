@@ -1,0 +1,65 @@
+// Whose turn it is to fetch a piece from the archive.
+//
+// Fair queueing by what was fetched: between the urgencies, within one between the owners, and
+// within an owner between the prefetches, the one that has had the least comes next. `later` counts
+// several times: it gets a small share while tasks wait, and everything while none does. Who had
+// nothing to fetch for a while does not catch up on that.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "catalog/records.h"
+
+namespace tierhub {
+
+// Not for several threads at once.
+class FairShare {
+ public:
+  // Of nine bytes `later` gets one while tasks wait.
+  static constexpr uint64_t kLaterCounts = 8;
+
+  enum class Readiness { waits, ready };
+
+  void add(uint64_t id, uint32_t owner_uid, PrefetchUrgency urgency);
+  void remove(uint64_t id);
+  bool contains(uint64_t id) const { return entries_.contains(id); }
+  // Only those that are ready get a turn. A new one waits.
+  void set(uint64_t id, Readiness readiness);
+
+  // Whose turn it is; none: nobody is ready.
+  std::optional<uint64_t> next() const;
+  // It has begun to fetch so much.
+  void charge(uint64_t id, uint64_t bytes);
+  // So much of what was charged did not have to be fetched.
+  void refund(uint64_t id, uint64_t bytes);
+
+ private:
+  // `used` is what it has had, and no less than what others had had when it became ready.
+  struct Entry {
+    uint32_t owner_uid = 0;
+    PrefetchUrgency urgency = PrefetchUrgency::task;
+    Readiness readiness = Readiness::waits;
+    uint64_t used = 0;
+  };
+  struct Owner {
+    std::map<uint64_t, Entry*> entries;
+    size_t ready = 0;
+    uint64_t used = 0;
+  };
+  struct Level {
+    std::map<uint32_t, Owner> owners;
+    size_t ready = 0;
+    uint64_t used = 0;
+  };
+  Level& level_of(PrefetchUrgency urgency);
+  const Level* next_level() const;
+  void become_ready(uint64_t id, Entry& entry);
+
+  std::map<uint64_t, Entry> entries_;
+  std::array<Level, 2> levels_;  // task, later
+};
+
+}  // namespace tierhub
