@@ -1,5 +1,6 @@
 #include "api/http_server.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <thread>
@@ -11,6 +12,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
+#include "api/body_budget.h"
 #include "api/routes.h"
 #include "api/unix_socket.h"
 #include "common/log.h"
@@ -69,7 +71,6 @@ std::optional<Response> head_refusal(const boost::system::error_code& error) {
 struct Usage {
   size_t connections = 0;
   std::map<uint32_t, size_t> per_user;
-  uint64_t body_bytes = 0;
 };
 
 class ConnectionSlot {
@@ -86,7 +87,11 @@ class ConnectionSlot {
   }
   bool within(const HttpServer::Options& options) const {
     if (usage_.connections > options.max_connections) return false;
-    return uid_ == 0 || usage_.per_user[uid_] <= options.max_connections_per_user;
+    if (uid_ == 0) return true;
+    const size_t roots = usage_.per_user.contains(0) ? usage_.per_user.at(0) : 0;
+    const size_t kept = std::min(options.root_connections, options.max_connections / 4);
+    return usage_.connections - roots <= options.max_connections - kept &&
+           usage_.per_user[uid_] <= options.max_connections_per_user;
   }
 
  private:
@@ -94,18 +99,26 @@ class ConnectionSlot {
   uint32_t uid_;
 };
 
-class BodyReservation {
+// The bytes of one request's body, charged as they arrive and until it is answered.
+class BodyCharge {
  public:
-  BodyReservation(Usage& usage, uint64_t bytes) : usage_(usage), bytes_(bytes) {
-    usage_.body_bytes += bytes_;
+  BodyCharge(BodyBudget& budget, uint32_t uid) : budget_(budget), uid_(uid) {}
+  BodyCharge(const BodyCharge&) = delete;
+  BodyCharge& operator=(const BodyCharge&) = delete;
+  ~BodyCharge() { budget_.release(uid_, bytes_); }
+
+  // So much has arrived by now. False: it is too much.
+  bool grow_to(uint64_t bytes) {
+    if (bytes <= bytes_) return true;
+    if (!budget_.charge(uid_, bytes - bytes_)) return false;
+    bytes_ = bytes;
+    return true;
   }
-  BodyReservation(const BodyReservation&) = delete;
-  BodyReservation& operator=(const BodyReservation&) = delete;
-  ~BodyReservation() { usage_.body_bytes -= bytes_; }
 
  private:
-  Usage& usage_;
-  uint64_t bytes_;
+  BodyBudget& budget_;
+  uint32_t uid_;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace
@@ -116,6 +129,8 @@ class HttpServer::Impl {
       : listener_(std::move(listener)),
         service_(service),
         options_(options),
+        budget_({options.max_body_bytes_at_once, options.max_body_bytes_of_user,
+                 options.max_body_bytes_of_root}),
         acceptor_(io_),
         pool_(options.pool_threads) {}
 
@@ -187,7 +202,9 @@ class HttpServer::Impl {
     parser.header_limit(kMaxHeadBytes);
     parser.body_limit(UINT64_MAX);  // the length is checked here, before the body is read
     boost::system::error_code error;
-    stream.expires_after(options_.idle_limit);
+    bool begun = co_await wait_for_request(stream, buffer);
+    if (!begun) co_return false;
+    stream.expires_after(std::min(options_.stall_limit, options_.idle_limit));
     co_await http::async_read_header(stream, buffer, parser, capture(error));
     if (error) {
       auto response = head_refusal(error);
@@ -202,13 +219,28 @@ class HttpServer::Impl {
       bool sent = co_await write(stream, *refused, version, open);
       co_return sent&& open;
     }
-    BodyReservation reservation(usage_, body_bytes(parser));
-    bool complete = co_await read_body(stream, buffer, parser);
-    if (!complete) co_return false;
+    BodyCharge charge(budget_, caller.uid);
+    const Body body = co_await read_body(stream, buffer, parser, charge);
+    if (body == Body::too_much) {
+      Response response = busy("you are sending tierd too many large requests at once: try again");
+      co_await write(stream, response, version, false);
+    }
+    if (body != Body::complete) co_return false;
     bool keep_alive = parser.get().keep_alive();
     Response response = co_await call_service(caller, parser);
     bool written = co_await write(stream, response, version, keep_alive);
     co_return written&& keep_alive;
+  }
+
+  // False: none came.
+  awaitable<bool> wait_for_request(Stream& stream, beast::flat_buffer& buffer) {
+    constexpr size_t kFirstBytes = 4096;
+    if (buffer.size() > 0) co_return true;
+    boost::system::error_code error;
+    stream.expires_after(options_.idle_limit);
+    const size_t n = co_await stream.async_read_some(buffer.prepare(kFirstBytes), capture(error));
+    buffer.commit(n);
+    co_return !error;
   }
 
   static uint64_t body_bytes(const Parser& parser) { return parser.content_length().value_or(0); }
@@ -221,24 +253,29 @@ class HttpServer::Impl {
       return response;
     }
     Request head{std::string(parser.get().method_string()), std::string(parser.get().target()), {}};
-    auto refused = refuse_head(head, body_bytes(parser));
-    if (refused) return refused;
-    if (usage_.body_bytes + body_bytes(parser) > options_.max_body_bytes_at_once) {
-      return busy("tierd is reading too many large requests: try again");
-    }
-    return std::nullopt;
+    return refuse_head(head, body_bytes(parser));
   }
 
-  awaitable<bool> read_body(Stream& stream, beast::flat_buffer& buffer, Parser& parser) {
+  enum class Body { complete, gone, too_much };
+  awaitable<Body> read_body(Stream& stream, beast::flat_buffer& buffer, Parser& parser,
+                            BodyCharge& charge) {
     boost::system::error_code error;
-    stream.expires_after(options_.transfer_limit);
+    const auto deadline = std::chrono::steady_clock::now() + options_.transfer_limit;
+    stream.expires_at(deadline);
     if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(stream, asio::buffer(kContinue), capture(error));
-      if (error) co_return false;
+      if (error) co_return Body::gone;
     }
-    co_await http::async_read(stream, buffer, parser, capture(error));
-    co_return !error;
+    parser.eager(true);
+    while (!parser.is_done()) {
+      stream.expires_at(
+          std::min(deadline, std::chrono::steady_clock::now() + options_.stall_limit));
+      co_await http::async_read_some(stream, buffer, parser, capture(error));
+      if (error) co_return Body::gone;
+      if (!charge.grow_to(parser.get().body().size())) co_return Body::too_much;
+    }
+    co_return Body::complete;
   }
 
   awaitable<Response> call_service(const Caller& caller, Parser& parser) {
@@ -267,6 +304,7 @@ class HttpServer::Impl {
   Service& service_;
   const Options options_;
   Usage usage_;
+  BodyBudget budget_;
   asio::io_context io_{1};
   Protocol::acceptor acceptor_;
   asio::thread_pool pool_;

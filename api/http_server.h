@@ -1,10 +1,11 @@
 // Serves the API over HTTP/1.1 on a unix socket.
 //
 // One thread runs all connections as coroutines; calls of the Service run on a small pool.
-// Everything is bounded: the number of connections, all and per user (root has no share of its own:
-// it may use all of them), the head of a request (64 KiB), its body (routes.h) and the bodies held
-// at once, and the time that a caller may take to send a request or to take an answer. A connection
-// that takes too long is closed.
+// Everything is bounded: the number of connections, all and per user, the head of a request (64
+// KiB), its body (routes.h) and the bodies held at once, all and per user (body_budget.h), and the
+// time that a caller may take to send a request or to take an answer. Root has connections and
+// bytes that no user can take. A connection that takes too long, or stops in the middle of a
+// request, is closed.
 #pragma once
 
 #include <chrono>
@@ -24,8 +25,13 @@ class HttpServer {
     size_t pool_threads = 4;
     size_t max_connections = 256;
     size_t max_connections_per_user = 32;
-    uint64_t max_body_bytes_at_once = 128 << 20;
-    std::chrono::milliseconds idle_limit{60'000};      // until a request's head is complete
+    size_t root_connections = 32;  // of all, for root alone; a quarter of them at most
+    uint64_t max_body_bytes_at_once = 128 << 20;  // of all users, without root
+    uint64_t max_body_bytes_of_user = 64 << 20;
+    uint64_t max_body_bytes_of_root = 64 << 20;
+    std::chrono::milliseconds idle_limit{60'000};  // until a request begins
+    std::chrono::milliseconds stall_limit{
+        10'000};  // for the rest of its head, and between parts of its body
     std::chrono::milliseconds transfer_limit{60'000};  // for its body, and again for the answer
   };
 
