@@ -52,6 +52,7 @@ api::PrefetchRequest to_request(const TaskInput& input, const std::string& owner
   request.label = label;
   request.lease_owner = owner;
   request.lease_ttl_s = kLeaseSeconds;
+  request.urgency = "task";
   return request;
 }
 
@@ -72,8 +73,9 @@ std::optional<Result<void>> verdict(const api::Prefetch& prefetch) {
                                                                           : prefetch.first_error));
 }
 
-std::string no_answer(const Error& error) {
-  return fmt::format("tierd does not answer ({}); trying again", error.text());
+std::string no_answer(const Tier& tier, const Error& error) {
+  return fmt::format("tierd {} ({}); trying again",
+                     tier.is_busy(error) ? "is busy" : "does not answer", error.text());
 }
 
 Error gave_up(const Error& error) {
@@ -124,8 +126,8 @@ Result<uint64_t> prefetch_and_wait(Tier& tier, const TaskInput& input, const std
       pause = poll_interval(*prefetch);
       waits_for = prefetch->reason;
     } else if (tier.may_pass(prefetch.error())) {
-      waits_for = no_answer(prefetch.error());
-      if (!trouble_since) trouble_since = SteadyClock::now();
+      waits_for = no_answer(tier, prefetch.error());
+      if (!trouble_since || tier.is_busy(prefetch.error())) trouble_since = SteadyClock::now();
       if (SteadyClock::now() - *trouble_since > kPatience) return gave_up(prefetch.error());
     } else if (id && prefetch.error().is(std::errc::no_such_file_or_directory)) {
       id.reset();  // tierd has forgotten it
@@ -396,10 +398,10 @@ void Stager::wind_up() {
 bool Stager::wait_out(const Error& error) {
   if (!tier_->may_pass(error)) return false;
   const SteadyClock::time_point now = SteadyClock::now();
-  if (!trouble_since_) trouble_since_ = now;
+  if (!trouble_since_ || tier_->is_busy(error)) trouble_since_ = now;
   if (now - *trouble_since_ > kPatience) return false;
   next_call_ = now + kRetry;
-  shared_.with([&](Shared& shared) { shared.progress.trouble = no_answer(error); });
+  shared_.with([&](Shared& shared) { shared.progress.trouble = no_answer(*tier_, error); });
   return true;
 }
 

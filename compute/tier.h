@@ -10,7 +10,8 @@
 namespace tierhub::compute {
 
 // Calls block for a bounded time; any thread. An error for which `may_pass` is true means that
-// tierd does not answer now.
+// tierd does not answer now, or, if `is_busy` is true as well, that it answers and has too much to
+// do, of everybody or of this user: ask again later, however long that takes.
 class Tier {
  public:
   virtual ~Tier() = default;
@@ -22,6 +23,7 @@ class Tier {
   virtual Result<void> report_run(const api::Run& run) = 0;
   virtual Result<void> report_agent(const api::Agent& agent) = 0;
   virtual bool may_pass(const Error& error) const = 0;
+  virtual bool is_busy(const Error& error) const = 0;
 };
 
 }  // namespace tierhub::compute

@@ -1,5 +1,7 @@
 #include "compute/tierd_tier.h"
 
+#include <cerrno>
+
 #include "api/client.h"
 
 namespace tierhub::compute {
@@ -26,7 +28,10 @@ class TierdTier : public Tier {
     return client_.report_agent(agent);
   }
   bool may_pass(const Error& error) const override {
-    return api::is_unreachable(error) || error.is(std::errc::timed_out);
+    return api::is_unreachable(error) || error.is(std::errc::timed_out) || is_busy(error);
+  }
+  bool is_busy(const Error& error) const override {
+    return error.is(std::errc::resource_unavailable_try_again) || error.errno_value() == EUSERS;
   }
 
  private:

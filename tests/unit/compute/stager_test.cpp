@@ -65,6 +65,7 @@ class FakeTier : public Tier {
   bool may_pass(const Error& error) const override {
     return error.is(std::errc::connection_refused);
   }
+  bool is_busy(const Error&) const override { return false; }
 
   void finish(uint64_t id) {
     state.with([&](State& s) { s.prefetches.at(id).state = "done"; });
@@ -124,6 +125,7 @@ TEST_F(StagerTest, ATaskIsResidentWhenItsPrefetchIsDone) {
   tier->state.with([](auto& s) {
     EXPECT_TRUE(s.requests[0].lease_owner.starts_with("run"));
     EXPECT_GT(s.requests[0].lease_ttl_s, 0u);
+    EXPECT_EQ(s.requests[0].urgency, "task");
     EXPECT_EQ(s.requests[0].files[0].path, "/data");
     EXPECT_EQ(s.requests[0].files[0].ranges, (std::vector<ByteRange>{{0, 150}}));
   });
