@@ -57,9 +57,10 @@ TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
       "share/doc/tierhub/README.md",
       "share/doc/tierhub/CHANGELOG.md",
   };
-  for (const auto& document : fs::directory_iterator(TIERHUB_SOURCE_DIR "/docs"))
+  const fs::path docs = TIERHUB_SOURCE_DIR "/docs";
+  for (const auto& document : fs::recursive_directory_iterator(docs))
     if (document.path().extension() == ".md")
-      expected.push_back("share/doc/tierhub/" + document.path().filename().string());
+      expected.push_back("share/doc/tierhub/" + fs::relative(document.path(), docs).string());
   for (const std::string& name : programs()) expected.push_back("bin/" + name);
   EXPECT_THAT(files_in(at("/usr/local")), ::testing::UnorderedElementsAreArray(expected));
   EXPECT_EQ(files_in(place_.path()).size(), expected.size()) << "nothing lies elsewhere";
