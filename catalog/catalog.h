@@ -154,6 +154,8 @@ class Catalog {
 
   Result<IntervalSet> ranges(InodeNumber inode, RangeKind kind) const;
   Result<std::optional<ChecksumGroup>> checksums(InodeNumber inode, uint64_t group) const;
+  // Of any chunk.
+  Result<bool> has_checksums(InodeNumber inode) const;
   // The first inode behind `after` that has ranges. none: there is none, or it is too far to look
   // (behind the traces of many that were evicted). Costs the same however many there are.
   Result<std::optional<InodeNumber>> resident_after(InodeNumber after) const;

@@ -227,6 +227,16 @@ Result<std::optional<ChecksumGroup>> Catalog::checksums(InodeNumber inode, uint6
                     encoding::decode_checksums);
 }
 
+Result<bool> Catalog::has_checksums(InodeNumber inode) const {
+  bool any = false;
+  TRY(visit_prefix(*store_, Family::checksum, encoding::inode_key(inode),
+                   [&](std::string_view, std::string_view) -> Result<bool> {
+                     any = true;
+                     return false;
+                   }));
+  return any;
+}
+
 Result<std::optional<InodeNumber>> Catalog::resident_after(InodeNumber after) const {
   constexpr uint64_t kMaxErased = 1000;
   const std::string begin = encoding::prefix_end(encoding::inode_key(after));

@@ -23,6 +23,7 @@ Error damaged(std::string_view what) {
 
 // A prefetch has this version if it needs one of the fields that the first version lacks.
 constexpr uint8_t kPrefetchVersion = 2;
+constexpr uint8_t kVersionWithContentCtime = 2;
 
 // Starts a record.
 ByteWriter record_writer(uint8_t version = kRecordVersion) {
@@ -368,23 +369,27 @@ Result<BaseRecord> decode_base(std::string_view bytes) {
   });
 }
 
+// What has no ctime of its content is written as the first version, which has none.
 std::string encode(const ArchiveVersion& record) {
-  ByteWriter out = record_writer();
+  ByteWriter out = record_writer(record.content_ctime ? kVersionWithContentCtime : kRecordVersion);
   out.text(record.identity.bytes);
   write_attributes(out, record.attributes);
   out.u32(record.nlink).u64(record.device);
+  if (record.content_ctime) out.i64(record.content_ctime->ns);
   return out.take();
 }
 
 Result<ArchiveVersion> decode_version(std::string_view bytes) {
-  return decode_record<ArchiveVersion>("version", bytes,
-                                       [](ByteReader& in, ArchiveVersion& record) {
-                                         record.identity.bytes = in.text();
-                                         if (!read_attributes(in, record.attributes)) return false;
-                                         record.nlink = in.u32();
-                                         record.device = in.u64();
-                                         return true;
-                                       });
+  return decode_versions<ArchiveVersion>(
+      "version", bytes, kVersionWithContentCtime,
+      [](ByteReader& in, ArchiveVersion& record, uint8_t version) {
+        record.identity.bytes = in.text();
+        if (!read_attributes(in, record.attributes)) return false;
+        record.nlink = in.u32();
+        record.device = in.u64();
+        if (version == kVersionWithContentCtime) record.content_ctime = Timestamp{in.i64()};
+        return true;
+      });
 }
 
 std::string encode(const JournalRecord& record) {

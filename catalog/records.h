@@ -104,7 +104,16 @@ struct ArchiveVersion {
   Attributes attributes;  // atime and btime are not compared
   uint32_t nlink = 1;
   uint64_t device = 0;
+  // Of a file: the ctime at which its content was known to be the one on record. Later ones are of
+  // acts of others that need not have left the content as it was, though size and mtime stand.
+  // None: the file system keeps no ctime that tells anything, or nobody noted it.
+  std::optional<Timestamp> content_ctime = {};
   bool operator==(const ArchiveVersion&) const = default;
+  // Somebody did something to it that may have changed its content without a trace in size and
+  // mtime.
+  bool is_touched_since(const ArchiveVersion& on_record) const {
+    return content_ctime && on_record.content_ctime && *content_ctime != *on_record.content_ctime;
+  }
   // Same file with the same content, as far as stat can tell: identity, kind, size, mtime.
   // ctime is left out: links and renames of others change it.
   bool same_content(const ArchiveVersion& other) const {

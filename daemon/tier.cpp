@@ -266,6 +266,10 @@ Result<void> Tier::recover() {
   mover_->version_changed = [this](InodeNumber inode) {
     if (schedule_) schedule_->changed(inode);
   };
+  mover_->content_differs = [this](InodeNumber inode) {
+    scanner_->suspect(inode);
+    if (schedule_) schedule_->changed(inode);
+  };
 
   if (!catalog_->just_made() && (!catalog_->clean_shutdown() || !catalog_->same_boot())) {
     log::info("recovering scratch",

@@ -58,6 +58,7 @@ Result<void> edit_base(Batch& batch, BaseEdit& base, const Action& action) {
       break;
   }
   if (plan.kind != Plan::Kind::remove) batch.put_version(plan.inode, *action.outcome);
+  if (action.occupant_now) batch.put_version(plan.occupant->inode, *action.occupant_now);
   return {};
 }
 

@@ -128,7 +128,10 @@ Result<void> JournalRecovery::settle_move(const Case& found) {
     TRY(context_.archive.move(found.target, *found.at_target, *source, at_source));
     return leave_to_key(found);
   }
-  return commit_arrival(found, *found.at_target);
+  TRY_ASSIGN(const auto occupant, context_.catalog.base(found.intent.target));
+  TRY(commit_arrival(found, *found.at_target));
+  if (!occupant || found.intent.before.empty()) return {};
+  return renew_version(context_.catalog, context_.archive, occupant->inode);
 }
 
 Result<void> JournalRecovery::settle_removal(const Case& found) {
@@ -150,7 +153,8 @@ Result<void> JournalRecovery::settle_removal(const Case& found) {
     keep_in_trash(*context_.trash, found.intent.staged_leaf, *displaced, found.target);
   TRY(commit_removal(found));
   if (!displaced) return {};
-  return discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
+  TRY(discard_displaced(context_.archive, found.intent.staged_leaf, *displaced));
+  return renew_version(context_.catalog, context_.archive, found.intent.inode);
 }
 
 Result<void> JournalRecovery::commit_removal(const Case& found) {

@@ -109,6 +109,7 @@ Result<Wave::Outcome> Wave::run(const std::atomic<bool>& stopping) {
   sync_acts();
   TRY(commit_all());
   discard_leaves();
+  TRY(renew_linked());
   return report();
 }
 
@@ -399,7 +400,7 @@ Result<ArchiveVersion> Wave::act_on_target(Action& action) const {
       return context_.archive.link(plan.source.path, *plan.version, action.leaf, plan.target.path,
                                    before);
     case Plan::Kind::move:
-      return context_.archive.move(plan.source.path, *plan.version, plan.target.path, before);
+      return move(action);
     case Plan::Kind::remove:
       TRY(context_.archive.remove(plan.target.path, *plan.version, action.leaf));
       return *plan.version;
@@ -409,6 +410,18 @@ Result<ArchiveVersion> Wave::act_on_target(Action& action) const {
       break;
   }
   return Error(std::errc::invalid_argument, "nothing to do");
+}
+
+Result<ArchiveVersion> Wave::move(Action& action) const {
+  const Plan& plan = action.plan;
+  std::optional<ArchiveVersion> before;
+  if (plan.occupant) before = plan.occupant->version;
+  TRY_ASSIGN(ArchiveVersion moved,
+             context_.archive.move(plan.source.path, *plan.version, plan.target.path, before));
+  if (!before) return moved;
+  const auto rests = context_.archive.stat(plan.source.path);
+  if (rests && *rests && is_on_record(**rests, *before)) action.occupant_now = **rests;
+  return moved;
 }
 
 // A crash between this act and its commit leaves a version that is not on record; then its mtime is
@@ -435,8 +448,12 @@ Result<ArchiveVersion> Wave::set_attributes(const Action& action) const {
 void Wave::link_further(Action& action) const {
   const Plan& plan = action.plan;
   for (size_t i = 0; i < plan.further.size(); ++i) {
+    // It was found untouched at its first name; what was done there moved its ctime.
+    ArchiveVersion displaced = *plan.version;
+    displaced.content_ctime.reset();
     auto linked = context_.archive.link(plan.target.path, *action.outcome, action.further_leaf(i),
-                                        plan.further[i].path, plan.version);
+                                        plan.further[i].path, displaced);
+    if (linked) action.outcome = *linked;
     action.further_failures.push_back(linked ? std::nullopt : std::optional<Error>(linked.error()));
     if (linked || !leaves_doubt(linked.error())) continue;
     action.failure = linked.error();
@@ -525,6 +542,32 @@ void Wave::discard_leaves() {
     if (!discard_displaced(context_.archive, given_up_[i].leaf, given_up_[i].version))
       leaves_left_ = true;
   });
+}
+
+// Files that lost a name in the archive and have others there.
+Result<void> Wave::renew_linked() {
+  for (const Pending& pending : actions_) {
+    const Action& action = pending.action;
+    if (!action.outcome || action.unknown_outcome) continue;
+    const Plan& plan = action.plan;
+    if (plan.kind == Plan::Kind::remove && plan.inode_kind != FileKind::directory)
+      TRY(renew_version(context_.catalog, context_.archive, plan.inode));
+    if (plan.occupant && plan.kind != Plan::Kind::move)
+      TRY(renew_version(context_.catalog, context_.archive, plan.occupant->inode));
+  }
+  return {};
+}
+
+Result<void> renew_version(Catalog& catalog, Archive& archive, InodeNumber inode) {
+  TRY_ASSIGN(const auto names, catalog.base_names(inode));
+  TRY_ASSIGN(const auto on_record, catalog.version(inode));
+  TRY_ASSIGN(const auto path, catalog.base_path(inode));
+  if (names.empty() || !on_record || !path) return {};
+  const auto found = archive.stat(*path);
+  if (!found || !*found || !is_on_record(**found, *on_record)) return {};
+  Batch batch;
+  batch.put_version(inode, **found);
+  return catalog.commit(batch);
 }
 
 Result<void> discard_displaced(Archive& archive, const std::string& leaf,

@@ -50,6 +50,8 @@ struct Action {
   std::vector<uint64_t> intents;
   // What stands at the target after the act.
   std::optional<ArchiveVersion> outcome;
+  // After a move: its occupant, which rests at the source.
+  std::optional<ArchiveVersion> occupant_now;
   // Per further name: why it could not be linked.
   std::vector<std::optional<Error>> further_failures;
 
@@ -137,6 +139,7 @@ class Wave {
   void place_group(std::span<Action*> group) const;
   void finish_act(Action& action, Result<ArchiveVersion> done) const;
   Result<ArchiveVersion> act_on_target(Action& action) const;
+  Result<ArchiveVersion> move(Action& action) const;
   Result<ArchiveVersion> set_attributes(const Action& action) const;
   void link_further(Action& action) const;
   void keep_displaced(const Action& action) const;
@@ -147,6 +150,7 @@ class Wave {
   Result<void> forget_intents(const Action& action) const;
   void give_up_leaves(const Action& action);
   void discard_leaves();
+  Result<void> renew_linked();
   Result<Outcome> report();
 
   const JournalContext context_;
@@ -183,6 +187,9 @@ void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& 
 // Fails only if the archive as a whole does not work; then the leaf stays until the recovery.
 Result<void> discard_displaced(Archive& archive, const std::string& leaf,
                                const ArchiveVersion& version);
+// A name of the file in the archive is gone, and its ctime and count of links moved with it.
+// Without an answer of the archive it is touched, as far as we know.
+Result<void> renew_version(Catalog& catalog, Archive& archive, InodeNumber inode);
 // The version that place() displaces.
 std::optional<ArchiveVersion> displaced_by_place(const Plan& plan);
 // Commits in one batch what the acts of these actions made true, and drops intents and keys that

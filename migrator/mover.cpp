@@ -661,12 +661,14 @@ void Mover::not_there(const Attempt& attempt, const Source& source, const Error&
 
 void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   std::optional<Error> error;
+  bool differs = false;
   std::vector<std::function<void()>> waiters;
   if (auto lock = inodes_.lock(fill->inode)) {
     InodeState& state = **lock;
     if (result) {
       if (auto committed = commit_fill(state, *fill, *result); !committed)
         error = committed.error();
+      differs = state.damaged.intersects(fill->chunks.begin, fill->chunks.end);
     } else {
       error = result.error();
       state.lost_fill = true;
@@ -690,6 +692,7 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
     if (!error) metrics().recall_chunks.add(fill->chunks.end - fill->chunks.begin);
   }
   for (const auto& waiter : waiters) waiter();
+  if (differs && content_differs) content_differs(fill->inode);
 
   const auto join = std::exchange(fill->join, nullptr);
   std::unique_lock join_lock(join->mutex);

@@ -80,6 +80,9 @@ class Mover {
   std::function<Growing(InodeNumber, const ArchiveVersion&)> growing_for;
   // The archive's file is not the one on record. Called without locks; must not block.
   std::function<void(InodeNumber)> version_changed;
+  // The archive's file has bytes that are not those on record, though it seems to be the same
+  // version: damaged, or changed without a trace in size and mtime. As above.
+  std::function<void(InodeNumber)> content_differs;
 
   Mover(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity,
         const Options& options);

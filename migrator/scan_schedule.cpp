@@ -57,7 +57,13 @@ void ScanSchedule::listed(InodeNumber folder) { look_again(folder, 0); }
 void ScanSchedule::changed(InodeNumber file) {
   const auto in_base = catalog_.base_names(file);
   if (!in_base) return;
-  for (const Name& name : *in_base) look_again(name.parent, 0);
+  for (const Name& name : *in_base) {
+    {
+      const std::lock_guard lock(mutex_);
+      stale_.insert(name.parent);
+    }
+    look_again(name.parent, 0);
+  }
 }
 
 // The earlier time holds. When too many wait, the next whole scan sees to it.
@@ -145,7 +151,7 @@ bool ScanSchedule::needs_look(InodeNumber folder) {
   if (!path || !*path) return false;
   {
     const std::lock_guard lock(mutex_);
-    if (growing_.erase(folder) > 0) return true;
+    if (stale_.erase(folder) > 0) return true;
   }
   const auto found = archive_.stat(**path);
   if (!found) return false;
@@ -188,7 +194,7 @@ void ScanSchedule::watch_growing() {
   for (const InodeNumber folder : scanner_.take_folders_with_growing_files()) {
     {
       const std::lock_guard lock(mutex_);
-      growing_.insert(folder);
+      stale_.insert(folder);
     }
     look_again(folder, options_.growing_s);
   }

@@ -92,7 +92,7 @@ class ScanSchedule {
   bool another_ = false;  // when the one that runs has ended
   Progress progress_;
   std::unordered_map<InodeNumber, SteadyClock::time_point> waiting_;  // folder -> when it is due
-  std::unordered_set<InodeNumber> growing_;  // folders to list though their ctime stands
+  std::unordered_set<InodeNumber> stale_;  // folders to list though their ctime stands
 
   std::unordered_map<InodeNumber, Seen> seen_;  // the looks' thread only
   std::jthread scans_;

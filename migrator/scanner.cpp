@@ -13,6 +13,7 @@ namespace tierhub {
 namespace {
 
 constexpr size_t kMaxGrowing = 4096;
+constexpr size_t kMaxSuspects = 4096;
 
 }  // namespace
 
@@ -61,7 +62,7 @@ Result<Scanner::Look> Scanner::look(const std::vector<InodeNumber>& folders, New
 
 ScanState Scanner::prepare(const std::function<bool(const ScanCounts&)>& progress,
                            const Hold& hold) {
-  ScanState scan{inodes_, inodes_.catalog(), scratch_, archive_, options_, progress};
+  ScanState scan{inodes_, inodes_.catalog(), scratch_, archive_, options_, progress, suspects_};
   scan.last_whole_scan = last_whole_scan_.with([](const auto& last) { return last; });
   // Without an answer nothing that is missing there was removed there.
   scan.xattr_support = archive_.xattr_support().value_or(Archive::XattrSupport{false, false});
@@ -70,6 +71,12 @@ ScanState Scanner::prepare(const std::function<bool(const ScanCounts&)>& progres
   const int64_t now_there = Timestamp::now().ns + clock_ahead_ns_;
   scan.growing_since = Timestamp{now_there - seconds(options_.growing_s).count()};
   return scan;
+}
+
+void Scanner::suspect(InodeNumber inode) {
+  suspects_.with([&](auto& suspects) {
+    if (suspects.size() < kMaxSuspects) suspects.insert(inode);
+  });
 }
 
 void Scanner::note(const ScanState& scan) {

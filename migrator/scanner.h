@@ -87,6 +87,10 @@ class Scanner {
   Result<Look> look(const TreeMutex::Held& held, const std::vector<InodeNumber>& folders,
                     const std::function<bool(const ScanCounts&)>& progress);
 
+  // Of this file the archive gave bytes that are not those on record: the next look at a folder
+  // that it is in compares all of it, if it was touched. Any thread; cheap.
+  void suspect(InodeNumber inode);
+
   // How long until the file has not changed for growing_s, by the archive's clock; none if that is
   // so already. Any thread.
   std::optional<SteadyClock::duration> young_for(const ArchiveVersion& version) const;
@@ -110,6 +114,7 @@ class Scanner {
   Options options_;
   std::atomic<int64_t> clock_ahead_ns_{0};  // of the archive's clock
   Guarded<std::set<InodeNumber>> growing_;
+  Guarded<std::set<InodeNumber>> suspects_;
   Guarded<std::optional<Timestamp>> last_whole_scan_;  // when the last complete one began
 };
 

@@ -16,17 +16,14 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/posix.h"
+#include "migrator/marked_name.h"
 #include "storage/object_state.h"
 
 namespace tierhub {
 namespace {
 
-constexpr size_t kNameBytes = 255;
-constexpr size_t kExtensionBytes = 16;
 // How much of theirs is in memory at a time while it is compared.
 constexpr uint64_t kChunksAtOnce = 4;
-
-bool is_utf8_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
 Result<FillResult> fill_and_wait(Archive& archive, const FillRequest& request) {
   std::promise<Result<FillResult>> filled;
@@ -46,22 +43,10 @@ std::string conflict_name(std::string_view name, FileKind kind, Timestamp now, i
   struct tm utc {};
   ::gmtime_r(&seconds, &utc);
   std::string mark =
-      fmt::format(" (tierhub conflict {:04}{:02}{:02}-{:02}{:02}{:02}", utc.tm_year + 1900,
+      fmt::format("tierhub conflict {:04}{:02}{:02}-{:02}{:02}{:02}", utc.tm_year + 1900,
                   utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
-  mark += tries > 1 ? fmt::format(" {})", tries) : ")";
-  std::string_view extension;
-  const size_t dot = name.rfind('.');
-  const bool has_extension = kind != FileKind::directory && dot != std::string_view::npos &&
-                             dot > 0 && name.size() - dot <= kExtensionBytes;
-  if (has_extension) extension = name.substr(dot);
-  std::string_view stem = name.substr(0, name.size() - extension.size());
-  const size_t room = kNameBytes - mark.size() - extension.size();
-  if (stem.size() > room) {
-    size_t end = room;
-    while (end > 0 && is_utf8_continuation(stem[end])) --end;
-    stem = stem.substr(0, end);
-  }
-  return fmt::format("{}{}{}", stem, mark, extension);
+  if (tries > 1) mark += fmt::format(" {}", tries);
+  return marked_name(name, kind, mark);
 }
 
 ConflictResolver::ConflictResolver(ScanState& scan)
@@ -131,6 +116,71 @@ Result<std::optional<ConflictResolver::Outcome>> ConflictResolver::changed_twice
 Result<ConflictResolver::Outcome> ConflictResolver::supersede(const ArchiveChild& theirs,
                                                               InodeNumber inode) {
   return hand_over(theirs, inode, Ours::unnamed);
+}
+
+Result<std::optional<bool>> ConflictResolver::holds_what_is_on_record(const std::string& path,
+                                                                      const ArchiveVersion& theirs,
+                                                                      InodeNumber inode) const {
+  const uint64_t size_bytes = theirs.attributes.size_bytes;
+  const uint64_t chunk_bytes = scan_.catalog.chunk_bytes();
+  if (size_bytes > scan_.options.compare_bytes) return std::optional(false);
+  TRY_ASSIGN(const auto on_record, checksums_on_record(inode, size_bytes));
+  TRY_ASSIGN(const auto absent, only_in_archive(inode));
+  if (!absent) return std::optional<bool>();
+  for (uint64_t chunk = 0; chunk < on_record.size(); ++chunk) {
+    const uint64_t end = std::min(size_bytes, (chunk + 1) * chunk_bytes);
+    const bool kept = std::any_of(absent->begin(), absent->end(), [&](const ByteRange& range) {
+      return range.begin <= chunk * chunk_bytes && range.end >= end;
+    });
+    if (!on_record[chunk] && !kept) return std::optional(false);
+  }
+  const UniqueFd memory(::memfd_create("tierhub-compare", MFD_CLOEXEC));
+  if (!memory) return Error::from_errno(errno, "memfd_create");
+  TRY(posix::truncate_fd(memory.get(), size_bytes));
+  for (uint64_t begin = 0; begin < size_bytes; begin += kChunksAtOnce * chunk_bytes) {
+    const uint64_t end = std::min(size_bytes, begin + kChunksAtOnce * chunk_bytes);
+    const auto filled = fill_and_wait(
+        scan_.archive,
+        FillRequest{path, theirs, memory.get(), {begin, end}, size_bytes, chunk_bytes});
+    if (!filled && is_conflict(filled.error())) return std::optional<bool>();
+    if (!filled) return filled.error();
+    for (size_t i = 0; i < filled->checksums.size(); ++i) {
+      const auto& known = on_record[begin / chunk_bytes + i];
+      if (known && *known != filled->checksums[i]) return std::optional(false);
+    }
+    ::fallocate(memory.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                static_cast<off_t>(end - begin));
+  }
+  return std::optional(true);
+}
+
+// One for each chunk, where it is known.
+Result<std::vector<std::optional<Checksum>>> ConflictResolver::checksums_on_record(
+    InodeNumber inode, uint64_t size_bytes) const {
+  std::vector<std::optional<Checksum>> all;
+  std::optional<ChecksumGroup> group;
+  const uint64_t chunks = chunks_of(size_bytes, scan_.catalog.chunk_bytes());
+  for (uint64_t chunk = 0; chunk < chunks; ++chunk) {
+    if (chunk % kChecksumsPerRecord == 0) {
+      TRY_ASSIGN(group, scan_.catalog.checksums(inode, chunk / kChecksumsPerRecord));
+    }
+    all.push_back(group ? group->chunks[chunk % kChecksumsPerRecord] : std::nullopt);
+  }
+  return all;
+}
+
+// Of a file that has a name here, what a publish would take over as the archive has it. None:
+// somebody writes it.
+Result<std::optional<std::vector<ByteRange>>> ConflictResolver::only_in_archive(
+    InodeNumber inode) const {
+  using Ranges = std::optional<std::vector<ByteRange>>;
+  {
+    TRY_ASSIGN(const InodeLock lock, scan_.inodes.lock(inode));
+    if (!lock.exists() || lock->rec().nlink == 0 || !lock->is_dirty())
+      return Ranges(std::vector<ByteRange>());
+  }
+  TRY_ASSIGN(const auto snapshot, snapshot_of(inode));
+  return snapshot ? Ranges(snapshot->absent) : Ranges();
 }
 
 // None: somebody writes it.

@@ -43,6 +43,13 @@ class ConflictResolver {
   // has `theirs` in its place. Unchanged after all: none, and the inode is clean.
   Result<std::optional<Outcome>> changed_twice(const std::string& path, const ArchiveChild& theirs,
                                                InodeNumber inode, const ArchiveVersion& on_record);
+  // Reads the archive's `theirs` and compares it with the checksums on record of `inode`. Where one
+  // is missing that is of more than what is only in the archive, or the file is so large that it
+  // would take long, it does not hold what is on record. None: it was changed while it was read, or
+  // somebody writes ours.
+  Result<std::optional<bool>> holds_what_is_on_record(const std::string& path,
+                                                      const ArchiveVersion& theirs,
+                                                      InodeNumber inode) const;
   // The clean file `inode` is in use here, and the archive has `theirs` in its place: theirs gets a
   // new inode under all its names, and whoever has the old one open keeps it.
   Result<Outcome> supersede(const ArchiveChild& theirs, InodeNumber inode);
@@ -54,6 +61,9 @@ class ConflictResolver {
     std::vector<Checksum> checksums;
   };
   Result<std::optional<Snapshot>> snapshot_of(InodeNumber inode) const;
+  Result<std::vector<std::optional<Checksum>>> checksums_on_record(InodeNumber inode,
+                                                                   uint64_t size_bytes) const;
+  Result<std::optional<std::vector<ByteRange>>> only_in_archive(InodeNumber inode) const;
   Result<std::optional<Same>> compare(const std::string& path, const ArchiveVersion& theirs,
                                       Snapshot snapshot) const;
   Result<Outcome> adopt_content(const std::optional<Name>& name, const ArchiveChild& theirs,

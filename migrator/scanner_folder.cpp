@@ -232,13 +232,66 @@ Result<void> FolderScan::compare_known(const ArchiveChild& child, const BaseReco
     TRY(scan_.catalog.commit(batch));
   }
   const bool same_file = found.identity == on_record->identity;
-  const bool untouched = same_file && found.attributes.ctime == on_record->attributes.ctime;
-  if (untouched && found.same_content(*on_record)) return {};
-  note_growing(child);
+  const bool same_ctime = same_file && found.attributes.ctime == on_record->attributes.ctime;
+  const bool touched = found.is_touched_since(*on_record);
+  const bool seen_before = same_ctime && found.same_content(*on_record);
+  if (seen_before && !touched && found.content_ctime == on_record->content_ctime) return {};
+  if (!seen_before) note_growing(child);
   if (known.kind == FileKind::file && !found.same_content(*on_record)) {
     return take_changed_file(child, known.inode, *on_record);
   }
-  return take_attributes(child, known.inode, *on_record);
+  ArchiveChild theirs = child;
+  if (touched) {
+    TRY_ASSIGN(const Content content, judge_touched(child, known.inode, *on_record));
+    switch (content) {
+      case Content::other:
+        return take_changed_file(child, known.inode, *on_record);
+      case Content::not_compared:
+        if (seen_before) return {};
+        theirs.version.content_ctime = on_record->content_ctime;
+        break;
+      case Content::as_on_record:
+        break;
+    }
+  }
+  return take_attributes(theirs, known.inode, *on_record);
+}
+
+// Somebody did something to the file, and size and mtime stand. All of it is read only if something
+// of ours is about to take its place, or if some of it is known to differ: an act on attributes of
+// all files in the archive must not have all of them read. What nobody knows the checksums of, or
+// would take long to compare, is changed for all we know.
+Result<FolderScan::Content> FolderScan::judge_touched(const ArchiveChild& child, InodeNumber inode,
+                                                      const ArchiveVersion& on_record) {
+  const bool suspected =
+      scan_.suspects.with([&](const auto& suspects) { return suspects.contains(inode); });
+  TRY_ASSIGN(const bool at_stake, is_at_stake(child, inode));
+  if (at_stake || suspected) {
+    ConflictResolver resolver(scan_);
+    TRY_ASSIGN(const auto same, resolver.holds_what_is_on_record(join_path(path_, child.name),
+                                                                 child.version, inode));
+    if (!same) return Content::not_compared;
+    scan_.suspects.with([&](auto& suspects) { suspects.erase(inode); });
+    if (!*same) return Content::other;
+  } else if (on_record.attributes.size_bytes > 0) {
+    // Nothing of a file without checksums is known here.
+    TRY_ASSIGN(const bool known, scan_.catalog.has_checksums(inode));
+    if (known) return Content::not_compared;
+  }
+  ArchiveVersion proved = on_record;
+  proved.content_ctime = child.version.content_ctime;
+  Batch batch;
+  batch.put_version(inode, proved);
+  TRY(scan_.catalog.commit(batch));
+  return Content::as_on_record;
+}
+
+// The archive's content is to be replaced or removed by something of ours.
+Result<bool> FolderScan::is_at_stake(const ArchiveChild& child, InodeNumber inode) {
+  TRY_ASSIGN(const auto ours, scan_.catalog.lookup(folder_, child.name));
+  if (ours != inode) return true;
+  TRY_ASSIGN(const InodeLock lock, scan_.inodes.lock(inode));
+  return lock.exists() && lock->is_dirty();
 }
 
 // Theirs is newer than what is on record.
@@ -288,6 +341,7 @@ Result<FolderScan::Ours> FolderScan::take_if_unused(const ArchiveChild& child, I
   TRY_ASSIGN(const auto pending, scan_.catalog.journal_record(JournalKey::of_inode(inode)));
   // The journal set this time and was stopped before it could say so.
   const bool by_journal = pending && child.version.identity == on_record.identity &&
+                          child.version.attributes.mtime != on_record.attributes.mtime &&
                           child.version.attributes.size_bytes == on_record.attributes.size_bytes &&
                           child.version.attributes.mtime == state.rec().attributes.mtime;
   if (by_journal) return Ours::settling;

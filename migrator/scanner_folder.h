@@ -25,6 +25,8 @@ struct ScanState {
   Archive& archive;
   const Scanner::Options& options;
   const std::function<bool(const ScanCounts&)> progress;
+  // Files of which the archive gave bytes that are not those on record.
+  Guarded<std::set<InodeNumber>>& suspects;
 
   // Whole: into every folder; else only into those that are new.
   enum class Depth { whole, new_only } depth = Depth::whole;
@@ -91,6 +93,10 @@ class FolderScan {
   Result<void> compare(ArchiveChild child);
   void note_growing(const ArchiveChild& child);
   Result<void> compare_known(const ArchiveChild& child, const BaseRecord& known);
+  enum class Content { as_on_record, other, not_compared };
+  Result<Content> judge_touched(const ArchiveChild& child, InodeNumber inode,
+                                const ArchiveVersion& on_record);
+  Result<bool> is_at_stake(const ArchiveChild& child, InodeNumber inode);
   Result<void> take_changed_file(const ArchiveChild& child, InodeNumber inode,
                                  const ArchiveVersion& on_record);
   Result<void> take_attributes(const ArchiveChild& child, InodeNumber inode,

@@ -77,6 +77,12 @@ bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record) 
          found.attributes.mtime == on_record.attributes.mtime;
 }
 
+ArchiveVersion version_after_act(ArchiveVersion now, const ArchiveVersion& found,
+                                 const ArchiveVersion& on_record) {
+  if (found.is_touched_since(on_record)) now.content_ctime = on_record.content_ctime;
+  return now;
+}
+
 const LeftOutNames& usual_left_out_names() {
   static const LeftOutNames names = {"/lost+found", "/.zfs",  ".snapshot",
                                      ".nfs*",       "@eaDir", "#recycle"};

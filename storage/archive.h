@@ -21,7 +21,8 @@
 //   3. the caller makes its intents durable;
 //   4. place / move / link / remove act by one rename each and check that what they displaced is
 //   the version on record; if it
-//      is not, they put it back and fail with a conflict;
+//      is not, they put it back and fail with a conflict. So they do, and touch nothing, if what
+//      they would displace is touched: its ctime is another one than its content is known of;
 //   5. sync_folders(), the caller commits base, and only then discard() deletes what was displaced.
 #pragma once
 
@@ -256,6 +257,10 @@ class Archive {
 // Compares what a displaced file is with what it should be: identity, kind, and for files size and
 // mtime.
 bool is_on_record(const ArchiveVersion& found, const ArchiveVersion& on_record);
+// The version after an act that left the content alone, on what `found` was before: what was
+// touched then is still touched.
+ArchiveVersion version_after_act(ArchiveVersion now, const ArchiveVersion& found,
+                                 const ArchiveVersion& on_record);
 
 // Names that are not users' files: list() leaves them out. "/name" means the top of a file system
 // only, any other one every folder. A "*" at the end stands for anything; in ".nfs*" for a number

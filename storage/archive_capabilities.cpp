@@ -28,6 +28,7 @@ constexpr long kFuse = 0x65735546;
 constexpr long kCifs = 0xFF534D42;
 constexpr long kSmb2 = 0xFE534D42;
 constexpr long kCeph = 0x00c36400;
+constexpr long kExfat = 0x2011BAB0;
 
 std::string name_of(long type) {
   static constexpr std::array kNames = {std::pair{long{EXT4_SUPER_MAGIC}, "ext4"},
@@ -52,6 +53,13 @@ std::string name_of(long type) {
 bool has_lasting_handles(long type) {
   type &= 0xffffffff;
   return type != kFuse && type != kCifs && type != kSmb2 && type != OVERLAYFS_SUPER_MAGIC;
+}
+
+// FAT has no ctime, and its inodes in memory make one up; what a FUSE or SMB server tells for it is
+// its own affair; that of an overlay moves when a file is copied up.
+bool has_lasting_ctime(long type) {
+  type &= 0xffffffff;
+  return has_lasting_handles(type) && type != MSDOS_SUPER_MAGIC && type != kExfat;
 }
 
 // The folder in which things are tried out; removed with all that it holds when the probe ends.
@@ -143,6 +151,7 @@ Result<ArchiveCapabilities> capabilities_unprobed(int folder_fd) {
   if (::fstatfs(folder_fd, &type) < 0) return Error::from_errno(errno, "statfs");
   found.file_system = name_of(type.f_type);
   found.identity = probe_identity(folder_fd, type.f_type);
+  found.lasting_ctime = has_lasting_ctime(type.f_type);
   // The kernel sends FUSE servers no syncfs.
   found.sync_file_system = (type.f_type & 0xffffffff) != kFuse;
   TRY_ASSIGN(const struct statx folder_stat, statx_fd(folder_fd, Freshness::cached));
@@ -193,6 +202,10 @@ std::vector<std::string> ArchiveCapabilities::limits() const {
       identity == IdentityKind::handle || birth_time,
       "The archive shows neither file handles nor birth times: a file is told by its inode number, "
       "size and time only.");
+  unless(
+      lasting_ctime,
+      "The archive shows no time of change that can be relied on: a change made in it that keeps "
+      "size and mtime of a file is not noticed.");
   unless(
       sync_file_system,
       "The archive cannot be synced as a whole: every file is synced by itself, which is slower.");

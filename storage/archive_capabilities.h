@@ -22,6 +22,9 @@ struct ArchiveCapabilities {
   std::string file_system;  // "ext4", "nfs", ..., else the type in hex
   IdentityKind identity = IdentityKind::inode_and_birth_time;
   bool birth_time = false;
+  // A file's ctime moves when somebody changes it, and only then: it lies in the file system
+  // itself.
+  bool lasting_ctime = false;
   bool writable = false;
   bool user_xattrs = false;
   bool posix_acls = false;

@@ -36,6 +36,8 @@ void put(ByteWriter& out, const ArchiveVersion& value) {
   put(out, value.identity.bytes);
   put(out, value.attributes);
   out.u32(value.nlink).u64(value.device);
+  out.flag(value.content_ctime.has_value());
+  if (value.content_ctime) put_time(out, *value.content_ctime);
 }
 
 void put(ByteWriter& out, const ArchiveChild& value) {
@@ -59,10 +61,10 @@ void put(ByteWriter& out, const Archive::Space& value) {
 void put(ByteWriter& out, const ArchiveCapabilities& value) {
   put(out, value.file_system);
   out.u8(static_cast<uint8_t>(value.identity));
-  for (const bool flag :
-       {value.birth_time, value.writable, value.user_xattrs, value.posix_acls, value.change_owner,
-        value.hard_links, value.symlinks, value.special_files, value.case_sensitive,
-        value.rename_noreplace, value.rename_exchange, value.sync_file_system}) {
+  for (const bool flag : {value.birth_time, value.writable, value.user_xattrs, value.posix_acls,
+                          value.change_owner, value.hard_links, value.symlinks, value.special_files,
+                          value.case_sensitive, value.rename_noreplace, value.rename_exchange,
+                          value.sync_file_system, value.lasting_ctime}) {
     out.flag(flag);
   }
   out.u8(static_cast<uint8_t>(value.clone));
@@ -161,6 +163,7 @@ void get(ByteReader& in, ArchiveVersion& value) {
   get(in, value.attributes);
   value.nlink = in.u32();
   value.device = in.u64();
+  if (in.flag()) value.content_ctime = get_time(in);
 }
 
 void get(ByteReader& in, ArchiveChild& value) {
@@ -191,7 +194,7 @@ void get(ByteReader& in, ArchiveCapabilities& value) {
   for (bool* flag : {&value.birth_time, &value.writable, &value.user_xattrs, &value.posix_acls,
                      &value.change_owner, &value.hard_links, &value.symlinks, &value.special_files,
                      &value.case_sensitive, &value.rename_noreplace, &value.rename_exchange,
-                     &value.sync_file_system}) {
+                     &value.sync_file_system, &value.lasting_ctime}) {
     *flag = in.flag();
   }
   value.clone = static_cast<CloneMethod>(in.u8());

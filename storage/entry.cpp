@@ -195,6 +195,9 @@ Result<ArchiveVersion> version_of(int fd, const struct statx& found, const Ident
   version.attributes = attributes_of(found);
   version.nlink = found.stx_nlink;
   version.device = makedev(found.stx_dev_major, found.stx_dev_minor);
+  const bool is_file = version.attributes.kind == FileKind::file;
+  if (is_file && scheme.ctime == IdentityScheme::Ctime::lasting)
+    version.content_ctime = version.attributes.ctime;
   ByteWriter identity;
   identity.u8(tag_of(scheme)).u64(found.stx_ino).raw(file_system_bytes(scheme.file_system));
   switch (scheme.kind) {

@@ -28,12 +28,15 @@ inline constexpr char kNestedInodeTag = 'I';
 
 // How the files of one file system are told from each other, and from those of others.
 struct IdentityScheme {
+  // lasting: a version has it as `content_ctime`.
+  enum class Ctime { lasting, unreliable };
   IdentityScheme(IdentityKind kind_) : kind(kind_) {}
-  IdentityScheme(IdentityKind kind_, FileSystemId file_system_, uint64_t device_)
-      : kind(kind_), file_system(std::move(file_system_)), device(device_) {}
+  IdentityScheme(IdentityKind kind_, FileSystemId file_system_, uint64_t device_, Ctime ctime_)
+      : kind(kind_), file_system(std::move(file_system_)), device(device_), ctime(ctime_) {}
   IdentityKind kind;
   FileSystemId file_system;
   uint64_t device = 0;  // st_dev of its files; 0: not looked at
+  Ctime ctime = Ctime::unreliable;
 };
 
 // Where a file is in the tree of mounts. Two folders with the same are in one file system: names

@@ -41,7 +41,9 @@ struct ArchiveFileSystem {
   IdentityScheme scheme() const {
     // Overlays show files with the devices of their layers.
     const bool one_device = !id.empty() && capabilities.file_system != "overlay";
-    return {capabilities.identity, id, one_device ? key.device : uint64_t{0}};
+    return {capabilities.identity, id, one_device ? key.device : uint64_t{0},
+            capabilities.lasting_ctime ? IdentityScheme::Ctime::lasting
+                                       : IdentityScheme::Ctime::unreliable};
   }
 };
 using FileSystemPointer = std::shared_ptr<const ArchiveFileSystem>;

@@ -426,6 +426,7 @@ Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& 
   inode.record = std::move(record);
   inode.clean = std::move(clean);
   inode.dirty = std::move(dirty);
+  inode.damaged.clear();
   inode.read_fd.reset();
   inode.write_fd.reset();
   return scratch.set_aside(inode.number);

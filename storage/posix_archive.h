@@ -157,8 +157,15 @@ class PosixArchive final : public Archive {
                                           const Spot& spot) const;
   // none: nothing has that name.
   Result<std::optional<ArchiveVersion>> version_at(const Spot& spot) const;
+  struct OnRecord {
+    Entry entry;
+    ArchiveVersion found;
+  };
+  // What was touched may have been changed: it must not be destroyed.
+  enum class Touched { passes, is_a_conflict };
   // A conflict if something else is there, or nothing.
-  Result<Entry> entry_on_record(const Spot& spot, const ArchiveVersion& on_record) const;
+  Result<OnRecord> entry_on_record(const Spot& spot, const ArchiveVersion& on_record,
+                                   Touched touched = Touched::passes) const;
   Result<std::optional<ArchiveChild>> child(const Spot& spot) const;
   bool is_hidden(const Spot& spot) const;
   Result<std::vector<std::string>> private_names(const char* folder) const;
@@ -191,8 +198,8 @@ class PosixArchive final : public Archive {
   Result<ArchiveVersion> replace(const Spot& from, const Entry& ours, const Spot& to,
                                  const ArchiveVersion& before) const;
   // `resting`: where it is, or goes.
-  Result<void> check_displaced(const Spot& spot, const ArchiveVersion& before,
-                               Spot::Where resting) const;
+  Result<void> check_displaced(const Spot& spot, const ArchiveVersion& before, Spot::Where resting,
+                               Touched touched) const;
   void put_back(const Spot& from, const Identity& ours, const Spot& to) const;
   void keep_aside(const Spot& spot) const;
   Result<Spot> aside_spot(const Spot& from) const;

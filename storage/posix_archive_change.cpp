@@ -141,20 +141,23 @@ Result<std::optional<ArchiveVersion>> PosixArchive::version_at(const Spot& spot)
   return std::optional(std::move(version));
 }
 
-Result<Entry> PosixArchive::entry_on_record(const Spot& spot,
-                                            const ArchiveVersion& on_record) const {
+Result<PosixArchive::OnRecord> PosixArchive::entry_on_record(const Spot& spot,
+                                                             const ArchiveVersion& on_record,
+                                                             Touched touched) const {
   TRY_ASSIGN(auto entry, Entry::open(spot.folder, spot.leaf));
   if (!entry) return conflict(spot.leaf, "it is gone");
-  TRY_ASSIGN(const ArchiveVersion found, version_of_entry(*entry, spot, Freshness::exact));
+  TRY_ASSIGN(ArchiveVersion found, version_of_entry(*entry, spot, Freshness::exact));
   if (!is_on_record(found, on_record))
     return conflict(spot.leaf, "it is not the version on record");
-  return *std::move(entry);
+  if (touched == Touched::is_a_conflict && found.is_touched_since(on_record))
+    return conflict(spot.leaf, "its ctime moved, so its content may not be the one on record");
+  return OnRecord{*std::move(entry), std::move(found)};
 }
 
 // What rests in staging is deleted later: a folder there must be empty.
 Result<void> PosixArchive::check_displaced(const Spot& spot, const ArchiveVersion& before,
-                                           Spot::Where resting) const {
-  TRY(entry_on_record(spot, before));
+                                           Spot::Where resting, Touched touched) const {
+  TRY(entry_on_record(spot, before, touched));
   const bool is_folder = before.attributes.kind == FileKind::directory;
   if (is_folder && resting == Spot::Where::staging) return check_empty(spot.folder, spot.leaf);
   return {};
@@ -187,13 +190,14 @@ Result<ArchiveVersion> PosixArchive::replace(const Spot& from, const Entry& ours
                                              const ArchiveVersion& before) const {
   TRY_ASSIGN(const ArchiveVersion version, version_of_entry(ours, from, Freshness::exact));
   const Spot::Where resting = from.where;
-  TRY(check_displaced(to, before, resting));
+  TRY(check_displaced(to, before, resting, Touched::is_a_conflict));
   if (auto done = exchange(from, to); !done) {
     if (is_gone(done.error())) return conflict(to.leaf, "it went away");
     if (is_taken(done.error())) return conflict(to.leaf, "someone made it");
     return done.error();
   }
-  if (auto displaced = check_displaced(from, before, resting); !displaced) {
+  // The exchange itself moved its ctime.
+  if (auto displaced = check_displaced(from, before, resting, Touched::passes); !displaced) {
     put_back(from, version.identity, to);
     return displaced.error();
   }
@@ -226,9 +230,9 @@ Result<ArchiveVersion> PosixArchive::move(const std::string& source, const Archi
   TRY_ASSIGN(const Spot to, spot(held, target));
   TRY(check_reachable(*held, from.path, from.file_system, file_system_of(moved.identity)));
   TRY(check_reachable(*held, to.path, to.file_system, file_system_of(moved.identity)));
-  TRY_ASSIGN(const Entry ours, entry_on_record(from, moved));
+  TRY_ASSIGN(const OnRecord ours, entry_on_record(from, moved));
   if (before) {
-    TRY(replace(from, ours, to, *before));
+    TRY(replace(from, ours.entry, to, *before));
   } else if (auto renamed = rename_new(from, to); !renamed) {
     if (is_taken(renamed.error())) return conflict(to.leaf, "someone made it");
     if (is_gone(renamed.error())) return conflict(from.leaf, "it went away");
@@ -242,7 +246,8 @@ Result<ArchiveVersion> PosixArchive::move(const std::string& source, const Archi
     return arrived.error();
   }
   if (moved.attributes.kind == FileKind::directory || before) nested_.moved(*held, source, target);
-  return version_of_entry(ours, to, Freshness::exact);
+  TRY_ASSIGN(ArchiveVersion now, version_of_entry(ours.entry, to, Freshness::exact));
+  return version_after_act(std::move(now), ours.found, moved);
 }
 
 Result<ArchiveVersion> PosixArchive::link(const std::string& source, const ArchiveVersion& linked,
@@ -253,12 +258,13 @@ Result<ArchiveVersion> PosixArchive::link(const std::string& source, const Archi
   TRY_ASSIGN(const Spot staged, staging_spot(held, leaf));
   TRY(check_reachable(*held, from.path, from.file_system, file_system_of(linked.identity)));
   TRY(check_reachable(*held, staged.path, staged.file_system, file_system_of(linked.identity)));
-  TRY_ASSIGN(const Entry ours, entry_on_record(from, linked));
+  TRY_ASSIGN(const OnRecord ours, entry_on_record(from, linked));
   if (before && before->identity == linked.identity) {
     TRY_ASSIGN(const Spot to, spot(held, target));
     TRY(check_reachable(*held, to.path, to.file_system, file_system_of(before->identity)));
     TRY(entry_on_record(to, *before));
-    return version_of_entry(ours, to, Freshness::exact);
+    TRY_ASSIGN(ArchiveVersion now, version_of_entry(ours.entry, to, Freshness::exact));
+    return version_after_act(std::move(now), ours.found, linked);
   }
   TRY(clear(staged));
   if (::linkat(from.folder, from.leaf.c_str(), staged.folder, staged.leaf.c_str(), 0) < 0) {
@@ -271,7 +277,8 @@ Result<ArchiveVersion> PosixArchive::link(const std::string& source, const Archi
   }();
   if (!result && entry_on_record(staged, linked))
     static_cast<void>(posix::unlink_at(staged.folder, staged.leaf));
-  return result;
+  if (!result) return result;
+  return version_after_act(*std::move(result), ours.found, linked);
 }
 
 Result<void> PosixArchive::remove(const std::string& target, const ArchiveVersion& before,
@@ -280,13 +287,13 @@ Result<void> PosixArchive::remove(const std::string& target, const ArchiveVersio
   TRY_ASSIGN(const Spot from, spot(held, target));
   TRY_ASSIGN(const Spot rest, staging_spot(held, leaf));
   TRY(check_reachable(*held, from.path, from.file_system, rest.file_system->id));
-  TRY(check_displaced(from, before, rest.where));
+  TRY(check_displaced(from, before, rest.where, Touched::is_a_conflict));
   TRY(clear(rest));
   if (auto renamed = rename_new(from, rest); !renamed) {
     if (is_gone(renamed.error())) return conflict(from.leaf, "it went away");
     return renamed.error();
   }
-  if (auto displaced = check_displaced(rest, before, rest.where); !displaced) {
+  if (auto displaced = check_displaced(rest, before, rest.where, Touched::passes); !displaced) {
     if (!rename_new(rest, from)) keep_aside(rest);
     return displaced.error();
   }
@@ -321,7 +328,7 @@ Result<ArchiveVersion> PosixArchive::set_attributes(const std::string& path,
   if (is_file && after.attributes.size_bytes != before.attributes.size_bytes) {
     return conflict(path, "its size changed");
   }
-  return after;
+  return version_after_act(after, now, before);
 }
 
 }  // namespace tierhub

@@ -134,6 +134,10 @@ Result<StagedFile> PosixArchive::stage_file(const StageFileRequest& request,
   TRY(copy.run(progress, result));
   if (!result.is_staged()) {
     TRY(clear(to));
+    // Somebody changed it, and no disk.
+    const auto& known_at = request.source_version.content_ctime;
+    const bool touched = source.fd && known_at && attributes_of(source.before).ctime != *known_at;
+    if (result.damaged_chunk && touched) return changed_meanwhile();
     return result;
   }
   if (source.fd) {

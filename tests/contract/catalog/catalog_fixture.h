@@ -100,6 +100,7 @@ inline ArchiveVersion some_version() {
   version.attributes = some_file().attributes;
   version.nlink = 3;
   version.device = 42;
+  version.content_ctime = Timestamp{43};
   return version;
 }
 

@@ -175,6 +175,23 @@ TEST(GoldenRecords, Version) {
             "00 00 00 03 00 00 00 00 00 00 00 99");
 }
 
+TEST(GoldenRecords, VersionWithTheCtimeOfItsContent) {
+  ArchiveVersion version;
+  version.identity.bytes = "id";
+  version.attributes = attributes(FileKind::file);
+  version.nlink = 3;
+  version.device = 0x99;
+  version.content_ctime = Timestamp{5};
+  const std::string bytes = encoding::encode(version);
+  EXPECT_EQ(hex(bytes),
+            "02 00 00 00 02 69 64 "
+            "01 09 ed 00 00 03 e8 00 00 00 64 00 00 00 12 34 56 78 9a "
+            "00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 02 "
+            "00 00 00 00 00 00 00 03 ff ff ff ff ff ff ff ff "
+            "00 00 00 03 00 00 00 00 00 00 00 99 00 00 00 00 00 00 00 05");
+  EXPECT_EQ(encoding::decode_version(bytes)->content_ctime, version.content_ctime);
+}
+
 TEST(GoldenRecords, Journal) {
   EXPECT_EQ(hex(encoding::encode(JournalRecord{Timestamp{7}, "no"})),
             "01 00 00 00 00 00 00 00 07 00 00 00 02 6e 6f");

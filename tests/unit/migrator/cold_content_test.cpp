@@ -46,6 +46,15 @@ class ColdContent : public ::testing::Test {
   std::string read_all(InodeNumber inode) {
     return tier_->read(inode, 0, 2 * content_.size()).value();
   }
+  // What the archive's disk changes by itself moves no ctime.
+  void take_ctime_for_the_one_on_record() {
+    const InodeNumber file = tier_->fs->lookup(kRootInode, "file")->inode;
+    ArchiveVersion version = **tier_->catalog->version(file);
+    version.content_ctime = (**tier_->archive->stat("file")).content_ctime;
+    Batch batch;
+    batch.put_version(file, version);
+    ASSERT_TRUE(tier_->catalog->commit(batch));
+  }
   std::string parked_reason() {
     const auto pending = tier_->journal->pending({"/"});
     return pending && !pending->waiting.empty() ? pending->waiting[0].reason : "";
@@ -176,6 +185,7 @@ class Damaged : public ColdContent, public ::testing::WithParamInterface<uint64_
     ASSERT_EQ(::pwrite(fd.get(), &byte, 1, static_cast<off_t>(offset_bytes)), 1);
     const timespec times[2] = {st.st_atim, st.st_mtim};
     ASSERT_EQ(::futimens(fd.get(), times), 0);
+    take_ctime_for_the_one_on_record();
   }
   void write(InodeNumber file, const std::string& bytes) {
     const auto opened = tier_->open(file, O_RDWR);
@@ -185,6 +195,36 @@ class Damaged : public ColdContent, public ::testing::WithParamInterface<uint64_
     tier_->fs->release(file, opened->handle);
   }
 };
+
+// As the disk does it, but for the trace that it leaves: somebody did it, and it is no damage.
+TEST_P(Damaged, ByAnotherUserIsAChangeThatKeepsBoth) {
+  const InodeNumber file = add_cold_file(GetParam());
+  ASSERT_TRUE(tier_->prefetch(file));
+  {
+    const UniqueFd fd(::open((place_ / "archive/file").c_str(), O_RDWR));
+    struct stat st {};
+    ASSERT_EQ(::fstat(fd.get(), &st), 0);
+    ASSERT_EQ(::pwrite(fd.get(), "?", 1, kChunk + 5), 1);
+    const timespec times[2] = {st.st_atim, st.st_mtim};
+    ASSERT_EQ(::futimens(fd.get(), times), 0);
+  }
+  const std::string theirs = *posix::read_file(place_ / "archive/file");
+  write(file, "ours");
+  EXPECT_EQ(tier_->publish(), 0u) << parked_reason();
+  EXPECT_TRUE(*posix::read_file(place_ / "archive/file") == theirs);
+  EXPECT_TRUE(read_all(file) == content_);
+  EXPECT_NE(tier_->fs->lookup(kRootInode, "file")->inode, file);
+}
+
+// Nobody read the rest of it, and it is published as the archive has it.
+TEST_P(Damaged, IsNothingThatOthersTouchedInTheArchiveAndThatIsChangedInPartHere) {
+  const InodeNumber file = add_cold_file(GetParam());
+  ASSERT_TRUE(tier_->read(file, 0, 1));
+  ASSERT_EQ(::chmod((place_ / "archive/file").c_str(), 0600), 0);
+  write(file, "ours");
+  EXPECT_EQ(tier_->publish(), 0u) << parked_reason();
+  EXPECT_TRUE(*posix::read_file(place_ / "archive/file") == content_);
+}
 
 // It waits until somebody restored the file, and then is published.
 TEST_P(Damaged, CopyIsNotPublishedAsGood) {
@@ -257,6 +297,7 @@ TEST_F(RottenScratch, IsNotPublishedWhenTheArchivesCopyIsNoBetter) {
     ASSERT_EQ(::pwrite(fd.get(), "?", 1, kChunk + 5), 1);
     const timespec times[2] = {st.st_atim, st.st_mtim};
     ASSERT_EQ(::futimens(fd.get(), times), 0);
+    take_ctime_for_the_one_on_record();
   }
   const std::string before = archived();
   change_first_chunk();

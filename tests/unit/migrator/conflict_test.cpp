@@ -170,6 +170,182 @@ TEST_P(Conflict, OfAFileThatWasOpenedForWritingAndNotChangedIsNone) {
   expect_settled();
 }
 
+// Another content of the same length, and nothing of that in size and mtime.
+void edit_in_place(const std::string& path, const std::string& text) {
+  struct stat before {};
+  ASSERT_EQ(::stat(path.c_str(), &before), 0);
+  ASSERT_EQ(static_cast<size_t>(before.st_size), text.size());
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file << text;
+  }
+  const timespec times[2] = {before.st_atim, before.st_mtim};
+  ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+}
+
+TEST_P(Conflict, OfAnEditInPlaceThatKeepsSizeAndTimeKeepsBoth) {
+  world_.write("file.tif", "first");
+  world_.publish();
+  world_.write("file.tif", "ours, longer");
+  edit_in_place(world_.in_archive("file.tif"), "edits");
+  settle();
+  EXPECT_EQ(in_archive("file.tif"), "edits");
+  EXPECT_EQ(in_archive(kept("file.tif")), "ours, longer");
+  EXPECT_EQ(conflicts(), 1u);
+  expect_settled();
+}
+
+TEST_P(Conflict, OfAnEditInPlaceKeepsBothThoughOurChangeHasItsTimeToo) {
+  world_.write("file.tif", "first");
+  world_.set_mtime("file.tif", 1'000'000'000);
+  world_.publish();
+  world_.write("file.tif", "ours!");
+  world_.set_mtime("file.tif", 1'000'000'000);
+  edit_in_place(world_.in_archive("file.tif"), "edits");
+  settle();
+  EXPECT_EQ(in_archive("file.tif"), "edits");
+  EXPECT_EQ(in_archive(kept("file.tif")), "ours!");
+  expect_settled();
+}
+
+TEST_P(Conflict, OfAnEditInPlaceIsFoundBehindAChangeOfModeHere) {
+  world_.write("file", "first");
+  world_.publish();
+  edit_in_place(world_.in_archive("file"), "edits");
+  world_.change_mode("file", 0600);
+  if (GetParam() == Finder::journal) world_.publish();
+  world_.write("file", "ours, longer");
+  settle();
+  EXPECT_EQ(in_archive("file"), "edits");
+  EXPECT_EQ(in_archive(kept("file")), "ours, longer");
+  expect_settled();
+}
+
+TEST_P(Conflict, OfAnEditInPlaceOfWhatWasRemovedHereBringsTheirsBack) {
+  world_.write("file", "first");
+  world_.publish();
+  world_.remove("file");
+  edit_in_place(world_.in_archive("file"), "edits");
+  settle();
+  EXPECT_EQ(in_archive("file"), "edits");
+  EXPECT_EQ(world_.state("file"), FileState::cold);
+  expect_settled();
+}
+
+TEST_P(Conflict, OfAnEditInPlaceOfWhatWasReplacedHereKeepsBoth) {
+  world_.write("file", "first");
+  world_.publish();
+  world_.write("tmp", "saved by rename");
+  world_.rename("tmp", "file");
+  edit_in_place(world_.in_archive("file"), "edits");
+  settle();
+  EXPECT_EQ(in_archive("file"), "edits");
+  EXPECT_EQ(in_archive(kept("file")), "saved by rename");
+  expect_settled();
+}
+
+TEST_P(Conflict, OfAChangeOfModeAndALinkOfOthersIsNone) {
+  for (const char* name : {"mode", "link", "gone", "replaced"}) world_.write(name, "first");
+  world_.publish();
+  world_.write("mode", "ours, longer");
+  world_.write("link", "ours, longer");
+  world_.remove("gone");
+  world_.write("tmp", "saved by rename");
+  world_.rename("tmp", "replaced");
+  for (const char* name : {"mode", "gone", "replaced"})
+    ASSERT_EQ(::chmod(world_.in_archive(name).c_str(), 0600), 0);
+  fs::create_hard_link(world_.in_archive("link"), world_.archive_folder / ".tierhub/elsewhere");
+  settle();
+  EXPECT_EQ(in_archive("mode"), "ours, longer");
+  EXPECT_EQ(in_archive("link"), "ours, longer");
+  EXPECT_EQ(in_archive("replaced"), "saved by rename");
+  EXPECT_FALSE(fs::exists(world_.in_archive("gone")));
+  EXPECT_EQ(conflicts(), 0u);
+  expect_settled();
+}
+
+TEST_P(Conflict, OfWhatNobodyReadIsOneIfItWasTouched) {
+  world_.write_in_archive("touched", "their content");
+  world_.write_in_archive("gone", "their content");
+  world_.scan();
+  ASSERT_EQ(::chmod(world_.in_archive("touched").c_str(), 0600), 0);
+  ASSERT_EQ(::chmod(world_.in_archive("gone").c_str(), 0600), 0);
+  world_.write("touched", "ours");
+  world_.remove("gone");
+  settle();
+  EXPECT_EQ(in_archive("touched"), "their content");
+  EXPECT_EQ(in_archive(kept("touched")), "ours");
+  EXPECT_EQ(in_archive("gone"), "their content");
+  expect_settled();
+}
+
+// Renames, links and removals of ours move the ctime, too.
+TEST_P(Conflict, OfWhatOnlyWeTouchedIsNone) {
+  for (const char* name : {"a", "b", "c", "d", "e", "f"})
+    world_.write_in_archive(name, "nobody read it");
+  fs::create_hard_link(world_.in_archive("a"), world_.in_archive("a2"));
+  fs::create_hard_link(world_.in_archive("b"), world_.in_archive("b2"));
+  world_.scan();
+  world_.remove("a");
+  world_.link("c", "c2");
+  world_.change_mode("d", 0600);
+  world_.rename("e", "f");
+  world_.publish();
+  world_.remove("a2");
+  world_.write("b", "ours");
+  world_.remove("c");
+  world_.publish();
+  world_.write("c2", "ours");
+  world_.write("d", "ours");
+  world_.remove("f");
+  settle();
+  EXPECT_EQ(in_archive("b"), "ours");
+  EXPECT_EQ(in_archive("b2"), "ours");
+  EXPECT_EQ(in_archive("c2"), "ours");
+  EXPECT_EQ(in_archive("d"), "ours");
+  world_.write("b2", "ours again");
+  world_.publish();
+  world_.remove("b");
+  world_.publish();
+  world_.remove("b2");
+  settle();
+  EXPECT_EQ(world_.archive_tree().size(), 2u);
+  EXPECT_EQ(conflicts(), 0u);
+  expect_settled();
+}
+
+TEST_P(Conflict, OfAFileThatAllTouchedAndNobodyChangedReadsItOnlyWhenOursIsToReplaceIt) {
+  world_.write("file", std::string(3 * kChunk, 'f'));
+  world_.publish();
+  ASSERT_EQ(::chmod(world_.in_archive("file").c_str(), 0600), 0);
+  const auto content_ctime = [&] {
+    return value_of(world_.catalog->version(world_.inode("file")))->content_ctime;
+  };
+  const auto before = content_ctime();
+  ASSERT_TRUE(before);
+  world_.scan();
+  EXPECT_EQ(content_ctime(), before) << "it was read";
+  EXPECT_EQ(world_.state("file"), FileState::hot);
+  world_.write_at("file", kChunk, "ours");
+  settle();
+  EXPECT_NE(content_ctime(), before);
+  EXPECT_EQ(conflicts(), 0u);
+  expect_settled();
+}
+
+TEST_P(Conflict, IsToldByTheCtimeThatAScanNotesInOldRecords) {
+  world_.write("file", "first");
+  world_.publish();
+  const InodeNumber file = world_.inode("file");
+  auto old = value_of(world_.catalog->version(file)).value();
+  old.content_ctime.reset();
+  Batch batch;
+  batch.put_version(file, old);
+  value_of(world_.catalog->commit(batch));
+  world_.scan();
+  EXPECT_EQ(value_of(world_.catalog->version(file))->content_ctime, old.attributes.ctime);
+}
+
 TEST_P(Conflict, OfTwoNewFilesKeepsBoth) {
   world_.write("file", "ours");
   world_.write_in_archive("file", "theirs");

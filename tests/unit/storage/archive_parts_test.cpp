@@ -251,6 +251,7 @@ TEST(Wire, BringsValuesBackAsTheyWere) {
   ArchiveCapabilities capabilities;
   capabilities.file_system = "ext4";
   capabilities.hard_links = true;
+  capabilities.lasting_ctime = true;
   EXPECT_EQ(there_and_back(capabilities), capabilities);
 }
 

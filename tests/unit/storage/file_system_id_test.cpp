@@ -36,7 +36,8 @@ TEST(FileSystemIdentity, IsThatOfTheSameFileWithTheIdInIt) {
   ASSERT_TRUE(found);
   for (const IdentityKind kind : {IdentityKind::handle, IdentityKind::inode_and_birth_time}) {
     const auto plain = version_of(fd->get(), *found, kind);
-    const auto nested = version_of(fd->get(), *found, IdentityScheme(kind, kId, 0));
+    const auto nested =
+        version_of(fd->get(), *found, IdentityScheme(kind, kId, 0, IdentityScheme::Ctime::lasting));
     ASSERT_TRUE(plain && nested);
     std::string expected = plain->identity.bytes;
     expected[0] = kind == IdentityKind::handle ? 'H' : 'I';
