@@ -92,6 +92,14 @@ void Batch::erase_reap(InodeNumber inode) {
   changes_.erase(Family::reap, encoding::inode_key(inode));
 }
 
+void Batch::put_departure(InodeNumber inode, const DepartureRecord& record) {
+  changes_.put(Family::departure, encoding::inode_key(inode), encode(record));
+}
+
+void Batch::erase_departure(InodeNumber inode) {
+  changes_.erase(Family::departure, encoding::inode_key(inode));
+}
+
 void Batch::put_unsynced(uint64_t epoch, InodeNumber inode) {
   changes_.put(Family::unsynced, encoding::unsynced_key(epoch, inode), encoding::encode_mark());
 }

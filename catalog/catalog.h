@@ -54,6 +54,8 @@ class Batch {
   void erase_intent(uint64_t sequence);
   void put_reap(InodeNumber inode, ReapKind kind);
   void erase_reap(InodeNumber inode);
+  void put_departure(InodeNumber inode, const DepartureRecord& record);
+  void erase_departure(InodeNumber inode);
   // The inode got clean chunks or an object, or was erased with its object, and no syncfs of
   // scratch has covered that yet.
   void put_unsynced(uint64_t epoch, InodeNumber inode);
@@ -179,6 +181,7 @@ class Catalog {
   Result<std::vector<std::pair<InodeNumber, ReapKind>>> reaps(InodeNumber after,
                                                               size_t limit) const;
   Result<std::optional<ReapKind>> reap(InodeNumber inode) const;
+  Result<std::optional<DepartureRecord>> departure(InodeNumber inode) const;
   Result<std::vector<std::pair<uint64_t, InodeNumber>>> unsynced() const;
 
   Result<std::vector<PrefetchRecord>> prefetches() const;

@@ -331,6 +331,11 @@ Result<std::vector<std::pair<InodeNumber, ReapKind>>> Catalog::reaps(InodeNumber
   return result;
 }
 
+Result<std::optional<DepartureRecord>> Catalog::departure(InodeNumber inode) const {
+  return get_record(*store_, Family::departure, encoding::inode_key(inode),
+                    encoding::decode_departure);
+}
+
 Result<std::optional<ReapKind>> Catalog::reap(InodeNumber inode) const {
   return get_record(*store_, Family::reap, encoding::inode_key(inode), encoding::decode_reap);
 }

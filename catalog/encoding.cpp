@@ -437,6 +437,20 @@ Result<ReapKind> decode_reap(std::string_view bytes) {
   });
 }
 
+std::string encode(const DepartureRecord& record) {
+  return record_writer().u8(static_cast<uint8_t>(record.how)).text(record.path).take();
+}
+
+Result<DepartureRecord> decode_departure(std::string_view bytes) {
+  using How = DepartureRecord::How;
+  return decode_record<DepartureRecord>(
+      "departure", bytes, [](ByteReader& in, DepartureRecord& record) {
+        if (!read_enum(in, record.how, How::removed, How::replaced)) return false;
+        record.path = in.text();
+        return true;
+      });
+}
+
 namespace {
 
 bool needs_second_version(const PrefetchRecord& record) {

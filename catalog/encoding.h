@@ -72,6 +72,7 @@ std::string encode(const ArchiveVersion& record);
 std::string encode(const JournalRecord& record);
 std::string encode(const IntentRecord& record);
 std::string encode(ReapKind kind);
+std::string encode(const DepartureRecord& record);
 std::string encode(const PrefetchRecord& record);  // without the id, which is in the key
 std::string encode(const PrefetchItem& record);
 std::string encode(const LeaseRecord& record);   // without the owner, which is in the key
@@ -89,6 +90,7 @@ Result<ArchiveVersion> decode_version(std::string_view bytes);
 Result<JournalRecord> decode_journal(std::string_view bytes);
 Result<IntentRecord> decode_intent(std::string_view bytes);
 Result<ReapKind> decode_reap(std::string_view bytes);
+Result<DepartureRecord> decode_departure(std::string_view bytes);
 Result<PrefetchRecord> decode_prefetch(uint64_t id, std::string_view bytes);
 Result<PrefetchItem> decode_prefetch_item(std::string_view bytes);
 Result<LeaseRecord> decode_lease(std::string_view owner, std::string_view bytes);

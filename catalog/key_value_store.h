@@ -36,11 +36,12 @@ enum class Family : uint8_t {
   run,
   meta,
   answer,
+  departure,
 };
 inline constexpr std::array kFamilyNames = {
     "inode",     "dirent",  "link",    "xattr",  "residency", "checksum", "base",
     "base_link", "version", "journal", "intent", "reap",      "unsynced", "prefetch",
-    "lease",     "heat",    "run",     "meta",   "answer"};
+    "lease",     "heat",    "run",     "meta",   "answer",    "departure"};
 
 // Changes that become visible, and durable, together or not at all.
 class WriteSet {

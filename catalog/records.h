@@ -195,6 +195,19 @@ enum class ReapKind : uint8_t {
   object = 2,  // the object is no longer needed (evicted): remove it
 };
 
+// How an inode lost its last name here while the archive has it still.
+struct DepartureRecord {
+  enum class How : uint8_t {
+    removed = 1,   // by unlink or rmdir: also what has no record
+    replaced = 2,  // something was renamed over it
+  };
+  How how = How::removed;
+  // Where it stood in the archive before the journal made room for something else there. Empty: it
+  // stands there still.
+  std::string path;
+  bool operator==(const DepartureRecord&) const = default;
+};
+
 // parked: it was running in several starts in a row that all ended in a crash; it rests until
 // somebody resumes or cancels it.
 enum class PrefetchState : uint8_t { queued = 1, running, done, failed, cancelled, parked };

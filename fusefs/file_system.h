@@ -284,6 +284,7 @@ class FileSystem {
   Result<NodeInfo> node_of(const InodeState& inode) const;
   Result<NodeInfo> node_of(InodeNumber inode, const std::optional<InodeRecord>& record);
   Result<NodeInfo> by_handle(InodeNumber inode);
+  Result<void> note_replaced(InodeNumber inode, Batch& batch) const;
   Result<NodeInfo> parent_of(InodeNumber directory);
   // `made`: the inode that the request made or named, if it is answered with one.
   Result<void> commit_change(Batch& batch, InodeNumber made = kNoInode,

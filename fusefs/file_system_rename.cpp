@@ -113,6 +113,8 @@ Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& nam
       }
     }
   }
+  if (locked.has_target && (!target_record || target_record->nlink == 0))
+    TRY(note_replaced(locked.target->number, batch));
   InodeRecord source_record = source.rec();
   source_record.attributes.ctime = Timestamp::now();
   if (source.is_directory()) TRY(ensure_folder_object(source, source_record));
@@ -145,6 +147,14 @@ Result<void> FileSystem::move_entry(LockedRename& locked, const std::string& nam
   locked.target->record = target_record;
   if (folder_object) return scratch_.set_aside(locked.target->number);
   retag(*locked.target);
+  return {};
+}
+
+// Nobody removed what loses its last name like this: it is no old file but an old version.
+Result<void> FileSystem::note_replaced(InodeNumber inode, Batch& batch) const {
+  TRY_ASSIGN(const auto in_archive, catalog_.base_names(inode));
+  if (in_archive.empty()) return {};
+  batch.put_departure(inode, {DepartureRecord::How::replaced, ""});
   return {};
 }
 

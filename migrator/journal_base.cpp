@@ -49,6 +49,7 @@ Result<std::vector<InodeNumber>> BaseEdit::finish() {
                                   [&](const Name& name) { return !changed_.contains(name); });
     if (gained || kept) continue;
     batch_.erase_version(inode);
+    batch_.erase_departure(inode);
     gone.push_back(inode);
   }
   return gone;

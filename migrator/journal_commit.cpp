@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/log.h"
+#include "migrator/departure.h"
 #include "migrator/journal_base.h"
 #include "migrator/journal_wave.h"
 #include "storage/object_state.h"
@@ -32,7 +33,7 @@ Result<void> give_up_further_names(Batch& batch, BaseEdit& base, const Action& a
   return {};
 }
 
-Result<void> edit_base(Batch& batch, BaseEdit& base, const Action& action) {
+Result<void> edit_base(const Catalog& catalog, Batch& batch, BaseEdit& base, const Action& action) {
   const Plan& plan = action.plan;
   const BaseRecord arrived{plan.inode, plan.inode_kind};
   std::optional<BaseRecord> at_source;
@@ -45,6 +46,9 @@ Result<void> edit_base(Batch& batch, BaseEdit& base, const Action& action) {
       if (plan.occupant) at_source = BaseRecord{plan.occupant->inode, plan.occupant->kind};
       TRY(base.set(plan.target.name, arrived));
       TRY(base.set(plan.source.name, at_source));
+      if (plan.target.name.parent == kAsideInode)
+        TRY(note_place(catalog, batch, plan.inode, plan.source.path));
+      if (plan.occupant) TRY(note_place(catalog, batch, plan.occupant->inode, plan.target.path));
       break;
     case Plan::Kind::remove:
       TRY(base.set(plan.target.name, std::nullopt));
@@ -140,7 +144,7 @@ Result<void> commit_actions(const JournalContext& context,
     InodeState& inode = held.at(action->plan.inode);
     auto update = record_content(context, batch, inode, *action);
     if (update) updates.emplace_back(&inode, *std::move(update));
-    TRY(edit_base(batch, base, *action));
+    TRY(edit_base(context.catalog, batch, base, *action));
   }
   TRY(base.finish());
   for (const Action* action : actions) {

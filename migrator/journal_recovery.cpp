@@ -7,6 +7,7 @@
 
 #include "common/fault_points.h"
 #include "common/log.h"
+#include "migrator/departure.h"
 #include "migrator/journal_wave.h"
 #include "storage/object_state.h"
 
@@ -105,9 +106,40 @@ Result<void> JournalRecovery::settle_arrival(const Case& found) {
                        !is(found.at_leaf, found.intent.after);
   if (foreign) return give_back(found);
   TRY_ASSIGN(const auto displaced, displaced_version(found));
+  if (displaced && is(displaced, found.intent.before)) {
+    const auto kept = keep_displaced(found, *displaced);
+    if (!kept) return take_back(found, kept.error());
+  }
   TRY(commit_arrival(found, *found.at_target));
   if (!displaced) return {};
   return discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
+}
+
+// As Wave::keep_displaced().
+Result<void> JournalRecovery::keep_displaced(const Case& found,
+                                             const ArchiveVersion& displaced) const {
+  TRY_ASSIGN(const auto standing, context_.catalog.base(found.intent.target));
+  if (!standing) return {};
+  const bool overwritten = standing->inode == found.intent.inode;
+  if (overwritten && found.intent.kind == IntentKind::link) return {};  // another name of the same
+  TRY_ASSIGN(const auto in_base, context_.catalog.base_names(standing->inode));
+  if (!overwritten && in_base.size() > 1) return {};
+  return keep_in_trash(context_.catalog, context_.trash, found.intent.staged_leaf, displaced,
+                       standing->inode, found.target,
+                       overwritten ? Farewell::overwritten : Farewell::nameless);
+}
+
+// The trash does not take what was displaced: it stands where it stood, and the key waits.
+Result<void> JournalRecovery::take_back(const Case& found, const Error& why) {
+  if (is_archive_wide(why)) return why;
+  const bool removal = found.intent.kind == IntentKind::remove;
+  TRY(context_.archive.place(found.intent.staged_leaf, found.target,
+                             removal ? std::nullopt : found.at_target));
+  TRY(park(found, why.text()));
+  TRY_ASSIGN(const auto standing, context_.catalog.base(found.intent.target));
+  if (standing) TRY(renew_version(context_.catalog, context_.archive, standing->inode));
+  if (removal) return {};
+  return context_.archive.discard(found.intent.staged_leaf, *found.at_target);
 }
 
 // What rests in staging, as it was when it was displaced: it may have been written to since.
@@ -148,9 +180,12 @@ Result<void> JournalRecovery::settle_removal(const Case& found) {
   }
   if (!ours && is(found.at_target, found.intent.before)) return drop(found.sequence);
   TRY_ASSIGN(const auto displaced, displaced_version(found));
-  if (displaced && context_.trash != nullptr && context_.trash->takes_removed() &&
-      !has_a_name(context_.catalog, found.intent.inode))
-    keep_in_trash(*context_.trash, found.intent.staged_leaf, *displaced, found.target);
+  if (displaced) {
+    const auto kept =
+        keep_in_trash(context_.catalog, context_.trash, found.intent.staged_leaf, *displaced,
+                      found.intent.inode, found.target, Farewell::nameless);
+    if (!kept) return take_back(found, kept.error());
+  }
   TRY(commit_removal(found));
   if (!displaced) return {};
   TRY(discard_displaced(context_.archive, found.intent.staged_leaf, *displaced));
@@ -239,6 +274,11 @@ Result<void> JournalRecovery::commit_arrival(const Case& found, const ArchiveVer
   if (intent.kind == IntentKind::move) {
     TRY(base.set(intent.source, intent.before.empty() ? std::nullopt : occupant));
     names.push_back(intent.source);
+    TRY_ASSIGN(const auto source, path_of(intent.source));
+    if (source && intent.target.parent == kAsideInode)
+      TRY(note_place(context_.catalog, batch, intent.inode, *source));
+    if (occupant && !intent.before.empty())
+      TRY(note_place(context_.catalog, batch, occupant->inode, found.target));
   }
   batch.put_version(intent.inode, version);
   TRY(base.finish());

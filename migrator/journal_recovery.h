@@ -44,6 +44,8 @@ class JournalRecovery {
   Result<void> settle(uint64_t sequence, const IntentRecord& intent);
   Result<void> settle_arrival(const Case& found);
   Result<std::optional<ArchiveVersion>> displaced_version(const Case& found) const;
+  Result<void> keep_displaced(const Case& found, const ArchiveVersion& displaced) const;
+  Result<void> take_back(const Case& found, const Error& why);
   Result<void> settle_move(const Case& found);
   Result<void> settle_removal(const Case& found);
   Result<void> settle_undone(const Case& found);

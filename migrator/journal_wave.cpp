@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "migrator/archive_path.h"
+#include "migrator/departure.h"
 #include "migrator/in_lanes.h"
 
 namespace tierhub {
@@ -358,33 +359,61 @@ void Wave::finish_act(Action& action, Result<ArchiveVersion> done) const {
     return;
   }
   action.outcome = *std::move(done);
+  if (auto kept = keep_displaced(action); !kept) {
+    take_back(action, kept.error());
+    return;
+  }
   if (action.plan.kind == Plan::Kind::publish && action.staged) link_further(action);
-  if (context_.trash != nullptr) keep_displaced(action);
 }
 
-void Wave::keep_displaced(const Action& action) const {
+// What rests in staging and nobody has a name for goes to the trash.
+Result<void> Wave::keep_displaced(const Action& action) const {
   const Plan& plan = action.plan;
-  Trash& trash = *context_.trash;
-  if (plan.kind == Plan::Kind::remove && trash.takes_removed() &&
-      !has_a_name(context_.catalog, plan.inode))
-    keep_in_trash(trash, action.leaf, *plan.version, plan.target.path);
-  if (!trash.takes_replaced()) return;
-  if (plan.kind == Plan::Kind::publish && action.staged)
-    keep_in_trash(trash, action.leaf, *plan.version, plan.target.path);
-  if (plan.kind == Plan::Kind::place && plan.occupant)
-    keep_in_trash(trash, action.leaf, plan.occupant->version, plan.target.path);
+  const auto keep = [&](const ArchiveVersion& version, InodeNumber inode, Farewell farewell) {
+    return keep_in_trash(context_.catalog, context_.trash, action.leaf, version, inode,
+                         plan.target.path, farewell);
+  };
+  switch (plan.kind) {
+    case Plan::Kind::remove:
+      return keep(*plan.version, plan.inode, Farewell::nameless);
+    case Plan::Kind::publish:
+      return action.staged ? keep(*plan.version, plan.inode, Farewell::overwritten)
+                           : Result<void>();
+    case Plan::Kind::place:
+    case Plan::Kind::link: {
+      if (!plan.occupant) return {};
+      TRY_ASSIGN(const auto in_base, context_.catalog.base_names(plan.occupant->inode));
+      if (in_base.size() > 1) return {};  // the archive has it under another name
+      return keep(plan.occupant->version, plan.occupant->inode, Farewell::nameless);
+    }
+    case Plan::Kind::move:  // its occupant stands at the source
+    case Plan::Kind::attributes:
+    case Plan::Kind::drop:
+    case Plan::Kind::wait:
+      return {};
+  }
+  return {};
 }
 
-bool has_a_name(const Catalog& catalog, InodeNumber inode) {
-  const auto record = catalog.inode(inode);
-  return record && *record && (*record)->nlink > 0;
-}
-
-void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& version,
-                   const std::string& path) {
-  if (const auto taken = trash.take(leaf, version, path); !taken)
-    log::warning("what was removed is not kept in the trash",
-                 {{"path", path}, {"error", taken.error().text()}});
+// The trash did not take what was displaced: it stands where it stood, and the key waits.
+void Wave::take_back(Action& action, const Error& why) const {
+  const Plan& plan = action.plan;
+  std::optional<ArchiveVersion> ours;
+  if (plan.kind != Plan::Kind::remove) ours = action.outcome;
+  const auto back = context_.archive.place(action.leaf, plan.target.path, ours);
+  action.failure = why;
+  if (!back) {
+    log::error("what was removed is neither in the trash nor where it was",
+               {{"path", plan.target.path},
+                {"rests_in", fmt::format("{}/{}", kStagingFolder, action.leaf)},
+                {"error", back.error().text()}});
+    action.unknown_outcome = true;
+    return;
+  }
+  if (plan.kind == Plan::Kind::link)
+    static_cast<void>(discard_displaced(context_.archive, action.leaf, *plan.version));
+  action.outcome.reset();
+  action.taken_back = true;
 }
 
 // What is staged is placed with others.
@@ -442,7 +471,9 @@ Result<ArchiveVersion> Wave::set_attributes(const Action& action) const {
                          found->attributes.size_bytes == plan.version->attributes.size_bytes &&
                          found->attributes.mtime == wanted.mtime));
   if (!ours) return Error(conflict_code(), "it is not what TierHub left there");
-  return context_.archive.set_attributes(plan.target.path, *found, wanted, snapshot.xattrs);
+  TRY_ASSIGN(ArchiveVersion set,
+             context_.archive.set_attributes(plan.target.path, *found, wanted, snapshot.xattrs));
+  return plan.version ? version_after_act(std::move(set), *found, *plan.version) : set;
 }
 
 void Wave::link_further(Action& action) const {
@@ -548,8 +579,12 @@ void Wave::discard_leaves() {
 Result<void> Wave::renew_linked() {
   for (const Pending& pending : actions_) {
     const Action& action = pending.action;
-    if (!action.outcome || action.unknown_outcome) continue;
     const Plan& plan = action.plan;
+    if (action.taken_back) {
+      const InodeNumber back = plan.occupant ? plan.occupant->inode : plan.inode;
+      TRY(renew_version(context_.catalog, context_.archive, back));
+    }
+    if (!action.outcome || action.unknown_outcome) continue;
     if (plan.kind == Plan::Kind::remove && plan.inode_kind != FileKind::directory)
       TRY(renew_version(context_.catalog, context_.archive, plan.inode));
     if (plan.occupant && plan.kind != Plan::Kind::move)

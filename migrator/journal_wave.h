@@ -59,6 +59,7 @@ struct Action {
   std::optional<NotReady> not_ready;
   std::optional<Error> failure;
   bool interrupted = false;  // the journal is being stopped
+  bool taken_back = false;   // with `failure`: the act was undone
   // With `failure`: nobody knows whether the act was done, or is on the device. Its intents stay
   // for the recovery.
   bool unknown_outcome = false;
@@ -142,7 +143,8 @@ class Wave {
   Result<ArchiveVersion> move(Action& action) const;
   Result<ArchiveVersion> set_attributes(const Action& action) const;
   void link_further(Action& action) const;
-  void keep_displaced(const Action& action) const;
+  Result<void> keep_displaced(const Action& action) const;
+  void take_back(Action& action, const Error& why) const;
   void sync_acts();
   void fail_acts(const FileSystemId& file_system, const Error& error);
   Result<void> commit_all();
@@ -175,13 +177,6 @@ class Wave {
 std::vector<IntentRecord> intents_of(const Action& action);
 // The names at which something else may stand after the act than before.
 std::vector<Name> names_of(const Plan& plan);
-// A file goes to the trash with its last name: until then it is there under another one, and the
-// trash would be a further name of it. If nobody knows, it has none.
-bool has_a_name(const Catalog& catalog, InodeNumber inode);
-// What rests in staging as `leaf` and stood at `path` goes to the trash, if that takes it. If it
-// cannot, it stays, and is deleted.
-void keep_in_trash(Trash& trash, const std::string& leaf, const ArchiveVersion& version,
-                   const std::string& path);
 // Deletes what rests in staging, if it is still `version`; what was written to meanwhile is kept
 // aside.
 // Fails only if the archive as a whole does not work; then the leaf stays until the recovery.

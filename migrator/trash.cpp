@@ -11,12 +11,12 @@
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "migrator/archive_path.h"
+#include "migrator/marked_name.h"
 
 namespace tierhub {
 namespace {
 
 constexpr const char* kOnTheWay = "user.tierhub.on-the-way";
-constexpr int kMaxSameDay = 1000;
 constexpr size_t kMaxKnownFolders = 100'000;
 constexpr size_t kPage = 1000;
 constexpr double kDaySeconds = 86400;
@@ -63,6 +63,8 @@ bool is_barred(const Error& error) {
          is_conflict(error);
 }
 
+bool is_too_long(const Error& error) { return error.is(std::errc::filename_too_long); }
+
 }  // namespace
 
 Trash::Trash(Catalog& catalog, Archive& archive, const Options& options)
@@ -81,34 +83,47 @@ void Trash::stop() {
 
 Result<void> Trash::take(const std::string& leaf, const ArchiveVersion& version,
                          const std::string& path) {
-  // What waited for its place in `.tierhub/aside` has no path of its own.
+  // Of what waited in `.tierhub/aside` it may not be known where it was.
   const bool has_path = !path.starts_with(std::string(kPrivateFolder) + "/");
   const PrivateName split = split_private_name(leaf);
-  const std::string kept = has_path ? path : "unnamed/" + split.name;
   const std::string day = name_on(split.file_system, today());
-  for (int i = 1; i <= kMaxSameDay; ++i) {
-    TRY_ASSIGN(
-        const bool taken,
-        try_take(leaf, version, i == 1 ? day : with_suffix(day, fmt::format(".{}", i)), kept));
-    if (taken) {
-      fault_point(FaultPoint::trash_after_take);
-      return {};
-    }
+  const std::string unique = marked_name(path.substr(path.rfind('/') + 1), version.attributes.kind,
+                                         "removed " + split.name);
+  TRY_ASSIGN(bool taken, has_path ? try_days(leaf, version, day, path) : Result<bool>(false));
+  // Too often on one day, or no path can be so long.
+  if (!taken && has_path) {
+    TRY_ASSIGN(taken, try_take(leaf, version, day, join_path(parent_path(path), unique)));
   }
-  return Error(std::errc::file_exists, "it was removed too often on one day");
+  if (!taken) {
+    TRY_ASSIGN(taken, try_take(leaf, version, day, join_path("unnamed", unique)));
+  }
+  if (!taken) return Error(std::errc::file_exists, "something has its place in the trash");
+  fault_point(FaultPoint::trash_after_take);
+  return {};
 }
 
-// False: something else has its place on this day.
+Result<bool> Trash::try_days(const std::string& leaf, const ArchiveVersion& version,
+                             const std::string& day, const std::string& path) {
+  for (int i = 1; i <= options_.most_days_of_a_path; ++i) {
+    const std::string one = i == 1 ? day : with_suffix(day, fmt::format(".{}", i));
+    TRY_ASSIGN(const bool taken, try_take(leaf, version, one, path));
+    if (taken) return true;
+  }
+  return false;
+}
+
+// False: something else has its place on this day, or its place there has too long a path.
 Result<bool> Trash::try_take(const std::string& leaf, const ArchiveVersion& version,
                              const std::string& day, const std::string& path) {
   const std::string source = join_path(kStagingFolder, leaf);
   const std::string target = in_trash(day, path);
   const std::string folder = parent_path(target);
   if (const auto made = make_folders(folder); !made) {
-    if (is_barred(made.error())) return false;
+    if (is_barred(made.error()) || is_too_long(made.error())) return false;
     return made.error();
   }
   auto standing = archive_.stat(target);
+  if (!standing && is_too_long(standing.error())) return false;
   if (!standing) return standing.error();
   if (*standing && is_folder(version) && is_folder(**standing)) {
     TRY_ASSIGN(const Xattrs there, archive_.xattrs(target));
@@ -118,7 +133,9 @@ Result<bool> Trash::try_take(const std::string& leaf, const ArchiveVersion& vers
     TRY(archive_.discard(leaf, version));
   } else {
     if (*standing) return false;
-    TRY(archive_.move(source, version, target, std::nullopt));
+    auto moved = archive_.move(source, version, target, std::nullopt);
+    if (!moved && is_too_long(moved.error())) return false;
+    if (!moved) return moved.error();
   }
   touched_.with([&](auto& folders) { folders.insert(folder); });
   return true;

@@ -1,8 +1,9 @@
 // What users remove rests in the archive for some days, and can be brought back: in
 // `.tierhub/trash/<day>/`, under the path that it had, with owner, mode, times, extended attributes
-// and hard links. A path that was removed again on the same day goes to `<day>.2`, and so on. Days
-// are those of UTC. Folders that were only needed on the way have mode 0700 and the mark kOnTheWay
-// until the folder that had the path is removed itself.
+// and hard links. A path that was removed again on the same day goes to `<day>.2`, and so on; the
+// 1,001st time to "name (removed N)". So does, in `unnamed/`, what would have too long a path, or
+// whose path nobody knows. Days are those of UTC. Folders that were only needed on the way have
+// mode 0700 and the mark kOnTheWay until the folder that had the path is removed itself.
 //
 // Taking something in is the last step of its removal, before the removal is committed (one more
 // rename within the archive): killed before it, the recovery does it; killed after it, it is done.
@@ -36,6 +37,8 @@ class Trash {
     uint64_t keep_free_bytes = 0;
     double keep_free_percent = 5;  // of the archive's size
     double tick_s = 60;
+    // A path that is removed more often on one day goes under a name of its own.
+    int most_days_of_a_path = 1000;
   };
   Trash(Catalog& catalog, Archive& archive, const Options& options);
   ~Trash() { stop(); }
@@ -79,6 +82,8 @@ class Trash {
                            const ArchiveVersion& version,
                            const std::function<bool(const Item&)>& visit, bool& go_on);
   Result<std::vector<ArchiveChild>> children(const std::string& path);
+  Result<bool> try_days(const std::string& leaf, const ArchiveVersion& version,
+                        const std::string& day, const std::string& path);
   Result<bool> try_take(const std::string& leaf, const ArchiveVersion& version,
                         const std::string& day, const std::string& path);
   Result<void> make_folders(const std::string& path);

@@ -45,6 +45,8 @@ bool can_be_read(Family family, std::string_view key, std::string_view value) {
       return both(decode_number_key(key), decode_intent(value));
     case Family::reap:
       return both(decode_number_key(key), decode_reap(value));
+    case Family::departure:
+      return both(decode_number_key(key), decode_departure(value));
     case Family::unsynced:
       return both(decode_pair_key(key), decode_mark(value));
     case Family::prefetch:
@@ -76,6 +78,7 @@ bool begins_with_inode(Family family) {
     case Family::reap:
     case Family::lease:
     case Family::heat:
+    case Family::departure:
       return true;
     case Family::dirent:
     case Family::base:

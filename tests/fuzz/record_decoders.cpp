@@ -85,6 +85,8 @@ std::vector<Decoder> record_decoders() {
       record_decoder("journal", encoding::decode_journal, JournalRecord{{1}, "reason"}),
       record_decoder("intent", encoding::decode_intent, intent),
       record_decoder("reap", encoding::decode_reap, ReapKind::object),
+      record_decoder("departure", encoding::decode_departure,
+                     DepartureRecord{DepartureRecord::How::replaced, "a/b"}),
       record_decoder(
           "prefetch", [](std::string_view bytes) { return encoding::decode_prefetch(5, bytes); },
           prefetch),

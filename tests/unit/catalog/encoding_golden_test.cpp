@@ -25,11 +25,12 @@ Attributes attributes(FileKind kind) {
 
 TEST(GoldenFamilies, HaveTheseNamesInThisOrder) {
   const std::vector<std::string> names(kFamilyNames.begin(), kFamilyNames.end());
-  EXPECT_EQ(names, (std::vector<std::string>{"inode", "dirent", "link", "xattr", "residency",
-                                             "checksum", "base", "base_link", "version", "journal",
-                                             "intent", "reap", "unsynced", "prefetch", "lease",
-                                             "heat", "run", "meta", "answer"}));
-  EXPECT_EQ(static_cast<size_t>(Family::answer) + 1, kFamilyNames.size());
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"inode",    "dirent", "link",      "xattr",    "residency",
+                                      "checksum", "base",   "base_link", "version",  "journal",
+                                      "intent",   "reap",   "unsynced",  "prefetch", "lease",
+                                      "heat",     "run",    "meta",      "answer",   "departure"}));
+  EXPECT_EQ(static_cast<size_t>(Family::departure) + 1, kFamilyNames.size());
 }
 
 TEST(GoldenKeys, AreBigEndian) {
@@ -190,6 +191,11 @@ TEST(GoldenRecords, VersionWithTheCtimeOfItsContent) {
             "00 00 00 00 00 00 00 03 ff ff ff ff ff ff ff ff "
             "00 00 00 03 00 00 00 00 00 00 00 99 00 00 00 00 00 00 00 05");
   EXPECT_EQ(encoding::decode_version(bytes)->content_ctime, version.content_ctime);
+}
+
+TEST(GoldenRecords, Departure) {
+  EXPECT_EQ(hex(encoding::encode(DepartureRecord{DepartureRecord::How::replaced, "a/b"})),
+            "01 02 00 00 00 03 61 2f 62");
 }
 
 TEST(GoldenRecords, Journal) {

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "common/fault_points.h"
@@ -149,6 +151,214 @@ TEST_F(TrashTest, KeepsOldVersionsOnlyIfItIsTold) {
   start(options);
   replace_twice();
   EXPECT_EQ(listed(), (std::vector<std::string>{"file", "file"}));
+}
+
+TEST_F(TrashTest, HasAFolderUnderItsPathThoughAnotherTookItsPlace) {
+  world_.make_folder("A");
+  world_.make_folder("A/sub");
+  world_.write("A/e3.tif", "removed");
+  world_.write("A/sub/deep.tif", "deep");
+  world_.publish();
+  world_.remove_tree("A");
+  world_.make_folder("A");
+  world_.write("A/new", "new");
+  ASSERT_TRUE(world_.publish_to_the_end());
+  EXPECT_EQ(listed(), (std::vector<std::string>{"A", "A/e3.tif", "A/sub", "A/sub/deep.tif"}));
+  restore("A", "A");
+  EXPECT_EQ(read_text(world_.in_archive("A/e3.tif")), "removed");
+  EXPECT_EQ(read_text(world_.in_archive("A/sub/deep.tif")), "deep");
+  EXPECT_EQ(read_text(world_.in_archive("A/new")), "new");
+}
+
+TEST_F(TrashTest, HasAFileThoughAnotherWasMadeInItsPlace) {
+  for (const char* name : {"written", "linked", "moved", "folder"}) world_.write(name, name);
+  world_.write("source", "source");
+  world_.publish();
+  // While somebody reads what only the archive has, it has to make room.
+  world_.write_in_archive("open", "open");
+  world_.scan();
+  const InodeNumber reader = world_.inode("open");
+  const FileHandle handle = world_.open("open", O_RDONLY);
+  for (const char* name : {"written", "linked", "moved", "folder", "open"}) world_.remove(name);
+  world_.write("written", "new");
+  world_.link("source", "linked");
+  world_.publish();
+  world_.rename("source", "moved");
+  world_.make_folder("folder");
+  world_.write("open", "new");
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("open")), "new");
+  world_.close(reader, handle);
+  ASSERT_TRUE(world_.publish_to_the_end());
+  EXPECT_EQ(listed(), (std::vector<std::string>{"folder", "linked", "moved", "open", "written"}));
+  restore("written", "back");
+  EXPECT_EQ(read_text(world_.in_archive("back")), "written");
+  EXPECT_EQ(read_text(world_.in_archive("written")), "new");
+}
+
+TEST_F(TrashTest, HasNothingThatWasReplacedByARename) {
+  for (const char* name : {"a", "b", "c"}) world_.write(name, name);
+  world_.make_folder("d");
+  world_.make_folder("e");
+  world_.publish();
+  world_.rename("a", "b");  // both are in the archive
+  world_.write("new", "not in the archive yet");
+  world_.rename("new", "c");
+  world_.rename("d", "e");
+  ASSERT_TRUE(world_.publish_to_the_end());
+  EXPECT_TRUE(listed().empty());
+  EXPECT_EQ(world_.difference(), "");
+}
+
+TEST_F(TrashTest, TakesWhatWasRemovedTooOftenUnderANameOfItsOwn) {
+  Trash::Options options;
+  options.most_days_of_a_path = 2;
+  start(options);
+  world_.make_folder("d");
+  for (const char* text : {"1", "2", "3", "4"}) {
+    world_.write("d/scan.tif", text);
+    world_.publish();
+    world_.remove("d/scan.tif");
+    world_.publish();
+  }
+  const auto all = listed();
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(world_.journal_keys(), 0u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(all[i].starts_with("d/scan (removed ") && all[i].ends_with(").tif")) << all[i];
+  }
+  EXPECT_NE(all[0], all[1]);
+  restore(all[0], "d/back.tif");
+  EXPECT_THAT(read_text(world_.in_archive("d/back.tif")), ::testing::AnyOf("3", "4"));
+}
+
+TEST_F(TrashTest, TakesWhatHasTheLongestPath) {
+  constexpr size_t kLongestPath = 4095;
+  constexpr size_t kLongestName = 255;
+  const std::string name(200, 'n');
+  std::string folder;
+  while (kLongestPath - folder.size() - 1 > kLongestName) {
+    folder += (folder.empty() ? "" : "/") + name;
+    world_.make_folder(folder);
+  }
+  const size_t rest = kLongestPath - folder.size() - 1;
+  const std::string file = folder + "/" + std::string(rest - 4, 'f') + ".tif";
+  ASSERT_EQ(file.size(), kLongestPath);
+  world_.write(file, "deep");
+  ASSERT_TRUE(world_.publish_to_the_end());
+  world_.remove(file);
+  ASSERT_TRUE(world_.publish_to_the_end());
+  const auto all = listed();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_TRUE(all[0].starts_with("unnamed/fff") && all[0].ends_with(").tif")) << all[0];
+  restore(all[0], "back.tif");
+  EXPECT_EQ(read_text(world_.in_archive("back.tif")), "deep");
+}
+
+TEST_F(TrashTest, ThatTakesNothingLeavesEverythingWhereItIs) {
+  fs::create_directories(world_.in_archive(kTrashFolder));
+  for (const char* name : {"removed", "replaced"}) world_.write(name, "old");
+  world_.publish();
+  world_.remove("removed");
+  world_.remove("replaced");
+  world_.write("replaced", "new");
+  world_.let_nothing_be_made_in_archive(kTrashFolder);
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("removed")), "old");
+  EXPECT_EQ(read_text(world_.in_archive("replaced")), "old");
+  EXPECT_THAT(world_.parked_reason(JournalKey::of_entry(kRootInode, "removed")),
+              ::testing::HasSubstr("trash"));
+  EXPECT_THAT(world_.parked_reason(JournalKey::of_entry(kRootInode, "replaced")),
+              ::testing::HasSubstr("trash"));
+  EXPECT_EQ(world_.staged(), std::vector<std::string>{});
+  world_.restart();
+  world_.publish();
+  EXPECT_EQ(read_text(world_.in_archive("removed")), "old");
+  world_.let_be_made_in_archive(kTrashFolder);
+  ASSERT_TRUE(world_.publish_to_the_end());
+  EXPECT_EQ(read_text(world_.in_archive("replaced")), "new");
+  EXPECT_EQ(listed(), (std::vector<std::string>{"removed", "replaced"}));
+}
+
+TEST_F(TrashTest, ThatTakesNothingAtARecoveryLeavesEverythingWhereItWas) {
+  for (const bool replaced : {false, true}) {
+    SCOPED_TRACE(replaced);
+    JournalWorld world;
+    world.trash_options = Trash::Options();
+    world.restart();
+    fs::create_directories(world.in_archive(kTrashFolder));
+    world.write("file", "old");
+    world.publish();
+    world.remove("file");
+    if (replaced) world.write("file", "new");
+    arm_fault_point("publish.after_intent", 1, [] { throw Crash{}; });
+    EXPECT_THROW(world.publish(), Crash);
+    arm_fault_point("", 1, nullptr);
+    // As if it had died right behind the act.
+    const auto intents = value_of(world.catalog->intents());
+    ASSERT_EQ(intents.size(), 1u);
+    const auto version = value_of(world.archive->stat("file")).value();
+    const std::string& leaf = intents.begin()->second.staged_leaf;
+    if (replaced) {
+      value_of(world.archive->place(leaf, "file", version));
+    } else {
+      value_of(world.archive->remove("file", version, leaf));
+    }
+    world.let_nothing_be_made_in_archive(kTrashFolder);
+    world.restart();
+    world.publish();
+    EXPECT_EQ(read_text(world.in_archive("file")), "old");
+    EXPECT_EQ(world.staged(), std::vector<std::string>{});
+    world.let_be_made_in_archive(kTrashFolder);
+    ASSERT_TRUE(world.publish_to_the_end());
+    std::vector<std::string> paths;
+    value_of(world.trash->visit("", [&](const Trash::Item& item) {
+      paths.push_back(item.path);
+      return true;
+    }));
+    EXPECT_EQ(paths, std::vector<std::string>{"file"});
+    EXPECT_EQ(fs::exists(world.in_archive("file")), replaced);
+  }
+}
+
+TEST_F(TrashTest, HasWhatMadeRoomForSomethingElseWhereverTheProcessDies) {
+  for (const char* step : {"publish.after_intent", "trash.after_take", "publish.after_act",
+                           "publish.before_commit", "publish.after_commit"}) {
+    for (const auto death : {JournalWorld::Death::killed, JournalWorld::Death::power_lost}) {
+      for (int nth = 1; nth <= 4; ++nth) {
+        SCOPED_TRACE(std::string(step) + ", time " + std::to_string(nth));
+        JournalWorld world;
+        world.trash_options = Trash::Options();
+        world.options.lanes = 1;
+        world.restart();
+        world.make_folder("A");
+        world.write("A/e3", "old");
+        world.write("f", "old");
+        world.publish();
+        world.remove_tree("A");
+        world.make_folder("A");
+        world.remove("f");
+        world.write("f", "new");
+        value_of(world.catalog->sync());
+        arm_fault_point(step, nth, [] { throw Crash{}; });
+        try {
+          world.publish();
+        } catch (const Crash&) {
+        }
+        arm_fault_point("", 1, nullptr);
+        world.restart(death);
+        ASSERT_TRUE(world.publish_to_the_end());
+        EXPECT_EQ(world.staged(), std::vector<std::string>{});
+        std::vector<std::string> paths;
+        value_of(world.trash->visit("", [&](const Trash::Item& item) {
+          paths.push_back(item.path);
+          return true;
+        }));
+        std::sort(paths.begin(), paths.end());
+        EXPECT_EQ(paths, (std::vector<std::string>{"A", "A/e3", "f"}));
+      }
+    }
+  }
 }
 
 TEST_F(TrashTest, KeepsNothingWhenItIsOff) {
