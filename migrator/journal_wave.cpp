@@ -584,7 +584,7 @@ Result<void> Wave::renew_linked() {
       const InodeNumber back = plan.occupant ? plan.occupant->inode : plan.inode;
       TRY(renew_version(context_.catalog, context_.archive, back));
     }
-    if (!action.outcome || action.unknown_outcome) continue;
+    if (!action.outcome || action.unknown_outcome || action.stays_touched) continue;
     if (plan.kind == Plan::Kind::remove && plan.inode_kind != FileKind::directory)
       TRY(renew_version(context_.catalog, context_.archive, plan.inode));
     if (plan.occupant && plan.kind != Plan::Kind::move)

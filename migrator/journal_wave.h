@@ -52,6 +52,8 @@ struct Action {
   std::optional<ArchiveVersion> outcome;
   // After a move: its occupant, which rests at the source.
   std::optional<ArchiveVersion> occupant_now;
+  // What loses one of several names was touched, and still is.
+  bool stays_touched = false;
   // Per further name: why it could not be linked.
   std::vector<std::optional<Error>> further_failures;
 
@@ -137,6 +139,7 @@ class Wave {
   Result<void> fence_one(Action& action, ScratchSync synced) const;
   Result<void> write_intents();
   void act_all();
+  void allow_one_of_several(Action& action) const;
   void place_group(std::span<Action*> group) const;
   void finish_act(Action& action, Result<ArchiveVersion> done) const;
   Result<ArchiveVersion> act_on_target(Action& action) const;

@@ -108,6 +108,7 @@ void Wave::act_all() {
   std::vector<Action*> placed;
   std::vector<Action*> others;
   for (Pending& pending : actions_) {
+    if (pending.action.alive()) allow_one_of_several(pending.action);
     if (pending.action.alive())
       (is_placed(pending.action) ? placed : others).push_back(&pending.action);
   }
@@ -117,6 +118,21 @@ void Wave::act_all() {
   in_groups(others.size(), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) finish_act(*others[i], act_on_target(*others[i]));
   });
+}
+
+// What has further names in the archive is not lost with one of them, whatever others did to it.
+void Wave::allow_one_of_several(Action& action) const {
+  Plan& plan = action.plan;
+  const bool removes = plan.kind == Plan::Kind::remove;
+  const bool displaces =
+      plan.occupant && (plan.kind == Plan::Kind::place || plan.kind == Plan::Kind::link);
+  if (!removes && !displaces) return;
+  const auto in_base = context_.catalog.base_names(removes ? plan.inode : plan.occupant->inode);
+  if (!in_base || in_base->size() <= 1) return;
+  ArchiveVersion& version = removes ? *plan.version : plan.occupant->version;
+  const auto found = context_.archive.stat(plan.target.path);
+  action.stays_touched = !found || !*found || (*found)->is_touched_since(version);
+  version.content_ctime.reset();
 }
 
 void Wave::place_group(std::span<Action*> group) const {
