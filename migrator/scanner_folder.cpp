@@ -221,9 +221,12 @@ void FolderScan::note_growing(const ArchiveChild& child) {
 
 Result<void> FolderScan::compare_known(const ArchiveChild& child, const BaseRecord& known) {
   TRY_ASSIGN(auto on_record, scan_.catalog.version(known.inode));
-  if (!on_record)
+  if (!on_record) {
+    TRY_ASSIGN(const auto now, scan_.catalog.base({folder_, child.name}));
+    if (now != known) return {};  // a conflict was resolved at another of its names
     return Error(std::errc::bad_message,
                  fmt::format("inode {} is in base without a version", known.inode));
+  }
   const ArchiveVersion& found = child.version;
   if (was_marked_since(on_record->identity, found.identity)) {
     on_record->identity = found.identity;
