@@ -115,6 +115,7 @@ class Journal::Impl {
     std::set<JournalKey> failed;  // since the last demand
     uint64_t last_demand = 0;     // its number
     std::set<JournalKey> looked;  // their folders were looked at, and they are tried once more
+    uint64_t looks = 0;           // each has its keys planned again, and is nothing done by itself
     std::set<JournalKey> ensured;
     std::optional<Error> archive_failure;
     bool needs_recovery = false;
@@ -295,7 +296,7 @@ Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
     // A pass that was broken off for a nested file system tells nothing of the keys behind.
     if (!round.needs_recovery || round.archive_failure) settle_demands(pass);
     if (round.archive_failure) return *round.archive_failure;
-    if (pass.progress == 0 || stopping_) return progress;
+    if (pass.progress == 0 || stopping_) return progress - round.looks;
   }
 }
 
@@ -560,6 +561,7 @@ Result<void> Journal::Impl::look(const TreeMutex::Held& held, Round& round, Pass
   std::erase(inodes, kAsideInode);
   const auto looked = scanner_.look(held, inodes, [this](const ScanCounts&) { return !stopping_; });
   ++pass.progress;
+  ++round.looks;
   if (looked && looked->wants_whole_scan) want_whole_scan();
   if (looked || stopping_) return {};
   if (is_archive_wide(looked.error())) {

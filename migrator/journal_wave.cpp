@@ -447,7 +447,7 @@ Result<ArchiveVersion> Wave::move(Action& action) const {
   if (plan.occupant) before = plan.occupant->version;
   TRY_ASSIGN(ArchiveVersion moved,
              context_.archive.move(plan.source.path, *plan.version, plan.target.path, before));
-  if (!before) return moved;
+  if (!before || action.stays_touched) return moved;
   const auto rests = context_.archive.stat(plan.source.path);
   if (rests && *rests && is_on_record(**rests, *before)) action.occupant_now = **rests;
   return moved;

@@ -140,6 +140,7 @@ class Wave {
   Result<void> write_intents();
   void act_all();
   void allow_one_of_several(Action& action) const;
+  void act_in_turn(const std::vector<Action*>& actions) const;
   void place_group(std::span<Action*> group) const;
   void finish_act(Action& action, Result<ArchiveVersion> done) const;
   Result<ArchiveVersion> act_on_target(Action& action) const;

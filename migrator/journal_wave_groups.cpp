@@ -1,6 +1,7 @@
 // The steps of a wave in which many files go together: what a message, a waking thread or a commit
 // costs is shared.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "common/clock.h"
@@ -106,27 +107,38 @@ void Wave::stage_small(Staging& staging) const {
 
 void Wave::act_all() {
   std::vector<Action*> placed;
-  std::vector<Action*> others;
+  std::map<InodeNumber, std::vector<Action*>> others;
   for (Pending& pending : actions_) {
-    if (pending.action.alive()) allow_one_of_several(pending.action);
-    if (pending.action.alive())
-      (is_placed(pending.action) ? placed : others).push_back(&pending.action);
+    Action& action = pending.action;
+    if (!action.alive()) continue;
+    allow_one_of_several(action);
+    (is_placed(action) ? placed : others[action.plan.inode]).push_back(&action);
   }
+  std::vector<std::vector<Action*>> by_inode;
+  for (auto& [inode, actions] : others) by_inode.push_back(std::move(actions));
   in_groups(placed.size(), [&](size_t begin, size_t end) {
     place_group(std::span(placed).subspan(begin, end - begin));
   });
-  in_groups(others.size(), [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) finish_act(*others[i], act_on_target(*others[i]));
+  in_groups(by_inode.size(), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) act_in_turn(by_inode[i]);
   });
+}
+
+// Acts on one file, which gets several names: each moves the ctime that the next one finds.
+void Wave::act_in_turn(const std::vector<Action*>& actions) const {
+  std::optional<ArchiveVersion> now;
+  for (Action* action : actions) {
+    if (now) action->plan.version = now;
+    finish_act(*action, act_on_target(*action));
+    if (action->outcome) now = action->outcome;
+  }
 }
 
 // What has further names in the archive is not lost with one of them, whatever others did to it.
 void Wave::allow_one_of_several(Action& action) const {
   Plan& plan = action.plan;
   const bool removes = plan.kind == Plan::Kind::remove;
-  const bool displaces =
-      plan.occupant && (plan.kind == Plan::Kind::place || plan.kind == Plan::Kind::link);
-  if (!removes && !displaces) return;
+  if (!removes && !plan.occupant) return;
   const auto in_base = context_.catalog.base_names(removes ? plan.inode : plan.occupant->inode);
   if (!in_base || in_base->size() <= 1) return;
   ArchiveVersion& version = removes ? *plan.version : plan.occupant->version;

@@ -314,6 +314,47 @@ TEST_P(Conflict, OfWhatOnlyWeTouchedIsNone) {
   expect_settled();
 }
 
+TEST_P(Conflict, OfANewFileThatGotTwoMoreNamesAtOnceIsNone) {
+  world_.write_in_archive("file", "nobody read it");
+  world_.scan();
+  world_.link("file", "second");
+  world_.link("file", "third");
+  world_.publish();
+  const auto on_record = value_of(world_.catalog->version(world_.inode("file")));
+  EXPECT_EQ(on_record->content_ctime, on_record->attributes.ctime);
+  for (const char* name : {"file", "second", "third"}) world_.remove(name);
+  settle();
+  EXPECT_TRUE(world_.archive_tree().empty());
+  EXPECT_EQ(conflicts(), 0u);
+  expect_settled();
+}
+
+TEST_P(Conflict, OfAnEditInPlaceOfAFileThatChangedPlacesKeepsBoth) {
+  world_.write("file", "first");
+  world_.write("other", "other");
+  world_.publish();
+  world_.link("file", "second");
+  world_.publish();
+  world_.rename("file", "other", RENAME_EXCHANGE);
+  world_.write("second", "ours, longer");
+  edit_in_place(world_.in_archive("file"), "edits");
+  settle();
+  EXPECT_EQ(in_archive("file"), "edits");
+  EXPECT_EQ(in_archive("second"), "edits");
+  EXPECT_EQ(in_archive("other"), "ours, longer");
+  EXPECT_EQ(in_archive(kept("file")), "other");
+  EXPECT_EQ(in_archive(kept("second")), "ours, longer");
+  expect_settled();
+}
+
+TEST_P(Conflict, WithWhatAScanDoesNotSeeWaitsAndIsNoProgress) {
+  fs::create_directory(world_.in_archive("@eaDir"));
+  world_.write("@eaDir", "ours");
+  settle();
+  EXPECT_GT(world_.journal_keys(), 0u);
+  EXPECT_EQ(value_of(world_.journal->run_round(Journal::Urgency::demanded)), 0u);
+}
+
 TEST_P(Conflict, OfAFileThatAllTouchedAndNobodyChangedReadsItOnlyWhenOursIsToReplaceIt) {
   world_.write("file", std::string(3 * kChunk, 'f'));
   world_.publish();
