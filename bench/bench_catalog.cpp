@@ -16,9 +16,9 @@
 #include "bench/measure.h"
 #include "bench/table.h"
 #include "catalog/catalog.h"
-#include "catalog/inode_table.h"
-#include "migrator/scanner.h"
-#include "storage/scratch.h"
+#include "inodes/inode_table.h"
+#include "migrator/scan/scanner.h"
+#include "storage/scratch/scratch.h"
 
 namespace tierhub::bench {
 namespace {

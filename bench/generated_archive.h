@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "storage/archive.h"
+#include "storage/archive/archive.h"
 
 namespace tierhub::bench {
 

@@ -10,10 +10,10 @@
 
 #include "api/client.h"
 #include "common/log.h"
-#include "compute/agent.h"
-#include "compute/runner.h"
-#include "compute/runner_process.h"
-#include "compute/tierd_tier.h"
+#include "compute/jobs/agent.h"
+#include "compute/jobs/runner_process.h"
+#include "compute/run/runner.h"
+#include "compute/staging/tierd_tier.h"
 
 namespace tierhub::compute {
 namespace {

@@ -15,8 +15,8 @@
 
 #include "common/log.h"
 #include "common/posix.h"
-#include "storage/archive.h"
-#include "storage/helper_process.h"
+#include "storage/archive/archive.h"
+#include "storage/helper/process.h"
 
 namespace tierhub {
 namespace {

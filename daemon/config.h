@@ -8,7 +8,7 @@
 
 #include "common/log.h"
 #include "common/result.h"
-#include "storage/archive_claim.h"
+#include "storage/posix/archive_claim.h"
 
 namespace tierhub {
 

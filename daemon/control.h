@@ -12,17 +12,17 @@
 
 #include "api/agent_book.h"
 #include "api/service.h"
-#include "catalog/inode_table.h"
 #include "common/guarded.h"
 #include "daemon/config.h"
 #include "daemon/namespace_walk.h"
-#include "migrator/capacity.h"
-#include "migrator/evictor.h"
+#include "inodes/inode_table.h"
+#include "migrator/evict/capacity.h"
+#include "migrator/evict/evictor.h"
 #include "migrator/housekeeper.h"
-#include "migrator/journal.h"
-#include "migrator/prefetcher.h"
+#include "migrator/prefetch/prefetcher.h"
+#include "migrator/publish/journal.h"
+#include "migrator/publish/trash.h"
 #include "migrator/scan_schedule.h"
-#include "migrator/trash.h"
 
 namespace tierhub {
 

@@ -9,8 +9,8 @@
 #include "common/posix.h"
 #include "daemon/control.h"
 #include "daemon/control_messages.h"
-#include "migrator/capacity_held.h"
-#include "storage/object_state.h"
+#include "migrator/evict/capacity_held.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "api/messages.h"
-#include "catalog/inode_table.h"
-#include "migrator/prefetcher.h"
+#include "inodes/inode_table.h"
+#include "migrator/prefetch/prefetcher.h"
 
 namespace tierhub {
 

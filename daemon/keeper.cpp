@@ -29,9 +29,9 @@
 #include "common/log.h"
 #include "daemon/keeper_link.h"
 #include "daemon/service_manager.h"
-#include "fusefs/kept_session.h"
-#include "fusefs/mount_table.h"
-#include "storage/frame_socket.h"
+#include "fusefs/kernel/kept_session.h"
+#include "fusefs/mount/table.h"
+#include "storage/helper/frame_socket.h"
 
 namespace tierhub {
 namespace {

@@ -21,7 +21,7 @@
 #include "daemon/keeper.h"
 #include "daemon/keeper_link.h"
 #include "daemon/tier.h"
-#include "storage/archive_helper.h"
+#include "storage/helper/helper.h"
 
 namespace tierhub {
 namespace {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "fusefs/file_system.h"
-#include "migrator/mover.h"
+#include "migrator/fill/mover.h"
 
 namespace tierhub {
 

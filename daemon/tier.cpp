@@ -14,7 +14,7 @@
 #include "daemon/recall_reason.h"
 #include "daemon/service_manager.h"
 #include "recovery/adoption.h"
-#include "storage/copy_engine.h"
+#include "storage/copy/copy_engine.h"
 
 namespace tierhub {
 namespace {

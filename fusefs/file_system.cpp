@@ -16,7 +16,7 @@
 #include "common/posix.h"
 #include "fusefs/file_system_names.h"
 #include "fusefs/request_scope.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub {
 namespace {

@@ -1,5 +1,5 @@
 // The namespace as a POSIX file system: what each operation means, without a FUSE header. The shim
-// (fuse_session.h) turns kernel requests into these calls; tests call them directly.
+// (kernel/session.h) turns kernel requests into these calls; tests call them directly.
 //
 // Everything returns at once, but for fsync and catalog commits. Operations that may have to wait
 // for the archive or for a fill take a `done` callback, which is called once, on this thread or on
@@ -16,12 +16,12 @@
 #include <variant>
 #include <vector>
 
-#include "catalog/inode_table.h"
 #include "common/guarded.h"
 #include "common/result.h"
 #include "common/types.h"
-#include "storage/file_system_id.h"
-#include "storage/scratch.h"
+#include "inodes/inode_table.h"
+#include "storage/archive/file_system_id.h"
+#include "storage/scratch/scratch.h"
 
 namespace tierhub {
 

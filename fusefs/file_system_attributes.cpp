@@ -9,7 +9,7 @@
 #include "common/fault_points.h"
 #include "common/posix.h"
 #include "fusefs/file_system.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub {
 namespace {

@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/posix.h"
 #include "fusefs/file_system.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub {
 namespace {

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <string>
 
-#include "catalog/inode_table.h"
 #include "common/result.h"
-#include "storage/archive.h"
-#include "storage/file_system_id.h"
+#include "inodes/inode_table.h"
+#include "storage/archive/archive.h"
+#include "storage/archive/file_system_id.h"
 
 namespace tierhub {
 

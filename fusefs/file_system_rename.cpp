@@ -7,7 +7,7 @@
 #include "common/posix.h"
 #include "fusefs/file_system.h"
 #include "fusefs/file_system_names.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub {
 

@@ -10,16 +10,16 @@
 #include <mutex>
 #include <thread>
 
-#include "catalog/inode_table.h"
 #include "common/clock.h"
 #include "common/rate_window.h"
 #include "common/result.h"
-#include "migrator/capacity.h"
-#include "migrator/evictor.h"
-#include "migrator/mover.h"
-#include "migrator/nested_spaces.h"
-#include "storage/archive.h"
-#include "storage/scratch.h"
+#include "inodes/inode_table.h"
+#include "migrator/evict/capacity.h"
+#include "migrator/evict/evictor.h"
+#include "migrator/fill/mover.h"
+#include "migrator/publish/nested_spaces.h"
+#include "storage/archive/archive.h"
+#include "storage/scratch/scratch.h"
 
 namespace tierhub {
 

@@ -22,9 +22,9 @@
 #include "catalog/catalog.h"
 #include "common/clock.h"
 #include "common/result.h"
-#include "migrator/journal.h"
-#include "migrator/scanner.h"
-#include "storage/archive.h"
+#include "migrator/publish/journal.h"
+#include "migrator/scan/scanner.h"
+#include "storage/archive/archive.h"
 
 namespace tierhub {
 

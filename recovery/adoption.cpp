@@ -10,15 +10,15 @@
 #include <fmt/format.h>
 
 #include "catalog/encoding.h"
-#include "catalog/inode_table.h"
 #include "common/access_list.h"
+#include "common/extents.h"
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
+#include "inodes/inode_table.h"
 #include "recovery/recovered_folder.h"
 #include "recovery/view.h"
-#include "storage/extents.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub::recovery {
 namespace {

@@ -31,8 +31,8 @@
 
 #include "catalog/catalog.h"
 #include "common/result.h"
-#include "storage/archive.h"
-#include "storage/scratch.h"
+#include "storage/archive/archive.h"
+#include "storage/scratch/scratch.h"
 
 namespace tierhub::recovery {
 

@@ -29,7 +29,7 @@
 #include "catalog/catalog.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
-#include "storage/archive.h"
+#include "storage/archive/archive.h"
 
 namespace tierhub::recovery {
 

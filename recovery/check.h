@@ -17,8 +17,8 @@
 #include "common/result.h"
 #include "recovery/finding.h"
 #include "recovery/view.h"
-#include "storage/archive.h"
-#include "storage/scratch.h"
+#include "storage/archive/archive.h"
+#include "storage/scratch/scratch.h"
 
 namespace tierhub::recovery {
 

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "catalog/inode_table.h"
 #include "common/posix.h"
+#include "inodes/inode_table.h"
 #include "recovery/check.h"
 
 namespace tierhub::recovery {

@@ -9,11 +9,11 @@
 #include <fmt/format.h>
 #include <stdio.h>
 
-#include "catalog/inode_table.h"
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
-#include "migrator/scanner.h"
+#include "inodes/inode_table.h"
+#include "migrator/scan/scanner.h"
 #include "recovery/backup.h"
 
 namespace tierhub::recovery {

@@ -20,8 +20,8 @@
 #include "common/result.h"
 #include "recovery/adoption.h"
 #include "recovery/donation.h"
-#include "storage/archive.h"
-#include "storage/scratch.h"
+#include "storage/archive/archive.h"
+#include "storage/scratch/scratch.h"
 
 namespace tierhub::recovery {
 

@@ -9,12 +9,12 @@
 
 #include <fmt/format.h>
 
-#include "catalog/inode_table.h"
+#include "common/extents.h"
 #include "common/fault_points.h"
 #include "common/posix.h"
+#include "inodes/inode_table.h"
 #include "recovery/recovered_folder.h"
-#include "storage/extents.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub::recovery {
 namespace {

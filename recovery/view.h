@@ -13,7 +13,7 @@
 #include "catalog/key_value_store.h"
 #include "catalog/records.h"
 #include "common/result.h"
-#include "storage/archive.h"
+#include "storage/archive/archive.h"
 
 namespace tierhub::recovery {
 

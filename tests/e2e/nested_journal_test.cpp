@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "common/fault_points.h"
-#include "storage/file_system_id.h"
+#include "storage/archive/file_system_id.h"
 #include "tests/support/loop_mount.h"
 #include "tests/unit/migrator/journal_world.h"
 

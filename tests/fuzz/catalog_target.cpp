@@ -1,6 +1,6 @@
 #include <stdexcept>
 
-#include "storage/archive_wire.h"
+#include "storage/helper/wire.h"
 #include "tests/fuzz/record_decoders.h"
 #include "tests/fuzz/target.h"
 

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "common/unique_fd.h"
-#include "compute/workflow.h"
+#include "compute/workflow/workflow.h"
 #include "daemon/config.h"
 #include "formats/dataset.h"
 #include "formats/file_tree.h"

@@ -11,16 +11,16 @@
 
 #include <gtest/gtest.h>
 
-#include "catalog/inode_table.h"
 #include "fusefs/file_system.h"
-#include "migrator/capacity.h"
-#include "migrator/evictor.h"
-#include "migrator/journal.h"
-#include "migrator/mover.h"
-#include "migrator/prefetcher.h"
-#include "migrator/scanner.h"
-#include "storage/posix_archive.h"
-#include "storage/scratch.h"
+#include "inodes/inode_table.h"
+#include "migrator/evict/capacity.h"
+#include "migrator/evict/evictor.h"
+#include "migrator/fill/mover.h"
+#include "migrator/prefetch/prefetcher.h"
+#include "migrator/publish/journal.h"
+#include "migrator/scan/scanner.h"
+#include "storage/posix/posix_archive.h"
+#include "storage/scratch/scratch.h"
 
 namespace tierhub::testing {
 

@@ -9,7 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/fault_points.h"
-#include "storage/archive_helper.h"
+#include "storage/helper/helper.h"
 #include "tools/tierctl/commands.h"
 #include "tools/tierctl/fsck.h"
 #include "tools/tierctl/human.h"
@@ -242,7 +242,8 @@ Example:
 }
 
 void add_jobs(CLI::App& app, Arguments& a) {
-  auto* jobs = app.add_subcommand("jobs", "Runs of workflows, as the compute agent reports them; alone, it lists them");
+  auto* jobs = app.add_subcommand(
+      "jobs", "Runs of workflows, as the compute agent reports them; alone, it lists them");
   jobs->fallthrough();
   jobs->require_subcommand(0, 1);
   jobs->callback([&a, jobs] {

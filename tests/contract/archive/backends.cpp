@@ -1,6 +1,6 @@
 #include "fixture.h"
-#include "storage/archive_client.h"
-#include "storage/posix_archive.h"
+#include "storage/helper/client.h"
+#include "storage/posix/posix_archive.h"
 
 namespace tierhub::test {
 namespace {

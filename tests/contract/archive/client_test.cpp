@@ -1,3 +1,5 @@
+#include "storage/helper/client.h"
+
 #include <csignal>
 #include <future>
 #include <thread>
@@ -9,7 +11,6 @@
 
 #include "common/posix.h"
 #include "fixture.h"
-#include "storage/archive_client.h"
 
 namespace tierhub::test {
 namespace {

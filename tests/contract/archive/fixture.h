@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "storage/archive.h"
+#include "storage/archive/archive.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub::test {

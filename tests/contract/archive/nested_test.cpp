@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "fixture.h"
-#include "storage/file_system_id.h"
-#include "storage/posix_archive.h"
+#include "storage/archive/file_system_id.h"
+#include "storage/posix/posix_archive.h"
 #include "tests/support/loop_mount.h"
 
 namespace tierhub::test {

@@ -10,7 +10,7 @@
 
 #include "common/posix.h"
 #include "fixture.h"
-#include "storage/posix_archive.h"
+#include "storage/posix/posix_archive.h"
 #include "tests/support/loop_mount.h"
 
 namespace tierhub::test {

@@ -13,7 +13,7 @@
 
 #include "common/posix.h"
 #include "fixture.h"
-#include "storage/archive_client.h"
+#include "storage/helper/client.h"
 
 extern char** environ;
 

@@ -1,4 +1,4 @@
 // The archive helper as a program of its own, for tests that have no tierd.
-#include "storage/archive_helper.h"
+#include "storage/helper/helper.h"
 
 int main(int argc, char** argv) { return tierhub::archive_helper_main(argc, argv); }

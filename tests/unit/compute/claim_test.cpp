@@ -1,4 +1,4 @@
-#include "compute/claim.h"
+#include "compute/run/claim.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "compute/drop_notes.h"
+#include "compute/jobs/drop_notes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

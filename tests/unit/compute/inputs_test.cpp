@@ -1,4 +1,4 @@
-#include "compute/inputs.h"
+#include "compute/staging/inputs.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "compute/job_names.h"
+#include "compute/workflow/job_names.h"
 
 #include <set>
 

@@ -1,4 +1,4 @@
-#include "compute/machine_memory.h"
+#include "compute/run/machine_memory.h"
 
 #include <filesystem>
 #include <fstream>

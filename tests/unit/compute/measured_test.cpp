@@ -1,4 +1,4 @@
-#include "compute/measured.h"
+#include "compute/run/measured.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

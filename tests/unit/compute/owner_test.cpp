@@ -1,4 +1,4 @@
-#include "compute/owner.h"
+#include "compute/run/owner.h"
 
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-#include "compute/placeholders.h"
+#include "compute/workflow/placeholders.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "compute/process.h"
+#include "compute/run/process.h"
 
 #include <filesystem>
 #include <fstream>
@@ -10,8 +10,8 @@
 
 #include <gtest/gtest.h>
 
-#include "compute/output_place.h"
-#include "compute/run_log.h"
+#include "compute/run/log.h"
+#include "compute/run/output_place.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub::compute {

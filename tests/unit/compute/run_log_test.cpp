@@ -1,8 +1,7 @@
-#include "compute/run_log.h"
-
 #include <gtest/gtest.h>
 
 #include "common/posix.h"
+#include "compute/run/log.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub::compute {

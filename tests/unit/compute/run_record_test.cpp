@@ -1,9 +1,8 @@
-#include "compute/run_record.h"
-
 #include <fstream>
 
 #include <gtest/gtest.h>
 
+#include "compute/run/record.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub::compute {

@@ -1,4 +1,4 @@
-#include "compute/schedule.h"
+#include "compute/workflow/schedule.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "compute/slots.h"
+#include "compute/run/slots.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "compute/stager.h"
+#include "compute/staging/stager.h"
 
 #include <fstream>
 #include <optional>

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "compute/workflow.h"
+#include "compute/workflow/workflow.h"
 
 namespace tierhub::compute {
 namespace {

@@ -1,5 +1,3 @@
-#include "fusefs/mount_table.h"
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -8,7 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "fusefs/fuse_session.h"
+#include "fusefs/kernel/session.h"
+#include "fusefs/mount/table.h"
 
 namespace tierhub {
 namespace {

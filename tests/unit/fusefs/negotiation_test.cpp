@@ -1,4 +1,4 @@
-#include "fusefs/negotiation.h"
+#include "fusefs/kernel/negotiation.h"
 
 #include <cstring>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "fusefs/node_reply.h"
+#include "fusefs/kernel/node_reply.h"
 
 #include <cstring>
 

@@ -1,4 +1,4 @@
-#include "fusefs/notifier.h"
+#include "fusefs/kernel/notifier.h"
 
 #include <optional>
 #include <semaphore>

@@ -1,4 +1,4 @@
-#include "fusefs/reader_line.h"
+#include "fusefs/kernel/reader_line.h"
 
 #include <latch>
 #include <optional>

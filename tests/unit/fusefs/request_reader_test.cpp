@@ -1,4 +1,4 @@
-#include "fusefs/request_reader.h"
+#include "fusefs/kernel/request_reader.h"
 
 #include <cerrno>
 #include <string>

@@ -1,4 +1,4 @@
-#include "fusefs/write_bytes.h"
+#include "fusefs/kernel/write_bytes.h"
 
 #include <string>
 

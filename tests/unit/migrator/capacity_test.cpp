@@ -1,5 +1,5 @@
 // How much of scratch is used, with a file system and objects made of numbers.
-#include "migrator/capacity.h"
+#include "migrator/evict/capacity.h"
 
 #include <map>
 

@@ -1,6 +1,8 @@
 // Both sides changed: neither change is lost, and nobody is asked. The table of what wins, entry by
 // entry; once decided by the journal, which finds out when it acts, and once by a scan, which finds
 // out first.
+#include "migrator/scan/conflict.h"
+
 #include <filesystem>
 #include <fstream>
 
@@ -12,7 +14,6 @@
 
 #include "common/fault_points.h"
 #include "common/metrics.h"
-#include "migrator/scanner_conflict.h"
 #include "tests/unit/migrator/journal_world.h"
 
 namespace tierhub::test {

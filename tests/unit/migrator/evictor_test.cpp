@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "common/posix.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 #include "tests/support/local_tier.h"
 #include "tests/support/temporary_directory.h"
 

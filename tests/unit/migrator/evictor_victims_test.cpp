@@ -1,11 +1,10 @@
 // Who is evicted first, with residency made of numbers.
-#include "migrator/evictor_victims.h"
-
 #include <map>
 
 #include <gtest/gtest.h>
 
 #include "catalog/heat.h"
+#include "migrator/evict/victims.h"
 
 namespace tierhub {
 namespace {

@@ -1,4 +1,4 @@
-#include "migrator/fills_behind.h"
+#include "migrator/fill/fills_behind.h"
 
 #include <gtest/gtest.h>
 

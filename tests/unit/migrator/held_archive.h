@@ -14,7 +14,7 @@
 
 #include <unistd.h>
 
-#include "storage/archive.h"
+#include "storage/archive/archive.h"
 
 namespace tierhub::testing {
 

@@ -1,4 +1,4 @@
-#include "migrator/journal.h"
+#include "migrator/publish/journal.h"
 
 #include <filesystem>
 #include <fstream>

@@ -16,7 +16,7 @@
 
 #include "common/hash.h"
 #include "common/posix.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub::test {
 namespace {

@@ -13,9 +13,9 @@
 
 #include "catalog/catalog.h"
 #include "fusefs/file_system.h"
-#include "migrator/journal.h"
-#include "migrator/scanner.h"
-#include "storage/posix_archive.h"
+#include "migrator/publish/journal.h"
+#include "migrator/scan/scanner.h"
+#include "storage/posix/posix_archive.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub::test {

@@ -1,6 +1,4 @@
 // Leases against a model that knows each block of each file.
-#include "migrator/prefetcher_leases.h"
-
 #include <iostream>
 #include <random>
 #include <set>
@@ -8,6 +6,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "migrator/prefetch/leases.h"
 
 namespace tierhub {
 namespace {

@@ -1,10 +1,9 @@
-#include "migrator/prefetcher_pieces.h"
-
 #include <random>
 
 #include <gtest/gtest.h>
 
 #include "common/interval_set.h"
+#include "migrator/prefetch/pieces.h"
 
 namespace tierhub {
 namespace {

@@ -1,8 +1,8 @@
-#include "migrator/prefetcher_rate.h"
-
 #include <queue>
 
 #include <gtest/gtest.h>
+
+#include "migrator/prefetch/rate.h"
 
 namespace tierhub {
 namespace {

@@ -1,8 +1,8 @@
-#include "migrator/prefetcher_share.h"
-
 #include <map>
 
 #include <gtest/gtest.h>
+
+#include "migrator/prefetch/share.h"
 
 namespace tierhub {
 namespace {

@@ -1,6 +1,6 @@
 // The prefetch queue: what it accepts, what it records, and what it makes of an earlier process's
 // records.
-#include "migrator/prefetcher.h"
+#include "migrator/prefetch/prefetcher.h"
 
 #include <fstream>
 

@@ -1,4 +1,4 @@
-#include "migrator/scanner.h"
+#include "migrator/scan/scanner.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -14,7 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "common/metrics.h"
-#include "migrator/scanner_folder.h"
+#include "migrator/scan/folder.h"
 #include "tests/unit/migrator/journal_world.h"
 
 namespace tierhub::test {

@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "common/fault_points.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 #include "tests/unit/migrator/journal_world.h"
 
 namespace tierhub::test {

@@ -1,6 +1,6 @@
 // What is removed here rests in the archive's trash, whatever happens on the way, and comes back as
 // it was.
-#include "migrator/trash.h"
+#include "migrator/publish/trash.h"
 
 #include <filesystem>
 #include <fstream>

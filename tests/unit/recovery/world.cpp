@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
-#include "storage/posix_archive.h"
+#include "storage/posix/posix_archive.h"
 
 namespace tierhub::recovery {
 namespace {

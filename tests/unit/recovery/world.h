@@ -13,7 +13,7 @@
 #include "recovery/finding.h"
 #include "recovery/rebuild.h"
 #include "recovery/repair.h"
-#include "storage/object_state.h"
+#include "storage/scratch/object_state.h"
 #include "tests/support/local_tier.h"
 #include "tests/support/temporary_directory.h"
 

@@ -1,4 +1,4 @@
-#include "storage/archive_claim.h"
+#include "storage/posix/archive_claim.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

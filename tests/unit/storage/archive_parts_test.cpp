@@ -8,14 +8,14 @@
 
 #include <gtest/gtest.h>
 
+#include "common/extents.h"
 #include "common/posix.h"
-#include "storage/archive_helper.h"
-#include "storage/archive_wire.h"
-#include "storage/buffer_arena.h"
-#include "storage/copy_plan.h"
-#include "storage/extents.h"
-#include "storage/frame_socket.h"
-#include "storage/worker_pool.h"
+#include "common/worker_pool.h"
+#include "storage/copy/buffer_arena.h"
+#include "storage/copy/copy_plan.h"
+#include "storage/helper/frame_socket.h"
+#include "storage/helper/helper.h"
+#include "storage/helper/wire.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub {

@@ -1,4 +1,4 @@
-#include "storage/copy_engine.h"
+#include "storage/copy/copy_engine.h"
 
 #include <atomic>
 #include <cstdlib>

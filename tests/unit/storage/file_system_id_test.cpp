@@ -1,11 +1,11 @@
-#include "storage/file_system_id.h"
+#include "storage/archive/file_system_id.h"
 
 #include <fcntl.h>
 
 #include <gtest/gtest.h>
 
 #include "common/posix.h"
-#include "storage/entry.h"
+#include "storage/archive/entry.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub {

@@ -1,12 +1,12 @@
 // What stands on objects, byte by byte; docs/ON_DISK.md describes it. Never edit a case: add one.
-#include "storage/object_tag.h"
+#include "storage/scratch/object_tag.h"
 
 #include <fcntl.h>
 
 #include <gtest/gtest.h>
 
 #include "common/posix.h"
-#include "storage/posix_archive.h"
+#include "storage/posix/posix_archive.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub {

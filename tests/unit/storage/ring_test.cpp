@@ -1,4 +1,4 @@
-#include "storage/ring.h"
+#include "storage/copy/ring.h"
 
 #include <numeric>
 #include <string>

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "storage/scratch.h"
+#include "storage/scratch/scratch.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub {

@@ -1,12 +1,12 @@
 // Staging over the API itself, with a tierd that is too busy to answer.
-#include "compute/tierd_tier.h"
+#include "compute/staging/tierd_tier.h"
 
 #include <atomic>
 
 #include <gtest/gtest.h>
 
 #include "api/http_server.h"
-#include "compute/stager.h"
+#include "compute/staging/stager.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/api/fake_service.h"
 

@@ -1,0 +1,78 @@
+#include "common/worker_pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+namespace tierhub {
+namespace {
+
+// Lives as long as the last runner that was handed to the pool, which may start after for_each()
+// returned: it then finds no index left and does not touch `body`.
+struct SharedLoop {
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  std::condition_variable finished;
+  size_t done = 0;
+};
+
+void run_loop(SharedLoop& loop, size_t count, const std::function<void(size_t)>& body) {
+  for (size_t i = loop.next++; i < count; i = loop.next++) {
+    body(i);
+    std::lock_guard lock(loop.mutex);
+    if (++loop.done == count) loop.finished.notify_all();
+  }
+}
+
+}  // namespace
+
+WorkerPool::WorkerPool(size_t max_threads) : max_threads_(std::max<size_t>(max_threads, 1)) {}
+
+WorkerPool::~WorkerPool() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  threads_.clear();
+}
+
+void WorkerPool::submit(std::function<void()> task) {
+  {
+    std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    if (idle_threads_ < tasks_.size() && threads_.size() < max_threads_) {
+      threads_.emplace_back([this] { work(); });
+    }
+  }
+  changed_.notify_one();
+}
+
+void WorkerPool::for_each(size_t count, size_t max_lanes, const std::function<void(size_t)>& body) {
+  const auto loop = std::make_shared<SharedLoop>();
+  const size_t lanes = std::min(count, max_lanes);
+  for (size_t lane = 1; lane < lanes; ++lane) {
+    submit([loop, count, &body] { run_loop(*loop, count, body); });
+  }
+  run_loop(*loop, count, body);
+  std::unique_lock lock(loop->mutex);
+  loop->finished.wait(lock, [&] { return loop->done == count; });
+}
+
+void WorkerPool::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_threads_;
+    changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    --idle_threads_;
+    if (tasks_.empty()) return;
+    std::function<void()> task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task();
+    task = nullptr;
+    lock.lock();
+  }
+}
+
+}  // namespace tierhub

@@ -1,0 +1,187 @@
+#include "compute/run/loop.h"
+
+#include <utility>
+
+#include <poll.h>
+
+#include <fmt/format.h>
+
+namespace tierhub::compute {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kTick{100};
+constexpr milliseconds kInterruptGrace{1000};
+
+}  // namespace
+
+void RunLoop::work_off() {
+  context_.log->line("run",
+                     fmt::format("{} tasks in {} steps, {} workers", context_.schedule->total(),
+                                 context_.plan->workflow().steps.size(), context_.options.workers));
+  for (;;) {
+    context_.look_for_stop();
+    const Stop stop = context_.why_stop();
+    if (stop == Stop::none) {
+      request_staging();
+      request_slots();
+    } else {
+      running_.stop_all(stop == Stop::interrupted ? kInterruptGrace : RunningTasks::kGrace);
+    }
+    if (running_.empty() && (stop != Stop::none || context_.schedule->finished())) break;
+    context_.write_status_if_due();
+    wait();
+    take_outcomes();
+    start_granted();
+    running_.read_output(*context_.log);
+    for (RunningTasks::Ended& ended : running_.reap(*context_.log)) on_end(std::move(ended));
+    running_.enforce_limits();
+  }
+  kill_children();
+}
+
+// Tasks are staged a window ahead of the workers; those of later steps first, so that what is on
+// the fast tier is used before more is brought. Tasks that read nothing from the mount need no
+// window.
+void RunLoop::request_staging() {
+  Schedule& schedule = *context_.schedule;
+  const size_t window = 4 * size_t{context_.options.workers} + 8;
+  for (size_t step = context_.plan->workflow().steps.size(); step-- > 0;) {
+    const bool staged = context_.stager && context_.plan->inputs().staged() &&
+                        step_of({step, 0}).mentions(Placeholder::input);
+    for (;;) {
+      const auto next = schedule.ready().lower_bound({step, 0});
+      if (next == schedule.ready().end() || next->step != step) break;
+      if (staged && staging_.size() + startable_.size() >= window) break;
+      const TaskId task = *next;
+      schedule.take(task);
+      if (staged) {
+        staging_.insert(task);
+        context_.stager->stage(task);
+      } else {
+        startable_.push_back(task);
+      }
+    }
+  }
+}
+
+void RunLoop::request_slots() {
+  if (startable_.empty() || context_.slots->waiting()) return;
+  const unsigned count = context_.plan->slots_for(step_of(startable_.front()));
+  if (!context_.slots->want(count)) context_.stop(Stop::interrupted);
+}
+
+void RunLoop::take_outcomes() {
+  if (!context_.stager) return;
+  for (const Stager::Outcome& outcome : context_.stager->take_outcomes()) {
+    staging_.erase(outcome.task);
+    if (outcome.resident) {
+      startable_.push_back(outcome.task);
+      continue;
+    }
+    context_.fail(
+        fmt::format("the input of the step '{}', task {} cannot be used: {}",
+                    step_of(outcome.task).id, outcome.task.index,
+                    context_.plan->inputs().as_seen(step_of(outcome.task), outcome.task.index,
+                                                    outcome.resident.error().text())));
+  }
+}
+
+void RunLoop::start_granted() {
+  const Result<std::optional<std::vector<unsigned>>> granted = context_.slots->receive();
+  if (!granted) {
+    context_.stop(Stop::interrupted);
+    return;
+  }
+  if (!*granted) return;
+  if (context_.why_stop() != Stop::none || startable_.empty()) {
+    static_cast<void>(context_.slots->release(**granted));
+    return;
+  }
+  const TaskId task = startable_.front();
+  startable_.pop_front();
+  start(task, **granted);
+}
+
+void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
+  TaskRecord& record = context_.status.tasks[task];
+  const unsigned attempts = record.attempts + 1;
+  record = TaskRecord{};
+  record.step = step_of(task).id;
+  record.index = task.index;
+  record.state = "running";
+  record.attempts = attempts;
+  record.slot = slots.empty() ? 0 : static_cast<int>(slots.front());
+  record.start = Timestamp::now();
+  context_.status.state = RunState::running;
+  context_.status_changed();
+  if (context_.stager) context_.stager->started(task);
+  const Result<void> started = start_process_of(task, slots);
+  if (!started) on_end({task, false, 127, started.error().text(), {}, std::move(slots), {}});
+}
+
+Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>& slots) {
+  TRY_ASSIGN(const ProcessSpec spec, context_.plan->process_for(task));
+  TRY(context_.plan->make_parents(task));
+  const std::string label = context_.plan->label(task);
+  context_.log->line(label, fmt::format("starts: {}", fmt::join(spec.arguments, " ")));
+  return running_.start(task, spec, step_of(task).resources, slots, label);
+}
+
+void RunLoop::on_end(RunningTasks::Ended ended) {
+  TaskRecord& record = context_.status.tasks[ended.task];
+  record.end = Timestamp::now();
+  record.exit_code = ended.exit_code;
+  record.reason = ended.reason;
+  context_.status_changed();
+  if (!context_.slots->release(ended.slots)) context_.stop(Stop::interrupted);
+  if (context_.stager) context_.stager->release(ended.task);
+  if (!ended.succeeded) {
+    on_failure(step_of(ended.task), record, std::move(ended));
+    return;
+  }
+  record.state = "done";
+  context_.schedule->mark_done(ended.task);
+  context_.log->line(context_.plan->label(ended.task),
+                     fmt::format("done in {}", duration_text(record.seconds(*record.end))));
+  record.report = std::move(ended.report);
+  const Result<void> written = context_.record->add_finished(record);
+  context_.status.measured.add(ended.task, std::exchange(record.report, {}));
+  if (!written) context_.fail("tasks.jsonl cannot be written: " + written.error().text());
+}
+
+void RunLoop::on_failure(const Step& step, TaskRecord& record, RunningTasks::Ended ended) {
+  const std::string label = context_.plan->label(ended.task);
+  context_.log->line(label, "failed: " + ended.reason);
+  if (context_.why_stop() != Stop::none) {
+    record.state = "stopped";
+    return;
+  }
+  if (record.attempts <= step.retry) {
+    record.state = "waiting";
+    context_.log->line(label,
+                       fmt::format("is tried again ({} of {})", record.attempts, step.retry));
+    context_.schedule->give_back(ended.task);
+    return;
+  }
+  record.state = "failed";
+  context_.status.last_lines = std::move(ended.last_lines);
+  const std::string tries =
+      record.attempts == 1 ? "tried once" : fmt::format("tried {} times", record.attempts);
+  context_.fail(fmt::format("the step '{}' failed at task {} ({}): {}", step.id, ended.task.index,
+                            tries, ended.reason));
+}
+
+void RunLoop::wait() {
+  std::vector<pollfd> polled = {{context_.signal_fd(), POLLIN, 0}};
+  // Once the agent is gone its socket is readable for ever.
+  if (context_.why_stop() != Stop::interrupted) polled.push_back({context_.slots->fd(), POLLIN, 0});
+  if (context_.stager) polled.push_back({context_.stager->event_fd(), POLLIN, 0});
+  running_.add_to(polled);
+  const bool more_to_ask =
+      context_.why_stop() == Stop::none && !startable_.empty() && !context_.slots->waiting();
+  ::poll(polled.data(), polled.size(), more_to_ask ? 0 : static_cast<int>(kTick.count()));
+}
+
+}  // namespace tierhub::compute

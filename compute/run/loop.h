@@ -1,0 +1,40 @@
+// Works a plan off: stages what tasks read, asks for worker slots, starts tasks, tries again or
+// stops when one fails.
+#pragma once
+
+#include <deque>
+#include <set>
+#include <vector>
+
+#include "compute/run/context.h"
+#include "compute/run/running_tasks.h"
+
+namespace tierhub::compute {
+
+// One thread, the runner's.
+class RunLoop {
+ public:
+  explicit RunLoop(RunContext& context) : context_(context) {}
+
+  // Returns when all tasks are done, or when the run stops and none is left running.
+  void work_off();
+
+ private:
+  void request_staging();
+  void request_slots();
+  void take_outcomes();
+  void start_granted();
+  void start(TaskId task, std::vector<unsigned> slots);
+  Result<void> start_process_of(TaskId task, const std::vector<unsigned>& slots);
+  void on_end(RunningTasks::Ended ended);
+  void on_failure(const Step& step, TaskRecord& record, RunningTasks::Ended ended);
+  void wait();
+  const Step& step_of(TaskId task) const { return context_.plan->workflow().steps[task.step]; }
+
+  RunContext& context_;
+  RunningTasks running_;
+  std::set<TaskId> staging_;
+  std::deque<TaskId> startable_;  // all that they read is resident
+};
+
+}  // namespace tierhub::compute

@@ -1,0 +1,214 @@
+#include "compute/run/plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+#include "compute/run/machine_memory.h"
+#include "compute/run/status.h"
+#include "compute/staging/shared_path.h"
+
+namespace tierhub::compute {
+namespace {
+
+std::string variable(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == '\0' ? otherwise : value;
+}
+
+Result<void> check_memory(const Workflow& workflow) {
+  const MachineMemory memory = machine_memory();
+  for (const Step& step : workflow.steps) {
+    const Resources& wanted = step.resources;
+    if (!wanted.memory_bytes || *wanted.memory_bytes <= memory.bytes) continue;
+    return Error(
+        std::errc::invalid_argument,
+        fmt::format("{}: the step '{}' asks for {} of memory, but {} {}: ask for less",
+                    wanted.memory_place, step.id, wanted.memory_text,
+                    memory.is_cgroup_limit ? "the agent and its tasks may use" : "this machine has",
+                    size_text(memory.bytes)));
+  }
+  return {};
+}
+
+// As a folder's name.
+std::string user_name() {
+  const std::string name = variable("USER", "");
+  const bool fits = !name.empty() && name.front() != '.' && name.find('/') == std::string::npos;
+  return fits ? name : fmt::format("{}", ::geteuid());
+}
+
+// NAME=value for each, later settings replacing earlier ones.
+std::vector<std::string> joined(const std::map<std::string, std::string>& variables) {
+  std::vector<std::string> lines;
+  for (const auto& [name, value] : variables) lines.push_back(name + "=" + value);
+  return lines;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options,
+                                               const std::string& job_text, const Places& places,
+                                               RunInputs::Prefetch prefetch,
+                                               const std::vector<std::string>& known_items) {
+  TRY_ASSIGN(Workflow workflow, parse_workflow(job_text));
+  TRY(check_memory(workflow));
+  std::unique_ptr<RunPlan> plan(new RunPlan(options, std::move(workflow)));
+  PlaceholderValues values;
+  values.set(Placeholder::run, options.run)
+      .set(Placeholder::workflow, plan->workflow_.name)
+      .set(Placeholder::user, user_name());
+  plan->output_.emplace(places.absolute(plan->workflow_.output.expand(values)), options.run,
+                        user_name());
+  TRY_ASSIGN(RunInputs inputs,
+             RunInputs::make(plan->workflow_, places, std::move(prefetch), known_items));
+  plan->inputs_.emplace(std::move(inputs));
+  TRY(plan->check_programs());
+  for (size_t step = 0; step < plan->workflow_.steps.size(); ++step) {
+    TRY(plan->check_paths_differ(step));
+  }
+  return plan;
+}
+
+std::string RunPlan::number(TaskId task) const {
+  const size_t width = std::max<size_t>(4, fmt::format("{}", inputs_->size() - 1).size());
+  return fmt::format("{:0{}}", task.index, width);
+}
+
+std::string RunPlan::label(TaskId task) const {
+  return fmt::format("{}.{}", workflow_.steps[task.step].id, number(task));
+}
+
+PlaceholderValues RunPlan::plain_values_for(TaskId task) const {
+  PlaceholderValues values;
+  inputs_->describe(workflow_.steps[task.step], task.index, values);
+  values.set(Placeholder::task, number(task))
+      .set(Placeholder::run, options_.run)
+      .set(Placeholder::workflow, workflow_.name)
+      .set(Placeholder::user, user_name())
+      .set(Placeholder::work, options_.work)
+      .set(Placeholder::output, output_->hidden());
+  return values;
+}
+
+Result<PlaceholderValues> RunPlan::values_for(TaskId task) const {
+  PlaceholderValues values = plain_values_for(task);
+  const Step& step = workflow_.steps[task.step];
+  if (step.mentions(Placeholder::select)) {
+    TRY_ASSIGN(std::string selection, inputs_->selection_of(step, task.index));
+    values.set(Placeholder::select, std::move(selection));
+  }
+  return values;
+}
+
+std::string RunPlan::search_path() const {
+  return options_.programs_folder + ":" + variable("PATH", "/usr/local/bin:/usr/bin:/bin");
+}
+
+Result<std::string> RunPlan::program_of(const Step& step, const PlaceholderValues& values) const {
+  std::string path = search_path();
+  for (const auto& [name, value] : step.env) {
+    if (name == "PATH") path = value.text.expand(values);
+  }
+  Result<std::string> program =
+      find_program(step.run.front().text.expand(values), path, options_.work);
+  if (program) return program;
+  return Error(program.error().code(),
+               fmt::format("{}: the step '{}': {}", step.place, step.id, program.error().text()));
+}
+
+Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
+  const Step& step = workflow_.steps[task.step];
+  TRY_ASSIGN(const PlaceholderValues values, values_for(task));
+  ProcessSpec spec;
+  spec.cwd = options_.work;
+  for (const Argument& argument : step.run) {
+    spec.arguments.push_back(argument.text.expand(values));
+  }
+  std::map<std::string, std::string> variables = {
+      {"HOME", variable("HOME", "/")}, {"USER", variable("USER", "")},
+      {"PATH", search_path()},         {"LANG", variable("LANG", "C.UTF-8")},
+      {"TIERHUB_RUN", options_.run},   {"TIERHUB_TASK", number(task)}};
+  if (!options_.socket.empty()) variables["TIERHUB_SOCKET"] = options_.socket;
+  for (const auto& [name, value] : step.env) variables[name] = value.text.expand(values);
+  spec.environment = joined(variables);
+  TRY_ASSIGN(spec.program, program_of(step, values));
+  return spec;
+}
+
+Result<void> RunPlan::make_parents(TaskId task) const {
+  TRY_ASSIGN(const PlaceholderValues values, values_for(task));
+  for (const Argument& argument : workflow_.steps[task.step].run) {
+    const std::string& source = argument.text.source();
+    if (!source.starts_with("{work}/") && !source.starts_with("{output}/")) continue;
+    const std::string path = argument.text.expand(values);
+    const std::string parent = path.substr(0, path.rfind('/'));
+    if (parent.find("/../") == std::string::npos) TRY(posix::make_directories(parent, 0777));
+  }
+  return {};
+}
+
+// A program inside {work} may be made by an earlier step; all others must be there now.
+Result<void> RunPlan::check_programs() const {
+  for (size_t step = 0; step < workflow_.steps.size(); ++step) {
+    const Template& program = workflow_.steps[step].run.front().text;
+    const bool made_later = program.mentions(Placeholder::work) ||
+                            program.mentions(Placeholder::output) ||
+                            program.source().starts_with("./");
+    if (!made_later) TRY(program_of(workflow_.steps[step], plain_values_for({step, 0})));
+  }
+  return {};
+}
+
+Result<void> RunPlan::check_paths_differ(size_t step) const {
+  const Step& what = workflow_.steps[step];
+  const size_t tasks = what.runs_once() ? 1 : inputs_->size();
+  const auto values_of = [&](size_t index) {
+    // By file {select} is not known yet; files that differ in it alone have equal names anyway.
+    return inputs_->is_cut() ? values_for({step, index})
+                             : Result<PlaceholderValues>(plain_values_for({step, index}));
+  };
+  const std::optional<SharedPath> shared = find_shared_path(what, tasks, values_of);
+  if (!shared) return {};
+  const auto value = [&](size_t index, Placeholder word) {
+    return plain_values_for({step, index}).get(word).value_or("");
+  };
+  const std::string path = value(shared->first, Placeholder::path);
+  const std::string other_path = value(shared->second, Placeholder::path);
+  const std::string input = value(shared->first, Placeholder::input);
+  const std::string other_input = value(shared->second, Placeholder::input);
+  std::string hint;
+  if (path != other_path) {
+    hint =
+        fmt::format("use {{path}}, which is {} for the one and {} for the other", path, other_path);
+  } else if (input != other_input) {
+    hint = "their {path} is equal too, because they differ in their ending alone: use {task}";
+  } else {
+    hint = "use {task}, or, for a file that all tasks share, a name without such a placeholder";
+  }
+  return Error(
+      std::errc::invalid_argument,
+      fmt::format("{}: '{}' is the same for two tasks of the step '{}' ({}), and one would "
+                  "overwrite what the other wrote: {}",
+                  shared->place, shared->path, what.id,
+                  input == other_input ? fmt::format("{} and {}", shared->first, shared->second)
+                                       : fmt::format("{} and {}", input, other_input),
+                  hint));
+}
+
+std::set<std::string> RunPlan::not_obeyed() const {
+  std::set<std::string> keys = inputs_->not_obeyed();
+  for (const Step& step : workflow_.steps) {
+    if (step.resources.cpus <= options_.workers) continue;
+    keys.insert(fmt::format("steps.{}.resources.cpus: {} were asked for, this agent has {} workers",
+                            step.id, step.resources.cpus, options_.workers));
+  }
+  return keys;
+}
+
+}  // namespace tierhub::compute

@@ -1,0 +1,75 @@
+// Everything about a run that is settled before its first task starts: if it can be made, nothing
+// that the workflow file says can be wrong any more.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "compute/run/output_place.h"
+#include "compute/run/process.h"
+#include "compute/staging/inputs.h"
+#include "compute/workflow/workflow.h"
+
+namespace tierhub::compute {
+
+// What the agent tells a runner.
+struct RunnerOptions {
+  std::string run;
+  std::string run_folder;       // running/<run>, this user's
+  std::string work;             // {work}
+  std::string root;             // of relative paths, if tierd is not used
+  std::string socket;           // of tierd; empty: not used
+  std::string programs_folder;  // searched before PATH
+  unsigned workers = 1;
+  int slots_fd = -1;
+  // Not empty: nothing is run, the report says that the run failed for this reason.
+  std::string give_up_reason;
+};
+
+// Fixed once made.
+class RunPlan {
+ public:
+  // `job_text`: the workflow file. `known_items`: see RunInputs::make.
+  static Result<std::unique_ptr<RunPlan>> make(const RunnerOptions& options,
+                                               const std::string& job_text, const Places& places,
+                                               RunInputs::Prefetch prefetch,
+                                               const std::vector<std::string>& known_items);
+
+  const Workflow& workflow() const { return workflow_; }
+  const RunInputs& inputs() const { return *inputs_; }
+  const OutputPlace& output() const { return *output_; }
+  std::set<std::string> not_obeyed() const;
+  unsigned slots_for(const Step& step) const {
+    return std::min(step.resources.cpus, options_.workers);
+  }
+
+  // "segment.0003"
+  std::string label(TaskId task) const;
+  // An error if the program is nowhere.
+  Result<ProcessSpec> process_for(TaskId task) const;
+  // Makes the folders that arguments such as "{work}/labels/{task}.zarr" lie in.
+  Result<void> make_parents(TaskId task) const;
+
+ private:
+  RunPlan(const RunnerOptions& options, Workflow workflow)
+      : options_(options), workflow_(std::move(workflow)) {}
+  std::string number(TaskId task) const;
+  // All but {select}.
+  PlaceholderValues plain_values_for(TaskId task) const;
+  Result<PlaceholderValues> values_for(TaskId task) const;
+  // Where the step's program is: beside the agent, or on the PATH that its tasks get.
+  Result<std::string> program_of(const Step& step, const PlaceholderValues& values) const;
+  std::string search_path() const;
+  Result<void> check_programs() const;
+  // An error if two tasks of a step would write one file.
+  Result<void> check_paths_differ(size_t step) const;
+
+  RunnerOptions options_;
+  Workflow workflow_;
+  std::optional<RunInputs> inputs_;
+  std::optional<OutputPlace> output_;
+};
+
+}  // namespace tierhub::compute

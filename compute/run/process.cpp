@@ -1,0 +1,227 @@
+#include "compute/run/process.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <functional>
+#include <optional>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+
+namespace tierhub::compute {
+namespace {
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Result<Pipe> make_pipe() {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
+  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> made;
+  made.reserve(texts.size() + 1);
+  for (const std::string& text : texts) made.push_back(const_cast<char*>(text.c_str()));
+  made.push_back(nullptr);
+  return made;
+}
+
+// Everything that the child does between fork and exec; nothing here allocates or locks.
+struct ChildPlan {
+  const char* program;
+  char* const* arguments;
+  char* const* environment;
+  const char* cwd;
+  int empty_fd;
+  int output_fd;
+  int failure_fd;
+  pid_t parent;
+};
+
+[[noreturn]] void fail_child(int failure_fd) {
+  const int code = errno;
+  static_cast<void>(!::write(failure_fd, &code, sizeof code));
+  ::_exit(127);
+}
+
+[[noreturn]] void run_child(const ChildPlan& plan) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (::getppid() != plan.parent) ::_exit(127);
+  sigset_t none;
+  ::sigemptyset(&none);
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (::dup2(plan.empty_fd, STDIN_FILENO) < 0 || ::dup2(plan.output_fd, STDOUT_FILENO) < 0 ||
+      ::dup2(plan.output_fd, STDERR_FILENO) < 0 || ::chdir(plan.cwd) < 0) {
+    fail_child(plan.failure_fd);
+  }
+  ::execve(plan.program, plan.arguments, plan.environment);
+  fail_child(plan.failure_fd);
+}
+
+bool is_executable_file(const std::string& path) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
+         ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0;
+}
+
+std::optional<std::string> read_process_file(pid_t pid, const char* name) {
+  Result<std::string> text = posix::read_file(fmt::format("/proc/{}/{}", pid, name));
+  if (!text) return std::nullopt;
+  return *std::move(text);
+}
+
+struct ProcessRow {
+  pid_t pid = 0;
+  pid_t parent = 0;
+  pid_t group = 0;
+  pid_t session = 0;
+};
+
+// Field 2 of /proc/N/stat is the program's name, which may hold spaces and parentheses.
+std::optional<ProcessRow> read_row(pid_t pid) {
+  const std::optional<std::string> text = read_process_file(pid, "stat");
+  if (!text) return std::nullopt;
+  const size_t end = text->rfind(')');
+  if (end == std::string::npos) return std::nullopt;
+  ProcessRow row{pid};
+  char state = 0;
+  if (std::sscanf(text->c_str() + end + 1, " %c %d %d %d", &state, &row.parent, &row.group,
+                  &row.session) != 4) {
+    return std::nullopt;
+  }
+  return row;
+}
+
+void each_process(const std::function<void(const ProcessRow&)>& use) {
+  const Result<UniqueFd> proc = posix::open_at(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
+  if (!proc) return;
+  const Result<std::vector<std::string>> names = posix::list_directory_fd(proc->get());
+  if (!names) return;
+  for (const std::string& name : *names) {
+    pid_t pid = 0;
+    const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (failure != std::errc() || end != name.data() + name.size()) continue;
+    if (const std::optional<ProcessRow> row = read_row(pid)) use(*row);
+  }
+}
+
+uint64_t own_memory(pid_t pid) {
+  const std::optional<std::string> text = read_process_file(pid, "statm");
+  unsigned long long size = 0;
+  unsigned long long resident = 0;
+  unsigned long long shared = 0;
+  if (!text || std::sscanf(text->c_str(), "%llu %llu %llu", &size, &resident, &shared) != 3)
+    return 0;
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return resident > shared ? (resident - shared) * page : 0;
+}
+
+}  // namespace
+
+Result<StartedProcess> start_process(const ProcessSpec& spec) {
+  TRY_ASSIGN(Pipe output, make_pipe());
+  TRY_ASSIGN(Pipe failure, make_pipe());
+  TRY_ASSIGN(const UniqueFd empty, posix::open_at(AT_FDCWD, "/dev/null", O_RDONLY));
+  const std::vector<char*> arguments = pointers(spec.arguments);
+  const std::vector<char*> environment = pointers(spec.environment);
+  const ChildPlan plan{spec.program.c_str(), arguments.data(), environment.data(),
+                       spec.cwd.c_str(),     empty.get(),      output.write.get(),
+                       failure.write.get(),  ::getpid()};
+  const pid_t pid = ::fork();
+  if (pid < 0) return Error::from_errno(errno, "start " + spec.program);
+  if (pid == 0) run_child(plan);
+  ::setpgid(pid, pid);  // as the child does: whoever comes first
+  failure.write.reset();
+  int code = 0;
+  ssize_t n = 0;
+  while ((n = ::read(failure.read.get(), &code, sizeof code)) < 0 && errno == EINTR) {
+  }
+  if (n == sizeof code) {
+    ::waitpid(pid, nullptr, 0);
+    return Error::from_errno(code, "start " + spec.program);
+  }
+  if (::fcntl(output.read.get(), F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
+  return StartedProcess{pid, std::move(output.read)};
+}
+
+Result<std::string> find_program(const std::string& name, std::string_view path,
+                                 const std::string& cwd) {
+  if (name.find('/') != std::string::npos) {
+    const std::string file = name.front() == '/' ? name : cwd + "/" + name;
+    if (is_executable_file(file)) return file;
+    return Error(std::errc::no_such_file_or_directory,
+                 fmt::format("'{}' is not a program that this user can run", name));
+  }
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find(':', begin), path.size());
+    const std::string folder(path.substr(begin, end - begin));
+    if (!folder.empty() && is_executable_file(folder + "/" + name)) return folder + "/" + name;
+    begin = end + 1;
+  }
+  return Error(std::errc::no_such_file_or_directory,
+               fmt::format("the program '{}' is in none of {}: install it there, or write its path",
+                           name, path));
+}
+
+std::map<pid_t, uint64_t> memory_of_groups(const std::set<pid_t>& groups) {
+  std::map<pid_t, uint64_t> bytes;
+  if (groups.empty()) return bytes;
+  each_process([&](const ProcessRow& row) {
+    if (groups.contains(row.group)) bytes[row.group] += own_memory(row.pid);
+  });
+  return bytes;
+}
+
+void signal_group(pid_t group, int signal) { ::kill(-group, signal); }
+
+void kill_session(pid_t session) {
+  each_process([&](const ProcessRow& row) {
+    if (row.session == session && row.pid != ::getpid()) ::kill(row.pid, SIGKILL);
+  });
+}
+
+void kill_children() {
+  for (int i = 0; i < 200; ++i) {
+    each_process([&](const ProcessRow& row) {
+      if (row.parent == ::getpid()) ::kill(row.pid, SIGKILL);
+    });
+    pid_t reaped = 0;
+    while ((reaped = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+    }
+    if (reaped < 0) return;  // no child is left
+    ::poll(nullptr, 0, 10);
+  }
+}
+
+int keep_only_descriptor(int fd) {
+  constexpr int kKept = 3;
+  if (fd != kKept && ::dup2(fd, kKept) < 0) ::_exit(126);
+  ::syscall(SYS_close_range, kKept + 1, ~0U, 0);
+  return kKept;
+}
+
+std::string describe_exit(int wait_status) {
+  if (WIFEXITED(wait_status)) return fmt::format("exit code {}", WEXITSTATUS(wait_status));
+  const int signal = WTERMSIG(wait_status);
+  return fmt::format("killed by signal {} ({})", signal, ::strsignal(signal));
+}
+
+}  // namespace tierhub::compute

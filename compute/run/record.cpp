@@ -1,0 +1,123 @@
+#include "compute/run/record.h"
+
+#include <fcntl.h>
+
+#include <nlohmann/json.hpp>
+
+#include "api/byte_text.h"
+#include "api/time_text.h"
+#include "common/posix.h"
+#include "formats/json.h"
+
+namespace tierhub::compute {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string to_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Timestamp get_time(const Json& json, std::string_view key) {
+  const std::optional<std::string> text = formats::get_text(json, key);
+  return text ? api::from_time_text(*text).value_or(Timestamp{}) : Timestamp{};
+}
+
+RunHeader read_header(const Json& json) {
+  RunHeader header;
+  header.boot_id = formats::get_text(json, "boot_id").value_or("");
+  header.job_checksum = formats::get_text(json, "job").value_or("");
+  header.started = get_time(json, "started");
+  const Json* items = formats::find_member(json, "items");
+  if (items == nullptr || !items->is_array()) return header;
+  for (const Json& item : *items) {
+    if (item.is_string()) {
+      header.item_paths.push_back(api::from_wire_text(item.get<std::string>()));
+    }
+  }
+  return header;
+}
+
+TaskRecord read_task(const Json& json) {
+  TaskRecord task;
+  task.step = formats::get_text(json, "step").value_or("");
+  task.index = formats::get_unsigned(json, "task").value_or(0);
+  task.state = "done";
+  task.attempts = static_cast<unsigned>(formats::get_unsigned(json, "attempts").value_or(1));
+  task.slot = static_cast<int>(formats::get_unsigned(json, "slot").value_or(0));
+  task.start = get_time(json, "start");
+  task.end = get_time(json, "end");
+  task.exit_code = 0;
+  const Json* lines = formats::find_member(json, "report");
+  if (lines == nullptr || !lines->is_array()) return task;
+  for (const Json& line : *lines) {
+    if (line.is_string()) task.report.lines.push_back(api::from_wire_text(line.get<std::string>()));
+  }
+  task.report.left_out = formats::get_unsigned(json, "report_left_out").value_or(0);
+  return task;
+}
+
+}  // namespace
+
+Result<RunRecord> RunRecord::open(const std::string& path) {
+  TRY_ASSIGN(UniqueFd fd,
+             posix::open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0644));
+  TRY_ASSIGN(const std::string text, posix::read_file(path));
+  RunRecord record(std::move(fd));
+  size_t begin = 0;
+  for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
+    record.read_line(std::string_view(text).substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (begin < text.size()) TRY(posix::truncate_fd(record.fd_.get(), begin));
+  return record;
+}
+
+void RunRecord::read_line(std::string_view line) {
+  const Result<Json> json = formats::parse_json(line, "tasks.jsonl");
+  if (!json) return;
+  if (formats::find_member(*json, "boot_id") != nullptr) header_ = read_header(*json);
+  if (formats::find_member(*json, "step") != nullptr) finished_.push_back(read_task(*json));
+  if (formats::find_member(*json, "placing") != nullptr) placing_ = true;
+  if (const auto ended = formats::get_text(*json, "ended")) ended_ = *ended;
+}
+
+Result<void> RunRecord::begin(const RunHeader& header) {
+  TRY(posix::truncate_fd(fd_.get(), 0));
+  finished_.clear();
+  placing_ = false;
+  ended_.clear();
+  header_ = header;
+  std::vector<std::string> items;
+  for (const std::string& path : header.item_paths) items.push_back(api::to_wire_text(path));
+  const Json json = {{"boot_id", header.boot_id},
+                     {"job", header.job_checksum},
+                     {"started", api::to_time_text(header.started)},
+                     {"items", items}};
+  return posix::write_all(fd_.get(), to_line(json));
+}
+
+Result<void> RunRecord::add_finished(const TaskRecord& task) {
+  Json json = {{"step", task.step},
+               {"task", task.index},
+               {"attempts", task.attempts},
+               {"slot", task.slot},
+               {"start", api::to_time_text(task.start)},
+               {"end", api::to_time_text(task.end.value_or(task.start))}};
+  for (const std::string& line : task.report.lines)
+    json["report"].push_back(api::to_wire_text(line));
+  if (task.report.left_out > 0) json["report_left_out"] = task.report.left_out;
+  return posix::write_all(fd_.get(), to_line(json));
+}
+
+Result<void> RunRecord::mark_placing() {
+  TRY(posix::write_all(fd_.get(), to_line({{"placing", true}})));
+  return posix::sync_fd(fd_.get());
+}
+
+Result<void> RunRecord::mark_ended(std::string_view state) {
+  TRY(posix::write_all(fd_.get(), to_line({{"ended", state}})));
+  return posix::sync_fd(fd_.get());
+}
+
+}  // namespace tierhub::compute

@@ -1,0 +1,313 @@
+#include "compute/run/runner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <span>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "common/hash.h"
+#include "common/log.h"
+#include "common/posix.h"
+#include "compute/run/context.h"
+#include "compute/run/loop.h"
+
+namespace tierhub::compute {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kTick{100};
+constexpr std::chrono::seconds kTierdPatience{60};
+constexpr uint64_t kLeastStagedAhead = uint64_t{256} << 20;
+
+class Runner {
+ public:
+  Runner(const RunnerOptions& options, const OpenTier& open_tier)
+      : open_tier_(open_tier), context_(options), options_(context_.options) {}
+
+  RunnerExit run() {
+    const Result<void> opened = context_.open();
+    if (!opened) {
+      log::error("a run cannot be started",
+                 {{"run", options_.run}, {"error", opened.error().text()}});
+      return RunnerExit::failed;
+    }
+    const std::string& ended = context_.record->ended();
+    if (!ended.empty()) return ended == "done" ? RunnerExit::done : RunnerExit::failed;
+    if (!options_.give_up_reason.empty()) return end_failed(options_.give_up_reason);
+    const Result<void> prepared = prepare();
+    if (context_.why_stop() != Stop::none) return end_stopped();
+    if (!prepared) return end_failed(prepared.error().text());
+    if (output_was_placed()) return end_done();
+    planning_ = false;
+    RunLoop(context_).work_off();
+    if (context_.why_stop() != Stop::none) return end_stopped();
+    const Result<void> placed = place_output();
+    if (!placed) return end_failed(placed.error().text());
+    return end_done();
+  }
+
+ private:
+  Result<void> prepare() {
+    TRY_ASSIGN(const std::string job, read_job());
+    const std::string job_checksum = checksum(std::as_bytes(std::span(job))).hex();
+    TRY_ASSIGN(const std::string boot_id, posix::boot_id());
+    const std::optional<RunHeader> header = context_.record->header();
+    if (header && header->job_checksum != job_checksum) {
+      return Error(std::errc::invalid_argument,
+                   "job.yaml was changed while the run was interrupted: drop it as a new workflow");
+    }
+    // After a restart of the machine what tasks wrote may be gone or torn: everything runs again.
+    const bool goes_on = header && header->boot_id == boot_id;
+    TRY(make_plan(job, goes_on ? header->item_paths : std::vector<std::string>()));
+    if (output_was_placed()) return {};
+    TRY(make_room());
+    if (goes_on) return take_up();
+    if (header) {
+      TRY(empty_folder(options_.work));
+      TRY(empty_folder(context_.plan->output().hidden()));
+    }
+    return context_.record->begin(
+        {boot_id, job_checksum, context_.status.started, context_.plan->inputs().item_paths()});
+  }
+
+  Result<std::string> read_job() const {
+    TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, context_.file("job.yaml"),
+                                                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    TRY_ASSIGN(const struct stat st, posix::stat_fd(fd.get()));
+    constexpr off_t kMaxBytes = 1 << 20;
+    if (!S_ISREG(st.st_mode) || st.st_size > kMaxBytes) {
+      return Error(std::errc::invalid_argument, "the workflow is not a file of at most 1 MiB");
+    }
+    std::string text(static_cast<size_t>(st.st_size), '\0');
+    TRY_ASSIGN(const size_t n,
+               posix::read_at(fd.get(), std::as_writable_bytes(std::span(text)), 0));
+    text.resize(n);
+    return text;
+  }
+
+  Result<void> make_plan(const std::string& job, const std::vector<std::string>& known_items) {
+    // A file that cannot be obeyed is refused before anyone is asked.
+    TRY_ASSIGN(const Workflow workflow, parse_workflow(job));
+    context_.status.workflow = workflow.name;
+    TRY_ASSIGN(const Places places, find_places());
+    TRY(start_stager());
+    TRY_ASSIGN(context_.plan, RunPlan::make(options_, job, places, prefetcher(), known_items));
+    context_.status.output = context_.plan->output().place();
+    context_.status.output_on_share = on_share(places);
+    context_.status.left_out = context_.plan->inputs().left_out();
+    context_.schedule.emplace(context_.plan->workflow(), context_.plan->inputs().size());
+    context_.status.tasks_total = context_.schedule->total();
+    return {};
+  }
+
+  // A share has the mount, or the folder that holds the jobs folder, as its top.
+  std::string on_share(const Places& places) const {
+    const std::string& place = context_.plan->output().place();
+    if (!place.starts_with(places.root + "/")) return "";
+    const std::string below = place.substr(places.root.size() + 1);
+    if (places.mount.empty()) return below + ", beside the jobs folder";
+    return fmt::format("{} on a share of {}", below, places.mount);
+  }
+
+  Result<Places> find_places() {
+    if (options_.socket.empty()) return Places{options_.root, ""};
+    TRY_ASSIGN(tier_, open_tier_(options_.socket));
+    const SteadyClock::time_point deadline = SteadyClock::now() + kTierdPatience;
+    for (;;) {
+      const Result<api::Status> status = tier_->status();
+      if (status) {
+        staged_ahead_bytes_ = std::max(status->capacity_bytes / 8, kLeastStagedAhead);
+        return Places{status->mount, status->mount};
+      }
+      if (!tier_->may_pass(status.error()) || SteadyClock::now() > deadline) {
+        return Error(
+            status.error().code(),
+            fmt::format("tierd does not answer ({}): start it, then drop the workflow again",
+                        status.error().text()));
+      }
+      TRY(check_stop());
+      ::poll(nullptr, 0, static_cast<int>(kTick.count()));
+    }
+  }
+
+  Result<void> start_stager() {
+    if (!tier_) return {};
+    const auto input_of = [this](TaskId task) {
+      return context_.plan->inputs().input_of(context_.plan->workflow().steps[task.step],
+                                              task.index);
+    };
+    TRY_ASSIGN(context_.stager, Stager::start(tier_, options_.run, staged_ahead_bytes_, input_of));
+    context_.write_status();
+    return {};
+  }
+
+  // Brings metadata: from this thread while planning, from the stager's later.
+  RunInputs::Prefetch prefetcher() {
+    if (!tier_) return {};
+    return [this](const TaskInput& input) -> Result<void> {
+      const auto check = [this](const std::string& waits_for) {
+        const std::string before = context_.metadata_wait.with(
+            [&](std::string& text) { return std::exchange(text, waits_for); });
+        if (!planning_) return stop_asked_for();
+        if (waits_for != before) context_.status_changed();
+        context_.write_status_if_due();
+        return check_stop();
+      };
+      const auto copied_bytes =
+          prefetch_and_wait(*tier_, input, options_.run, "run " + options_.run, check);
+      context_.metadata_wait.with([](std::string& text) { text.clear(); });
+      if (!copied_bytes) return copied_bytes.error();
+      context_.metadata_copied_bytes += *copied_bytes;
+      return {};
+    };
+  }
+
+  // While nothing runs yet: an error if the run is to stop.
+  Result<void> check_stop() {
+    context_.look_for_stop();
+    if (!context_.slots->receive()) context_.stop(Stop::interrupted);
+    return stop_asked_for();
+  }
+
+  // Any thread.
+  Result<void> stop_asked_for() const {
+    if (context_.why_stop() == Stop::none) return {};
+    return Error(std::errc::operation_canceled, "the run is to stop");
+  }
+
+  Result<void> make_room() {
+    TRY(context_.plan->output().check_free());
+    context_.plan->output().take_back();
+    TRY(context_.plan->output().make_hidden());
+    if (::faccessat(AT_FDCWD, options_.work.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
+    return Error::from_errno(errno, "the work folder " + options_.work);
+  }
+
+  // What an earlier runner finished stays finished.
+  Result<void> take_up() {
+    const std::vector<Step>& steps = context_.plan->workflow().steps;
+    for (const TaskRecord& task : context_.record->finished()) {
+      const auto step = std::find_if(steps.begin(), steps.end(),
+                                     [&](const Step& other) { return other.id == task.step; });
+      const TaskId id{static_cast<size_t>(step - steps.begin()), task.index};
+      if (step == steps.end() || id.index >= context_.schedule->tasks_of(id.step)) continue;
+      context_.schedule->mark_done(id);
+      context_.status.measured.add(id, task.report);
+      TaskRecord& known = context_.status.tasks[id];
+      known = task;
+      known.report = {};
+    }
+    context_.log->line("run", fmt::format("goes on where it was: {} of {} tasks are done",
+                                          context_.schedule->done(), context_.schedule->total()));
+    return {};
+  }
+
+  bool output_was_placed() const {
+    return context_.record->placing() && !context_.plan->output().hidden_exists() &&
+           context_.plan->output().place_exists();
+  }
+
+  Result<void> place_output() {
+    TRY(context_.record->mark_placing());
+    return context_.plan->output().put_in_place();
+  }
+
+  RunnerExit end_done() {
+    const Result<void> emptied = empty_folder(options_.work);
+    if (emptied) context_.status.work.clear();
+    if (!emptied) context_.log->line("run", "the work folder stays: " + emptied.error().text());
+    return end(RunState::done);
+  }
+
+  RunnerExit end_failed(std::string reason) {
+    context_.status.error = std::move(reason);
+    return end(RunState::failed);
+  }
+
+  RunnerExit end_stopped() {
+    switch (context_.why_stop()) {
+      case Stop::cancelled:
+        return end(RunState::cancelled);
+      case Stop::none:
+      case Stop::failed:
+        return end(RunState::failed);
+      case Stop::interrupted:
+        break;
+    }
+    context_.log->line("run", "interrupted: it goes on when the agent is back");
+    context_.write_status();
+    return RunnerExit::interrupted;
+  }
+
+  RunnerExit end(RunState state) {
+    RunStatus& status = context_.status;
+    status.state = state;
+    status.ended = Timestamp::now();
+    if (state != RunState::done) tidy_up();
+    context_.write_status();
+    const Result<void> reported =
+        posix::replace_file(context_.file("REPORT.txt"), to_report(status, *status.ended));
+    if (!reported) context_.log->line("run", "no REPORT.txt: " + reported.error().text());
+    context_.log->line("run", fmt::format("{}{}{}", to_text(state),
+                                          status.error.empty() ? "" : ": ", status.error));
+    context_.log->end();
+    context_.stager.reset();
+    report_if_untold();
+    const Result<void> ended = context_.record->mark_ended(to_text(state));
+    if (!ended) context_.log->line("run", "tasks.jsonl: " + ended.error().text());
+    return state == RunState::done ? RunnerExit::done : RunnerExit::failed;
+  }
+
+  // tierd hears also of a run that failed before it was asked for anything.
+  void report_if_untold() {
+    if (tier_ || options_.socket.empty()) return;
+    const Result<std::unique_ptr<Tier>> tier = open_tier_(options_.socket);
+    if (!tier) return;
+    const RunStatus& status = context_.status;
+    const Timestamp now = Timestamp::now();
+    api::Run report{options_.run,    ::geteuid(), std::string(to_text(status.state)),
+                    status.workflow, now,         to_json(status, now, TaskList::without)};
+    report.agent = host_name();
+    const Result<void> sent = (*tier)->report_run(report);
+    if (!sent) log::debug("the run could not be reported", {{"error", sent.error().text()}});
+  }
+
+  // Of a run that did not succeed, what was written stays.
+  void tidy_up() {
+    RunStatus& status = context_.status;
+    if (context_.plan) status.partial_output = context_.plan->output().keep_what_was_written();
+    const Result<UniqueFd> work =
+        posix::open_at(AT_FDCWD, options_.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!work) return;
+    const Result<std::vector<std::string>> names = posix::list_directory_fd(work->get());
+    if (names && names->empty()) status.work.clear();
+  }
+
+  const OpenTier& open_tier_;
+  std::shared_ptr<Tier> tier_;
+  uint64_t staged_ahead_bytes_ = kLeastStagedAhead;
+  std::atomic<bool> planning_ = true;
+  RunContext context_;
+  const RunnerOptions& options_;
+};
+
+}  // namespace
+
+std::string host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) < 0 || name[0] == '\0') return "localhost";
+  return name;
+}
+
+RunnerExit run_to_its_end(const RunnerOptions& options, const OpenTier& open_tier) {
+  return Runner(options, open_tier).run();
+}
+
+}  // namespace tierhub::compute

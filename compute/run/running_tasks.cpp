@@ -1,0 +1,137 @@
+#include "compute/run/running_tasks.h"
+
+#include <array>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "compute/run/status.h"
+
+namespace tierhub::compute {
+namespace {
+
+constexpr std::chrono::milliseconds kMemoryEvery{200};
+constexpr size_t kReadsAtOnce = 64;
+
+void drain(int fd, OutputLines& lines, RunLog& log) {
+  std::array<char, 65536> buffer;
+  for (size_t i = 0; i < kReadsAtOnce; ++i) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    lines.write({buffer.data(), static_cast<size_t>(n)}, log);
+  }
+}
+
+}  // namespace
+
+Result<void> RunningTasks::start(TaskId task, const ProcessSpec& spec, const Resources& limits,
+                                 std::vector<unsigned> slots, std::string log_source) {
+  TRY_ASSIGN(StartedProcess started, start_process(spec));
+  running_.emplace(started.pid,
+                   Running{task, std::move(started.output), OutputLines(std::move(log_source)),
+                           std::move(slots), limits, SteadyClock::now(), std::nullopt, ""});
+  return {};
+}
+
+void RunningTasks::add_to(std::vector<pollfd>& polled) const {
+  for (const auto& [pid, running] : running_) {
+    if (running.output) polled.push_back({running.output.get(), POLLIN, 0});
+  }
+}
+
+void RunningTasks::read_output(RunLog& log) {
+  for (auto& [pid, running] : running_) {
+    if (!running.output) continue;
+    pollfd polled{running.output.get(), POLLIN, 0};
+    if (::poll(&polled, 1, 0) <= 0) continue;
+    drain(running.output.get(), running.lines, log);
+    // Closed by the task: nothing more to poll for.
+    if ((polled.revents & POLLHUP) != 0 && (polled.revents & POLLIN) == 0) running.output.reset();
+  }
+}
+
+std::vector<RunningTasks::Ended> RunningTasks::reap(RunLog& log) {
+  std::vector<Ended> ended;
+  for (;;) {
+    // The process stays a zombie until its group is gone, so that its number is not given away.
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+      return ended;
+    const pid_t pid = info.si_pid;
+    const auto found = running_.find(pid);
+    if (found == running_.end()) {
+      ::waitpid(pid, nullptr, 0);  // left behind by a task, and ours as its reaper
+      continue;
+    }
+    ended.push_back(collect(pid, std::move(found->second), log));
+    running_.erase(found);
+  }
+}
+
+RunningTasks::Ended RunningTasks::collect(pid_t pid, Running running, RunLog& log) {
+  signal_group(pid, SIGKILL);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  if (running.output) drain(running.output.get(), running.lines, log);
+  running.lines.end(log);
+  Ended ended{running.task, false, 0, "", running.lines.last(), std::move(running.slots), {}};
+  ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  ended.succeeded = ended.exit_code == 0 && running.stop_reason.empty();
+  if (ended.succeeded) ended.report = std::move(running.lines.report());
+  if (!ended.succeeded) {
+    ended.reason = running.stop_reason.empty() ? describe_exit(status) : running.stop_reason;
+  }
+  return ended;
+}
+
+void RunningTasks::enforce_limits() {
+  const SteadyClock::time_point now = SteadyClock::now();
+  for (auto& [pid, running] : running_) {
+    if (running.kill_at && now >= *running.kill_at) signal_group(pid, SIGKILL);
+    const std::optional<std::chrono::seconds> time = running.limits.time;
+    if (time && !running.kill_at && now - running.started > *time) {
+      stop(pid, running,
+           fmt::format("it took longer than {} (resources.time)",
+                       duration_text(static_cast<double>(time->count()))),
+           kGrace);
+    }
+  }
+  if (now < next_memory_check_) return;
+  next_memory_check_ = now + kMemoryEvery;
+  check_memory();
+}
+
+void RunningTasks::check_memory() {
+  std::set<pid_t> limited;
+  for (const auto& [pid, running] : running_) {
+    if (running.limits.memory_bytes && !running.kill_at) limited.insert(pid);
+  }
+  for (const auto& [pid, bytes] : memory_of_groups(limited)) {
+    Running& running = running_.at(pid);
+    const uint64_t limit = *running.limits.memory_bytes;
+    if (bytes <= limit) continue;
+    stop(pid, running,
+         fmt::format("it used {} of memory, more than {} (resources.memory)", size_text(bytes),
+                     size_text(limit)),
+         std::chrono::milliseconds(0));
+  }
+}
+
+void RunningTasks::stop(pid_t pid, Running& running, std::string reason,
+                        std::chrono::milliseconds grace) {
+  running.stop_reason = std::move(reason);
+  running.kill_at = SteadyClock::now() + grace;
+  signal_group(pid, grace.count() == 0 ? SIGKILL : SIGTERM);
+}
+
+void RunningTasks::stop_all(std::chrono::milliseconds grace) {
+  for (auto& [pid, running] : running_) {
+    if (!running.kill_at) stop(pid, running, "it was stopped with the run", grace);
+  }
+}
+
+}  // namespace tierhub::compute

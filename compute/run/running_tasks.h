@@ -1,0 +1,74 @@
+// The processes of the tasks that run now: starts them, reads what they write, holds them to their
+// limits, and says how they ended.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include "common/clock.h"
+#include "common/result.h"
+#include "compute/run/log.h"
+#include "compute/run/process.h"
+#include "compute/workflow/schedule.h"
+#include "compute/workflow/workflow.h"
+
+namespace tierhub::compute {
+
+// One thread, which must have SIGCHLD blocked.
+class RunningTasks {
+ public:
+  // Between SIGTERM and SIGKILL.
+  static constexpr std::chrono::seconds kGrace{5};
+
+  struct Ended {
+    TaskId task;
+    bool succeeded = false;
+    int exit_code = 0;   // 128 + signal if a signal ended it
+    std::string reason;  // "exit code 3", "took longer than 1 h 00 min"
+    std::deque<std::string> last_lines;
+    std::vector<unsigned> slots;
+    TaskReport report;
+  };
+
+  bool empty() const { return running_.empty(); }
+  size_t size() const { return running_.size(); }
+
+  Result<void> start(TaskId task, const ProcessSpec& spec, const Resources& limits,
+                     std::vector<unsigned> slots, std::string log_source);
+  // Appends what to poll for.
+  void add_to(std::vector<pollfd>& polled) const;
+  void read_output(RunLog& log);
+  // Collects what has ended, with all that it started.
+  std::vector<Ended> reap(RunLog& log);
+  // Stops tasks that go beyond their time or memory.
+  void enforce_limits();
+  // SIGTERM to all; SIGKILL after `grace`, by `enforce_limits`.
+  void stop_all(std::chrono::milliseconds grace);
+
+ private:
+  struct Running {
+    TaskId task;
+    UniqueFd output;
+    OutputLines lines;
+    std::vector<unsigned> slots;
+    Resources limits;
+    SteadyClock::time_point started;
+    std::optional<SteadyClock::time_point> kill_at;
+    std::string stop_reason;
+  };
+  void stop(pid_t pid, Running& running, std::string reason, std::chrono::milliseconds grace);
+  void check_memory();
+  Ended collect(pid_t pid, Running running, RunLog& log);
+
+  std::map<pid_t, Running> running_;
+  SteadyClock::time_point next_memory_check_{};
+};
+
+}  // namespace tierhub::compute

@@ -1,0 +1,247 @@
+#include "compute/run/status.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "api/time_text.h"
+
+namespace tierhub::compute {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json optional_time(const std::optional<Timestamp>& time) {
+  return time ? Json(time_text(*time)) : Json(nullptr);
+}
+
+double rounded(double seconds) {
+  return static_cast<double>(static_cast<int64_t>(seconds * 1000 + 0.5)) / 1000;
+}
+
+Json to_json(const TaskRecord& task) {
+  Json json = {{"step", task.step},
+               {"task", task.index},
+               {"state", task.state},
+               {"attempts", task.attempts},
+               {"slot", task.slot},
+               {"start", time_text(task.start)},
+               {"end", optional_time(task.end)},
+               {"exit_code", task.exit_code ? Json(*task.exit_code) : Json(nullptr)}};
+  if (!task.reason.empty()) json["reason"] = task.reason;
+  return json;
+}
+
+void add_measured(std::string& text, const Measured& measured) {
+  const std::vector<std::string> lines = measured.lines();
+  if (lines.empty()) return;
+  text += "\nWhat was measured:\n";
+  for (const std::string& line : lines) text += fmt::format("  {}\n", line);
+  if (measured.left_out() > 0)
+    text += fmt::format("  and {} more, in run.log\n", measured.left_out());
+}
+
+// Lines of the report, each with a heading of fixed width.
+void add_row(std::string& text, std::string_view heading, std::string_view content) {
+  text += fmt::format("{:<10}{}\n", heading, content);
+}
+
+std::string what_happened(const RunStatus& status, Timestamp now) {
+  const std::string tasks = fmt::format("{} of {} task{}", status.tasks_done, status.tasks_total,
+                                        status.tasks_total == 1 ? "" : "s");
+  const std::string time = duration_text(status.wall_s(now));
+  switch (status.state) {
+    case RunState::done:
+      return fmt::format("Everything is done: {} in {}.", tasks, time);
+    case RunState::cancelled:
+      return fmt::format("The run was cancelled after {}; {} were done.", time, tasks);
+    case RunState::failed:
+      if (status.tasks_total == 0) return "The run failed before anything was started.";
+      return fmt::format("The run failed after {}; {} were done.", time, tasks);
+    case RunState::staging:
+    case RunState::running:
+      return fmt::format("The run goes on; {} are done.", tasks);
+  }
+  return {};
+}
+
+std::string what_to_do(const RunStatus& status) {
+  switch (status.state) {
+    case RunState::done:
+      return {};
+    case RunState::cancelled:
+      return "Drop the workflow again to start over.";
+    case RunState::failed:
+      if (status.tasks_total == 0) return "Mend what is named above, then drop the workflow again.";
+      return "Read run.log beside this file, mend the cause, then drop the workflow again.";
+    case RunState::staging:
+    case RunState::running:
+      return "Wait; status.json beside this file says how far it is.";
+  }
+  return {};
+}
+
+std::string speed_up(const RunStatus& status, Timestamp now) {
+  const double wall_s = std::max(status.wall_s(now), 0.001);
+  const double serial_s = status.serial_equivalent_s();
+  return fmt::format(
+      "one after the other the tasks would have taken {}; with {} worker{} the run took {}: {:.1f} "
+      "times as fast",
+      duration_text(serial_s), status.workers, status.workers == 1 ? "" : "s",
+      duration_text(wall_s), serial_s / wall_s);
+}
+
+}  // namespace
+
+std::string_view to_text(RunState state) {
+  switch (state) {
+    case RunState::staging:
+      return "staging";
+    case RunState::running:
+      return "running";
+    case RunState::done:
+      return "done";
+    case RunState::failed:
+      return "failed";
+    case RunState::cancelled:
+      return "cancelled";
+  }
+  return "failed";
+}
+
+double TaskRecord::seconds(Timestamp now) const {
+  return std::max(0.0, static_cast<double>(end.value_or(now).ns - start.ns) / 1e9);
+}
+
+double RunStatus::wall_s(Timestamp now) const {
+  return std::max(0.0, static_cast<double>(ended.value_or(now).ns - started.ns) / 1e9);
+}
+
+double RunStatus::serial_equivalent_s() const {
+  double seconds = 0;
+  for (const auto& [id, task] : tasks) {
+    if (task.state == "done") seconds += task.seconds(task.start);
+  }
+  return seconds;
+}
+
+std::optional<double> RunStatus::eta_s(Timestamp now) const {
+  if (ended) return 0.0;
+  if (tasks_done == 0 || started.ns == 0) return std::nullopt;
+  return wall_s(now) / static_cast<double>(tasks_done) *
+         static_cast<double>(tasks_total - tasks_done);
+}
+
+std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
+  const double total = static_cast<double>(std::max<size_t>(status.tasks_total, 1));
+  const double wall_s = status.wall_s(now);
+  const double serial_s = status.serial_equivalent_s();
+  const std::optional<double> eta_s = status.eta_s(now);
+  Json json = {
+      {"run", status.run},
+      {"workflow", status.workflow},
+      {"user", status.user},
+      {"state", to_text(status.state)},
+      {"progress", rounded(static_cast<double>(status.tasks_done) / total)},
+      {"tasks_total", status.tasks_total},
+      {"tasks_done", status.tasks_done},
+      {"tasks_failed", status.tasks_failed},
+      {"tasks_running", status.tasks_running},
+      {"bytes_staged", status.bytes_staged},
+      {"bytes_copied", status.bytes_copied},
+      {"eta_s", eta_s ? Json(rounded(*eta_s)) : Json(nullptr)},
+      {"started", time_text(status.started)},
+      {"updated", time_text(now)},
+      {"ended", optional_time(status.ended)},
+      {"workers", status.workers},
+      {"wall_s", rounded(wall_s)},
+      {"serial_equivalent_s", rounded(serial_s)},
+      {"speed_up", rounded(wall_s > 0 ? serial_s / wall_s : 0)},
+      {"output", status.output},
+      {"work", status.work},
+      {"left_out", status.left_out},
+      {"not_obeyed", status.not_obeyed},
+      {"waits_for", status.waits_for},
+      {"error", status.error},
+  };
+  if (tasks == TaskList::with) {
+    Json list = Json::array();
+    for (const auto& [id, task] : status.tasks) list.push_back(to_json(task));
+    json["tasks"] = std::move(list);
+  }
+  return json.dump(tasks == TaskList::with ? 1 : -1, ' ', false, Json::error_handler_t::replace) +
+         "\n";
+}
+
+std::string to_report(const RunStatus& status, Timestamp now) {
+  std::string text;
+  const std::string name = status.workflow.empty() ? status.run : status.workflow;
+  text += fmt::format("{}: {}\n\n{}\n", name, to_text(status.state), what_happened(status, now));
+  if (!status.error.empty()) text += fmt::format("\nReason:\n  {}\n", status.error);
+  if (!status.last_lines.empty()) {
+    text += "\nThe last lines that the failed task wrote:\n";
+    for (const std::string& line : status.last_lines) text += fmt::format("  | {}\n", line);
+  }
+  if (const std::string next = what_to_do(status); !next.empty()) {
+    text += fmt::format("\nWhat to do:\n  {}\n", next);
+  }
+  add_measured(text, status.measured);
+  text += '\n';
+  if (status.state == RunState::done) {
+    add_row(text, "Results", status.output);
+    if (!status.output_on_share.empty()) add_row(text, "", status.output_on_share);
+  }
+  if (status.state != RunState::done && !status.partial_output.empty()) {
+    add_row(text, "Output",
+            fmt::format("what was written until then is in {} (delete it when you "
+                        "don't need it)",
+                        status.partial_output));
+  }
+  if (!status.work.empty()) {
+    add_row(text, "Work",
+            fmt::format("{} on {} is kept (delete it when you don't need it)", status.work,
+                        status.host));
+  }
+  add_row(text, "Run", status.run);
+  if (!status.user.empty()) add_row(text, "User", status.user);
+  add_row(text, "Started", time_text(status.started));
+  if (status.ended) add_row(text, "Ended", time_text(*status.ended));
+  if (status.state == RunState::done) add_row(text, "Speed-up", speed_up(status, now));
+  if (status.bytes_staged > 0) {
+    add_row(text, "Staged",
+            fmt::format("{} on the fast tier, {} of it copied from the archive",
+                        size_text(status.bytes_staged), size_text(status.bytes_copied)));
+  }
+  for (const std::string& what : status.left_out) add_row(text, "Left out", what);
+  for (const std::string& key : status.not_obeyed) add_row(text, "Not done", key);
+  return text;
+}
+
+// Always three digits, so that texts sort as times do.
+std::string time_text(Timestamp time) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  std::string text = api::to_time_text({time.ns / kSecond * kSecond});
+  text.pop_back();
+  return fmt::format("{}.{:03}Z", text, time.ns % kSecond / 1'000'000);
+}
+
+std::string size_text(uint64_t bytes) {
+  constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double size = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; size >= 1024 && unit + 1 < kUnits.size(); ++unit) size /= 1024;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, kUnits[unit]);
+}
+
+std::string duration_text(double seconds) {
+  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+  const auto minutes = static_cast<int64_t>(seconds / 60);
+  if (minutes < 60) {
+    return fmt::format("{} min {:02} s", minutes, static_cast<int64_t>(seconds) % 60);
+  }
+  return fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
+}
+
+}  // namespace tierhub::compute

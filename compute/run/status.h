@@ -1,0 +1,84 @@
+// How a run stands, for people and programs: status.json, and REPORT.txt at the end.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "compute/run/measured.h"
+#include "compute/workflow/schedule.h"
+
+namespace tierhub::compute {
+
+enum class RunState { staging, running, done, failed, cancelled };
+std::string_view to_text(RunState state);
+
+// One task as it was tried last.
+struct TaskRecord {
+  std::string step;
+  size_t index = 0;
+  std::string state;  // "running", "done", "failed", "stopped", "waiting" (for another try)
+  unsigned attempts = 0;
+  int slot = -1;  // the first of its worker slots
+  Timestamp start;
+  std::optional<Timestamp> end;
+  std::optional<int> exit_code;
+  std::string reason;  // why it failed
+  TaskReport report;   // until it is among what the run measured
+  double seconds(Timestamp now) const;
+};
+
+struct RunStatus {
+  std::string run;
+  std::string workflow;
+  std::string user;
+  RunState state = RunState::staging;
+  std::string waits_for;  // one sentence, or empty
+  Timestamp started;
+  std::optional<Timestamp> ended;
+  unsigned workers = 1;
+  size_t tasks_total = 0;
+  size_t tasks_done = 0;
+  size_t tasks_failed = 0;
+  size_t tasks_running = 0;
+  std::map<TaskId, TaskRecord> tasks;  // those that were started
+  uint64_t bytes_staged = 0;
+  uint64_t bytes_copied = 0;
+  std::vector<std::string> left_out;  // of what the input's pattern matches, with the reason
+  std::set<std::string> not_obeyed;
+  std::string error;                   // one sentence, if it failed
+  std::string output;                  // where the results are, or will be
+  std::string output_on_share;         // for the report: where people on a share find it
+  std::string partial_output;          // where they are if it failed; empty if there are none
+  std::string host;                    // of the agent
+  std::string work;                    // empty when it was removed
+  std::deque<std::string> last_lines;  // of the task that failed
+  Measured measured;                   // by tasks that succeeded
+
+  double wall_s(Timestamp now) const;
+  // How long the tasks that are done would have taken one after the other.
+  double serial_equivalent_s() const;
+  std::optional<double> eta_s(Timestamp now) const;
+};
+
+enum class TaskList { with, without };
+// status.json. Text that is not UTF-8 comes out with replacement characters.
+std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks);
+// REPORT.txt: what happened, and what to do next.
+std::string to_report(const RunStatus& status, Timestamp now);
+
+// "2026-01-02T03:04:05.678Z"
+std::string time_text(Timestamp time);
+// "1.5 GiB"
+std::string size_text(uint64_t bytes);
+// "1 h 05 min", "12.3 s"
+std::string duration_text(double seconds);
+
+}  // namespace tierhub::compute

@@ -1,0 +1,102 @@
+#include "fusefs/mount/user_mount.h"
+
+#include <cstring>
+#include <sstream>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <spawn.h>
+
+#include "common/posix.h"
+#include "storage/helper/frame_socket.h"
+
+namespace tierhub {
+namespace {
+
+constexpr int kSocketOfChild = 3;
+
+// Runs fusermount3 to its end. What it complains about is the error. `socket_fd`: where it sends
+// the device; none: -1.
+Result<void> run_fusermount(std::vector<std::string> arguments, int socket_fd) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
+  const UniqueFd complaints(ends[0]);
+  UniqueFd to_us(ends[1]);
+  arguments.insert(arguments.begin(), "fusermount3");
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  std::string variable = fmt::format("_FUSE_COMMFD={}", kSocketOfChild);
+  std::vector<char*> environment = {variable.data()};
+  for (char** other = environ; *other != nullptr; ++other) environment.push_back(*other);
+  environment.push_back(nullptr);
+
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, to_us.get(), STDERR_FILENO);
+  if (socket_fd >= 0) ::posix_spawn_file_actions_adddup2(&actions, socket_fd, kSocketOfChild);
+  pid_t child = -1;
+  const int rc =
+      ::posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environment.data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (rc == ENOENT)
+    return Error::from_errno(ENOENT,
+                             "fusermount3, by which users mount: install the package fuse3");
+  if (rc != 0) return Error::from_errno(rc, "run fusermount3");
+  to_us.reset();
+  std::string text;
+  char part[512];
+  for (ssize_t got = 0; (got = ::read(complaints.get(), part, sizeof part)) > 0;)
+    text.append(part, static_cast<size_t>(got));
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  while (text.ends_with('\n')) text.pop_back();
+  const bool busy = text.find(std::strerror(EBUSY)) != std::string::npos;
+  return Error(busy ? std::errc::device_or_resource_busy : std::errc::operation_not_permitted,
+               text);
+}
+
+// fusermount3 has ended: what it sent is there, or nothing was sent.
+Result<UniqueFd> receive_device(int socket_fd) {
+  char byte = 0;
+  auto received = receive_some(socket_fd, {&byte, 1});
+  if (!received || received->fds.empty())
+    return Error(std::errc::protocol_error, "fusermount3 mounted, but did not send the device");
+  return std::move(received->fds.front());
+}
+
+}  // namespace
+
+Result<UniqueFd> mount_as_user(const std::string& mount_point, const std::string& options) {
+  TRY_ASSIGN(auto ends, make_socket_pair());
+  const UniqueFd ours = std::move(ends.first);
+  UniqueFd theirs = std::move(ends.second);
+  if (auto mounted = run_fusermount({"-o", options, "--", mount_point}, theirs.get()); !mounted)
+    return mounted.error().in("mount TierHub at " + mount_point);
+  theirs.reset();
+  return receive_device(ours.get());
+}
+
+Result<void> unmount_as_user(const std::string& mount_point, UserUnmount how) {
+  std::vector<std::string> arguments = {"-u", "--", mount_point};
+  if (how == UserUnmount::lazily) arguments.insert(arguments.begin(), "-z");
+  return run_fusermount(std::move(arguments), -1);
+}
+
+bool users_may_allow_others() {
+  const auto text = posix::read_file("/etc/fuse.conf");
+  if (!text) return false;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "user_allow_other") return true;
+  }
+  return false;
+}
+
+}  // namespace tierhub

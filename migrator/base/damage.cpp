@@ -1,0 +1,34 @@
+#include "migrator/base/damage.h"
+
+#include <fmt/format.h>
+
+#include "common/health.h"
+#include "common/log.h"
+#include "common/metrics.h"
+
+namespace tierhub {
+
+Error damaged_copy(std::errc code, const std::string& path, uint64_t chunk) {
+  metrics().damaged_chunks.add();
+  health().set("2 damage",
+               fmt::format("the archive's copy of a file is damaged: '{}' (chunk {}; {} such reads "
+                           "so far); restore it from a backup, then tierctl scan",
+                           path, chunk, metrics().damaged_chunks.value()));
+  log::error("the archive's copy is damaged: its bytes are not those that were recorded",
+             {{"path", path}, {"chunk", chunk}});
+  return Error(code, fmt::format("the archive's copy of '{}' is damaged: chunk {} has another "
+                                 "checksum than was recorded",
+                                 path, chunk));
+}
+
+void note_rotten_chunk(const std::string& path, uint64_t chunk) {
+  metrics().rotten_chunks.add();
+  health().set("2 rot", fmt::format("scratch gave back other bytes than were written to it: '{}' "
+                                    "(chunk {}; {} such chunks so far); the archive's were taken: "
+                                    "check the SSD",
+                                    path, chunk, metrics().rotten_chunks.value()));
+  log::error("scratch has other bytes of a chunk than were recorded: the archive's are taken",
+             {{"path", path}, {"chunk", chunk}});
+}
+
+}  // namespace tierhub

@@ -1,0 +1,346 @@
+#include "migrator/evict/evictor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include <fcntl.h>
+
+#include "catalog/heat.h"
+#include "common/fault_points.h"
+#include "common/guarded.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/posix.h"
+#include "migrator/evict/lost_power.h"
+#include "storage/scratch/object_state.h"
+
+namespace tierhub {
+namespace {
+
+constexpr size_t kReapBatch = 1024;
+// Files that go at the same time: each asks the archive, which may be far away.
+constexpr size_t kLanes = 8;
+// A pass ends when so many draws in a row freed nothing.
+constexpr int kDrawsInVain = 32;
+constexpr int kDrawsPerReap = 8;
+// Warmer than any file is by its uses.
+constexpr int64_t kLast_ns = 52 * kHeatHalfLife_ns;
+
+}  // namespace
+
+Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity)
+    : inodes_(inodes),
+      catalog_(inodes.catalog()),
+      scratch_(scratch),
+      archive_(archive),
+      capacity_(capacity),
+      victims_([this](InodeNumber after) { return catalog_.resident_after(after); },
+               [this](InodeNumber inode) { return heat_of(inode); },
+               static_cast<uint64_t>(Timestamp::now().ns)),
+      lanes_(kLanes) {}
+
+// A lease or pin that is alive.
+Result<std::string> Evictor::lease_on(InodeNumber inode) const {
+  TRY_ASSIGN(const auto leases, catalog_.leases(inode));
+  const Timestamp now = Timestamp::now();
+  for (const LeaseRecord& lease : leases) {
+    if (!lease.pin && lease.expires < now) continue;
+    return fmt::format("{} by {}{}{}", lease.pin ? "pinned" : "leased", lease.owner,
+                       lease.reason.empty() ? "" : ": ", lease.reason);
+  }
+  return std::string();
+}
+
+Result<Evictor::Judgement> Evictor::judge(const InodeState& inode) const {
+  Judgement judgement;
+  const bool known = inode.rec().content == Content::known && inode.rec().archived;
+  if (inode.rec().writing || (inode.is_dirty() && !known)) {
+    judgement.reason = "not published yet";
+  } else if (inode.handles > 0) {
+    judgement.reason = "open";
+  } else if (!inode.filling.empty()) {
+    judgement.reason = "being copied";
+  } else {
+    TRY_ASSIGN(judgement.reason, lease_on(inode.number));
+  }
+  if (inode.is_dirty()) judgement.dirty_reason = "not published yet";
+  return judgement;
+}
+
+Result<Eviction> Evictor::evict(InodeNumber inode) {
+  Eviction eviction;
+  Judgement judgement;
+  std::optional<ArchiveVersion> version;
+  std::optional<std::string> path;
+  {
+    TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+    if (!lock->is_file() || (!lock->rec().has_object && lock->clean.empty())) return eviction;
+    // The writer may be gone, and nobody has looked since.
+    if (lock->rec().writing && lock->writable_handles == 0) TRY(harvest(catalog_, scratch_, *lock));
+    TRY_ASSIGN(judgement, judge(*lock));
+    eviction.skip_reason = judgement.reason;
+    if (!judgement.dirty_reason.empty() && lock->clean.empty())
+      eviction.skip_reason = judgement.dirty_reason;
+    if (!eviction.skip_reason.empty()) return eviction;
+    TRY_ASSIGN(version, catalog_.version(inode));
+    TRY_ASSIGN(path, catalog_.base_path(inode));
+  }
+  if (!version || !path) {
+    eviction.skip_reason = "not in the archive yet";
+    return eviction;
+  }
+  const auto there = archive_.stat(*path);
+  if (!there) {
+    eviction.skip_reason = "the archive does not answer: " + there.error().text();
+    return eviction;
+  }
+  if (!*there || !is_on_record(**there, *version)) {
+    metrics().conflicts.add();
+    eviction.skip_reason = "conflict: the archive's copy is not the version on record; run a scan";
+    return eviction;
+  }
+  fault_point(FaultPoint::evict_after_check);
+
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
+  TRY_ASSIGN(judgement, judge(*lock));
+  eviction.skip_reason = judgement.reason;
+  TRY_ASSIGN(const auto version_now, catalog_.version(inode));
+  if (eviction.skip_reason.empty() && version_now != version)
+    eviction.skip_reason = "it was published meanwhile";
+  if (!eviction.skip_reason.empty()) return eviction;
+  std::optional<ObjectLease> lease;
+  if (lock->rec().has_object) {
+    lock->read_fd.reset();
+    lock->write_fd.reset();
+    if (scratch_.leases_work()) {
+      TRY_ASSIGN(lease, scratch_.lease_unused(inode));
+      if (!lease) {
+        eviction.skip_reason = "in use: a program has it open or mapped";
+        return eviction;
+      }
+    }
+  }
+  if (!judgement.dirty_reason.empty()) {
+    eviction.skip_reason = judgement.dirty_reason;
+    // Without a lease a publish could be reading the object.
+    if (lease) TRY(drop_clean_chunks(*lock, *lease, eviction));
+    return eviction;
+  }
+  TRY_ASSIGN(const uint64_t occupied_bytes, scratch_.occupied_bytes(inode));
+  eviction.bytes = std::min(lock->resident_bytes(), occupied_bytes);
+  TRY(drop_content(catalog_, scratch_, *lock, lock->rec(), Batch()));
+  fault_point(FaultPoint::evict_after_commit);
+  eviction.evicted = true;
+  metrics().evicted_files.add();
+  metrics().evicted_bytes.add(eviction.bytes);
+  return eviction;
+}
+
+// The chunks go by the lease's own descriptor: another one would break the lease.
+Result<void> Evictor::drop_clean_chunks(InodeState& inode, const ObjectLease& lease,
+                                        Eviction& eviction) {
+  const uint64_t chunk_bytes = inode.chunk_bytes;
+  IntervalSet going = inode.clean;
+  // A chunk with a dirty byte stays: the rest of it would have to be fetched to publish it.
+  for (const auto& part : inode.dirty.intervals())
+    going.remove(part.begin / chunk_bytes, (part.end + chunk_bytes - 1) / chunk_bytes);
+  if (going.empty()) return {};
+  IntervalSet staying = inode.clean;
+  Batch batch;
+  for (const auto& part : going.intervals())
+    batch.change_ranges(inode.number, RangeKind::clean, staying.remove(part.begin, part.end));
+  TRY(catalog_.commit(batch, Durability::synced));
+  inode.clean = std::move(staying);
+  fault_point(FaultPoint::evict_chunks_after_commit);
+  TRY_ASSIGN(const uint64_t before, scratch_.occupied_bytes(inode.number));
+  uint64_t resident_bytes = 0;
+  for (const auto& part : going.intervals()) {
+    const uint64_t begin = part.begin * chunk_bytes;
+    const uint64_t end = std::min(part.end * chunk_bytes, inode.size_bytes());
+    resident_bytes += end - begin;
+    TRY(posix::punch_hole(lease.fd(), begin, end));
+  }
+  TRY_ASSIGN(const uint64_t after, scratch_.occupied_bytes(inode.number));
+  const uint64_t freed_bytes = before - std::min(before, after);
+  eviction.bytes = std::min(resident_bytes, freed_bytes);
+  capacity_.punched(inode.number, freed_bytes);
+  fault_point(FaultPoint::evict_chunks_after_punch);
+  metrics().evicted_bytes.add(eviction.bytes);
+  return {};
+}
+
+Result<void> Evictor::reap_inode(InodeNumber inode) {
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
+  Batch batch;
+  if (!lock.exists() || lock->rec().nlink > 0) {
+    batch.erase_reap(inode);
+    return catalog_.commit(batch);
+  }
+  if (lock->handles > 0 || !lock->filling.empty()) return {};
+  std::optional<ObjectLease> lease;
+  if (lock->rec().has_object && scratch_.leases_work()) {
+    TRY_ASSIGN(lease, scratch_.lease_unused(inode));
+    if (!lease) return {};  // a mapping outlived its handle, or a writer outlived the daemon
+  }
+  return drop_content(catalog_, scratch_, *lock, std::nullopt, std::move(batch));
+}
+
+Result<void> Evictor::reap() {
+  TRY_ASSIGN(const auto unnamed, catalog_.reaps(reap_cursor_, kReapBatch));
+  reap_cursor_ = unnamed.size() < kReapBatch ? kNoInode : unnamed.back().first;
+  for (const auto& [inode, kind] : unnamed) {
+    if (auto reaped = reap_inode(inode); !reaped) {
+      log::warning("cannot remove a deleted file yet",
+                   {{"inode", inode}, {"error", reaped.error().text()}});
+    }
+  }
+  TRY_ASSIGN(const auto aside, scratch_.set_aside_objects());
+  if (aside.empty()) return {};
+  fault_point(FaultPoint::reap_before_remove);
+  TRY(catalog_.sync());
+  fault_point(FaultPoint::evict_after_sync);
+  for (const InodeNumber inode : aside) {
+    TRY_ASSIGN(const uint64_t bytes, scratch_.remove_set_aside(inode));
+    capacity_.removed(inode, bytes);
+    fault_point(FaultPoint::evict_after_remove);
+  }
+  fault_point(FaultPoint::reap_after_remove);
+  return {};
+}
+
+// What cannot go now is none; so what is pinned or dirty does not hide what can. A file without
+// recorded uses is as warm as if it had been used when it was made, or published.
+Result<std::optional<Timestamp>> Evictor::heat_of(InodeNumber inode) const {
+  TRY_ASSIGN(const auto record, catalog_.inode(inode));
+  if (!record || record->writing || record->content == Content::unknown || !record->archived)
+    return std::nullopt;
+  TRY_ASSIGN(const std::string lease, lease_on(inode));
+  if (!lease.empty()) return std::nullopt;
+  TRY_ASSIGN(const Timestamp used, catalog_.heat(inode));
+  const Timestamp heat = std::max(used, record->attributes.btime);
+  // Of a partly dirty file the clean chunks go last: should somebody replace it in the archive
+  // before it is published, they would be what is missing of ours.
+  TRY_ASSIGN(const IntervalSet dirty, catalog_.ranges(inode, RangeKind::dirty));
+  if (!dirty.empty()) return Timestamp{heat.ns + kLast_ns};
+  return heat;
+}
+
+// Files go one by one until it is known that all of the next ones are needed: those go together,
+// since each asks the archive.
+Result<uint64_t> Evictor::evict_in_order(const std::vector<InodeNumber>& victims,
+                                         uint64_t wanted_bytes) {
+  std::atomic<uint64_t> freed{0};
+  std::atomic<uint64_t> largest{0};
+  Guarded<std::optional<Error>> failure;
+  const auto evict_one = [&](InodeNumber victim) {
+    auto eviction = evict(victim);
+    if (!eviction) {
+      if (!eviction.error().is(std::errc::no_such_file_or_directory))
+        failure.with([&](auto& first) { first = eviction.error(); });
+      return;
+    }
+    freed += eviction->bytes;
+    for (uint64_t seen = largest; seen < eviction->bytes;) {
+      if (largest.compare_exchange_weak(seen, eviction->bytes)) break;
+    }
+  };
+  for (size_t at = 0; at < victims.size() && freed < wanted_bytes;) {
+    const uint64_t needed = largest == 0 ? 1 : (wanted_bytes - freed) / largest + 1;
+    const size_t together = std::min<uint64_t>(victims.size() - at, needed);
+    lanes_.for_each(together, kLanes, [&](size_t i) { evict_one(victims[at + i]); });
+    at += together;
+    if (const auto error = failure.with([](auto& first) { return first; })) return *error;
+  }
+  return freed.load();
+}
+
+Result<uint64_t> Evictor::evict_coldest(uint64_t wanted_bytes) {
+  if (wanted_bytes == 0 || !archive_is_up()) return 0;
+  victims_.begin(catalog_.newest_inode());
+  uint64_t freed = 0;
+  int draws_in_vain = 0;
+  for (int draws = 1; freed < wanted_bytes && draws_in_vain < kDrawsInVain; ++draws) {
+    TRY_ASSIGN(const auto coldest, victims_.draw());
+    TRY_ASSIGN(const uint64_t bytes, evict_in_order(coldest, wanted_bytes - freed));
+    draws_in_vain = bytes == 0 ? draws_in_vain + 1 : 0;
+    freed += bytes;
+    // Whoever waits goes on before the pass ends.
+    if (draws % kDrawsPerReap == 0) {
+      TRY(reap());
+      capacity_.answer_waiters();
+    }
+  }
+  return freed;
+}
+
+Result<uint64_t> Evictor::make_room() {
+  auto freed = evict_coldest(capacity_.pass_begins());
+  if (auto reaped = reap(); !reaped && freed) freed = reaped.error();
+  capacity_.pass_ended();
+  return freed;
+}
+
+// A fill that was killed before it committed its first chunk leaves bytes that nobody would ever
+// find: the residency does not list the file.
+Result<void> Evictor::drop_unfinished(InodeNumber inode) {
+  TRY_ASSIGN(const auto resident, catalog_.resident_after(InodeNumber{inode.value() - 1}));
+  if (resident == inode) return {};
+  TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
+  if (!lock.exists() || lock->is_dirty() || !lock->clean.empty() || lock->rec().pending_truncate)
+    return {};
+  std::optional<ObjectLease> lease;
+  if (scratch_.leases_work()) {
+    TRY_ASSIGN(lease, scratch_.lease_unused(inode));
+    if (!lease) return {};
+  }
+  return drop_content(catalog_, scratch_, *lock, lock->rec(), Batch());
+}
+
+// What was erased is forgotten next: another power cut must not bring it back.
+Result<void> Evictor::set_unwanted_aside(const std::vector<InodeNumber>& unwanted) {
+  if (!catalog_.same_boot()) TRY(adopt_forgotten(unwanted));
+  for (const InodeNumber inode : unwanted) {
+    TRY_ASSIGN(const auto record, catalog_.inode(inode));
+    if (!record || !record->has_object) TRY(scratch_.set_aside(inode));
+  }
+  if (catalog_.same_boot() && catalog_.notes_erasures()) return {};
+  return scratch_.sync();
+}
+
+Result<void> Evictor::recover() {
+  // What the catalog says now must not be rolled back by the next power cut after objects were
+  // judged by it.
+  TRY(catalog_.sync());
+  TRY_ASSIGN(const auto aside, scratch_.set_aside_objects());
+  for (const InodeNumber inode : aside) {
+    TRY_ASSIGN(const auto record, catalog_.inode(inode));
+    if (!record || !record->has_object) continue;
+    auto back = scratch_.take_back(inode);
+    if (!back && !back.error().is(std::errc::file_exists)) return back;
+  }
+  fault_point(FaultPoint::recovery_after_take_back);
+  std::vector<InodeNumber> unknown;
+  std::vector<InodeNumber> unfinished;
+  std::optional<Error> failure;
+  TRY(scratch_.for_each_object([&](InodeNumber inode, uint64_t occupied_bytes) {
+    auto record = catalog_.inode(inode);
+    if (!record) failure = record.error();
+    if (!record) return;
+    if (!*record || !(*record)->has_object) {
+      unknown.push_back(inode);
+    } else if (occupied_bytes > 0 && (*record)->archived && !(*record)->writing &&
+               (*record)->content == Content::known) {
+      unfinished.push_back(inode);
+    }
+  }));
+  if (failure) return *failure;
+  TRY(set_unwanted_aside(unknown));
+  fault_point(FaultPoint::recovery_after_set_aside);
+  if (!catalog_.same_boot()) TRY(LostPower(inodes_, scratch_).recover());
+  for (const InodeNumber inode : unfinished) TRY(drop_unfinished(inode));
+  fault_point(FaultPoint::recovery_after_residency);
+  return reap();
+}
+
+}  // namespace tierhub

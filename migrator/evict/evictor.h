@@ -1,0 +1,96 @@
+// Frees scratch: drops clean files, and removes what was deleted once nobody uses it.
+//
+// Protocol of an eviction:
+//   1. Under the inode's lock: all clean, no handle, nothing filling, no pin or lease. Note the
+//   version on record.
+//   2. Without the lock: the archive still holds that version. If it is away or holds another,
+//   nothing is evicted.
+//   3. Under the lock again: the same as in 1, and a lease proves that the object is unused. One
+//   batch drops the residency;
+//      the object is moved aside. Killed before the batch: hot. After it: cold, and recovery finds
+//      the object without a record that wants it.
+//   4. sync of the catalog, once for many files; only then the objects are deleted.
+//
+// Of a file that has dirty ranges the clean chunks alone go, those without a dirty byte:
+//   1. and 2. as above;
+//   3. under the lock: as above, but the batch takes those chunks out of the residency, and is
+//   synced before it is acted upon;
+//   4. still under the lock and the lease, the chunks are punched out of the object. Killed before
+//   it: what lies there means nothing, and goes with the object, or under the next fill.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/worker_pool.h"
+#include "inodes/inode_table.h"
+#include "migrator/evict/capacity.h"
+#include "migrator/evict/victims.h"
+#include "storage/archive/archive.h"
+#include "storage/scratch/scratch.h"
+
+namespace tierhub {
+
+struct Eviction {
+  bool evicted = false;     // all of it
+  uint64_t bytes = 0;       // that what was dropped occupied, also if the rest had to stay
+  std::string skip_reason;  // not empty: why it, or the rest of it, was skipped
+};
+
+class Evictor {
+ public:
+  Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity);
+
+  // All functions: any thread, but reap() and make_room() one at a time.
+
+  // Steps 1 to 3 for one file. Space is free after reap(). A cold file is neither evicted nor
+  // skipped.
+  Result<Eviction> evict(InodeNumber inode);
+  // Step 4 for all files that were moved aside, and the removal of inodes that lost their last name
+  // and are unused.
+  Result<void> reap();
+  // One pass: files that are nearly the coldest, until capacity has what it wants, or nothing more
+  // was found that can go. Its cost does not depend on how many files are resident. Returns the
+  // bytes freed.
+  Result<uint64_t> make_room();
+  // False: the archive is known to be away, so nothing can be evicted. Set once, before threads
+  // start.
+  std::function<bool()> archive_is_up = [] { return true; };
+
+  // At start after an unclean end, before anything uses scratch: takes back objects that the
+  // catalog still wants, moves aside those that it does not know, and after a reboot drops clean
+  // chunks that no sync covered.
+  Result<void> recover();
+  // Is given, after a reboot, the objects that no record wants, and puts records for those that
+  // should have one: the others are moved aside. No inode is in memory. Set once, before recover().
+  std::function<Result<void>(const std::vector<InodeNumber>& objects)> adopt_forgotten =
+      [](const std::vector<InodeNumber>&) { return Result<void>(); };
+
+ private:
+  struct Judgement {
+    std::string reason;        // not empty: nothing of it may go
+    std::string dirty_reason;  // not empty: only its clean chunks may
+  };
+  Result<Judgement> judge(const InodeState& inode) const;
+  Result<std::string> lease_on(InodeNumber inode) const;
+  Result<void> drop_clean_chunks(InodeState& inode, const ObjectLease& lease, Eviction& eviction);
+  Result<std::optional<Timestamp>> heat_of(InodeNumber inode) const;
+  Result<uint64_t> evict_coldest(uint64_t wanted_bytes);
+  Result<uint64_t> evict_in_order(const std::vector<InodeNumber>& victims, uint64_t wanted_bytes);
+  Result<void> reap_inode(InodeNumber inode);
+  Result<void> drop_unfinished(InodeNumber inode);
+  Result<void> set_unwanted_aside(const std::vector<InodeNumber>& unwanted);
+
+  InodeTable& inodes_;
+  Catalog& catalog_;
+  const Scratch& scratch_;
+  Archive& archive_;
+  Capacity& capacity_;
+  InodeNumber reap_cursor_;  // of reap(): inodes that are in use don't hide those behind them
+  Victims victims_;          // of make_room()
+  WorkerPool lanes_;
+};
+
+}  // namespace tierhub

@@ -1,0 +1,40 @@
+// How large the file systems mounted below the archive's root are, and how full: asked of those
+// that somebody asked for, on a thread of its own, so that one that hangs holds up nobody.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "storage/archive/archive.h"
+
+namespace tierhub {
+
+class NestedSpaces {
+ public:
+  // Each is asked again after so long.
+  NestedSpaces(Archive& archive, double interval_s) : archive_(archive), interval_s_(interval_s) {}
+  ~NestedSpaces() { stop(); }
+
+  void start();
+  void stop();
+  // As last asked; none: it did not answer yet. Who asks first waits for the answer, a tenth of a
+  // second at most. Any thread.
+  std::optional<Archive::Space> of(const FileSystemId& file_system);
+
+ private:
+  void run(const std::stop_token& stop);
+
+  Archive& archive_;
+  const double interval_s_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::set<FileSystemId> wanted_;                                // not asked yet; guarded by mutex_
+  std::map<FileSystemId, std::optional<Archive::Space>> known_;  // guarded by mutex_
+  std::jthread thread_;
+};
+
+}  // namespace tierhub
