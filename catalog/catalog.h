@@ -175,6 +175,9 @@ class Catalog {
   // Keys strictly after `after` (none: from the start), in key order.
   Result<std::vector<std::pair<JournalKey, JournalRecord>>> journal(
       const std::optional<JournalKey>& after, size_t limit) const;
+  // All keys in their order, a page at a time: `use` may change the journal.
+  Result<void> for_each_journal_key(
+      const std::function<Result<void>(const JournalKey&, const JournalRecord&)>& use) const;
   Result<std::optional<JournalRecord>> journal_record(const JournalKey& key) const;
   Result<std::vector<std::pair<uint64_t, IntentRecord>>> intents() const;
   // Inodes behind `after`, ascending.

@@ -299,6 +299,18 @@ Result<std::vector<std::pair<JournalKey, JournalRecord>>> Catalog::journal(
   return result;
 }
 
+Result<void> Catalog::for_each_journal_key(
+    const std::function<Result<void>(const JournalKey&, const JournalRecord&)>& use) const {
+  constexpr size_t kPage = 1000;
+  std::optional<JournalKey> after;
+  for (;;) {
+    TRY_ASSIGN(const auto page, journal(after, kPage));
+    for (const auto& [key, record] : page) TRY(use(key, record));
+    if (page.size() < kPage) return {};
+    after = page.back().first;
+  }
+}
+
 Result<std::optional<JournalRecord>> Catalog::journal_record(const JournalKey& key) const {
   return get_record(*store_, Family::journal, encoding::journal_key(key), encoding::decode_journal);
 }

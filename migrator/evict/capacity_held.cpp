@@ -9,8 +9,6 @@
 namespace tierhub {
 namespace {
 
-constexpr size_t kKeysPerRead = 1000;
-
 double age_s(Timestamp since) { return static_cast<double>(Timestamp::now().ns - since.ns) / 1e9; }
 
 }  // namespace
@@ -19,30 +17,27 @@ Result<DirtyCount> count_dirty(
     InodeTable& inodes, const Scratch& scratch,
     const std::function<Result<void>(InodeNumber inode, uint64_t dirty_bytes)>& visit) {
   DirtyCount count;
-  std::optional<JournalKey> after;
-  for (;;) {
-    TRY_ASSIGN(const auto keys, inodes.catalog().journal(after, kKeysPerRead));
-    for (const auto& [key, record] : keys) {
-      ++count.journal_keys;
-      after = key;
-      if (!record.parked_reason.empty()) {
-        ++count.parked_keys;
-        if (count.first_parked_reason.empty()) count.first_parked_reason = record.parked_reason;
-      }
-      if (key.kind != JournalKeyKind::inode) continue;
-      TRY_ASSIGN(const InodeLock lock, inodes.lock(key.inode));
-      if (!lock.exists() || !lock->is_dirty() || lock->rec().nlink == 0) continue;
-      ++count.files;
-      // While it is being written, its size is the object's.
-      TRY_ASSIGN(const Attributes attributes, current_attributes(scratch, *lock));
-      const bool whole = lock->rec().content == Content::unknown;
-      const uint64_t bytes = whole ? attributes.size_bytes : lock->dirty_bytes();
-      if (visit) TRY(visit(key.inode, bytes));
-      count.bytes += bytes;
-      count.oldest_age_s = std::max(count.oldest_age_s, age_s(record.since));
+  const auto add = [&](const JournalKey& key, const JournalRecord& record) -> Result<void> {
+    ++count.journal_keys;
+    if (!record.parked_reason.empty()) {
+      ++count.parked_keys;
+      if (count.first_parked_reason.empty()) count.first_parked_reason = record.parked_reason;
     }
-    if (keys.size() < kKeysPerRead) return count;
-  }
+    if (key.kind != JournalKeyKind::inode) return {};
+    TRY_ASSIGN(const InodeLock lock, inodes.lock(key.inode));
+    if (!lock.exists() || !lock->is_dirty() || lock->rec().nlink == 0) return {};
+    ++count.files;
+    // While it is being written, its size is the object's.
+    TRY_ASSIGN(const Attributes attributes, current_attributes(scratch, *lock));
+    const bool whole = lock->rec().content == Content::unknown;
+    const uint64_t bytes = whole ? attributes.size_bytes : lock->dirty_bytes();
+    if (visit) TRY(visit(key.inode, bytes));
+    count.bytes += bytes;
+    count.oldest_age_s = std::max(count.oldest_age_s, age_s(record.since));
+    return {};
+  };
+  TRY(inodes.catalog().for_each_journal_key(add));
+  return count;
 }
 
 Result<uint64_t> HeldBytes::count() {

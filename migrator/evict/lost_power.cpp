@@ -12,28 +12,17 @@
 #include "common/posix.h"
 
 namespace tierhub {
-namespace {
-
-constexpr size_t kKeysPerPage = 1000;
-
-}  // namespace
-
 Result<void> LostPower::recover() {
   TRY_ASSIGN(const auto unsynced, catalog_.unsynced());
   std::map<InodeNumber, Batch> batches;
   for (const auto& [epoch, inode] : unsynced) batches[inode].erase_unsynced(epoch, inode);
   for (auto& [inode, batch] : batches) TRY(recover(inode, std::move(batch), true));
   uint64_t changed = 0;
-  for (std::optional<JournalKey> after;;) {
-    TRY_ASSIGN(const auto keys, catalog_.journal(after, kKeysPerPage));
-    for (const auto& [key, record] : keys) {
-      after = key;
-      if (key.kind != JournalKeyKind::inode || batches.contains(key.inode)) continue;
-      TRY(recover(key.inode, Batch(), false));
-      ++changed;
-    }
-    if (keys.size() < kKeysPerPage) break;
-  }
+  TRY(catalog_.for_each_journal_key([&](const JournalKey& key, const JournalRecord&) {
+    if (key.kind != JournalKeyKind::inode || batches.contains(key.inode)) return Result<void>();
+    ++changed;
+    return recover(key.inode, Batch(), false);
+  }));
   if (!unsynced.empty() || changed > 0)
     log::info("after a reboot, what was not yet synced is looked at",
               {{"unsynced", unsynced.size()}, {"changed", changed}});

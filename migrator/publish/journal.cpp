@@ -646,33 +646,30 @@ Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& 
   const PathSet demanded = demands_.now().paths;
   Pending pending;
   const bool everything = wanted.has_everything();
-  std::optional<JournalKey> after;
-  for (;;) {
-    TRY_ASSIGN(const auto keys, context_.catalog.journal(after, options_.wave_keys));
-    for (const auto& [key, record] : keys) {
-      std::string path;
-      if (!everything || pending.waiting.size() < kMaxShownWaiting) {
-        TRY_ASSIGN(path, namespace_path(key));
-      }
-      if (!everything && !wanted.contains(path)) continue;
-      ++pending.keys;
-      if (key.kind == JournalKeyKind::inode) {
-        TRY_ASSIGN(const uint64_t bytes, dirty_bytes(key.inode));
-        pending.bytes += bytes;
-      }
-      if (pending.waiting.size() >= kMaxShownWaiting) continue;
-      const bool over = !demanded.contains(path);
-      const auto found = held.find(key);
-      if (!record.parked_reason.empty()) {
-        if (over) pending.waiting.push_back({std::move(path), record.parked_reason, true});
-      } else if (found != held.end() && (found->second.hold == Hold::writer ||
-                                         (found->second.hold == Hold::waiting && over))) {
-        pending.waiting.push_back({std::move(path), found->second.reason, false});
-      }
+  const auto add = [&](const JournalKey& key, const JournalRecord& record) -> Result<void> {
+    std::string path;
+    if (!everything || pending.waiting.size() < kMaxShownWaiting) {
+      TRY_ASSIGN(path, namespace_path(key));
     }
-    if (keys.size() < options_.wave_keys) return pending;
-    after = keys.back().first;
-  }
+    if (!everything && !wanted.contains(path)) return {};
+    ++pending.keys;
+    if (key.kind == JournalKeyKind::inode) {
+      TRY_ASSIGN(const uint64_t bytes, dirty_bytes(key.inode));
+      pending.bytes += bytes;
+    }
+    if (pending.waiting.size() >= kMaxShownWaiting) return {};
+    const bool over = !demanded.contains(path);
+    const auto found = held.find(key);
+    if (!record.parked_reason.empty()) {
+      if (over) pending.waiting.push_back({std::move(path), record.parked_reason, true});
+    } else if (found != held.end() && (found->second.hold == Hold::writer ||
+                                       (found->second.hold == Hold::waiting && over))) {
+      pending.waiting.push_back({std::move(path), found->second.reason, false});
+    }
+    return {};
+  };
+  TRY(context_.catalog.for_each_journal_key(add));
+  return pending;
 }
 
 }  // namespace tierhub

@@ -365,23 +365,17 @@ Result<void> JournalRecovery::discard_leftovers() {
 
 // Writers of the last process may be gone by now.
 Result<void> JournalRecovery::harvest_writers() {
-  constexpr size_t kPage = 1000;
-  std::optional<JournalKey> after;
-  for (;;) {
-    TRY_ASSIGN(const auto keys, context_.catalog.journal(after, kPage));
-    for (const auto& [key, record] : keys) {
-      if (key.kind != JournalKeyKind::inode) return {};  // entries come after all inodes
-      TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(key.inode));
-      if (!lock.exists() || !lock->rec().writing) continue;
-      auto harvested = harvest(context_.catalog, context_.scratch, *lock);
-      if (!harvested) {
-        log::warning("the size of a file that was being written is not known yet",
-                     {{"inode", key.inode}, {"error", harvested.error().text()}});
-      }
+  const auto look = [&](const JournalKey& key, const JournalRecord&) -> Result<void> {
+    if (key.kind != JournalKeyKind::inode) return {};
+    TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(key.inode));
+    if (!lock.exists() || !lock->rec().writing) return {};
+    if (auto harvested = harvest(context_.catalog, context_.scratch, *lock); !harvested) {
+      log::warning("the size of a file that was being written is not known yet",
+                   {{"inode", key.inode}, {"error", harvested.error().text()}});
     }
-    if (keys.size() < kPage) return {};
-    after = keys.back().first;
-  }
+    return {};
+  };
+  return context_.catalog.for_each_journal_key(look);
 }
 
 Result<std::optional<std::string>> JournalRecovery::path_of(const Name& name) const {
