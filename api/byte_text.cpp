@@ -2,27 +2,12 @@
 
 #include <cstdint>
 
+#include "common/utf8.h"
+
 namespace tierhub::api {
 namespace {
 
 uint8_t byte_at(std::string_view text, size_t i) { return static_cast<uint8_t>(text[i]); }
-
-// How many bytes the valid UTF-8 character at the front of `text` has; 0 if there is none (RFC
-// 3629).
-size_t character_length(std::string_view text) {
-  uint8_t first = byte_at(text, 0);
-  if (first < 0x80) return 1;
-  size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte_at(text, i) & 0xC0) != 0x80) return 0;
-  }
-  uint8_t second = byte_at(text, 1);
-  bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
-  bool surrogate = first == 0xED && second > 0x9F;
-  bool too_large = first == 0xF4 && second > 0x8F;
-  return overlong || surrogate || too_large ? 0 : length;
-}
 
 // U+EF80 to U+EFFF are EE BE 80 to EE BF BF.
 bool is_escape(std::string_view character) {
@@ -41,7 +26,7 @@ std::string to_wire_text(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
   while (!bytes.empty()) {
-    size_t length = character_length(bytes);
+    size_t length = utf8_length(bytes);
     std::string_view character = bytes.substr(0, length == 0 ? 1 : length);
     if (length == 0 || is_escape(character)) {
       for (char c : character) append_escaped(out, static_cast<uint8_t>(c));
@@ -57,7 +42,7 @@ std::string from_wire_text(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    size_t length = character_length(text);
+    size_t length = utf8_length(text);
     std::string_view character = text.substr(0, length == 0 ? 1 : length);
     if (is_escape(character)) {
       out +=

@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <string_view>
 
-namespace tierhub::compute {
+namespace tierhub {
 
-// How many bytes the UTF-8 character at the start of `text` has, which is not empty; 0 if there is
-// none.
+// The number of bytes of the valid UTF-8 character (RFC 3629: no overlong form, no surrogate) at the
+// start of `text`, which is not empty; 0 if there is none.
 size_t utf8_length(std::string_view text);
 
-}  // namespace tierhub::compute
+}  // namespace tierhub
