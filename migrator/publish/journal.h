@@ -1,5 +1,5 @@
-// Makes the archive equal to the namespace: keys, rounds, base. See docs/ARCHITECTURE.md for the
-// protocol.
+// Makes the archive equal to the namespace: keys, rounds, base. The protocol is in
+// docs/mechanisms/publishing.md.
 //
 // One thread decides every change of the archive's tree; lanes carry the staging out. What turns
 // out to be somebody else's is never replaced: the journal has the scanner look at that folder,
