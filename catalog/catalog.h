@@ -158,9 +158,15 @@ class Catalog {
   Result<std::optional<ChecksumGroup>> checksums(InodeNumber inode, uint64_t group) const;
   // Of any chunk.
   Result<bool> has_checksums(InodeNumber inode) const;
-  // The first inode behind `after` that has ranges. none: there is none, or it is too far to look
-  // (behind the traces of many that were evicted). Costs the same however many there are.
+  // The first inode behind `after` that has ranges. Passes the traces of all that were evicted
+  // between the two and are not compacted away yet.
   Result<std::optional<InodeNumber>> resident_after(InodeNumber after) const;
+  struct Nearby {
+    std::optional<InodeNumber> inode;
+    bool too_far = false;  // without an inode: there may be one behind many traces
+  };
+  // The same, at a cost that does not depend on how many were evicted.
+  Result<Nearby> resident_near(InodeNumber after) const;
   // No inode has this number yet, nor a greater one.
   InodeNumber newest_inode() const;
 
@@ -205,6 +211,7 @@ class Catalog {
   Result<std::optional<std::string>> meta(std::string_view key) const;
 
  private:
+  Result<Nearby> next_resident(InodeNumber after, uint64_t max_erased) const;
   // Numbers handed out from blocks that are reserved on disk before the first of them is used.
   struct NumberBlock {
     std::string_view end_key;   // in meta: `end`

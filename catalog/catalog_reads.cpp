@@ -238,13 +238,22 @@ Result<bool> Catalog::has_checksums(InodeNumber inode) const {
 }
 
 Result<std::optional<InodeNumber>> Catalog::resident_after(InodeNumber after) const {
+  TRY_ASSIGN(const Nearby next, next_resident(after, 0));
+  return next.inode;
+}
+
+Result<Catalog::Nearby> Catalog::resident_near(InodeNumber after) const {
   constexpr uint64_t kMaxErased = 1000;
+  return next_resident(after, kMaxErased);
+}
+
+Result<Catalog::Nearby> Catalog::next_resident(InodeNumber after, uint64_t max_erased) const {
   const std::string begin = encoding::prefix_end(encoding::inode_key(after));
-  if (begin.empty()) return std::nullopt;  // after the greatest number
-  TRY_ASSIGN(const auto key, store_->next_key(Family::residency, begin, kMaxErased));
-  if (!key) return std::nullopt;
-  TRY_ASSIGN(const auto range, encoding::decode_residency_key(*key));
-  return range.inode;
+  if (begin.empty()) return Nearby{};  // after the greatest number
+  TRY_ASSIGN(const auto next, store_->next_key(Family::residency, begin, max_erased));
+  if (!next.key) return Nearby{std::nullopt, next.too_far};
+  TRY_ASSIGN(const auto range, encoding::decode_residency_key(*next.key));
+  return Nearby{range.inode};
 }
 
 Result<std::optional<BaseRecord>> Catalog::base(const Name& name) const {

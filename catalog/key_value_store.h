@@ -78,10 +78,14 @@ class KeyValueStore {
   virtual Result<void> scan(
       Family family, std::string_view begin, std::string_view end,
       const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
-  // The first key of [begin, ...). none: there is none, or more than `max_erased` erased keys stand
-  // before it: what was erased is passed one by one until RocksDB has compacted it away.
-  virtual Result<std::optional<std::string>> next_key(Family family, std::string_view begin,
-                                                      uint64_t max_erased) const = 0;
+  struct NextKey {
+    std::optional<std::string> key;
+    bool too_far = false;  // without a key: the search was given up
+  };
+  // The first key of [begin, ...). Erased keys are passed one by one until RocksDB has compacted them
+  // away: the search is given up behind `max_erased` of them. 0: never.
+  virtual Result<NextKey> next_key(Family family, std::string_view begin,
+                                   uint64_t max_erased) const = 0;
   // Changes of one set apply in order: a later change of the same key wins.
   virtual Result<void> commit(const WriteSet& changes, Durability durability) = 0;
   // Everything committed so far survives power loss when this returns. Callers at the same time

@@ -62,13 +62,11 @@ class MemoryStoreHandle final : public MemoryStore {
     return found->second;
   }
 
-  Result<std::optional<std::string>> next_key(Family family, std::string_view begin,
-                                              uint64_t) const override {
+  Result<NextKey> next_key(Family family, std::string_view begin, uint64_t) const override {
     std::lock_guard lock(data_->mutex);
     const Table& table = *data_->visible.of(family);
     const auto found = table.lower_bound(begin);
-    if (found == table.end()) return std::nullopt;
-    return found->first;
+    return found == table.end() ? NextKey{} : NextKey{found->first};
   }
 
   Result<void> scan(

@@ -213,17 +213,17 @@ class RocksDbStore final : public KeyValueStore {
     return {};
   }
 
-  Result<std::optional<std::string>> next_key(Family family, std::string_view begin,
-                                              uint64_t max_erased) const override {
+  Result<NextKey> next_key(Family family, std::string_view begin,
+                           uint64_t max_erased) const override {
     rocksdb::ReadOptions options;
     options.total_order_seek = true;
     options.max_skippable_internal_keys = max_erased;
     const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, handle(family)));
     it->Seek(to_slice(begin));
-    if (it->Valid()) return std::string(to_view(it->key()));
-    if (it->status().IsIncomplete()) return std::nullopt;
+    if (it->Valid()) return NextKey{std::string(to_view(it->key()))};
+    if (it->status().IsIncomplete()) return NextKey{std::nullopt, true};
     TRY(check(it->status(), "read the catalog"));
-    return std::nullopt;
+    return NextKey{};
   }
 
   Result<void> commit(const WriteSet& changes, Durability durability) override {

@@ -36,6 +36,7 @@ Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, C
       archive_(archive),
       capacity_(capacity),
       victims_([this](InodeNumber after) { return catalog_.resident_after(after); },
+               [this](InodeNumber after) { return catalog_.resident_near(after); },
                [this](InodeNumber inode) { return heat_of(inode); },
                static_cast<uint64_t>(Timestamp::now().ns)),
       lanes_(kLanes) {}

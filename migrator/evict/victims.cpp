@@ -52,23 +52,37 @@ Result<std::optional<InodeNumber>> Victims::pick() {
   uint64_t at = random_number();
   std::optional<InodeNumber> found;
   for (uint64_t passed = random_() % (kPassedAtMost + 1) + 1; passed > 0; --passed) {
-    TRY_ASSIGN(const auto next, next_(InodeNumber{at}));
-    if (!next) {
+    TRY_ASSIGN(const auto next, near_(behind_gap(InodeNumber{at})));
+    if (next.too_far) return found;
+    if (!next.inode) {
       end_ = std::min(end_, at + 1);
       return found;
     }
-    note_gap(at + 1, next->value());
-    found = next;
-    at = next->value();
+    note_gap(at + 1, next.inode->value());
+    found = next.inode;
+    at = found->value();
   }
   return found;
 }
 
+// The last number of the gap that begins behind `after`; itself if none does.
+InodeNumber Victims::behind_gap(InodeNumber after) const {
+  const auto gap = gaps_.upper_bound(after.value() + 1);
+  const bool begins = gap != gaps_.end() && gap->second <= after.value() + 1;
+  return begins ? InodeNumber{gap->first - 1} : after;
+}
+
 // Behind the last one comes the first.
 Result<std::optional<InodeNumber>> Victims::advance_hand() {
-  TRY_ASSIGN(auto next, next_(hand_));
-  if (!next) {
-    TRY_ASSIGN(next, next_(kNoInode));
+  std::optional<InodeNumber> next;
+  for (const InodeNumber from : {hand_, kNoInode}) {
+    if (from.value() + 1 < end_) {
+      TRY_ASSIGN(next, next_(behind_gap(from)));
+      if (!next) end_ = std::min(end_, from.value() + 1);
+    }
+    if (!next) continue;
+    note_gap(from.value() + 1, next->value());
+    break;
   }
   hand_ = next.value_or(kNoInode);
   return next;

@@ -2,8 +2,9 @@
 //
 // A draw looks at 64 resident inodes and remembers the coldest that it ever saw; the coldest of
 // those are the victims. Half of the looks are a hand that goes round all resident inodes, each as
-// often as any other; half are at random numbers, so that a long stretch of warm ones does not hide
-// what is cold elsewhere. What a draw costs does not depend on how many inodes are resident.
+// often as any other, whatever is between them; half are at random numbers, so that a long stretch
+// of warm ones does not hide what is cold elsewhere. What a draw costs does not depend on how many
+// inodes are resident.
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include <set>
 #include <vector>
 
+#include "catalog/catalog.h"
 #include "common/clock.h"
 #include "common/result.h"
 #include "common/types.h"
@@ -21,8 +23,10 @@ namespace tierhub {
 
 class Victims {
  public:
-  // The next resident inode behind one; none: there is none, or it is too far to look.
+  // The next resident inode behind one, however far it is.
   using Next = std::function<Result<std::optional<InodeNumber>>(InodeNumber after)>;
+  // The same, given up if it is too far to look.
+  using Near = std::function<Result<Catalog::Nearby>(InodeNumber after)>;
   // none: it cannot go now.
   using HeatOf = std::function<Result<std::optional<Timestamp>>(InodeNumber)>;
 
@@ -30,8 +34,8 @@ class Victims {
   static constexpr size_t kPerDraw = 4;
   static constexpr size_t kRemembered = 1024;
 
-  Victims(Next next, HeatOf heat, uint64_t seed)
-      : next_(std::move(next)), heat_(std::move(heat)), random_(seed) {}
+  Victims(Next next, Near near, HeatOf heat, uint64_t seed)
+      : next_(std::move(next)), near_(std::move(near)), heat_(std::move(heat)), random_(seed) {}
 
   // `end`: no resident inode has this number or a greater one. Each inode is given once until the
   // next begin().
@@ -46,13 +50,16 @@ class Victims {
   Result<std::optional<InodeNumber>> advance_hand();
   uint64_t random_number();
   void note_gap(uint64_t begin, uint64_t end);
+  InodeNumber behind_gap(InodeNumber after) const;
 
   Next next_;
+  Near near_;
   HeatOf heat_;
   uint64_t end_ = 1;
   InodeNumber hand_;
-  // Where no resident number is, as far as picks found out: end -> begin. Unclean restarts leave
-  // gaps of a million, and what stands behind one would be picked again and again.
+  // Where no resident number is, as far as this pass found out: end -> begin. Unclean restarts leave
+  // gaps of a million, and what is behind one would be picked again and again; and what was evicted
+  // leaves traces that are slow to pass.
   std::map<uint64_t, uint64_t> gaps_;
   std::mt19937_64 random_;
   std::set<std::pair<Timestamp, InodeNumber>> coldest_;  // at most kRemembered

@@ -21,6 +21,13 @@ class VictimsTest : public ::testing::Test {
           if (it == heat_.end()) return std::nullopt;
           return it->first;
         },
+        [this](InodeNumber after) -> Result<Catalog::Nearby> {
+          ++steps_;
+          const auto it = heat_.upper_bound(after);
+          if (it != heat_.end() && it->first.value() - after.value() > traces_passed_)
+            return Catalog::Nearby{std::nullopt, true};
+          return it == heat_.end() ? Catalog::Nearby{} : Catalog::Nearby{it->first};
+        },
         [this](InodeNumber inode) -> Result<std::optional<Timestamp>> {
           ++looks_;
           if (unevictable_.contains(inode)) return std::nullopt;
@@ -39,6 +46,7 @@ class VictimsTest : public ::testing::Test {
 
   std::map<InodeNumber, Timestamp> heat_;
   std::set<InodeNumber> unevictable_;
+  uint64_t traces_passed_ = UINT64_MAX;  // a search for something near gives up behind so many
   uint64_t steps_ = 0;
   uint64_t looks_ = 0;
 };
@@ -104,6 +112,22 @@ TEST_F(VictimsTest, AreNotHiddenByColderOnesThatCannotGo) {
   const auto drawn = draw(victims);
   EXPECT_EQ(drawn.size(), Victims::kPerDraw);
   for (const InodeNumber inode : drawn) EXPECT_FALSE(unevictable_.contains(inode));
+}
+
+// A microscope writes for hours: behind the traces of all that was evicted are the files that may go.
+TEST_F(VictimsTest, AreFoundBehindTheTracesOfManyThatWereEvicted) {
+  traces_passed_ = 1000;
+  for (uint64_t i = 0; i < 80; ++i)
+    heat_.emplace(InodeNumber{100'000 + i}, Timestamp{static_cast<int64_t>(i)});
+  Victims victims = make(9);
+  victims.begin(InodeNumber{200'000});
+  steps_ = 0;
+  std::set<InodeNumber> given;
+  for (int draws = 0; draws < 30; ++draws) {
+    const auto drawn = draw(victims);
+    given.insert(drawn.begin(), drawn.end());
+  }
+  EXPECT_EQ(given.size(), heat_.size());
 }
 
 TEST_F(VictimsTest, OfNothingAreNone) {
