@@ -69,42 +69,47 @@ Result<Evictor::Judgement> Evictor::judge(const InodeState& inode) const {
   return judgement;
 }
 
-Result<Eviction> Evictor::evict(InodeNumber inode) {
-  Eviction eviction;
-  Judgement judgement;
+// The version of a file that may be evicted: the archive has it. None: it may not, for the reason
+// that the eviction has then, or there is nothing to evict.
+Result<std::optional<ArchiveVersion>> Evictor::evictable_version(InodeNumber inode,
+                                                                 Eviction& eviction) {
   std::optional<ArchiveVersion> version;
   std::optional<std::string> path;
   {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
-    if (!lock->is_file() || (!lock->rec().has_object && lock->clean.empty())) return eviction;
+    if (!lock->is_file() || (!lock->rec().has_object && lock->clean.empty())) return version;
     // The writer may be gone, and nobody has looked since.
     if (lock->rec().writing && lock->writable_handles == 0) TRY(harvest(catalog_, scratch_, *lock));
-    TRY_ASSIGN(judgement, judge(*lock));
+    TRY_ASSIGN(const Judgement judgement, judge(*lock));
     eviction.skip_reason = judgement.reason;
     if (!judgement.dirty_reason.empty() && lock->clean.empty())
       eviction.skip_reason = judgement.dirty_reason;
-    if (!eviction.skip_reason.empty()) return eviction;
+    if (!eviction.skip_reason.empty()) return version;
     TRY_ASSIGN(version, catalog_.version(inode));
     TRY_ASSIGN(path, catalog_.base_path(inode));
   }
-  if (!version || !path) {
-    eviction.skip_reason = "not in the archive yet";
-    return eviction;
-  }
+  const auto skip = [&](std::string reason) {
+    eviction.skip_reason = std::move(reason);
+    return std::optional<ArchiveVersion>();
+  };
+  if (!version || !path) return skip("not in the archive yet");
   const auto there = archive_.stat(*path);
-  if (!there) {
-    eviction.skip_reason = "the archive does not answer: " + there.error().text();
-    return eviction;
-  }
+  if (!there) return skip("the archive does not answer: " + there.error().text());
   if (!*there || !is_on_record(**there, *version)) {
     metrics().conflicts.add();
-    eviction.skip_reason = "conflict: the archive's copy is not the version on record; run a scan";
-    return eviction;
+    return skip("conflict: the archive's copy is not the version on record; run a scan");
   }
+  return version;
+}
+
+Result<Eviction> Evictor::evict(InodeNumber inode) {
+  Eviction eviction;
+  TRY_ASSIGN(const auto version, evictable_version(inode, eviction));
+  if (!version) return eviction;
   fault_point(FaultPoint::evict_after_check);
 
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
-  TRY_ASSIGN(judgement, judge(*lock));
+  TRY_ASSIGN(const Judgement judgement, judge(*lock));
   eviction.skip_reason = judgement.reason;
   TRY_ASSIGN(const auto version_now, catalog_.version(inode));
   if (eviction.skip_reason.empty() && version_now != version)
@@ -285,8 +290,8 @@ Result<uint64_t> Evictor::make_room() {
 // A fill that was killed before it committed its first chunk leaves bytes that nobody would ever
 // find: the residency does not list the file.
 Result<void> Evictor::drop_unfinished(InodeNumber inode) {
-  TRY_ASSIGN(const auto resident, catalog_.resident_after(InodeNumber{inode.value() - 1}));
-  if (resident == inode) return {};
+  TRY_ASSIGN(const auto resident, catalog_.resident_near(InodeNumber{inode.value() - 1}));
+  if (resident.inode == inode) return {};
   TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
   if (!lock.exists() || lock->is_dirty() || !lock->clean.empty() || lock->rec().pending_truncate)
     return {};

@@ -74,6 +74,7 @@ class Evictor {
     std::string dirty_reason;  // not empty: only its clean chunks may
   };
   Result<Judgement> judge(const InodeState& inode) const;
+  Result<std::optional<ArchiveVersion>> evictable_version(InodeNumber inode, Eviction& eviction);
   Result<std::string> lease_on(InodeNumber inode) const;
   Result<void> drop_clean_chunks(InodeState& inode, const ObjectLease& lease, Eviction& eviction);
   Result<std::optional<Timestamp>> heat_of(InodeNumber inode) const;

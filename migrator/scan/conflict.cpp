@@ -297,91 +297,122 @@ Result<std::optional<ConflictResolver::Outcome>> ConflictResolver::adopt_as_it_i
   return std::optional(Outcome::adopted);
 }
 
+// A file's change of hands: what it takes, and what is left of ours.
+struct ConflictResolver::Handover {
+  InodeNumber inode;
+  InodeNumber new_inode;  // of theirs
+  Ours ours;
+  std::vector<Name> names;    // of ours, in the namespace
+  std::vector<Name> in_base;  // of ours, in the archive: theirs has them now
+  std::vector<std::optional<InodeNumber>> occupants;  // of the names in base, in the namespace
+  InodeRecord left;                                   // ours, afterwards
+  InodeRecord taken;                                  // theirs
+  std::vector<Name> touched;
+  std::vector<std::pair<Name, Name>> renamed;  // from, to
+
+  void give(Batch& batch, const Name& name) {
+    batch.put_entry(name.parent, name.name, new_inode);
+    ++taken.nlink;
+    touched.push_back(name);
+  }
+};
+
 // `inode` is in base, and the archive has `theirs` in its place under all its names there.
 Result<ConflictResolver::Outcome> ConflictResolver::hand_over(const ArchiveChild& theirs,
                                                               InodeNumber inode, Ours ours) {
-  TRY_ASSIGN(const auto names, scan_.catalog.names(inode));
-  TRY_ASSIGN(const auto in_base, scan_.catalog.base_names(inode));
   TRY_ASSIGN(const InodeNumber new_inode, scan_.catalog.allocate_inode());
+  Handover over{inode, new_inode, ours, {}, {}, {}, {}, imported_record(theirs), {}, {}};
+  TRY_ASSIGN(over.names, scan_.catalog.names(inode));
+  TRY_ASSIGN(over.in_base, scan_.catalog.base_names(inode));
+  over.taken.nlink = 0;
   std::vector<InodeNumber> involved{inode, new_inode};
-  std::vector<std::optional<InodeNumber>> occupants;  // of the names in base
-  for (const Name& name : names) involved.push_back(name.parent);
-  for (const Name& name : in_base) {
+  for (const Name& name : over.names) involved.push_back(name.parent);
+  for (const Name& name : over.in_base) {
     if (name.parent == kAsideInode) return Outcome::later;
     TRY_ASSIGN(const auto occupant, scan_.catalog.lookup(name.parent, name.name));
-    occupants.push_back(occupant);
+    over.occupants.push_back(occupant);
     involved.push_back(name.parent);
     if (occupant) involved.push_back(*occupant);
   }
   TRY_ASSIGN(const HeldInodes held, HeldInodes::lock(scan_.inodes, std::move(involved)));
   InodeState& state = held.at(inode);
   TRY_ASSIGN(const auto names_now, scan_.catalog.names(inode));
-  if (!state.record || names_now != names) return Outcome::later;
+  if (!state.record || names_now != over.names) return Outcome::later;
+  over.left = state.rec();
 
   Batch batch;
   BaseEdit base(scan_.catalog, batch);
-  InodeRecord taken = imported_record(theirs);
-  taken.nlink = 0;
-  InodeRecord left = state.rec();
-  std::vector<Name> touched;
-  std::vector<std::pair<Name, Name>> renamed;
-  const auto give = [&](const Name& name) {
-    batch.put_entry(name.parent, name.name, new_inode);
-    ++taken.nlink;
-    touched.push_back(name);
-  };
-  for (size_t i = 0; i < in_base.size(); ++i) {
-    const Name& name = in_base[i];
-    TRY_ASSIGN(const auto occupant, scan_.catalog.lookup(name.parent, name.name));
-    if (occupant != occupants[i] || !held.at(name.parent).record) return Outcome::later;
-    TRY(base.set(name, BaseRecord{new_inode, FileKind::file}));
-    batch.erase_journal(JournalKey::of_entry(name.parent, name.name));
-    if (occupant) batch.erase_entry(name.parent, name.name, *occupant);
-    if (occupant && occupant == inode && ours == Ours::unnamed) --left.nlink;
-    if (occupant && (occupant != inode || ours == Ours::renamed)) {
-      const InodeState& mine = held.at(*occupant);
-      if (!mine.record) return Outcome::later;
-      TRY_ASSIGN(Name kept, free_conflict_name(name, mine.rec().attributes.kind, touched));
-      batch.put_entry(kept.parent, kept.name, *occupant);
-      TRY(ensure_key(scan_.catalog, batch, JournalKey::of_entry(kept.parent, kept.name)));
-      touched.push_back(kept);
-      renamed.emplace_back(name, std::move(kept));
-    }
-    give(name);
-  }
-  if (ours == Ours::unnamed) {
-    for (const Name& name : names) {
-      if (std::find(in_base.begin(), in_base.end(), name) != in_base.end()) continue;
-      batch.erase_entry(name.parent, name.name, inode);
-      --left.nlink;
-      give(name);
-    }
-    TRY(pass_on(batch, state, new_inode, theirs, taken));
-    batch.put_reap(inode, ReapKind::inode);
-    batch.erase_journal(JournalKey::of_inode(inode));
-  } else {
-    // Parts that were only in the archive are lost with the version that was replaced there; a
-    // reader of them is told so.
-    if (state.all_present()) left.archived = false;
-    TRY(erase_checksums(batch, state));
-    TRY(ensure_key(scan_.catalog, batch, JournalKey::of_inode(inode)));
-    for (const auto& [name, value] : theirs.xattrs) batch.put_xattr(new_inode, name, value);
-  }
+  TRY_ASSIGN(const bool given, give_names_in_base(held, over, batch, base));
+  if (!given) return Outcome::later;
+  TRY(ours == Ours::unnamed ? give_everything(state, theirs, over, batch)
+                            : keep_ours(state, theirs, over, batch));
   TRY(base.finish());
-  batch.put_inode(inode, left);
-  batch.put_inode(new_inode, taken);
+  batch.put_inode(inode, over.left);
+  batch.put_inode(new_inode, over.taken);
   batch.put_version(new_inode, theirs.version);
   fault_point(FaultPoint::conflict_before_commit);
   TRY(scan_.catalog.commit(batch));
   fault_point(FaultPoint::conflict_after_commit);
-  state.record = std::move(left);
-  held.at(new_inode).record = std::move(taken);
+  state.record = std::move(over.left);
+  held.at(new_inode).record = std::move(over.taken);
   held.at(new_inode).chunk_bytes = scan_.catalog.chunk_bytes();
-  for (const auto& [name, kept] : renamed) announce(name, kept);
-  forget(touched, inode);
+  for (const auto& [name, kept] : over.renamed) announce(name, kept);
+  forget(over.touched, inode);
   if (theirs.version.nlink > 1)
     scan_.linked.insert_or_assign(theirs.version.identity.bytes, new_inode);
   return Outcome::both_kept;
+}
+
+// Theirs gets the names that the archive has; what has one of them here gets another. False:
+// something changed meanwhile.
+Result<bool> ConflictResolver::give_names_in_base(const HeldInodes& held, Handover& over,
+                                                  Batch& batch, BaseEdit& base) const {
+  for (size_t i = 0; i < over.in_base.size(); ++i) {
+    const Name& name = over.in_base[i];
+    TRY_ASSIGN(const auto occupant, scan_.catalog.lookup(name.parent, name.name));
+    if (occupant != over.occupants[i] || !held.at(name.parent).record) return false;
+    TRY(base.set(name, BaseRecord{over.new_inode, FileKind::file}));
+    batch.erase_journal(JournalKey::of_entry(name.parent, name.name));
+    if (occupant) batch.erase_entry(name.parent, name.name, *occupant);
+    if (occupant && occupant == over.inode && over.ours == Ours::unnamed) --over.left.nlink;
+    if (occupant && (occupant != over.inode || over.ours == Ours::renamed)) {
+      const InodeState& mine = held.at(*occupant);
+      if (!mine.record) return false;
+      TRY_ASSIGN(Name kept, free_conflict_name(name, mine.rec().attributes.kind, over.touched));
+      batch.put_entry(kept.parent, kept.name, *occupant);
+      TRY(ensure_key(scan_.catalog, batch, JournalKey::of_entry(kept.parent, kept.name)));
+      over.touched.push_back(kept);
+      over.renamed.emplace_back(name, std::move(kept));
+    }
+    over.give(batch, name);
+  }
+  return true;
+}
+
+// Ours has no name any more: theirs gets the other ones too, and what people said of ours.
+Result<void> ConflictResolver::give_everything(const InodeState& state, const ArchiveChild& theirs,
+                                               Handover& over, Batch& batch) const {
+  for (const Name& name : over.names) {
+    if (std::find(over.in_base.begin(), over.in_base.end(), name) != over.in_base.end()) continue;
+    batch.erase_entry(name.parent, name.name, over.inode);
+    --over.left.nlink;
+    over.give(batch, name);
+  }
+  TRY(pass_on(batch, state, over.new_inode, theirs, over.taken));
+  batch.put_reap(over.inode, ReapKind::inode);
+  batch.erase_journal(JournalKey::of_inode(over.inode));
+  return {};
+}
+
+// Ours has other names, and is new in the archive. Parts that were only there are lost with the
+// version that was replaced; a reader of them gets an error.
+Result<void> ConflictResolver::keep_ours(const InodeState& state, const ArchiveChild& theirs,
+                                         Handover& over, Batch& batch) const {
+  if (state.all_present()) over.left.archived = false;
+  TRY(erase_checksums(batch, state));
+  TRY(ensure_key(scan_.catalog, batch, JournalKey::of_inode(over.inode)));
+  for (const auto& [name, value] : theirs.xattrs) batch.put_xattr(over.new_inode, name, value);
+  return {};
 }
 
 // Those of the version that the archive has no longer.

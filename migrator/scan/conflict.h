@@ -70,7 +70,14 @@ class ConflictResolver {
                                 const Same& same);
   Result<std::optional<Outcome>> adopt_as_it_is(const Name& name, const ArchiveChild& theirs,
                                                 InodeNumber ours);
+  struct Handover;
   Result<Outcome> hand_over(const ArchiveChild& theirs, InodeNumber inode, Ours ours);
+  Result<bool> give_names_in_base(const HeldInodes& held, Handover& over, Batch& batch,
+                                  BaseEdit& base) const;
+  Result<void> give_everything(const InodeState& state, const ArchiveChild& theirs, Handover& over,
+                               Batch& batch) const;
+  Result<void> keep_ours(const InodeState& state, const ArchiveChild& theirs, Handover& over,
+                         Batch& batch) const;
   Result<Outcome> step_aside(const Name& name, const ArchiveChild& theirs, InodeNumber ours,
                              std::optional<InodeNumber>& new_folder);
   Result<void> erase_checksums(Batch& batch, const InodeState& state) const;
