@@ -11,7 +11,6 @@
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "common/posix.h"
-#include "daemon/recall_reason.h"
 #include "daemon/service_manager.h"
 #include "recovery/adoption.h"
 #include "storage/copy/copy_engine.h"
@@ -47,6 +46,39 @@ std::string copy_engine_name() {
   return engine ? (*engine)->description() : engine.error().text();
 }
 
+Capacity::Options capacity_options(const Config& config) {
+  Capacity::Options options;
+  options.capacity_bytes = config.capacity_bytes;
+  options.reserve_bytes = config.reserve_bytes;
+  options.high_share = config.high_percent / 100;
+  options.low_share = config.low_percent / 100;
+  options.write_wait_s = config.write_wait_s;
+  return options;
+}
+
+Mover::Options mover_options(const Config& config) {
+  Mover::Options options;
+  options.answer_first = config.answer_first;
+  options.read_ahead_bytes = config.read_ahead_bytes;
+  return options;
+}
+
+recovery::CatalogBackups::Options backup_options(const Config& config) {
+  recovery::CatalogBackups::Options options;
+  options.state = config.state;
+  options.interval_s = config.catalog_backup_s;
+  options.keep = config.catalog_backups;
+  return options;
+}
+
+Trash::Options trash_options(const Config& config) {
+  Trash::Options options;
+  options.days = config.trash_days;
+  options.replaced = config.trash_replaced;
+  options.keep_free_bytes = config.trash_keep_free_bytes;
+  return options;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tier>> Tier::start(const Config& config, const std::string& program,
@@ -65,6 +97,8 @@ Result<std::unique_ptr<Tier>> Tier::start(const Config& config, const std::strin
   // What is open counts before anything is judged by its users.
   TRY(tier->adopt_session());
   TRY(tier->open_archive(program));
+  tier->make_parts();
+  tier->connect_parts();
   TRY(tier->recover());
   TRY(tier->first_import(cancelled));
   TRY(tier->mount());
@@ -182,26 +216,32 @@ Result<void> Tier::open_archive(const std::string& program) {
   return catalog_->commit(batch, Durability::synced);
 }
 
-Result<void> Tier::recover() {
-  Capacity::Options capacity;
-  capacity.capacity_bytes = config_.capacity_bytes;
-  capacity.reserve_bytes = config_.reserve_bytes;
-  capacity.high_share = config_.high_percent / 100;
-  capacity.low_share = config_.low_percent / 100;
-  capacity.write_wait_s = config_.write_wait_s;
-  capacity_ = std::make_unique<Capacity>(Capacity::source_of(*scratch_, *catalog_), capacity);
-  evictor_ = std::make_unique<Evictor>(*inodes_, *scratch_, *archive_, *capacity_);
-  Mover::Options mover;
-  mover.answer_first = config_.answer_first;
-  mover.read_ahead_bytes = config_.read_ahead_bytes;
-  mover_ = std::make_unique<Mover>(*inodes_, *scratch_, *archive_, *capacity_, mover);
-  Prefetcher::Options prefetch;
-  prefetch.files_in_flight = config_.prefetch_files_in_flight;
-  prefetch.bytes_in_flight = config_.prefetch_bytes_in_flight;
-  prefetch.room_wait_s = config_.prefetch_room_wait_s;
-  prefetch.growing_s = config_.growing_s;
+void Tier::make_parts() {
+  capacity_ = std::make_unique<Capacity>(Capacity::source_of(*scratch_, *catalog_),
+                                         capacity_options(config_));
   held_bytes_ = std::make_unique<HeldBytes>(*inodes_, *scratch_);
-  prefetch.lease_limits = [this]() -> Result<LeaseLimits> {
+  evictor_ = std::make_unique<Evictor>(*inodes_, *scratch_, *archive_, *capacity_);
+  mover_ =
+      std::make_unique<Mover>(*inodes_, *scratch_, *archive_, *capacity_, mover_options(config_));
+  prefetcher_ = std::make_unique<Prefetcher>(*inodes_, *mover_, prefetcher_options());
+  housekeeper_ = std::make_unique<Housekeeper>(*catalog_, *scratch_, *archive_, *capacity_,
+                                               *evictor_, *mover_, Housekeeper::Options());
+  backups_ =
+      std::make_unique<recovery::CatalogBackups>(*catalog_, *archive_, backup_options(config_));
+  trash_ = std::make_unique<Trash>(*catalog_, *archive_, trash_options(config_));
+  scanner_ =
+      std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, tree_mutex_, scanner_options());
+  journal_ = std::make_unique<Journal>(*inodes_, *scratch_, *archive_, tree_mutex_, *scanner_,
+                                       journal_options());
+}
+
+Prefetcher::Options Tier::prefetcher_options() {
+  Prefetcher::Options options;
+  options.files_in_flight = config_.prefetch_files_in_flight;
+  options.bytes_in_flight = config_.prefetch_bytes_in_flight;
+  options.room_wait_s = config_.prefetch_room_wait_s;
+  options.growing_s = config_.growing_s;
+  options.lease_limits = [this]() -> Result<LeaseLimits> {
     LeaseLimits limits;
     limits.room_bytes = capacity_->limit_bytes();
     limits.user_bytes = static_cast<uint64_t>(static_cast<double>(limits.room_bytes) *
@@ -209,59 +249,51 @@ Result<void> Tier::recover() {
     TRY_ASSIGN(limits.held_bytes, held_bytes_->get());
     return limits;
   };
-  prefetch.occupied_bytes = [this](InodeNumber inode) { return scratch_->occupied_bytes(inode); };
-  prefetcher_ = std::make_unique<Prefetcher>(*inodes_, *mover_, prefetch);
-  housekeeper_ = std::make_unique<Housekeeper>(*catalog_, *scratch_, *archive_, *capacity_,
-                                               *evictor_, *mover_, Housekeeper::Options());
+  options.occupied_bytes = [this](InodeNumber inode) { return scratch_->occupied_bytes(inode); };
+  return options;
+}
+
+Scanner::Options Tier::scanner_options() {
+  Scanner::Options options;
+  options.growing_s = config_.growing_s;
+  options.invalidate_inode = [this](InodeNumber inode) {
+    if (KernelChannel* kernel = kernel_) kernel->invalidate_inode(inode);
+  };
+  options.invalidate_entry = [this](InodeNumber parent, const std::string& name) {
+    if (KernelChannel* kernel = kernel_) kernel->invalidate_entry(parent, name);
+  };
+  options.content_changed = [this](InodeNumber inode) { prefetcher_->version_changed(inode); };
+  return options;
+}
+
+Journal::Options Tier::journal_options() {
+  Journal::Options options;
+  options.settle_s = config_.settle_s;
+  options.retry_parked_s = config_.retry_parked_s;
+  options.lanes = config_.publish_lanes;
+  options.trash = trash_.get();
+  options.room_is_short = [this] { return capacity_->is_short(); };
+  options.most_wave_bytes = [this] { return capacity_->limit_bytes() / 4; };
+  options.wants_whole_scan = [this] {
+    if (schedule_) schedule_->scan_anew();
+  };
+  return options;
+}
+
+// What one part wants of another that is made after it.
+void Tier::connect_parts() {
   evictor_->adopt_forgotten = [this](const std::vector<InodeNumber>& objects) {
     return recovery::adopt_forgotten(*catalog_, *scratch_, objects);
   };
   evictor_->archive_is_up = [this] { return archive_->state() == ArchiveState::online; };
   capacity_->wake_evictor = [this] { housekeeper_->wake(); };
-  Journal::Options journal;
-  journal.settle_s = config_.settle_s;
-  journal.retry_parked_s = config_.retry_parked_s;
-  journal.lanes = config_.publish_lanes;
-  journal.room_is_short = [this] { return capacity_->is_short(); };
-  journal.most_wave_bytes = [this] { return capacity_->limit_bytes() / 4; };
-  recovery::CatalogBackups::Options backups;
-  backups.state = config_.state;
-  backups.interval_s = config_.catalog_backup_s;
-  backups.keep = config_.catalog_backups;
-  backups_ = std::make_unique<recovery::CatalogBackups>(*catalog_, *archive_, backups);
-  Scanner::Options scan;
-  scan.invalidate_inode = [this](InodeNumber inode) {
-    if (KernelChannel* kernel = kernel_) kernel->invalidate_inode(inode);
-  };
-  scan.content_changed = [this](InodeNumber inode) { prefetcher_->version_changed(inode); };
-  scan.invalidate_entry = [this](InodeNumber parent, const std::string& name) {
-    if (KernelChannel* kernel = kernel_) kernel->invalidate_entry(parent, name);
-  };
-  Trash::Options trash;
-  trash.days = config_.trash_days;
-  trash.replaced = config_.trash_replaced;
-  trash.keep_free_bytes = config_.trash_keep_free_bytes;
-  trash_ = std::make_unique<Trash>(*catalog_, *archive_, trash);
-  journal.trash = trash_.get();
-  scan.growing_s = config_.growing_s;
-  scanner_ =
-      std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, tree_mutex_, std::move(scan));
-  journal.wants_whole_scan = [this] {
-    if (schedule_) schedule_->scan_anew();
-  };
-  journal_ =
-      std::make_unique<Journal>(*inodes_, *scratch_, *archive_, tree_mutex_, *scanner_, journal);
   capacity_->wake_publisher = [this] { journal_->wake(); };
   capacity_->nothing_to_come = [this]() -> RoomQueue::NothingToCome {
     if (archive_->state() != ArchiveState::online) return RoomQueue::kNever;
     return journal_->nothing_to_publish_since();
   };
-  // What TierHub published itself has checksums, and does not grow.
-  mover_->growing_for = [this](InodeNumber inode, const ArchiveVersion& version) -> Mover::Growing {
-    const auto young_for = scanner_->young_for(version);
-    if (!young_for) return std::nullopt;
-    const auto checksums = catalog_->checksums(inode, 0);
-    return !checksums || !*checksums ? young_for : std::nullopt;
+  mover_->growing_for = [this](InodeNumber inode, const ArchiveVersion& version) {
+    return scanner_->growing_for(inode, version);
   };
   mover_->version_changed = [this](InodeNumber inode) {
     if (schedule_) schedule_->changed(inode);
@@ -270,7 +302,9 @@ Result<void> Tier::recover() {
     scanner_->suspect(inode);
     if (schedule_) schedule_->changed(inode);
   };
+}
 
+Result<void> Tier::recover() {
   if (!catalog_->just_made() && (!catalog_->clean_shutdown() || !catalog_->same_boot())) {
     log::info("recovering scratch",
               {{"clean_end", catalog_->clean_shutdown()}, {"same_boot", catalog_->same_boot()}});
@@ -309,55 +343,18 @@ Result<void> Tier::first_import(const std::function<bool()>& cancelled) {
   return {};
 }
 
-FileSystemHooks Tier::hooks() {
-  FileSystemHooks hooks;
-  hooks.recall = [this](InodeNumber inode, ByteRange range, FileSystemHooks::Wanted wanted,
-                        std::function<void(Result<FileSystemHooks::Recalled>)> done) {
-    mover_->bring(inode, range, reason_of(wanted),
-                  [done = std::move(done)](Result<Mover::Brought> brought) {
-                    // Why the archive gave nothing is in the log; to a reader it is a disk that
-                    // fails.
-                    if (!brought && is_archive_wide(brought.error()))
-                      return done(Error(std::errc::io_error, brought.error().text()));
-                    if (!brought) return done(brought.error());
-                    done(FileSystemHooks::Recalled{std::move(brought->unkept)});
-                  });
-  };
-  hooks.read_ahead = [this](InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
-    mover_->read_ahead(inode, from_bytes, stream_bytes);
-  };
-  hooks.try_reserve = [this](uint64_t bytes) { return capacity_->try_reserve_in_turn(bytes); };
-  hooks.settle = [this](InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
-    capacity_->settle(inode, reserved_bytes, written_bytes);
-  };
-  hooks.wait_for_room = [this](uint64_t bytes, RequestNumber request,
-                               std::function<void(Result<void>)> done) {
-    capacity_->wait_for_room(bytes, request, std::move(done));
-  };
-  hooks.interrupt = [this](RequestNumber request) { capacity_->interrupt(request); };
-  hooks.writers_wait = [this] {
-    return capacity_->is_full() && capacity_->nothing_to_come() != RoomQueue::kNever;
-  };
-  hooks.writing = [this](InodeNumber inode) { capacity_->watch(inode); };
-  hooks.closed = [this](InodeNumber) { journal_->something_closed(); };
-  hooks.unnamed = [this](InodeNumber) { housekeeper_->want_reap(); };
-  hooks.listed = [this](InodeNumber folder) { schedule_->listed(folder); };
-  hooks.room_for_passthrough_writers = [this] { return capacity_->admits_passthrough_writers(); };
-  hooks.archive_space = [this](const FileSystemId& file_system) {
-    const Archive::Space space = housekeeper_->archive_space(file_system);
-    return FileSystemHooks::Space{space.total_bytes, space.free_bytes, space.available_bytes,
-                                  space.total_files, space.free_files};
-  };
-  return hooks;
-}
-
 Result<void> Tier::mount() {
   ScanSchedule::Options schedule;
   schedule.every_s = config_.scan_every_s;
   schedule.at_start = config_.scan_every_s > 0 && !just_imported_;
   schedule.growing_s = config_.growing_s;
+  schedule.wait_until_seen = [this] {
+    if (KernelChannel* kernel = kernel_) kernel->wait_invalidated();
+  };
   schedule_ = std::make_unique<ScanSchedule>(*catalog_, *scanner_, *journal_, *archive_, schedule);
-  file_system_ = std::make_unique<FileSystem>(*inodes_, *scratch_, hooks());
+  hooks_ = std::make_unique<MigratorHooks>(
+      MigratorHooks::Parts{*mover_, *capacity_, *journal_, *housekeeper_, *schedule_});
+  file_system_ = std::make_unique<FileSystem>(*inodes_, *scratch_, *hooks_);
   FuseSession::Options options;
   options.mount_point = config_.mount;
   options.mount = {config_.devices, config_.set_user_id};

@@ -10,6 +10,7 @@
 #include "common/result.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/file_system_hooks.h"
 #include "daemon/keeper_link.h"
 #include "fusefs/file_system.h"
 #include "fusefs/kernel/session.h"
@@ -56,12 +57,16 @@ class Tier {
   Result<void> open_catalog();
   Result<void> warn_of_shared_room() const;
   Result<void> adopt_session();
+  void make_parts();
+  Prefetcher::Options prefetcher_options();
+  Scanner::Options scanner_options();
+  Journal::Options journal_options();
+  void connect_parts();
   Result<void> recover();
   Result<void> first_import(const std::function<bool()>& cancelled);
   Result<void> mount();
   void mount_answers();
   Result<void> open_api();
-  FileSystemHooks hooks();
   Result<void> shut_down();
 
   Config config_;
@@ -88,6 +93,7 @@ class Tier {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<ScanSchedule> schedule_;
   std::unique_ptr<recovery::CatalogBackups> backups_;
+  std::unique_ptr<MigratorHooks> hooks_;
   std::unique_ptr<FileSystem> file_system_;
   std::unique_ptr<FuseSession> session_;
   std::unique_ptr<Control> control_;

@@ -44,8 +44,8 @@ ObjectTag tag_of_new(InodeNumber inode, const InodeRecord& record, InodeNumber p
 
 }  // namespace
 
-FileSystem::FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks hooks)
-    : inodes_(inodes), catalog_(inodes.catalog()), scratch_(scratch), hooks_(std::move(hooks)) {}
+FileSystem::FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks& hooks)
+    : inodes_(inodes), catalog_(inodes.catalog()), scratch_(scratch), hooks_(hooks) {}
 
 // The one batch of a change that cannot be made twice. With it goes the answer to the request that
 // asked for the change: killed behind this, the request comes again and finds it.

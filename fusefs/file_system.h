@@ -19,6 +19,7 @@
 #include "common/guarded.h"
 #include "common/result.h"
 #include "common/types.h"
+#include "fusefs/hooks.h"
 #include "inodes/inode_table.h"
 #include "storage/archive/file_system_id.h"
 #include "storage/scratch/scratch.h"
@@ -38,58 +39,9 @@ class KernelChannel {
   // Queued for the one thread that notifies the kernel; returns at once.
   virtual void invalidate_inode(InodeNumber inode) = 0;
   virtual void invalidate_entry(InodeNumber parent, const std::string& name) = 0;
-};
-
-// The kernel's number of a request that a signal may interrupt while it waits; 0: none can.
-using RequestNumber = uint64_t;
-
-// How the migrator serves the file system; the daemon joins the two. Any thread; none blocks.
-struct FileSystemHooks {
-  struct Recalled {
-    // Not valid: the range is resident now. Valid: the bytes are in this file, at the same offsets;
-    // scratch had no room, or they came before their chunk.
-    std::shared_ptr<UniqueFd> unkept;
-  };
-  // Brings what is absent of `range`. May be called again by the caller if the state changed
-  // meanwhile. `bytes`: the caller needs no more than these bytes, and they may come in `unkept`
-  // before their chunks are kept. `chunks`: what is around them is wanted as well. `kept`: parts of
-  // the chunks are to change, so nothing comes in `unkept`.
-  enum class Wanted { bytes, chunks, kept };
-  std::function<void(InodeNumber, ByteRange, Wanted, std::function<void(Result<Recalled>)>)> recall;
-  // Somebody who has read `stream_bytes` on end will soon read what comes from `from_bytes` on.
-  std::function<void(InodeNumber, uint64_t from_bytes, uint64_t stream_bytes)> read_ahead;
-  // Counts this many more bytes of scratch as used; false if there is no room for them, or others
-  // wait for some.
-  std::function<bool(uint64_t bytes)> try_reserve;
-  // What was reserved ends; so much of it was written to the inode's object.
-  std::function<void(InodeNumber, uint64_t reserved_bytes, uint64_t written_bytes)> settle;
-  // Calls back when the bytes are reserved as by try_reserve(), or with errc::no_space_on_device
-  // when no room can be made or none was in time, or with errc::interrupted.
-  std::function<void(uint64_t bytes, RequestNumber, std::function<void(Result<void>)>)>
-      wait_for_room;
-  // Ends the waiting of that request, if it waits for room or is about to.
-  std::function<void(RequestNumber)> interrupt;
-  // There is no room even for one write, and there may be some soon: who opens a file for writing
-  // waits for it. May be empty.
-  std::function<bool()> writers_wait;
-  // Somebody may write to the inode's object from now on.
-  std::function<void(InodeNumber)> writing;
-  // The last handle of a file that was written is gone: it may be published now.
-  std::function<void(InodeNumber)> closed;
-  // A file has neither name nor handle any more, or lost one of them: look whether it can be
-  // reaped.
-  std::function<void(InodeNumber)> unnamed;
-  // Somebody opened the folder to list it: look whether others changed it in the archive.
-  std::function<void(InodeNumber)> listed;
-  // False near the end of scratch: a passthrough writer cannot be stopped, so writable opens go
-  // through the daemon.
-  std::function<bool()> room_for_passthrough_writers;
-  // For statfs: the size of the archive's file system, as last known.
-  struct Space {
-    uint64_t total_bytes = 0, free_bytes = 0, available_bytes = 0;
-    uint64_t total_files = 0, free_files = 0;
-  };
-  std::function<Space(const FileSystemId&)> archive_space;
+  // Returns when the kernel knows all of that, or after two seconds: it may be waiting for an answer
+  // of ours. Not from the thread of a request.
+  virtual void wait_invalidated() = 0;
 };
 
 struct FsCaller {
@@ -172,7 +124,8 @@ class WriteSource {
 
 class FileSystem {
  public:
-  FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks hooks);
+  // All are borrowed.
+  FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks& hooks);
 
   // Before the first request. `channel` outlives the file system's use.
   void attach(KernelChannel& channel) { channel_ = &channel; }
@@ -194,9 +147,7 @@ class FileSystem {
     NodeInfo node;
   };
   // Before list(); what others changed in the archive is looked for behind it.
-  void open_folder(InodeNumber directory) {
-    if (hooks_.listed) hooks_.listed(directory);
-  }
+  void open_folder(InodeNumber directory) { hooks_.listed(directory); }
   // "." and ".." have cookies 1 and 2.
   Result<std::vector<ListedEntry>> list(InodeNumber directory, uint64_t after_cookie, size_t limit);
 
@@ -234,9 +185,7 @@ class FileSystem {
   void fallocate(InodeNumber inode, int mode, uint64_t offset_bytes, uint64_t length_bytes,
                  Done<std::monostate> done, RequestNumber request = 0);
   // The program that made the request was interrupted. Any thread.
-  void interrupt(RequestNumber request) {
-    if (hooks_.interrupt) hooks_.interrupt(request);
-  }
+  void interrupt(RequestNumber request) { hooks_.interrupt(request); }
   Result<uint64_t> lseek(InodeNumber inode, uint64_t offset_bytes,
                          int whence);  // SEEK_DATA, SEEK_HOLE
 
@@ -250,7 +199,7 @@ class FileSystem {
   Result<void> removexattr(InodeNumber inode, const std::string& name);
 
   struct Statistics {
-    FileSystemHooks::Space space;
+    Archive::Space space;
     uint64_t block_bytes = 4096;
     uint64_t name_max = 255;
   };
@@ -339,12 +288,13 @@ class FileSystem {
                                const FsCaller& caller);
   Result<ByteRange> changed_by_fallocate(const InodeState& inode, int mode, ByteRange range) const;
   Result<void> mark_dirty(InodeState& inode, ByteRange range);
+  void recall(InodeNumber inode, ByteRange range, RecallReason reason, Done<Recalled> done);
   Result<int> writable_fd(InodeState& inode);
 
   InodeTable& inodes_;
   Catalog& catalog_;
   Scratch& scratch_;
-  FileSystemHooks hooks_;
+  FileSystemHooks& hooks_;
   KernelChannel* channel_ = nullptr;
   // Folders, links, fifos, sockets and devices without a name: someone may still have them open, or
   // be in them. The catalog knows them no more; their attributes are here until the kernel forgets

@@ -93,11 +93,22 @@ bool FileSystem::wait_for_fills(InodeState& inode, std::function<void()> retry) 
   return true;
 }
 
+// Why the archive gave nothing is in the log; to a program it is a disk that fails. Without room it is
+// scratch that is full.
+void FileSystem::recall(InodeNumber inode, ByteRange range, RecallReason reason,
+                        Done<Recalled> done) {
+  hooks_.recall(inode, range, reason, [done = std::move(done)](Result<Recalled> recalled) {
+    const bool archive_failed = !recalled && is_archive_wide(recalled.error()) &&
+                                !recalled.error().is(std::errc::no_space_on_device);
+    if (archive_failed) return done(Error(std::errc::io_error, recalled.error().text()));
+    done(std::move(recalled));
+  });
+}
+
 // O_TRUNC may be what makes room.
 void FileSystem::open(InodeNumber inode, int flags, Done<Opened> done, RequestNumber request) {
   const bool writable = (flags & O_ACCMODE) != O_RDONLY && (flags & O_TRUNC) == 0;
-  if (!writable || !hooks_.writers_wait || !hooks_.writers_wait())
-    return open_now(inode, flags, std::move(done));
+  if (!writable || !hooks_.writers_wait()) return open_now(inode, flags, std::move(done));
   constexpr uint64_t kOneWriteBytes = 1 << 20;
   hooks_.wait_for_room(kOneWriteBytes, request, [=, this](Result<void> room) {
     if (room) hooks_.settle(inode, kOneWriteBytes, 0);
@@ -195,9 +206,8 @@ void FileSystem::read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t s
   } else if (tries == kRecallTries) {
     done(Error(std::errc::io_error, "the data could not be kept in scratch long enough"));
   } else {
-    const auto wanted =
-        is_stream ? FileSystemHooks::Wanted::chunks : FileSystemHooks::Wanted::bytes;
-    hooks_.recall(inode, range, wanted, [=, this](Result<FileSystemHooks::Recalled> recalled) {
+    const auto reason = is_stream ? RecallReason::sequential : RecallReason::read;
+    recall(inode, range, reason, [=, this](Result<Recalled> recalled) {
       if (!recalled) return done(recalled.error());
       if (recalled->unkept) {
         return done(
@@ -206,7 +216,7 @@ void FileSystem::read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t s
       read_tried(inode, offset_bytes, size_bytes, done, tries + 1);
     });
   }
-  if (is_stream && hooks_.read_ahead) hooks_.read_ahead(inode, range.end, stream_bytes);
+  if (is_stream) hooks_.read_ahead(inode, range.end, stream_bytes);
 }
 
 Result<void> FileSystem::grant_writing(InodeState& inode, ServeMode mode) {
@@ -300,21 +310,20 @@ void FileSystem::bring_and_write(InodeNumber inode, FileHandle handle, uint64_t 
                                  const std::shared_ptr<WriteSource>& source, const FsCaller& caller,
                                  const Done<size_t>& done) {
   const ByteRange range{offset_bytes, offset_bytes + source->size_bytes()};
-  const auto recalled = [=, this](const Result<FileSystemHooks::Recalled>& recalled) {
+  const auto recalled = [=, this](const Result<Recalled>& recalled) {
     if (recalled) return write(inode, handle, offset_bytes, source, caller, done);
     if (!recalled.error().is(std::errc::no_space_on_device)) return done(recalled.error());
     const uint64_t needed_bytes = range.size() + 2 * catalog_.chunk_bytes();
     hooks_.wait_for_room(needed_bytes, caller.request, [=, this](Result<void> room) {
       if (!room) return done(room.error());
       hooks_.settle(inode, needed_bytes, 0);
-      hooks_.recall(inode, range, FileSystemHooks::Wanted::kept,
-                    [=, this](const Result<FileSystemHooks::Recalled>& again) {
-                      if (!again) return done(again.error());
-                      write(inode, handle, offset_bytes, source, caller, done);
-                    });
+      recall(inode, range, RecallReason::change, [=, this](const Result<Recalled>& again) {
+        if (!again) return done(again.error());
+        write(inode, handle, offset_bytes, source, caller, done);
+      });
     });
   };
-  hooks_.recall(inode, range, FileSystemHooks::Wanted::kept, recalled);
+  recall(inode, range, RecallReason::change, recalled);
 }
 
 Result<void> FileSystem::truncate(InodeState& inode, uint64_t size_bytes) {
@@ -413,11 +422,10 @@ void FileSystem::allocate_reserved(InodeNumber inode, int mode, ByteRange range,
     case Next::recall:
       break;
   }
-  hooks_.recall(inode, range, FileSystemHooks::Wanted::kept,
-                [=, this](const Result<FileSystemHooks::Recalled>& recalled) {
-                  if (!recalled) return done(recalled.error());
-                  again();
-                });
+  recall(inode, range, RecallReason::change, [=, this](const Result<Recalled>& recalled) {
+    if (!recalled) return done(recalled.error());
+    again();
+  });
 }
 
 // A file that is not all resident answers "all data": its object's holes say nothing about the

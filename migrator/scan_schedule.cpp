@@ -112,6 +112,7 @@ void ScanSchedule::whole_scan(const std::stop_token& stop, Scanner::Removals rem
   if (!result && !stop.stop_requested())
     log::warning("scan failed", {{"error", result.error().text()}});
   watch_growing();
+  if (options_.wait_until_seen) options_.wait_until_seen();
   journal_.retry_parked();
   journal_.wake();
   const std::lock_guard lock(mutex_);

@@ -37,6 +37,9 @@ class ScanSchedule {
     double rest_s = 2;  // a folder has to rest for so long before its ctime is believed
     // What was changed in the archive less than this ago is looked at again when that time is over.
     double growing_s = 5;
+    // Called at the end of a whole scan, on the thread of the scans: returns when programs see what
+    // it found. May be empty.
+    std::function<void()> wait_until_seen;
   };
   ScanSchedule(const Catalog& catalog, Scanner& scanner, Journal& journal, Archive& archive,
                const Options& options);

@@ -36,8 +36,15 @@ void Notifier::push(Note note) {
       return;
     }
     waiting_.push_back(std::move(note));
+    ++queued_;
   }
   changed_.notify_one();
+}
+
+bool Notifier::wait_told(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  const uint64_t wanted = queued_;
+  return told_changed_.wait_for(lock, limit, [&] { return told_ >= wanted; });
 }
 
 void Notifier::run() {
@@ -51,6 +58,8 @@ void Notifier::run() {
     lock.unlock();
     tell(batch);
     lock.lock();
+    told_ += batch.size();
+    told_changed_.notify_all();
   }
 }
 

@@ -2,8 +2,10 @@
 // a lock that waits for an answer of ours. So whoever has something to tell only queues it.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -31,6 +33,9 @@ class Notifier {
   // folder, too.
   void invalidate_inode(InodeNumber inode);
   void invalidate_entry(InodeNumber parent, const std::string& name);
+  // Waits until the kernel has been told everything that was queued before, at most for `limit`:
+  // the kernel may be waiting for us. False: it has not.
+  bool wait_told(std::chrono::milliseconds limit);
 
  private:
   struct Note {
@@ -47,6 +52,9 @@ class Notifier {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Note> waiting_;
+  std::condition_variable told_changed_;
+  uint64_t queued_ = 0;
+  uint64_t told_ = 0;      // of these
   bool dropping_ = false;  // warned already
   bool stopping_ = false;
   std::jthread thread_;  // last: starts when everything else stands

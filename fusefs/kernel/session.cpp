@@ -278,6 +278,11 @@ void FuseSession::close_backing(int32_t backing_id) {
 
 void FuseSession::invalidate_inode(InodeNumber inode) { notifier_->invalidate_inode(inode); }
 
+void FuseSession::wait_invalidated() {
+  if (!notifier_->wait_told(std::chrono::seconds(2)))
+    log::warning("the kernel has not taken all changes yet; some are seen when its timeouts end");
+}
+
 void FuseSession::invalidate_entry(InodeNumber parent, const std::string& name) {
   notifier_->invalidate_entry(parent, name);
 }

@@ -91,6 +91,7 @@ class FuseSession final : public KernelChannel {
   void close_backing(int32_t backing_id) override;
   void invalidate_inode(InodeNumber inode) override;
   void invalidate_entry(InodeNumber parent, const std::string& name) override;
+  void wait_invalidated() override;
 
  private:
   explicit FuseSession(Options options);

@@ -60,7 +60,7 @@ struct Mover::Join {
 
 struct Mover::Fill {
   InodeNumber inode;
-  Reason reason = Reason::recall;
+  RecallReason reason = RecallReason::sequential;
   IntervalSet::Interval chunks;
   ArchiveVersion expected;
   uint64_t reserved_bytes = 0;
@@ -90,6 +90,11 @@ std::vector<Stretch> stretches(const InodeState& inode, IntervalSet::Interval pa
     }
   }
   return result;
+}
+
+uint64_t bytes_of(const InodeState& inode, IntervalSet::Interval chunks) {
+  return std::min(chunks.end * inode.chunk_bytes, inode.recallable_bytes()) -
+         chunks.begin * inode.chunk_bytes;
 }
 
 // All that the version has of the chunk is asked for: its checksum is that of the version.
@@ -191,108 +196,114 @@ Result<Mover::Start> Mover::start(const Attempt& attempt) {
   const InodeNumber inode = attempt.inode;
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   InodeState& state = *lock;
-  Start result;
-  auto absent = state.absent_chunks(attempt.range);
-  if (absent.empty()) return result;
-
-  if (attempt.reason == Reason::read) {
-    result.chunks = {absent.front().begin * state.chunk_bytes,
-                     std::min(absent.back().end * state.chunk_bytes, state.recallable_bytes())};
-    if (may_answer_first(state, attempt.range, result.chunks)) {
-      const uint64_t end = std::min(attempt.range.end, result.chunks.end);
-      if (attempt.range.begin < end) state.answered_first.add(attempt.range.begin, end);
-      result.kind = Start::Kind::answer;
-      return result;
-    }
+  const auto absent = state.absent_chunks(attempt.range);
+  if (absent.empty()) return Start(Start::Kind::resident);
+  if (const auto around = answered_first(attempt, state, absent)) {
+    Start answer(Start::Kind::answer);
+    answer.chunks = *around;
+    return answer;
   }
   std::vector<IntervalSet::Interval> to_fill;
   for (const auto& piece : absent) {
     for (const auto& part : state.filling.missing(piece.begin, piece.end)) to_fill.push_back(part);
   }
-  if (to_fill.empty()) {
-    result.kind = Start::Kind::waiting;
-    state.filling_waiters.push_back([this, attempt] { begin(attempt); });
-    return result;
-  }
-  TRY_ASSIGN(const auto version, catalog_.version(inode));
-  TRY_ASSIGN(const auto path, catalog_.base_path(inode));
-  if (!version || !path)
-    return Error(std::errc::io_error,
-                 fmt::format("the archive has no version of inode {} on record", inode));
-  if (growing_for && growing_for(inode, *version)) {
-    result.kind = Start::Kind::growing;
-    return result;
-  }
+  if (to_fill.empty()) return wait_for_fills(attempt, state);
+  TRY_ASSIGN(const Source source, source_on_record(inode));
+  if (growing_for && growing_for(inode, source.version)) return Start(Start::Kind::growing);
   TRY_ASSIGN(const bool at_large, fill_at_large(scratch_, state));
   if (at_large) {
-    result.kind = Start::Kind::at_large;
     // Other fills write to the object, too: what is left when they have ended is at large.
-    if (attempt.reason == Reason::change && !state.filling.empty()) {
-      result.kind = Start::Kind::waiting;
-      state.filling_waiters.push_back([this, attempt] { begin(attempt); });
-    }
-    return result;
+    if (attempt.reason == RecallReason::change && !state.filling.empty())
+      return wait_for_fills(attempt, state);
+    return Start(Start::Kind::at_large);
   }
-  const uint64_t limit = state.recallable_bytes();
-  const auto bytes_of = [&](const IntervalSet::Interval& part) {
-    return std::min(part.end * state.chunk_bytes, limit) - part.begin * state.chunk_bytes;
-  };
   uint64_t bytes = 0;
-  for (const auto& part : to_fill) bytes += bytes_of(part);
-  if (is_to_be_measured(attempt, *version, bytes)) {
-    result.kind = Start::Kind::measure;
+  for (const auto& part : to_fill) bytes += bytes_of(state, part);
+  if (is_to_be_measured(attempt, source.version, bytes)) {
+    Start measure(Start::Kind::measure);
     const uint64_t chunk = state.chunk_bytes;
-    const ByteRange around{attempt.range.begin / chunk * chunk,
-                           std::min((attempt.range.end + chunk - 1) / chunk * chunk, limit)};
-    result.measure = {*path, *version, {around}};
-    return result;
+    const ByteRange around{
+        attempt.range.begin / chunk * chunk,
+        std::min((attempt.range.end + chunk - 1) / chunk * chunk, state.recallable_bytes())};
+    measure.measure = {source.path, source.version, {around}};
+    return measure;
   }
-  bytes = std::min(bytes, measured_bytes(attempt, *version).value_or(bytes));
-  const bool writers_first = attempt.reason != Reason::change && capacity_.writers_wait();
-  if (writers_first || !capacity_.try_reserve(bytes)) {
-    result.kind = Start::Kind::no_room;
-    return result;
-  }
+  bytes = std::min(bytes, measured_bytes(attempt, source.version).value_or(bytes));
+  const bool writers_first = attempt.reason != RecallReason::change && capacity_.writers_wait();
+  if (writers_first || !capacity_.try_reserve(bytes)) return Start(Start::Kind::no_room);
   Reservation reservation(capacity_, inode, bytes);
   TRY(ensure_object(catalog_, scratch_, state));
-  auto join = std::make_shared<Join>();
-  join->attempt = attempt;
-  join->source = {*path, *version};
-  std::vector<Stretch> pieces;
-  for (const auto& part : to_fill) {
-    for (const Stretch& stretch : stretches(state, part)) pieces.push_back(stretch);
-  }
-  join->left = pieces.size();
-  uint64_t left_bytes = bytes;
-  for (const Stretch& piece : pieces) {
-    auto fill = std::make_shared<Fill>();
-    fill->inode = inode;
-    fill->reason = attempt.reason;
-    fill->chunks = piece.chunks;
-    fill->expected = *version;
-    TRY_ASSIGN(fill->object, scratch_.open_object(inode, O_RDWR));
-    if (piece.has_dirty) {
-      TRY_ASSIGN(fill->memory, file_in_memory());
-      TRY(posix::truncate_fd(fill->memory.get(), state.size_bytes()));
-    }
-    fill->request = FillRequest{
-        *path,
-        *version,
-        piece.has_dirty ? fill->memory.get() : fill->object.get(),
-        {piece.chunks.begin * state.chunk_bytes,
-         std::min(piece.chunks.end * state.chunk_bytes, version->attributes.size_bytes)},
-        limit,
-        state.chunk_bytes};
-    fill->reserved_bytes = std::min(bytes_of(piece.chunks), left_bytes);
-    left_bytes -= fill->reserved_bytes;
-    fill->join = join;
-    result.fills.push_back(std::move(fill));
-  }
+  Start filling(Start::Kind::filling);
+  TRY_ASSIGN(filling.fills, make_fills(attempt, source, state, to_fill, bytes));
   TRY(fill_begins(scratch_, state));
   for (const auto& part : to_fill) state.filling.add(part.begin, part.end);
   reservation.hand_on();
-  result.kind = Start::Kind::filling;
-  return result;
+  return filling;
+}
+
+// The range around what is absent, if the reader is answered before it is brought.
+std::optional<ByteRange> Mover::answered_first(const Attempt& attempt, InodeState& inode,
+                                               const std::vector<IntervalSet::Interval>& absent) {
+  if (attempt.reason != RecallReason::read) return std::nullopt;
+  const ByteRange around{absent.front().begin * inode.chunk_bytes,
+                         std::min(absent.back().end * inode.chunk_bytes, inode.recallable_bytes())};
+  if (!may_answer_first(inode, attempt.range, around)) return std::nullopt;
+  const uint64_t end = std::min(attempt.range.end, around.end);
+  if (attempt.range.begin < end) inode.answered_first.add(attempt.range.begin, end);
+  return around;
+}
+
+// All fills of the file that are under way.
+Mover::Start Mover::wait_for_fills(const Attempt& attempt, InodeState& inode) {
+  inode.filling_waiters.push_back([this, attempt] { begin(attempt); });
+  return Start(Start::Kind::waiting);
+}
+
+Result<Mover::Source> Mover::source_on_record(InodeNumber inode) const {
+  TRY_ASSIGN(auto version, catalog_.version(inode));
+  TRY_ASSIGN(auto path, catalog_.base_path(inode));
+  if (!version || !path)
+    return Error(std::errc::io_error,
+                 fmt::format("the archive has no version of inode {} on record", inode));
+  return Source{*std::move(path), *std::move(version)};
+}
+
+// One for each stretch of `parts`; together they have `bytes` reserved.
+Result<std::vector<std::shared_ptr<Mover::Fill>>> Mover::make_fills(
+    const Attempt& attempt, const Source& source, const InodeState& inode,
+    const std::vector<IntervalSet::Interval>& parts, uint64_t bytes) const {
+  auto join = std::make_shared<Join>();
+  join->attempt = attempt;
+  join->source = source;
+  std::vector<std::shared_ptr<Fill>> fills;
+  for (const auto& part : parts) {
+    for (const Stretch& stretch : stretches(inode, part)) {
+      auto fill = std::make_shared<Fill>();
+      fill->inode = attempt.inode;
+      fill->reason = attempt.reason;
+      fill->chunks = stretch.chunks;
+      fill->expected = source.version;
+      TRY_ASSIGN(fill->object, scratch_.open_object(attempt.inode, O_RDWR));
+      if (stretch.has_dirty) {
+        TRY_ASSIGN(fill->memory, file_in_memory());
+        TRY(posix::truncate_fd(fill->memory.get(), inode.size_bytes()));
+      }
+      fill->request = FillRequest{
+          source.path,
+          source.version,
+          stretch.has_dirty ? fill->memory.get() : fill->object.get(),
+          {stretch.chunks.begin * inode.chunk_bytes,
+           std::min(stretch.chunks.end * inode.chunk_bytes, source.version.attributes.size_bytes)},
+          inode.recallable_bytes(),
+          inode.chunk_bytes};
+      fill->reserved_bytes = std::min(bytes_of(inode, stretch.chunks), bytes);
+      bytes -= fill->reserved_bytes;
+      fill->join = join;
+      fills.push_back(std::move(fill));
+    }
+  }
+  join->left = fills.size();
+  return fills;
 }
 
 std::optional<uint64_t> Mover::measured_bytes(const Attempt& attempt,
@@ -306,7 +317,7 @@ std::optional<uint64_t> Mover::measured_bytes(const Attempt& attempt,
 bool Mover::is_to_be_measured(const Attempt& attempt, const ArchiveVersion& version,
                               uint64_t bytes) const {
   if (measured_bytes(attempt, version)) return false;
-  if (attempt.reason == Reason::prefetch && bytes > kAheadPieceBytes) return true;
+  if (attempt.reason == RecallReason::prefetch && bytes > kAheadPieceBytes) return true;
   return bytes >= kWorthMeasuringBytes && capacity_.passes_high_mark(bytes);
 }
 
@@ -329,18 +340,14 @@ void Mover::measure(InodeNumber inode, std::vector<ByteRange> ranges,
                     std::function<void(Result<uint64_t>)> done) {
   const auto request = [&]() -> Result<MeasureRequest> {
     if (begins_nothing()) return Error(std::errc::operation_canceled, "tierd is about to end");
-    TRY_ASSIGN(const auto version, catalog_.version(inode));
-    TRY_ASSIGN(const auto path, catalog_.base_path(inode));
-    if (!version || !path)
-      return Error(std::errc::io_error,
-                   fmt::format("the archive has no version of inode {} on record", inode));
-    return MeasureRequest{*path, *version, std::move(ranges)};
+    TRY_ASSIGN(const Source source, source_on_record(inode));
+    return MeasureRequest{source.path, source.version, std::move(ranges)};
   }();
   if (!request) return done(request.error());
   archive_.measure(*request, std::move(done));
 }
 
-void Mover::bring(InodeNumber inode, ByteRange range, Reason reason, Done done) {
+void Mover::bring(InodeNumber inode, ByteRange range, RecallReason reason, Done done) {
   begin({inode, range, reason, std::move(done), SteadyClock::now() + kMotionLimit});
 }
 
@@ -362,7 +369,7 @@ void Mover::read_ahead(InodeNumber inode, uint64_t from_bytes, uint64_t stream_b
   for (const ByteRange& piece : pieces) {
     // Nobody asked for it yet: nothing is evicted for it.
     if (!capacity_.has_room(piece.size())) return;
-    begin({inode, piece, Reason::ahead, [](const Result<Brought>&) {},
+    begin({inode, piece, RecallReason::ahead, [](const Result<Recalled>&) {},
            SteadyClock::now() + kMotionLimit});
   }
 }
@@ -382,7 +389,7 @@ bool Mover::may_answer_first(const InodeState& inode, ByteRange range, ByteRange
 
 void Mover::answer_first(const Attempt& attempt, ByteRange chunks) {
   Attempt counted = attempt;
-  counted.done = [this, done = attempt.done](Result<Brought> brought) {
+  counted.done = [this, done = attempt.done](Result<Recalled> brought) {
     {
       const std::lock_guard lock(mutex_);
       behind_.answer_ended(SteadyClock::now());
@@ -410,14 +417,15 @@ Mover::Growing Mover::still_growing(InodeNumber inode) const {
 // Whether it is kept or not: the next reader of these bytes may be answered first again, or finds
 // them.
 void Mover::fill_behind(const FillsBehind::Chunks& chunks) {
-  const auto ended = [this, chunks](const Result<Brought>&) {
+  const auto ended = [this, chunks](const Result<Recalled>&) {
     if (const auto lock = inodes_.lock(chunks.inode))
       (*lock)->answered_first.remove(chunks.range.begin, chunks.range.end);
     const std::lock_guard lock(mutex_);
     behind_.ended();
     work_arrived_.notify_one();
   };
-  begin({chunks.inode, chunks.range, Reason::ahead, ended, SteadyClock::now() + kMotionLimit});
+  begin(
+      {chunks.inode, chunks.range, RecallReason::ahead, ended, SteadyClock::now() + kMotionLimit});
 }
 
 void Mover::begin(const Attempt& attempt) {
@@ -427,7 +435,7 @@ void Mover::begin(const Attempt& attempt) {
   if (!started) return attempt.done(recall_error(started.error(), attempt.inode));
   switch (started->kind) {
     case Start::Kind::resident:
-      return attempt.done(Brought{});
+      return attempt.done(Recalled{});
     case Start::Kind::waiting:
       return;
     case Start::Kind::answer:
@@ -442,13 +450,13 @@ void Mover::begin(const Attempt& attempt) {
       if (reads(attempt.reason))
         return bring_unkept(attempt, Extent::bytes, metrics().growing_recall_bytes);
       return attempt.done(
-          Error(attempt.reason == Reason::change ? std::errc::device_or_resource_busy
-                                                 : std::errc::resource_unavailable_try_again,
+          Error(attempt.reason == RecallReason::change ? std::errc::device_or_resource_busy
+                                                       : std::errc::resource_unavailable_try_again,
                 "it is still being written in the archive: try again when it is complete"));
     case Start::Kind::at_large:
       if (reads(attempt.reason))
         return bring_unkept(attempt, Extent::chunks, metrics().unkept_recall_bytes);
-      if (attempt.reason == Reason::change) return attempt.done(error_of_fill_at_large());
+      if (attempt.reason == RecallReason::change) return attempt.done(error_of_fill_at_large());
       return attempt.done(Error(std::errc::operation_in_progress,
                                 "an earlier copy of it has not ended: try again later"));
     case Start::Kind::measure:
@@ -470,17 +478,15 @@ void Mover::bring_unkept(const Attempt& attempt, Extent extent, Counter& counter
   const ByteRange range = attempt.range;
   auto request = [&]() -> Result<std::pair<FillRequest, std::shared_ptr<UniqueFd>>> {
     TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
-    TRY_ASSIGN(const auto version, catalog_.version(inode));
-    TRY_ASSIGN(const auto path, catalog_.base_path(inode));
-    if (!version || !path)
-      return Error(std::errc::io_error, "the archive has no version on record");
+    TRY_ASSIGN(const Source source, source_on_record(inode));
     TRY_ASSIGN(UniqueFd file, file_in_memory());
     const auto memory = std::make_shared<UniqueFd>(std::move(file));
     // Who writes through the daemon may have made it longer than the record says.
     TRY(posix::truncate_fd(memory->get(), std::max(lock->size_bytes(), range.end)));
     // Resident and dirty bytes of the range are newer than the archive's: they are laid over them
     // when the copy is there.
-    FillRequest fill{*path, *version, memory->get(), range, lock->recallable_bytes(), 0};
+    FillRequest fill{source.path, source.version,           memory->get(),
+                     range,       lock->recallable_bytes(), 0};
     const uint64_t chunk = lock->chunk_bytes;
     switch (extent) {
       case Extent::bytes:
@@ -490,7 +496,7 @@ void Mover::bring_unkept(const Attempt& attempt, Extent extent, Counter& counter
       case Extent::chunks:
         fill.chunk_bytes = chunk;
         fill.range = {range.begin / chunk * chunk, std::min((range.end + chunk - 1) / chunk * chunk,
-                                                            version->attributes.size_bytes)};
+                                                            source.version.attributes.size_bytes)};
         break;
     }
     return std::pair(fill, memory);
@@ -509,7 +515,7 @@ void Mover::bring_unkept(const Attempt& attempt, Extent extent, Counter& counter
           if (!laid) return attempt.done(laid.error());
           if (!*laid) return again(attempt);
           counter.add(result->copied_bytes);
-          attempt.done(Brought{memory, result->copied_bytes});
+          attempt.done(Recalled{memory, result->copied_bytes});
         });
       });
 }
@@ -613,7 +619,7 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
   fault_point(FaultPoint::prefetch_after_fill);
   TRY(catalog_.commit(batch));
   fault_point(FaultPoint::prefetch_after_commit);
-  if (fill.reason != Reason::prefetch) fault_point(FaultPoint::recall_after_commit);
+  if (fill.reason != RecallReason::prefetch) fault_point(FaultPoint::recall_after_commit);
   inode.clean = std::move(clean);
   inode.damaged.remove(fill.chunks.begin, fill.chunks.end);
   return {};
@@ -685,7 +691,7 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   }
   const uint64_t copied_bytes = error ? 0 : result->copied_bytes;
   capacity_.settle(fill->inode, fill->reserved_bytes, copied_bytes);
-  if (fill->reason == Reason::prefetch) {
+  if (fill->reason == RecallReason::prefetch) {
     metrics().prefetch_bytes.add(copied_bytes);
   } else {
     metrics().recall_bytes.add(copied_bytes);
@@ -701,7 +707,7 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   if (--join->left > 0) return;
   join_lock.unlock();
   if (join->error) return failed(*join);
-  join->attempt.done(Brought{nullptr, join->copied_bytes});
+  join->attempt.done(Recalled{nullptr, join->copied_bytes});
 }
 
 Result<void> Mover::forget_epochs(uint64_t after_epoch, uint64_t last_epoch) {

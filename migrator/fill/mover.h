@@ -48,6 +48,7 @@
 #include "common/metrics.h"
 #include "common/result.h"
 #include "inodes/inode_table.h"
+#include "inodes/recall.h"
 #include "migrator/evict/capacity.h"
 #include "migrator/fill/fills_behind.h"
 #include "storage/archive/archive.h"
@@ -57,17 +58,7 @@ namespace tierhub {
 
 class Mover {
  public:
-  // read: someone reads just this now. recall: someone reads on. change: someone writes to parts of
-  // it. ahead: someone will soon, or has already been answered; nobody waits. prefetch: someone
-  // said so.
-  enum class Reason { read, recall, change, ahead, prefetch };
-  struct Brought {
-    // Valid: the bytes asked for are in this file at the same offsets. Scratch had no room, or they
-    // came before their chunk.
-    std::shared_ptr<UniqueFd> unkept;
-    uint64_t copied_bytes = 0;
-  };
-  using Done = std::function<void(Result<Brought>)>;
+  using Done = std::function<void(Result<Recalled>)>;
   struct Options {
     bool answer_first = true;              // else a read waits until its chunks are kept
     uint64_t read_ahead_bytes = 32 << 20;  // at most; 0: nothing is brought ahead of a reader
@@ -103,7 +94,7 @@ class Mover {
   // errc::resource_unavailable_try_again. What TierHub itself is just moving or replacing in the
   // archive is waited for with a bound; what someone else changed there fails with conflict_code().
   // Any thread.
-  void bring(InodeNumber inode, ByteRange range, Reason reason, Done done);
+  void bring(InodeNumber inode, ByteRange range, RecallReason reason, Done done);
   // As growing_for, for the version on record. Any thread.
   Growing still_growing(InodeNumber inode) const;
   // Someone who has read `stream_bytes` on end comes to `from_bytes` soon: the more they have read,
@@ -130,7 +121,7 @@ class Mover {
   struct Attempt {
     InodeNumber inode;
     ByteRange range;
-    Reason reason = Reason::recall;
+    RecallReason reason = RecallReason::sequential;
     Done done;
     SteadyClock::time_point until;  // no further try after it
     std::optional<Measured> measured = {};
@@ -155,14 +146,24 @@ class Mover {
       growing,
       at_large,
       measure
-    } kind = Kind::resident;
+    } kind;
+    explicit Start(Kind kind_) : kind(kind_) {}
     std::vector<std::shared_ptr<Fill>> fills;
     ByteRange chunks;  // of an answer: what comes behind it
     MeasureRequest measure;
   };
-  static bool reads(Reason reason) { return reason == Reason::read || reason == Reason::recall; }
+  static bool reads(RecallReason reason) {
+    return reason == RecallReason::read || reason == RecallReason::sequential;
+  }
   void begin(const Attempt& attempt);
   Result<Start> start(const Attempt& attempt);
+  std::optional<ByteRange> answered_first(const Attempt& attempt, InodeState& inode,
+                                          const std::vector<IntervalSet::Interval>& absent);
+  Start wait_for_fills(const Attempt& attempt, InodeState& inode);
+  Result<Source> source_on_record(InodeNumber inode) const;
+  Result<std::vector<std::shared_ptr<Fill>>> make_fills(
+      const Attempt& attempt, const Source& source, const InodeState& inode,
+      const std::vector<IntervalSet::Interval>& parts, uint64_t bytes) const;
   bool may_answer_first(const InodeState& inode, ByteRange range, ByteRange chunks);
   // none: this version was not measured.
   static std::optional<uint64_t> measured_bytes(const Attempt& attempt,

@@ -149,7 +149,7 @@ class Prefetcher {
   Result<std::vector<ByteRange>> ranges_of(File& file) const;
   void begin_piece(const JobPtr& job, const Piece& piece);
   void fetched(const JobPtr& job, const Piece& piece, const ArchiveRate::Piece& measured,
-               Result<Mover::Brought> brought);
+               Result<Recalled> brought);
   static void wait(Job& job, Piece piece, PieceWait::For what, SteadyClock::duration rest);
   static void waited(Job& job);
   static void count(Job& job, uint64_t done_bytes, uint64_t copied_bytes);

@@ -221,14 +221,14 @@ void Prefetcher::begin_piece(const JobPtr& job, const Piece& piece) {
     ++job->in_flight;
     if (piece.is_large()) ++job->large_in_flight;
   }
-  mover_.bring(piece.file->item.inode, piece.part.range, Mover::Reason::prefetch,
-               [this, job, piece, measured](Result<Mover::Brought> brought) {
+  mover_.bring(piece.file->item.inode, piece.part.range, RecallReason::prefetch,
+               [this, job, piece, measured](Result<Recalled> brought) {
                  fetched(job, piece, measured, std::move(brought));
                });
 }
 
 void Prefetcher::fetched(const JobPtr& job, const Piece& piece, const ArchiveRate::Piece& measured,
-                         Result<Mover::Brought> brought) {
+                         Result<Recalled> brought) {
   const auto waits_for = brought ? std::nullopt : reason_to_wait(brought.error());
   const auto growing_for = waits_for == PieceWait::For::growing_file
                                ? mover_.still_growing(piece.file->item.inode)

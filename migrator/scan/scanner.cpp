@@ -104,13 +104,16 @@ void Scanner::read_clock(const Hold& hold) {
 }
 
 // A time in the future is that of a wrong clock, not of a writer.
-std::optional<SteadyClock::duration> Scanner::young_for(const ArchiveVersion& version) const {
+std::optional<SteadyClock::duration> Scanner::growing_for(InodeNumber inode,
+                                                          const ArchiveVersion& version) const {
   constexpr std::chrono::seconds kSlack{2};
   const std::chrono::nanoseconds age(Timestamp::now().ns_since(version.attributes.mtime) +
                                      clock_ahead_ns_);
   const SteadyClock::duration left = seconds(options_.growing_s) - age;
   if (age <= -kSlack || left <= SteadyClock::duration::zero()) return std::nullopt;
-  return left;
+  // What TierHub published itself has checksums.
+  const auto checksums = inodes_.catalog().checksums(inode, 0);
+  return !checksums || !*checksums ? std::optional(left) : std::nullopt;
 }
 
 std::vector<InodeNumber> Scanner::take_folders_with_growing_files() {

@@ -91,9 +91,10 @@ class Scanner {
   // that it is in compares all of it, if it was touched. Any thread; cheap.
   void suspect(InodeNumber inode);
 
-  // How long until the file has not changed for growing_s, by the archive's clock; none if that is
-  // so already. Any thread.
-  std::optional<SteadyClock::duration> young_for(const ArchiveVersion& version) const;
+  // How long until the file will not have changed for growing_s, by the archive's clock; none if that
+  // is so already, or if TierHub published it: that does not grow. Any thread.
+  std::optional<SteadyClock::duration> growing_for(InodeNumber inode,
+                                                   const ArchiveVersion& version) const;
   // Folders in which scans and looks found new versions of young files since the last call: they
   // are worth another look.
   std::vector<InodeNumber> take_folders_with_growing_files();

@@ -57,6 +57,7 @@ class FakeKernel final : public KernelChannel {
   }
   void invalidate_inode(InodeNumber) override {}
   void invalidate_entry(InodeNumber, const std::string&) override {}
+  void wait_invalidated() override {}
 
   UniqueFd open(int32_t id, int flags) const {
     return backings_.with([&](const Backings& backings) {

@@ -3,7 +3,6 @@
 #include <span>
 
 #include "common/posix.h"
-#include "daemon/recall_reason.h"
 #include "recovery/adoption.h"
 
 namespace tierhub::testing {
@@ -55,7 +54,8 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, tree_mutex, Scanner::Options());
   journal =
       std::make_unique<Journal>(*inodes, *scratch, *archive, tree_mutex, *scanner, journal_options);
-  fs = std::make_unique<FileSystem>(*inodes, *scratch, hooks());
+  FileSystemHooks& hooks = *this;
+  fs = std::make_unique<FileSystem>(*inodes, *scratch, hooks);
   evictor->adopt_forgotten = [this](const std::vector<InodeNumber>& objects) {
     return recovery::adopt_forgotten(*catalog, *scratch, objects);
   };
@@ -71,33 +71,26 @@ LocalTier::~LocalTier() {
   archive.reset();
 }
 
-FileSystemHooks LocalTier::hooks() {
-  FileSystemHooks hooks;
-  hooks.recall = [this](InodeNumber inode, ByteRange range, FileSystemHooks::Wanted wanted,
-                        std::function<void(Result<FileSystemHooks::Recalled>)> done) {
-    mover->bring(inode, range, reason_of(wanted),
-                 [done = std::move(done)](Result<Mover::Brought> brought) {
-                   if (!brought) return done(brought.error());
-                   done(FileSystemHooks::Recalled{std::move(brought->unkept)});
-                 });
-  };
-  hooks.read_ahead = [this](InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
-    mover->read_ahead(inode, from_bytes, stream_bytes);
-  };
-  hooks.try_reserve = [this](uint64_t bytes) { return capacity->try_reserve(bytes); };
-  hooks.settle = [this](InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
-    capacity->settle(inode, reserved_bytes, written_bytes);
-  };
-  hooks.wait_for_room = [](uint64_t, RequestNumber, std::function<void(Result<void>)> done) {
-    done(Error(std::errc::no_space_on_device, "scratch is full"));
-  };
-  hooks.writing = [this](InodeNumber inode) { capacity->watch(inode); };
-  hooks.closed = [](InodeNumber) {};
-  hooks.unnamed = [](InodeNumber) {};
-  hooks.room_for_passthrough_writers = [] { return true; };
-  hooks.archive_space = [](const FileSystemId&) { return FileSystemHooks::Space{}; };
-  return hooks;
+void LocalTier::recall(InodeNumber inode, ByteRange range, RecallReason reason,
+                       std::function<void(Result<Recalled>)> done) {
+  mover->bring(inode, range, reason, std::move(done));
 }
+
+void LocalTier::read_ahead(InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) {
+  mover->read_ahead(inode, from_bytes, stream_bytes);
+}
+
+bool LocalTier::try_reserve(uint64_t bytes) { return capacity->try_reserve(bytes); }
+
+void LocalTier::settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
+  capacity->settle(inode, reserved_bytes, written_bytes);
+}
+
+void LocalTier::wait_for_room(uint64_t, RequestNumber, std::function<void(Result<void>)> done) {
+  done(Error(std::errc::no_space_on_device, "scratch is full"));
+}
+
+void LocalTier::writing(InodeNumber inode) { capacity->watch(inode); }
 
 uint64_t LocalTier::publish() {
   // Each round either gets on or is the last one.
@@ -150,8 +143,8 @@ Result<void> LocalTier::fallocate(InodeNumber inode, int mode, uint64_t offset_b
 
 Result<void> LocalTier::prefetch(InodeNumber inode) {
   TRY_ASSIGN(const NodeInfo node, fs->getattr(inode));
-  TRY(wait_for<Mover::Brought>([&](auto done) {
-    mover->bring(inode, {0, node.attributes.size_bytes}, Mover::Reason::prefetch, std::move(done));
+  TRY(wait_for<Recalled>([&](auto done) {
+    mover->bring(inode, {0, node.attributes.size_bytes}, RecallReason::prefetch, std::move(done));
   }));
   return {};
 }

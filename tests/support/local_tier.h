@@ -36,7 +36,7 @@ class BytesSource final : public WriteSource {
   std::string bytes_;
 };
 
-class LocalTier {
+class LocalTier : private FileSystemHooks {
  public:
   struct Options {
     uint64_t chunk_bytes = 4096;
@@ -46,7 +46,7 @@ class LocalTier {
   // `folder` gets `archive`, `scratch` and `state`; what is there is opened. Recovers, as tierd
   // does at start.
   LocalTier(const std::string& folder, const Options& options);
-  ~LocalTier();
+  ~LocalTier() override;
 
   // Runs rounds until nothing is left or nothing moves any more; returns the keys that are left.
   uint64_t publish();
@@ -76,7 +76,14 @@ class LocalTier {
   std::unique_ptr<FileSystem> fs;
 
  private:
-  FileSystemHooks hooks();
+  void recall(InodeNumber inode, ByteRange range, RecallReason reason,
+              std::function<void(Result<Recalled>)> done) override;
+  void read_ahead(InodeNumber inode, uint64_t from_bytes, uint64_t stream_bytes) override;
+  bool try_reserve(uint64_t bytes) override;
+  void settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) override;
+  void wait_for_room(uint64_t bytes, RequestNumber request,
+                     std::function<void(Result<void>)> done) override;
+  void writing(InodeNumber inode) override;
 };
 
 }  // namespace tierhub::testing

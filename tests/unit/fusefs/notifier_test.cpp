@@ -52,6 +52,18 @@ TEST(Notifier, TellsTheKernelOfAnInode) {
   EXPECT_EQ(kernel.notes(), Notes{"inode 5"});
 }
 
+TEST(Notifier, WaitsUntilTheKernelWasToldButNotForEver) {
+  FakeKernel kernel;
+  Notifier notifier(10, kernel.functions());
+  EXPECT_TRUE(notifier.wait_told(std::chrono::milliseconds(0)));
+  notifier.invalidate_entry(InodeNumber(5), "new");
+  kernel.wait_until_held();
+  EXPECT_FALSE(notifier.wait_told(std::chrono::milliseconds(1)));
+  kernel.let_all_pass();
+  EXPECT_TRUE(notifier.wait_told(std::chrono::seconds(20)));
+  EXPECT_EQ(kernel.notes(), (Notes{"entry 5/new", "inode 5"}));
+}
+
 TEST(Notifier, TellsTheFolderOfANameAfterTheName) {
   FakeKernel kernel;
   Notifier notifier(10, kernel.functions());

@@ -89,20 +89,7 @@ void JournalWorld::start() {
   archive_options.rename_flags = rename_flags_;
   archive_options.copy.method = CopyMethod::threads;
   archive = value_of(PosixArchive::open(archive_folder.path(), archive_options));
-  FileSystemHooks hooks;
-  hooks.recall = [this](InodeNumber number, ByteRange range, FileSystemHooks::Wanted, auto done) {
-    auto recalled = recall(number, range);
-    if (!recalled) return done(recalled.error());
-    done(FileSystemHooks::Recalled{});
-  };
-  hooks.try_reserve = [](uint64_t) { return true; };
-  hooks.settle = [](InodeNumber, uint64_t, uint64_t) {};
-  hooks.writing = [](InodeNumber) {};
-  hooks.closed = [](InodeNumber) {};
-  hooks.unnamed = [](InodeNumber) {};
-  hooks.room_for_passthrough_writers = [] { return true; };
-  hooks.archive_space = [](const FileSystemId&) { return FileSystemHooks::Space{}; };
-  file_system = std::make_unique<FileSystem>(*inodes, *scratch, std::move(hooks));
+  file_system = std::make_unique<FileSystem>(*inodes, *scratch, hooks_);
   if (trash_options) trash = std::make_unique<Trash>(*catalog, *archive, *trash_options);
   options.trash = trash.get();
   scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, tree_mutex, Scanner::Options());
@@ -121,6 +108,12 @@ void JournalWorld::restart(Death death) {
   if (death == Death::power_lost) store->lose_power();
   start();
   value_of(journal->recover());
+}
+
+void JournalWorld::Hooks::recall(InodeNumber inode, ByteRange range, RecallReason,
+                                 std::function<void(Result<Recalled>)> done) {
+  const auto recalled = world_.recall(inode, range);
+  done(recalled ? Result<Recalled>(Recalled{}) : recalled.error());
 }
 
 // The mover in small: one fill at a time, and nobody else about.

@@ -101,6 +101,20 @@ class JournalWorld {
   std::unique_ptr<Journal> journal;
 
  private:
+  class Hooks final : public FileSystemHooks {
+   public:
+    explicit Hooks(JournalWorld& world) : world_(world) {}
+    void recall(InodeNumber inode, ByteRange range, RecallReason reason,
+                std::function<void(Result<Recalled>)> done) override;
+    bool try_reserve(uint64_t) override { return true; }
+    void settle(InodeNumber, uint64_t, uint64_t) override {}
+    void wait_for_room(uint64_t, RequestNumber, std::function<void(Result<void>)> done) override {
+      done({});
+    }
+
+   private:
+    JournalWorld& world_;
+  };
   void start();
   Result<void> recall(InodeNumber inode, ByteRange range);
   std::pair<InodeNumber, std::string> parent_and_name(const std::string& path);
@@ -109,6 +123,7 @@ class JournalWorld {
                    std::map<InodeNumber, std::string>& first_names);
   std::string read(InodeNumber inode, uint64_t size_bytes);
   PosixArchive::RenameFlags rename_flags_;
+  Hooks hooks_{*this};
 };
 
 }  // namespace tierhub::test

@@ -38,7 +38,7 @@ std::string noise() {
 
 class MoverTest : public ::testing::Test {
  protected:
-  using Answer = Result<Mover::Brought>;
+  using Answer = Result<Recalled>;
 
   void SetUp() override {
     ASSERT_TRUE(posix::make_directories(place_ / "archive", 0755));
@@ -60,7 +60,7 @@ class MoverTest : public ::testing::Test {
         std::make_unique<Mover>(*tier_->inodes, *tier_->scratch, *held_, *tier_->capacity, options);
   }
 
-  std::future<Answer> ask(ByteRange range, Mover::Reason reason = Mover::Reason::read) {
+  std::future<Answer> ask(ByteRange range, RecallReason reason = RecallReason::read) {
     auto answer = std::make_shared<std::promise<Answer>>();
     mover_->bring(file_, range, reason,
                   [answer](Answer brought) { answer->set_value(std::move(brought)); });
@@ -214,11 +214,11 @@ TEST_F(MoverTest, ADamagedChunkIsNotKeptAndItsLaterReadersFail) {
 
 // Others that are under way look like one that was given up.
 TEST_F(MoverTest, AChangeWaitsForTheOtherFillsOfAFileOfWhichOneFailed) {
-  auto other = ask({0, kPage}, Mover::Reason::prefetch);
+  auto other = ask({0, kPage}, RecallReason::prefetch);
   held_->next();
   (*tier_->inodes->lock(file_))->lost_fill = true;
   const ByteRange range{kChunk, kChunk + kPage};
-  auto change = ask(range, Mover::Reason::change);
+  auto change = ask(range, RecallReason::change);
   EXPECT_FALSE(is_ready(change));
   EXPECT_EQ(held_->let_through().range.begin, 0u);
   EXPECT_EQ(held_->let_through().range.begin, kChunk);
@@ -294,8 +294,8 @@ class MoverOfHoles : public MoverTest {
 
 TEST_F(MoverOfHoles, AHoleIsKeptWhereThereIsNoRoomForItsChunk) {
   leave(kMiB);
-  for (const auto reason : {Mover::Reason::recall, Mover::Reason::prefetch}) {
-    const uint64_t chunk = reason == Mover::Reason::recall ? 0 : 1;
+  for (const auto reason : {RecallReason::sequential, RecallReason::prefetch}) {
+    const uint64_t chunk = reason == RecallReason::sequential ? 0 : 1;
     auto answer = ask({chunk * kChunk, (chunk + 1) * kChunk}, reason);
     EXPECT_EQ(held_->next().purpose, FillPurpose::keep);
     EXPECT_LE(tier_->capacity->used_bytes() + kMiB, tier_->capacity->limit_bytes());
@@ -304,7 +304,7 @@ TEST_F(MoverOfHoles, AHoleIsKeptWhereThereIsNoRoomForItsChunk) {
     EXPECT_TRUE(is_kept(chunk));
   }
   EXPECT_EQ(wakes_, 0) << "nothing is evicted for a hole";
-  auto data = ask({2 * kChunk, 3 * kChunk}, Mover::Reason::recall);
+  auto data = ask({2 * kChunk, 3 * kChunk}, RecallReason::sequential);
   held_->let_through();
   EXPECT_EQ(given(data, {2 * kChunk, 3 * kChunk}), content({2 * kChunk, 3 * kChunk}));
   EXPECT_FALSE(is_kept(2));
@@ -313,7 +313,7 @@ TEST_F(MoverOfHoles, AHoleIsKeptWhereThereIsNoRoomForItsChunk) {
 
 TEST_F(MoverOfHoles, AFillOfHolesAndDataReservesItsData) {
   leave(kChunk + kMiB);
-  auto answer = ask({0, kSize}, Mover::Reason::prefetch);
+  auto answer = ask({0, kSize}, RecallReason::prefetch);
   held_->next();
   EXPECT_EQ(tier_->capacity->used_bytes() + kMiB, tier_->capacity->limit_bytes());
   held_->let_through();
@@ -323,7 +323,7 @@ TEST_F(MoverOfHoles, AFillOfHolesAndDataReservesItsData) {
 }
 
 TEST_F(MoverOfHoles, ASmallFillIsNotMeasuredWhereThereIsRoom) {
-  auto answer = ask({0, kChunk}, Mover::Reason::recall);
+  auto answer = ask({0, kChunk}, RecallReason::sequential);
   held_->let_through();
   EXPECT_EQ(given(answer, {0, kPage}), "came with its chunk");
   EXPECT_EQ(held_->measured(), 0);
