@@ -1,8 +1,8 @@
-// What tierd knows of compute agents: what each said last, and when. Kept in memory: agents say it
-// again every few seconds.
+// What tierd knows about compute agents: what each reported last, and when. Kept only in memory:
+// agents report again every few seconds.
 //
-// An agent is known by its host and the user that it runs as, whom the kernel named: nobody can
-// speak for the agent of somebody else. One thread at a time.
+// An agent is identified by its host and by the user that it runs as, whom the kernel identifies:
+// nobody can report for somebody else's agent. One thread at a time.
 #pragma once
 
 #include <chrono>

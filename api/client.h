@@ -1,17 +1,18 @@
-// The API's client: the calls of Service, made over tierd's unix socket. Who calls is decided by
-// the kernel.
+// The API's client: the calls of Service, made over tierd's unix socket. The kernel identifies the
+// caller.
 //
-// A Client holds no connection: every call connects, asks, reads the answer and closes, so it may
+// A Client holds no connection: every call connects, asks, reads the answer and closes. So it may
 // be copied and used by any thread, and outlives restarts of tierd. Calls block for at most the
 // time limit.
 //
-// What the Service refused comes back with its code (errc::no_such_file_or_directory, ...). What
-// goes wrong on the way:
+// A refusal by the Service comes back with its code (errc::no_such_file_or_directory, ...).
+// Failures on the way:
 // - errc::connection_refused: nobody listens (tierd is not running, the path is wrong); nothing was
 //   asked of it.
-// - errc::connection_reset: tierd went away before it answered; it may have done what was asked.
+// - errc::connection_reset: the connection broke before tierd answered; it may have done what was
+//   asked.
 // - errc::timed_out: no answer within the time limit; tierd may still do what was asked.
-// - errc::protocol_error: what answered does not speak this API.
+// - errc::protocol_error: the other end does not speak this API.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// Errors on the wire: {"error": "one sentence", "code": "ENOENT"} under a fitting HTTP status.
+// Errors on the wire: {"error": "one sentence", "code": "ENOENT"} with a matching HTTP status.
 #pragma once
 
 #include <string>

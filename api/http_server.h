@@ -1,11 +1,11 @@
 // Serves the API over HTTP/1.1 on a unix socket.
 //
 // One thread runs all connections as coroutines; calls of the Service run on a small pool.
-// Everything is bounded: the number of connections, all and per user, the head of a request (64
-// KiB), its body (routes.h) and the bodies held at once, all and per user (body_budget.h), and the
-// time that a caller may take to send a request or to take an answer. Root has connections and
-// bytes that no user can take. A connection that takes too long, or stops in the middle of a
-// request, is closed.
+// Everything is bounded: the number of connections, in total and per user; the head of a request
+// (64 KiB) and its body (routes.h); the bodies held at once, in total and per user (body_budget.h);
+// and the time that a caller may take to send a request or to receive an answer. Root has
+// connections and bytes that no user can take. A connection that takes too long, or stops in the
+// middle of a request, is closed.
 #pragma once
 
 #include <chrono>

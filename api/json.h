@@ -1,5 +1,5 @@
 // JSON of the API's messages. Member names are those of the structs; sizes are numbers of bytes,
-// times ISO 8601 UTC. Strings cross as byte_text.h says.
+// times ISO 8601 UTC. Strings are encoded as byte_text.h describes.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What tierd's control API says, as values. JSON names are the member names; sizes are bytes, times
-// are ISO 8601 UTC.
+// The messages of tierd's control API, as values. JSON names are the member names; sizes are bytes,
+// times are ISO 8601 UTC.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Which request calls what of the Service, and how its answer looks: the HTTP API without HTTP's
-// transport.
+// Which request calls which function of the Service, and how its answer is written: the HTTP API
+// without the transport.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,10 @@
 // What the API does: tierd implements it, the HTTP routes call it. The functions may block for a
-// while (they run on the control plane's pool); long work is started and asked after by id.
+// while (they run on the control plane's pool); long work is started, and its progress queried by
+// id.
 //
-// Who may do what: looking and prefetching are for everyone, each answered as the kernel would
-// answer that caller; a user publishes and evicts what they may write. What takes room or time from
-// others is for root: pin, unpin, start_scan. A refusal is errc::permission_denied.
+// Permissions: everyone may look and prefetch, and gets what the kernel would show that caller;
+// users may publish and evict what they may write. What takes room or time from others is for root:
+// pin, unpin, start_scan. A refusal is errc::permission_denied.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// A request's target, taken apart: "/v1/ls?path=%2Fa" has the segments "v1", "ls" and the parameter
-// path = "/a".
+// A request's target, parsed: "/v1/ls?path=%2Fa" has the segments "v1", "ls" and the parameter path
+// = "/a".
 #pragma once
 
 #include <map>

@@ -1,4 +1,4 @@
-// Unix sockets: listening at a path, connecting to one, and who is at the other end.
+// Unix sockets: listening at a path, connecting to one, and identifying the other end.
 #pragma once
 
 #include <chrono>

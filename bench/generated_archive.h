@@ -1,6 +1,6 @@
-// An archive of so many files that nobody could make them for a measurement: folders of a thousand
-// image files each, with times, sizes and file handles that differ as those of an ext4 do. It
-// answers what the scanner asks, and nothing else.
+// An archive of more files than a benchmark could create: folders of a thousand image files each,
+// with times, sizes and file handles that differ as those of ext4 do. It answers what the scanner
+// asks, and nothing else.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What every measurement needs: a watch, medians, files, other programs. A benchmark that cannot go
-// on says why and ends.
+// What every measurement needs: a stopwatch, medians, files, other programs. A benchmark that
+// cannot continue says why and exits.
 #pragma once
 
 #include <chrono>

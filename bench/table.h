@@ -1,5 +1,5 @@
-// The paired table: every system does the same work in every round, in an order that turns around
-// from round to round; what is shown are medians, and TierHub's part of the native one.
+// The paired table: every system does the same work in every round, in an order that rotates from
+// round to round; it shows medians, and TierHub's share of the native speed.
 #pragma once
 
 #include <functional>

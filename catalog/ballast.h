@@ -1,4 +1,4 @@
-// A file that only takes room, and gives it back when a disk is full.
+// A file that only occupies room, and gives it back when a disk is full.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
 // The catalog: what exists in the namespace, where its bytes are, and what the archive was like
-// when we last acted on it. Typed records over a KeyValueStore. It knows nothing of rules: callers
+// when TierHub last changed it. Typed records over a KeyValueStore. It enforces no rules: callers
 // compose batches that keep the invariants, under the locks of InodeTable.
 #pragma once
 

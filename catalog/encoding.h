@@ -1,10 +1,9 @@
-// How keys and records of the catalog look on disk; docs/ON_DISK.md is the same in prose. Keys are
-// big-endian, so that their order is the order of the numbers in them. Each record starts with a
-// version byte. Every change here changes what is on people's disks: old versions stay readable,
-// golden tests hold the bytes.
+// How keys and records of the catalog look on disk; docs/ON_DISK.md says the same in prose. Keys
+// are big-endian, so that they sort like the numbers in them. Each record starts with a version
+// byte. Every change here changes what is on people's disks: old versions stay readable, and golden
+// tests pin the bytes.
 //
-// Decoders trust nothing: whatever the bytes are, they answer with a record or with
-// errc::bad_message.
+// Decoders trust nothing: whatever the bytes are, they return a record or errc::bad_message.
 #pragma once
 
 #include <cstdint>

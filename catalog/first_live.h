@@ -1,6 +1,6 @@
-// Where the first live key of a queue is. RocksDB keeps what a queue has erased as tombstones until
-// a compaction: a scan from the start walks over all of them, and a queue that drains and fills
-// costs quadratic time. Starting at the first live key avoids it.
+// Where the first live key of a queue is. RocksDB keeps erased keys as tombstones until a
+// compaction: a scan from the start walks over all of them, so a queue that drains and fills costs
+// quadratic time. Starting at the first live key avoids it.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Lets all who ask for a sync at the same time share one.
+// Coalesces concurrent syncs: callers that ask at the same time share one.
 #pragma once
 
 #include <condition_variable>

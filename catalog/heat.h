@@ -1,12 +1,12 @@
 // How warm a file is, as one number that needs no upkeep: the time at which a single use would have
-// left it as warm as it is.
+// left the file as warm as it is.
 //
 // A use counts 1 at its time and half as much a half-life later, so the warmth of a file at time t
 // is the sum over its uses of 2^(-(t - t_use) / half-life). Which of two files is warmer does not
-// depend on t, so the sum is kept as the time h with 2^(-(t - h) / half-life) equal to it. A file
-// that is used daily is many half-lives' worth ahead of one that was read once: a scan of
-// everything does not push it out. One use at time t is h = t: what was recorded as "last used"
-// before means the same.
+// depend on t, so the sum is kept as the time h for which 2^(-(t - h) / half-life) equals it. A
+// file that is used daily is many half-lives ahead of one that was read once, so a scan of
+// everything does not push it out. For one use at time t, h = t: a time recorded as "last used" by
+// older versions means the same.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Lengths of time from settings, which are in seconds.
+// Durations from settings, which are in seconds.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
 // Named places in the protocols where the crash tests kill the process.
-// TIERHUB_FAULT_POINT=name[:n] in the environment kills it with SIGKILL when the place is reached
-// for the n-th time (1 if not given).
+// TIERHUB_FAULT_POINT=name[:n] in the environment kills it with SIGKILL when it reaches the place
+// for the n-th time (default 1).
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// A value that can be reached only with its lock held.
+// A value that can be accessed only while its lock is held.
 #pragma once
 
 #include <mutex>

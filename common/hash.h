@@ -1,4 +1,4 @@
-// XXH3-128, the checksum of a chunk. Against accidents, not against an attacker.
+// XXH3-128, the checksum of a chunk. It protects against accidents, not against an attacker.
 #pragma once
 
 #include <array>

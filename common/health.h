@@ -1,5 +1,5 @@
-// What is wrong now, for `tierctl status`: each part of tierd says so in a sentence of its own, and
-// takes it back when it is over.
+// What is wrong now, for `tierctl status`: each part of tierd reports its trouble in one sentence,
+// and clears it when it is over.
 #pragma once
 
 #include <map>

@@ -1,4 +1,4 @@
-// The same work on many things in a few threads.
+// Does the same work on many things in a few threads.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// How fast a number that only grows has grown of late.
+// How fast a counter has grown recently.
 #pragma once
 
 #include <chrono>

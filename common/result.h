@@ -1,4 +1,4 @@
-// Result<T> and Error: how every fallible function of TierHub answers.
+// Result<T> and Error: what every fallible function of TierHub returns.
 #pragma once
 
 #include <cerrno>

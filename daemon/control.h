@@ -1,5 +1,5 @@
-// Answers the control API: joins what callers ask with the catalog and the migrator. Functions run
-// on the API's pool and may block; each answers as the caller, whom the kernel named.
+// Answers the control API: combines requests with the catalog and the migrator. Functions run on
+// the API's pool and may block; each answers for the caller, whom the kernel identified.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// The migrator's values as the API says them.
+// Converts the migrator's values to the API's messages.
 #pragma once
 
 #include <string>

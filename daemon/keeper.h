@@ -1,7 +1,6 @@
-// The keeper: a small process that outlives tierd. It holds /dev/fuse and the memory of the
-// session (fusefs/kernel/kept_session.h), starts tierd as its child, and starts it again when it dies, so
-// that programs keep what they have open and only wait. It touches neither the mount nor the
-// archive.
+// The keeper: a small process that outlives tierd. It holds /dev/fuse and the memory of the session
+// (fusefs/kernel/kept_session.h), starts tierd as its child, and restarts it when it dies, so that
+// programs keep their open files and only wait. It touches neither the mount nor the archive.
 #pragma once
 
 #include <chrono>

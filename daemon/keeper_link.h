@@ -1,5 +1,5 @@
-// What a keeper and the tierd that it keeps say to each other: a socket that the kept process
-// inherits, with the descriptors of a session that is taken over beside it.
+// The messages between a keeper and its tierd: over a socket that tierd inherits, along with the
+// descriptors of a session that is taken over.
 #pragma once
 
 #include <cstdint>

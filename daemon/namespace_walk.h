@@ -1,5 +1,5 @@
-// Finds what callers mean by a path, as the kernel would: every folder on the way must let them
-// through.
+// Resolves the paths that callers give, as the kernel would: every folder on the way must let them
+// pass.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// Tells systemd, if it started us with Type=notify, how far we are.
+// Reports our progress to systemd, if it started us with Type=notify.
 #pragma once
 
 #include <string>

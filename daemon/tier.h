@@ -1,5 +1,5 @@
-// Everything that tierd is made of, in the order in which it is started; destroyed in the opposite
-// one.
+// Everything that tierd consists of, in the order in which it is started; destroyed in reverse
+// order.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// Boxes of voxels: the text that stands for {box} and {halo} in a workflow, cutting a selection
-// into blocks, and the proof that blocks tile it. Pure functions, any thread.
+// Boxes of voxels: the text of {box} and {halo} in a workflow, cutting a selection into blocks, and
+// the proof that blocks tile it. Pure functions, any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What a dataset is: read from its metadata alone, no pixel is decoded.
+// What a dataset is: read only from its metadata, without decoding a pixel.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Where formats reads metadata from: the files of one dataset, by their path relative to it. An
-// interface, so that tests and remote callers can supply bytes that lie in no folder.
+// interface, so that tests and remote callers can supply bytes that are not in a folder.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,4 @@
-// Reading JSON that others wrote: every accessor checks the type and answers with nothing instead
-// of throwing.
+// Reads JSON from others: every accessor checks the type and returns nothing instead of throwing.
 #pragma once
 
 #include <cstdint>

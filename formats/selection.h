@@ -1,4 +1,4 @@
-// From what a user selects to boxes, and from a box to the bytes that reading it needs.
+// From a user's selection to boxes, and from a box to the bytes that must be read for it.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,4 @@
-// TIFF, BigTIFF and OME-TIFF in one file: the shape of a grey stack, read from its directories
-// alone.
+// TIFF, BigTIFF and OME-TIFF: the shape of a grey stack, read only from its directories.
 #pragma once
 
 #include <string>

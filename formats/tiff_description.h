@@ -1,6 +1,5 @@
-// What the descriptions of a TIFF file say about its pages: how they spread over t, c and z, what
-// the channels are called, how large a voxel is. OME-XML is heard first, then ImageJ, then
-// tifffile.
+// What the descriptions of a TIFF file say about its pages: how they map to t, c and z, what the
+// channels are called, how large a voxel is. OME-XML has precedence, then ImageJ, then tifffile.
 #pragma once
 
 #include <cstddef>

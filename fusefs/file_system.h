@@ -1,7 +1,7 @@
-// The namespace as a POSIX file system: what each operation means, without a FUSE header. The shim
+// The namespace as a POSIX file system: what each operation does, without a FUSE header. The shim
 // (kernel/session.h) turns kernel requests into these calls; tests call them directly.
 //
-// Everything returns at once, but for fsync and catalog commits. Operations that may have to wait
+// Everything returns at once, except fsync and catalog commits. Operations that may have to wait
 // for the archive or for a fill take a `done` callback, which is called once, on this thread or on
 // a thread of the migrator.
 #pragma once

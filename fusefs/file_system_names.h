@@ -1,5 +1,5 @@
-// What every change of the namespace checks, and does to a folder. Of FileSystem's own sources
-// only.
+// Checks shared by all changes of the namespace, and their effect on a folder. Only for
+// FileSystem's own sources.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Which folders were listed a short time ago. The kernel may keep such a listing: the entries that
-// came with it are still cached. Of an older one only the names would be left, and each would cost
-// a lookup.
+// Which folders were listed a short time ago. The kernel may keep such a listing, because the
+// entries that came with it are still cached. Of an older one only the names would be left, and
+// each would cost a lookup.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
-// Which request of the kernel this thread is carrying out. A change of the namespace writes it into
-// its batch: a request whose answer was lost with the process comes again, and must not be carried
-// out twice.
+// Which request of the kernel this thread is carrying out. A namespace change writes it into its
+// batch: a request whose answer was lost when the process died is sent again, and must not be
+// carried out twice.
 #pragma once
 
 #include <cstdint>

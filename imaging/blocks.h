@@ -1,5 +1,5 @@
-// How a large volume is worked through in parts, so that memory stays bounded. Results never depend
-// on the parts.
+// How a large volume is processed in parts, so that memory stays bounded. Results never depend on
+// the parts.
 #pragma once
 
 #include <vector>

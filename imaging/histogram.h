@@ -1,4 +1,4 @@
-// Histograms of smoothed blocks, and the threshold that their sum gives.
+// Histograms of smoothed blocks, and the threshold of their sum.
 #pragma once
 
 #include <cstdint>

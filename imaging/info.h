@@ -1,4 +1,4 @@
-// What `imgop info` prints of a dataset.
+// What `imgop info` prints about a dataset.
 #pragma once
 
 #include <string>

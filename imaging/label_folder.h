@@ -1,6 +1,6 @@
-// A labels folder: an OME-Zarr image of the labels in one box, what they were made with (attribute
-// "imgop"), and the integer sums of its objects (objects.txt). Blocks are such folders, and so are
-// finished results.
+// A labels folder: an OME-Zarr image with the labels of one box, what they were made with
+// (attribute "imgop"), and the integer sums of its objects (objects.txt). Blocks are such folders,
+// and so are finished results.
 #pragma once
 
 #include <cstdint>

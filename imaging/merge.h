@@ -1,5 +1,5 @@
-// Joins the labels of blocks to those of the whole volume, exactly as if it had been labelled at
-// once.
+// Merges the labels of blocks into labels of the whole volume, exactly as if it had been labelled
+// at once.
 #pragma once
 
 #include <cstdint>

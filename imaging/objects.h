@@ -1,5 +1,5 @@
 // What is measured of an object. Only integers are kept until the table is printed: they can be
-// added in any order, so a table does not depend on blocks.
+// added in any order, so a table does not depend on the blocks.
 #pragma once
 
 #include <array>

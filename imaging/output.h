@@ -1,5 +1,5 @@
-// Output that appears under its name only when it is complete, so that a retry never meets an
-// earlier try.
+// Output that appears under its name only when it is complete, so that a retry never finds the
+// remains of an earlier try.
 #pragma once
 
 #include <string>

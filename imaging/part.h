@@ -1,5 +1,5 @@
 // Which part of an image a command works on: the texts of --select, --box and --halo, and the
-// voxels that they choose.
+// voxels that they select.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// PNG files of 8 bits a channel.
+// PNG files with 8 bits per channel.
 #pragma once
 
 #include <cstdint>

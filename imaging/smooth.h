@@ -1,8 +1,8 @@
 // Gaussian smoothing: ITK's DiscreteGaussianImageFilter, a finite kernel per axis (maximum error
 // 0.001, width not capped, sigma in voxels, the border voxel repeated beyond the volume), in double
-// precision, rounded half up to the integer type. A finite kernel is what makes blocks exact: a
-// voxel depends on no voxel farther away than the kernel's radius. An axis on which the volume is
-// one voxel long is not smoothed.
+// precision, rounded half up to the integer type. The finite kernel makes blocks exact: a voxel
+// depends on no voxel farther away than the kernel's radius. An axis on which the volume is one
+// voxel long is not smoothed.
 #pragma once
 
 #include "common/result.h"

@@ -1,5 +1,5 @@
-// Where numbers come from: carried from the image through histograms, thresholds and labels to the
-// line that the report shows.
+// Where numbers come from: passed on from the image through histograms, thresholds and labels to
+// the line in the report.
 #pragma once
 
 #include <cstdint>

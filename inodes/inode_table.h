@@ -4,8 +4,8 @@
 //
 // Lock order: an operation takes all inode locks that it needs at once, through lock_all(), in
 // ascending inode number; it takes no further one while it holds any. No callback runs and no
-// archive is called under a lock; calls on the inode's own scratch object and one commit of the
-// catalog may be made.
+// archive call is made under a lock; calls on the inode's own scratch object and one catalog commit
+// are allowed.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-// Tells programs that read a file from its front to its back from those that jump about in it. The
-// kernel reads ahead with several requests at once, so the reads of one program may come out of
-// order. Of a few programs that read the same file each is followed.
+// Distinguishes programs that read a file sequentially from those that read at random. The kernel
+// reads ahead with several requests at once, so the reads of one program may arrive out of order.
+// If a few programs read the same file, each is tracked.
 #pragma once
 
 #include <array>

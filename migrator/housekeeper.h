@@ -1,7 +1,7 @@
-// The migrator's own pace: one thread that ticks, and does what is due. It evicts ahead of writers,
-// removes what was deleted, syncs scratch so that less must be fetched again after a power cut, and
-// forgets leases that ran out. A second thread looks how full scratch is: passthrough writers don't
-// wait for the first, which may be evicting. A third asks the archive how it is.
+// The migrator's own pace: one thread ticks, and does what is due. It evicts ahead of writers,
+// deletes removed files, syncs scratch so that less must be fetched again after a power cut, and
+// drops expired leases. A second thread polls how full scratch is: passthrough writers don't wait
+// for the first, which may be evicting. A third asks the archive for its state.
 #pragma once
 
 #include <atomic>

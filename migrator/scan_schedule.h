@@ -1,11 +1,11 @@
-// When the archive is looked at: all of it at each start, every `every_s`, and when somebody asks;
-// one folder behind each listing of it, at most one round of such looks a second. A listing never
-// waits for the archive: what a look finds is told to the kernel.
+// When the archive is checked for changes: all of it at each start, every `every_s`, and when
+// somebody asks; one folder in the background after each listing of it, at most one round of such
+// checks a second. A listing never waits for the archive: what a check finds is told to the kernel.
 //
-// A folder whose ctime stands since it was looked at is not listed again. That is believed only
-// when the folder was listed once more, and had rested for two seconds: a change within the same
-// tick of the archive's clock would not show (folder times would hide it for longer: publishing
-// sets them).
+// A folder whose ctime has not changed since it was checked is not listed again. The ctime is
+// trusted only when the folder was listed once more after it had not changed for two seconds: a
+// change within the same tick of the archive's clock would not show (folder times would hide it for
+// longer: publishing sets them).
 #pragma once
 
 #include <condition_variable>

@@ -1,25 +1,26 @@
 // Gives objects a place in a catalog that does not know them, by what their tags say. Either the
-// catalog is fresh from an import of the archive, which was given no number that an object has: all
-// objects are judged. Or it is the objects' own, and has lost the end of its log with the power.
+// catalog is fresh from an import of the archive, which was given no number that an object has:
+// then all objects are judged. Or it is the objects' own catalog, and lost the end of its log in a
+// power cut.
 //
-// Then the log may have lost that a file was made whose bytes are durable: a program can make them
-// so without tierd (msync or RWF_DSYNC through a passthrough descriptor). An object without a
-// record is of an inode that was erased, or of one whose creation the log lost. The batch that
-// erases an inode with an object notes it in `unsynced`, until a sync of scratch covers that the
-// object is gone from its place (drop_content). So what has neither a record nor a note was made
-// behind the end of the log. The order of numbers tells nothing: of files that are made at the same
-// time, the greater number may be committed first. Not adopted, since nobody was promised anything
-// of it, is what is empty, has no name, or was published (which made its record durable). Folders
-// are made again if something lies in them.
+// In the second case the log may have lost the creation of a file whose bytes are durable: a
+// program can make them durable without tierd (msync or RWF_DSYNC through a passthrough
+// descriptor). An object without a record belongs to an inode that was erased, or to one whose
+// creation the log lost. The batch that erases an inode with an object notes it in `unsynced`,
+// until a sync of scratch covers that the object is gone from its place (drop_content). So an
+// object with neither a record nor a note was made after the end of the log. The order of numbers
+// proves nothing: of files that are made at the same time, the greater number may be committed
+// first. Objects that are empty, have no name, or were published (which made their record durable)
+// are not adopted, because nobody was promised anything about them. Folders are recreated if
+// something is in them.
 //
 // Where an object belongs:
-//   the file of the archive that its tag names by identity: the object's bytes are newer;
+//   the archive's file that its tag names by identity: the object's bytes are newer;
 //   else its name in its folder, which is found by the folder's own object, which knows of renames,
 //   else by the names that the tag has of the folders above; folders that are nowhere are made;
 //   else /tierhub-recovered.
-// A name that is taken by something else stays with that; the object gets a name beside it. One
-// batch adopts an object, which then has a record: killed anywhere, it is done again for the
-// others.
+// If another file has the name, it keeps it; the object gets a name next to it. One batch adopts an
+// object, which then has a record: killed at any point, adoption is repeated for the others.
 #pragma once
 
 #include <functional>

@@ -1,20 +1,20 @@
-// Backups of the catalog in the archive, for the day when the state disk dies with what neither
-// tier can tell: extended attributes, links and special files that were not published yet, and
+// Backups of the catalog in the archive, for the day when the state disk dies. They hold what
+// neither tier knows: extended attributes, links and special files that were not published yet, and
 // pins.
 //
 // In `.tierhub/catalog-backups/`:
 //   table-<number>-<bytes>-<hash>   a table of the catalog; never changes, and is shared by backups
 //   <time>-<name>                   the other files of one backup
-//   <time>.backup                   its index: the backup exists once this stands
+//   <time>.backup                   its index: the backup exists once this exists
 //
-//   1. A checkpoint of the catalog on its own disk: links, so that it costs nothing, blocks nobody,
-//      and stands still.
-//   2. What the archive has not got is staged and placed by the archive helper, file by file, no
-//      faster than the options say.
+//   1. A checkpoint of the catalog on its own disk: made of links, so it costs nothing, blocks
+//      nobody, and does not change.
+//   2. What the archive does not have yet is staged and placed by the archive helper, file by file,
+//      no faster than the options allow.
 //   3. Everything is synced; then the index is placed, and the time noted.
-//   4. Backups beyond those to keep go: the index first, then what no index names.
-// Whatever happens on the way leaves files without an index, which step 4 of the next one removes.
-// An archive that hangs costs this thread its time, and nobody else.
+//   4. Backups beyond those to keep are removed: the index first, then what no index names.
+// A failure at any step leaves files without an index, which step 4 of the next backup removes. An
+// archive that hangs delays this thread, and nobody else.
 #pragma once
 
 #include <condition_variable>

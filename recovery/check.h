@@ -1,11 +1,14 @@
-// Looks through a catalog and its objects for what TierHub never writes. Streams: what it keeps in
-// memory grows with the damage, not with the catalog. Changes nothing.
+// Searches a catalog and its objects for what TierHub never writes. It streams: its memory grows
+// with the damage, not with the catalog. It changes nothing.
 //
-// The passes, in order; an inode that an earlier pass found wrong is not judged by later ones, so
-// that one damage is one finding, and what it hid shows after its repair:
-//   1. every record can be read;                        4. records without an owner;
-//   2. names: entries and links, base and its links;    5. objects against records and tags;
-//   3. inodes: names, counts, ranges, their objects;    6. asked for: bytes, and the archive.
+// The passes, in order; later passes do not judge an inode that an earlier one found wrong, so that
+// one damage is one finding, and what it hid shows after its repair:
+//   1. every record can be read;
+//   2. names: entries and links, base and its links;
+//   3. inodes: names, counts, ranges, their objects;
+//   4. records without an owner;
+//   5. objects against records and tags;
+//   6. if asked for: bytes, and the archive.
 #pragma once
 
 #include <functional>

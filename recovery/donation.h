@@ -1,5 +1,5 @@
-// What neither tier can tell, from an older catalog: the one that is being replaced, or a backup.
-// Only what is missing is added: where the new catalog has something else, that stays.
+// What neither tier knows, from an older catalog: the one that is being replaced, or a backup. Only
+// what is missing is added: where the new catalog has something else, that stays.
 #pragma once
 
 #include <cstdint>

@@ -1,16 +1,15 @@
-// Makes a new catalog from the archive and scratch, when the old one is gone or cannot be trusted.
+// Builds a new catalog from the archive and scratch, when the old one is gone or cannot be trusted.
 //
-//   1. `catalog.new` is made beside the old one: the archive's names and attributes are imported,
-//   as
-//      at a first start.
+//   1. `catalog.new` is made next to the old one: the archive's names and attributes are imported,
+//      as at a first start.
 //   2. Objects whose bytes may be nowhere else are adopted (Adoption). Nothing in scratch is
-//   changed.
+//      changed.
 //   3. It is synced and closed; the old catalog is renamed to `catalog.old-<time>`, never deleted,
 //      and the new one takes its name.
-//   4. Tags are written again, for another day like this one.
-// Killed before 3, nothing has changed but `catalog.new`, which the next rebuild begins again.
+//   4. Tags are written again, for the next rebuild.
+// Killed before 3, nothing has changed but `catalog.new`, which the next rebuild starts anew.
 // Killed in 3, there is no catalog: tierd refuses to start over a scratch with objects, and the
-// next rebuild begins again. After 3, tierd's next start moves aside the objects that were not
+// next rebuild starts anew. After 3, tierd's next start moves aside the objects that were not
 // adopted.
 #pragma once
 

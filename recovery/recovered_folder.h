@@ -1,4 +1,4 @@
-// The folder of the namespace that takes in what lost its place. It is an ordinary folder: it is
+// The folder of the namespace for everything that lost its place. It is an ordinary folder: it is
 // published, and may be renamed or removed.
 #pragma once
 

@@ -1,12 +1,13 @@
 // Makes a catalog consistent again, never at the price of bytes that are nowhere else.
 //
-//   1. Check; collect what is found, up to a limit.
-//   2. For each finding: look again, and make it right in one synced batch. What the finding names
-//      may have been repaired with an earlier one: a repair that has nothing left to do does
-//      nothing, so being killed at any point, and running again, is harmless.
+//   1. Check; collect findings, up to a limit.
+//   2. For each finding: check again, and repair it in one synced batch. What the finding names may
+//      have been repaired with an earlier one: a repair that has nothing left to do does nothing,
+//      so repair is idempotent and may be killed at any point.
 //   3. Again from 1, for what was hidden or cut off, until a check finds nothing that can be
 //      repaired.
-// Objects are never deleted: what nobody wants is moved aside for tierd's reaper, after the batch.
+// Objects are never deleted: what no record refers to is moved aside for tierd's reaper, after the
+// batch.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The records of a catalog as a check reads them: straight from the store, believing none of them.
-// A record that cannot be decoded counts as absent here; the check reports it by itself.
+// The records of a catalog as a check reads them: straight from the store, trusting none of them. A
+// record that cannot be decoded counts as absent here; the check reports it separately.
 #pragma once
 
 #include <functional>

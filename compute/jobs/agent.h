@@ -1,5 +1,6 @@
 // The agent: watches jobs folders, claims what is dropped, starts one runner per run as the user
-// whose job it is, gives out worker slots, and moves runs to where they end. It reads no workflow.
+// whose job it is, grants worker slots, and moves finished runs to done/ or failed/. It parses no
+// workflow.
 #pragma once
 
 #include <string>

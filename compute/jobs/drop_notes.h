@@ -1,5 +1,5 @@
-// What lies in incoming/ and is no workflow: which names look like a mistake, and what the note
-// beside them says. Pure.
+// Files and folders in incoming/ that are not workflows: which names look like a mistake, and the
+// text of the note written next to them. Pure.
 #pragma once
 
 #include <optional>

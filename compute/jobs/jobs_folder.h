@@ -1,26 +1,28 @@
 // A watched jobs folder: incoming/, running/, done/, failed/, and the steps that take a dropped
-// file from one to the next. The agent is its only user; with the agent being root, everything here
-// goes through descriptors that were opened at start, follows no symbolic link, and trusts nothing
-// in a folder that was given to a user.
+// file from one to the next. The agent is its only user. Because the agent may be root, everything
+// here uses descriptors that were opened at start, follows no symbolic link, and trusts nothing in
+// a folder that was given to a user.
 //
-// Whose run a folder in running/ is stands in its claim (work_root.h), which only the agent can
-// write, and nowhere else: not in the folder's owner, which an administrator's cp, mv or chown may
-// have changed. The protocol:
-//   1. the claim is recorded: the file's name and where it was dropped. Durable before step 2.
-//   2. running/<run>/ is made, for the agent alone to write, and the file is renamed to
+// The owner of a folder in running/ is recorded in its claim (work_root.h), which only the agent
+// can write, and nowhere else: not in the folder's owner, which an administrator's cp, mv or chown
+// may have changed. The protocol:
+//   1. The claim is recorded: the file's name and where it was dropped. Durable before step 2.
+//   2. running/<run>/ is made, writable only for the agent, and the file is renamed to
 //      running/<run>/job.yaml. Both folders are synced.
-//   3. fstat of the claimed file, which no name can change any more, decides whose job it is.
-//   4. the claim is recorded again, with that user. Durable before step 5.
+//   3. fstat of the claimed file, which can no longer be exchanged under its name, decides whose
+//      job it is.
+//   4. The claim is recorded again, with that user. Durable before step 5.
 //   5. running/<run>/ is given to the user, then <work>/<run>/, which is made for it.
-//   6. a runner is started as the user.
+//   6. A runner is started as the user.
 //   7. running/<run>/ is renamed into done/ or failed/. Both folders are synced.
-//   8. the claim is removed.
+//   8. The claim is removed.
 // `recover` continues after a crash between any two steps. What it finds in running/:
-//   - a claim without a user, the folder is the agent's: from step 3; without a job.yaml the crash
-//     came before the rename, the file still lies in incoming/, and the claim is undone;
-//   - a claim with a user, the folder is the agent's or that user's: from step 5;
-//   - any other owner, or no claim though <work>/<run>/ exists, or a claim that cannot be read:
-//     nobody knows whose it is. It fails with a report, and nothing in it is run as anybody;
+//   - a claim without a user, and the folder belongs to the agent: continue at step 3; if there is
+//     no job.yaml, the crash came before the rename: the file is still in incoming/, and the claim
+//     is undone;
+//   - a claim with a user, and the folder belongs to the agent or to that user: continue at step 5;
+//   - any other owner, or no claim although <work>/<run>/ exists, or a claim that cannot be read:
+//     nobody knows whose run it is. It fails with a report, and nothing in it is run as anybody;
 //   - neither a claim nor a work folder: left alone. It belongs to an agent on another machine.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Starting a runner: this program again, as another user, with nothing inherited but one socket.
+// Starts a runner: this program again, as another user, inheriting nothing but one socket.
 #pragma once
 
 #include <string>

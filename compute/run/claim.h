@@ -1,5 +1,5 @@
-// The record of a claim: which file the agent took, from where, and for whom it decided to run it.
-// docs/ON_DISK.md describes the file.
+// The record of a claim: which file the agent took, from where, and the user that it decided to run
+// it as. docs/ON_DISK.md describes the file.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The one log of a run, run.log: a line per line that a task wrote, with the time and the task.
+// The one log of a run, run.log: one line for each line that a task wrote, with the time and the
+// task.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Works a plan off: stages what tasks read, asks for worker slots, starts tasks, tries again or
+// Works through a plan: stages what tasks read, asks for worker slots, starts tasks, and retries or
 // stops when one fails.
 #pragma once
 

@@ -1,4 +1,4 @@
-// How much memory the tasks of this machine can have at all.
+// How much memory the tasks on this machine can have at most.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What tasks measured: the lines of their output that begin with "report: ", for REPORT.txt.
+// What tasks measured: the lines of their output that start with "report: ", for REPORT.txt.
 #pragma once
 
 #include <cstddef>

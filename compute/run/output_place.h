@@ -1,5 +1,5 @@
-// Where a run's results appear: a hidden folder beside their place while the run goes on, renamed
-// to it when everything is done, so that nobody sees half of them.
+// Where a run's results appear: a hidden folder next to their final place while the run continues,
+// renamed to it when everything is done, so that nobody sees half of the results.
 #pragma once
 
 #include <string>

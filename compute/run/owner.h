@@ -1,5 +1,5 @@
-// Whose job is it? Decides for which user a dropped file runs, from what fstat says about the
-// claimed file and the folder that it was dropped into.
+// Whose job is it? Decides which user a dropped file runs as, from what fstat says about the
+// claimed file and about the folder that it was dropped into.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Everything about a run that is settled before its first task starts: if it can be made, nothing
-// that the workflow file says can be wrong any more.
+// Everything about a run that is decided before its first task starts: once a plan exists, nothing
+// in the workflow file can turn out to be wrong.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// What a run has behind it, in tasks.jsonl of its folder: written line by line, read after a crash,
-// so that no finished task runs again.
+// What a run has finished, in tasks.jsonl in its folder: written line by line and read after a
+// crash, so that no finished task runs again.
 #pragma once
 
 #include <cstdint>

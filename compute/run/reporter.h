@@ -1,5 +1,5 @@
-// Tells tierd how the agent is, and of the jobs that it refuses. The calls are made by a child
-// process: the agent's one thread never waits for tierd.
+// Reports the agent's state, and the jobs that it refuses, to tierd. A child process makes the
+// calls: the agent's one thread never waits for tierd.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,4 @@
-// The processes of the tasks that run now: starts them, reads what they write, holds them to their
+// The processes of the tasks that are running: starts them, reads what they write, enforces their
 // limits, and says how they ended.
 #pragma once
 

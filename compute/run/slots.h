@@ -1,10 +1,10 @@
 // Worker slots: the agent has N of them for all its runs. A runner asks for the slots of one task
-// over a socket pair that it inherits, as make's children do with the job server; the agent grants
-// them first come, first served, all of a task's slots or none. When a runner ends, its socket
-// closes and its slots come back.
+// over an inherited socket pair, as make's children ask the job server; the agent grants them first
+// come, first served, all slots of a task or none. When a runner ends, its socket closes and its
+// slots return.
 //
 // Messages are text, one per packet: "want 2" and "release 0,3" from the runner, "grant 0,3" to it.
-// A runner has at most one wish open.
+// A runner has at most one request open.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// How a run stands, for people and programs: status.json, and REPORT.txt at the end.
+// The state of a run, for people and programs: status.json, and REPORT.txt at the end.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// The agent's own folder (--work): <run>/ is where a run keeps what its tasks leave for one
-// another, .claims/<run> says whose run it is. One per agent, locked while the agent lives.
+// The agent's own folder (--work): in <run>/ the tasks of a run leave files for one another,
+// .claims/<run> says whose run it is. One per agent, locked while the agent lives.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// From what `input.dataset` says to the paths that it means.
+// Resolves `input.dataset` to the paths that it names.
 #pragma once
 
 #include <optional>

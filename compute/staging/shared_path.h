@@ -1,4 +1,4 @@
-// Finds tasks that would overwrite one another's results: two items whose names give the same path.
+// Finds tasks that would overwrite each other's results: two items whose names give the same path.
 #pragma once
 
 #include <cstddef>

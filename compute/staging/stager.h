@@ -1,4 +1,4 @@
-// Brings what tasks read into scratch before they start, and keeps it there while they run: one
+// Fetches what tasks read into scratch before they start, and keeps it there while they run: one
 // prefetch and one lease per task, a window of tasks ahead.
 #pragma once
 

@@ -1,5 +1,5 @@
 // TierHub's mount, which an agent with --require-mount waits for. While tierd does not serve it,
-// its mount point is an empty folder of another file system: whatever is made there would keep
+// its mount point is an empty folder of another file system: anything created there would keep
 // tierd from mounting.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Names in the jobs folder, and the rule that tells when a dropped file is complete. Pure.
+// Names in the jobs folder, and the rule that decides when a dropped file is complete. Pure.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// A workflow: what a user's file says, checked. The file format is described in docs/WORKFLOWS.md
-// and etc/workflow.schema.json.
+// A workflow: the content of a user's file, validated. The file format is described in
+// docs/WORKFLOWS.md and etc/workflow.schema.json.
 #pragma once
 
 #include <chrono>

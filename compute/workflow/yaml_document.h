@@ -1,4 +1,4 @@
-// A YAML file with its positions, so that every complaint can say line and column. The only user of
+// A YAML file with its positions, so that every error can name line and column. The only user of
 // yaml-cpp in this folder, together with the workflow parser.
 #pragma once
 

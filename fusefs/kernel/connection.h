@@ -1,5 +1,5 @@
-// libfuse's session, and what the requests of a session share. Each request that is not answered
-// yet holds it, so that a late answer meets a live session.
+// libfuse's session, and what the requests of a session share. Each unanswered request holds it, so
+// that a late answer finds a live session.
 #pragma once
 
 #include <atomic>

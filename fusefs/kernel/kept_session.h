@@ -1,6 +1,6 @@
-// What a process that serves a mount leaves to the one that takes the mount over: how the session
-// with the kernel began, and which files are open. It lies in memory that outlives the process if
-// somebody else, the keeper, holds it as well; every change is complete at any moment at which the
+// What a process that serves a mount leaves to the one that takes over the mount: how the session
+// with the kernel began, and which files are open. It is in memory that outlives the process if
+// somebody else, the keeper, also holds it. Every change is complete at any moment at which the
 // process may be killed.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The kernel's FUSE messages as far as we write them ourselves: what is newer than the
-// <linux/fuse.h> of Debian 12 and unknown to libfuse 3.14. Fixed by the kernel's ABI.
+// The kernel's FUSE messages as far as we write them ourselves: those newer than the <linux/fuse.h>
+// of Debian 12 and unknown to libfuse 3.14. Fixed by the kernel's ABI.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // What the kernel offers when a session starts (INIT), and what we answer beyond libfuse 3.14:
-// passthrough, lookups side by side in one folder, and clearing set-user-id ourselves. Pure
-// functions on the bytes that libfuse reads from and writes to the device.
+// passthrough, parallel lookups in one folder, and clearing set-user-id ourselves. Pure functions
+// on the bytes that libfuse reads from and writes to the device.
 #pragma once
 
 #include <cstddef>

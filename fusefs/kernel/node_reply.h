@@ -1,4 +1,4 @@
-// Between what the file system says of an inode and what the kernel is told.
+// Converts what the file system says about an inode into the kernel's reply.
 #pragma once
 
 #include <sys/stat.h>

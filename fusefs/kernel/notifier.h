@@ -1,5 +1,5 @@
-// The one thread that tells the kernel what it must forget. Telling may block: the kernel may need
-// a lock that waits for an answer of ours. So whoever has something to tell only queues it.
+// The one thread that tells the kernel what to forget. Notifying may block: the kernel may need a
+// lock that waits for one of our answers. So all other threads only queue.
 #pragma once
 
 #include <chrono>

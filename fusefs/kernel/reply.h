@@ -1,4 +1,4 @@
-// The one answer to a request of the kernel.
+// The one reply to a request of the kernel.
 #pragma once
 
 #include <memory>

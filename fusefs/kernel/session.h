@@ -1,8 +1,8 @@
 // TierHub mounted: the kernel's requests become calls of a FileSystem.
 //
 // serve() runs the threads that answer requests; one more thread tells the kernel what to forget.
-// The file system, and whatever calls back for it, may answer from any thread. A request that is
-// never answered holds what it needs, and answers EIO when it is dropped.
+// The file system and its callbacks may answer from any thread. A request that is never answered
+// keeps its resources, and answers EIO when it is dropped.
 #pragma once
 
 #include <chrono>

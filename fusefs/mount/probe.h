@@ -1,4 +1,4 @@
-// Whether anybody answers behind a FUSE mount.
+// Whether a process still serves a FUSE mount.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Mounting without being root, by the set-user-id program fusermount3 of the package fuse3.
+// Mounts without root, by the set-user-id program fusermount3 of the package fuse3.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// One inode's content and attributes on their way to the archive: taken under its lock when nobody
-// writes, staged without it, and recorded under it again, if it is still the same.
+// One inode's content and attributes on their way to the archive: a snapshot is taken under its
+// lock when nobody writes, staged without the lock, and recorded under it again, if the inode is
+// still the same.
 #pragma once
 
 #include <cstdint>

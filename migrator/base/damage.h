@@ -1,4 +1,4 @@
-// Bytes of the archive, or of scratch, that are not those that were recorded.
+// Bytes in the archive or in scratch that do not match what was recorded.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Names that TierHub makes of a user's: "scan.tif" with a mark is "scan (mark).tif".
+// Names that TierHub derives from a user's: "scan.tif" with a mark is "scan (mark).tif".
 #pragma once
 
 #include <string>

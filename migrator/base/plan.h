@@ -1,9 +1,9 @@
 // What one journal key asks of the archive: a comparison of the namespace with base, the archive as
-// we left it. It decides by names and inodes alone; whether a file's content is ready is looked at
-// when the plan is carried out.
+// TierHub left it. It decides only by names and inodes; whether a file's content is ready is
+// checked when the plan is carried out.
 //
-// A plan never destroys what has a name: an occupant that the namespace still has somewhere is
-// moved, or set aside.
+// A plan never destroys anything that has a name: an occupant that the namespace still has
+// somewhere is moved, or set aside.
 #pragma once
 
 #include <map>

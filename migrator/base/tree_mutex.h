@@ -1,6 +1,6 @@
-// Held by whoever judges or changes the archive's tree: a wave of the journal, or the scanner for
-// one folder. What one of them sees there is then nobody's work in progress. It belongs to whoever
-// owns the journal and the scanner, and outlives both.
+// Held while the archive's tree is judged or changed: by a wave of the journal, or by the scanner
+// for one folder. Whatever the holder sees there is then nobody's work in progress. It belongs to
+// the owner of the journal and the scanner, and outlives both.
 #pragma once
 
 #include <mutex>

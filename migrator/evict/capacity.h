@@ -1,22 +1,23 @@
 // How much of scratch is used, and who may use more.
 //
-// What is used is known from three numbers:
+// The used bytes are the sum of three numbers:
 //   seen         what the file system or the objects showed at the last poll, ten times a second;
-//   outstanding  reserved by whoever is about to write through the daemon or to copy in;
+//   outstanding  reserved for writes through tierd and for copies into scratch that are about to
+//                happen;
 //   unseen       written under a reservation that has ended, and not yet covered by a poll.
 //
-// Where scratch is a file system of its own, a poll is one statvfs: it sees everything, also what
-// passthrough writers add, what is unlinked and still open, and the catalog. Where it shares one,
-// `seen` is a counter that fills and removals change; the objects that somebody may be writing are
-// watched, and a poll stats those alone, the longer they have not grown the more seldom; a walk
-// over all objects corrects the counter now and then.
+// If scratch has a file system of its own, a poll is one statvfs: it sees everything, including
+// what passthrough writers add, what is unlinked and still open, and the catalog. If scratch shares
+// a file system, `seen` is a counter that fills and removals change; a poll only stats the objects
+// that may be being written, less often the longer they have not grown; from time to time a walk
+// over all objects corrects the counter.
 //
-// Passthrough writers cannot be asked to wait: `reserve` is the room for what they write between
-// two polls and while eviction runs, and the file system's own end is the wall.
+// Passthrough writers cannot be made to wait: `reserve` is the room for what they write between two
+// polls and while eviction runs; the end of the file system is the hard limit.
 //
 // Scratch is *short* of room from the moment when a writer waits, or a pass of the evictor ends
-// above the high mark, until there is room again. Then quiet files are published at once, for only
-// what is published can be evicted, and new writers go through the daemon, where they can wait
+// above the high mark, until there is room again. Then quiet files are published at once, because
+// only published data can be evicted, and new writers go through tierd, where they can wait
 // (RoomQueue).
 #pragma once
 

@@ -1,4 +1,4 @@
-// What of scratch cannot be evicted for reasons other than leases.
+// What cannot be evicted from scratch for reasons other than leases.
 #pragma once
 
 #include <cstdint>

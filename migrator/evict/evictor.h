@@ -1,22 +1,22 @@
-// Frees scratch: drops clean files, and removes what was deleted once nobody uses it.
+// Frees scratch: drops clean files, and deletes removed files once nobody uses them.
 //
 // Protocol of an eviction:
 //   1. Under the inode's lock: all clean, no handle, nothing filling, no pin or lease. Note the
-//   version on record.
-//   2. Without the lock: the archive still holds that version. If it is away or holds another,
-//   nothing is evicted.
+//      version on record.
+//   2. Without the lock: check that the archive still holds that version. If it is offline or holds
+//      another one, nothing is evicted.
 //   3. Under the lock again: the same as in 1, and a lease proves that the object is unused. One
-//   batch drops the residency;
-//      the object is moved aside. Killed before the batch: hot. After it: cold, and recovery finds
-//      the object without a record that wants it.
-//   4. sync of the catalog, once for many files; only then the objects are deleted.
+//      batch drops the residency; the object is moved aside. Killed before the batch: hot. After
+//      it: cold, and recovery finds an object that no record wants.
+//   4. Sync the catalog, once for many files; only then delete the objects.
 //
-// Of a file that has dirty ranges the clean chunks alone go, those without a dirty byte:
+// If a file has dirty ranges, only the clean chunks without a dirty byte are dropped:
 //   1. and 2. as above;
 //   3. under the lock: as above, but the batch takes those chunks out of the residency, and is
-//   synced before it is acted upon;
+//      synced before it is acted upon;
 //   4. still under the lock and the lease, the chunks are punched out of the object. Killed before
-//   it: what lies there means nothing, and goes with the object, or under the next fill.
+//      it: their bytes in the object mean nothing, and go with the object, or are overwritten by
+//      the next fill.
 #pragma once
 
 #include <functional>

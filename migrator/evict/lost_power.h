@@ -1,24 +1,24 @@
-// What a power cut left. The catalog's log may lack its tail, and scratch whatever was not synced,
-// each independently of the other; what is in neither was promised to nobody.
+// Recovery after a power cut. The catalog's log may lack its tail, and scratch whatever was not
+// synced, each independently of the other; what is in neither was promised to nobody.
 //
-// These hold at all times, so that after a power cut only the inodes of `unsynced` and of the
-// journal need to be looked at:
+// These hold at all times, so that after a power cut only the inodes in `unsynced` and in the
+// journal need to be checked:
 //   * an object is in `unsynced`, or its inode has a key in the journal, or a sync covered it;
 //   * clean chunks that no sync covered are in `unsynced`;
-//   * an inode that was erased with its object is in `unsynced`, or a sync covered it: objects
-//   without a record that are not are adopted before this (recovery/adoption.h);
+//   * an inode that was erased with its object is in `unsynced`, or a sync covered it: objects that
+//     have neither a record nor such a note are adopted before this (recovery/adoption.h);
 //   * before a clean file can change, `writing` and its key in the journal are durable;
-//   * bytes that were brought from the archive are durable before they count as the file's own
+//   * bytes that were fetched from the archive are durable before they count as the file's own
 //     (`unknown` content);
 //   * a size that only the record has (not `writing`) is that of a durable object;
-//   * dirty bytes of a file of known content lie under data of its object, never under a hole.
+//   * dirty bytes of a file of known content are in data of its object, never in a hole.
 // For each of these inodes, under its lock, in one batch:
 //   1. Clean chunks are dropped if no sync covered them, or if somebody may have written into them.
-//   2. Known content: dirty bytes under a hole never arrived; the archive's count again.
-//   3. Unknown content: the object is the truth. If its size is not the recorded one it is
-//   harvested again.
-//   4. An object that is not there was never promised. The archive's version counts again, or, if
-//   there is none, the file is empty.
+//   2. Known content: dirty bytes in a hole never arrived; the archive's bytes count again.
+//   3. Unknown content: the object is the truth. If its size is not the recorded one, it is
+//      harvested again.
+//   4. A missing object was never promised. The archive's version counts again, or, if there is
+//      none, the file is empty.
 #pragma once
 
 #include <vector>

@@ -3,13 +3,12 @@
 // A writer that finds no room waits its turn. It is answered
 //   * with its bytes reserved, as soon as there is room for them;
 //   * with errc::no_space_on_device when it is known that none can come: a whole pass of the
-//   evictor,
-//     begun after it came, made none, and by the beginning of that pass publishing had nothing left
-//     that could make more of scratch evictable;
+//     evictor, begun after the writer came, made no room, and when that pass began, publishing had
+//     nothing left that could make more of scratch evictable;
 //   * with errc::no_space_on_device after `wait_s`;
-//   * with errc::interrupted when the program that writes was interrupted.
-// A pass of the evictor asks the archive, which may hang: while the archive takes nothing, nobody
-// waits longer than `pass_limit_s` for one.
+//   * with errc::interrupted when the writing program was interrupted.
+// A pass of the evictor asks the archive, which may hang: while the archive accepts nothing, nobody
+// waits longer than `pass_limit_s` for a pass.
 #pragma once
 
 #include <atomic>

@@ -1,10 +1,10 @@
-// Which files go first: nearly the coldest ones, found without a global order.
+// Which files to evict first: nearly the coldest ones, found without a global order.
 //
 // A draw looks at 64 resident inodes and remembers the coldest that it ever saw; the coldest of
-// those are the victims. Half of the looks are a hand that goes round all resident inodes, each as
-// often as any other, whatever is between them; half are at random numbers, so that a long stretch
-// of warm ones does not hide what is cold elsewhere. What a draw costs does not depend on how many
-// inodes are resident.
+// those are the victims. Half of the looks move round all resident inodes like a clock hand,
+// visiting each as often as any other, whatever is between them; half are at random numbers, so
+// that a long stretch of warm inodes does not hide cold ones elsewhere. The cost of a draw does not
+// depend on how many inodes are resident.
 #pragma once
 
 #include <functional>

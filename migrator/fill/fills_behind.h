@@ -1,9 +1,9 @@
-// The chunks whose first reader was answered before they were kept: they are brought behind the
-// answers, and must not be in the way of the next ones. Who reads more of such a chunk has it
-// brought at once; what was touched once waits until nobody has been answered for a moment, but not
-// for ever, and comes a few at a time.
+// The chunks whose first reader was answered before they were kept: they are fetched in the
+// background and must not get in the way of the next answers. If a reader reads more of such a
+// chunk, it is fetched at once; a chunk that was touched once waits until nobody has been answered
+// for a moment, but not for ever, and only a few are fetched at a time.
 //
-// Not thread-safe: its owner's lock guards it. Bounded: beyond the greatest number the oldest is
+// Not thread-safe: its owner's lock guards it. Bounded: beyond the maximum number, the oldest is
 // due.
 #pragma once
 

@@ -1,37 +1,36 @@
-// Brings chunks from the archive into scratch: recalls (someone is reading now) and prefetches
-// (someone said so).
+// Fetches chunks from the archive into scratch: recalls (somebody is reading now) and prefetches
+// (somebody announced a read).
 //
 // Protocol of a fill:
-//   1. Under the inode's lock: what is absent and nobody is bringing yet is marked `filling`; the
-//   object stands.
+//   1. Under the inode's lock: chunks that are absent and that nobody is fetching yet are marked
+//      `filling`; the object exists.
 //   2. The archive copies into the object; the file must be the version on record before and after.
-//   Killed here: the chunks
-//      are still absent, what lies in the object under them means nothing.
+//      Killed here: the chunks are still absent, and their bytes in the object mean nothing.
 //   3. Under the lock: if the version on record is still the same, one batch makes the chunks
-//   clean, with their checksums and
-//      the inode's entry in `unsynced`. Write, truncate, punch and evict wait for `filling`, so
-//      nothing else moved.
-//   4. Whoever waited for the fill goes on.
-// A fill that the archive held up for too long fails, and may still write when the archive is back:
-// until a lease proves that it is gone nothing is brought into that object (fill_at_large).
+//      clean, with their checksums and the inode's entry in `unsynced`. Write, truncate, punch and
+//      evict wait for `filling`, so nothing else changed.
+//   4. Those who waited for the fill continue.
+// A fill that the archive delayed for too long fails, and may still write when the archive is back:
+// until a lease proves that it is gone, nothing is fetched into that object (fill_at_large).
 //
-// Room is reserved before step 1 for all that a fill may bring. Where that is much, and so much
-// that it could have others' data evicted, the archive is asked first how much of it is data: holes
-// need no room.
+// Room is reserved before step 1 for everything that a fill may fetch. If that is so much that it
+// could cause eviction of other data, the archive is asked first how much of it is data: holes need
+// no room.
 //
 // Protocol of a read of a cold chunk that would have to wait for much more than it asks for:
-//   1. Under the inode's lock: the version on record, how much of it counts (`recallable_bytes`),
-//   and that these bytes are being answered first. No byte is answered like this twice before its
-//   chunk was kept, so that the archive reads each byte of a chunk twice at most, however many
-//   readers there are.
+//   1. Under the inode's lock, note: the version on record, how much of it counts
+//      (`recallable_bytes`), and that these bytes are being answered first. No byte is answered
+//      like this twice before its chunk was kept, so the archive reads each byte of a chunk at most
+//      twice, however many readers there are.
 //   2. The archive copies just these bytes to memory; the file must be the version on record before
-//   and after. So they are as the archive gave them: there is no checksum for a part of a chunk.
-//   3. Under the lock: if version and limit still stand, what is resident or dirty by now is laid
-//   over them; if not, all begins again. The reader is answered.
-//   4. The chunks are filled as above, behind the answers (fills_behind.h), and nobody waits for
-//   them. If one turns out not to be what was recorded, it is not kept, `tierctl status` says so,
-//   and who reads of it from then on gets EIO.
-// A file that is read on from its front is not answered like this: its chunks are brought ahead of
+//      and after. So they are as the archive delivered them: there is no checksum for a part of a
+//      chunk.
+//   3. Under the lock: if version and limit have not changed, what is resident or dirty by now is
+//      laid over the bytes; otherwise everything starts again. The reader is answered.
+//   4. The chunks are filled as above, in the background (fills_behind.h), and nobody waits for
+//      them. If one does not match its record, it is not kept, `tierctl status` says so, and later
+//      reads of it get EIO.
+// Files that are read sequentially are not answered like this: their chunks are fetched ahead of
 // the reader.
 #pragma once
 

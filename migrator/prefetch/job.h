@@ -1,4 +1,4 @@
-// What the sources of the prefetcher know of a prefetch that is under way.
+// What the prefetcher's sources know about an unfinished prefetch.
 #pragma once
 
 #include <algorithm>

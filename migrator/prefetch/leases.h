@@ -1,11 +1,11 @@
 // Who may keep what in scratch, and who is next.
 //
-// A grant is all ranges of one prefetch or none, so no two jobs can each hold half of what they
-// need and wait for the other half. First come, first served: one that waits for room holds up all
-// behind it that need room too, else small ones would starve it. One that waits for its own user's
-// limit holds up nobody. Each byte counts once, however many leases are on it; the holes of a file
-// count nothing, as far as it is known where they are. What a lease counted it counts until it
-// ends, whatever becomes of the archive's file.
+// A grant covers all ranges of one prefetch or none, so no two jobs can each hold half of what they
+// need and wait for the other half. First come, first served: a prefetch that waits for room holds
+// up all later ones that also need room, otherwise small ones would starve it. One that waits for
+// its own user's limit holds up nobody. Each byte counts once, however many leases cover it; the
+// holes of a file count nothing, as far as they are known. The size that a lease was charged stays
+// the same until it ends, whatever becomes of the archive's file.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// How much may be asked of the prefetcher, so that no request, and no user with all of theirs, can
-// take the machine's memory.
+// How much may be asked of the prefetcher, so that no request, and no user with all their requests,
+// can take the machine's memory.
 #pragma once
 
 #include <cstddef>

@@ -1,25 +1,24 @@
-// The prefetch queue: what someone said will be read is fetched a piece at a time, with a bounded
-// amount under way. The queue and what is left of each prefetch are in the catalog, so that it
-// continues after a restart; what is resident is not copied again.
+// The prefetch queue: announced reads are fetched piece by piece, with a bounded amount in flight.
+// The queue and what is left of each prefetch are in the catalog, so that it continues after a
+// restart; what is resident is not copied again.
 //
-// All prefetches that have what they need take turns (share.h), and no more is under way
-// than the archive delivers in a quarter of a second (rate.h): a small prefetch does not
-// wait for a large one.
+// All prefetches that have what they need take turns (share.h), and no more is in flight than the
+// archive delivers in a quarter of a second (rate.h): a small prefetch does not wait for a large
+// one.
 //
 // A prefetch with a lease:
-//   1. it is queued; the archive is asked how much of its large files is data, and holes count
-//   nothing; it waits until all of its ranges can be leased together (LeaseQueue);
-//   2. the grant: a lease on each of its files is committed. Killed in between: the next process
-//      asks for the grant again, for what is leased already costs nothing;
-//   3. its pieces are fetched; what they need can be evicted elsewhere, for leased and dirty bytes
-//      together fit;
-//   4. it is done when every piece is resident. If the archive's file changes while the lease
-//   lives,
-//      the receipt is void: the prefetch becomes failed, and says which file changed.
+//   1. It is queued; the archive is asked how much of its large files is data, and holes count
+//      nothing; it waits until all of its ranges can be leased together (LeaseQueue).
+//   2. The grant: a lease on each of its files is committed. Killed in between: the next process
+//      asks for the grant again; what is leased already costs nothing.
+//   3. Its pieces are fetched; the room that they need can be evicted elsewhere, because leased and
+//      dirty bytes together fit.
+//   4. It is done when every piece is resident. If the archive's file changes while the lease
+//      lives, the receipt is void: the prefetch becomes failed, and names the file that changed.
 //
-// A prefetch that ends tierd: it is on record as running before its first piece begins, and no
-// longer when tierd ends well. A start that finds it running counts a crash; after the third in a
-// row it is parked, and rests until somebody resumes or cancels it.
+// A prefetch that crashes tierd: it is on record as running before its first piece begins, and no
+// longer once tierd exits normally. A start that finds it running counts a crash; after the third
+// in a row it is parked until somebody resumes or cancels it.
 #pragma once
 
 #include <condition_variable>

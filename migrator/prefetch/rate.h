@@ -1,9 +1,9 @@
-// How much prefetches may ask of the archive at once, so that whoever comes next does not wait long
-// behind them: what it delivers in a quarter of a second, as measured while they run.
+// How much prefetches may ask of the archive at once, so that the next request does not wait long
+// behind them: what the archive delivers in a quarter of a second, as measured while they run.
 //
-// A far-away archive needs more under way than that: there the time is twice what a piece takes
-// that is alone on its way. Pieces and bytes are limited each by their own rate, for small files
-// cost the archive time that their bytes do not show.
+// A far-away archive needs more in flight than that: for it, the time is twice what a single piece
+// takes when nothing else is in flight. Pieces and bytes are limited each by their own rate,
+// because small files cost the archive time that their bytes do not show.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,9 @@
 // Whose turn it is to fetch a piece from the archive.
 //
-// Fair queueing by what was fetched: between the urgencies, within one between the owners, and
-// within an owner between the prefetches, the one that has had the least comes next. `later` counts
-// several times: it gets a small share while tasks wait, and everything while none does. Who had
-// nothing to fetch for a while does not catch up on that.
+// Fair queueing by what was fetched: between the urgencies, within an urgency between the owners,
+// and within an owner between the prefetches, the one that has had the least is next. `later`
+// counts several times: it gets a small share while tasks wait, and everything while none do. Those
+// who had nothing to fetch for a while do not catch up on that.
 #pragma once
 
 #include <array>

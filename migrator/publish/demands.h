@@ -1,5 +1,6 @@
-// What somebody asked to be published now, until nothing of it is left that could still move.
-// Paths are those of the namespace: "/a" means "/a" and what is below it, "/" everything.
+// What somebody asked to be published now, until nothing of it is left that could still make
+// progress. Paths are those of the namespace: "/a" means "/a" and everything below it, "/"
+// everything.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// What the archive still has and nobody has a name for here: whether somebody removed it or
-// something took its place, where it was, and how it goes to the trash.
+// What the archive still has although nothing here has a name for it: whether somebody removed it
+// or something took its place, where it was, and how it goes to the trash.
 #pragma once
 
 #include <string>

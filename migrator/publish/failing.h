@@ -1,5 +1,5 @@
-// Nested file systems of the archive in which nothing works for now: what is to go there waits,
-// and nothing else does.
+// Nested file systems of the archive in which nothing works for now: changes for them wait, and
+// nothing else does.
 #pragma once
 
 #include <map>

@@ -1,9 +1,9 @@
 // Makes the archive equal to the namespace: keys, rounds, base. The protocol is in
 // docs/mechanisms/publishing.md.
 //
-// One thread decides every change of the archive's tree; lanes carry the staging out. What turns
-// out to be somebody else's is never replaced: the journal has the scanner look at that folder,
-// which keeps both, and goes on.
+// One thread decides every change of the archive's tree; lanes carry out the staging. What turns
+// out to belong to somebody else is never replaced: the journal has the scanner check that folder,
+// which keeps both, and continues.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// Copies of large files to staging that go on beside the rounds, so that no round waits for one.
+// Copies of large files to staging that run alongside the rounds, so that no round waits for one.
 // The round that finds a copy done places it, if the file has not changed since.
 #pragma once
 

@@ -1,5 +1,5 @@
-// How large the file systems mounted below the archive's root are, and how full: asked of those
-// that somebody asked for, on a thread of its own, so that one that hangs holds up nobody.
+// How large the file systems mounted below the archive's root are, and how full. Only those that
+// somebody asked for are queried, on a separate thread, so that one that hangs holds up nobody.
 #pragma once
 
 #include <condition_variable>

@@ -1,5 +1,5 @@
-// Settles what an interrupted round left behind. Intents say what was about to be done; what stands
-// in the archive says how far it got: identities tell, never names.
+// Settles what an interrupted round left behind. Intents say what was about to be done; the state
+// of the archive says how far it got. Files are recognised by identity, never by name.
 #pragma once
 
 #include <cstdint>

@@ -1,14 +1,15 @@
-// What users remove rests in the archive for some days, and can be brought back: in
+// What users remove is kept in the archive for some days and can be restored: in
 // `.tierhub/trash/<day>/`, under the path that it had, with owner, mode, times, extended attributes
 // and hard links. A path that was removed again on the same day goes to `<day>.2`, and so on; the
-// 1,001st time to "name (removed N)". So does, in `unnamed/`, what would have too long a path, or
-// whose path nobody knows. Days are those of UTC. Folders that were only needed on the way have
-// mode 0700 and the mark kOnTheWay until the folder that had the path is removed itself.
+// 1,001st time to "name (removed N)". The folder `unnamed/` takes what would have too long a path,
+// or whose path nobody knows, in the same way. Days are in UTC. Folders that were only needed on
+// the way have mode 0700 and the mark kOnTheWay until the folder that had the path is removed
+// itself.
 //
-// Taking something in is the last step of its removal, before the removal is committed (one more
-// rename within the archive): killed before it, the recovery does it; killed after it, it is done.
-// Bringing something back is one rename that replaces nothing; a look at the folder then imports
-// it. Killed in between, the next scan does.
+// Taking something into the trash is the last step of its removal, before the removal is committed
+// (one more rename within the archive): killed before it, the recovery does it; killed after it, it
+// is done. Restoring something is one rename that replaces nothing; a check of the folder then
+// imports it. Killed in between, the next scan does.
 #pragma once
 
 #include <atomic>

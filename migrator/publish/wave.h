@@ -1,17 +1,17 @@
 // One wave of the journal: a set of plans that do not touch each other, carried out together.
 //
 //   1. stage     in parallel lanes: take a snapshot under the inode's lock, make its content
-//   complete in staging;
+//                complete in staging;
 //   2. sync      scratch, if small objects were staged, and the archive: what is staged, and what
-//   it was staged from, is on its device. Where many small objects have yet to be harvested, the
-//   sync of scratch begins before step 1 and goes on beside it;
+//                it was staged from, is on its device. If many small objects have yet to be
+//                harvested, the sync of scratch begins before step 1 and runs alongside it;
 //   3. fence     drop what changed since its snapshot, harvest what was staged before it was
-//   harvested; write the intents and sync the catalog: from here on recovery knows;
+//                harvested; write the intents and sync the catalog: from here on recovery knows;
 //   4. act       in lanes: one rename each, which checks what it displaces; what users removed goes
-//   on to the trash;
+//                on to the trash;
 //   5. sync      the folders, or the archive if attributes were set;
 //   6. commit    one batch per plan, under the locks of its inodes: base, version, content; intents
-//   and keys go;
+//                and keys are erased;
 //   7. discard   what was displaced.
 #pragma once
 

@@ -1,14 +1,14 @@
-// What becomes of a file that was changed on both sides. The archive's file keeps the name: whoever
-// writes it there may open it again. Ours gets a name beside it that says so, in the namespace, and
-// is published under it like any new file. Programs that have ours open keep it: it is the same
-// inode under another name.
+// What happens to a file that was changed on both sides. The archive's file keeps the name: the
+// program that writes it there may open it again. Ours gets a new name next to it that says so, in
+// the namespace, and is published under it like any new file. Programs that have ours open keep it:
+// it is the same inode under another name.
 //
 //   1. compare  ours with theirs, if nobody is writing ours: with the same content there is nothing
-//      to decide, and ours becomes the clean copy of theirs;
-//   2. lock     all inodes that the names concern, and look again that the names are as they were;
+//               to decide, and ours becomes the clean copy of theirs;
+//   2. lock     all inodes that the names concern, and check again that the names have not changed;
 //   3. commit   one batch: ours under its new name with the keys that publish it, theirs as a new
-//      inode under the old name, base. Killed before: nothing happened, and the next look at the
-//      folder decides again. Killed after: the keys go on by themselves;
+//               inode under the old name, base. Killed before: nothing happened, and the next check
+//               of the folder decides again. Killed after: the keys do the rest by themselves;
 //   4. tell     the kernel to forget the names.
 //
 // Nothing in the archive is touched. All functions: under the tree mutex, without inode locks.

@@ -1,5 +1,5 @@
-// One folder of a scan: what the archive lists there, compared with what base says that TierHub
-// left there.
+// One folder of a scan: compares the archive's listing with base, which records what TierHub left
+// there.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The last part of a scan: names that base has and the archive has no longer.
+// The last part of a scan: names that base has and the archive no longer has.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Brings what is in the archive into the namespace: the first import and every later scan are the
+// Imports what is in the archive into the namespace: the first import and every later scan are the
 // same walk. Reads names and attributes, never a file's content. It only adds, updates or removes
 // what is clean here; what changed on both sides is a conflict: counted, logged, parked, and not
 // touched.

@@ -1,17 +1,16 @@
-// The way through the archive of one scan, or of one look at a few folders.
+// The walk through the archive of one scan, or of one check of a few folders.
 //
-//   1. list     each folder and compare it with base; what is new waits, if it may be something
-//      known under another name;
+//   1. list     each folder and compare it with base; new names wait, if they may be something
+//               known under another name;
 //   2. match    what is missing with what is new, by file handle: a renamed file or folder keeps
-//   its
-//      inode, its residency and all that people said of it. Go into renamed folders (1);
+//               its inode, its residency and everything that people set on it. Go into renamed
+//               folders (1);
 //   3. take in  what else is new. Go into new folders (1);
 //   4. join     new names of files with several names;
 //   5. remove   what is missing, unless it is suspiciously much; then list the folders again where
-//   a
-//      name has become free for something new.
+//               a name has become free for something new.
 //
-// Each step looks again at what it is about to decide, since the journal works in between.
+// Each step checks again what it is about to decide, because the journal works in between.
 #pragma once
 
 #include <functional>

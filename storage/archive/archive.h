@@ -6,23 +6,23 @@
 // below the root without following symbolic links. `.tierhub/` at the root is TierHub's own: `id`
 // (UUID of the archive), `staging/`, `aside/`, `trash/`.
 //
-// Below the root other file systems may be mounted (file_system_id.h). Each has a `.tierhub/` of
-// its own at its top, made when it is first seen and marked as this archive's. What lies in that is
-// reached under the root's, by a name that ends with the file system's id: the leaf "12@<id>" is
-// `.tierhub/staging/12@<id>` here, and `<top>/.tierhub/staging/12` on disk; so are days of the
-// trash and what is set aside. All acts stay within one file system. One that concerns a file
-// system that is not mounted where it was fails with errc::no_such_device, and touches nothing.
+// Other file systems may be mounted below the root (file_system_id.h). Each has a `.tierhub/` of
+// its own at its top, made when it is first seen and marked as this archive's. Its content is
+// addressed through the root's `.tierhub/`, by a name that ends with the file system's id: the leaf
+// "12@<id>" is `.tierhub/staging/12@<id>` here, and `<top>/.tierhub/staging/12` on disk; days of
+// the trash and what is set aside are named in the same way. All acts stay within one file system.
+// An act on a file system that is not mounted where it was fails with errc::no_such_device, and
+// touches nothing.
 //
-// Protocol of every change, so that a power cut leaves the old or the new and never a half (design:
-// keys, rounds, base):
-//   1. what is new is made complete in staging (stage_*), with owner, mode, times and extended
-//   attributes;
+// Protocol of every change, so that a power cut leaves the old or the new and never a half:
+//   1. new content is made complete in staging (stage_*), with owner, mode, times and extended
+//      attributes;
 //   2. sync() once per round;
 //   3. the caller makes its intents durable;
 //   4. place / move / link / remove act by one rename each and check that what they displaced is
-//   the version on record; if it
-//      is not, they put it back and fail with a conflict. So they do, and touch nothing, if what
-//      they would displace is touched: its ctime is another one than its content is known of;
+//      the version on record; if it is not, they put it back and fail with a conflict. They also
+//      fail, without touching anything, if what they would displace was touched: its ctime is not
+//      the one at which its content is known;
 //   5. sync_folders(), the caller commits base, and only then discard() deletes what was displaced.
 #pragma once
 

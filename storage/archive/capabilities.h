@@ -1,5 +1,5 @@
-// What an archive's file system can hold and do, as probed when it was opened. What it cannot hold
-// stays in the catalog.
+// What an archive's file system can store and do, as probed when it was opened. What it cannot
+// store stays in the catalog.
 #pragma once
 
 #include <string>

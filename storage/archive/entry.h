@@ -1,5 +1,5 @@
-// One entry of the archive, held open by an O_PATH descriptor: whatever happens to its name
-// meanwhile, all that is asked and set concerns the same file. Symbolic links are entries
+// One entry of the archive, held open by an O_PATH descriptor: whatever happens to its name in the
+// meantime, everything that is read and set concerns the same file. Symbolic links are entries
 // themselves and never followed.
 #pragma once
 

@@ -1,7 +1,7 @@
-// An archive may be made of several file systems: others are often mounted below its root, one for
-// each lab (ZFS datasets, btrfs subvolumes, disks). Each of them has an id. It is part of the
-// identity of every file in it, so that base tells which file system a file lies in, without asking
-// the archive; and of the names of what TierHub keeps in that file system's own `.tierhub`.
+// An archive may consist of several file systems: others are often mounted below its root, one for
+// each lab (ZFS datasets, btrfs subvolumes, disks). Each of them has an id. The id is part of the
+// identity of every file in it, so base shows which file system a file is in without asking the
+// archive; and it is part of the names of what TierHub keeps in that file system's own `.tierhub`.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Is an open file of the archive the version on record, and has it stayed the same while it was
-// read?
+// Checks that an open file of the archive is the version on record, and that it did not change
+// while it was read.
 #pragma once
 
 #include <sys/stat.h>

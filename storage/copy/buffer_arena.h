@@ -1,4 +1,4 @@
-// One stretch of memory from which buffers of any size are taken and given back. One thread.
+// One block of memory from which buffers of any size are taken and returned. One thread.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,9 @@
-// Copies ranges of archived files into scratch objects: many files at once, each chunk checksummed
-// on its way.
+// Copies ranges of archived files into scratch objects: many files at once; each chunk is
+// checksummed on the way.
 //
 // For each file: open below the root - stat - find its holes - per chunk { read, hash, write } -
-// stat again - close. The file must be the expected version before and the same after, else what
-// was copied is void. Nothing waits for another file.
+// stat again - close. The file must be the expected version before and the same after, otherwise
+// the copy is void. No file waits for another.
 #pragma once
 
 #include <cstddef>

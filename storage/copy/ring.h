@@ -1,5 +1,5 @@
-// An io_uring: system calls that run beside the thread that asked for them. One thread makes, uses
-// and destroys it; only wake() may be called from others.
+// An io_uring: system calls that run alongside the thread that submitted them. One thread makes,
+// uses and destroys it; only wake() may be called from others.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// The copy engine on io_uring: one thread owns the ring, the buffers and all files under way; each
-// file is a small state machine moved on by completions. Nothing that can block runs on that
+// The copy engine on io_uring: one thread owns the ring, the buffers and all files in flight; each
+// file is a small state machine that completions advance. Nothing that can block runs on that
 // thread: the search for holes, which io_uring cannot do, runs on a few others.
 #pragma once
 

@@ -1,5 +1,5 @@
-// One file on its way through the ring: the steps of CopyEngine as a state machine. Lives on the
-// thread that owns the ring.
+// One file on its way through the ring: the steps of CopyEngine as a state machine. It belongs to
+// the thread that owns the ring.
 #pragma once
 
 #include <functional>

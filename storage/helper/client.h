@@ -1,8 +1,8 @@
-// The archive by way of its helper process: an Archive whose calls have time limits. See HelperLink
+// The archive through its helper process: an Archive whose calls have time limits. See HelperLink
 // for what happens when the helper or the archive behind it stops answering.
 //
 // A call that fails with errc::timed_out or errc::not_connected may have been carried out, or, if
-// it was under way, still be. It never begins after its time limit.
+// it was in flight, may still be. It never begins after its time limit.
 #pragma once
 
 #include <memory>

@@ -1,11 +1,11 @@
 // Calls to the archive helper, with time limits. One thread owns the helper process and its socket;
-// it never waits for the helper longer than for the next deadline.
+// it never waits for the helper longer than until the next deadline.
 //
-// A call past its time limit fails with errc::timed_out and its slot in the helper is written off
-// until an answer comes after all. If nothing at all was heard of the helper since that call was
+// A call past its time limit fails with errc::timed_out, and its slot in the helper is written off
+// until an answer comes after all. If nothing at all was heard from the helper since that call was
 // sent, the archive is hung: calls fail at once, and a probe every few seconds finds out whether it
-// is back. A helper that stays hung is replaced. One that died is started again at once, and less
-// and less often if it keeps dying; its calls fail with errc::not_connected.
+// is back. A helper that stays hung is replaced. One that died is restarted at once, with growing
+// backoff if it keeps dying; its calls fail with errc::not_connected.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
 // Messages over a stream socket, each with some descriptors. On the wire: u32 length of the body,
-// u8 how many descriptors come with it, the body. The descriptors travel with the first byte.
+// u8 number of descriptors that come with it, the body. The descriptors travel with the first byte.
 #pragma once
 
 #include <cstddef>

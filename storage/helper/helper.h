@@ -1,5 +1,5 @@
 // The archive helper: the only process that calls the archive. It serves one ArchiveClient over a
-// socket and ends when the socket closes. Its threads may get stuck in a dead mount for good;
+// socket and exits when the socket closes. Its threads may get stuck in a dead mount for good;
 // nobody waits for them.
 #pragma once
 

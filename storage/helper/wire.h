@@ -2,8 +2,9 @@
 // build, so nothing is versioned; a decoder still trusts no length.
 //
 //   request   u64 number, i64 deadline (ns of the monotonic clock, after which it must not begin),
-//   u8 ArchiveCall, its arguments reply     u64 number of the request, Result progress  u64 0, the
-//   numbers of requests that got on
+//             u8 ArchiveCall, its arguments
+//   reply     u64 number of the request, Result
+//   progress  u64 0, the numbers of requests that made progress
 #pragma once
 
 #include <cstdint>

@@ -10,14 +10,14 @@
 //   2. A claim of this host whose process has ended, by its number and start time in the same boot;
 //      or one of an earlier boot of this host that was not renewed for two minutes: its holder is
 //      dead, and the claim is replaced.
-//   3. Any other claim is refused. A person who knows that its holder is dead says so
-//      (`tierd --take-over`), and the claim is replaced.
+//   3. Any other claim is refused. A person who knows that its holder is dead says so (`tierd
+//      --take-over`), and the claim is replaced.
 //   4. The holder reads the claim again at each check of the root, that is before each round of the
 //      journal and each scan, and at least every few seconds. If it names another catalog, the
 //      archive is offline for the former holder from then on.
 //
-// Killed between making the file and writing it, a tierd leaves an empty claim; after two minutes
-// it is replaced.
+// A tierd that is killed between making the file and writing it leaves an empty claim; after two
+// minutes it is replaced.
 #pragma once
 
 #include <chrono>

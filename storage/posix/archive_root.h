@@ -1,5 +1,5 @@
-// The root of an archive and TierHub's own folders in it, held open: what is mounted over them
-// later is not seen.
+// The root of an archive and TierHub's own folders in it, held open: file systems mounted over them
+// later are not seen.
 #pragma once
 
 #include <cstdint>

@@ -1,15 +1,15 @@
 // The content of a file on its way to staging: from the scratch object, and from the version that
 // the archive has.
 //
-// Where the archive can clone, only what differs from the archived version is sent (a patch):
+// If the archive can clone, only what differs from the archived version is sent (a patch):
 //   1. reflink: the staged file begins as a clone of the archived one, cut where nothing of the
-//   archive is valid any more;
-//   2. chunk after chunk: one that is known to be unchanged, or whose checksum is the one on
-//   record, is taken over; any other is written. A hole of the object becomes a hole.
+//      archive is valid any more;
+//   2. chunk by chunk: a chunk that is known to be unchanged, or whose checksum is the one on
+//      record, is taken over; any other is written. A hole of the object becomes a hole;
 //   3. the staged file gets its length.
-// A chunk of the archived version that is read for the new content, and is not what was recorded of
-// it, ends the copy: its checksum would say that it is good. So does one of the object that nobody
-// changed: it would replace a good one.
+// If a chunk of the archived version is read for the new content and does not match its record, the
+// copy ends: its checksum would vouch for wrong bytes. It also ends if an unchanged chunk of the
+// object does not match: it would replace a good one.
 // Nobody sees the staged file before it is placed, so a crash in between leaves the old version as
 // it was, and a file in staging that the recovery deletes.
 #pragma once

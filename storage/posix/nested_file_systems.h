@@ -1,14 +1,13 @@
-// The file systems that are mounted below the root of an archive, as this process has come across
-// them.
+// The file systems mounted below the root of an archive that this process has seen.
 //
-// Each one that can be written gets a `.tierhub` at its top: made when it is first seen, empty
-// until `file-system` stands in it, the mark with the id of the file system and of the archive. A
-// folder of that name without the mark is somebody else's: it is left alone, and nothing is
+// Each one that is writable gets a `.tierhub` at its top: made when it is first seen, empty until
+// `file-system` exists in it, the mark with the id of the file system and of the archive. A folder
+// of that name without the mark belongs to somebody else: it is left alone, and nothing is
 // published into that file system. `.tierhub/nested/<id>` at the archive's root remembers where
-// each was, for whoever looks for it by its id.
+// each was, for lookups by id.
 //
-// Nothing in a nested file system is held open: it can be unmounted at any time. So whoever acts
-// there opens it anew and makes sure, by mount and mark, that it is the one that is meant.
+// Nothing in a nested file system is held open: it can be unmounted at any time. So every act there
+// opens it anew and makes sure, by mount and mark, that it is the right one.
 #pragma once
 
 #include <map>

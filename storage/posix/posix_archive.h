@@ -1,10 +1,10 @@
 // An archive in a folder of a file system that this process calls itself. No call has a time limit
-// of its own: it blocks as long as the file system does. ArchiveClient puts limits around it.
+// of its own: it blocks as long as the file system does. ArchiveClient adds the limits.
 //
-// What happens where the file system has no RENAME_EXCHANGE or RENAME_NOREPLACE: a file gets a new
-// name by link and unlink (which never replaces); a folder by a plain rename after a look that
-// nothing is there (at worst an empty folder made in between is replaced); an exchange is three
-// such moves by way of `.tierhub/aside`, and the name is missing between two of them.
+// If the file system has no RENAME_EXCHANGE or RENAME_NOREPLACE: a file gets a new name by link and
+// unlink (which never replaces); a folder by a plain rename after a check that nothing is there (at
+// worst an empty folder made in between is replaced); an exchange is three such moves by way of
+// `.tierhub/aside`, and the name is missing between two of them.
 #pragma once
 
 #include <atomic>

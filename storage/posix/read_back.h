@@ -1,5 +1,5 @@
-// Reads what was just written back from where it was written to, and compares: not from the page
-// cache, which has what was meant, whatever the disk has.
+// Reads what was just written back from its device, and compares: not from the page cache, which
+// has the intended bytes, whatever the disk has.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Which layout a tier has on disk: a file with a decimal number. None means 1, the first one.
+// Which on-disk layout a tier has: a file with a decimal number. None means 1, the first one.
 #pragma once
 
 #include <string>

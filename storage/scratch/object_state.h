@@ -1,16 +1,15 @@
-// The `writing` mark: how TierHub knows that an object may be newer than the catalog says, though
+// The `writing` mark: how TierHub knows that an object may be newer than the catalog says, although
 // passthrough writes are invisible and RELEASE does not mean closed.
 //
 //   1. begin_writing: before a writable open is answered, one batch sets generation + 1 and
-//   `writing` and puts the inode's
-//      journal key; it is synced first if the file was clean and archived, else power loss could
-//      leave new bytes under an old `clean`. If the kernel will write by itself (passthrough), the
-//      content becomes `unknown` in the same batch.
+//      `writing` and puts the inode's journal key; it is synced first if the file was clean and
+//      archived, otherwise power loss could leave new bytes under an old `clean`. If the kernel
+//      will write by itself (passthrough), the content becomes `unknown` in the same batch.
 //   2. While `writing`, size and mtime are the object's (refresh).
 //   3. harvest: when no writable handle is left and a lease proves that nobody writes (quiet), the
-//   object is synced, and one batch records size and mtime and clears `writing`. Recovery does the
-//   same for each inode that has a journal key.
-// What holds at all times so that a power cut loses nothing: migrator/evict/lost_power.h.
+//      object is synced, and one batch records size and mtime and clears `writing`. Recovery does
+//      the same for each inode that has a journal key.
+// The invariants that let a power cut lose nothing: migrator/evict/lost_power.h.
 //
 // All functions are called with the inode's lock held.
 #pragma once

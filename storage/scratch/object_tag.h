@@ -1,4 +1,4 @@
-// How the tag of an object looks on disk; docs/ON_DISK.md is the same in prose. Golden tests hold
+// How the tag of an object looks on disk; docs/ON_DISK.md says the same in prose. Golden tests pin
 // the bytes.
 #pragma once
 

@@ -1,14 +1,14 @@
 // The fast tier: one sparse object file per inode, named by inode number, in a folder that only
 // TierHub writes.
-//   objects/<last 2 hex digits of the number>/<number in hex>   a file as long as the file in the
-//   namespace reap/<number in hex>                                        an object that is no
-//   longer needed
+//   objects/<last 2 hex digits of the number>/<number in hex>   as long as the file in the
+//                                                               namespace
+//   reap/<number in hex>                                        an object that is no longer needed
 // An object is given up in two steps, so that power loss can roll the catalog back: set_aside()
 // renames it into reap/ after the batch that allows it; it is deleted from there only when that
 // batch is durable. Recovery takes back what the catalog still wants. Extended attributes on each
-// object say whose it is, so that a catalog can be made again from the two tiers alone.
+// object say which file it belongs to, so that a catalog can be rebuilt from the two tiers alone.
 //
-// Leases tell who uses an object, which RELEASE does not (a mapping outlives it, and a passthrough
+// Leases show who uses an object, which RELEASE does not (a mapping outlives it, and a passthrough
 // descriptor outlives the daemon). They work only where the file system has them: probed at open.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What each command of tierctl does. A command writes its result to standard output, talks on
+// What each command of tierctl does. A command writes its result to standard output and messages to
 // standard error, and returns an exit code; main() turns an Error into a sentence and a code.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Results on standard output, talk on standard error.
+// Results on standard output, messages on standard error.
 #pragma once
 
 #include <string>

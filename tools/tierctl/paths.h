@@ -1,4 +1,4 @@
-// From what people type to what tierd understands.
+// Converts what people type into the paths that tierd understands.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Guesses what was meant by a word that is none of those that are known.
+// Guesses which known word an unknown one was meant to be.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Waiting for work of tierd: pauses that Ctrl-C ends, and one line that says how far it is.
+// Waiting for work of tierd: pauses that Ctrl-C interrupts, and one line that shows the progress.
 #pragma once
 
 #include <chrono>
