@@ -88,9 +88,9 @@ Result<std::unique_ptr<Catalog>> Catalog::open(std::unique_ptr<KeyValueStore> st
   }
   TRY_ASSIGN(const bool empty, is_new(*catalog->store_));
   if (!empty) {
-    return Error(std::errc::bad_message,
-                 "the catalog is damaged: its format is not written down; make it again with "
-                 "`tierctl fsck --rebuild`");
+    return Error(
+        std::errc::bad_message,
+        "the catalog is damaged: its format is missing; rebuild it with `tierctl fsck --rebuild`");
   }
   TRY(catalog->make(options));
   return catalog;
@@ -129,7 +129,7 @@ Result<void> Catalog::load() {
   TRY_ASSIGN(chunk_bytes_, meta_number(kChunkBytesKey));
   if (chunk_bytes_ == 0 || chunk_bytes_ % kChunkUnitBytes != 0) {
     return Error(std::errc::bad_message,
-                 "the catalog is damaged: its chunk size is no multiple of 4096");
+                 "the catalog is damaged: its chunk size is not a multiple of 4096");
   }
   TRY_ASSIGN(const auto boot, meta(kBootKey));
   same_boot_ = boot == boot_id_;
@@ -152,7 +152,7 @@ Result<void> Catalog::begin_process() {
     }
     if (block->next > block->end) {
       return Error(std::errc::bad_message,
-                   "the catalog is damaged: it handed out numbers that it never reserved");
+                   "the catalog is damaged: it assigned numbers that it had not reserved");
     }
     if (block->next == block->end) {
       block->end += kBlockSize;
@@ -168,7 +168,7 @@ Result<uint64_t> Catalog::meta_number(std::string_view key) const {
   if (!text ||
       std::from_chars(text->data(), text->data() + text->size(), number).ec != std::errc()) {
     return Error(std::errc::bad_message,
-                 fmt::format("the catalog is damaged: {} is no number", key));
+                 fmt::format("the catalog is damaged: {} is not a number", key));
   }
   return number;
 }

@@ -80,7 +80,7 @@ Result<std::optional<Ancestry>> read_ancestry(const KeyValueStore& store, Family
     ancestry.names.push_back(std::move(names.front().name));
     inode = names.front().parent;
     if (inode == seen) {
-      return Error(std::errc::bad_message, "the catalog is damaged: a folder lies below itself");
+      return Error(std::errc::bad_message, "the catalog is damaged: a folder is inside itself");
     }
     if (ancestry.names.size() == next_mark) {
       seen = inode;

@@ -227,7 +227,8 @@ class RocksDbStore final : public KeyValueStore {
   }
 
   Result<void> commit(const WriteSet& changes, Durability durability) override {
-    if (read_only()) return Error(std::errc::read_only_file_system, "the catalog is only read");
+    if (read_only())
+      return Error(std::errc::read_only_file_system, "the catalog is open for reading only");
     TRY(group_sync_.state());
     TRY(check_room());
     rocksdb::WriteBatch batch;
@@ -274,8 +275,8 @@ class RocksDbStore final : public KeyValueStore {
 
   // Nobody knows any more what is on the device.
   static Error final(const Error& error) {
-    health().set(kHealthPart, fmt::format("the catalog's disk fails, nothing can be changed: {}; "
-                                          "check the disk and start tierd again",
+    health().set(kHealthPart, fmt::format("the catalog's disk is failing, nothing can be changed: "
+                                          "{}; check the disk, then restart tierd",
                                           error.text()));
     return error;
   }
@@ -327,16 +328,18 @@ class RocksDbStore final : public KeyValueStore {
     if (keep_free_bytes_ == 0 || now < next_look_) return {};
     TRY_ASSIGN(uint64_t free_bytes, this->free_bytes());
     if (free_bytes < keep_free_bytes_ && ballast_.release()) {
-      log::warning("the disk of the catalog is full, its ballast makes way", {{"path", path_}});
+      log::warning("the catalog's disk is full: removed the ballast to make room",
+                   {{"path", path_}});
       TRY_ASSIGN(free_bytes, this->free_bytes());
     }
     if (free_bytes < keep_free_bytes_) {
-      health().set(kHealthPart,
-                   fmt::format("the catalog's disk is full, nothing can be changed: free {} MiB "
-                               "where {} is",
-                               keep_free_bytes_ >> 20, path_));
+      health().set(
+          kHealthPart,
+          fmt::format(
+              "the catalog's disk is full, nothing can be changed: free {} MiB on the disk of {}",
+              keep_free_bytes_ >> 20, path_));
       return Error(std::errc::no_space_on_device,
-                   fmt::format("the disk of the catalog is full: free {} MiB where {} is",
+                   fmt::format("the catalog's disk is full: free {} MiB on the disk of {}",
                                keep_free_bytes_ >> 20, path_));
     }
     health().clear(kHealthPart);

@@ -231,7 +231,7 @@ Result<std::string> archive_folder(const std::string& path) {
   }
   std::string answer(1 + 2 * PATH_MAX, '\0');
   const ssize_t n = ::read(helper.socket(), answer.data(), answer.size());
-  if (n < 1) return Error(std::errc::io_error, "the archive folder cannot be looked at");
+  if (n < 1) return Error(std::errc::io_error, "the archive folder cannot be checked");
   answer.resize(static_cast<size_t>(n));
   if (answer[0] == kFound) return answer.substr(1);
   return Error(std::errc::invalid_argument, answer.substr(1));

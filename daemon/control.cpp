@@ -199,7 +199,7 @@ api::PublishProgress Control::progress_of(const api::Caller& caller, uint64_t id
   for (const auto& waiting : publish.pending.waiting) {
     const bool known = may_know_of(caller, waiting.path);
     progress.waiting.push_back({known ? waiting.path : "a file that you may not see",
-                                known ? waiting.reason : "root sees why"});
+                                known ? waiting.reason : "root can see why"});
   }
   return progress;
 }
@@ -254,7 +254,7 @@ Result<api::ScanProgress> Control::start_scan(const api::Caller& caller, MuchMis
 
 Result<api::ScanProgress> Control::scan_progress(const api::Caller& caller) {
   api::ScanProgress progress = to_api(parts_.scans.progress());
-  if (caller.uid != 0 && !progress.error.empty()) progress.error = "it failed; root sees why";
+  if (caller.uid != 0 && !progress.error.empty()) progress.error = "it failed; root can see why";
   return progress;
 }
 

@@ -183,7 +183,7 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   TRY(add_dirty(status));
   // It names a file, which is not everyone's to know.
   if (caller.uid != 0 && !status.first_parked_reason.empty())
-    status.first_parked_reason = "root sees which in `tierctl status`";
+    status.first_parked_reason = "root can see which in `tierctl status`";
   add_counters(status);
   status.health = health_of(status, marks.full);
   // What follows may name files that the caller must not know of.

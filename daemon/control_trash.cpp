@@ -81,8 +81,8 @@ Result<std::string> Control::restore_target(const api::Caller& caller, const std
   auto node = walk_.resolve(caller, folder);
   if (!node) {
     return Error(node.error().code(),
-                 fmt::format("{}: the folder that it goes to: {}; restore that, or use --to",
-                             folder, node.error().text()));
+                 fmt::format("{}: its folder: {}; restore the folder first, or use --to", folder,
+                             node.error().text()));
   }
   for (const Access access : {Access::write, Access::traverse}) {
     TRY_ASSIGN(const bool allowed, walk_.may(caller, *node, access));
@@ -92,7 +92,7 @@ Result<std::string> Control::restore_target(const api::Caller& caller, const std
   TRY_ASSIGN(const auto ours, catalog_.lookup(node->inode, name));
   if (ours && caller.uid != 0) {
     return Error(std::errc::file_exists,
-                 fmt::format("{}/{} is there: restore with --to", node->path, name));
+                 fmt::format("{}/{} already exists: restore with --to", node->path, name));
   }
   TRY_ASSIGN(const auto in_archive, catalog_.base_path(node->inode));
   if (!in_archive) {
@@ -132,7 +132,7 @@ Result<api::TrashResult> Control::restore_trash(const api::Caller& caller,
     }
     const auto looked = parts_.scanner.look(folders, Scanner::New::restored);
     if (!looked)
-      return looked.error().in("it is back in the archive, and appears with the next scan");
+      return looked.error().in("it is back in the archive and will appear with the next scan");
     // Files with several names join them there.
     if (looked->wants_whole_scan) parts_.scans.scan_anew();
   }

@@ -180,7 +180,7 @@ void Keeper::read_signals() {
       case SIGHUP:
         if (stopping_ || !ready_ || handing_over_) break;
         if (!device_) {
-          log::warning("tierd cannot be replaced while it runs: the kernel is older than 6.9");
+          log::warning("tierd cannot be replaced while it runs: this needs Linux 6.9 or later");
           break;
         }
         ::kill(child_, SIGHUP);
@@ -231,7 +231,7 @@ std::optional<int> Keeper::child_ended(int status) {
   while (!deaths_.empty() && SteadyClock::now() - deaths_.front() > options_.restart_window)
     deaths_.pop_front();
   if (deaths_.size() >= options_.restarts_max) {
-    log::error(fmt::format("tierd ended {}, once more than {} times within {} s: giving up",
+    log::error(fmt::format("tierd ended {}, more than {} times within {} s: giving up",
                            ending(status), options_.restarts_max,
                            options_.restart_window.count() / 1000));
     return give_up();
@@ -241,7 +241,7 @@ std::optional<int> Keeper::child_ended(int status) {
     delay = std::min(kFirstDelay * (1 << std::min<size_t>(deaths_.size() - 1, 6)), kLongestDelay);
   deaths_.push_back(SteadyClock::now());
   *start_at_ += delay;
-  log::warning(fmt::format("tierd ended {}; starting it again", ending(status)),
+  log::warning(fmt::format("tierd ended {}; restarting it", ending(status)),
                {{"mount_kept", device_.valid()}, {"delay_ms", delay.count()}});
   return std::nullopt;
 }
@@ -276,7 +276,8 @@ int Keeper::run() {
       }
     }
     if (kill_at_ && SteadyClock::now() >= *kill_at_) {
-      log::error("tierd does not end: killing it", {{"limit_ms", options_.stop_limit.count()}});
+      log::error("tierd did not stop in time: killing it",
+                 {{"limit_ms", options_.stop_limit.count()}});
       kill_at_.reset();
       ::kill(child_, SIGKILL);
     }

@@ -26,7 +26,7 @@ Result<UniqueFd> duplicate(int fd) {
 Result<void> say(const UniqueFd& socket, const char* word, UniqueFd fd) {
   OutgoingFrame frame(word, std::move(fd));
   TRY_ASSIGN(const bool sent, frame.send(socket.get()));
-  if (!sent) return Error(std::errc::resource_unavailable_try_again, "tell the keeper");
+  if (!sent) return Error(std::errc::resource_unavailable_try_again, "notify the keeper");
   return {};
 }
 

@@ -97,10 +97,9 @@ Result<void> check_can_change_to(const Config& now, const Arguments& arguments) 
   if (next.archive == now.archive && next.scratch == now.scratch && next.mount == now.mount &&
       next.state == now.state)
     return {};
-  return Error(
-      std::errc::invalid_argument,
-      "other folders need a stop and a start: archive, scratch, state and mount stay while "
-      "files are open");
+  return Error(std::errc::invalid_argument,
+               "changing a folder needs a stop and a start: archive, scratch, state and mount stay "
+               "the same while files are open");
 }
 
 // Takes signals until it is told to stop.
@@ -140,11 +139,11 @@ class SignalThread {
     Tier* const tier = tier_;
     if (tier == nullptr) return;
     if (auto possible = check_can_change_to(config_, arguments_); !possible) {
-      log::error("going on with the old settings", {{"error", possible.error().text()}});
+      log::error("keeping the old settings", {{"error", possible.error().text()}});
       return;
     }
     log::info("handing over to the next tierd");
-    if (!tier->hand_over()) log::warning("no keeper can start another tierd: going on");
+    if (!tier->hand_over()) log::warning("there is no keeper to start the next tierd: continuing");
   }
 
   const Config& config_;
@@ -217,7 +216,7 @@ int main_program(int argc, char** argv) {
                  "The fast tier: an existing folder on the SSD that holds nothing else")
       ->type_name("DIR");
   app.add_option("--mount", arguments.mount,
-                 "Where users see both as one: an existing empty folder")
+                 "The mount point, where users see both tiers as one: an existing empty folder")
       ->type_name("DIR");
   app.add_option("--state", arguments.state, "The catalog [default: the folder `state` in scratch]")
       ->type_name("DIR");
@@ -233,9 +232,8 @@ int main_program(int argc, char** argv) {
                "Set-user-id programs in the mount run as their owner (default: as their caller)");
   app.add_flag(
       kTakeOverArgument, arguments.take_over,
-      "Use the archive although another tierd holds it: only if you know that one to be dead");
-  app.add_flag("--foreground", arguments.foreground,
-               "Stay in the foreground (what tierd always does)");
+      "Take over an archive that another tierd claims: only if you know that tierd to be dead");
+  app.add_flag("--foreground", arguments.foreground, "Stay in the foreground (tierd always does)");
   app.add_flag("--list-fault-points", arguments.list_faults,
                "Print the names of the crash tests' fault points and exit")
       ->group("");

@@ -99,7 +99,7 @@ class NamespaceWalk::Resolver {
 
   Result<void> step_up() {
     if (way_.size() == 1)
-      return Error(std::errc::cross_device_link, "the path leads out of the namespace");
+      return Error(std::errc::cross_device_link, "the path points outside the namespace");
     way_.pop_back();
     return {};
   }
@@ -115,7 +115,7 @@ class NamespaceWalk::Resolver {
       rest = walk_.below_mount(target);
       if (rest.size() == target.size()) {
         return Error(std::errc::cross_device_link,
-                     fmt::format("{} leads out of the namespace, to {}", link.path, target));
+                     fmt::format("{} points outside the namespace, to {}", link.path, target));
       }
       TRY(begin_at_root());
     }
@@ -141,8 +141,8 @@ Result<FoundNode> NamespaceWalk::resolve(const api::Caller& caller, const std::s
     return Error(
         std::errc::invalid_argument,
         fmt::format(
-            "'{}' is not an absolute path: give it from the root of the namespace, or in {}", path,
-            mount_));
+            "'{}' is not an absolute path: write it from the root of the namespace, or inside {}",
+            path, mount_));
   }
   return Resolver(*this, caller).resolve(path);
 }

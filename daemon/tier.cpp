@@ -122,8 +122,8 @@ Result<void> Tier::check_no_orphaned_objects() const {
   TRY(scratch->for_each_object([&](InodeNumber, uint64_t) { ++objects; }));
   if (objects == 0) return {};
   return Error(std::errc::state_not_recoverable,
-               fmt::format("there is no catalog in {}, and scratch holds {} objects of one that is "
-                           "lost: run `tierctl fsck --rebuild`, or give the right --state",
+               fmt::format("there is no catalog in {}, but scratch holds {} objects of a lost one: "
+                           "run `tierctl fsck --rebuild`, or name the right folder with --state",
                            config_.state, objects));
 }
 
@@ -206,7 +206,7 @@ Result<void> Tier::open_archive(const std::string& program) {
                                       id.error().is(std::errc::no_lock_available));
   if (!id && known_id && !must_not_start) {
     // It must always be possible to start: hot files and writes go on without the archive.
-    log::warning("the archive is away; cold files cannot be read until it is back",
+    log::warning("the archive is offline; cold files cannot be read until it is back",
                  {{"archive", config_.archive}, {"error", id.error().text()}});
     return {};
   }
@@ -334,7 +334,7 @@ Result<void> Tier::first_import(const std::function<bool()>& cancelled) {
   }));
   if (cancelled())
     return Error(std::errc::operation_canceled,
-                 "stopped during the import; the next start goes on with it");
+                 "stopped during the import; the next start continues it");
   Batch batch;
   batch.put_meta(kImportedKey, "1");
   TRY(catalog_->commit(batch, Durability::synced));
@@ -365,11 +365,11 @@ Result<void> Tier::mount() {
   if (!config_.passthrough)
     options.passthrough_off_reason = "the configuration says passthrough: false";
   if (::geteuid() != 0)
-    options.passthrough_off_reason = "passthrough is for root: tierd runs as an ordinary user";
+    options.passthrough_off_reason = "passthrough needs root: tierd runs as an ordinary user";
   if (!scratch_->leases_work()) {
     options.passthrough_off_reason =
-        "the file system of scratch has no leases (F_SETLEASE), so writers could not be told from "
-        "closed files";
+        "the file system of scratch has no leases (F_SETLEASE), so files that are still being "
+        "written could not be recognised";
   }
   options.kept = keeper_ != nullptr;
   options.on_start = [this] { mount_answers(); };
@@ -388,10 +388,10 @@ void Tier::mount_answers() {
   const bool can = session_->can_be_taken_over();
   if (!can)
     log::warning(
-        "if tierd dies, programs lose what they have open: keeping it needs Linux 6.9 or later");
+        "if tierd dies, programs lose their open files: keeping them needs Linux 6.9 or later");
   const auto told = can ? keeper_->ready_and_keep(session_->device_fd(), session_->memory_fd())
                         : keeper_->ready();
-  if (!told) log::error("the keeper does not listen", {{"error", told.error().text()}});
+  if (!told) log::error("the keeper could not be notified", {{"error", told.error().text()}});
 }
 
 Result<void> Tier::open_api() {
@@ -461,7 +461,8 @@ Result<void> Tier::shut_down() {
   // The next tierd of this catalog keeps the claim.
   if (!handed_over_) {
     if (auto released = archive_->release_claim(); !released)
-      log::warning("the claim of the archive stays", {{"error", released.error().text()}});
+      log::warning("the claim on the archive could not be released",
+                   {{"error", released.error().text()}});
   }
   deadline.request_stop();
   deadline.join();
@@ -471,7 +472,7 @@ Result<void> Tier::shut_down() {
   TRY(evictor_->reap());
   TRY(scratch_->sync());
   if (!inodes_->in_use().empty()) {
-    log::info("files are still open for writing; the next start looks after them");
+    log::info("files are still open for writing; the next start will recover them");
     return catalog_->sync();
   }
   return catalog_->mark_clean_shutdown();

@@ -112,7 +112,7 @@ Result<NodeInfo> FileSystem::parent_of(InodeNumber directory) {
 Result<NodeInfo> FileSystem::by_handle(InodeNumber inode) {
   TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
   const bool lives = lock.exists() && (lock->rec().nlink > 0 || lock->handles > 0);
-  if (!lives) return Error::from_errno(ESTALE, "what the handle means was removed");
+  if (!lives) return Error::from_errno(ESTALE, "the file of this handle was removed");
   return node_of(*lock);
 }
 
@@ -174,8 +174,7 @@ Result<FileSystem::LockedEntry> FileSystem::lock_entry(InodeNumber parent,
     if (again == inode && locks[1].exists())
       return LockedEntry{std::move(locks[0]), std::move(locks[1])};
   }
-  return Error(std::errc::device_or_resource_busy,
-               name + " is being replaced all the time; try again");
+  return Error(std::errc::device_or_resource_busy, name + " keeps being replaced; try again");
 }
 
 // What a new file or folder gets from its folder: the group and set-group-id, and either the
@@ -221,7 +220,7 @@ Result<void> FileSystem::ensure_folder_object(const InodeState& folder, InodeRec
 // same.
 void FileSystem::retag(const InodeState& inode) const {
   if (auto tagged = retag_object(catalog_, scratch_, inode); !tagged) {
-    log::warning("the tag of an object is out of date",
+    log::warning("could not update the tag of an object",
                  {{"inode", inode.number}, {"error", tagged.error().text()}});
   }
 }
@@ -238,7 +237,7 @@ Result<NodeInfo> FileSystem::make_node(InodeNumber parent, const std::string& na
   InodeLock& child = locks[1];
   TRY(check_live_directory(folder));
   TRY_ASSIGN(const auto existing, catalog_.lookup(parent, name));
-  if (existing) return Error(std::errc::file_exists, name + " exists already");
+  if (existing) return Error(std::errc::file_exists, name + " already exists");
 
   TRY_ASSIGN(const NewNode node, inherit(*folder, kind, mode, caller));
   InodeRecord record;
@@ -293,7 +292,7 @@ Result<NodeInfo> FileSystem::mknod(InodeNumber parent, const std::string& name, 
     case S_IFBLK:
       return make_node(parent, name, FileKind::block_device, mode, rdev, "", caller);
     default:
-      return Error(std::errc::invalid_argument, "mknod: unknown kind of file");
+      return Error(std::errc::invalid_argument, "mknod: unknown type of file");
   }
 }
 
@@ -326,7 +325,7 @@ Result<Created> FileSystem::make_file(InodeNumber parent, const std::string& nam
   TRY(check_live_directory(folder));
   if (named) {
     TRY_ASSIGN(const auto existing, catalog_.lookup(parent, name));
-    if (existing) return Error(std::errc::file_exists, name + " exists already");
+    if (existing) return Error(std::errc::file_exists, name + " already exists");
   }
 
   const bool writable = (flags & O_ACCMODE) != O_RDONLY;
@@ -399,7 +398,7 @@ Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
     return Error(std::errc::operation_not_permitted, "a folder cannot have a second name");
   TRY(check_live_directory(folder));
   TRY_ASSIGN(const auto existing, catalog_.lookup(new_parent, new_name));
-  if (existing) return Error(std::errc::file_exists, new_name + " exists already");
+  if (existing) return Error(std::errc::file_exists, new_name + " already exists");
   // A file that never had a name may get one anywhere.
   if (child->rec().nlink > 0) TRY(check_same_file_system(catalog_, inode, new_parent));
 

@@ -60,7 +60,7 @@ Result<void> check_may_take_privileges(const InodeState& inode, const AttributeC
       attributes.kind == FileKind::directory)
     return {};
   if (without_privileges(attributes, change.caller) == attributes.mode) return {};
-  return Error(std::errc::operation_not_permitted, "the file is someone else's");
+  return Error(std::errc::operation_not_permitted, "the file belongs to another user");
 }
 
 void change_attributes(Attributes& attributes, const AttributeChange& change) {
@@ -83,7 +83,7 @@ Result<void> check_xattr_name(const std::string& name) {
   }
   if (name == kAccessListXattr || name == kDefaultListXattr) return {};
   return Error(std::errc::operation_not_supported,
-               "there are no extended attributes of the kind of " + name);
+               "this kind of extended attribute is not supported: " + name);
 }
 
 Result<void> set_object_times(const Scratch& scratch, InodeState& inode,
@@ -185,7 +185,7 @@ Result<void> FileSystem::setxattr(InodeNumber inode, const std::string& name,
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   TRY_ASSIGN(const auto existing, catalog_.xattr(inode, name));
   if (mode == XattrMode::create && existing)
-    return Error(std::errc::file_exists, name + " is set already");
+    return Error(std::errc::file_exists, name + " is already set");
   if (mode == XattrMode::replace && !existing) return no_attribute(name);
   if (name == kAccessListXattr) return set_access_list(*lock, value, caller);
   if (name == kDefaultListXattr) {

@@ -62,7 +62,7 @@ Result<Opened> FileSystem::add_handle(InodeState& inode, FileHandle handle, Serv
     if (backing) {
       inode.backing_id = *backing;
     } else {
-      log::warning("passthrough refused, serving through the daemon",
+      log::warning("passthrough refused, serving the file through tierd",
                    {{"inode", inode.number}, {"error", backing.error().text()}});
       mode = ServeMode::daemon;
     }
@@ -150,7 +150,7 @@ void FileSystem::release(InodeNumber inode, FileHandle handle) {
   {
     auto lock = inodes_.lock(inode);
     if (!lock) {
-      log::error("release of an inode that cannot be read",
+      log::error("released an inode that cannot be read",
                  {{"inode", inode}, {"error", lock.error().text()}});
       return;
     }
@@ -204,7 +204,7 @@ void FileSystem::read_tried(InodeNumber inode, uint64_t offset_bytes, uint64_t s
   if (answer->has_value()) {
     done(**answer);
   } else if (tries == kRecallTries) {
-    done(Error(std::errc::io_error, "the data could not be kept in scratch long enough"));
+    done(Error(std::errc::io_error, "the data did not stay in scratch long enough to be read"));
   } else {
     const auto reason = is_stream ? RecallReason::sequential : RecallReason::read;
     recall(inode, range, reason, [=, this](Result<Recalled> recalled) {

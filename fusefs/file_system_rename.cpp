@@ -46,8 +46,7 @@ Result<FileSystem::LockedRename> FileSystem::lock_rename(InodeNumber parent,
     result.has_target = lock_target;
     return result;
   }
-  return Error(std::errc::device_or_resource_busy,
-               name + " is being replaced all the time; try again");
+  return Error(std::errc::device_or_resource_busy, name + " keeps being replaced; try again");
 }
 
 Result<void> FileSystem::rename(InodeNumber parent, const std::string& name, InodeNumber new_parent,
@@ -63,7 +62,7 @@ Result<void> FileSystem::rename(InodeNumber parent, const std::string& name, Ino
     if (!locked.same_parent) TRY(check_live_directory(locked.new_parent));
     if (locked.has_target || locked.same_inode) {
       if ((flags & RENAME_NOREPLACE) != 0)
-        return Error(std::errc::file_exists, new_name + " exists already");
+        return Error(std::errc::file_exists, new_name + " already exists");
     } else if ((flags & RENAME_EXCHANGE) != 0) {
       return no_entry(new_name);
     }

@@ -110,7 +110,7 @@ void Housekeeper::ask_space() {
 
 void Housekeeper::look_at_capacity(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    report("scratch cannot be looked at", capacity_.poll());
+    report("the use of scratch cannot be determined", capacity_.poll());
     publish_rate_.note(metrics().published_bytes.value());
     if (capacity_.above_high_mark()) wake();
     std::unique_lock lock(mutex_);
@@ -135,7 +135,7 @@ void Housekeeper::run(const std::stop_token& stop) {
     }
     if (stop.stop_requested()) return;
     if (recount.now()) {
-      report("scratch cannot be counted", capacity_.recount());
+      report("the files in scratch cannot be counted", capacity_.recount());
       recount.set_interval(capacity_.recount_interval_s());
     }
     room_is_wanted = room_is_wanted || room_wanted || capacity_.above_high_mark();
@@ -148,7 +148,7 @@ void Housekeeper::run(const std::stop_token& stop) {
       report("deleted files cannot be removed", evictor_.reap());
     }
     if (sync.now()) sync_scratch();
-    if (leases.now()) report("leases that ran out cannot be forgotten", drop_expired_leases());
+    if (leases.now()) report("expired leases cannot be dropped", drop_expired_leases());
   }
 }
 
@@ -191,9 +191,11 @@ void Housekeeper::sync_scratch() {
   report("scratch cannot be synced", synced);
   if (!synced) {
     failed_epoch_ = epoch;
-    health().set(kScratchHealth, fmt::format("scratch fails, check its disk: {}; what was just "
-                                             "brought is brought again",
-                                             synced.error().text()));
+    health().set(
+        kScratchHealth,
+        fmt::format(
+            "scratch is failing, check its disk: {}; recently fetched data is fetched again",
+            synced.error().text()));
   }
   if (failed_epoch_ > 0) report("unwritten chunks cannot be dropped", drop_unwritten());
   if (!synced) return;

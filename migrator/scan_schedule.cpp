@@ -174,7 +174,7 @@ void ScanSchedule::look(const std::vector<InodeNumber>& folders) {
   if (!looked) {
     // What was seen was not looked at.
     for (const InodeNumber folder : folders) seen_.erase(folder);
-    log::debug("a look at the archive failed", {{"error", looked.error().text()}});
+    log::debug("checking the archive for changes failed", {{"error", looked.error().text()}});
     return;
   }
   watch_growing();

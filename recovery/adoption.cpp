@@ -431,7 +431,7 @@ Result<void> adopt_forgotten(Catalog& catalog, const Scratch& scratch,
   Adoption adoption(catalog, scratch);
   TRY_ASSIGN(const AdoptionCounts counts, adoption.run_forgotten(objects));
   if (adoption.adopted().empty()) return {};
-  log::warning("the catalog lost with the power that files were made; they are back",
+  log::warning("the catalog lost newly created files in a power failure; they are back",
                {{"files", adoption.adopted().size()},
                 {"folders", counts.folders},
                 {"beside_a_taken_name", counts.conflicts},

@@ -42,7 +42,7 @@ Result<std::map<std::string, std::string>> parse_index(const std::string& text) 
   std::string line;
   if (!std::getline(in, line) || line != kIndexHead)
     return Error(std::errc::not_supported,
-                 "a catalog backup was made by a newer TierHub, or is damaged");
+                 "a catalog backup is damaged, or was made by a newer TierHub");
   while (std::getline(in, line)) {
     const size_t tab = line.find('\t');
     if (tab == std::string::npos || line.find('/') != std::string::npos)

@@ -142,9 +142,9 @@ Result<void> Checker::check_size(const FileState& file, uint64_t object_bytes) {
 Result<void> Checker::check_tag(const FileState& file, int object_fd) {
   const auto tag = scratch_.read_tag(object_fd);
   if (tag && tag->inode == file.inode && (tag->is_dirty() || !file.has_new_bytes())) return {};
-  std::string detail = "calls new bytes clean";
+  std::string detail = "marks new bytes as clean";
   if (!tag) detail = "no tag";
-  if (tag && tag->inode != file.inode) detail = fmt::format("says inode {}", tag->inode);
+  if (tag && tag->inode != file.inode) detail = fmt::format("names inode {}", tag->inode);
   return report(FindingCode::object_tag, file.inode, detail, Remedy::write_tag);
 }
 

@@ -148,7 +148,7 @@ Result<RebuildCounts> rebuild(const Scratch& scratch, Archive& archive,
     const std::string backup = options.state + "/catalog-backup";
     if (!donor.store) TRY(use_backup(archive, backup, donor));
     if (donor.store) {
-      if (options.progress) options.progress("taking what only " + donor.name + " knows");
+      if (options.progress) options.progress("taking over what only " + donor.name + " knows");
       TRY_ASSIGN(counts.donated, Donation(*donor.store, *catalog).run());
       counts.donor = donor.name;
     }

@@ -91,7 +91,7 @@ Result<std::shared_ptr<FuseConnection>> FuseConnection::create(FileSystem& file_
 }
 
 DataPath FuseConnection::data_path() const {
-  if (!started_) return {"splice", "the kernel has not begun this session yet"};
+  if (!started_) return {"splice", "the kernel has not started this session yet"};
   if (passthrough_) return {"passthrough", ""};
   if (!options_.passthrough_off_reason.empty()) return {"splice", options_.passthrough_off_reason};
   return {"splice", "the kernel offers no FUSE passthrough: it needs Linux 6.9 or later"};
@@ -172,7 +172,7 @@ ssize_t FuseConnection::go_on(int fd, const iovec* parts) {
   passthrough_ = (kept().init_reply().flags2 & fuse_abi::kPassthrough) != 0;
   const fuse_out_header resend{sizeof resend, fuse_abi::kNotifyResend, 0};
   if (::write(fd, &resend, sizeof resend) < 0) {
-    log::error("the kernel does not give out again what the process before had read",
+    log::error("the kernel does not resend the requests that the previous process had read",
                {{"error", Error::from_errno(errno, "resend").text()}});
   }
   started_ = true;

@@ -96,8 +96,8 @@ Result<std::shared_ptr<KeptSession>> KeptSession::adopt(UniqueFd memory) {
   if (right_size) TRY(session->map());
   if (!right_size || session->header().magic != kMagic) {
     return Error(std::errc::not_supported,
-                 "the tierd before this one was of a version whose mount cannot be taken over: "
-                 "stop tierd and start it again");
+                 "the mount of the previous version of tierd cannot be taken over: stop tierd, "
+                 "then start it");
   }
   session->start_ = session->header().starts.fetch_add(1) + 1;
   session->read_slots();
@@ -177,7 +177,7 @@ Result<uint32_t> KeptSession::take_slot() {
   const uint32_t index = header().slots_used;
   if (index == kSlots)
     return Error(std::errc::too_many_files_open_in_system,
-                 "a million files of the mount are open already");
+                 "a million files are already open in the mount");
   header().slots_used = index + 1;
   return index;
 }
@@ -238,7 +238,7 @@ Result<void> restore_handles(InodeTable& inodes, const KeptSession& session) {
     const KeptHandle& handle = kept.second;
     TRY_ASSIGN(const InodeLock inode, inodes.lock(handle.inode));
     if (!inode.exists()) {
-      log::error("a file is open that the catalog does not know", {{"inode", handle.inode}});
+      log::error("an open file is not in the catalog", {{"inode", handle.inode}});
       continue;
     }
     ++inode->handles;

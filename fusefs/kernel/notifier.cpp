@@ -30,7 +30,8 @@ void Notifier::push(Note note) {
     if (waiting_.size() >= capacity_) {
       if (!dropping_)
         log::warning(
-            "more changes than the kernel can be told of: some are seen when its timeouts end",
+            "too many changes to tell the kernel about: some become visible only when its cache "
+            "timeouts expire",
             {{"waiting", waiting_.size()}});
       dropping_ = true;
       return;

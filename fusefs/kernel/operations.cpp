@@ -23,7 +23,7 @@ void handle(fuse_req_t request, Handler&& handler) {
   try {
     handler(reply);
   } catch (const std::exception& exception) {
-    log::error("a request failed by an exception", {{"what", exception.what()}});
+    log::error("a request failed with an exception", {{"what", exception.what()}});
   }
 }
 

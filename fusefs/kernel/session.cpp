@@ -149,7 +149,7 @@ void FuseSession::on_start() {
   raise_read_ahead();
   const DataPath path = data_path();
   if (kept_->start() > 1) {
-    log::info("took the mount over", {{"mount_point", options_.mount_point},
+    log::info("took over the mount", {{"mount_point", options_.mount_point},
                                       {"data_path", path.name},
                                       {"open_files", kept_->adopted().handles.size()}});
     if (options_.on_start) options_.on_start();
@@ -159,7 +159,7 @@ void FuseSession::on_start() {
     log::info("mounted", {{"mount_point", options_.mount_point}, {"data_path", path.name}});
   } else {
     log::warning(
-        "mounted without passthrough: every byte passes the daemon",
+        "mounted without passthrough: every byte passes through tierd",
         {{"mount_point", options_.mount_point}, {"data_path", path.name}, {"reason", path.reason}});
   }
   if (options_.on_start) options_.on_start();
@@ -171,7 +171,7 @@ void FuseSession::raise_read_ahead() const {
   const std::string path = fmt::format("/sys/class/bdi/{}/read_ahead_kb", device_);
   auto written = write_text(path, std::to_string(options_.read_ahead_kb));
   if (!written) {
-    log::warning("the read-ahead of the mount could not be raised: cold files are read slowly",
+    log::warning("could not raise the mount's read-ahead: reading cold files will be slow",
                  {{"error", written.error().text()}});
   }
 }
@@ -241,7 +241,7 @@ bool FuseSession::unmount_in_grace() {
 // The mount may be gone from here and live on: detached by an administrator while files were open,
 // or seen from another mount namespace. Then only the kernel's control file system can cut it off.
 void FuseSession::cut_off() {
-  log::warning("files of the mount are still open: they are cut off",
+  log::warning("files in the mount are still open: aborting its connection",
                {{"mount_point", options_.mount_point}});
   unmount_by_force();
   const std::string minor = device_.substr(device_.find(':') + 1);

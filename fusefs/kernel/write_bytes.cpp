@@ -6,7 +6,7 @@ namespace tierhub {
 namespace {
 
 Error bytes_gone() {
-  return Error(std::errc::io_error, "the bytes of a write were not kept beyond its request");
+  return Error(std::errc::io_error, "the bytes of a write were not kept after its request");
 }
 
 }  // namespace

@@ -69,12 +69,13 @@ Result<void> check_is_dead_tierhub(const MountEntry& mount) {
     case Answer::lives:
       return Error(
           std::errc::device_or_resource_busy,
-          fmt::format("a running tierd serves {} already; stop it first", mount.mount_point));
+          fmt::format("a running tierd already serves {}; stop it first", mount.mount_point));
     case Answer::silent:
-      return Error(std::errc::device_or_resource_busy,
-                   fmt::format("a tierd that does not answer serves {}; end it, then unmount with "
-                               "'umount -l {}'",
-                               mount.mount_point, mount.mount_point));
+      return Error(
+          std::errc::device_or_resource_busy,
+          fmt::format(
+              "a tierd that does not answer serves {}; stop it, then unmount with 'umount -l {}'",
+              mount.mount_point, mount.mount_point));
   }
   return {};
 }
@@ -176,7 +177,7 @@ void detach_mount(const std::string& mount_point, const std::string& device) {
   const auto mounted = current_mount(mount_point).value_or(std::nullopt);
   if (!mounted || mounted->device != device) return;
   if (auto gone = unmount(mount_point, Unmount::lazily); !gone)
-    log::warning("the mount could not be removed", {{"error", gone.error().text()}});
+    log::warning("the mount point could not be unmounted", {{"error", gone.error().text()}});
 }
 
 namespace {
@@ -193,7 +194,7 @@ Result<UniqueFd> open_fuse_device() {
   }
   if (code == EACCES || code == EPERM)
     return Error(device.error().code(),
-                 "/dev/fuse may not be opened: in a container, pass the device in");
+                 "no permission to open /dev/fuse: in a container, pass the device in");
   return device;
 }
 

@@ -44,8 +44,8 @@ Result<void> run_fusermount(std::vector<std::string> arguments, int socket_fd) {
       ::posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&actions);
   if (rc == ENOENT)
-    return Error::from_errno(ENOENT,
-                             "fusermount3, by which users mount: install the package fuse3");
+    return Error::from_errno(
+        ENOENT, "fusermount3, which ordinary users need to mount: install the package fuse3");
   if (rc != 0) return Error::from_errno(rc, "run fusermount3");
   to_us.reset();
   std::string text;

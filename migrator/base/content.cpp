@@ -211,8 +211,8 @@ Result<StageFileRequest> request_of(const JournalContext& context, const Snapsho
   if (!snapshot.absent.empty()) {
     if (request.source_path.empty()) {
       return Error(std::errc::no_such_file_or_directory,
-                   "parts of the file were only in the archive, in a version that was replaced or "
-                   "removed there: write the file anew, or remove it");
+                   "parts of the file existed only in the archive, in a version that was replaced "
+                   "or removed there: write the whole file again, or remove it");
     }
     request.absent = snapshot.absent;
   }

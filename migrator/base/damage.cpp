@@ -12,22 +12,25 @@ Error damaged_copy(std::errc code, const std::string& path, uint64_t chunk) {
   metrics().damaged_chunks.add();
   health().set("2 damage",
                fmt::format("the archive's copy of a file is damaged: '{}' (chunk {}; {} such reads "
-                           "so far); restore it from a backup, then tierctl scan",
+                           "so far); restore it from a backup, then run `tierctl scan`",
                            path, chunk, metrics().damaged_chunks.value()));
-  log::error("the archive's copy is damaged: its bytes are not those that were recorded",
+  log::error("the archive's copy is damaged: it does not match its recorded checksum",
              {{"path", path}, {"chunk", chunk}});
-  return Error(code, fmt::format("the archive's copy of '{}' is damaged: chunk {} has another "
-                                 "checksum than was recorded",
-                                 path, chunk));
+  return Error(
+      code,
+      fmt::format(
+          "the archive's copy of '{}' is damaged: chunk {} does not match its recorded checksum",
+          path, chunk));
 }
 
 void note_rotten_chunk(const std::string& path, uint64_t chunk) {
   metrics().rotten_chunks.add();
-  health().set("2 rot", fmt::format("scratch gave back other bytes than were written to it: '{}' "
-                                    "(chunk {}; {} such chunks so far); the archive's were taken: "
-                                    "check the SSD",
-                                    path, chunk, metrics().rotten_chunks.value()));
-  log::error("scratch has other bytes of a chunk than were recorded: the archive's are taken",
+  health().set(
+      "2 rot",
+      fmt::format("scratch returned different bytes than were written to it: '{}' (chunk {}; {} "
+                  "such chunks so far); the archive's copy was used instead: check the SSD",
+                  path, chunk, metrics().rotten_chunks.value()));
+  log::error("a chunk in scratch does not match its recorded checksum: using the archive's copy",
              {{"path", path}, {"chunk", chunk}});
 }
 

@@ -46,10 +46,9 @@ Result<void> Planner::stay_in_one_file_system(Plan& plan) const {
   const bool arrives = plan.kind == Plan::Kind::move || plan.kind == Plan::Kind::link;
   if (!arrives || aside || plan.file_system == around) return {};
   // It was moved here before a file system was mounted in between.
-  plan =
-      waiting(std::move(plan),
-              "it is in another file system of the archive than its folder: copy it, then remove "
-              "this one");
+  plan = waiting(std::move(plan),
+                 "it and its folder are on different file systems of the archive: copy it, then "
+                 "remove this one");
   return {};
 }
 
@@ -72,7 +71,7 @@ Result<Plan> Planner::plan_entry(const JournalKey& key) {
   if (standing && standing->inode == *wanted) return plan;
   TRY_ASSIGN(const auto record, catalog_.inode(*wanted));
   if (!record)
-    return Error(std::errc::bad_message, fmt::format("inode {} has a name and no record", *wanted));
+    return Error(std::errc::bad_message, fmt::format("inode {} has a name but no record", *wanted));
   plan.inode_kind = record->attributes.kind;
   return plan_arrival(std::move(plan), standing);
 }
@@ -87,7 +86,8 @@ Result<Plan> Planner::plan_removal(Plan plan, InodeNumber standing) {
     if (!there || there->inode != standing)
       plan.needed.push_back(JournalKey::of_entry(name.parent, name.name));
   }
-  if (!plan.needed.empty()) return waiting(std::move(plan), "it is renamed first");
+  if (!plan.needed.empty())
+    return waiting(std::move(plan), "its other name has to be published first");
   TRY_ASSIGN(plan.version, version_on_record(standing));
   plan.inode_kind = plan.version->attributes.kind;
   if (names.empty() && plan.inode_kind == FileKind::directory) {
@@ -96,13 +96,13 @@ Result<Plan> Planner::plan_removal(Plan plan, InodeNumber standing) {
       plan.needed.push_back(JournalKey::of_entry(standing, children[i].first));
     }
     if (!children.empty())
-      return waiting(std::move(plan), "what is in the folder is removed first");
+      return waiting(std::move(plan), "the folder's contents have to be removed first");
   }
   if (in_base.size() == 1) {
     TRY_ASSIGN(const bool needed, still_read(standing));
     if (needed)
       return waiting(std::move(plan),
-                     "the removed file is open and parts of it are only in the archive");
+                     "the removed file is still open, and parts of it are only in the archive");
   }
   plan.kind = Plan::Kind::remove;
   return plan;
@@ -149,7 +149,7 @@ Result<Plan> Planner::plan_move(Plan plan, const std::vector<Name>& in_base) {
     TRY_ASSIGN(const bool into_itself, lies_below(plan.target.name.parent, plan.inode));
     if (into_itself) {
       TRY_ASSIGN(plan.needed, entry_keys(plan.target.name.parent));
-      return waiting(std::move(plan), "the folder that it goes to is moved first");
+      return waiting(std::move(plan), "its destination folder has to be moved first");
     }
   }
   if (plan.occupant) {
@@ -254,7 +254,7 @@ Result<ArchiveVersion> Planner::version_on_record(InodeNumber inode) const {
   TRY_ASSIGN(auto version, catalog_.version(inode));
   if (!version)
     return Error(std::errc::bad_message,
-                 fmt::format("inode {} is in base without a version", inode));
+                 fmt::format("inode {} has a base entry but no version", inode));
   return *std::move(version);
 }
 

@@ -269,13 +269,13 @@ Error Capacity::no_room(RoomQueue::Refusal why) {
   const auto text = [&]() -> std::string_view {
     switch (why) {
       case RoomQueue::Refusal::nothing_to_come:
-        return "nothing more can be published and evicted: close, unpin or add SSD";
+        return "nothing more can be published or evicted: close or unpin files, or add SSD";
       case RoomQueue::Refusal::archive_away:
-        return "the archive takes nothing now";
+        return "the archive accepts nothing at the moment";
       case RoomQueue::Refusal::too_late:
-        return "no room came in time (write_wait)";
+        return "no room became free in time (write_wait)";
       case RoomQueue::Refusal::too_much:
-        return "it is more than can be waited for";
+        return "the write is too large, or too many writers are waiting";
     }
     return "";
   }();

@@ -113,7 +113,7 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
   eviction.skip_reason = judgement.reason;
   TRY_ASSIGN(const auto version_now, catalog_.version(inode));
   if (eviction.skip_reason.empty() && version_now != version)
-    eviction.skip_reason = "it was published meanwhile";
+    eviction.skip_reason = "it was published in the meantime";
   if (!eviction.skip_reason.empty()) return eviction;
   std::optional<ObjectLease> lease;
   if (lock->rec().has_object) {

@@ -24,7 +24,7 @@ Result<void> LostPower::recover() {
     return recover(key.inode, Batch(), false);
   }));
   if (!unsynced.empty() || changed > 0)
-    log::info("after a reboot, what was not yet synced is looked at",
+    log::info("checked files that were not yet synced before the reboot",
               {{"unsynced", unsynced.size()}, {"changed", changed}});
   return {};
 }

@@ -339,7 +339,7 @@ void Mover::measure_first(const Attempt& attempt, const MeasureRequest& request)
 void Mover::measure(InodeNumber inode, std::vector<ByteRange> ranges,
                     std::function<void(Result<uint64_t>)> done) {
   const auto request = [&]() -> Result<MeasureRequest> {
-    if (begins_nothing()) return Error(std::errc::operation_canceled, "tierd is about to end");
+    if (begins_nothing()) return Error(std::errc::operation_canceled, "tierd is stopping");
     TRY_ASSIGN(const Source source, source_on_record(inode));
     return MeasureRequest{source.path, source.version, std::move(ranges)};
   }();
@@ -430,7 +430,7 @@ void Mover::fill_behind(const FillsBehind::Chunks& chunks) {
 
 void Mover::begin(const Attempt& attempt) {
   if (begins_nothing())
-    return attempt.done(Error(std::errc::operation_canceled, "tierd is about to end"));
+    return attempt.done(Error(std::errc::operation_canceled, "tierd is stopping"));
   auto started = start(attempt);
   if (!started) return attempt.done(recall_error(started.error(), attempt.inode));
   switch (started->kind) {
@@ -458,7 +458,7 @@ void Mover::begin(const Attempt& attempt) {
         return bring_unkept(attempt, Extent::chunks, metrics().unkept_recall_bytes);
       if (attempt.reason == RecallReason::change) return attempt.done(error_of_fill_at_large());
       return attempt.done(Error(std::errc::operation_in_progress,
-                                "an earlier copy of it has not ended: try again later"));
+                                "an earlier copy of it has not finished: try again later"));
     case Start::Kind::measure:
       return measure_first(attempt, started->measure);
     case Start::Kind::filling:
@@ -523,9 +523,9 @@ void Mover::bring_unkept(const Attempt& attempt, Extent extent, Counter& counter
 // What was copied had lost its meaning when it was there: the file was cut, or has another version.
 void Mover::again(const Attempt& attempt) {
   if (SteadyClock::now() <= attempt.until) return begin(attempt);
-  attempt.done(
-      recall_error(Error(std::errc::io_error, "the file was changed each time while it was read"),
-                   attempt.inode));
+  attempt.done(recall_error(
+      Error(std::errc::io_error, "the file was changed during every attempt to read it"),
+      attempt.inode));
 }
 
 Result<bool> Mover::overlay_resident(InodeNumber inode, ByteRange range, int memory_fd,
@@ -597,7 +597,7 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
     return Error(conflict_code(), "the archive's version changed while it was copied");
   }
   if (result.checksums.size() != fill.chunks.end - fill.chunks.begin) {
-    return Error(std::errc::io_error, "the archive answered with another number of chunks");
+    return Error(std::errc::io_error, "the archive returned a different number of chunks");
   }
   TRY(compare(inode, fill.request, result.checksums));
   if (fill.memory) TRY(lay_around_dirty(inode, fill));

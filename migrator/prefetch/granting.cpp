@@ -152,7 +152,7 @@ bool Prefetcher::measure_some() {
   const auto failure = measure(m.ask, {m.files.begin() + static_cast<std::ptrdiff_t>(m.next),
                                        m.files.begin() + static_cast<std::ptrdiff_t>(end)});
   if (failure)
-    log::warning("holes count as data: the archive did not tell where they are",
+    log::warning("counting holes as data: the archive did not report them",
                  {{"prefetch", m.id}, {"error", failure->text()}});
   m.next = failure && is_archive_wide(*failure) ? m.files.size() : end;
   if (m.next < m.files.size()) return true;
@@ -306,10 +306,9 @@ void Prefetcher::void_receipts() {
             leases_.waits(id))
           continue;
         ++record.failed_files;
-        record.first_error =
-            name +
-            " was changed in the archive after it was brought: what read it since may have "
-            "seen the old version or the new one. Prefetch it again";
+        record.first_error = name +
+                             " was changed in the archive after it was fetched: reads since then "
+                             "may have seen the old version or the new one. Prefetch it again";
         if (record.state == PrefetchState::done) {
           record.state = PrefetchState::failed;
           failed.push_back(job);
@@ -318,7 +317,8 @@ void Prefetcher::void_receipts() {
     }
     for (const JobPtr& job : failed) {
       if (auto put = put_record(*job); !put)
-        log::error("a void receipt cannot be recorded", {{"error", put.error().text()}});
+        log::error("a prefetch whose files were changed cannot be recorded as failed",
+                   {{"error", put.error().text()}});
     }
   }
 }

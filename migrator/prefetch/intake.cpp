@@ -24,7 +24,7 @@ Error too_long(std::string text) {
 
 // Of one user, all requests together.
 Error too_much(const std::string& text) {
-  return Error(Prefetcher::too_much_code(), text + ": wait until some have ended, or end some");
+  return Error(Prefetcher::too_much_code(), text + ": wait for some to end, or end some");
 }
 
 }  // namespace
@@ -54,16 +54,16 @@ Result<void> Prefetcher::admit(const Request& request) const {
     return !item.second->ended() && item.second->record.owner_uid == request.owner_uid;
   });
   if (static_cast<size_t>(open) >= limits.open_prefetches)
-    return too_much(fmt::format("one user has at most {} prefetches that have not ended",
-                                limits.open_prefetches));
+    return too_much(
+        fmt::format("a user can have at most {} unfinished prefetches", limits.open_prefetches));
   return {};
 }
 
 Result<void> Prefetcher::take(Intake& intake, PrefetchItem item) const {
   PrefetchRecord& record = intake.record;
   if (record.total_files == options_.limits.files)
-    return too_long(fmt::format("a prefetch has at most {} files: prefetch parts of it",
-                                options_.limits.files));
+    return too_long(
+        fmt::format("a prefetch can have at most {} files: split it", options_.limits.files));
   if (!item.ranges.empty()) {
     item.ranges = disjoint(std::move(item.ranges));
     if (item.ranges.empty()) item.ranges = {{0, 0}};  // nothing, which is not the whole file
@@ -77,7 +77,7 @@ Result<void> Prefetcher::take(Intake& intake, PrefetchItem item) const {
     TRY(add_to_ask(intake.ask, item));
     intake.parts += leased.parts();
     if (intake.parts > intake.most_parts)
-      return too_much(fmt::format("one user has leases on at most {} files and parts of files",
+      return too_much(fmt::format("a user can have leases on at most {} files and parts of files",
                                   options_.limits.leased_parts));
   }
   intake.range_count += item.ranges.size();
@@ -100,7 +100,7 @@ Result<LeaseQueue::Measure> Prefetcher::check_lease(Intake& intake) {
   if (!large.empty() && LeaseQueue::never(ask, limits).empty())
     return LeaseQueue::Measure::unmeasured;
   if (const auto failure = measure(ask, large); failure && !LeaseQueue::never(ask, limits).empty())
-    return failure->in(label + ": how much of it is data");
+    return failure->in(label + ": find out how much of it is data");
   if (const std::string never = LeaseQueue::never(ask, limits); !never.empty())
     return Error(std::errc::no_space_on_device, label + ": " + never);
   return LeaseQueue::Measure::known;
@@ -124,7 +124,7 @@ Result<void> Prefetcher::queue(Intake& intake) {
     }
     if (open_ranges > options_.limits.open_ranges)
       return too_much(
-          fmt::format("the prefetches of one user that have not ended have at most {} ranges",
+          fmt::format("the unfinished prefetches of a user can have at most {} ranges in total",
                       options_.limits.open_ranges));
   }
   intake.batch.put_prefetch(intake.record);

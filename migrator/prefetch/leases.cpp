@@ -39,15 +39,14 @@ std::string LeaseQueue::never(const LeaseAsk& ask, const LeaseLimits& limits) {
   for (const auto& [inode, ranges] : ask.ranges) bytes += extent(ask, inode).data_bytes;
   if (bytes > limits.room_bytes) {
     return fmt::format(
-        "it needs {} in scratch at once, where {} fit (capacity without the reserve): ask for "
-        "less, "
-        "or add SSD",
+        "it needs {} in scratch at once, but only {} fit (capacity minus the reserve): ask for "
+        "less, or add SSD",
         mebibytes(bytes), mebibytes(limits.room_bytes));
   }
   if (ask.uid != 0 && bytes > limits.user_bytes) {
     return fmt::format(
-        "it needs {} in scratch at once, and one user may lease {} (lease_user_percent): ask for "
-        "less, or have the limit raised",
+        "it needs {} in scratch at once, but a user may lease only {} (lease_user_percent): ask "
+        "for less, or have the limit raised",
         mebibytes(bytes), mebibytes(limits.user_bytes));
   }
   return "";
@@ -117,22 +116,22 @@ std::map<uint64_t, LeaseAsk> LeaseQueue::grant(const LeaseLimits& limits) {
     const uint64_t users = leased_bytes(ask.uid);
     if (waiting.measure == Measure::unmeasured) {
       if (!blocking) blocking = id;
-      waiting.reason = "the archive is asked how much of it is data";
+      waiting.reason = "asking the archive how much of it is data";
       ++it;
     } else if (ask.uid != 0 && users + needed(ask, ask.uid) > limits.user_bytes) {
       waiting.reason = fmt::format(
-          "waits for leases of the same user to end: they are on {}, and "
-          "one user may lease {}; it needs {} more",
+          "waits for leases of the same user to end: they cover {}, and a user may lease {}; it "
+          "needs {} more",
           mebibytes(users), mebibytes(limits.user_bytes), mebibytes(needed(ask, ask.uid)));
       ++it;
     } else if (bytes > 0 && blocking) {
-      waiting.reason = fmt::format("waits for prefetch {}, which was asked for before", *blocking);
+      waiting.reason = fmt::format("waits for prefetch {}, which was requested earlier", *blocking);
       ++it;
     } else if (bytes > 0 && taken + bytes > limits.room_bytes) {
       blocking = id;
       waiting.reason = fmt::format(
-          "waits for room: it needs {}, and {} of {} are free of leases ({}) and of unpublished "
-          "changes and pins ({})",
+          "waits for room: it needs {}, and {} of {} are not taken by leases ({}) or by "
+          "unpublished changes and pins ({})",
           mebibytes(bytes), mebibytes(minus(limits.room_bytes, taken)),
           mebibytes(limits.room_bytes), mebibytes(leased_bytes_), mebibytes(limits.held_bytes));
       ++it;

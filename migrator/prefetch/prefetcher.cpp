@@ -161,7 +161,7 @@ std::string Prefetcher::reason_of(const Job& job) const {
         "parked: tierd ended unexpectedly {} times in a row while it ran; resume it or cancel it",
         job.record.crashed_starts);
   }
-  if (!job.is_counted) return "counts what is left of it after a restart";
+  if (!job.is_counted) return "counting what is left of it after the restart";
   if (leases_.waits(job.record.id)) {
     const std::string reason = leases_.reason(job.record.id);
     return reason.empty() ? "waits for its leases" : reason;
@@ -180,7 +180,7 @@ std::string Prefetcher::waiting_reason(const PieceWait& wait) const {
       return fmt::format("waits until {} has not changed for {:g} s", name, options_.growing_s);
     }
     case PieceWait::For::earlier_copy:
-      return "waits for an earlier copy, which the archive held up, to end";
+      return "waits for an earlier copy that hangs in the archive";
   }
   return "";
 }

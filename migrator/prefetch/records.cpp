@@ -155,7 +155,7 @@ bool Prefetcher::sweep_some() {
   Result<void> committed;
   if (!batch.empty()) committed = catalog_.commit(batch);
   if (!items || !committed)
-    log::error("what is left of a prefetch cannot be removed", {{"id", from.first}});
+    log::error("the remains of a prefetch cannot be removed", {{"id", from.first}});
   std::lock_guard lock(mutex_);
   to_sweep_.pop_front();
   if (items && committed && !items->empty()) to_sweep_.push_front(from);
@@ -181,7 +181,7 @@ void Prefetcher::forget_old() {
   }
   if (batch.empty()) return;
   if (auto committed = catalog_.commit(batch); !committed)
-    log::error("old prefetches cannot be forgotten", {{"error", committed.error().text()}});
+    log::error("old prefetches cannot be dropped", {{"error", committed.error().text()}});
 }
 
 }  // namespace tierhub

@@ -311,10 +311,11 @@ Result<void> Prefetcher::check_resident(const PrefetchItem& item) const {
   if (!lock->is_file()) return {};
   for (const ByteRange& range : asked_ranges(item, lock->size_bytes())) {
     if (!lock->absent_chunks(range).empty()) {
-      return Error(conflict_code(),
-                   fmt::format("inode {} was changed or evicted while it was brought: "
-                               "prefetch it again",
-                               item.inode));
+      return Error(
+          conflict_code(),
+          fmt::format(
+              "inode {} was changed or evicted while it was being fetched: prefetch it again",
+              item.inode));
     }
   }
   return {};
@@ -359,7 +360,7 @@ void Prefetcher::file_ended(const JobPtr& job, File& file) {
 
 // It cannot go on.
 void Prefetcher::fail(Job& job, const Error& error) {
-  log::error("a prefetch fails", {{"id", job.record.id}, {"error", error.text()}});
+  log::error("a prefetch failed", {{"id", job.record.id}, {"error", error.text()}});
   std::lock_guard lock(mutex_);
   ++job.record.failed_files;
   if (job.record.first_error.empty()) job.record.first_error = error.text();

@@ -27,7 +27,7 @@ Result<void> give_up_further_names(Batch& batch, BaseEdit& base, const Action& a
     TRY(base.set(name, std::nullopt));
     batch.put_journal(JournalKey::of_entry(name.parent, name.name), {Timestamp::now(), ""});
     log::warning(
-        "a further name in the archive was changed behind TierHub",
+        "another name of a file was changed in the archive behind TierHub's back",
         {{"path", action.plan.further[i].path}, {"error", action.further_failures[i]->text()}});
   }
   return {};
@@ -96,7 +96,7 @@ void tag_clean(const Catalog& catalog, const Scratch& scratch, const InodeState&
   if (!object) return;
   if (auto tagged = tag_object(catalog, scratch, object->get(), inode, inode.rec(), folders);
       !tagged) {
-    log::warning("the tag of an object stays dirty",
+    log::warning("could not mark the tag of an object clean",
                  {{"inode", inode.number}, {"error", tagged.error().text()}});
   }
 }

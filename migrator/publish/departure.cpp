@@ -76,7 +76,7 @@ Result<void> keep_in_trash(const Catalog& catalog, Trash* trash, const std::stri
   if (!takes) return {};
   TRY_ASSIGN(const std::string had, place_it_had(catalog, inode, path));
   auto taken = trash->take(leaf, version, had);
-  if (!taken) return taken.error().in("put into the trash what was removed");
+  if (!taken) return taken.error().in("move a removed entry to the trash");
   return {};
 }
 

@@ -54,8 +54,9 @@ void FailingFileSystems::forget_old() {
 void FailingFileSystems::set_unsettled(std::map<FileSystemId, std::string> unsettled) {
   for (const auto& [id, why] : unsettled) {
     if (unsettled_.contains(id)) continue;
-    log::warning("what was interrupted in a file system of the archive is settled when it is back",
-                 {{"error", why}});
+    log::warning(
+        "interrupted changes in a file system of the archive will be settled when it is back",
+        {{"error", why}});
   }
   unsettled_ = std::move(unsettled);
   settle_again_ = SteadyClock::now() + seconds(rest_s_);
@@ -63,8 +64,7 @@ void FailingFileSystems::set_unsettled(std::map<FileSystemId, std::string> unset
 
 void FailingFileSystems::note_working(const FileSystemId& file_system) {
   if (failing_.erase(file_system) == 0) return;
-  log::info("a file system of the archive is brought up to date again",
-            {{"file_system", file_system}});
+  log::info("publishing to a file system of the archive again", {{"file_system", file_system}});
   health().clear(health_part(file_system));
 }
 

@@ -205,7 +205,7 @@ Result<void> Journal::Impl::recover() {
   auto done = settle_interrupted();
   if (!done && !is_archive_wide(done.error())) return done;
   if (!done) {
-    log::warning("the journal is recovered when the archive is back",
+    log::warning("the journal will be recovered when the archive is back",
                  {{"error", done.error().text()}});
   }
   return {};
@@ -245,7 +245,7 @@ void Journal::Impl::loop(const std::stop_token& stop) {
     const std::string error = round ? std::string() : round.error().text();
     if (!error.empty() && error != last_error)
       log::warning("the archive is not up to date", {{"error", error}});
-    if (error.empty() && !last_error.empty()) log::info("the archive is brought up to date again");
+    if (error.empty() && !last_error.empty()) log::info("publishing to the archive again");
     last_error = error;
     if (error.empty()) {
       health().clear(kJournalHealth);
@@ -584,12 +584,13 @@ Result<void> Journal::Impl::park(Round& round, const JournalKey& key, const Erro
   round.failed.insert(key);
   const bool conflict = is_conflict(error) || error.is(std::errc::file_exists);
   const std::string reason =
-      conflict ? fmt::format("the archive's copy was changed behind TierHub: {}", error.text())
-               : error.text();
+      conflict
+          ? fmt::format("the archive's copy was changed behind TierHub's back: {}", error.text())
+          : error.text();
   TRY_ASSIGN(const auto record, context_.catalog.journal_record(key));
   if (record && record->parked_reason == reason) return {};
   TRY_ASSIGN(const std::string path, namespace_path(key));
-  log::warning("a change is not in the archive", {{"path", path}, {"reason", reason}});
+  log::warning("a change could not be published", {{"path", path}, {"reason", reason}});
   Batch batch;
   batch.put_journal(key, {record ? record->since : Timestamp::now(), reason});
   return context_.catalog.commit(batch);

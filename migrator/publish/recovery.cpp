@@ -171,7 +171,7 @@ Result<void> JournalRecovery::settle_removal(const Case& found) {
   if (found.at_leaf && !ours) {
     if (found.at_target) {
       kept_leaves_.insert(found.intent.staged_leaf);
-      log::error("a file that is not TierHub's rests in the archive's staging folder",
+      log::error("a file that does not belong to TierHub is in the archive's staging folder",
                  {{"leaf", found.leaf}, {"belongs_at", found.target}});
       return {};
     }
@@ -216,7 +216,7 @@ Result<void> JournalRecovery::settle_undone(const Case& found) {
   const bool ours = is(found.at_leaf, found.intent.after) || is(found.at_leaf, found.intent.before);
   if (found.at_leaf && !ours) {
     kept_leaves_.insert(found.intent.staged_leaf);
-    log::error("a file that is not TierHub's rests in the archive's staging folder",
+    log::error("a file that does not belong to TierHub is in the archive's staging folder",
                {{"leaf", found.leaf}, {"belongs_at", found.target}});
     return {};
   }
@@ -324,7 +324,7 @@ Result<void> JournalRecovery::drop(uint64_t sequence) {
 
 // Somebody else changed it: the key goes on, and finds out.
 Result<void> JournalRecovery::leave_to_key(const Case& found) {
-  log::warning("the archive's copy was changed behind TierHub", {{"path", found.target}});
+  log::warning("the archive's copy was changed behind TierHub's back", {{"path", found.target}});
   return put_key(found, "");
 }
 

@@ -97,7 +97,7 @@ Result<void> Trash::take(const std::string& leaf, const ArchiveVersion& version,
   if (!taken) {
     TRY_ASSIGN(taken, try_take(leaf, version, day, join_path("unnamed", unique)));
   }
-  if (!taken) return Error(std::errc::file_exists, "something has its place in the trash");
+  if (!taken) return Error(std::errc::file_exists, "its place in the trash is taken");
   fault_point(FaultPoint::trash_after_take);
   return {};
 }
@@ -156,7 +156,7 @@ Result<void> Trash::make_folders(const std::string& path) {
 Result<void> Trash::make_folder(const std::string& path) {
   TRY_ASSIGN(const auto standing, archive_.stat(path));
   if (standing && is_folder(*standing)) return {};
-  if (standing) return Error(std::errc::not_a_directory, path + " is no folder");
+  if (standing) return Error(std::errc::not_a_directory, path + " is not a folder");
   const auto nested = nested_path(path);
   TRY_ASSIGN(const std::string leaf, new_leaf(nested ? nested->file_system : FileSystemId()));
   Attributes attributes;
@@ -265,7 +265,7 @@ Result<void> Trash::restore_one(const std::string& source, const std::string& ta
   }
   if (standing) {
     taken = Error(std::errc::file_exists,
-                  fmt::format("/{} is there: rename it, or restore with --to", target));
+                  fmt::format("/{} already exists: rename it, or restore with --to", target));
     return {};
   }
   const std::string folder = parent_path(target);
@@ -276,8 +276,8 @@ Result<void> Trash::restore_one(const std::string& source, const std::string& ta
   }
   if (file_system_of(parent->identity) != file_system_of(version->identity)) {
     return Error(std::errc::cross_device_link,
-                 fmt::format("the folder /{} is in another file system of the archive: restore it "
-                             "where it was, or with --to in the same file system",
+                 fmt::format("the folder /{} is on another file system of the archive: restore it "
+                             "where it was, or with --to on the same file system",
                              folder));
   }
   if (is_folder(*version)) {
@@ -333,7 +333,7 @@ void Trash::run(const std::stop_token& stop) {
   std::condition_variable_any stopped;
   while (!stop.stop_requested()) {
     if (const auto tidied = tidy(); !tidied && !stop.stop_requested())
-      log::debug("the trash is not tidied", {{"error", tidied.error().text()}});
+      log::debug("could not tidy the trash", {{"error", tidied.error().text()}});
     std::unique_lock lock(mutex);
     stopped.wait_for(lock, stop, seconds(options_.tick_s), [] { return false; });
   }

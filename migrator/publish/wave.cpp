@@ -161,7 +161,8 @@ Result<void> Wave::stage_changed(Action& action, Staging& staging) const {
   if (is_long) {
     const bool started =
         long_copies_.start(std::move(*action.snapshot), action.leaf, action.plan.version);
-    action.not_ready = NotReady{started ? kCopying : "other large files are copied first", false};
+    action.not_ready =
+        NotReady{started ? kCopying : "waits for other large files to be copied", false};
     return {};
   }
   const bool is_small = action.snapshot->record.attributes.size_bytes <= kSmallBytes;
@@ -242,7 +243,7 @@ void Wave::sync_objects() {
                               all_synced ? ScratchSync::already_synced : ScratchSync::missing);
     if (synced) return;
     if (synced.error().is(std::errc::no_such_file_or_directory)) {
-      action.not_ready = NotReady{"it was removed while it was copied", false};
+      action.not_ready = NotReady{"it was removed while it was being copied", false};
     } else {
       action.failure = synced.error();
     }
@@ -286,7 +287,7 @@ Result<void> Wave::fence_one(Action& action, ScratchSync synced) const {
     if (!harvested) action.failure = not_of_archive(harvested.error());
   }
   if (!action.failure && !snapshot.content_stands(*lock))
-    action.not_ready = NotReady{"it was changed while it was copied", false};
+    action.not_ready = NotReady{"it was changed while it was being copied", false};
   return {};
 }
 
@@ -403,7 +404,7 @@ void Wave::take_back(Action& action, const Error& why) const {
   const auto back = context_.archive.place(action.leaf, plan.target.path, ours);
   action.failure = why;
   if (!back) {
-    log::error("what was removed is neither in the trash nor where it was",
+    log::error("a removed entry is neither in the trash nor in its old place",
                {{"path", plan.target.path},
                 {"rests_in", fmt::format("{}/{}", kStagingFolder, action.leaf)},
                 {"error", back.error().text()}});
@@ -470,7 +471,7 @@ Result<ArchiveVersion> Wave::set_attributes(const Action& action) const {
       (!plan.version || (found->identity == plan.version->identity &&
                          found->attributes.size_bytes == plan.version->attributes.size_bytes &&
                          found->attributes.mtime == wanted.mtime));
-  if (!ours) return Error(conflict_code(), "it is not what TierHub left there");
+  if (!ours) return Error(conflict_code(), "it is not the version that TierHub left there");
   TRY_ASSIGN(ArchiveVersion set,
              context_.archive.set_attributes(plan.target.path, *found, wanted, snapshot.xattrs));
   return plan.version ? version_after_act(std::move(set), *found, *plan.version) : set;
@@ -616,12 +617,14 @@ Result<void> discard_displaced(Archive& archive, const std::string& leaf,
     const auto found = archive.stat(source);
     if (found && *found && archive.move(source, **found, target, std::nullopt)) {
       log::error(
-          "a file of the archive was written to after it was replaced; what was written is kept",
+          "a program wrote to a file in the archive after TierHub replaced it; what it wrote is "
+          "kept",
           {{"path", target}});
       return {};
     }
   }
-  log::warning("a leaf stays in staging", {{"leaf", leaf}, {"error", discarded.error().text()}});
+  log::warning("could not remove an entry from the staging folder",
+               {{"leaf", leaf}, {"error", discarded.error().text()}});
   return {};
 }
 

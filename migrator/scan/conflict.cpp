@@ -521,7 +521,8 @@ void ConflictResolver::announce(const Name& name, const Name& kept) const {
   metrics().conflicts.add();
   const auto folder = scan_.catalog.path(name.parent);
   log::warning(
-      "changed here and in the archive: the archive's keeps the name, ours got another",
+      "a file was changed here and in the archive: the archive's version keeps the name, ours was "
+      "renamed",
       {{"folder", folder ? folder->value_or("?") : "?"}, {"name", name.name}, {"ours", kept.name}});
 }
 

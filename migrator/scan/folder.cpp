@@ -36,7 +36,7 @@ void put_xattrs(Batch& batch, InodeNumber inode, const Xattrs& xattrs) {
 }
 
 void note_offline(const std::string& path) {
-  log::warning("a file system of the archive is not mounted: what is in it stays as it is",
+  log::warning("a file system of the archive is not mounted: leaving its files as they are",
                {{"path", path}});
 }
 
@@ -152,7 +152,7 @@ Result<std::vector<InodeNumber>> FolderScan::run() {
 // what became of it.
 Result<void> FolderScan::check_file_system(const FileSystemId& found) {
   if (found == file_system_ && !scan_.unsettled.contains(found)) return {};
-  return Error(std::errc::no_such_file_or_directory, "its file system is not there");
+  return Error(std::errc::no_such_file_or_directory, "its file system is not mounted");
 }
 
 // A folder that base knows, and what stands in its place in the archive. Where a file system was
@@ -225,7 +225,7 @@ Result<void> FolderScan::compare_known(const ArchiveChild& child, const BaseReco
     TRY_ASSIGN(const auto now, scan_.catalog.base({folder_, child.name}));
     if (now != known) return {};  // a conflict was resolved at another of its names
     return Error(std::errc::bad_message,
-                 fmt::format("inode {} is in base without a version", known.inode));
+                 fmt::format("inode {} has a base entry but no version", known.inode));
   }
   const ArchiveVersion& found = child.version;
   if (was_marked_since(on_record->identity, found.identity)) {
@@ -550,7 +550,7 @@ Result<bool> bring_back_folder(ScanState& scan, InodeNumber folder) {
     held.at(folder).record = std::move(back);
     parent.record = std::move(parent_record);
   }
-  log::info("a folder that was removed here comes back: something new is in it in the archive",
+  log::info("a folder that was removed here comes back: it contains something new in the archive",
             {{"path", *path}});
   scan.options.forget_entry(name.parent, name.name);
   return true;

@@ -151,7 +151,7 @@ Result<bool> RemovalScan::stays(const Name& name, const InodeState& inode) {
   if (!inode.is_directory()) return inode.is_dirty();
   TRY_ASSIGN(const bool empty, scan_.catalog.is_empty(inode.number));
   if (!empty)
-    log::info("a folder that was removed in the archive stays: something in it is new here",
+    log::info("keeping a folder that was removed in the archive: it contains something new here",
               {{"name", name.name}});
   return !empty;
 }

@@ -100,7 +100,8 @@ void Scanner::read_clock(const Hold& hold) {
   if (!made) return;
   clock_ahead_ns_ = made->attributes.ctime.ns_since(Timestamp::now());
   if (const auto discarded = archive_.discard(leaf, *made); !discarded)
-    log::warning("a leaf stays in staging", {{"leaf", leaf}, {"error", discarded.error().text()}});
+    log::warning("could not remove an entry from the staging folder",
+                 {{"leaf", leaf}, {"error", discarded.error().text()}});
 }
 
 // A time in the future is that of a wrong clock, not of a writer.

@@ -24,7 +24,7 @@ Result<void> check_ready(ScanState& scan) {
   if (!scan.unsettled.contains(FileSystemId())) return {};
   return Error(
       std::errc::resource_unavailable_try_again,
-      "an interrupted change of the archive has to be settled first; scan again in a minute");
+      "an interrupted change to the archive has to be settled first; scan again in a minute");
 }
 
 Result<void> ScanWalk::whole(Scanner::Removals removals) {
@@ -286,11 +286,11 @@ Result<void> ScanWalk::remove_missing(Scanner::Removals removals) {
     return {};
   }
   if (many && removals == Scanner::Removals::guarded) {
-    return Error(std::errc::operation_not_permitted,
-                 fmt::format("{} of {} entries are missing in the archive, so none was removed "
-                             "here; look whether the archive "
-                             "is complete, then run `tierctl scan --accept`",
-                             count, count + scan_.entries));
+    return Error(
+        std::errc::operation_not_permitted,
+        fmt::format("{} of {} entries are missing in the archive, so none was removed here; check "
+                    "that the archive is complete, then run `tierctl scan --accept`",
+                    count, count + scan_.entries));
   }
   for (const Name& name : missing) {
     const auto lock = hold_();

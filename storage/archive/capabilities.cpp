@@ -186,31 +186,31 @@ std::vector<std::string> ArchiveCapabilities::limits() const {
   };
   unless(writable, "The archive is read-only: changes wait in scratch.");
   if (!writable) return result;
-  unless(user_xattrs, "The archive holds no extended attributes: they are kept in the catalog.");
-  unless(posix_acls, "The archive holds no POSIX ACLs: they are kept in the catalog.");
-  unless(change_owner, "The archive refuses changes of owner: owners are kept in the catalog.");
+  unless(user_xattrs, "The archive stores no extended attributes: they are kept in the catalog.");
+  unless(posix_acls, "The archive stores no POSIX ACLs: they are kept in the catalog.");
+  unless(change_owner,
+         "The archive does not allow owners to be changed: they are kept in the catalog.");
   unless(hard_links, "The archive has no hard links: files with several names are not published.");
   unless(symlinks, "The archive has no symbolic links: they are kept in the catalog.");
   unless(special_files, "The archive has no special files: they are kept in the catalog.");
-  unless(
-      case_sensitive,
-      "The archive takes names that differ only in case for one: the second one is not published.");
+  unless(case_sensitive,
+         "The archive ignores case in names: of two names that differ only in case, the second one "
+         "is not published.");
   unless(rename_exchange,
          "The archive cannot exchange two names: while a file is replaced its name is missing "
          "briefly.");
-  unless(
-      identity == IdentityKind::handle || birth_time,
-      "The archive shows neither file handles nor birth times: a file is told by its inode number, "
-      "size and time only.");
-  unless(
-      lasting_ctime,
-      "The archive shows no time of change that can be relied on: a change made in it that keeps "
-      "size and mtime of a file is not noticed.");
+  unless(identity == IdentityKind::handle || birth_time,
+         "The archive provides neither file handles nor birth times: a file is identified only by "
+         "its inode number, size and time.");
+  unless(lasting_ctime,
+         "The archive has no reliable ctime: a change made there goes unnoticed if it keeps the "
+         "size and the mtime of a file.");
   unless(
       sync_file_system,
-      "The archive cannot be synced as a whole: every file is synced by itself, which is slower.");
+      "The archive cannot be synced as a whole: every file is synced on its own, which is slower.");
   unless(clone == CloneMethod::reflink || clone == CloneMethod::server_copy,
-         "The archive cannot clone files: of a large file that was changed a little, all is sent.");
+         "The archive cannot clone files: after a small change to a large file, the whole file is "
+         "sent.");
   return result;
 }
 

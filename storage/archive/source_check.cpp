@@ -24,17 +24,18 @@ Result<void> check_source(int fd, const struct statx& found, const ArchiveVersio
                           const IdentityScheme& scheme) {
   if (scheme.device != 0 && mount_key_of(found).device != scheme.device) return not_mounted();
   const Attributes attributes = attributes_of(found);
-  if (attributes.kind != expected.attributes.kind) return conflict("it is of another kind");
+  if (attributes.kind != expected.attributes.kind) return conflict("it has another type");
   if (attributes.kind != FileKind::file) return conflict("it is not a regular file");
   if (attributes.size_bytes != expected.attributes.size_bytes) return conflict("its size differs");
-  if (attributes.mtime != expected.attributes.mtime) return conflict("its time of change differs");
-  if (inode_number_of(expected.identity) != found.stx_ino) return conflict("it is another file");
+  if (attributes.mtime != expected.attributes.mtime) return conflict("its mtime differs");
+  if (inode_number_of(expected.identity) != found.stx_ino)
+    return conflict("it is a different file");
   const bool has_birth = (found.stx_mask & STATX_BTIME) != 0 && expected.attributes.btime.ns != 0;
   if (has_birth && attributes.btime != expected.attributes.btime)
-    return conflict("it is another file");
+    return conflict("it is a different file");
   if (has_birth && scheme.kind == IdentityKind::handle) return {};
   TRY_ASSIGN(const ArchiveVersion version, version_of(fd, found, scheme));
-  if (version.identity != expected.identity) return conflict("it is another file");
+  if (version.identity != expected.identity) return conflict("it is a different file");
   return {};
 }
 

@@ -29,7 +29,7 @@ Result<std::unique_ptr<CopyEngine>> CopyEngine::make(const CopyEngineOptions& op
   auto ring = RingCopyEngine::make(options);
   if (ring) return std::unique_ptr<CopyEngine>(*std::move(ring));
   if (options.method == CopyMethod::io_uring) return ring.error();
-  log::info("copies run on threads", {{"reason", ring.error().text()}});
+  log::info("copying with threads", {{"reason", ring.error().text()}});
   return with_threads(options, ring.error().text());
 }
 

@@ -28,7 +28,7 @@ Result<void> CopyPlan::check(const FillRequest& request, uint64_t max_chunk_byte
                                request.chunk_bytes, max_chunk_bytes));
   }
   if (request.purpose == FillPurpose::keep && request.range.begin % request.chunk_bytes != 0) {
-    return invalid("the range does not begin at a chunk");
+    return invalid("the range does not start at a chunk boundary");
   }
   if (request.expected.attributes.kind != FileKind::file) return invalid("not a regular file");
   return {};
@@ -58,10 +58,10 @@ Error open_error(int errno_value, const std::string& path) {
   switch (errno_value) {
     case ENOENT:
     case ENOTDIR:
-      return Error(conflict_code(), fmt::format("'{}' is gone from the archive", path));
+      return Error(conflict_code(), fmt::format("'{}' no longer exists in the archive", path));
     case ELOOP:  // a symbolic link
     case ENXIO:  // a socket
-      return Error(conflict_code(), fmt::format("'{}' is no file in the archive any more", path));
+      return Error(conflict_code(), fmt::format("'{}' is no longer a file in the archive", path));
     default:
       break;
   }
@@ -74,11 +74,11 @@ Error target_error(int errno_value, std::string_view action) {
 }
 
 Error became_shorter() {
-  return Error(conflict_code(), "the archived file became shorter while it was read");
+  return Error(conflict_code(), "the archived file shrank while it was being read");
 }
 
 Error changed_meanwhile() {
-  return Error(conflict_code(), "the archived file was changed while it was read");
+  return Error(conflict_code(), "the archived file was changed while it was being read");
 }
 
 }  // namespace tierhub

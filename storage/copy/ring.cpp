@@ -95,10 +95,10 @@ Result<void> Ring::probe() {
   }
   for (const NeededOperation& needed : kNeeded) {
     if (::io_uring_opcode_supported(found.get(), needed.code)) continue;
-    return Error(std::errc::function_not_supported,
-                 fmt::format("io_uring is not available: the kernel's has no {}; kernel 5.6 and "
-                             "later do",
-                             needed.name));
+    return Error(
+        std::errc::function_not_supported,
+        fmt::format("io_uring is not available: this kernel's lacks {}; use kernel 5.6 or later",
+                    needed.name));
   }
   return {};
 }

@@ -74,7 +74,7 @@ void RingCopyEngine::run() {
     if (stopping_ && answers_.empty() && queue_.empty() && files_.empty()) return;
     if (got_tasks || (!queue_.empty() && files_.size() < options_.max_files)) continue;
     if (const auto waited = ring_->wait(); !waited) {
-      log::error("the copy engine cannot go on", {{"error", waited.error().text()}});
+      log::error("the copy engine cannot continue", {{"error", waited.error().text()}});
       std::abort();
     }
   }

@@ -35,7 +35,7 @@ Result<void> without_value(const Result<Nothing>& result) {
 
 Result<UniqueFd> duplicate(int fd) {
   UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!own) return target_error(errno, "duplicate the descriptor");
+  if (!own) return target_error(errno, "duplicate the file descriptor");
   return own;
 }
 
@@ -52,7 +52,7 @@ template <class T>
 std::vector<Result<T>> one_for_each(size_t count, Result<std::vector<Result<T>>> reply) {
   if (reply && reply->size() == count) return *std::move(reply);
   const Error why = reply ? Error(std::errc::protocol_error,
-                                  "the archive helper answered more or less than it was asked")
+                                  "the archive helper's reply does not match the request")
                           : reply.error();
   return {count, Result<T>(why)};
 }

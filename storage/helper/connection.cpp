@@ -31,7 +31,7 @@ constexpr int kIdleWakeUpMs = 1'000;
 constexpr const char* kHealthPart = "1 archive";
 
 Error cancelled() {
-  return Error(std::errc::operation_canceled, "the archive is no longer used: TierHub stops");
+  return Error(std::errc::operation_canceled, "TierHub is stopping and no longer uses the archive");
 }
 
 std::string_view name_of(ArchiveState state) {
@@ -350,7 +350,7 @@ void HelperLink::manage_helper(Time now) {
   if (is_hung && now - hung_since_ >= options_.replace_after &&
       left_behind_.size() < kMaxLeftBehind) {
     hung_since_ = now;
-    lose_helper(Error(std::errc::timed_out, "the archive is hung; its helper is replaced"));
+    lose_helper(Error(std::errc::timed_out, "the archive is hung"));
   }
   if (!helper_ && now >= restart_at_) start_helper();
 }
@@ -369,7 +369,7 @@ void HelperLink::start_helper() {
 }
 
 void HelperLink::lose_helper(const Error& reason) {
-  log::warning("the archive helper is started again", {{"reason", reason.text()}});
+  log::warning("restarting the archive helper", {{"reason", reason.text()}});
   set_state(state() == ArchiveState::hung ? ArchiveState::hung : ArchiveState::offline);
   if (const auto stuck = helper_->stop(milliseconds(0))) left_behind_.push_back(*stuck);
   helper_.reset();
@@ -387,7 +387,7 @@ void HelperLink::lose_helper(const Error& reason) {
       died_young ? std::clamp(restart_delay_ * 2, kFirstDelay, kLongestDelay) : milliseconds(0);
   for (auto& [number, pending] : std::exchange(under_way_, {})) {
     pending.call.done(
-        Error(std::errc::not_connected, "the archive helper ended before it answered"));
+        Error(std::errc::not_connected, "the archive helper exited before it answered"));
   }
 }
 
@@ -415,7 +415,7 @@ void HelperLink::set_state(ArchiveState state, const std::string& reason) {
   reason_ = reason;
   health().set(
       kHealthPart,
-      fmt::format("the archive is {}: hot files and writes go on, cold reads fail; {}",
+      fmt::format("the archive is {}: hot files and writes keep working, cold reads fail; {}",
                   name_of(state), reason.empty() ? "check " + options_.helper.root : reason));
 }
 

@@ -33,7 +33,7 @@ constexpr size_t kSpareThreads = 8;
 // not left half-way.
 constexpr auto kGrace = std::chrono::milliseconds(500);
 
-Error senseless() { return Error(std::errc::protocol_error, "a request makes no sense"); }
+Error senseless() { return Error(std::errc::protocol_error, "an invalid request"); }
 
 struct Request {
   uint64_t number = 0;
@@ -136,7 +136,8 @@ auto without_void(Result<R> result) {
 void ArchiveServer::run(Request& request) {
   // Nobody waits for it any more, and what it would do may no longer be wanted.
   if (SteadyClock::now() >= request.deadline) {
-    return reply<Nothing>(request.number, Error(std::errc::timed_out, "the call came too late"));
+    return reply<Nothing>(request.number,
+                          Error(std::errc::timed_out, "the call arrived after its deadline"));
   }
   switch (request.call) {
     case ArchiveCall::probe: {
@@ -262,7 +263,7 @@ void ArchiveServer::run_stage_file(Request& request) {
 template <class T, class Act>
 Result<T> ArchiveServer::in_time(const Request& request, Act act) {
   if (SteadyClock::now() >= request.deadline)
-    return Error(not_begun_code(), "the archive is slow: it was not begun");
+    return Error(not_begun_code(), "the archive is slow: it was not started in time");
   Result<T> done = act();
   got_on(request.number);
   return done;
@@ -435,7 +436,7 @@ Result<ArchiveHelperOptions> ArchiveHelperOptions::parse(
   for (size_t i = 0; i < arguments.size(); i += 2) {
     const std::string& name = arguments[i];
     if (i + 1 == arguments.size()) {
-      return Error(std::errc::invalid_argument, name + " lacks its value");
+      return Error(std::errc::invalid_argument, name + " needs a value");
     }
     const std::string& value = arguments[i + 1];
     if (name == "--root") {
@@ -484,7 +485,7 @@ int archive_helper_main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + std::min(argc, 2), argv + argc);
   const auto options = ArchiveHelperOptions::parse(arguments);
   if (!options) {
-    log::error("the archive helper is started by tierd only", {{"error", options.error().text()}});
+    log::error("only tierd can start the archive helper", {{"error", options.error().text()}});
     return kWrongUsage;
   }
   run_archive_helper(kArchiveHelperSocket, *options);

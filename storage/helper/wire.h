@@ -165,7 +165,7 @@ Result<T> get_result(ByteReader& in) {
   Result<T> result;
   get(in, result);
   if (in.complete()) return result;
-  return Error(std::errc::protocol_error, "the archive helper sent a reply that makes no sense");
+  return Error(std::errc::protocol_error, "the archive helper sent an invalid reply");
 }
 
 }  // namespace wire

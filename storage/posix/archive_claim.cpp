@@ -143,11 +143,10 @@ Error in_use(const Holder& holder, std::chrono::seconds silence) {
       holder.catalog.empty()
           ? std::string("a tierd that is starting")
           : fmt::format("another tierd, process {} on host {}", holder.process.number, holder.host);
-  return Error(
-      std::errc::no_lock_available,
-      fmt::format("the archive is used by {}, last heard of {} s ago: stop that one first; "
-                  "if you know that it is dead, start this one with --take-over",
-                  who, silence.count()));
+  return Error(std::errc::no_lock_available,
+               fmt::format("the archive is in use by {}, last heard from {} s ago: stop that tierd "
+                           "first; if you know that it is dead, start this one with --take-over",
+                           who, silence.count()));
 }
 
 bool cannot_be_written(const Error& error) {
@@ -200,7 +199,7 @@ Result<void> ArchiveClaim::hold(int root_fd) {
   if (take_over == TakeOver::refuse && !is_dead(*holder, boot, silence))
     return in_use(*holder, silence);
   log::warning(
-      "taking the archive over from another tierd",
+      "taking over the archive from another tierd",
       {{"host", holder->host}, {"process", holder->process.number}, {"silent_s", silence.count()}});
   return replace(root_fd);
 }
@@ -224,7 +223,7 @@ Result<void> ArchiveClaim::renew(int root_fd) {
   if (renewed_ && now - *renewed_ < kRenewEvery) return {};
   TRY_ASSIGN(const UniqueFd fd, posix::open_beneath(root_fd, kClaimFile, O_WRONLY));
   if (::futimens(fd.get(), nullptr) < 0 && errno != EROFS && errno != ENOSPC && errno != EDQUOT)
-    return Error::from_errno(errno, "renew the claim of the archive");
+    return Error::from_errno(errno, "renew the claim on the archive");
   renewed_ = now;
   return {};
 }

@@ -214,8 +214,7 @@ Result<void> ContentCopy::read(ByteRange chunk, const std::vector<Piece>& pieces
     if (!n) return from_object ? scratch_error(n.error()) : n.error();
     if (*n == part.size()) continue;
     if (from_object) {
-      return scratch_error(
-          Error(std::errc::io_error, "the object became shorter while it was read"));
+      return scratch_error(Error(std::errc::io_error, "the object shrank while it was being read"));
     }
     return became_shorter();
   }

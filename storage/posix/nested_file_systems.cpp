@@ -119,9 +119,9 @@ Result<Mark> make_mark(int top_fd, const std::string& shown, const std::string& 
   if (!ours) {
     return Error(
         std::errc::operation_not_permitted,
-        fmt::format("{} is not TierHub's, which needs a folder of that name there: give it "
-                    "another name",
-                    shown));
+        fmt::format(
+            "{} does not belong to TierHub, which needs a folder of that name there: rename it",
+            shown));
   }
   TRY(check_private_folder(top_fd, kPrivateFolder, shown));
   Mark mark;
@@ -138,7 +138,7 @@ Result<void> prepare(int top_fd, const std::string& shown, const Mark& mark,
                      const std::string& archive_id) {
   if (mark.archive_id != archive_id) {
     return Error(std::errc::operation_not_permitted,
-                 fmt::format("{} is that of another archive ({}): remove it, if that archive no "
+                 fmt::format("{} belongs to another archive ({}): remove it if that archive no "
                              "longer uses this file system",
                              shown, mark.archive_id));
   }
@@ -163,7 +163,7 @@ void remember_top(const ArchiveRoot& root, const ArchiveFileSystem& file_system)
     return write_small_file(folder.get(), file_system.id, file_system.id + ".new", file_system.top);
   };
   if (const auto noted = note(); !noted) {
-    log::warning("it is not noted where a file system of the archive is mounted",
+    log::warning("could not record where a file system of the archive is mounted",
                  {{"path", file_system.top}, {"error", noted.error().text()}});
   }
 }
@@ -353,7 +353,7 @@ Result<std::vector<FileSystemPointer>> NestedFileSystems::mounted(const ArchiveR
     if (file_system) {
       result.push_back(*std::move(file_system));
     } else if (!file_system.error().is(std::errc::no_such_device)) {
-      log::warning("a file system of the archive cannot be looked at",
+      log::warning("a file system of the archive cannot be examined",
                    {{"file_system", id}, {"error", file_system.error().text()}});
     }
   }

@@ -416,7 +416,7 @@ void PosixArchive::fill(const FillRequest& request, UniqueFd target, Progress pr
     lanes_.submit([done = std::move(done), error = std::move(error)] { done(error); });
   };
   if (request.path.empty()) return refuse(unsound(request.path));
-  if (!target) return refuse(target_error(EBADF, "duplicate the descriptor"));
+  if (!target) return refuse(target_error(EBADF, "duplicate the file descriptor"));
   const ArchiveRootPointer held = root();
   auto start = start_of(held, request.path);
   if (!start) return refuse(start.error());

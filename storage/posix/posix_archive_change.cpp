@@ -19,7 +19,7 @@ namespace {
 
 Error conflict(const std::string& leaf, std::string_view why) {
   return Error(conflict_code(),
-               fmt::format("'{}' in the archive was changed by someone else: {}", leaf, why));
+               fmt::format("'{}' was changed in the archive by someone else: {}", leaf, why));
 }
 
 bool exists(int folder_fd, const std::string& leaf) {
@@ -33,7 +33,8 @@ bool is_taken(const Error& error) {
 
 void warn_kept_aside(const std::string& leaf, const std::string& aside_leaf) {
   log::warning(
-      "someone took the name of a file of the archive while it was replaced; the file is kept",
+      "someone took the name of a file in the archive while TierHub was changing it; the file is "
+      "kept",
       {{"name", leaf}, {"kept", fmt::format("{}/{}", kAsideFolder, aside_leaf)}});
 }
 
@@ -145,12 +146,12 @@ Result<PosixArchive::OnRecord> PosixArchive::entry_on_record(const Spot& spot,
                                                              const ArchiveVersion& on_record,
                                                              Touched touched) const {
   TRY_ASSIGN(auto entry, Entry::open(spot.folder, spot.leaf));
-  if (!entry) return conflict(spot.leaf, "it is gone");
+  if (!entry) return conflict(spot.leaf, "it no longer exists");
   TRY_ASSIGN(ArchiveVersion found, version_of_entry(*entry, spot, Freshness::exact));
   if (!is_on_record(found, on_record))
     return conflict(spot.leaf, "it is not the version on record");
   if (touched == Touched::is_a_conflict && found.is_touched_since(on_record))
-    return conflict(spot.leaf, "its ctime moved, so its content may not be the one on record");
+    return conflict(spot.leaf, "its ctime changed, so its content may not be the one on record");
   return OnRecord{*std::move(entry), std::move(found)};
 }
 
@@ -192,8 +193,8 @@ Result<ArchiveVersion> PosixArchive::replace(const Spot& from, const Entry& ours
   const Spot::Where resting = from.where;
   TRY(check_displaced(to, before, resting, Touched::is_a_conflict));
   if (auto done = exchange(from, to); !done) {
-    if (is_gone(done.error())) return conflict(to.leaf, "it went away");
-    if (is_taken(done.error())) return conflict(to.leaf, "someone made it");
+    if (is_gone(done.error())) return conflict(to.leaf, "it was removed");
+    if (is_taken(done.error())) return conflict(to.leaf, "someone created it");
     return done.error();
   }
   // The exchange itself moved its ctime.
@@ -216,7 +217,7 @@ Result<ArchiveVersion> PosixArchive::place(const std::string& leaf, const std::s
                              fmt::format("place {}: nothing is staged as {}", target, leaf));
   if (before) return replace(from, *ours, to, *before);
   if (auto placed = rename_new(from, to); !placed) {
-    if (is_taken(placed.error())) return conflict(to.leaf, "someone made it");
+    if (is_taken(placed.error())) return conflict(to.leaf, "someone created it");
     return placed.error();
   }
   return version_of_entry(*ours, to, Freshness::exact);
@@ -234,15 +235,15 @@ Result<ArchiveVersion> PosixArchive::move(const std::string& source, const Archi
   if (before) {
     TRY(replace(from, ours.entry, to, *before));
   } else if (auto renamed = rename_new(from, to); !renamed) {
-    if (is_taken(renamed.error())) return conflict(to.leaf, "someone made it");
-    if (is_gone(renamed.error())) return conflict(from.leaf, "it went away");
+    if (is_taken(renamed.error())) return conflict(to.leaf, "someone created it");
+    if (is_gone(renamed.error())) return conflict(from.leaf, "it was removed");
     return renamed.error();
   }
   // The source may have been replaced just before it was moved.
   if (auto arrived = entry_on_record(to, moved); !arrived) {
     const auto undone = before ? exchange(from, to) : rename_new(to, from);
     if (!undone)
-      log::warning("a move in the archive was not undone", {{"error", undone.error().text()}});
+      log::warning("a move in the archive could not be undone", {{"error", undone.error().text()}});
     return arrived.error();
   }
   if (moved.attributes.kind == FileKind::directory || before) nested_.moved(*held, source, target);
@@ -268,7 +269,7 @@ Result<ArchiveVersion> PosixArchive::link(const std::string& source, const Archi
   }
   TRY(clear(staged));
   if (::linkat(from.folder, from.leaf.c_str(), staged.folder, staged.leaf.c_str(), 0) < 0) {
-    if (errno == ENOENT) return conflict(from.leaf, "it went away");
+    if (errno == ENOENT) return conflict(from.leaf, "it was removed");
     return Error::from_errno(errno, fmt::format("link {} to {}", source, target));
   }
   auto result = [&]() -> Result<ArchiveVersion> {
@@ -290,7 +291,7 @@ Result<void> PosixArchive::remove(const std::string& target, const ArchiveVersio
   TRY(check_displaced(from, before, rest.where, Touched::is_a_conflict));
   TRY(clear(rest));
   if (auto renamed = rename_new(from, rest); !renamed) {
-    if (is_gone(renamed.error())) return conflict(from.leaf, "it went away");
+    if (is_gone(renamed.error())) return conflict(from.leaf, "it was removed");
     return renamed.error();
   }
   if (auto displaced = check_displaced(rest, before, rest.where, Touched::passes); !displaced) {
@@ -315,7 +316,7 @@ Result<ArchiveVersion> PosixArchive::set_attributes(const std::string& path,
                                                     const Xattrs& xattrs) {
   const ArchiveRootPointer held = root();
   auto existing = existing_entry(held, path);
-  if (!existing && is_gone(existing.error())) return conflict(path, "it is gone");
+  if (!existing && is_gone(existing.error())) return conflict(path, "it no longer exists");
   TRY_ASSIGN(const Existing found, std::move(existing));
   TRY(check_reachable(*held, path, found.file_system, file_system_of(before.identity)));
   const IdentityScheme scheme = found.file_system->scheme();

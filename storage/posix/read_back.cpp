@@ -48,7 +48,7 @@ Result<void> read_back(const WrittenFile& file, const std::function<void()>& pro
       TRY_ASSIGN(const size_t got, read_chunk(fd.get(), buffer.first(whole_pages(size)), begin));
       if (got < size || checksum(buffer.first(size)) != file.checksums[chunk]) {
         return Error(std::errc::bad_message,
-                     fmt::format("the archive gives back other bytes than were written to it "
+                     fmt::format("the archive returns different bytes than were written to it "
                                  "(chunk {} of the staged file): it was not published",
                                  chunk));
       }

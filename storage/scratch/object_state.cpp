@@ -210,7 +210,7 @@ void fill_ended(const Scratch& scratch, InodeState& inode) {
   const auto mtime = std::exchange(inode.mtime_beside_fills, std::nullopt);
   if (!mtime || !inode.record || !inode.rec().writing) return;
   if (auto set = set_mtime(scratch, inode.number, *mtime); !set) {
-    log::warning("a file that is being written has got another mtime by a recall",
+    log::warning("a recall changed the mtime of a file that is being written",
                  {{"inode", inode.number}, {"error", set.error().text()}});
   }
 }
@@ -227,7 +227,7 @@ Result<bool> fill_at_large(const Scratch& scratch, InodeState& inode) {
 }
 
 Error error_of_fill_at_large() {
-  return Error(std::errc::io_error, "the archive hangs, and a copy from it has not ended");
+  return Error(std::errc::io_error, "the archive hangs, and a copy from it has not finished");
 }
 
 Result<void> note_change(InodeState& inode, int object_fd) {
@@ -256,7 +256,7 @@ Attributes attributes_now(const InodeRecord& record, const struct stat& object) 
 }
 
 Error note_damage(Catalog& catalog, InodeState& inode, const Error& error) {
-  log::error("scratch could not keep what was written to a file",
+  log::error("scratch lost data that was written to a file",
              {{"inode", inode.number}, {"error", error.text()}});
   Batch batch;
   batch.put_xattr(inode.number, kDamagedXattr, error.text());
@@ -269,8 +269,8 @@ Result<void> check_undamaged(const Catalog& catalog, InodeNumber inode) {
   TRY_ASSIGN(const auto reason, catalog.xattr(inode, kDamagedXattr));
   if (!reason) return {};
   return Error(std::errc::io_error,
-               fmt::format("scratch could not keep what was written to it ({}): write it again, or "
-                           "remove its attribute {} to take it as it is",
+               fmt::format("scratch lost data that was written to it ({}): write it again, or "
+                           "remove its attribute {} to accept it as it is",
                            *reason, kDamagedXattr));
 }
 

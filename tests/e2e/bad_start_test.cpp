@@ -79,7 +79,7 @@ TEST_F(BadStart, RefusesASecondTierdOnTheSameArchive) {
   tier.start();
   TestTier second;
   second.archive = tier.archive;
-  expect_refusal(second.start_and_fail(), "is used by another tierd, process");
+  expect_refusal(second.start_and_fail(), "is in use by another tierd, process");
   write_file(tier.in_mount("new"), "of the first");
   tier.publish();
   EXPECT_EQ(read_file(tier.in_archive("new")), "of the first");
@@ -107,7 +107,7 @@ TEST_F(BadStart, TheFormerHolderOfAnArchiveLeavesItAlone) {
   second.start();
   write_file(tier.in_mount("late"), "of the first");
   eventually("the first one notices", [&] { return tier.status().archive_state == "offline"; });
-  EXPECT_THAT(tier.status().summary, HasSubstr("is used by another tierd"));
+  EXPECT_THAT(tier.status().summary, HasSubstr("is in use by another tierd"));
   ASSERT_TRUE(tier.client().start_publish({"/"}));
   EXPECT_FALSE(fs::exists(tier.in_archive("late")));
   second.stop();

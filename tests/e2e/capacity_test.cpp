@@ -282,7 +282,7 @@ TEST_F(Capacity, JobsThatDoNotFitTogetherWaitForEachOtherAndSayWhy) {
              [&] { return reason(second).find("waits for room: it needs 30.0 MiB") == 0; });
   eventually("the third waits for the second", [&] {
     return reason(third) ==
-           "waits for prefetch " + std::to_string(second.id) + ", which was asked for before";
+           "waits for prefetch " + std::to_string(second.id) + ", which was requested earlier";
   });
   EXPECT_EQ(state(second), "queued");
   EXPECT_EQ(tier.entry("/file1").resident, 0u) << "all of it or nothing";
@@ -318,7 +318,7 @@ TEST_F(Capacity, ALeaseOnAFileOfHolesCountsItsData) {
   const auto more = lease(tier, "/more", "job2");
   const auto waits = [&] {
     return tier.client().prefetch(more.id)->reason.find(
-               "waits for room: it needs 20.0 MiB, and 10.0 MiB of 56.0 MiB are free of leases") ==
+               "waits for room: it needs 20.0 MiB, and 10.0 MiB of 56.0 MiB are not taken by leases") ==
            0;
   };
   eventually("who does not fit beside them waits", waits);

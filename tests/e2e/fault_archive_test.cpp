@@ -208,7 +208,7 @@ TEST_F(ArchiveFault, BytesThatItGivesBackOtherwiseAreNotPublished) {
   write_file(tier.in_mount("large"), content_of("large"));
   archive->set({"flip * 500000"});
   EXPECT_TRUE(tier.client().start_publish({"/"}));
-  expect_status_says("the archive gives back other bytes than were written");
+  expect_status_says("the archive returns different bytes than were written");
   EXPECT_FALSE(fs::exists(backing + "/large"));
   eventually("what it keeps well is published", [&] { return fs::exists(backing + "/new"); });
   archive->clear();

@@ -124,7 +124,7 @@ TEST_F(DiskFault, BytesThatScratchCouldNotWriteAreNeverPublished) {
   faulty->clear();
   EXPECT_THROW(tier.publish(), std::runtime_error);
   EXPECT_EQ(read_file(tier.in_archive("file")), "the good version");
-  expect_status_says("scratch could not keep what was written");
+  expect_status_says("scratch lost data that was written");
   // Also after a restart.
   tier.stop();
   tier.start();

@@ -58,7 +58,7 @@ TEST_F(OrdinaryUser, IsToldWhatTheyDoWithout) {
   tier.start();
   // tierd says so once the kernel has told what it can, which the mount does not wait for.
   eventually("it is told",
-             [&] { return tier.log().find("passthrough is for root") != std::string::npos; });
+             [&] { return tier.log().find("passthrough needs root") != std::string::npos; });
   struct stat st {};
   const int looked = ::stat(tier.mount.c_str(), &st);
   if (tier.log().find("for this user alone") == std::string::npos) {

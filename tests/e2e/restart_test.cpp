@@ -203,8 +203,8 @@ TEST_F(Restart, KeepsEveryKindOfOpenDescriptorWhenItIsPlanned) {
     answers();
   }
   users.end();
-  EXPECT_EQ(count_in_log("took the mount over"), 2);
-  EXPECT_EQ(count_in_log("starting it again"), 0) << "a hand-over looked like a death";
+  EXPECT_EQ(count_in_log("took over the mount"), 2);
+  EXPECT_EQ(count_in_log("restarting it"), 0) << "a hand-over looked like a death";
   EXPECT_LT(tier.stop(), 10s);
 }
 
@@ -215,7 +215,7 @@ TEST_F(Restart, ReadsChangedSettingsWhenItIsPlannedAndKeepsTheOldOnesIfTheyAreWr
   tier.write_settings();
   const pid_t first = tier.kept();
   tier.signal(SIGHUP);
-  eventually("it is refused", [&] { return count_in_log("going on with the old settings") == 1; });
+  eventually("it is refused", [&] { return count_in_log("keeping the old settings") == 1; });
   EXPECT_EQ(tier.kept(), first);
   tier.settings["capacity"] = "3GiB";
   tier.write_settings();

@@ -158,7 +158,7 @@ TEST_P(CatalogContract, CallsALoopOfFoldersDamage) {
   for (const InodeNumber inode : {InodeNumber{200}, InodeNumber{206}, InodeNumber{308}, kFolder}) {
     const auto path = catalog_->path(inode);
     ASSERT_FALSE(path.has_value());
-    EXPECT_EQ(path.error().text(), "the catalog is damaged: a folder lies below itself");
+    EXPECT_EQ(path.error().text(), "the catalog is damaged: a folder is inside itself");
   }
 }
 

@@ -113,7 +113,7 @@ class CopyAtLarge : public ColdContent {
   static void expect_refused(const Result<T>& result) {
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().errno_value(), EIO) << "as a read of an archive that hangs";
-    EXPECT_THAT(result.error().text(), HasSubstr("a copy from it has not ended"));
+    EXPECT_THAT(result.error().text(), HasSubstr("a copy from it has not finished"));
   }
 
   InodeNumber file_;

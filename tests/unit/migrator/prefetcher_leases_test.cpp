@@ -70,7 +70,7 @@ TEST(Leases, OfOneUserHaveALimitThatHoldsUpNobodyElse) {
   EXPECT_TRUE(granted.contains(1));
   EXPECT_TRUE(granted.contains(3));
   EXPECT_THAT(leases.reason(2), HasSubstr("same user"));
-  EXPECT_THAT(LeaseQueue::never(ask("x", 1000, kA, 0, 60), limits), HasSubstr("one user"));
+  EXPECT_THAT(LeaseQueue::never(ask("x", 1000, kA, 0, 60), limits), HasSubstr("a user may"));
   EXPECT_THAT(LeaseQueue::never(ask("x", 0, kA, 0, 60), limits), IsEmpty()) << "root has none";
   EXPECT_THAT(LeaseQueue::never(ask("x", 0, kA, 0, 101), limits), HasSubstr("add SSD"));
 }
@@ -121,7 +121,7 @@ TEST(Leases, WaitUntilItIsKnownWhatTheyCount) {
   leases.add(1, ask("one", 0, kA, 0, 1000), LeaseQueue::Measure::unmeasured);
   leases.add(2, ask("two", 0, kB, 0, 50));
   EXPECT_THAT(leases.grant(limits), IsEmpty()) << "who comes later does not overtake";
-  EXPECT_THAT(leases.reason(1), HasSubstr("the archive is asked"));
+  EXPECT_THAT(leases.reason(1), HasSubstr("asking the archive"));
   ASSERT_EQ(leases.unmeasured()->first, 1u);
   leases.measured(1, {{kA, 50}});
   EXPECT_FALSE(leases.unmeasured());

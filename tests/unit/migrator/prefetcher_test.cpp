@@ -221,7 +221,7 @@ TEST_F(PrefetcherTest, OneUserWithAllTheyMayHaveLeavesTheOthersTheirs) {
   const auto third = prefetcher_->add(request({{b_, {}}}));
   ASSERT_FALSE(third);
   EXPECT_EQ(third.error().code(), Prefetcher::too_much_code());
-  EXPECT_THAT(third.error().text(), ::testing::HasSubstr("at most 2 prefetches"));
+  EXPECT_THAT(third.error().text(), ::testing::HasSubstr("at most 2 unfinished prefetches"));
   EXPECT_TRUE(prefetcher_->add(request({{b_, {}}}, kBob)));
   ASSERT_TRUE(prefetcher_->cancel(first));
   EXPECT_TRUE(prefetcher_->add(request({{b_, {}}})));
