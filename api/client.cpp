@@ -17,9 +17,9 @@ namespace {
 constexpr const char* kUsualSocketPath = "/run/tierhub/tierd.sock";
 
 Error not_tierd(const std::string& socket_path, std::string_view why) {
-  return Error(
-      std::errc::protocol_error,
-      fmt::format("what answers at {} is not tierd, or another version: {}", socket_path, why));
+  return Error(std::errc::protocol_error,
+               fmt::format("the program at {} is not tierd, or another version of it: {}",
+                           socket_path, why));
 }
 
 Error refusal_of(const Response& response, const std::string& socket_path) {

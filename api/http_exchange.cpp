@@ -44,12 +44,14 @@ Error transport_error(const boost::system::error_code& error, const std::string&
                 error.category() == boost::system::system_category() ||
                 error.category() == asio::error::get_misc_category();
   if (closed) {
-    return Error(std::errc::connection_reset,
-                 fmt::format("tierd at {} went away before it answered: see its log, and try again",
-                             socket_path));
+    return Error(
+        std::errc::connection_reset,
+        fmt::format(
+            "tierd at {} closed the connection before it answered: see its log, and try again",
+            socket_path));
   }
   return Error(std::errc::protocol_error,
-               fmt::format("what answers at {} is not tierd: {}", socket_path, error.message()));
+               fmt::format("the program at {} is not tierd: {}", socket_path, error.message()));
 }
 
 }  // namespace

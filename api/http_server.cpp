@@ -158,7 +158,7 @@ class HttpServer::Impl {
       try {
         io_.run();
       } catch (const std::exception& exception) {
-        log::error("control plane: a connection broke", {{"exception", exception.what()}});
+        log::error("control plane: a connection failed", {{"exception", exception.what()}});
       }
     }
   }
@@ -178,7 +178,8 @@ class HttpServer::Impl {
       if (caller) {
         asio::co_spawn(io_, serve(std::move(socket), *std::move(caller)), asio::detached);
       } else {
-        log::warning("control plane: a caller is unknown", {{"error", caller.error().text()}});
+        log::warning("control plane: a caller could not be identified",
+                     {{"error", caller.error().text()}});
       }
     }
   }
@@ -247,8 +248,9 @@ class HttpServer::Impl {
 
   std::optional<Response> check_head(const Parser& parser) const {
     if (parser.chunked()) {
-      Response response = refusal(
-          Error(std::errc::invalid_argument, "a body needs a Content-Length; send no chunks"));
+      Response response =
+          refusal(Error(std::errc::invalid_argument,
+                        "a body needs a Content-Length: chunked bodies are refused"));
       response.status = 411;
       return response;
     }

@@ -139,7 +139,7 @@ class Decoder {
     if (!result || unknown_ == UnknownMembers::ignore) return result;
     for (const auto& [name, member] : value.items()) {
       if (!known.contains(name))
-        return mismatch("." + name.substr(0, 64) + " is not a member that is known here");
+        return mismatch("." + name.substr(0, 64) + " is not a known member");
     }
     return {};
   }

@@ -130,7 +130,7 @@ Result<Response> resume_prefetch(const Call& call) {
 
 Result<Response> renew_lease(const Call& call) {
   TRY_ASSIGN(auto request, body_of<LeaseRequest>(call));
-  if (request.owner.empty()) return missing("owner must name whose leases are meant");
+  if (request.owner.empty()) return missing("owner must name the owner of the leases");
   return answer(call.service.renew_lease(call.caller, request.owner, request.ttl_s));
 }
 
@@ -162,7 +162,7 @@ Result<Response> get_publish(const Call& call) {
 Result<Response> pin(const Call& call) {
   TRY_ASSIGN(auto request, body_of<PinRequest>(call));
   if (request.paths.empty()) return missing("paths must name what to pin");
-  if (request.owner.empty()) return missing("owner must name who pins");
+  if (request.owner.empty()) return missing("owner must name the owner of the pin");
   TRY_ASSIGN(uint64_t files,
              call.service.pin(call.caller, request.paths, request.owner, request.reason));
   return answer(Result<FileCount>(FileCount{files}));
@@ -171,7 +171,7 @@ Result<Response> pin(const Call& call) {
 Result<Response> unpin(const Call& call) {
   TRY_ASSIGN(auto request, body_of<UnpinRequest>(call));
   if (request.paths.empty()) return missing("paths must name what to unpin");
-  if (request.owner.empty()) return missing("owner must name who pinned");
+  if (request.owner.empty()) return missing("owner must name the owner of the pins");
   TRY_ASSIGN(uint64_t files, call.service.unpin(call.caller, request.paths, request.owner));
   return answer(Result<FileCount>(FileCount{files}));
 }
@@ -203,7 +203,7 @@ Result<Response> restore_trash(const Call& call) {
 
 Result<Response> purge_trash(const Call& call) {
   TRY_ASSIGN(auto request, body_of<TrashRequest>(call));
-  if (request.paths.empty()) return missing("paths must name what to delete; / is everything");
+  if (request.paths.empty()) return missing("paths must name what to delete; / means everything");
   return answer(call.service.purge_trash(call.caller, request));
 }
 
@@ -346,8 +346,7 @@ Found find_route(const Request& request, uint64_t body_bytes) {
 Result<void> check_parameters(const Route& route, const Target& target) {
   for (const auto& [name, value] : target.parameters) {
     if (name.empty() || route.parameters.find(name + " ") == std::string_view::npos) {
-      return Error(std::errc::invalid_argument,
-                   fmt::format("parameter {} is not known here", name));
+      return Error(std::errc::invalid_argument, fmt::format("unknown parameter {}", name));
     }
   }
   return {};

@@ -28,7 +28,7 @@ Result<std::string> decode_percent(std::string_view text) {
     auto low = i + 2 < text.size() ? hex_value(text[i + 2]) : std::nullopt;
     if (!high || !low) {
       return Error(std::errc::invalid_argument,
-                   "the request's target has a % that two hexadecimal digits don't follow");
+                   "the request's target has a % that is not followed by two hexadecimal digits");
     }
     out += static_cast<char>(*high * 16 + *low);
     i += 2;

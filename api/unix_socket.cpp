@@ -67,7 +67,7 @@ Error connect_error(int error, const std::string& path) {
                    fmt::format("you may not use the socket {}: ask the administrator", path));
     case EAGAIN:
       return Error(std::errc::timed_out,
-                   fmt::format("tierd at {} is too busy to take the call", path));
+                   fmt::format("tierd at {} is too busy to accept a connection", path));
     default:
       return Error::from_errno(error, "connect to " + path);
   }

@@ -125,7 +125,7 @@ class AgentReports : public AgentOfTierd {
 
 TEST_F(AgentReports, TheAgentSaysThatItLivesAndThatItStops) {
   tier.start();
-  EXPECT_NE(tier.tierctl({"jobs", "list"}).err.find("no agent has been heard of"),
+  EXPECT_NE(tier.tierctl({"jobs", "list"}).err.find("no agent has reported"),
             std::string::npos);
   start_agent({"--socket", tier.client().socket_path()});
   until("the agent is known", [&] { return agents().size() == 1; });
@@ -159,10 +159,11 @@ TEST_F(AgentReports, ARunOfAnAgentThatDiedIsShownAsSuch) {
   until(
       "the run is shown as left alone",
       [&] {
-        return tier.tierctl({"jobs", "list"}).out.find(" is gone since ") != std::string::npos;
+        return tier.tierctl({"jobs", "list"}).out.find(" has been gone since ") !=
+               std::string::npos;
       },
       seconds(90));
-  EXPECT_NE(tier.tierctl({"status"}).out.find(" is gone since "), std::string::npos);
+  EXPECT_NE(tier.tierctl({"status"}).out.find(" has been gone since "), std::string::npos);
 }
 
 TEST_F(AgentReports, ARefusalIsShownToWhoeverDroppedTheFile) {

@@ -251,7 +251,7 @@ TEST_F(OutOfBand, APrefetchSaysThatItWaitsForAYoungFileToRestAndForHowLong) {
   EXPECT_EQ(status.growing_recall_bytes, kMiB);
   EXPECT_EQ(status.unkept_recall_bytes, 0u) << "there was room";
   EXPECT_THAT(tier.tierctl({"status"}).out,
-              ::testing::HasSubstr("1.0 MiB of files still being written in the archive"));
+              ::testing::HasSubstr("1.0 MiB from files still being written in the archive"));
   api::PrefetchRequest request;
   request.paths = {"/scan"};
   const auto begin = std::chrono::steady_clock::now();

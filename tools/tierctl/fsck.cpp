@@ -29,8 +29,8 @@ Result<Config> settings(const FsckOptions& options) {
   } else if (options.scratch.empty()) {
     if (auto read = config.read_file(kUsualConfig); !read) {
       return Error(std::errc::invalid_argument,
-                   std::string("where is the tier? Give --config FILE, or --scratch DIR (and "
-                               "--state, --archive as tierd has them); ") +
+                   std::string("no tier is named: use --config FILE, or --scratch DIR (with "
+                               "--state and --archive as for tierd); ") +
                        read.error().text());
     }
   }
@@ -80,7 +80,7 @@ class Report {
     } else if (damages_ == 0) {
       print_line("clean: nothing is damaged");
     } else {
-      print_line(fmt::format("{}; nothing was changed, `tierctl fsck --repair` does that",
+      print_line(fmt::format("{}; nothing was changed; to repair, run `tierctl fsck --repair`",
                              human_count(damages_, "finding")));
     }
   }
@@ -207,8 +207,8 @@ Result<ExitCode> make_anew(const Context& context, const Config& config) {
                            human_count(rebuilt->imported_folders, "folder"),
                            human_count(rebuilt->imported_files, "file")));
     print_line(fmt::format(
-        "from the SSD: {} newer than the archive, {} not yet in it, {} beside a name that was "
-        "taken, {} in /{}",
+        "from the SSD: {} newer than the archive, {} not yet in it, {} under another name because "
+        "theirs was taken, {} in /{}",
         human_number(adopted.newer), human_number(adopted.added), human_number(adopted.conflicts),
         human_number(adopted.recovered), recovery::kRecoveredFolder));
     if (!rebuilt->donor.empty()) {
@@ -221,7 +221,7 @@ Result<ExitCode> make_anew(const Context& context, const Config& config) {
       print_line("the old catalog is kept in " + rebuilt->old_catalog);
   }
   if (adopted.incomplete == 0) return ExitCode::done;
-  say(fmt::format("LOST: parts of {} were only in versions that the archive has not got any more",
+  say(fmt::format("LOST: parts of {} were only in versions that the archive no longer has",
                   human_count(adopted.incomplete, "file")));
   return ExitCode::damage;
 }

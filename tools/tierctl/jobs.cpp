@@ -94,7 +94,7 @@ void print_value(const Json& json) {
 }
 
 std::string gone_since(const api::Run& run) {
-  return fmt::format("the agent on {} is gone since {}", printable(run.agent),
+  return fmt::format("the agent on {} has been gone since {}", printable(run.agent),
                      human_time(*run.agent_gone));
 }
 
@@ -119,7 +119,7 @@ Result<void> say_if_no_agent_runs(const Context& context) {
   const bool had_time =
       status.uptime_s > std::chrono::duration<double>(api::AgentBook::kSilence).count();
   say(had_time || !agents.empty() ? "no agent is running: jobs wait until tieragent is started"
-                                  : "no agent has been heard of since tierd was started");
+                                  : "no agent has reported since tierd was started");
   return {};
 }
 

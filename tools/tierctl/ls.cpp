@@ -109,7 +109,7 @@ void print_entry(const api::Entry& entry, const LsOptions& options) {
 void print_sums(const Sums& sums) {
   print_line(fmt::format("{}, {}, {}{}; {} on the SSD", human_count(sums.folders, "folder"),
                          human_count(sums.files, "file"), human_size(sums.bytes),
-                         sums.complete ? "" : " (without the folders that show no size)",
+                         sums.complete ? "" : " (not counting the folders that show no size)",
                          human_percent(sums.resident, sums.bytes)));
 }
 

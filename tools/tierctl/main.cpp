@@ -23,19 +23,19 @@ using Command = std::function<Result<ExitCode>(const Context&)>;
 
 constexpr const char* kPathHelp =
     "A path in the mount (absolute or relative), or in the namespace, from its root. A folder "
-    "means all below it";
+    "means everything below it";
 
 constexpr const char* kFooter = R"(
 Examples:
   tierctl status                                 is all well, and what is not yet in the archive?
   tierctl ls -r /mnt/tier/brain42                which files are on the SSD?
-  tierctl prefetch --wait /mnt/tier/brain42      bring a dataset before you use it
-  tierctl publish --wait /brain42                write back now, and wait until it is in the archive
+  tierctl prefetch --wait /mnt/tier/brain42      fetch a dataset before you use it
+  tierctl publish --wait /brain42                publish now, and wait until it is in the archive
   tierctl pin --reason "course on Monday" /demo  keep it on the SSD until: tierctl unpin /demo
   tierctl jobs list --json | jq '.runs[].state'  for scripts
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 tierd is not reachable, 4 damage found,
-130 interrupted while waiting (the work goes on).)";
+130 interrupted while waiting (tierd continues the work).)";
 
 // What the command line said. Options point into it, so it stays where it is.
 struct Arguments {
@@ -72,22 +72,23 @@ CLI::Option* add_paths(CLI::App* command, Arguments& arguments) {
 }
 
 void add_reading_commands(CLI::App& app, Arguments& a) {
-  add_command(app, "status", "What tierd does, how full the SSD is, what is not yet archived", a,
-              show_status);
+  add_command(app, "status", "What tierd is doing, how full the SSD is, what is not archived yet",
+              a, show_status);
 
   auto* ls = add_command(
-      app, "ls", "Files with their state, size and share on the SSD", a,
+      app, "ls", "List files with their state, size, and how much of them is on the SSD", a,
       [&a](const Context& context) {
         using enum api::Service::Depth;
         using enum LsOptions::Detail;
         return list(context, {a.paths, a.recursive ? all : totals, a.detailed ? full : brief});
       });
   add_paths(ls, a);
-  ls->add_flag("-r,--recursive", a.recursive, "All below, with paths in the namespace");
-  ls->add_flag("-l,--long", a.detailed, "Also unpublished bytes, time, owner, pins and leases");
+  ls->add_flag("-r,--recursive", a.recursive, "List everything below, with paths in the namespace");
+  ls->add_flag("-l,--long", a.detailed,
+               "Also show unpublished bytes, time, owner, pins and leases");
   ls->footer(R"(
-States: cold (in the archive only), partial, hot (all on the SSD), dirty (newer than the archive).
-A folder shows the sums of all files below it; of very large ones "-", if it would take too long.
+States: cold (only in the archive), partial, hot (all on the SSD), dirty (newer than the archive).
+A folder shows the sums of all files below it, or "-" if it is so large that adding takes too long.
 Without PATH: the current folder if it is in the mount, else the namespace's root.
 
 Example:
@@ -95,9 +96,9 @@ Example:
 }
 
 void add_why(CLI::App& app, Arguments& a) {
-  auto* command =
-      add_command(app, "why", "Why a file is cold, or not evicted; what prefetches wait for", a,
-                  [&a](const Context& context) { return why(context, a.paths); });
+  auto* command = add_command(
+      app, "why", "Explain why a file is cold or not evicted, and what prefetches wait for", a,
+      [&a](const Context& context) { return why(context, a.paths); });
   add_paths(command, a)->required();
   command->footer(R"(
 Example:
@@ -106,19 +107,19 @@ Example:
 
 void add_prefetch(CLI::App& app, Arguments& a) {
   auto* command =
-      add_command(app, "prefetch", "Bring files to the SSD before they are read", a, nullptr);
+      add_command(app, "prefetch", "Fetch files to the SSD before they are read", a, nullptr);
   add_paths(command, a);
-  command->add_flag("-w,--wait", a.wait, "Wait until all is there");
-  command->add_option("--label", a.label, "How it is called in lists")->type_name("TEXT");
-  command->add_flag("--later", a.later, "It may take long: what others wait for comes first");
-  command->add_flag("--list", a.list, "Show the prefetches that tierd knows");
-  auto* cancel = command->add_option("--cancel", a.id, "Stop a prefetch; what was brought stays")
-                     ->type_name("ID");
-  auto* resume =
-      command->add_option("--resume", a.id, "Continue a prefetch that is parked (see `status`)")
+  command->add_flag("-w,--wait", a.wait, "Wait until everything is on the SSD");
+  command->add_option("--label", a.label, "A label to show in lists")->type_name("TEXT");
+  command->add_flag("--later", a.later, "Not urgent: fetch what others are waiting for first");
+  command->add_flag("--list", a.list, "List the prefetches that tierd knows");
+  auto* cancel =
+      command->add_option("--cancel", a.id, "Cancel a prefetch; what was fetched stays on the SSD")
           ->type_name("ID");
+  auto* resume = command->add_option("--resume", a.id, "Resume a parked prefetch (see `status`)")
+                     ->type_name("ID");
   command->footer(R"(
-Ctrl-C ends the waiting, not the prefetch.
+Ctrl-C stops waiting; the prefetch continues.
 
 Examples:
   tierctl prefetch --wait scan.ome.zarr     (exit code 0: every byte is on the SSD)
@@ -132,7 +133,7 @@ Examples:
     const bool says_how = a.wait || a.later || !a.label.empty();
     if (int{start} + int{a.list} + int{stop} + int{again} != 1 || (!start && says_how)) {
       throw CLI::ValidationError("prefetch",
-                                 "give PATHs to bring, or --list, or --cancel ID, or --resume ID");
+                                 "give PATHs to fetch, or --list, or --cancel ID, or --resume ID");
     }
     a.command = [&a, stop, again](const Context& context) -> Result<ExitCode> {
       if (a.list) return list_prefetches(context);
@@ -145,28 +146,30 @@ Examples:
 }
 
 void add_publish(CLI::App& app, Arguments& a) {
-  auto* publish_app = add_command(app, "publish", "Write changes to the archive now", a,
+  auto* publish_app = add_command(app, "publish", "Publish changes to the archive now", a,
                                   [&a](const Context& context) {
                                     return publish(context, a.paths, a.wait ? Wait::yes : Wait::no);
                                   });
   add_paths(publish_app, a)->required();
-  publish_app->add_flag("-w,--wait", a.wait, "Wait until the archive equals the namespace there");
+  publish_app->add_flag("-w,--wait", a.wait,
+                        "Wait until the archive has all changes below the paths");
   publish_app->footer(R"(
-A file that is open for writing is published when it is closed; --wait waits for that. It ends with
-exit code 1, and a list, when all that is left needs somebody to act: changes that the
-archive refused. Ctrl-C ends the waiting, not the publishing.
+A file that is open for writing is published when it is closed; --wait waits for that. If all that is
+left are changes that the archive refused, it lists them and ends with exit code 1: somebody has to
+act. Ctrl-C stops waiting; the publish continues.
 
 Example:
   tierctl publish --wait /brain42 && echo "safe to switch off")");
 }
 
 void add_keeping_commands(CLI::App& app, Arguments& a) {
-  auto* evict_app = add_command(app, "evict", "Free the SSD of files that are in the archive", a,
-                                [&a](const Context& context) { return evict(context, a.paths); });
+  auto* evict_app =
+      add_command(app, "evict", "Remove files from the SSD that are in the archive", a,
+                  [&a](const Context& context) { return evict(context, a.paths); });
   add_paths(evict_app, a)->required();
   evict_app->footer(R"(
-Only what is unchanged, not in use, not pinned and not leased leaves the SSD; the rest is listed with
-the reason. Exit code 1 if nothing could be evicted though something was asked for.
+Only what is published, not in use, not pinned and not leased is evicted; the rest is listed with
+the reason. Exit code 1 if nothing could be evicted although there was something to evict.
 
 Example:
   tierctl evict /brain42/raw)");
@@ -175,57 +178,63 @@ Example:
     return pin(context, {a.paths, a.owner, a.reason});
   });
   add_paths(pin_app, a)->required();
-  pin_app->add_option("--reason", a.reason, "Shown to whoever wonders")->type_name("TEXT");
-  pin_app->add_option("--owner", a.owner, "Whose pin it is; you, unless told")->type_name("NAME");
+  pin_app->add_option("--reason", a.reason, "Why the files are pinned; shown to others")
+      ->type_name("TEXT");
+  pin_app->add_option("--owner", a.owner, "The owner of the pin (default: you)")->type_name("NAME");
   pin_app->footer(R"(
-A pin keeps what is on the SSD; to bring the rest, prefetch it.
+A pin keeps what is already on the SSD; prefetch the file to fetch the rest.
 
 Example:
   tierctl pin --reason "course on Monday" /demo && tierctl prefetch --wait /demo)");
 
-  auto* unpin_app = add_command(app, "unpin", "End your pins", a, [&a](const Context& context) {
+  auto* unpin_app = add_command(app, "unpin", "Remove your pins", a, [&a](const Context& context) {
     return unpin(context, {a.paths, a.owner, {}});
   });
   add_paths(unpin_app, a)->required();
-  unpin_app->add_option("--owner", a.owner, "Whose pins end; yours, unless told")
+  unpin_app->add_option("--owner", a.owner, "Whose pins to remove (default: yours)")
       ->type_name("NAME");
 }
 
 void add_scan(CLI::App& app, Arguments& a) {
   auto* scan_app = add_command(
-      app, "scan", "Look for changes that others made in the archive", a,
+      app, "scan", "Scan the archive for changes that others made", a,
       [&a](const Context& context) {
         if (a.list) return show_scan(context);
         return scan(context, a.wait ? Wait::yes : Wait::no,
                     a.accept ? api::Service::MuchMissing::accept : api::Service::MuchMissing::ask);
       });
-  auto* wait = scan_app->add_flag("-w,--wait", a.wait, "Wait until it has ended");
+  auto* wait = scan_app->add_flag("-w,--wait", a.wait, "Wait until the scan ends");
   auto* accept = scan_app->add_flag("--accept", a.accept,
-                                    "Remove here what is missing in the archive, however much");
-  scan_app->add_flag("--show", a.list, "Start none: show how far it is, or how the last one ended")
+                                    "Remove what is missing in the archive, even if that is much");
+  scan_app
+      ->add_flag(
+          "--show", a.list,
+          "Start no scan: show the progress of the running one, or the result of the last one")
       ->excludes(wait)
       ->excludes(accept);
 }
 
 void add_trash(CLI::App& app, Arguments& a) {
-  auto* trash = app.add_subcommand("trash", "What was removed, and rests in the archive");
+  auto* trash = app.add_subcommand(
+      "trash", "List, restore or delete what was removed; it is kept in the archive");
   trash->fallthrough();
   trash->require_subcommand(1);
-  auto* list = add_command(*trash, "list", "What can be restored, as far as it was yours", a,
+  auto* list = add_command(*trash, "list",
+                           "List what can be restored; only root sees what belonged to others", a,
                            [&a](const Context& context) { return list_trash(context, a.paths); });
   add_paths(list, a)->expected(0, 1);
   auto* restore =
-      add_command(*trash, "restore", "Bring removed files and folders back", a,
+      add_command(*trash, "restore", "Restore removed files and folders", a,
                   [&a](const Context& context) { return restore_trash(context, a.paths, a.to); });
   add_paths(restore, a)->required();
-  restore->add_option("--to", a.to, "A folder to put them in, or the new path of the only one")
+  restore->add_option("--to", a.to, "The folder to restore to, or, for a single PATH, its new path")
       ->type_name("PATH");
   restore->footer(R"(
-A folder comes back with all that was in it. What has the name now is never replaced.
+A folder is restored with everything that was in it. Nothing that exists is ever replaced.
 
 Example:
   tierctl trash restore /brain42/raw)");
-  auto* purge = add_command(*trash, "purge", "Delete for good", a, [&a](const Context& context) {
+  auto* purge = add_command(*trash, "purge", "Delete permanently", a, [&a](const Context& context) {
     return purge_trash(context, a.paths, a.older_than_days);
   });
   add_paths(purge, a);
@@ -243,37 +252,40 @@ Example:
 
 void add_jobs(CLI::App& app, Arguments& a) {
   auto* jobs = app.add_subcommand(
-      "jobs", "Runs of workflows, as the compute agent reports them; alone, it lists them");
+      "jobs",
+      "Show the runs of workflows that compute agents report; without a subcommand, list them");
   jobs->fallthrough();
   jobs->require_subcommand(0, 1);
   jobs->callback([&a, jobs] {
     if (jobs->get_subcommands().empty()) a.command = list_jobs;
   });
-  add_command(*jobs, "list", "All runs, the latest first", a, list_jobs);
-  auto* show = add_command(*jobs, "show", "How far a run is, and what went wrong", a,
+  add_command(*jobs, "list", "List all runs, the latest first", a, list_jobs);
+  auto* show = add_command(*jobs, "show", "Show the progress of a run, and what went wrong", a,
                            [&a](const Context& context) { return show_job(context, a.run); });
-  show->add_option("run", a.run, "The run, as jobs list names it")->required()->type_name("RUN");
+  show->add_option("run", a.run, "The name of the run, as in `jobs list`")
+      ->required()
+      ->type_name("RUN");
 }
 
 void add_fsck(CLI::App& app, Arguments& a) {
-  auto* command = add_command(app, "fsck", "Look for damage in the catalog and on the SSD", a,
+  auto* command = add_command(app, "fsck", "Check the catalog and the SSD for damage", a,
                               [&a](const Context& context) { return fsck(context, a.fsck); });
   FsckOptions& o = a.fsck;
-  command->add_option("--config", o.config_file, "tierd's settings: where the folders are")
+  command->add_option("--config", o.config_file, "tierd's settings file, which names the folders")
       ->type_name("FILE.yaml");
   command->add_option("--archive", o.archive, "As of tierd")->type_name("DIR");
   command->add_option("--scratch", o.scratch, "As of tierd")->type_name("DIR");
   command->add_option("--state", o.state, "As of tierd")->type_name("DIR");
-  command->add_flag("--data", o.data, "Also read what is on the SSD, and compare its checksums");
-  command->add_flag("--compare", o.compare, "Also look whether the archive is as on record");
-  auto* repair = command->add_flag("--repair", o.repair, "Make right what is found");
+  command->add_flag("--data", o.data, "Also read the data on the SSD and verify its checksums");
+  command->add_flag("--compare", o.compare, "Also check that the archive is as recorded");
+  auto* repair = command->add_flag("--repair", o.repair, "Repair what is found");
   auto* rebuild =
       command->add_flag("--rebuild", o.rebuild,
-                        "Make a new catalog from the archive and the SSD; the old one is kept");
+                        "Build a new catalog from the archive and the SSD; the old one is kept");
   rebuild->excludes(repair);
   command->footer(R"(
-tierd must be stopped. Without --repair and --rebuild nothing is changed. Exit codes: 0 nothing is
-wrong, or all was repaired; 4 damage was found, or is left.
+tierd must be stopped. Without --repair or --rebuild nothing is changed. Exit codes: 0 nothing is
+damaged, or everything was repaired; 4 damage was found, or is left.
 
 Examples:
   tierctl fsck --config /etc/tierhub/tierhub.yaml
@@ -284,9 +296,9 @@ Examples:
 void describe(CLI::App& app, Arguments& a) {
   app.set_version_flag("--version", "tierctl " TIERHUB_VERSION);
   app.add_option("--socket", a.socket,
-                 "Where tierd listens; else TIERHUB_SOCKET, else /run/tierhub/tierd.sock")
+                 "tierd's socket [default: TIERHUB_SOCKET, or /run/tierhub/tierd.sock]")
       ->type_name("PATH");
-  app.add_flag("--json", a.json, "The result as JSON, with exact numbers, on standard output");
+  app.add_flag("--json", a.json, "Print the result as JSON, with exact numbers");
   app.require_subcommand(1);
   add_reading_commands(app, a);
   add_why(app, a);
@@ -338,7 +350,7 @@ Result<ExitCode> run_command(const Arguments& arguments) {
 }
 
 ExitCode run(int argc, char** argv) {
-  CLI::App app("Watch and steer the two tiers of TierHub", "tierctl");
+  CLI::App app("Watch and control the two tiers of TierHub", "tierctl");
   Arguments arguments;
   describe(app, arguments);
   try {
@@ -370,7 +382,7 @@ int main(int argc, char** argv) {
   try {
     return static_cast<int>(run(argc, argv));
   } catch (const std::exception& exception) {
-    say(std::string("cannot go on: ") + exception.what());
+    say(std::string("cannot continue: ") + exception.what());
     return static_cast<int>(ExitCode::failed);
   }
 }

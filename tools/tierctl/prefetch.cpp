@@ -39,7 +39,7 @@ ExitCode report(const Context& context, const api::Prefetch& p) {
   }
   if (p.state != "failed" && p.state != "cancelled") return ExitCode::done;
   if (!p.first_error.empty()) {
-    say(fmt::format("{} could not be brought; the first: {}", human_count(p.failed_files, "file"),
+    say(fmt::format("{} could not be fetched; the first: {}", human_count(p.failed_files, "file"),
                     printable(p.first_error)));
   }
   return ExitCode::failed;
@@ -55,7 +55,7 @@ Result<ExitCode> wait_for(const Context& context, api::Prefetch p) {
       if (interruptible.pause() == Interruptible::Pause::interrupted) {
         line.finish();
         say(fmt::format(
-            "interrupted: prefetch {} goes on; stop it with: tierctl prefetch --cancel {}", p.id,
+            "interrupted: prefetch {} continues; to cancel it: tierctl prefetch --cancel {}", p.id,
             p.id));
         return ExitCode::interrupted;
       }

@@ -96,7 +96,7 @@ Result<ExitCode> wait_for(const Context& context, api::PublishProgress p) {
                                           : interruptible.pause();
       if (pause == Interruptible::Pause::interrupted) {
         line.finish();
-        say(fmt::format("interrupted: publish {} goes on", p.id));
+        say(fmt::format("interrupted: publish {} continues", p.id));
         return ExitCode::interrupted;
       }
     }
@@ -104,7 +104,8 @@ Result<ExitCode> wait_for(const Context& context, api::PublishProgress p) {
   }
   report(context, p);
   if (!stuck) return ExitCode::done;
-  say("what is listed cannot be published until somebody acts; tierd tries again by itself");
+  say("the changes listed above cannot be published until somebody acts; tierd keeps trying by "
+      "itself");
   return ExitCode::failed;
 }
 

@@ -35,7 +35,7 @@ Result<ExitCode> scan(const Context& context, Wait wait, api::Service::MuchMissi
       line.show("scan", std::nullopt, sentence_of(p));
       if (interruptible.pause() == Interruptible::Pause::interrupted) {
         line.finish();
-        say("interrupted: the scan goes on");
+        say("interrupted: the scan continues");
         return ExitCode::interrupted;
       }
       TRY_ASSIGN(p, context.client.scan_progress());

@@ -28,7 +28,7 @@ void print_places(const api::Status& s) {
   print_row("state", printable(s.state));
   if (s.state_shares_scratch) {
     print_row("",
-              "on the file system of scratch, which writers can fill: give it a disk of its own");
+              "on the file system of scratch, which writers can fill: put it on a disk of its own");
   }
   if (s.import_running) {
     print_row("import", fmt::format("running: {} so far", human_count(s.import_files, "file")));
@@ -37,7 +37,7 @@ void print_places(const api::Status& s) {
 
 void print_risk(const api::Status& s) {
   if (s.dirty_files == 0) {
-    print_row("at risk", "nothing: all that is on the SSD is in the archive");
+    print_row("at risk", "nothing: everything on the SSD is in the archive");
   } else {
     print_row("at risk", fmt::format("{}, {}, would be lost if the SSD died now; the oldest change "
                                      "is {} old",
@@ -59,11 +59,12 @@ void print_traffic(const api::Status& s) {
             fmt::format("{}, {}; {} more not kept: the SSD had no room", human_size(s.recall_bytes),
                         human_count(s.recall_chunks, "chunk"), human_size(s.unkept_recall_bytes)));
   if (s.growing_recall_bytes > 0) {
-    print_row("", fmt::format("and {} of files still being written in the archive, not kept either",
-                              human_size(s.growing_recall_bytes)));
+    print_row("",
+              fmt::format("and {} from files still being written in the archive, not kept either",
+                          human_size(s.growing_recall_bytes)));
   }
   print_row("  published",
-            fmt::format("{}, {}; {} patched, {} of which the archive cloned",
+            fmt::format("{}, {}; {} patched, {} cloned by the archive",
                         human_size(s.published_bytes), human_count(s.published_files, "file"),
                         human_number(s.patched_files), human_size(s.cloned_bytes)));
   print_row("  evicted", fmt::format("{}, {}", human_size(s.evicted_bytes),
@@ -77,13 +78,13 @@ void print_traffic(const api::Status& s) {
 }
 
 void print_agents(const std::vector<api::Agent>& agents) {
-  if (agents.empty()) print_row("agents", "none is known: jobs are not taken");
+  if (agents.empty()) print_row("agents", "none known: jobs are not run");
   std::string_view title = "agents";
   for (const api::Agent& agent : agents) {
     std::string text = "on " + printable(agent.host);
     if (agent.uid != 0) text += " of " + user_name(agent.uid);
     if (agent.gone) {
-      text += " is gone since " + human_time(agent.heard);
+      text += " has been gone since " + human_time(agent.heard);
     } else {
       text += agent.state == "waiting" ? ": waits for the mount"
                                        : fmt::format(": {}, {}", human_count(agent.runs, "run"),

@@ -12,15 +12,15 @@ namespace {
 
 std::string where_it_is(const api::Entry& e) {
   if (e.state == "cold") {
-    return "cold: all of it is in the archive alone; it was not read since it was imported, or it "
-           "was evicted";
+    return "cold: it is only in the archive; it has not been read since it was imported, or it was "
+           "evicted";
   }
   if (e.state == "partial") {
-    return fmt::format("partial: {} of {} are on the SSD, the rest is in the archive alone",
+    return fmt::format("partial: {} of {} are on the SSD, the rest is only in the archive",
                        human_size(e.resident), human_size(e.size));
   }
-  if (e.state == "hot") return "hot: all of it is on the SSD, and equal to the archive";
-  if (e.dirty == e.size) return "dirty: it is on the SSD, and the archive has not got it yet";
+  if (e.state == "hot") return "hot: all of it is on the SSD and is the same in the archive";
+  if (e.dirty == e.size) return "dirty: it is on the SSD and not in the archive yet";
   return fmt::format("dirty: {} on the SSD are newer than the archive", human_size(e.dirty));
 }
 
@@ -31,12 +31,12 @@ std::vector<std::string> what_keeps_it(const api::Entry& e, const api::Status& s
   if (e.writing) lines.push_back("it is open for writing, or mapped writable");
   if (e.state == "dirty" && !e.writing) {
     lines.push_back("its changes are not published yet: tierctl publish --wait " +
-                    printable(e.path) + " says what they wait for");
+                    printable(e.path) + " shows what they wait for");
   }
   for (const std::string& pin : e.pins) lines.push_back("pinned or leased by " + printable(pin));
   if (status.archive_state != "online") {
     lines.push_back("the archive is " + status.archive_state +
-                    ", and nothing is evicted that is not proved to be there");
+                    ", and nothing is evicted without proof that it is there");
   }
   return lines;
 }
@@ -47,10 +47,10 @@ void explain(const api::Entry& e, const api::Status& status) {
   for (const std::string& line : keeps) print_line("  is not evicted: " + line);
   if (!keeps.empty() || e.state == "cold") return;
   if (status.used_bytes > status.high_bytes) {
-    print_line("  can be evicted: scratch is above its high mark, and the coldest go first");
+    print_line("  can be evicted: scratch is above its high mark, and the coldest files go first");
   } else {
     print_line(
-        fmt::format("  is not evicted: there is room; eviction begins at {}, and {} are used",
+        fmt::format("  is not evicted: there is room; eviction starts at {}, and {} are used",
                     human_size(status.high_bytes), human_size(status.used_bytes)));
   }
 }
@@ -66,9 +66,8 @@ Result<ExitCode> why(const Context& context, const std::vector<std::string>& giv
     // A file lists itself; it may have been named by its path in the mount.
     if (listing.entries.size() != 1 || !path.ends_with(listing.entries.front().path) ||
         listing.entries.front().kind != "file") {
-      return Error(
-          std::errc::invalid_argument,
-          printable(path) + " is not a file: `tierctl ls -r` shows what is below a folder");
+      return Error(std::errc::invalid_argument,
+                   printable(path) + " is not a file: `tierctl ls -r` lists what is in a folder");
     }
     explain(listing.entries.front(), status);
   }

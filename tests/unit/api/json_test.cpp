@@ -83,7 +83,7 @@ void expect_refused(std::string_view text, std::string_view reason) {
 }
 
 TEST(Json, NamesTheMemberThatIsWrong) {
-  expect_refused(R"({"path":["/a"]})", "member path is not a member that is known here");
+  expect_refused(R"({"path":["/a"]})", "member path is not a known member");
   expect_refused(R"({"paths":"/a"})", "member paths must be an array");
   expect_refused(R"({"files":[{"path":"/a"},{"path":7}]})",
                  "member files[1].path must be a string");

@@ -45,9 +45,9 @@ TEST_F(Routes, ListRefusesParametersThatItDoesNotUnderstand) {
   expect_refusal(send("GET", "/v1/ls?limit=1x"), 400, "EINVAL", "limit must be a whole number");
   expect_refusal(send("GET", "/v1/ls?recursive=yes"), 400, "EINVAL",
                  "recursive must be true or false");
-  expect_refusal(send("GET", "/v1/ls?pth=/"), 400, "EINVAL", "parameter pth is not known here");
+  expect_refusal(send("GET", "/v1/ls?pth=/"), 400, "EINVAL", "unknown parameter pth");
   expect_refusal(send("GET", "/v1/status?path=/"), 400, "EINVAL",
-                 "parameter path is not known here");
+                 "unknown parameter path");
 }
 
 TEST_F(Routes, SayWhatDoesNotExist) {
@@ -68,11 +68,11 @@ TEST_F(Routes, RefuseBodiesThatTheyDoNotUnderstand) {
   expect_refusal(send("POST", "/v1/evict", "{"), 400, "EINVAL",
                  "body of the request: this is not JSON: see byte 2");
   expect_refusal(send("POST", "/v1/evict", R"({"path":[]})"), 400, "EINVAL",
-                 "body of the request: member path is not a member that is known here");
+                 "body of the request: member path is not a known member");
   expect_refusal(send("POST", "/v1/evict", R"({"paths":[]})"), 400, "EINVAL",
                  "paths must name what to evict");
   expect_refusal(send("POST", "/v1/pin", R"({"paths":["/a"]})"), 400, "EINVAL",
-                 "owner must name who pins");
+                 "owner must name the owner of the pin");
   expect_refusal(send("POST", "/v1/prefetch", "{}"), 400, "EINVAL",
                  "paths or files must name what to prefetch");
   expect_refusal(send("GET", "/v1/status", "{}"), 400, "EINVAL", "this request takes no body");

@@ -116,7 +116,7 @@ TEST_F(Tierctl, LsIsATableOfStates) {
             "hot         1.0 KiB      100%  hot.tif\n"
             "partial      1000 B       42%  part.tif\n"
             "-                 -         -  sub/\n"
-            "1 folder, 3 files, 3.0 GiB (without the folders that show no size); 1% on the SSD\n");
+            "1 folder, 3 files, 3.0 GiB (not counting the folders that show no size); 1% on the SSD\n");
 }
 
 TEST_F(Tierctl, LsShowsTheSumsOfAFolderAndOfAll) {
@@ -151,7 +151,7 @@ TEST_F(Tierctl, WhySaysWhatKeepsAFileAndWhatAPrefetchWaitsFor) {
               HasSubstr("  is not evicted: pinned or leased by alice: course\n"));
   EXPECT_THAT(run({"why", "/brain42/sub/new.tif"}).out, HasSubstr("not published yet"));
   const auto hot = run({"why", "/brain42/hot.tif"});
-  EXPECT_THAT(hot.out, HasSubstr("there is room; eviction begins at 1.0 MiB"));
+  EXPECT_THAT(hot.out, HasSubstr("there is room; eviction starts at 1.0 MiB"));
   EXPECT_THAT(hot.out, HasSubstr("prefetch 7 (run 3) waits for room: it needs 30.0 MiB\n"));
   EXPECT_EQ(run({"why", "/brain42"}).exit_code, 1);
 }
@@ -301,7 +301,7 @@ TEST_F(Tierctl, JobsSayThatTheirAgentIsGone) {
     run.agent = "node-7";
     run.agent_gone = Timestamp{60'000'000'000};
   });
-  const std::string gone = "the agent on node-7 is gone since 1970-01-01 00:01:00\n";
+  const std::string gone = "the agent on node-7 has been gone since 1970-01-01 00:01:00\n";
   EXPECT_THAT(run({"jobs", "list"}).out, HasSubstr("a    " + gone));
   EXPECT_THAT(run({"jobs", "show", "a"}).out, HasSubstr("agent            " + gone));
 }
@@ -310,10 +310,9 @@ TEST_F(Tierctl, SaysThatNoAgentIsRunning) {
   service_.with([](State& state) { state.status.uptime_s = 3'600; });
   EXPECT_EQ(run({"jobs", "list"}).err,
             "tierctl: no agent is running: jobs wait until tieragent is started\n");
-  EXPECT_THAT(run({"status"}).out, HasSubstr("agents       none is known: jobs are not taken\n"));
+  EXPECT_THAT(run({"status"}).out, HasSubstr("agents       none known: jobs are not run\n"));
   service_.with([](State& state) { state.status.uptime_s = 3; });
-  EXPECT_EQ(run({"jobs", "list"}).err,
-            "tierctl: no agent has been heard of since tierd was started\n");
+  EXPECT_EQ(run({"jobs", "list"}).err, "tierctl: no agent has reported since tierd was started\n");
   service_.with([](State& state) {
     api::Agent agent;
     agent.host = "node-7";
@@ -329,8 +328,8 @@ TEST_F(Tierctl, SaysThatNoAgentIsRunning) {
   });
   EXPECT_EQ(run({"jobs", "list"}).err, "");
   EXPECT_THAT(run({"status"}).out,
-              HasSubstr("agents       on node-7: 1 run, 8 workers, /srv/jobs\n"
-                        "             on node-8 is gone since 1970-01-01 00:01:00\n"));
+              HasSubstr("agents       on node-7: 1 run, 8 workers, /srv/jobs\n             on "
+                        "node-8 has been gone since 1970-01-01 00:01:00\n"));
 }
 
 TEST_F(Tierctl, GuessesWhatWasMeantByAnUnknownCommand) {

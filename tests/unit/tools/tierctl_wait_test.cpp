@@ -85,7 +85,7 @@ TEST_F(TierctlWait, PrefetchFailsWithTheReason) {
   auto prefetch = api::decode<api::Prefetch>(outcome.out, api::UnknownMembers::refuse);
   ASSERT_TRUE(prefetch) << outcome.out;
   EXPECT_EQ(prefetch->state, "failed");
-  EXPECT_THAT(outcome.err, HasSubstr("tierctl: 1 file could not be brought; the first: "
+  EXPECT_THAT(outcome.err, HasSubstr("tierctl: 1 file could not be fetched; the first: "
                                      "/brain42/a.tif: Input/output error\n"));
 }
 
@@ -96,7 +96,7 @@ TEST_F(TierctlWait, PrefetchGoesOnWhenTheWaitingIsInterrupted) {
   ::kill(tierctl->pid(), SIGINT);
   auto outcome = tierctl->wait();
   EXPECT_EQ(outcome.exit_code, 130);
-  EXPECT_THAT(outcome.err, HasSubstr("tierctl: interrupted: prefetch 7 goes on; stop it with: "
+  EXPECT_THAT(outcome.err, HasSubstr("tierctl: interrupted: prefetch 7 continues; to cancel it: "
                                      "tierctl prefetch --cancel 7\n"));
 }
 
@@ -175,7 +175,7 @@ TEST_F(TierctlWait, PublishGoesOnWhenTheWaitingIsInterrupted) {
   ::kill(tierctl->pid(), SIGINT);
   auto outcome = tierctl->wait();
   EXPECT_EQ(outcome.exit_code, 130);
-  EXPECT_THAT(outcome.err, HasSubstr("tierctl: interrupted: publish 5 goes on\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("tierctl: interrupted: publish 5 continues\n"));
 }
 
 TEST_F(TierctlWait, ScanWaitsUntilItHasEnded) {
