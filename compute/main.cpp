@@ -51,18 +51,17 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--watch", line.agent.watch,
                  "a jobs folder: drop workflow files into its incoming/ (may be repeated)");
   app.add_option("--socket", line.socket,
-                 "tierd's socket (else TIERHUB_SOCKET, else /run/tierhub/tierd.sock); 'none' works "
-                 "on plain folders");
-  app.add_option("--workers", line.agent.workers, "tasks at a time, over all runs")
+                 "tierd's socket (default: TIERHUB_SOCKET, or /run/tierhub/tierd.sock); 'none' "
+                 "works on plain folders");
+  app.add_option("--workers", line.agent.workers, "number of tasks to run at a time, over all runs")
       ->check(CLI::Range(1u, 4096u))
       ->capture_default_str();
   app.add_option("--work", line.agent.work,
-                 "where runs keep what their tasks leave for one another")
+                 "folder for files that the tasks of a run pass to one another")
       ->capture_default_str();
-  app.add_option(
-      "--require-mount", line.agent.require_mount,
-      "where TierHub must be mounted: until then nothing is watched, and nothing is made "
-      "there");
+  app.add_option("--require-mount", line.agent.require_mount,
+                 "folder where TierHub must be mounted: until it is, nothing is watched, and "
+                 "nothing is created there");
   app.add_flag("--allow-root", line.allow_root, "run jobs that belong to root");
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->capture_default_str();

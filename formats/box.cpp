@@ -232,7 +232,7 @@ Result<void> check_tiling(const std::vector<Box>& boxes, const Box& region) {
   for (const Box& box : boxes) {
     if (box.empty() || !region.contains(box)) {
       return Error(std::errc::invalid_argument,
-                   fmt::format("the block {} does not lie in {}", to_words(box), to_words(region)));
+                   fmt::format("the block {} is not inside {}", to_words(box), to_words(region)));
     }
     sorted.push_back(&box);
     covered += box.voxels();

@@ -60,7 +60,7 @@ Result<void> check_range(std::string_view name, const AxisRange& range, uint64_t
                          const std::string& path) {
   if (!range.empty() && range.end <= size) return {};
   return Error(std::errc::invalid_argument,
-               fmt::format("{} does not lie in {}, which has only {}", to_words(name, range), path,
+               fmt::format("{} is not in {}, which has only {}", to_words(name, range), path,
                            to_words(name, {0, size})));
 }
 

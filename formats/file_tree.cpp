@@ -15,8 +15,8 @@ Result<std::optional<std::string>> FileTree::read_small(const std::string& path,
   if (!size_bytes) return std::nullopt;
   if (*size_bytes > limit_bytes) {
     return Error(std::errc::file_too_large,
-                 fmt::format("{} has {} bytes, more than metadata may have ({})", path, *size_bytes,
-                             limit_bytes));
+                 fmt::format("{} has {} bytes, more than the limit for metadata ({})", path,
+                             *size_bytes, limit_bytes));
   }
   std::string text(*size_bytes, '\0');
   TRY_ASSIGN(const size_t got, read_at(path, std::as_writable_bytes(std::span(text)), 0));

@@ -73,7 +73,7 @@ Result<std::vector<Axis>> read_axes(const Json& multiscale, const std::string& f
       return unsupported(
           fmt::format("{}: the axis \"{}\" is not one of t, c, z, y, x", file, *name));
     if (std::find(axes.begin(), axes.end(), *axis) != axes.end()) {
-      return damaged(file, fmt::format("the axis {} is there twice", *name));
+      return damaged(file, fmt::format("the axis {} appears twice", *name));
     }
     axes.push_back(*axis);
   }
@@ -340,7 +340,7 @@ Result<Dataset> open_ome_zarr(const FileTree& tree, const std::string& path) {
   if (array)
     return unsupported(path + " is a bare Zarr array: name the OME-Zarr image folder above it");
   return unsupported(path +
-                     " is a Zarr folder but no OME-Zarr image: its .zattrs has no multiscales");
+                     "is a Zarr folder but not an OME-Zarr image: its .zattrs has no multiscales");
 }
 
 std::string chunk_path(const Dataset& dataset, const Level& level, const Shape& at) {

@@ -215,7 +215,7 @@ class ImageJDescription {
     if (planes != pages) {
       return contradiction(
           path_, "ImageJ",
-          fmt::format("it describes {} images, and there are {} pages", planes, pages));
+          fmt::format("it describes {} images, but there are {} pages", planes, pages));
     }
     return layout;
   }
@@ -226,7 +226,7 @@ class ImageJDescription {
     if (line == lines_.end()) return std::nullopt;
     const auto value = to_count(line->second);
     if (value && *value > 0) return value;
-    return contradiction(path_, "ImageJ", fmt::format("{}={} is no count", key, line->second));
+    return contradiction(path_, "ImageJ", fmt::format("{}={} is not a count", key, line->second));
   }
 
   void read_voxel_size(const TiffDirectory& first, TiffLayout& layout) const {
@@ -270,7 +270,7 @@ Result<std::optional<TiffLayout>> layout_from_tifffile(std::string_view text, si
   }
   if (layout.t * layout.c * layout.z == pages) return layout;
   return contradiction(path, "tifffile",
-                       fmt::format("it describes {} planes, and there are {} pages",
+                       fmt::format("it describes {} planes, but there are {} pages",
                                    layout.t * layout.c * layout.z, pages));
 }
 

@@ -86,12 +86,12 @@ uint64_t Reader::number(std::string_view bytes) const {
 Result<std::string> Reader::bytes_at(uint64_t offset_bytes, uint64_t size_bytes,
                                      std::string_view what) const {
   if (offset_bytes > file_bytes_ || size_bytes > file_bytes_ - offset_bytes) {
-    return truncated(fmt::format("{} lies beyond the end of the file", what));
+    return truncated(fmt::format("{} is beyond the end of the file", what));
   }
   std::string bytes(size_bytes, '\0');
   TRY_ASSIGN(const size_t got,
              tree_.read_at("", std::as_writable_bytes(std::span(bytes)), offset_bytes));
-  if (got != size_bytes) return truncated(fmt::format("{} lies beyond the end of the file", what));
+  if (got != size_bytes) return truncated(fmt::format("{} is beyond the end of the file", what));
   return bytes;
 }
 

@@ -44,10 +44,9 @@ void add_input(CLI::App& command, Part& part) {
 // --select of one image: one level, time point and channel, and ranges of z, y and x.
 CLI::Option* add_select(CLI::App& command, Part& part) {
   return command
-      .add_option(
-          "--select", part.select,
-          "Which level (0 if left out), time point and channel, and what of z, y and x, such "
-          "as level=0,t=0,c=1,z=0:10. t and c are needed where the image has several")
+      .add_option("--select", part.select,
+                  "Which level (default 0), time point and channel, and which range of z, y and x, "
+                  "such as level=0,t=0,c=1,z=0:10. t and c are required if the image has several")
       ->check(check(formats::parse_selection));
 }
 
@@ -61,8 +60,7 @@ void add_part(CLI::App& command, Part& part) {
                       "The voxels to work on, such as level=0,t=0,c=0,z=32:64,y=0:128,x=128:256")
           ->check(check(formats::parse_box))
           ->excludes(select);
-  command
-      .add_option("--halo", part.halo, "How far beyond the box may be read, such as z=8,y=16,x=16")
+  command.add_option("--halo", part.halo, "How far beyond the box to read, such as z=8,y=16,x=16")
       ->check(check(formats::parse_halo))
       ->needs(box);
 }
@@ -72,7 +70,7 @@ void add_part(CLI::App& command, Part& part) {
 void add_selected_blocks(CLI::App& command, std::string& select) {
   command
       .add_option("--select,--region", select,
-                  "What the blocks tile, if it is not a whole volume (text as of --select or --box "
+                  "What the blocks tile, if not a whole volume (written as for --select or --box "
                   "of imgop segment)")
       ->check(check(formats::parse_selection));
 }
@@ -86,7 +84,7 @@ std::optional<uint64_t> to_number(std::string_view text) {
 
 std::string check_threshold(const std::string& text) {
   if (to_number(text) || (text.size() > 1 && text[0] == '@')) return {};
-  return "--threshold is a number, or @FILE with a file that imgop threshold wrote";
+  return "--threshold must be a number, or @FILE with a file that imgop threshold wrote";
 }
 
 // "1234" or "@threshold.json"; a file must have been made for `sigma`.
@@ -296,7 +294,7 @@ CLI::Validator csv_ending() { return ends_in(".csv", "the table is written as CS
 CLI::Validator png_ending() { return ends_in(".png", "the picture is written as PNG"); }
 
 void add_sigma(CLI::App& command, double& sigma) {
-  command.add_option("--sigma", sigma, "Width of the Gaussian in voxels; 0: no smoothing")
+  command.add_option("--sigma", sigma, "Width of the Gaussian in voxels; 0 means no smoothing")
       ->check(CLI::Range(0.0, kMaxSigma))
       ->capture_default_str();
 }
@@ -305,9 +303,9 @@ void add_sigma(CLI::App& command, double& sigma) {
 
 void add_info(CLI::App& app, Action& action) {
   const auto options = std::make_shared<InfoCommand>();
-  CLI::App* command = add_command(app, action, "info",
-                                  "Print what a dataset is: axes, shape, type, levels, channels",
-                                  "imgop info --in vol.ome.zarr --json", options, run_info);
+  CLI::App* command =
+      add_command(app, action, "info", "Describe a dataset: axes, shape, type, levels, channels",
+                  "imgop info --in vol.ome.zarr --json", options, run_info);
   add_input(*command, options->part);
   command->add_flag("--json", options->json, "Print JSON");
 }
@@ -315,9 +313,10 @@ void add_info(CLI::App& app, Action& action) {
 void add_synth(CLI::App& app, Action& action) {
   const auto options = std::make_shared<SynthCommand>();
   CLI::App* command = add_command(
-      app, action, "synth", "Make a volume of nuclei with known truth, beside it in NAME.truth.csv",
+      app, action, "synth",
+      "Make a volume of nuclei, and write the known truth to NAME.truth.csv next to it",
       "imgop synth --nuclei 60 --shape 64,256,256 --seed 7 --out vol.ome.zarr", options, run_synth);
-  command->add_option("--nuclei", options->options.nuclei, "How many")
+  command->add_option("--nuclei", options->options.nuclei, "Number of nuclei")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command->add_option("--shape", options->shape, "z,y,x or y,x in voxels")
@@ -358,7 +357,7 @@ void add_threshold(CLI::App& app, Action& action) {
                   "imgop threshold --otsu h --out threshold.json", options, run_threshold);
   command
       ->add_option("--otsu", options->otsu,
-                   "A histogram, or a folder of those of all blocks (*.json)")
+                   "A histogram, or a folder with the histograms of all blocks (*.json)")
       ->required();
   add_selected_blocks(*command, options->select);
   command->add_option("--out", options->out, "JSON file to write (.json)")
@@ -386,7 +385,7 @@ void add_segment(CLI::App& app, Action& action) {
       ->check(check_threshold);
   command
       ->add_option("--connectivity", options->connectivity,
-                   "full: faces, edges and corners join; face: faces alone")
+                   "full: voxels join at faces, edges and corners; face: only at faces")
       ->check(CLI::IsMember({"full", "face"}))
       ->capture_default_str();
   command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder (.zarr)")
@@ -399,8 +398,8 @@ void add_segment(CLI::App& app, Action& action) {
     if (!options->part.box.empty() && options->threshold.empty()) {
       throw CLI::ValidationError(
           "--box",
-          "a box needs --threshold: blocks that each choose their own would not fit together "
-          "(run imgop histogram on all blocks and imgop threshold first)");
+          "a box needs --threshold: blocks with different thresholds would not fit together (first "
+          "run imgop histogram on all blocks, then imgop threshold)");
     }
     action = [options] { return run_segment(*options); };
   });
@@ -409,7 +408,7 @@ void add_segment(CLI::App& app, Action& action) {
 void add_merge_labels(CLI::App& app, Action& action) {
   const auto options = std::make_shared<MergeCommand>();
   CLI::App* command = add_command(
-      app, action, "merge-labels", "Join the labels of all blocks to those of the volume",
+      app, action, "merge-labels", "Merge the labels of all blocks into labels of the whole volume",
       "imgop merge-labels --in labels --table objects.csv --out labels.ome.zarr", options,
       run_merge);
   command
@@ -428,12 +427,13 @@ void add_merge_labels(CLI::App& app, Action& action) {
 void add_project(CLI::App& app, Action& action) {
   const auto options = std::make_shared<ProjectCommand>();
   CLI::App* command = add_command(
-      app, action, "project", "Draw the brightest voxel along z, and the outlines of labels",
+      app, action, "project", "Draw the brightest voxels along z, and the outlines of labels",
       "imgop project --in vol.ome.zarr --labels labels.ome.zarr --out picture.png", options,
       run_project);
   add_input(*command, options->part);
   add_select(*command, options->part);
-  command->add_option("--labels", options->labels, "Labels of the image's size, OME-Zarr or TIFF");
+  command->add_option("--labels", options->labels,
+                      "Labels of the same size as the image, OME-Zarr or TIFF");
   command->add_option("--out", options->out, "PNG file to write (.png)")
       ->required()
       ->check(png_ending());

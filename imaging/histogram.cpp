@@ -116,7 +116,7 @@ Result<Histogram> histogram_from_json(std::string_view text, const std::string& 
   uint64_t total = 0;
   for (const uint64_t count : *counts) total += count;
   if (total != histogram.box.voxels())
-    return bad(path, "is damaged: its counts are not those of its box");
+    return bad(path, "is damaged: its counts do not fit its box");
   return histogram;
 }
 
@@ -142,7 +142,8 @@ Result<Histogram> read_histograms(const std::string& path, const formats::Select
   }
   TRY_ASSIGN(sum->box, formats::part_of(volume_of(*sum), selection));
   if (auto tiled = formats::check_tiling(boxes, sum->box); !tiled) {
-    return tiled.error().in(path + " (--select names the part, if not all of it was selected)");
+    return tiled.error().in(path +
+                            " (use --select to name the part, if only part of it was selected)");
   }
   return *sum;
 }

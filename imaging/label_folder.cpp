@@ -107,8 +107,7 @@ Result<LabelFolder> LabelFolder::open(const std::string& path) {
       reader.dataset().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
   record.voxel_size = reader.dataset().levels.front().voxel_size;
   if (reader.shape_at(0) != record.box.extent()) {
-    return Error(std::errc::invalid_argument,
-                 path + " is damaged: its shape is not that of its box");
+    return Error(std::errc::invalid_argument, path + " is damaged: its shape does not fit its box");
   }
   TRY_ASSIGN(const std::string sums, posix::read_file(path + "/" + kObjectsFile));
   TRY_ASSIGN(std::vector<ObjectSums> objects, objects_from_text(sums, path + "/" + kObjectsFile));

@@ -59,8 +59,8 @@ Result<std::vector<Block>> open_blocks(const std::string& path) {
       const LabelFolder& first = blocks.front().folder;
       const std::string difference = labels.record.difference_from(first.record);
       if (!difference.empty()) {
-        return bad_labels(folder, fmt::format("does not belong with {}: it was made with {}",
-                                              first.path, difference));
+        return bad_labels(
+            folder, fmt::format("does not fit {}: it was made with {}", first.path, difference));
       }
     }
     blocks.push_back({std::move(labels), 0});
@@ -91,7 +91,7 @@ Result<Box> check_region(const std::vector<Block>& blocks, const MergeOptions& o
   for (const Block& block : blocks) boxes.push_back(block.box());
   if (auto tiled = formats::check_tiling(boxes, region); !tiled) {
     return tiled.error().in(options.in +
-                            " (--select names the part, if not all of it was selected)");
+                            " (use --select to name the part, if only part of it was selected)");
   }
   return region;
 }

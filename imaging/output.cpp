@@ -57,7 +57,7 @@ Result<void> check_replaceable(const std::string& path) {
     return {};
   if (fs::is_directory(path, ignored) && fs::is_empty(path, ignored)) return {};
   return Error(std::errc::file_exists,
-               path + " is there already and is no OME-Zarr folder: choose another name");
+               path + " already exists and is not an OME-Zarr folder: choose another name");
 }
 
 }  // namespace
@@ -93,7 +93,7 @@ Result<OutputFolder> OutputFolder::create(const std::string& final_path) {
     // A file system without locks works too; only leftovers are not recognised there.
     return OutputFolder(path, std::move(temporary), lock ? *std::move(lock) : UniqueFd());
   }
-  return Error(std::errc::file_exists, "no temporary folder can be made beside " + path);
+  return Error(std::errc::file_exists, "no temporary folder can be created next to " + path);
 }
 
 Result<void> OutputFolder::commit() {

@@ -81,9 +81,10 @@ bool is_outline(const LabelVolume& labels, uint64_t y, uint64_t x) {
 Result<LabelVolume> project_labels(ImageReader& labels, const Extent& size) {
   const formats::Shape& shape = labels.dataset().levels.front().shape;
   if (shape.t > 1 || shape.c > 1) {
-    return Error(std::errc::invalid_argument,
-                 fmt::format("{} has {} time points and {} channels: the labels must be of one",
-                             labels.dataset().path, shape.t, shape.c));
+    return Error(
+        std::errc::invalid_argument,
+        fmt::format("{} has {} time points and {} channels: the labels must have one of each",
+                    labels.dataset().path, shape.t, shape.c));
   }
   TRY_ASSIGN(const Box box, formats::whole_volume(labels.dataset()));
   if (box.extent() != size) {

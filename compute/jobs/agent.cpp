@@ -177,7 +177,7 @@ class Agent {
   // The runs end as if the agent stopped, and go on when the mount is there again: their folders
   // are in it.
   void leave() {
-    log::warning("TierHub's mount is gone: runs go on when it is back",
+    log::warning("TierHub's mount is gone: runs continue when it is back",
                  {{"mount", options_.require_mount}});
     state_ = State::leaving;
     leave_by_ = SteadyClock::now() + kStopPatience;
@@ -190,7 +190,7 @@ class Agent {
     if (!mount) {
       if (mount.error().text() != why_waiting_) {
         why_waiting_ = mount.error().text();
-        log::info("waits for TierHub's mount", {{"reason", why_waiting_}});
+        log::info("waiting for TierHub's mount", {{"reason", why_waiting_}});
       }
       return {};
     }
@@ -243,7 +243,7 @@ class Agent {
           std::any_of(active_.begin(), active_.end(),
                       [&](const ActiveRun& active) { return active.run == run.run; });
       if (is_active) continue;
-      log::info("a run goes on", {{"run", run.run}});
+      log::info("a run continues", {{"run", run.run}});
       take(watched.jobs, std::move(run));
     }
     return {};
@@ -317,7 +317,8 @@ class Agent {
       drop.mistakes.forget(mistake.name);
       if (drop.noted.size() < kMaxNoted) drop.noted.insert(mistake.name);
       const Result<void> written = jobs.write_note(mistake);
-      log::info("not taken", {{"file", mistake.name}, {"note", written ? "written" : "missing"}});
+      log::info("a dropped file is not a workflow",
+                {{"file", mistake.name}, {"note", written ? "written" : "missing"}});
     }
     drop.mistakes.keep_only(names);
   }
@@ -344,7 +345,8 @@ class Agent {
     }
     Result<Account> account = find_account(*claimed.owner, claimed.file_gid);
     if (!account) {
-      log::error("the user is unknown", {{"run", claimed.run}, {"error", account.error().text()}});
+      log::error("the user of a run cannot be looked up",
+                 {{"run", claimed.run}, {"error", account.error().text()}});
       recover_again_ = true;
       return;
     }
@@ -355,8 +357,7 @@ class Agent {
   }
 
   void refuse(const JobsFolder& jobs, const ClaimedRun& claimed) {
-    log::warning("a job is refused",
-                 {{"run", claimed.run}, {"reason", claimed.owner.error().text()}});
+    log::warning("refused a job", {{"run", claimed.run}, {"reason", claimed.owner.error().text()}});
     RunStatus status;
     status.run = claimed.run;
     status.state = RunState::failed;
@@ -368,7 +369,9 @@ class Agent {
     const Result<void> written = jobs.write_notes(
         claimed.run, {{"status.json", to_json(status, *status.ended, TaskList::with)},
                       {"REPORT.txt", to_report(status, *status.ended)}});
-    if (!written) log::error("no report", {{"error", written.error().text()}});
+    if (!written)
+      log::error("the report of a refused job cannot be written",
+                 {{"error", written.error().text()}});
     reporter_.report(api::Run{claimed.run,
                               claimed.file_uid,
                               std::string(to_text(status.state)),
@@ -409,7 +412,7 @@ class Agent {
     options.workers = options_.workers;
     if (run.crashes >= kMaxCrashes) {
       options.give_up_reason = fmt::format(
-          "the runner died {} times: show run.log and the agent's log to the administrator",
+          "the runner crashed {} times: show run.log and the agent's log to the administrator",
           run.crashes);
     }
     TRY_ASSIGN(run.pid, start_runner(program_, run.account, options, sockets.runner));
@@ -449,7 +452,7 @@ class Agent {
       return finish(*run.jobs, run.run, code == 0 ? Ending::done : Ending::failed);
     }
     if (stopping_ || state_ == State::leaving) return true;
-    log::error("a runner ended early", {{"run", run.run}, {"how", describe_exit(status)}});
+    log::error("a runner crashed", {{"run", run.run}, {"how", describe_exit(status)}});
     if (run.crashes >= kMaxCrashes) return finish(*run.jobs, run.run, Ending::failed);
     run.crashes += 1;
     run.start_at = SteadyClock::now() + kRestartDelay;

@@ -57,8 +57,8 @@ std::string meant(std::string_view name) {
 
 std::string note_text(std::string_view name, std::string_view why, std::string_view what_to_do) {
   return fmt::format(
-      "tieragent does not take \"{}\": {}.\n\nWhat to do:\n  {}.\n\nThis note is written once. You "
-      "may delete it.\n",
+      "tieragent cannot run \"{}\": {}.\n\nWhat to do:\n  {}.\n\nThis note is written only once. "
+      "You can delete it.\n",
       name, why, what_to_do);
 }
 
@@ -73,19 +73,19 @@ bool is_note(std::string_view name) { return name.ends_with(kNoteEnding); }
 std::optional<std::string> advice_on_file(std::string_view name) {
   if (is_workflow_file(name) || is_left_alone(name)) return std::nullopt;
   if (const std::string right = meant(name); !right.empty()) {
-    return note_text(name, "the name of a workflow ends in .yaml or .yml, in small letters",
-                     fmt::format("Rename it to \"{}\". (Windows hides the last ending of a name "
+    return note_text(name, "the name of a workflow must end in .yaml or .yml, in lower case",
+                     fmt::format("Rename it to \"{}\". (Windows hides the file name extension "
                                  "unless \"File name extensions\" is switched on in the Explorer)",
                                  right));
   }
   if (is_archive(name)) {
-    return note_text(name, "it is an archive, and only workflows (*.yaml, *.yml) are taken here",
-                     "Unpack it elsewhere and drop the workflow that is in it. Data belongs where "
-                     "the workflow's input names it");
+    return note_text(name, "it is an archive, and only workflows (*.yaml, *.yml) can be run",
+                     "Unpack it elsewhere and drop the workflow that is in it. Put data where the "
+                     "workflow's input says it is");
   }
-  return note_text(name, "only workflows (*.yaml, *.yml) are taken here",
-                   "If it is a workflow, give it a name that ends in .yaml. Data belongs where the "
-                   "workflow's input names it");
+  return note_text(name, "only workflows (*.yaml, *.yml) can be run",
+                   "If it is a workflow, give it a name that ends in .yaml. Put data where the "
+                   "workflow's input says it is");
 }
 
 std::optional<std::string> advice_on_folder(std::string_view name, std::string_view owner) {
@@ -96,8 +96,8 @@ std::optional<std::string> advice_on_folder(std::string_view name, std::string_v
                   "belongs to {}",
                   owner),
       "To run a workflow that is in it, drop that file itself. If the folder is meant to be a "
-      "user's drop folder, the administrator gives it to that user (chown) and names it after the "
-      "user");
+      "user's drop folder, ask the administrator to give it to that user (chown) and name it after "
+      "the user");
 }
 
 }  // namespace tierhub::compute

@@ -39,11 +39,10 @@ Result<UniqueFd> open_top(const std::string& path, const std::optional<JobsFolde
 
 // Why a run is not run as anybody.
 Error unknown_owner(std::string_view why) {
-  return {
-      std::errc::permission_denied,
-      fmt::format("tieragent has no record of whose job it is ({}), so it is run as nobody: drop "
-                  "it again",
-                  why)};
+  return {std::errc::permission_denied,
+          fmt::format(
+              "tieragent does not know whose job it is ({}), so it does not run it: drop it again",
+              why)};
 }
 
 Result<std::optional<struct stat>> stat_if_there(int folder, const std::string& name) {
@@ -250,14 +249,14 @@ Result<std::optional<ClaimedRun>> JobsFolder::recover_run(const WorkRoot& work,
   const bool is_ours = run_st.st_uid == ::geteuid();
   if (recorded.owner) {
     if (!is_ours && run_st.st_uid != *recorded.owner) {
-      return nobody(fmt::format("it was claimed for user {}, and its folder belongs to user {}",
+      return nobody(fmt::format("it was claimed for user {}, but its folder belongs to user {}",
                                 *recorded.owner, run_st.st_uid));
     }
     TRY_ASSIGN(ClaimedRun given, give_away(work, run, recorded, run_folder));
     return given;
   }
   if (!is_ours) {
-    return nobody(fmt::format("its folder belongs to user {} already", run_st.st_uid));
+    return nobody(fmt::format("its folder already belongs to user {}", run_st.st_uid));
   }
   if (!job) {
     TRY(undo_claim(work, run));

@@ -37,7 +37,7 @@ Result<void> become_runner(const Account& account, int slots_fd, int agent_pid) 
   if (::geteuid() == 0) TRY(become(account));
   // After the change of user, which would clear it.
   ::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-  if (::getppid() != agent_pid) return Error(std::errc::no_child_process, "the agent is gone");
+  if (::getppid() != agent_pid) return Error(std::errc::no_child_process, "the agent has exited");
   TRY_ASSIGN(const UniqueFd empty, posix::open_at(AT_FDCWD, "/dev/null", O_RDWR));
   if (::dup2(empty.get(), STDIN_FILENO) < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
     return Error::from_errno(errno, "dup2");

@@ -80,7 +80,8 @@ Result<void> RunContext::lock() {
   while (::flock(lock_.get(), LOCK_EX | LOCK_NB) < 0) {
     if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock the run");
     if (SteadyClock::now() > deadline) {
-      return Error(std::errc::device_or_resource_busy, "an earlier runner of this run still lives");
+      return Error(std::errc::device_or_resource_busy,
+                   "an earlier runner of this run is still alive");
     }
     ::poll(nullptr, 0, static_cast<int>(kLookEvery.count()));
   }

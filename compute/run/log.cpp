@@ -85,7 +85,8 @@ void OutputLines::keep(std::string_view text, RunLog& log) {
     head_bytes_ += text.size() + 1;
     log.task_line(source_, text, Timestamp::now());
     if (head_bytes_ >= kHeadBytes) {
-      log.task_line(source_, "(it writes much: only its last lines follow, when it has ended)",
+      log.task_line(source_,
+                    "(the task writes much: only its last lines will follow, when it has ended)",
                     Timestamp::now());
     }
     return;

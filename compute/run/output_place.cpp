@@ -84,9 +84,9 @@ Result<void> OutputPlace::check_free() const {
   if (!exists(place_)) return {};
   return Error(
       std::errc::file_exists,
-      fmt::format("the output {} exists already: put {{run}} into 'output', or move what is "
-                  "there away",
-                  place_));
+      fmt::format(
+          "the output {} already exists: put {{run}} into 'output', or move the existing one away",
+          place_));
 }
 
 Result<void> OutputPlace::make_hidden() const {
@@ -118,7 +118,7 @@ Error OutputPlace::cannot_make(const std::string& folder, int errno_value) const
   struct stat st {};
   const Error why = Error::from_errno(errno_value, folder);
   const bool refused = why.is(std::errc::permission_denied) && ::stat(above.c_str(), &st) == 0;
-  std::string hint = "choose an 'output' in a folder that you can write";
+  std::string hint = "choose an 'output' in a folder that you can write to";
   if (refused && st.st_uid == 0) {
     const bool own = name_of(folder) == user_ || folder == hidden_;
     hint = fmt::format("the administrator can let all users write there: install -d -m 1777 {}",

@@ -36,23 +36,24 @@ Result<uint32_t> decide_owner(const struct stat& file, const std::optional<DropF
   }
   if (file.st_nlink != 1) {
     return refused(
-        "it has more than one name (hard link), so it may be someone else's: drop a copy of it");
+        "it has more than one name (hard link), so it may belong to someone else: drop a copy of "
+        "it");
   }
   const bool others_reach = !folder || (folder->mode & kOthersEnter) != 0;
   if ((file.st_mode & kOthersWrite) != 0 && others_reach) {
     return refused(
-        "others than its owner could have written it: take the permission away (chmod go-w, "
-        "setfacl -b) and drop it again");
+        "users other than its owner can write to it: remove their permission (chmod go-w, setfacl "
+        "-b), then drop it again");
   }
   if (!folder) return allow_root(file.st_uid, root_jobs);
   if ((folder->mode & kOthersWrite) != 0) {
     return refused(
-        "others than its owner can write into the folder that it was dropped into: ask the "
-        "administrator to take that permission away (chmod go-w)");
+        "users other than its owner can write to the folder that it was dropped into: ask the "
+        "administrator to remove their permission (chmod go-w)");
   }
   if (file.st_uid != folder->uid && file.st_uid != 0 && others_reach) {
     return refused(
-        "it belongs to someone else than the folder that it was dropped into: drop a copy of it");
+        "its owner is not the owner of the folder that it was dropped into: drop a copy of it");
   }
   return allow_root(folder->uid, root_jobs);
 }

@@ -187,9 +187,9 @@ Result<void> RunPlan::check_paths_differ(size_t step) const {
     hint =
         fmt::format("use {{path}}, which is {} for the one and {} for the other", path, other_path);
   } else if (input != other_input) {
-    hint = "their {path} is equal too, because they differ in their ending alone: use {task}";
+    hint = "their {path} is the same too, because only their endings differ: use {task}";
   } else {
-    hint = "use {task}, or, for a file that all tasks share, a name without such a placeholder";
+    hint = "use {task}, or, for a file that all tasks share, a name without that placeholder";
   }
   return Error(
       std::errc::invalid_argument,

@@ -134,12 +134,12 @@ void Reporter::send(const std::string& packet) {
   if (child_ == 0) {
     const Result<void> started = start();
     if (!started) {
-      log::error("tierd is not told of this agent", {{"error", started.error().text()}});
+      log::error("this agent cannot be reported to tierd", {{"error", started.error().text()}});
       return;
     }
   }
   const Result<void> sent = send_packet(socket_.get(), packet);
-  if (!sent) log::debug("a report is dropped", {{"error", sent.error().text()}});
+  if (!sent) log::debug("dropped a report", {{"error", sent.error().text()}});
 }
 
 void Reporter::report(const api::Agent& agent) { send(std::string(kAgent) + api::encode(agent)); }

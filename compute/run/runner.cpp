@@ -112,7 +112,7 @@ class Runner {
     const std::string& place = context_.plan->output().place();
     if (!place.starts_with(places.root + "/")) return "";
     const std::string below = place.substr(places.root.size() + 1);
-    if (places.mount.empty()) return below + ", beside the jobs folder";
+    if (places.mount.empty()) return below + ", next to the jobs folder";
     return fmt::format("{} on a share of {}", below, places.mount);
   }
 
@@ -179,7 +179,7 @@ class Runner {
   // Any thread.
   Result<void> stop_asked_for() const {
     if (context_.why_stop() == Stop::none) return {};
-    return Error(std::errc::operation_canceled, "the run is to stop");
+    return Error(std::errc::operation_canceled, "the run is being stopped");
   }
 
   Result<void> make_room() {
@@ -204,8 +204,9 @@ class Runner {
       known = task;
       known.report = {};
     }
-    context_.log->line("run", fmt::format("goes on where it was: {} of {} tasks are done",
-                                          context_.schedule->done(), context_.schedule->total()));
+    context_.log->line("run",
+                       fmt::format("continues where it was interrupted: {} of {} tasks are done",
+                                   context_.schedule->done(), context_.schedule->total()));
     return {};
   }
 
@@ -222,7 +223,8 @@ class Runner {
   RunnerExit end_done() {
     const Result<void> emptied = empty_folder(options_.work);
     if (emptied) context_.status.work.clear();
-    if (!emptied) context_.log->line("run", "the work folder stays: " + emptied.error().text());
+    if (!emptied)
+      context_.log->line("run", "the work folder could not be emptied: " + emptied.error().text());
     return end(RunState::done);
   }
 
@@ -241,7 +243,7 @@ class Runner {
       case Stop::interrupted:
         break;
     }
-    context_.log->line("run", "interrupted: it goes on when the agent is back");
+    context_.log->line("run", "interrupted: it continues when the agent is back");
     context_.write_status();
     return RunnerExit::interrupted;
   }

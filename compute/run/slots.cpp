@@ -118,7 +118,7 @@ Result<std::optional<std::vector<unsigned>>> SlotClient::receive() {
   }
   if (!packet) return packet.error();
   if (!packet->starts_with("grant ")) {
-    return Error(std::errc::protocol_error, "the agent said something else than a grant");
+    return Error(std::errc::protocol_error, "the agent's message is not a grant");
   }
   waiting_ = false;
   TRY_ASSIGN(std::vector<unsigned> slots, parse_slots(std::string_view(*packet).substr(6)));

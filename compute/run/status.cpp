@@ -62,7 +62,7 @@ std::string what_happened(const RunStatus& status, Timestamp now) {
       return fmt::format("The run failed after {}; {} were done.", time, tasks);
     case RunState::staging:
     case RunState::running:
-      return fmt::format("The run goes on; {} are done.", tasks);
+      return fmt::format("The run continues; {} are done.", tasks);
   }
   return {};
 }
@@ -74,11 +74,12 @@ std::string what_to_do(const RunStatus& status) {
     case RunState::cancelled:
       return "Drop the workflow again to start over.";
     case RunState::failed:
-      if (status.tasks_total == 0) return "Mend what is named above, then drop the workflow again.";
-      return "Read run.log beside this file, mend the cause, then drop the workflow again.";
+      if (status.tasks_total == 0)
+        return "Fix the problem named above, then drop the workflow again.";
+      return "Read run.log next to this file, fix the cause, then drop the workflow again.";
     case RunState::staging:
     case RunState::running:
-      return "Wait; status.json beside this file says how far it is.";
+      return "Wait; status.json next to this file shows the progress.";
   }
   return {};
 }
@@ -87,8 +88,8 @@ std::string speed_up(const RunStatus& status, Timestamp now) {
   const double wall_s = std::max(status.wall_s(now), 0.001);
   const double serial_s = status.serial_equivalent_s();
   return fmt::format(
-      "one after the other the tasks would have taken {}; with {} worker{} the run took {}: {:.1f} "
-      "times as fast",
+      "one after the other, the tasks would have taken {}; with {} worker{} the run took {}: "
+      "{:.1f} times as fast",
       duration_text(serial_s), status.workers, status.workers == 1 ? "" : "s",
       duration_text(wall_s), serial_s / wall_s);
 }
@@ -195,13 +196,12 @@ std::string to_report(const RunStatus& status, Timestamp now) {
   }
   if (status.state != RunState::done && !status.partial_output.empty()) {
     add_row(text, "Output",
-            fmt::format("what was written until then is in {} (delete it when you "
-                        "don't need it)",
+            fmt::format("what was written so far is in {} (delete it when you no longer need it)",
                         status.partial_output));
   }
   if (!status.work.empty()) {
     add_row(text, "Work",
-            fmt::format("{} on {} is kept (delete it when you don't need it)", status.work,
+            fmt::format("{} on {} is kept (delete it when you no longer need it)", status.work,
                         status.host));
   }
   add_row(text, "Run", status.run);

@@ -26,11 +26,10 @@ Result<void> check_own(const UniqueFd& folder, const std::string& path) {
                              path, st.st_uid, ::geteuid()));
   }
   if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return Error(
-        std::errc::permission_denied,
-        fmt::format("others can write {}, so they could exchange runs: take the permission "
-                    "away (chmod go-w {})",
-                    path, path));
+    return Error(std::errc::permission_denied,
+                 fmt::format("others can write to {}, so they could replace runs: remove their "
+                             "permission (chmod go-w {})",
+                             path, path));
   }
   return {};
 }

@@ -130,9 +130,9 @@ Result<FoundPaths> find_paths(const std::string& absolute_pattern) {
     const std::string& first = found->dangling.front();
     return Error(
         std::errc::no_such_file_or_directory,
-        fmt::format("all that matches {} is links whose targets do not exist, such as {} to "
-                    "{}",
-                    absolute_pattern, first, target_of(first)));
+        fmt::format(
+            "everything that matches {} is a link whose target does not exist, such as {} to {}",
+            absolute_pattern, first, target_of(first)));
   }
   return Error(std::errc::no_such_file_or_directory,
                fmt::format("no input matches {}", absolute_pattern));

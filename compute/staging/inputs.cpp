@@ -57,8 +57,8 @@ Result<RunInputs> RunInputs::make(const Workflow& workflow, const Places& places
   } else if (datasets.size() > 1) {
     return Error(
         std::errc::invalid_argument,
-        fmt::format("the input means {} datasets, but {} works on one: add 'scatter: {{by: "
-                    "file}}', or name one dataset",
+        fmt::format("the input has {} datasets, but {} works on one: add 'scatter: {{by: file}}', "
+                    "or name one dataset",
                     datasets.size(),
                     by == ScatterBy::nothing ? "a workflow without a scatter" : "this scatter"));
   } else {
@@ -368,7 +368,9 @@ Result<void> RunInputs::add_item_input(const Item& item, TaskInput& input) const
 Result<void> RunInputs::add_selected(const std::string& path, TaskInput& input) const {
   const Result<OpenDataset> open = open_dataset(path);
   if (!open && open.error().is(std::errc::not_supported)) {
-    note("input.select: some inputs are of a kind that TierHub cannot cut; they were staged whole");
+    note(
+        "input.select: some inputs are in a format that TierHub cannot cut; they were staged "
+        "whole");
     return add_whole(path, input);
   }
   if (!open) return open.error();

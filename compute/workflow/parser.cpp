@@ -190,7 +190,7 @@ class WorkflowParser {
     const auto found = scatter_names().find(by);
     if (found == scatter_names().end()) {
       return yaml_.error(
-          value, fmt::format("scatter is by file, block, t, c, z or well, not by '{}'", by));
+          value, fmt::format("scatter must be by file, block, t, c, z or well, not by '{}'", by));
     }
     workflow_.scatter.by = found->second;
     return {};
@@ -214,14 +214,14 @@ class WorkflowParser {
                                    Placeholder::halo, Placeholder::task, Placeholder::name,
                                    Placeholder::path, Placeholder::work, Placeholder::output}) {
       if (!workflow_.output.mentions(word)) continue;
-      return refuse(value, word, "has no meaning in output: use {user}, {workflow} and {run}");
+      return refuse(value, word, "cannot be used in output: use {user}, {workflow} and {run}");
     }
     bool has_name = false;
     for (size_t begin = 0; begin <= source.size();) {
       const size_t end = std::min(source.find('/', begin), source.size());
       const std::string_view part = std::string_view(source).substr(begin, end - begin);
       if (part == ".." || part == ".") {
-        return yaml_.error(value, "output is a plain path, without '.' and '..'");
+        return yaml_.error(value, "output must be a plain path, without '.' and '..'");
       }
       has_name = has_name || !part.empty();
       begin = end + 1;
@@ -232,7 +232,7 @@ class WorkflowParser {
 
   Result<void> steps(const YAML::Node& value) {
     if (!value.IsSequence() || value.size() == 0) {
-      return yaml_.error(value, "steps is a list, with '- id:' and 'run:' for each step");
+      return yaml_.error(value, "steps must be a list, with '- id:' and 'run:' for each step");
     }
     if (value.size() > kMaxSteps) return yaml_.error(value, "there are more than 1,000 steps");
     for (const YAML::Node& node : value) TRY(step(node));
@@ -269,7 +269,7 @@ class WorkflowParser {
     if (!is_identifier(step.id)) {
       return yaml_.error(
           value,
-          fmt::format("a step's id has letters, digits, '_' and '-' only, not '{}'", step.id));
+          fmt::format("a step's id can have only letters, digits, '_' and '-', not '{}'", step.id));
     }
     if (!ids_.emplace(step.id, workflow_.steps.size() - 1).second) {
       return yaml_.error(value, fmt::format("two steps have the id '{}'", step.id));
@@ -279,10 +279,9 @@ class WorkflowParser {
 
   Result<void> step_run(size_t index, const YAML::Node& value) {
     if (!value.IsSequence() || value.size() == 0) {
-      return yaml_.error(
-          value,
-          "run is a list of a program and its arguments; there is no shell unless you "
-          "write [sh, -c, \"...\"]");
+      return yaml_.error(value,
+                         "run must be a list of a program and its arguments; there is no shell "
+                         "unless you write [sh, -c, \"...\"]");
     }
     for (const YAML::Node& argument : value) {
       TRY_ASSIGN(Template text, text_template(argument, "an argument"));
@@ -300,7 +299,7 @@ class WorkflowParser {
       return {};
     };
     if (!value.IsSequence()) return add(value);
-    TRY(require(value.size() == 0, value, fmt::format("'{}' names no step", key)));
+    TRY(require(value.size() == 0, value, fmt::format("there is no step '{}'", key)));
     for (const YAML::Node& node : value) TRY(add(node));
     return {};
   }
@@ -437,14 +436,14 @@ class WorkflowParser {
            {Placeholder::input, Placeholder::select, Placeholder::name, Placeholder::path}) {
         if (!placed.text.mentions(word) || !once || !by_file) continue;
         return refuse(placed.node, word,
-                      "has no meaning in a step that gathers: it runs once, for all files");
+                      "cannot be used in a step that gathers: it runs once, for all files");
       }
       for (const Placeholder word : {Placeholder::box, Placeholder::halo}) {
         if (!placed.text.mentions(word) || by == ScatterBy::nothing) continue;
         if (by_file) return refuse(placed.node, word, "needs a scatter by block, t, c or z");
         if (once) {
           return refuse(placed.node, word,
-                        "has no meaning in a step that gathers: it runs once, for all boxes");
+                        "cannot be used in a step that gathers: it runs once, for all boxes");
         }
       }
     }

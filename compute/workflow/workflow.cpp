@@ -65,7 +65,7 @@ Result<uint64_t> parse_size(std::string_view text) {
       taken->number > std::numeric_limits<int64_t>::max() / unit->second) {
     return Error(
         std::errc::invalid_argument,
-        fmt::format("a size is a number and a unit, such as 4GiB or 500MB, not '{}'", text));
+        fmt::format("a size must be a number and a unit, such as 4GiB or 500MB, not '{}'", text));
   }
   return taken->number * unit->second;
 }
@@ -83,14 +83,15 @@ Result<std::chrono::seconds> parse_duration(std::string_view text) {
     if (unit == units.end() || taken->number > kMaxSeconds) {
       return Error(
           std::errc::invalid_argument,
-          fmt::format("a time is a number and a unit, such as 90s, 1h30m or 2d, not '{}'", text));
+          fmt::format("a time must be a number and a unit, such as 90s, 1h30m or 2d, not '{}'",
+                      text));
     }
     seconds += taken->number * unit->second;
     rest = taken->rest;
   } while (!rest.empty());
   if (seconds == 0 || seconds > kMaxSeconds) {
     return Error(std::errc::invalid_argument,
-                 fmt::format("a time is from 1 second to 366 days, not '{}'", text));
+                 fmt::format("a time must be from 1 second to 366 days, not '{}'", text));
   }
   return std::chrono::seconds(seconds);
 }

@@ -100,7 +100,7 @@ std::string unknown_key(const std::string& key, std::string_view what,
   if (!nearest.empty()) {
     return fmt::format("{} has no key '{}'; did you mean '{}'?", what, key, nearest);
   }
-  return fmt::format("{} has no key '{}'; it may have {}", what, key, list);
+  return fmt::format("{} has no key '{}'; allowed keys: {}", what, key, list);
 }
 
 bool is_core_tag(const std::string& tag) {
@@ -137,11 +137,11 @@ std::string_view kind_of(const YAML::Node& node) {
 
 Result<YamlDocument> YamlDocument::parse(std::string_view text) {
   if (text.size() > kMaxBytes) {
-    return error(Position{}, "the file is larger than 1 MiB: too long a workflow");
+    return error(Position{}, "the file is larger than 1 MiB, the limit for a workflow");
   }
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   if (const auto bad = first_bad_character(text)) {
-    return error(*bad, "this is no character of UTF-8: save the workflow as plain text in UTF-8");
+    return error(*bad, "this is not valid UTF-8: save the workflow as plain text in UTF-8");
   }
   try {
     const std::string copy(text);
@@ -149,11 +149,11 @@ Result<YamlDocument> YamlDocument::parse(std::string_view text) {
     const YAML::Node root = YAML::Load(copy);
     if (documents.empty() || root.IsNull()) {
       return error(Position{},
-                   "the file is empty: a workflow has at least 'workflow', 'input' and 'steps'");
+                   "the file is empty: a workflow needs at least 'workflow', 'input' and 'steps'");
     }
     if (documents.size() > 1) {
       return error(from_mark(documents[1]),
-                   "a second document begins here: one file holds one workflow");
+                   "a second document begins here: a file can hold only one workflow");
     }
     return YamlDocument(copy, root);
   } catch (const YAML::Exception& e) {
@@ -189,7 +189,8 @@ Result<void> YamlDocument::each_entry(const YAML::Node& node, std::string_view w
                                       const std::vector<std::string_view>& known,
                                       const UseEntry& use) const {
   if (!node.IsMap()) {
-    return error(node, fmt::format("{} is a map of keys and values, not {}", what, kind_of(node)));
+    return error(node,
+                 fmt::format("{} must be a map of keys and values, not {}", what, kind_of(node)));
   }
   std::set<std::string> seen;
   for (const auto& entry : node) {
@@ -207,10 +208,10 @@ Result<void> YamlDocument::each_entry(const YAML::Node& node, std::string_view w
 
 Result<std::string> YamlDocument::scalar(const YAML::Node& node, std::string_view what) const {
   if (!is_core_tag(node.Tag())) {
-    return error(node, fmt::format("the tag {} is not known: leave it out", node.Tag()));
+    return error(node, fmt::format("unknown tag {}: leave it out", node.Tag()));
   }
   if (!node.IsScalar()) {
-    return error(node, fmt::format("{} is a single value, not {}", what, kind_of(node)));
+    return error(node, fmt::format("{} must be a single value, not {}", what, kind_of(node)));
   }
   return node.Scalar();
 }
@@ -229,8 +230,8 @@ Result<uint64_t> YamlDocument::number(const YAML::Node& node, std::string_view w
       std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
   if (failure != std::errc() || end != digits.data() + digits.size() || value < least ||
       value > most) {
-    return error(
-        node, fmt::format("{} is a whole number from {} to {}, not '{}'", what, least, most, text));
+    return error(node, fmt::format("{} must be a whole number from {} to {}, not '{}'", what, least,
+                                   most, text));
   }
   return value;
 }

@@ -58,7 +58,7 @@ class Claims : public AgentTest {
   void expect_run_as_nobody(const std::string& stem, const std::string& why) {
     const EndedRun run = ended(stem);
     EXPECT_EQ(run.ending, "failed") << stem;
-    EXPECT_NE(run.report.find("no record of whose job it is"), std::string::npos) << run.report;
+    EXPECT_NE(run.report.find("does not know whose job it is"), std::string::npos) << run.report;
     EXPECT_NE(run.report.find(why), std::string::npos) << run.report;
     EXPECT_EQ(run.status["state"], "failed");
     EXPECT_EQ(uid_of(run), "") << stem << " was run";
@@ -77,8 +77,8 @@ TEST_F(Claims, AFolderOfSomeoneElseThanItsClaimNamesIsRunAsNobody) {
   write_claim(leave_run("given", kMallory), "given.yaml", kAlice);
   write_claim(leave_run("early", kMallory), "early.yaml", {});
   start_agent();
-  expect_run_as_nobody("given", "claimed for user 54321, and its folder belongs to user 54322");
-  expect_run_as_nobody("early", "belongs to user 54322 already");
+  expect_run_as_nobody("given", "claimed for user 54321, but its folder belongs to user 54322");
+  expect_run_as_nobody("early", "already belongs to user 54322");
 }
 
 TEST_F(Claims, ADamagedClaimIsNotGuessed) {

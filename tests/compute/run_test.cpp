@@ -123,7 +123,7 @@ TEST_F(Run, ABadFileFailsWithItsReasonAndNothingRuns) {
       {"workflow: w\ninput: {dataset: data/*.tif}\nsteps:\n  - {id: a, run: " + touch + "}\n",
        "no input matches " + at("data/*.tif")},
       {"workflow: w\ninput: {dataset: data/*.txt}\nsteps:\n  - {id: a, run: " + touch + "}\n",
-       "the input means 3 datasets"},
+       "the input has 3 datasets"},
   };
   int number = 0;
   for (const auto& [text, reason] : cases) {
@@ -163,7 +163,7 @@ TEST_F(Run, TasksThatWouldOverwriteOneAnotherAreRefusedWithAHint) {
       {workflow("d?/x.tif", "file", "run: [env], env: {TO: \"{output}/{name}\"}"),
        "'{output}/{name}' " + same},
       {workflow("d2/*", "file", "run: [cp, \"{input}\", \"{output}/{path}\"]"),
-       "they differ in their ending alone: use {task}"},
+       "only their endings differ: use {task}"},
       {workflow("scan.ome.zarr", "block, size: {y: 2}", "run: [touch, \"{output}/{name}.csv\"]"),
        same + "0 and 1), and one would overwrite what the other wrote: use {task}"},
   };
@@ -268,15 +268,14 @@ TEST_F(Run, TheReportNamesWhatPeopleSee) {
 )"));
   EXPECT_EQ(failed.ending, "failed");
   const std::string kept = failed.status["output"].get<std::string>() + ".incomplete";
-  EXPECT_NE(failed.report.find("what was written until then is in " + kept + " ("),
-            std::string::npos)
+  EXPECT_NE(failed.report.find("what was written so far is in " + kept + " ("), std::string::npos)
       << failed.report;
   EXPECT_EQ(read_text(kept + "/file"), "half\n");
   EXPECT_EQ(failed.report.find("/."), std::string::npos) << "a hidden path: " << failed.report;
   const EndedRun done = drop_and_wait("good", once("  - {id: a, run: [\"true\"]}\n"));
   const std::string output = done.status["output"];
   EXPECT_NE(done.report.find("Results   " + output + "\n          " + output.substr(at("").size()) +
-                             ", beside the jobs folder\n"),
+                             ", next to the jobs folder\n"),
             std::string::npos)
       << done.report;
 }
@@ -377,7 +376,7 @@ TEST_F(Run, AnOutputThatIsTakenFailsBeforeAnythingRuns) {
   const EndedRun run = drop_and_wait("job", once("  - {id: a, run: [sh, -c, 'touch " +
                                                  at("was-run") + "']}\noutput: results/old\n"));
   EXPECT_EQ(run.ending, "failed");
-  EXPECT_NE(run.report.find("exists already"), std::string::npos) << run.report;
+  EXPECT_NE(run.report.find("already exists"), std::string::npos) << run.report;
   EXPECT_FALSE(fs::exists(at("was-run")));
   EXPECT_EQ(read_text(at("results/old/file")), "precious");
 }

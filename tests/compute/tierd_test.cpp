@@ -60,7 +60,7 @@ class AgentOfTierd : public AgentTest {
 };
 
 TEST_F(AgentOfTierd, WaitsForTheMountAndMakesNothingBelowTheBareMountPoint) {
-  start_agent_until("waits for TierHub's mount", options());
+  start_agent_until("waiting for TierHub's mount", options());
   std::this_thread::sleep_for(seconds(3));  // longer than it takes to look again
   EXPECT_EQ(names_in(tier.mount), std::vector<std::string>());
   tier.start();
@@ -125,8 +125,7 @@ class AgentReports : public AgentOfTierd {
 
 TEST_F(AgentReports, TheAgentSaysThatItLivesAndThatItStops) {
   tier.start();
-  EXPECT_NE(tier.tierctl({"jobs", "list"}).err.find("no agent has reported"),
-            std::string::npos);
+  EXPECT_NE(tier.tierctl({"jobs", "list"}).err.find("no agent has reported"), std::string::npos);
   start_agent({"--socket", tier.client().socket_path()});
   until("the agent is known", [&] { return agents().size() == 1; });
   EXPECT_FALSE(agents()[0].gone);
@@ -182,7 +181,7 @@ TEST_F(AgentReports, ARefusalIsShownToWhoeverDroppedTheFile) {
   }
   const std::string list = tier.tierctl({"jobs", "list"}).out;
   EXPECT_NE(list.find("--allow-root"), std::string::npos) << list;
-  EXPECT_NE(list.find("others than its owner could have written it"), std::string::npos) << list;
+  EXPECT_NE(list.find("users other than its owner can write to it"), std::string::npos) << list;
 }
 
 TEST_F(AgentReports, WhatTierdMissedIsToldWhenItIsBack) {

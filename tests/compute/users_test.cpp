@@ -144,7 +144,7 @@ TEST_F(Users, AFileThatOthersCouldHaveWrittenIsRefused) {
   for (const char* stem : {"world", "group"}) {
     const EndedRun run = ended(stem);
     EXPECT_EQ(run.ending, "failed");
-    EXPECT_NE(run.report.find("others than its owner could have written it"), std::string::npos)
+    EXPECT_NE(run.report.find("users other than its owner can write to it"), std::string::npos)
         << run.report;
     EXPECT_EQ(run.status["state"], "failed");
   }
@@ -171,7 +171,7 @@ TEST_F(Users, AFileThatAnAclLetsOthersWriteIsRefused) {
   fs::rename(at("acl.yaml"), jobs("incoming/acl.yaml"));
   const EndedRun run = ended("acl");
   EXPECT_EQ(run.ending, "failed");
-  EXPECT_NE(run.report.find("others than its owner could have written it"), std::string::npos);
+  EXPECT_NE(run.report.find("users other than its owner can write to it"), std::string::npos);
 }
 
 TEST_F(Users, LinksAreRefused) {
@@ -210,7 +210,8 @@ TEST_F(Users, AUsersFolderThatOthersCanWriteIsRefused) {
   drop("54321/job.yaml", who(), kAlice);
   const EndedRun run = ended("job");
   EXPECT_EQ(run.ending, "failed");
-  EXPECT_NE(run.report.find("others than its owner can write into the folder"), std::string::npos);
+  EXPECT_NE(run.report.find("users other than its owner can write to the folder"),
+            std::string::npos);
 }
 
 // A folder of someone else's name, or of a name that says nothing.

@@ -318,8 +318,8 @@ TEST_F(Capacity, ALeaseOnAFileOfHolesCountsItsData) {
   const auto more = lease(tier, "/more", "job2");
   const auto waits = [&] {
     return tier.client().prefetch(more.id)->reason.find(
-               "waits for room: it needs 20.0 MiB, and 10.0 MiB of 56.0 MiB are not taken by leases") ==
-           0;
+               "waits for room: it needs 20.0 MiB, and 10.0 MiB of 56.0 MiB are not taken by "
+               "leases") == 0;
   };
   eventually("who does not fit beside them waits", waits);
   tier.kill();

@@ -141,7 +141,8 @@ TEST_F(Fsck, RebuildsALostCatalogWithEveryAcknowledgedByte) {
   }
   const CommandResult rebuilt = fsck({"--rebuild"});
   EXPECT_EQ(rebuilt.exit_code, 0) << rebuilt.text;
-  EXPECT_THAT(rebuilt.out, HasSubstr("2 newer than the archive, 1 not yet in it, 0 under another name"));
+  EXPECT_THAT(rebuilt.out,
+              HasSubstr("2 newer than the archive, 1 not yet in it, 0 under another name"));
 
   tier.start();
   EXPECT_THAT(differences(before, without_folder_times(describe_tree(tier.mount))), IsEmpty());

@@ -46,8 +46,7 @@ TEST_F(Routes, ListRefusesParametersThatItDoesNotUnderstand) {
   expect_refusal(send("GET", "/v1/ls?recursive=yes"), 400, "EINVAL",
                  "recursive must be true or false");
   expect_refusal(send("GET", "/v1/ls?pth=/"), 400, "EINVAL", "unknown parameter pth");
-  expect_refusal(send("GET", "/v1/status?path=/"), 400, "EINVAL",
-                 "unknown parameter path");
+  expect_refusal(send("GET", "/v1/status?path=/"), 400, "EINVAL", "unknown parameter path");
 }
 
 TEST_F(Routes, SayWhatDoesNotExist) {

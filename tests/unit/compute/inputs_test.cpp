@@ -152,8 +152,8 @@ TEST_F(Inputs, LinksToNothingAreLeftOutAndNamed) {
   EXPECT_EQ(make("input: {dataset: d/b.txt}").error().text(),
             "the input " + (folder / "d/b.txt") + " is a link to /nowhere/b, which does not exist");
   EXPECT_EQ(make("input: {dataset: \"d/b*\"}").error().text(),
-            "all that matches " + (folder / "d/b*") +
-                " is links whose targets do not exist, such as " + (folder / "d/b.txt") +
+            "everything that matches " + (folder / "d/b*") +
+                " is a link whose target does not exist, such as " + (folder / "d/b.txt") +
                 " to /nowhere/b");
 }
 

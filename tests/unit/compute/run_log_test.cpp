@@ -49,8 +49,9 @@ TEST_F(Log, ATaskThatWritesVeryMuchKeepsItsFirstAndItsLastLines) {
   for (int i = 0; i < kLines; ++i) {
     lines.write("this is the line with the number " + std::to_string(i) + "\n", *log);
   }
-  EXPECT_NE(text().find("(it writes much: only its last lines follow, when it has ended)"),
-            std::string::npos);
+  EXPECT_NE(
+      text().find("(the task writes much: only its last lines will follow, when it has ended)"),
+      std::string::npos);
   lines.end(*log);
   const std::string written = text();
   EXPECT_NE(written.find("number 0\n"), std::string::npos);

@@ -110,12 +110,12 @@ TEST(Workflow, APlaceholderWithoutMeaningThereIsAnError) {
       "workflow: w\ninput: {dataset: d}\nscatter: {by: file}\nsteps:\n  - {id: a, run: [t]}\n";
   const std::string gathers = error_of(by_file + "  - {id: b, gather: a, run: [t, \"{input}\"]}\n");
   EXPECT_TRUE(
-      gathers.starts_with("line 6, column 34: {input} has no meaning in a step that gathers"))
+      gathers.starts_with("line 6, column 34: {input} cannot be used in a step that gathers"))
       << gathers;
   const std::string box = error_of(by_file + "  - {id: b, run: [t, \"{box}\"]}\n");
   EXPECT_TRUE(box.starts_with("line 6, column 23: {box} needs a scatter")) << box;
   const std::string output = error_of(by_file + "output: r/{task}\n");
-  EXPECT_TRUE(output.starts_with("line 6, column 11: {task} has no meaning in output")) << output;
+  EXPECT_TRUE(output.starts_with("line 6, column 11: {task} cannot be used in output")) << output;
 }
 
 TEST(Workflow, AStepThatIsNotToldWhatIsSelectedIsAnErrorThatSaysWhatToAdd) {
@@ -178,7 +178,7 @@ TEST(Workflow, WhatIsMissingIsNamed) {
 
 TEST(Workflow, ACommandLineInsteadOfAListIsExplained) {
   const std::string error = error_of(with_steps("  - id: a\n    run: imgop segment --in x\n"));
-  EXPECT_TRUE(error.starts_with("line 5, column 10: run is a list")) << error;
+  EXPECT_TRUE(error.starts_with("line 5, column 10: run must be a list")) << error;
 }
 
 TEST(Workflow, ASecondDocumentIsAnError) {

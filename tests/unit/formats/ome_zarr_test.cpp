@@ -93,7 +93,7 @@ TEST(OmeZarr, NeedsTheChunksThatTouchTheBoxAndItsHaloAndExist) {
   EXPECT_EQ(paths("t=1,z=0:4,y=0:10,x=0:10", {}), "0/1/0/0/0/0 ");
   EXPECT_EQ(paths("t=1,z=0:4,y=0:10,x=0:10", {0, 0, 1}), "0/1/0/0/0/0 0/1/0/0/0/1 ");
   EXPECT_EQ(paths("t=1,z=3:4,y=19:20,x=29:30", {1, 1, 10}), "0/1/0/0/1/1 0/1/0/1/1/1 ");
-  EXPECT_NE(paths("t=2,z=0:4,y=0:10,x=0:10", {}).find("does not lie in"), std::string::npos);
+  EXPECT_NE(paths("t=2,z=0:4,y=0:10,x=0:10", {}).find("is not in"), std::string::npos);
 }
 
 TEST(OmeZarr, CountsMetadataFilesAsNeeded) {
@@ -167,7 +167,8 @@ TEST(OmeZarr, AnswersDamagedMetadataWithAnError) {
   folder.write("a.zarr/.zattrs", std::string(1'000'000, '['));
   EXPECT_NE(error_of(folder / "a.zarr").find("nested"), std::string::npos);
   folder.write("a.zarr/.zattrs", std::string(17u << 20, ' '));
-  EXPECT_NE(error_of(folder / "a.zarr").find("more than metadata may have"), std::string::npos);
+  EXPECT_NE(error_of(folder / "a.zarr").find("more than the limit for metadata"),
+            std::string::npos);
 }
 
 TEST(OmeZarr, AnswersDamagedArraysWithAnError) {

@@ -110,13 +110,14 @@ TEST_F(Tierctl, LsIsATableOfStates) {
   service_.with(add_tree);
   auto outcome = run({"ls", "/brain42"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(outcome.out,
-            "STATE          SIZE  RESIDENT  NAME\n"
-            "cold        3.0 GiB        0%  cold.tif\n"
-            "hot         1.0 KiB      100%  hot.tif\n"
-            "partial      1000 B       42%  part.tif\n"
-            "-                 -         -  sub/\n"
-            "1 folder, 3 files, 3.0 GiB (not counting the folders that show no size); 1% on the SSD\n");
+  EXPECT_EQ(
+      outcome.out,
+      "STATE          SIZE  RESIDENT  NAME\n"
+      "cold        3.0 GiB        0%  cold.tif\n"
+      "hot         1.0 KiB      100%  hot.tif\n"
+      "partial      1000 B       42%  part.tif\n"
+      "-                 -         -  sub/\n"
+      "1 folder, 3 files, 3.0 GiB (not counting the folders that show no size); 1% on the SSD\n");
 }
 
 TEST_F(Tierctl, LsShowsTheSumsOfAFolderAndOfAll) {
