@@ -1,14 +1,14 @@
 #!/bin/bash
-# Measures TierHub beside the native file system, mergerfs and rclone, in one run and on the same
-# files: every round lets each of them do the same work, in an order that turns around; shown are
-# medians, what TierHub reaches of the native file system, and its budget. Where small requests are
+# Measures TierHub alongside the native file system, mergerfs and rclone, in one run and on the same
+# files: in every round each of them does the same work, in rotating order. It shows medians, the share
+# of the native file system's speed that TierHub reaches, and its budget. Where small requests are
 # counted, "FUSE alone" (bench_floor) shows what the kernel leaves to any FUSE file system.
 #   scripts/bench.sh            all of it: 20 minutes, 10 GB of disk, 3 GB of memory
 #   scripts/bench.sh --quick    less of everything, 3 rounds: 3 minutes, 5 GB
 #   scripts/bench.sh [--quick] SECTION...    of: memory disk cold far catalog
 # The sections: both tiers in memory; both on a disk, each a file system of its own; the archive on a
 # disk that is as slow as one hard disk; the archive behind a file system that takes 8 ms for each
-# request, as a server does whose disks seek; the catalog of a million files (`bench/catalog.sh
+# request, like a server whose disks seek; the catalog of a million files (`bench/catalog.sh
 # 10000000` measures a larger one). TMPDIR names the disk.
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -22,13 +22,13 @@ for argument in "$@"; do
   case $argument in
     --quick) quick=(--quick) ;;
     memory | disk | cold | far | catalog) sections+=("$argument") ;;
-    *) die "unknown argument $argument; see the head of scripts/bench.sh" ;;
+    *) die "unknown argument $argument; see the comment at the top of scripts/bench.sh" ;;
   esac
 done
 [ ${#sections[@]} -gt 0 ] || sections=(memory disk cold far catalog)
 time_limit_s=3600
 
-# The archive as one hard disk would be: so many bytes and so many requests a second.
+# The archive as slow as one hard disk: bytes and requests per second.
 slow_bytes_per_s=150000000
 slow_requests_per_s=300
 throttle=/sys/fs/cgroup/blkio/blkio.throttle
@@ -60,7 +60,7 @@ end_section() {
   others=() mounts=() loops=() slow_device=''
 }
 
-# set_speed BYTES REQUESTS: a second, of reading from the device of the archive; 0: as it is.
+# set_speed BYTES REQUESTS: limits reads per second from the archive's device; 0: no limit.
 set_speed() {
   [ -n "$slow_device" ] || return 0
   echo "$slow_device $1" >"$throttle.read_bps_device"
@@ -87,7 +87,7 @@ make_disk() {
   fi
 }
 
-# The same place for every section; FAST and SLOW are folders of the two tiers.
+# The same layout for every section; FAST and SLOW are folders of the two tiers.
 lay_out() {  # FAST SLOW
   local folder
   for folder in "$1/scratch" "$1/native/mergerfs" "$1/rclone" "$1/floor" "$2/archive" "$2/outside" "$2/rclone"; do mkdir -p "$folder"; done
@@ -99,7 +99,7 @@ lay_out() {  # FAST SLOW
   ln -sfn "$archive" "$place/archive"
 }
 
-# The others get the options that serve them best.
+# The others get the options that suit them best.
 start_others() {  # FAST SLOW
   mergerfs -f -o allow_other,cache.files=auto-full,cache.readdir=true,cache.entry=60,cache.attr=60,readdirplus=true,minfreespace=64M,category.create=ff \
     "$1/native/mergerfs:$archive" "$place/mergerfs" >"$place/mergerfs.log" 2>&1 &
@@ -122,7 +122,7 @@ start_others() {  # FAST SLOW
 begin_section() {  # TITLE FAST SLOW WHAT-TO-MAKE
   lay_out "$2" "$3"
   measure "$4"
-  # Publishing is measured, and otherwise must not come between.
+  # Publishing is measured on its own and must not interfere with the rest.
   printf 'settle_s: 600\ngrowing_s: 0\n' >"$place/tierd.yaml"
   tierd_options=(--config "$place/tierd.yaml")
   start_tierd

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Shows the whole path once, and checks it: a dataset lies cold in the archive, a workflow file is
-# dropped, the data is brought to the fast tier, tasks run in parallel, the results appear, are
-# compared with those of the undivided image, and are written back to the archive.
+# Shows the whole path once, and checks it: a dataset is cold in the archive, a workflow file is
+# dropped, the data is fetched to the fast tier, tasks run in parallel, the results appear, are
+# compared with those of the undivided image, and are published to the archive.
 #   scripts/demo.sh        on a volume of nuclei that it makes itself, block by block
 #   scripts/demo.sh DIR    on a copy of the grey TIFFs in DIR, file by file; DIR is only read
-# Results stay in build/demo (or in the folder that TIERHUB_DEMO_OUT names).
+# Results are kept in build/demo (or in the folder that TIERHUB_DEMO_OUT names).
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=scripts/tier.sh
@@ -24,8 +24,8 @@ stop_agent() {
   agent_pid=''
 }
 
-# age_files FOLDER: their times as if they had lain there for long. Of files that were changed in the archive a moment ago tierd
-# waits until they have rested (growing_s).
+# age_files FOLDER: makes files look old. If a file was changed in the archive a moment ago, tierd waits until it has not changed
+# for growing_s.
 age_files() { find "$1" -exec touch --no-dereference --date '1 hour ago' {} +; }
 
 # How many files are in which state below a path.
@@ -38,8 +38,8 @@ show_states() {
 json_value() { grep -o "\"$2\": *[^,}]*" "$1" | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
 status_number() { tierctl status --json >"$place/status.json" && json_value "$place/status.json" "$1"; }
 
-# Shows the run's progress until it has ended; its folder is in $run afterwards. The run moves while it is looked for, which find
-# calls a failure.
+# Shows the run's progress until it has ended; then $run is its folder. The run may move during the search, which find reports
+# as a failure.
 follow_run() {
   local line waits_for last='' end=$((SECONDS + 240))
   while :; do
@@ -77,7 +77,7 @@ run_workflow() {
   cp -r "$output" "$results/$workers-workers/output"
   cp "$run/status.json" "$run/REPORT.txt" "$results/$workers-workers/"
   [ "$(status_number recall_bytes)" = "$before_recall" ] || die "tasks had to wait for data that was not staged"
-  echo "   wall time $(json_value "$run/status.json" wall_s) s; one after the other the tasks take" \
+  echo "   wall time $(json_value "$run/status.json" wall_s) s; one after the other, the tasks take" \
     "$(json_value "$run/status.json" serial_equivalent_s) s"
 }
 
@@ -89,7 +89,7 @@ run_cold_twice() {  # WORKFLOW INPUT
   cp "$place/status.json" "$results/status.json"
   heading "After the run the data is on the fast tier"
   show_states "$mount/$2"
-  echo "   brought before it was needed: $(status_number prefetch_bytes) of $(cat "$results/selected_bytes") bytes;" \
+  echo "   fetched before it was needed: $(status_number prefetch_bytes) of $(cat "$results/selected_bytes") bytes;" \
     "while a task waited: $(status_number recall_bytes)"
   heading "The same, cold again, with 2 workers"
   tierctl publish --wait / >/dev/null 2>&1
@@ -100,19 +100,19 @@ run_cold_twice() {  # WORKFLOW INPUT
 rows() { tail -n +2 "$1" | wc -l; }
 
 write_back() {
-  heading "Written back to the archive, and unmounted"
+  heading "Published to the archive, and unmounted"
   tierctl publish --wait / 2>/dev/null
   local in_archive
   in_archive=$(find "$archive/results" -type f | wc -l)
   [ "$in_archive" -gt 0 ] || die "the results are not in the archive"
-  echo "   $in_archive files of results stand in the archive, readable without TierHub"
+  echo "   $in_archive result files are in the archive, readable without TierHub"
   stop_tierd
   echo "   unmounted cleanly"
 }
 
 demo_of_a_volume() {
   local scan=brain42/scan.ome.zarr
-  heading "A volume of nuclei lies in the archive"
+  heading "A volume of nuclei is in the archive"
   mkdir -p "$archive/brain42"
   imgop synth --nuclei 60 --shape 64,256,256 --seed 7 --out "$archive/$scan"
   age_files "$archive/brain42"
@@ -127,20 +127,20 @@ demo_of_a_volume() {
   local workers found truth
   for workers in 1 2; do
     cmp "$results/whole.csv" "$results/$workers-workers/output/objects.csv" ||
-      die "the table of the run with $workers workers differs from that of the whole image"
+      die "the table of the run with $workers workers differs from the one of the whole image"
   done
   found=$(rows "$results/whole.csv")
   truth=$(rows "$archive/brain42/scan.truth.csv")
-  echo "   both tables equal that of the undivided image, row by row: $found objects; the truth is $truth"
+  echo "   both tables equal the one of the undivided image, row by row: $found objects; the truth is $truth"
   if [ $((10 * found)) -lt $((9 * truth)) ] || [ $((10 * found)) -gt $((11 * truth)) ]; then
-    die "the count is more than 10 % from the truth"
+    die "the count differs from the truth by more than 10 %"
   fi
   imgop project --in "$archive/$scan" --labels "$results/2-workers/output/labels.ome.zarr" --out "$results/outlines.png"
   echo "   outlines: $results/outlines.png"
 }
 
 demo_of_files() {
-  heading "A copy of $images lies in the archive"
+  heading "A copy of $images is in the archive"
   mkdir -p "$archive/images"
   find "$images" -maxdepth 1 -type f \( -iname '*.tif' -o -iname '*.tiff' \) -exec cp -t "$archive/images" {} +
   local file count
@@ -167,7 +167,7 @@ YAML
     imgop segment --sigma 2 --in "$file" --out "$place/whole.ome.zarr" --table "$place/whole.csv"
     for workers in 1 2; do
       cmp "$place/whole.csv" "$results/$workers-workers/output/tables/$name.csv" ||
-        die "the table of $name differs from that of a run without TierHub"
+        die "the table of $name differs from the one made without TierHub"
     done
     imgop project --in "$file" --labels "$results/2-workers/output/labels/$name.ome.zarr" --out "$results/$name.png"
     echo "   $name: $(rows "$place/whole.csv") objects, equal tables; outlines: $results/$name.png"

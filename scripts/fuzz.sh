@@ -1,5 +1,5 @@
 #!/bin/bash
-# Searches for input that breaks a decoder: SECONDS for each target, 60 unless given. What breaks it is kept, and its place printed.
+# Searches for input that breaks a decoder: SECONDS for each target (default 60). Keeps what breaks it, and prints where.
 #   scripts/fuzz.sh [SECONDS [TARGET...]]      targets: records wire requests workflows datasets settings
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -21,5 +21,5 @@ for target in "${targets[@]}"; do
     >"$repository/build/fuzz/$target.log" 2>&1 || { failed+=("$target"); tail -n 30 "$repository/build/fuzz/$target.log" >&2; }
   grep -E 'number_of_executed_units|Done ' "$repository/build/fuzz/$target.log" >&2 || true
 done
-[ ${#failed[@]} = 0 ] || die "found something in ${failed[*]}: the input lies in build/fuzz, the stack in build/fuzz/TARGET.log"
+[ ${#failed[@]} = 0 ] || die "found something in ${failed[*]}: the input is in build/fuzz, the stack trace in build/fuzz/TARGET.log"
 say "nothing found"

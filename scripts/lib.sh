@@ -12,9 +12,9 @@ build_packages=(
   libboost-dev libinsighttoolkit5-dev libtiff-dev libblosc-dev libzstd-dev zlib1g-dev libpng-dev
   libgtest-dev libgmock-dev
 )
-# What the tests call besides the programs.
+# Other programs that the tests call.
 test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs btrfs-progs systemd)
-# What the label `tools` runs on the mount besides.
+# Other programs that the label `tools` runs on the mount.
 tool_packages=(fio stress-ng dbench samba samba-vfs-modules samba-testsuite smbclient)
 # What the fuzz preset is built with.
 fuzz_packages=(clang-16 libclang-rt-16-dev)
@@ -49,7 +49,7 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# A second build is quick, in this checkout or in another one.
+# Makes a second build quick, in this checkout or in another one.
 use_ccache() {
   export CCACHE_BASEDIR=$repository
   export CCACHE_NOHASHDIR=1

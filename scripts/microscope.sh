@@ -1,7 +1,7 @@
 #!/bin/bash
 # Simulates a microscope that writes a little slower than the archive takes data, on an SSD that holds 60 s of its data. No
 # open, write or close may fail, and all files must be in the archive at the end. Builds what is missing, cleans up.
-#   scripts/microscope.sh [MINUTES]    30 unless given
+#   scripts/microscope.sh [MINUTES]    default: 30
 # It writes 16 MB/s: 30 minutes need 30 GB below $TMPDIR (/tmp).
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -9,11 +9,11 @@ source "$(dirname "$0")/lib.sh"
 minutes=${1:-30}
 [[ $minutes =~ ^[0-9]+(\.[0-9]+)?$ ]] || { say "usage: scripts/microscope.sh [MINUTES]"; exit 2; }
 seconds=$(awk -v minutes="$minutes" 'BEGIN { printf "%d", minutes * 60 }')
-# A short run is to fill its SSD several times, too.
+# A short run must fill its SSD several times, too.
 ssd_seconds=$(awk -v seconds="$seconds" 'BEGIN { print seconds / 4 < 60 ? seconds / 4 : 60 }')
 needed_mb=$((seconds * 17))
 free_mb=$(df --output=avail --block-size=1MB "${TMPDIR:-/tmp}" | tail -n 1)
-[ "$free_mb" -gt "$needed_mb" ] || die "$minutes minutes need $needed_mb MB below ${TMPDIR:-/tmp}, where $free_mb are free"
+[ "$free_mb" -gt "$needed_mb" ] || die "$minutes minutes need $needed_mb MB in ${TMPDIR:-/tmp}, but only $free_mb MB are free"
 
 if [ -z "${TIERHUB_BIN_DIR:-}" ]; then
   install_packages "${build_packages[@]}" "${test_packages[@]}"

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Works on a mount from several processes, with faults of the archive and deaths of tierd, for as long
-# as it is told; checks everything that was acknowledged; cleans up. Builds what is missing.
+# Works on a mount from several processes for the given time, while the archive fails and tierd dies;
+# checks everything that was acknowledged; cleans up. Builds what is missing.
 #   scripts/soak.sh MINUTES [SEED]
-# Prints the seed and what was done. Exit code 1: something was lost; the evidence stays in build/soak.
+# Prints the seed and what was done. Exit code 1: something was lost; the evidence is kept in build/soak.
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 [[ ${1:-} =~ ^[0-9]+(\.[0-9]+)?$ ]] || { say "usage: scripts/soak.sh MINUTES [SEED]"; exit 2; }
-[[ ${2:-0} =~ ^[0-9]+$ ]] || { say "soak.sh: the seed '$2' is no number"; exit 2; }
+[[ ${2:-0} =~ ^[0-9]+$ ]] || { say "soak.sh: the seed '$2' is not a number"; exit 2; }
 
 if [ -z "${TIERHUB_BIN_DIR:-}" ]; then
   install_packages "${build_packages[@]}" "${test_packages[@]}"

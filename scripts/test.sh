@@ -3,16 +3,16 @@
 #   scripts/test.sh            everything: unit, contract and model under both sanitizers, then every label
 #   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, recovery, crash, e2e,
 #                              compute, or
-#                              tools: larger programs on the mount, which the run of everything leaves out
+#                              tools: larger programs on the mount, which are not part of "everything"
 #   scripts/test.sh asan|tsan  one sanitizer
 # The last lines are ctest's own summary.
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# What a sanitizer build has: no ITK and no Beast.
+# The labels of a sanitizer build, which has no ITK and no Beast.
 sanitized_labels='^(unit|contract|model)$'
 
-# Tests of the programs mostly wait for disks, for the kernel and for the programs: more of them run than there are processors.
+# Tests of the programs mostly wait for disks, the kernel and the programs, so more of them run than there are processors.
 tests_at_once=$((2 * $(nproc)))
 
 run_tests() {  # PRESET LABELS [OPTION...]

@@ -4,12 +4,12 @@
 bin=${TIERHUB_BIN_DIR:-$repository/build/release/bin}
 tierd_options=()  # further ones, for start_tierd
 
-# Builds what is missing, becomes root, makes the folders. What is left is removed when the script ends.
-# prepare_tier ARGUMENT...: those of the script, for starting it again as root.
+# Builds what is missing, becomes root, makes the folders. They are removed when the script ends.
+# prepare_tier ARGUMENT...: the script's own arguments, to restart it as root.
 prepare_tier() {
   [ -n "${TIERHUB_BIN_DIR:-}" ] || "$repository/scripts/build.sh"
   if [ "$(id -u)" != 0 ]; then
-    say "tierd mounts a file system: going on as root"
+    say "tierd mounts a file system: continuing as root"
     exec sudo "TIERHUB_BIN_DIR=$bin" "TIERHUB_DEMO_OUT=${TIERHUB_DEMO_OUT:-}" "$0" "$@"
   fi
   [ -c /dev/fuse ] || die "/dev/fuse is missing: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN"
@@ -22,9 +22,9 @@ prepare_tier() {
   trap 'exit 130' INT TERM
 }
 
-# before_clean_up: what a script has to end itself; it may define its own.
+# before_clean_up: a script can redefine it to stop what it started.
 before_clean_up() { :; }
-# after_tierd: the same, when tierd has ended.
+# after_tierd: the same, after tierd has stopped.
 after_tierd() { :; }
 
 clean_up_tier() {
@@ -37,7 +37,7 @@ clean_up_tier() {
   if mountpoint -q "$mount"; then umount -l "$mount" || true; fi
   after_tierd
   if [ $code != 0 ] && [ $code != 130 ]; then
-    say "$(basename "$0"): it failed; the last words of the programs:"
+    say "$(basename "$0"): it failed; the last log lines of the programs:"
     tail -n 15 "$place"/*.log >&2 || true
   fi
   rm -rf --one-file-system "$place"
@@ -67,7 +67,7 @@ start_tierd() {
 
 stop_tierd() {
   kill "$tierd_pid"
-  wait "$tierd_pid" || die "tierd did not end well"
+  wait "$tierd_pid" || die "tierd did not stop cleanly"
   tierd_pid=''
-  ! mountpoint -q "$mount" || die "the mount is still there"
+  ! mountpoint -q "$mount" || die "the file system is still mounted"
 }
