@@ -28,7 +28,7 @@ Result<void> check(const Agent& agent) {
       std::any_of(agent.folders.begin(), agent.folders.end(),
                   [](const std::string& folder) { return folder.size() > kMostFolderBytes; });
   if (agent.folders.size() > AgentBook::kMostFolders || too_long) {
-    return malformed(fmt::format("folders may be {} paths of at most {} bytes",
+    return malformed(fmt::format("folders can have at most {} paths of {} bytes each",
                                  AgentBook::kMostFolders, kMostFolderBytes));
   }
   return {};

@@ -31,7 +31,7 @@ uint16_t three_bits(uint32_t mode, int shift) { return static_cast<uint16_t>(mod
 Result<AccessList> AccessList::parse(std::string_view bytes) {
   if (bytes.size() < kHeaderBytes || (bytes.size() - kHeaderBytes) % kEntryBytes != 0 ||
       little_endian<uint32_t>(bytes) != kVersion) {
-    return Error(std::errc::invalid_argument, "this is no access control list of version 2");
+    return Error(std::errc::invalid_argument, "this is not an access control list of version 2");
   }
   AccessList list;
   for (bytes.remove_prefix(kHeaderBytes); !bytes.empty(); bytes.remove_prefix(kEntryBytes)) {

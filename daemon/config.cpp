@@ -289,7 +289,7 @@ Result<void> Config::complete() {
   const auto refuse = [](const std::string& inner, const std::string& outer,
                          const std::string& why) {
     return Error(std::errc::invalid_argument,
-                 fmt::format("{} lies inside {}: {}", inner, outer, why));
+                 fmt::format("{} is inside {}: {}", inner, outer, why));
   };
   if (is_inside(scratch, archive))
     return refuse("the scratch folder", "the archive",

@@ -21,7 +21,7 @@ enum class Severity : uint8_t { damage, note };
   X(meta_damaged, "meta.damaged", damage, "the catalog's own numbers are missing or wrong",        \
     "nothing: build a new catalog with --rebuild")                                                 \
   X(inode_number, "inode.number", damage,                                                          \
-    "the number was never reserved, and could be given out"                                        \
+    "the number was never reserved, and could be assigned"                                         \
     " again",                                                                                      \
     "reserve it")                                                                                  \
   X(root_missing, "root.missing", damage, "the namespace has no root folder", "make one")          \
@@ -63,7 +63,7 @@ enum class Severity : uint8_t { damage, note };
   X(object_stray, "object.stray", damage, "an object that no record refers to",                    \
     "adopt it at its place if it has unpublished bytes, else remove it")                           \
   X(object_tag, "object.tag", damage,                                                              \
-    "the object does not say whose it is, or marks new bytes as clean", "write its tag again")     \
+    "the object does not name its file, or marks new bytes as clean", "write its tag again")       \
   X(chunk_differs, "chunk.differs", damage, "a clean chunk differs from the archived version",     \
     "drop it; it is fetched again when it is read")                                                \
   X(chunk_lost, "chunk.lost", damage,                                                              \

@@ -299,7 +299,7 @@ class WorkflowParser {
       return {};
     };
     if (!value.IsSequence()) return add(value);
-    TRY(require(value.size() == 0, value, fmt::format("there is no step '{}'", key)));
+    TRY(require(value.size() == 0, value, fmt::format("'{}' is empty: name a step", key)));
     for (const YAML::Node& node : value) TRY(add(node));
     return {};
   }

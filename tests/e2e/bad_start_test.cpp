@@ -62,7 +62,7 @@ TEST_F(BadStart, RefusesAScratchThatCannotBeWritten) {
 TEST_F(BadStart, RefusesAScratchInsideTheArchive) {
   tier.scratch = tier.in_archive("scratch");
   fs::create_directory(tier.scratch);
-  expect_refusal(tier.start_and_fail(), "lies inside the archive");
+  expect_refusal(tier.start_and_fail(), "is inside the archive");
 }
 
 TEST_F(BadStart, RefusesASecondTierdOnTheSameState) {
