@@ -29,7 +29,7 @@ Result<void> BaseEdit::set(const Name& name, const std::optional<BaseRecord>& re
   if (before == record) return {};
   if (before) {
     batch_.erase_base(name, before->inode);
-    bereft_.push_back(before->inode);
+    lost_names_.push_back(before->inode);
   }
   if (record) batch_.put_base(name, *record);
   changed_[name] = record;
@@ -37,10 +37,10 @@ Result<void> BaseEdit::set(const Name& name, const std::optional<BaseRecord>& re
 }
 
 Result<std::vector<InodeNumber>> BaseEdit::finish() {
-  std::sort(bereft_.begin(), bereft_.end());
-  bereft_.erase(std::unique(bereft_.begin(), bereft_.end()), bereft_.end());
+  std::sort(lost_names_.begin(), lost_names_.end());
+  lost_names_.erase(std::unique(lost_names_.begin(), lost_names_.end()), lost_names_.end());
   std::vector<InodeNumber> gone;
-  for (const InodeNumber inode : bereft_) {
+  for (const InodeNumber inode : lost_names_) {
     const auto gained = std::any_of(changed_.begin(), changed_.end(), [&](const auto& change) {
       return change.second && change.second->inode == inode;
     });

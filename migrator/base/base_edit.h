@@ -41,7 +41,7 @@ class BaseEdit {
   const Catalog& catalog_;
   Batch& batch_;
   std::map<Name, std::optional<BaseRecord>> changed_;
-  std::vector<InodeNumber> bereft_;  // they lost a name
+  std::vector<InodeNumber> lost_names_;  // inodes that lost a name
 };
 
 // Puts the key if it is not there. A parked key stays parked.

@@ -252,8 +252,8 @@ void HelperLink::take_frame(const std::string& body) {
   if (number == kProgressNumber) {
     std::vector<uint64_t> numbers;
     wire::get(in, numbers);
-    for (const uint64_t got_on : numbers) {
-      const auto it = under_way_.find(got_on);
+    for (const uint64_t progressed : numbers) {
+      const auto it = under_way_.find(progressed);
       if (it != under_way_.end()) it->second.deadline = last_heard_ + it->second.call.time_limit;
     }
     return;

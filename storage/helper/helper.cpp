@@ -71,8 +71,8 @@ class ArchiveServer {
   template <class T>
   void reply(uint64_t number, const Result<T>& result);
   void send(const std::string& body);
-  void got_on(uint64_t number);
-  void tell_progress(const std::stop_token& stop);
+  void report_progress(uint64_t number);
+  void send_progress(const std::stop_token& stop);
   void finish_running();
 
   const int socket_fd_;
@@ -85,14 +85,14 @@ class ArchiveServer {
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::set<uint64_t> got_on_;
+  std::set<uint64_t> progressed_;
   size_t running_ = 0;
 
   WorkerPool workers_;
 };
 
 void ArchiveServer::serve() {
-  std::jthread teller([this](const std::stop_token& stop) { tell_progress(stop); });
+  std::jthread progress_sender([this](const std::stop_token& stop) { send_progress(stop); });
   FrameReader reader;
   for (;;) {
     auto frames = reader.receive(socket_fd_);
@@ -229,7 +229,7 @@ void ArchiveServer::run_fill(Request& request) {
   const uint64_t number = request.number;
   (*opened)->fill(
       fill, request.fds.empty() ? UniqueFd() : std::move(request.fds.front()),
-      [this, number] { got_on(number); },
+      [this, number] { report_progress(number); },
       [this, number](const Result<FillResult>& result) { reply(number, result); });
 }
 
@@ -241,7 +241,7 @@ void ArchiveServer::run_measure(const Request& request) {
   const auto opened = archive();
   if (!opened) return reply<uint64_t>(request.number, opened.error());
   const uint64_t number = request.number;
-  reply(number, (*opened)->measure(measure, [this, number] { got_on(number); }));
+  reply(number, (*opened)->measure(measure, [this, number] { report_progress(number); }));
 }
 
 void ArchiveServer::run_stage_file(Request& request) {
@@ -252,20 +252,20 @@ void ArchiveServer::run_stage_file(Request& request) {
   if (!opened) return reply<StagedFile>(request.number, opened.error());
   if (!request.fds.empty()) stage.object_fd = request.fds.front().get();
   const uint64_t number = request.number;
-  const auto staged = (*opened)->stage_file(stage, [this, number] { got_on(number); });
+  const auto staged = (*opened)->stage_file(stage, [this, number] { report_progress(number); });
   // Whoever gets the reply may test that nobody uses the object any more.
   request.fds.clear();
   reply(number, staged);
 }
 
-// One of many in a request. Whoever asked may have given up at the deadline, though he is told that
-// the request gets on: nothing begins after it.
+// One of many in a request. The caller may have given up at the deadline although the request makes
+// progress: nothing begins after it.
 template <class T, class Act>
 Result<T> ArchiveServer::in_time(const Request& request, Act act) {
   if (SteadyClock::now() >= request.deadline)
     return Error(not_begun_code(), "the archive is slow: it was not started in time");
   Result<T> done = act();
-  got_on(request.number);
+  report_progress(request.number);
   return done;
 }
 
@@ -286,8 +286,9 @@ void ArchiveServer::run_stage_files(Request& request) {
   const uint64_t number = request.number;
   Answers staged;
   for (const StageFileRequest& stage : stages) {
-    staged.push_back(in_time<StagedFile>(
-        request, [&] { return (*opened)->stage_file(stage, [this, number] { got_on(number); }); }));
+    staged.push_back(in_time<StagedFile>(request, [&] {
+      return (*opened)->stage_file(stage, [this, number] { report_progress(number); });
+    }));
   }
   request.fds.clear();  // as for one
   reply<Answers>(number, staged);
@@ -338,12 +339,12 @@ void ArchiveServer::send(const std::string& body) {
   static_cast<void>(frame.send(socket_fd_));
 }
 
-void ArchiveServer::got_on(uint64_t number) {
+void ArchiveServer::report_progress(uint64_t number) {
   std::lock_guard lock(mutex_);
-  got_on_.insert(number);
+  progressed_.insert(number);
 }
 
-void ArchiveServer::tell_progress(const std::stop_token& stop) {
+void ArchiveServer::send_progress(const std::stop_token& stop) {
   const std::chrono::milliseconds interval(options_.progress_interval_ms);
   for (;;) {
     std::set<uint64_t> numbers;
@@ -351,7 +352,7 @@ void ArchiveServer::tell_progress(const std::stop_token& stop) {
       std::unique_lock lock(mutex_);
       changed_.wait_for(lock, stop, interval, [] { return false; });
       if (stop.stop_requested()) return;
-      numbers.swap(got_on_);
+      numbers.swap(progressed_);
     }
     if (numbers.empty()) continue;
     ByteWriter out;

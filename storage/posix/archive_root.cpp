@@ -131,7 +131,7 @@ Result<ArchiveRootPointer> ArchiveRoot::open(const std::string& path,
   return ArchiveRootPointer(std::move(root));
 }
 
-bool ArchiveRoot::stands_at(const std::string& path) const {
+bool ArchiveRoot::is_still_at(const std::string& path) const {
   const auto folder = posix::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
   if (!folder) return false;
   const auto st = statx_fd(folder->get(), Freshness::cached);

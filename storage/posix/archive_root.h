@@ -25,7 +25,7 @@ struct ArchiveRoot {
   static Result<std::shared_ptr<const ArchiveRoot>> open(const std::string& path,
                                                          const std::string& expected_id);
   // True if `path` still leads to this root, in the same mount, and its id is the same.
-  bool stands_at(const std::string& path) const;
+  bool is_still_at(const std::string& path) const;
 };
 
 // Refuses a folder at `path` that someone else made, who could swap what rests in it, and closes it

@@ -269,7 +269,7 @@ Result<ArchiveVersion> PosixArchive::version_of_found(const Entry& entry, const 
 }
 
 Result<void> PosixArchive::check_root() {
-  if (!root()->stands_at(path_)) {
+  if (!root()->is_still_at(path_)) {
     // The same archive may have been mounted anew: then it is a root of its own.
     TRY_ASSIGN(ArchiveRootPointer fresh, ArchiveRoot::open(path_, root()->id));
     root_.with([&](ArchiveRootPointer& root) { root = std::move(fresh); });
