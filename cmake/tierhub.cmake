@@ -14,6 +14,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # False alarms of g++ 12: -Wrestrict in std::string at -O2, the others inside tl::expected.
   target_compile_options(tierhub_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
 endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # What is GUARDED_BY a mutex is used with that mutex held (common/mutex.h).
+  target_compile_options(tierhub_options INTERFACE -Wthread-safety -Werror=thread-safety)
+endif()
 if(TIERHUB_SANITIZER STREQUAL "address")
   target_compile_options(tierhub_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   target_link_options(tierhub_options INTERFACE -fsanitize=address,undefined)
@@ -31,7 +35,9 @@ function(tierhub_unity target)
   if(TIERHUB_UNITY)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
     # Every source that is compiled so looks like a header, whose unnamed namespaces g++ warns about.
-    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    endif()
   endif()
 endfunction()
 

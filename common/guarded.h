@@ -1,8 +1,9 @@
 // A value that can be accessed only while its lock is held.
 #pragma once
 
-#include <mutex>
 #include <utility>
+
+#include "common/mutex.h"
 
 namespace tierhub {
 
@@ -15,19 +16,19 @@ class Guarded {
 
   // Runs `use` with the value, locked, and returns what it returns.
   template <class Use>
-  decltype(auto) with(Use&& use) {
-    std::lock_guard lock(mutex_);
+  decltype(auto) with(Use&& use) EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
     return std::forward<Use>(use)(value_);
   }
   template <class Use>
-  decltype(auto) with(Use&& use) const {
-    std::lock_guard lock(mutex_);
+  decltype(auto) with(Use&& use) const EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
     return std::forward<Use>(use)(value_);
   }
 
  private:
-  mutable std::mutex mutex_;
-  T value_{};
+  mutable Mutex mutex_;
+  T value_ GUARDED_BY(mutex_){};
 };
 
 }  // namespace tierhub

@@ -11,15 +11,15 @@ namespace {
 // returned: it then finds no index left and does not touch `body`.
 struct SharedLoop {
   std::atomic<size_t> next{0};
-  std::mutex mutex;
-  std::condition_variable finished;
-  size_t done = 0;
+  Mutex mutex;
+  ConditionVariable finished;
+  size_t done GUARDED_BY(mutex) = 0;
 };
 
 void run_loop(SharedLoop& loop, size_t count, const std::function<void(size_t)>& body) {
   for (size_t i = loop.next++; i < count; i = loop.next++) {
     body(i);
-    std::lock_guard lock(loop.mutex);
+    MutexLock lock(loop.mutex);
     if (++loop.done == count) loop.finished.notify_all();
   }
 }
@@ -30,7 +30,7 @@ WorkerPool::WorkerPool(size_t max_threads) : max_threads_(std::max<size_t>(max_t
 
 WorkerPool::~WorkerPool() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_all();
@@ -39,7 +39,7 @@ WorkerPool::~WorkerPool() {
 
 void WorkerPool::submit(std::function<void()> task) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     tasks_.push_back(std::move(task));
     if (idle_threads_ < tasks_.size() && threads_.size() < max_threads_) {
       threads_.emplace_back([this] { work(); });
@@ -55,15 +55,15 @@ void WorkerPool::for_each(size_t count, size_t max_lanes, const std::function<vo
     submit([loop, count, &body] { run_loop(*loop, count, body); });
   }
   run_loop(*loop, count, body);
-  std::unique_lock lock(loop->mutex);
-  loop->finished.wait(lock, [&] { return loop->done == count; });
+  MutexLock lock(loop->mutex);
+  loop->finished.wait(loop->mutex, [&]() REQUIRES(loop->mutex) { return loop->done == count; });
 }
 
 void WorkerPool::work() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (;;) {
     ++idle_threads_;
-    changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return stopping_ || !tasks_.empty(); });
     --idle_threads_;
     if (tasks_.empty()) return;
     std::function<void()> task = std::move(tasks_.front());

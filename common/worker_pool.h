@@ -1,13 +1,13 @@
 // A bounded set of threads for calls that block. A thread is started when a task finds none idle.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <vector>
+
+#include "common/mutex.h"
 
 namespace tierhub {
 
@@ -31,11 +31,11 @@ class WorkerPool {
   void work();
 
   const size_t max_threads_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;
-  size_t idle_threads_ = 0;
-  bool stopping_ = false;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::deque<std::function<void()>> tasks_ GUARDED_BY(mutex_);
+  size_t idle_threads_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::jthread> threads_;
 };
 

@@ -16,6 +16,8 @@ build_packages=(
 test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs btrfs-progs systemd)
 # Other programs that the label `tools` runs on the mount.
 tool_packages=(fio stress-ng dbench samba samba-vfs-modules samba-testsuite smbclient)
+# What checks the annotations of locks.
+lock_packages=(clang-16)
 # What the fuzz preset is built with.
 fuzz_packages=(clang-16 libclang-rt-16-dev)
 

@@ -1,10 +1,12 @@
 #!/bin/bash
 # Builds and runs the tests. Installs what is missing.
-#   scripts/test.sh            everything: unit, contract and model under both sanitizers, then every label
+#   scripts/test.sh            everything: the check of locks, unit, contract and model under both sanitizers, then
+#                              every label
 #   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, recovery, crash, e2e,
 #                              compute, or
 #                              tools: larger programs on the mount, which are not part of "everything"
 #   scripts/test.sh asan|tsan  one sanitizer
+#   scripts/test.sh locks      clang checks that what is GUARDED_BY a mutex is used with that mutex held; runs nothing
 # The last lines are ctest's own summary.
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -22,14 +24,26 @@ run_tests() {  # PRESET LABELS [OPTION...]
   (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$tests_at_once" -L "$2" "${@:3}")
 }
 
+# A check that finds nothing may be one that does not look: lock_bait.cpp names the errors that clang must report.
+check_locks() {
+  local begin=$SECONDS
+  install_packages "${lock_packages[@]}"
+  clang++-16 -std=c++20 -I"$repository" -fsyntax-only -Wthread-safety -Werror=thread-safety -Xclang -verify \
+    "$repository/tests/unit/structure/lock_bait.cpp" || die "the check of locks does not find what it should"
+  build_preset locks tierd tieragent
+  say "the check of locks took $((SECONDS - begin)) s"
+}
+
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 [ "${1:-all}" != tools ] || install_packages "${tool_packages[@]}"
 case "${1:-all}" in
   all)
+    check_locks
     run_tests asan "$sanitized_labels"
     run_tests tsan "$sanitized_labels"
     run_tests release '.' -LE '^tools$'
     ;;
   asan | tsan) run_tests "$1" "$sanitized_labels" ;;
+  locks) check_locks ;;
   *) run_tests release "^$1\$" ;;
 esac
