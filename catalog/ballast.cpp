@@ -7,7 +7,7 @@
 namespace tierhub {
 
 bool Ballast::arm() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (armed_) return true;
   if (size_bytes_ == 0) return false;
   if (!take()) {
@@ -32,7 +32,7 @@ bool Ballast::take() {
 }
 
 bool Ballast::release() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (!armed_) return false;
   armed_ = false;
   return posix::unlink_at(AT_FDCWD, path_).has_value();

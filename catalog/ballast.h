@@ -3,8 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <string>
+
+#include "common/mutex.h"
 
 namespace tierhub {
 
@@ -23,11 +24,11 @@ class Ballast {
   bool armed() const { return armed_; }
 
  private:
-  bool take();
+  bool take() REQUIRES(mutex_);
 
   const std::string path_;
   const uint64_t size_bytes_;
-  std::mutex mutex_;
+  Mutex mutex_;  // arm() and release() take turns
   std::atomic<bool> armed_{false};
 };
 

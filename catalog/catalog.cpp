@@ -181,7 +181,7 @@ Result<void> Catalog::mark_recovered() {
 }
 
 Result<void> Catalog::mark_clean_shutdown() {
-  std::lock_guard lock(allocation_mutex_);
+  MutexLock lock(allocation_mutex_);
   WriteSet changes;
   put_text(changes, kCleanKey, "1");
   for (NumberBlock* block : {&inodes_, &sequences_})
@@ -199,7 +199,6 @@ Result<void> Catalog::commit(const Batch& batch, Durability durability) {
 Result<void> Catalog::sync() { return store_->sync(); }
 
 Result<uint64_t> Catalog::allocate(NumberBlock& block) {
-  std::lock_guard lock(allocation_mutex_);
   if (block.used_up || block.next == block.end) {
     WriteSet changes;
     changes.erase(Family::meta, std::string(kCleanKey));
@@ -213,12 +212,13 @@ Result<uint64_t> Catalog::allocate(NumberBlock& block) {
 }
 
 Result<InodeNumber> Catalog::allocate_inode() {
+  MutexLock lock(allocation_mutex_);
   TRY_ASSIGN(const uint64_t number, allocate(inodes_));
   return InodeNumber{number};
 }
 
 Result<void> Catalog::reserve_above(InodeNumber inode) {
-  std::lock_guard lock(allocation_mutex_);
+  MutexLock lock(allocation_mutex_);
   if (inode.value() < inodes_.next) return {};
   WriteSet changes;
   changes.erase(Family::meta, std::string(kCleanKey));
@@ -231,10 +231,13 @@ Result<void> Catalog::reserve_above(InodeNumber inode) {
 }
 
 InodeNumber Catalog::newest_inode() const {
-  std::lock_guard lock(allocation_mutex_);
+  MutexLock lock(allocation_mutex_);
   return InodeNumber{std::max({inodes_.first, inodes_.next, inodes_.end})};
 }
 
-Result<uint64_t> Catalog::allocate_sequence() { return allocate(sequences_); }
+Result<uint64_t> Catalog::allocate_sequence() {
+  MutexLock lock(allocation_mutex_);
+  return allocate(sequences_);
+}
 
 }  // namespace tierhub

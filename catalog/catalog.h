@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +15,7 @@
 
 #include "catalog/key_value_store.h"
 #include "catalog/records.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "common/types.h"
 
@@ -230,7 +230,7 @@ class Catalog {
   Result<void> load();
   Result<void> begin_process();
   Result<uint64_t> meta_number(std::string_view key) const;
-  Result<uint64_t> allocate(NumberBlock& block);
+  Result<uint64_t> allocate(NumberBlock& block) REQUIRES(allocation_mutex_);
   Result<void> read_run(const std::vector<InodeNumber>& numbers, std::span<const size_t> run,
                         std::vector<std::optional<InodeRecord>>& records) const;
 
@@ -241,10 +241,9 @@ class Catalog {
   bool clean_shutdown_ = false;
   bool same_boot_ = false;
   bool notes_erasures_ = false;
-  mutable std::mutex
-      allocation_mutex_;  // guards the blocks; held across the sync that reserves one
-  NumberBlock inodes_;
-  NumberBlock sequences_;
+  mutable Mutex allocation_mutex_;  // held across the sync that reserves a block
+  NumberBlock inodes_ GUARDED_BY(allocation_mutex_);
+  NumberBlock sequences_ GUARDED_BY(allocation_mutex_);
 };
 
 }  // namespace tierhub

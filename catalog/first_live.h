@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "common/mutex.h"
 
 namespace tierhub {
 
@@ -25,32 +26,32 @@ class FirstLive {
   // Around each commit that puts a key: begin_put() before it, end_put() after it, whether it
   // succeeds or not.
   void begin_put(std::string_view key) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     ++puts_begun_;
     ++puts_under_way_;
     bound_ = bound_ ? std::min<std::string>(*bound_, std::string(key)) : std::string(key);
   }
   void end_put() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     --puts_under_way_;
   }
 
   Scan begin_scan() const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return {bound_, puts_begun_, puts_under_way_ == 0};
   }
   // The scan met `first` as its first key; none: it met no key at all. Nothing is learned if a put
   // came between.
   void end_scan(const Scan& scan, std::optional<std::string> first) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (scan.exact && scan.puts_begun == puts_begun_) bound_ = std::move(first);
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::optional<std::string> bound_ = "";
-  uint64_t puts_begun_ = 0;
-  uint64_t puts_under_way_ = 0;
+  mutable Mutex mutex_;
+  std::optional<std::string> bound_ GUARDED_BY(mutex_) = "";
+  uint64_t puts_begun_ GUARDED_BY(mutex_) = 0;
+  uint64_t puts_under_way_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace tierhub

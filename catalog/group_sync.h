@@ -1,13 +1,12 @@
 // Coalesces concurrent syncs: callers that ask at the same time share one.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <utility>
 
+#include "common/mutex.h"
 #include "common/result.h"
 
 namespace tierhub {
@@ -20,12 +19,12 @@ class GroupSync {
   // second try would "succeed".
   template <class Sync>
   Result<void> run(Sync sync) {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     const uint64_t needed = begun_ + 1;
     ++waiting_;
     while (ended_ < needed && !failure_) {
       if (running_) {
-        changed_.wait(lock);
+        changed_.wait(mutex_);
         continue;
       }
       running_ = true;
@@ -45,36 +44,36 @@ class GroupSync {
   // Makes `error` the failure of all later callers, unless there is one already. Answers the
   // failure.
   Error fail(Error error) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (!failure_) failure_ = std::move(error);
     return *failure_;
   }
 
   // The failure so far.
   Result<void> state() const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return state_locked();
   }
 
   // How many callers are in run().
   size_t waiting() const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return waiting_;
   }
 
  private:
-  Result<void> state_locked() const {
+  Result<void> state_locked() const REQUIRES(mutex_) {
     if (failure_) return *failure_;
     return {};
   }
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool running_ = false;
-  size_t waiting_ = 0;
-  uint64_t begun_ = 0;
-  uint64_t ended_ = 0;
-  std::optional<Error> failure_;
+  mutable Mutex mutex_;
+  ConditionVariable changed_;
+  bool running_ GUARDED_BY(mutex_) = false;
+  size_t waiting_ GUARDED_BY(mutex_) = 0;
+  uint64_t begun_ GUARDED_BY(mutex_) = 0;
+  uint64_t ended_ GUARDED_BY(mutex_) = 0;
+  std::optional<Error> failure_ GUARDED_BY(mutex_);
 };
 
 }  // namespace tierhub

@@ -1,8 +1,8 @@
 #include <map>
 #include <memory>
-#include <mutex>
 
 #include "catalog/key_value_store.h"
+#include "common/mutex.h"
 
 namespace tierhub {
 namespace {
@@ -44,10 +44,10 @@ void apply(const WriteSet& changes, Tables& tables) {
 
 // What all handles of one store share.
 struct Data {
-  std::mutex mutex;
-  Tables visible;
-  Tables durable;
-  std::vector<WriteSet> unsynced;  // in `visible`, not yet in `durable`
+  Mutex mutex;
+  Tables visible GUARDED_BY(mutex);
+  Tables durable GUARDED_BY(mutex);
+  std::vector<WriteSet> unsynced GUARDED_BY(mutex);  // in `visible`, not yet in `durable`
 };
 
 class MemoryStoreHandle final : public MemoryStore {
@@ -55,7 +55,7 @@ class MemoryStoreHandle final : public MemoryStore {
   explicit MemoryStoreHandle(std::shared_ptr<Data> data) : data_(std::move(data)) {}
 
   Result<std::optional<std::string>> get(Family family, std::string_view key) const override {
-    std::lock_guard lock(data_->mutex);
+    MutexLock lock(data_->mutex);
     const Table& table = *data_->visible.of(family);
     const auto found = table.find(key);
     if (found == table.end()) return std::nullopt;
@@ -63,7 +63,7 @@ class MemoryStoreHandle final : public MemoryStore {
   }
 
   Result<NextKey> next_key(Family family, std::string_view begin, uint64_t) const override {
-    std::lock_guard lock(data_->mutex);
+    MutexLock lock(data_->mutex);
     const Table& table = *data_->visible.of(family);
     const auto found = table.lower_bound(begin);
     return found == table.end() ? NextKey{} : NextKey{found->first};
@@ -74,7 +74,7 @@ class MemoryStoreHandle final : public MemoryStore {
       const std::function<bool(std::string_view, std::string_view)>& visit) const override {
     std::shared_ptr<const Table> snapshot;
     {
-      std::lock_guard lock(data_->mutex);
+      MutexLock lock(data_->mutex);
       snapshot = data_->visible.of(family);
     }
     // The visitor runs without the lock, and may commit.
@@ -82,13 +82,13 @@ class MemoryStoreHandle final : public MemoryStore {
       if ((!end.empty() && it->first >= end) || !visit(it->first, it->second)) break;
     }
     // Let go under the lock, which orders what was read here before what a writer changes next.
-    std::lock_guard lock(data_->mutex);
+    MutexLock lock(data_->mutex);
     snapshot.reset();
     return {};
   }
 
   Result<void> commit(const WriteSet& changes, Durability durability) override {
-    std::lock_guard lock(data_->mutex);
+    MutexLock lock(data_->mutex);
     apply(changes, data_->visible);
     data_->unsynced.push_back(changes);
     if (durability == Durability::synced) sync_locked();
@@ -96,7 +96,7 @@ class MemoryStoreHandle final : public MemoryStore {
   }
 
   Result<void> sync() override {
-    std::lock_guard lock(data_->mutex);
+    MutexLock lock(data_->mutex);
     sync_locked();
     return {};
   }
@@ -110,13 +110,13 @@ class MemoryStoreHandle final : public MemoryStore {
   }
 
   void lose_power() override {
-    std::lock_guard lock(data_->mutex);
+    MutexLock lock(data_->mutex);
     data_->visible = data_->durable;
     data_->unsynced.clear();
   }
 
  private:
-  void sync_locked() {
+  void sync_locked() REQUIRES(data_->mutex) {
     for (const WriteSet& changes : data_->unsynced) apply(changes, data_->durable);
     data_->unsynced.clear();
   }

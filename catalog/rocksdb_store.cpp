@@ -34,6 +34,7 @@
 #include "common/clock.h"
 #include "common/health.h"
 #include "common/log.h"
+#include "common/mutex.h"
 #include "common/posix.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -315,7 +316,7 @@ class RocksDbStore final : public KeyValueStore {
 #ifdef __SANITIZE_THREAD__
     // RocksDB joins batches of several threads by functions of libstdc++, where no suppression
     // tells its calls from ours: under ThreadSanitizer it gets no batches to join.
-    std::lock_guard lock(write_mutex_);
+    MutexLock lock(write_mutex_);
 #endif
     return db_->Write(rocksdb::WriteOptions(), &batch);
   }
@@ -323,7 +324,7 @@ class RocksDbStore final : public KeyValueStore {
   // RocksDB must not run into a full disk: a log that it could not write to is lost for the
   // process. So the wall is here, where it can be passed again once there is room.
   Result<void> check_room() {
-    std::lock_guard lock(room_mutex_);
+    MutexLock lock(room_mutex_);
     const auto now = SteadyClock::now();
     if (keep_free_bytes_ == 0 || now < next_look_) return {};
     TRY_ASSIGN(uint64_t free_bytes, this->free_bytes());
@@ -395,12 +396,12 @@ class RocksDbStore final : public KeyValueStore {
   UniqueFd directory_;  // holds the lock
   Ballast ballast_;
 #ifdef __SANITIZE_THREAD__
-  std::mutex write_mutex_;
+  Mutex write_mutex_;
 #endif
   const uint64_t keep_free_bytes_;
-  std::mutex room_mutex_;  // guards the two times
-  SteadyClock::time_point next_look_;
-  SteadyClock::time_point next_arm_;
+  Mutex room_mutex_;
+  SteadyClock::time_point next_look_ GUARDED_BY(room_mutex_);
+  SteadyClock::time_point next_arm_ GUARDED_BY(room_mutex_);
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
   mutable std::array<FirstLive, kFamilyNames.size()> first_live_;
