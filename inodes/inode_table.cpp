@@ -59,9 +59,17 @@ uint64_t InodeState::dirty_bytes() const {
   return total;
 }
 
+bool LiveInode::is_idle() {
+  if (!mutex_.try_lock()) return false;
+  const bool idle = state_.handles == 0 && state_.filling.empty() && !state_.lost_fill &&
+                    state_.answered_first.empty() && state_.damaged.empty();
+  mutex_.unlock();
+  return idle;
+}
+
 std::shared_ptr<LiveInode> InodeTable::acquire(InodeNumber inode) {
   Shard& shard = shards_[inode.value() % kShards];
-  std::lock_guard lock(shard.mutex);
+  MutexLock lock(shard.mutex);
   auto& slot = shard.inodes[inode];
   if (!slot) slot = std::make_shared<LiveInode>(inode);
   auto result = slot;
@@ -72,11 +80,7 @@ std::shared_ptr<LiveInode> InodeTable::acquire(InodeNumber inode) {
 // Nobody can get a reference to an inode while its shard is locked and use_count is 1.
 void InodeTable::shrink(Shard& shard) {
   std::erase_if(shard.inodes, [](const auto& item) {
-    if (item.second.use_count() != 1) return false;
-    const std::unique_lock lock(item.second->mutex_, std::try_to_lock);
-    const InodeState& state = item.second->state_;
-    return lock.owns_lock() && state.handles == 0 && state.filling.empty() && !state.lost_fill &&
-           state.answered_first.empty() && state.damaged.empty();
+    return item.second.use_count() == 1 && item.second->is_idle();
   });
 }
 
@@ -92,7 +96,7 @@ Result<void> InodeTable::load(InodeState& state) {
 
 Result<InodeLock> InodeTable::lock(InodeNumber inode) {
   auto live = acquire(inode);
-  std::unique_lock lock(live->mutex_);
+  MovableMutexLock lock(live->mutex_);
   // What does not exist may have been made since it was looked at.
   if (!live->loaded_ || !live->state_.record) {
     TRY(load(live->state_));
@@ -125,12 +129,12 @@ Result<InodeLock> InodeTable::lock_existing(InodeNumber inode) {
 std::vector<InodeNumber> InodeTable::in_use() {
   std::vector<std::shared_ptr<LiveInode>> all;
   for (Shard& shard : shards_) {
-    std::lock_guard lock(shard.mutex);
+    MutexLock lock(shard.mutex);
     for (const auto& [number, live] : shard.inodes) all.push_back(live);
   }
   std::vector<InodeNumber> result;
   for (const auto& live : all) {
-    std::lock_guard lock(live->mutex_);
+    MutexLock lock(live->mutex_);
     if (live->state_.handles > 0 || (live->state_.record && live->state_.record->writing)) {
       result.push_back(live->state_.number);
     }

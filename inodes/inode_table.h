@@ -12,13 +12,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "catalog/catalog.h"
 #include "common/interval_set.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "common/types.h"
 #include "common/unique_fd.h"
@@ -95,26 +95,33 @@ class LiveInode {
  private:
   friend class InodeTable;
   friend class InodeLock;
-  std::mutex mutex_;
-  bool loaded_ = false;
-  InodeState state_;
+  // Has no users, and nothing that only memory knows. False while somebody holds its lock.
+  bool is_idle();
+
+  Mutex mutex_;
+  bool loaded_ GUARDED_BY(mutex_) = false;
+  InodeState state_ GUARDED_BY(mutex_);
 };
 
 // Holds one inode's lock. Movable; unlocks when destroyed.
 class InodeLock {
  public:
   InodeLock() = default;
-  InodeState* operator->() const { return &inode_->state_; }
-  InodeState& operator*() const { return inode_->state_; }
-  bool exists() const { return inode_->state_.record.has_value(); }
+  InodeState* operator->() const { return &state(); }
+  InodeState& operator*() const { return state(); }
+  bool exists() const { return state().record.has_value(); }
   void unlock() { lock_.unlock(); }
 
  private:
   friend class InodeTable;
-  InodeLock(std::shared_ptr<LiveInode> inode, std::unique_lock<std::mutex> lock)
+  InodeLock(std::shared_ptr<LiveInode> inode, MovableMutexLock lock)
       : inode_(std::move(inode)), lock_(std::move(lock)) {}
+  InodeState& state() const {
+    inode_->mutex_.assert_held();
+    return inode_->state_;
+  }
   std::shared_ptr<LiveInode> inode_;  // destroyed after the lock
-  std::unique_lock<std::mutex> lock_;
+  MovableMutexLock lock_;
 };
 
 class InodeTable {
@@ -140,12 +147,12 @@ class InodeTable {
  private:
   static constexpr size_t kShards = 64;
   struct Shard {
-    std::mutex mutex;
-    std::unordered_map<InodeNumber, std::shared_ptr<LiveInode>> inodes;
+    Mutex mutex;
+    std::unordered_map<InodeNumber, std::shared_ptr<LiveInode>> inodes GUARDED_BY(mutex);
   };
   std::shared_ptr<LiveInode> acquire(InodeNumber inode);
   Result<void> load(InodeState& state);
-  void shrink(Shard& shard);
+  void shrink(Shard& shard) REQUIRES(shard.mutex);
 
   Catalog& catalog_;
   size_t capacity_;
