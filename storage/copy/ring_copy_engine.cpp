@@ -34,7 +34,7 @@ RingCopyEngine::~RingCopyEngine() {
 }
 
 void RingCopyEngine::post(std::function<void()> task) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   posted_.push_back(std::move(task));
   // The owner destroys the ring under the lock.
   if (ring_) ring_->wake();
@@ -56,12 +56,12 @@ void RingCopyEngine::own(std::promise<Result<void>>& started) {
   auto ring = Ring::make({kRingEntries, static_cast<unsigned>(options_.max_files)});
   if (!ring) return started.set_value(std::move(ring).error());
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     ring_ = *std::move(ring);
   }
   started.set_value({});
   run();
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   ring_.reset();
 }
 
@@ -83,7 +83,7 @@ void RingCopyEngine::run() {
 bool RingCopyEngine::run_posted() {
   std::vector<std::function<void()>> tasks;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     tasks.swap(posted_);
   }
   for (const auto& task : tasks) task();

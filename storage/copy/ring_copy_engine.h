@@ -7,13 +7,13 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "common/mutex.h"
 #include "common/worker_pool.h"
 #include "storage/copy/buffer_arena.h"
 #include "storage/copy/copy_engine.h"
@@ -51,8 +51,8 @@ class RingCopyEngine final : public CopyEngine, private RingFile::Host {
   void finished(RingFile& file) override { finished_.push_back(&file); }
 
   const CopyEngineOptions options_;
-  std::mutex mutex_;
-  std::vector<std::function<void()>> posted_;
+  Mutex mutex_;
+  std::vector<std::function<void()>> posted_ GUARDED_BY(mutex_);
   bool stopping_ = false;
 
   std::unique_ptr<Ring> ring_;  // made and destroyed by the owner

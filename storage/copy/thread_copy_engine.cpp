@@ -22,9 +22,9 @@ class ThreadCopyEngine::Buffer {
   Buffer(ThreadCopyEngine& engine, uint64_t size, const std::function<void()>& progress)
       : engine_(engine), bytes_(0) {
     {
-      std::unique_lock lock(engine_.mutex_);
+      MutexLock lock(engine_.mutex_);
       while (engine_.free_bytes_ < size) {
-        engine_.released_.wait(lock);
+        engine_.released_.wait(engine_.mutex_);
         if (progress) progress();  // others get on
       }
       engine_.free_bytes_ -= size;
@@ -33,7 +33,7 @@ class ThreadCopyEngine::Buffer {
   }
   ~Buffer() {
     {
-      std::lock_guard lock(engine_.mutex_);
+      MutexLock lock(engine_.mutex_);
       engine_.free_bytes_ += bytes_.size();
     }
     engine_.released_.notify_all();

@@ -2,10 +2,9 @@
 // chunk.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
 #include <string>
 
+#include "common/mutex.h"
 #include "common/worker_pool.h"
 #include "storage/copy/copy_engine.h"
 
@@ -28,9 +27,9 @@ class ThreadCopyEngine final : public CopyEngine {
 
   const std::string description_;
   const uint64_t buffer_bytes_;
-  std::mutex mutex_;
-  std::condition_variable released_;
-  uint64_t free_bytes_;
+  Mutex mutex_;
+  ConditionVariable released_;
+  uint64_t free_bytes_ GUARDED_BY(mutex_);
   WorkerPool threads_;  // last: its threads use all of the above
 };
 

@@ -55,10 +55,11 @@ Result<std::unique_ptr<HelperLink>> HelperLink::start(HelperLinkOptions options)
   std::unique_ptr<HelperLink> link(new HelperLink(std::move(options), std::move(wake)));
   TRY_ASSIGN(link->helper_, HelperProcess::start(link->options_.program, link->arguments()));
   link->started_ = SteadyClock::now();
+  MutexLock lock(link->mutex_);
   link->pid_ = link->helper_->pid();
   link->thread_ = std::jthread([&link = *link] { link.run(); });
-  std::unique_lock lock(link->mutex_);
-  link->probed_changed_.wait_for(lock, patience, [&] { return link->probed_once_; });
+  link->probed_changed_.wait_for(link->mutex_, patience,
+                                 [&]() REQUIRES(link->mutex_) { return link->probed_once_; });
   return link;
 }
 
@@ -72,7 +73,7 @@ HelperLink::~HelperLink() {
 
 void HelperLink::close() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
   }
   wake_up();
@@ -96,7 +97,7 @@ void HelperLink::wake_up() const {
 
 void HelperLink::submit(Call call) {
   {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     if (stopping_) {
       lock.unlock();
       return call.done(cancelled());
@@ -107,19 +108,19 @@ void HelperLink::submit(Call call) {
 }
 
 ArchiveState HelperLink::state() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return state_;
 }
 
 std::optional<pid_t> HelperLink::helper_pid() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return pid_ < 0 ? std::nullopt : std::optional(pid_);
 }
 
 void HelperLink::run() {
   for (;;) {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       if (stopping_) break;
     }
     take_inbox();
@@ -163,7 +164,7 @@ void HelperLink::take_inbox() {
   std::vector<Call> calls;
   ArchiveState state{};
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     calls.swap(inbox_);
     state = state_;
   }
@@ -339,7 +340,7 @@ void HelperLink::probed(const Result<std::string>& reply) {
     }
     set_state(id ? ArchiveState::online : ArchiveState::offline, id ? "" : id.error().text());
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   probed_once_ = true;
   probed_changed_.notify_all();
 }
@@ -364,7 +365,7 @@ void HelperLink::start_helper() {
   }
   helper_ = *std::move(started);
   next_probe_ = started_;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   pid_ = helper_->pid();
 }
 
@@ -374,7 +375,7 @@ void HelperLink::lose_helper(const Error& reason) {
   if (const auto stuck = helper_->stop(milliseconds(0))) left_behind_.push_back(*stuck);
   helper_.reset();
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     pid_ = -1;
   }
   reader_ = FrameReader();
@@ -403,7 +404,7 @@ void HelperLink::fail_all(const Error& reason) {
 }
 
 void HelperLink::set_state(ArchiveState state, const std::string& reason) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (state_ != state) {
     log::info("the archive's state changed", {{"from", name_of(state_)}, {"to", name_of(state)}});
     state_ = state;

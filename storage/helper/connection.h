@@ -9,14 +9,12 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -24,6 +22,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 #include "storage/helper/frame_socket.h"
@@ -125,14 +124,14 @@ class HelperLink {
   const HelperLinkOptions options_;
   UniqueFd wake_;  // an eventfd
 
-  mutable std::mutex mutex_;
-  std::vector<Call> inbox_;
-  bool stopping_ = false;
-  ArchiveState state_ = ArchiveState::offline;
-  std::string reason_;
-  bool probed_once_ = false;
-  std::condition_variable probed_changed_;
-  pid_t pid_ = -1;
+  mutable Mutex mutex_;
+  std::vector<Call> inbox_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  ArchiveState state_ GUARDED_BY(mutex_) = ArchiveState::offline;
+  std::string reason_ GUARDED_BY(mutex_);
+  bool probed_once_ GUARDED_BY(mutex_) = false;
+  ConditionVariable probed_changed_;
+  pid_t pid_ GUARDED_BY(mutex_) = -1;
 
   std::optional<HelperProcess> helper_;
   std::vector<pid_t> left_behind_;  // killed, but stuck in a dead mount

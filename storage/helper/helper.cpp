@@ -4,10 +4,8 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <thread>
 #include <tuple>
@@ -19,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "common/log.h"
+#include "common/mutex.h"
 #include "common/worker_pool.h"
 #include "storage/helper/frame_socket.h"
 #include "storage/helper/wire.h"
@@ -78,15 +77,15 @@ class ArchiveServer {
   const int socket_fd_;
   const ArchiveHelperOptions options_;
 
-  std::mutex opening_;  // held while the archive is opened: those who need it wait
-  std::shared_ptr<PosixArchive> archive_;
+  Mutex opening_;  // held while the archive is opened: those who need it wait
+  std::shared_ptr<PosixArchive> archive_ GUARDED_BY(opening_);
 
-  std::mutex sending_;  // held while a frame is sent: frames do not mix
+  Mutex sending_;  // held while a frame is sent: frames do not mix
 
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  std::set<uint64_t> progressed_;
-  size_t running_ = 0;
+  Mutex mutex_;
+  StoppableConditionVariable changed_;
+  std::set<uint64_t> progressed_ GUARDED_BY(mutex_);
+  size_t running_ GUARDED_BY(mutex_) = 0;
 
   WorkerPool workers_;
 };
@@ -113,12 +112,12 @@ void ArchiveServer::accept(Frame frame) {
   request->call = static_cast<ArchiveCall>(header.u8());
   request->arguments_at = request->body.size() - header.rest().size();
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     ++running_;
   }
   workers_.submit([this, request] {
     run(*request);
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     --running_;
     changed_.notify_all();
   });
@@ -311,7 +310,7 @@ void ArchiveServer::run_place_all(const Request& request) {
 }
 
 Result<std::shared_ptr<PosixArchive>> ArchiveServer::archive() {
-  std::lock_guard lock(opening_);
+  MutexLock lock(opening_);
   if (archive_) return archive_;
   PosixArchive::Options options;
   options.expected_id = options_.expected_id;
@@ -334,13 +333,13 @@ void ArchiveServer::reply(uint64_t number, const Result<T>& result) {
 
 void ArchiveServer::send(const std::string& body) {
   OutgoingFrame frame(body, UniqueFd());
-  std::lock_guard lock(sending_);
+  MutexLock lock(sending_);
   // A client that is gone needs no reply; the reader sees it too.
   static_cast<void>(frame.send(socket_fd_));
 }
 
 void ArchiveServer::report_progress(uint64_t number) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   progressed_.insert(number);
 }
 
@@ -349,8 +348,8 @@ void ArchiveServer::send_progress(const std::stop_token& stop) {
   for (;;) {
     std::set<uint64_t> numbers;
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, stop, interval, [] { return false; });
+      MutexLock lock(mutex_);
+      changed_.wait_for(mutex_, stop, interval, [] { return false; });
       if (stop.stop_requested()) return;
       numbers.swap(progressed_);
     }
@@ -363,8 +362,8 @@ void ArchiveServer::send_progress(const std::stop_token& stop) {
 }
 
 void ArchiveServer::finish_running() {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, kGrace, [this] { return running_ == 0; });
+  MutexLock lock(mutex_);
+  changed_.wait_for(mutex_, kGrace, [this]() REQUIRES(mutex_) { return running_ == 0; });
 }
 
 Result<uint64_t> parse_number(std::string_view name, std::string_view text) {

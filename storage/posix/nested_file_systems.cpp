@@ -198,7 +198,7 @@ Result<FileSystemPointer> NestedFileSystems::at(const ArchiveRoot& root, const s
                                                 const struct statx& found) {
   const MountKey key = mount_key_of(found);
   const auto known = [&]() -> FileSystemPointer {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto it = known_.find(key);
     if (it == known_.end()) return nullptr;
     const ArchiveFileSystem& file_system = *it->second.file_system;
@@ -210,15 +210,15 @@ Result<FileSystemPointer> NestedFileSystems::at(const ArchiveRoot& root, const s
   };
   if (auto file_system = known()) return file_system;
   const auto learning = learning_of(key);
-  const std::lock_guard lock(*learning);
+  const MutexLock lock(*learning);
   if (auto file_system = known()) return file_system;
   return get_to_know(root, path, key);
 }
 
-std::shared_ptr<std::mutex> NestedFileSystems::learning_of(const MountKey& key) {
-  const std::lock_guard lock(mutex_);
+std::shared_ptr<Mutex> NestedFileSystems::learning_of(const MountKey& key) {
+  const MutexLock lock(mutex_);
   auto& learning = learning_[key.device];
-  if (!learning) learning = std::make_shared<std::mutex>();
+  if (!learning) learning = std::make_shared<Mutex>();
   return learning;
 }
 
@@ -264,7 +264,7 @@ Result<FileSystemPointer> NestedFileSystems::get_to_know(const ArchiveRoot& root
     log::warning("nothing can be published into a file system of the archive",
                  {{"path", file_system->top}, {"error", ready.error().text()}});
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::erase_if(known_,
                 [&](const auto& one) { return one.second.file_system->id == file_system->id; });
   known_[key] = {file_system, SteadyClock::now()};
@@ -274,7 +274,7 @@ Result<FileSystemPointer> NestedFileSystems::get_to_know(const ArchiveRoot& root
 Result<FileSystemPointer> NestedFileSystems::find(const ArchiveRoot& root, const FileSystemId& id) {
   std::string top;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const auto& [key, known] : known_) {
       if (known.file_system->id == id) top = known.file_system->top;
     }
@@ -324,7 +324,7 @@ void NestedFileSystems::moved(const ArchiveRoot& root, const std::string& from,
                               const std::string& to) {
   std::vector<FileSystemPointer> changed;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (auto& [key, known] : known_) {
       const std::string& top = known.file_system->top;
       const bool there = lies_at_or_below(top, from);
@@ -361,7 +361,7 @@ Result<std::vector<FileSystemPointer>> NestedFileSystems::mounted(const ArchiveR
 }
 
 void NestedFileSystems::forget(const FileSystemId& id) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::erase_if(known_, [&](const auto& one) { return one.second.file_system->id == id; });
 }
 

@@ -12,12 +12,12 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 #include "storage/archive/capabilities.h"
@@ -79,22 +79,22 @@ class NestedFileSystems {
  private:
   Result<std::string> top_of(const ArchiveRoot& root, const std::string& path,
                              const MountKey& key) const;
-  std::shared_ptr<std::mutex> learning_of(const MountKey& key);
+  std::shared_ptr<Mutex> learning_of(const MountKey& key);
   Result<FileSystemPointer> get_to_know(const ArchiveRoot& root, const std::string& path,
                                         const MountKey& key);
   void forget(const FileSystemId& id);
 
   const std::optional<CloneMethod> clone_;
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   // By device. Held while one is looked at for the first time, for as long as that takes: two who
   // come across it at once must not both make its mark. Whoever waits would wait for the same file
   // system anyway. Taken before mutex_.
-  std::map<uint64_t, std::shared_ptr<std::mutex>> learning_;  // the map: guarded by mutex_
+  std::map<uint64_t, std::shared_ptr<Mutex>> learning_ GUARDED_BY(mutex_);
   struct Known {
     FileSystemPointer file_system;
     SteadyClock::time_point since;
   };
-  std::map<MountKey, Known> known_;
+  std::map<MountKey, Known> known_ GUARDED_BY(mutex_);
 };
 
 }  // namespace tierhub
