@@ -58,8 +58,8 @@ void Housekeeper::start() {
   space_thread_ = std::jthread([this](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       ask_space();
-      std::unique_lock lock(mutex_);
-      woken_.wait_for(lock, stop, seconds(options_.space_interval_s), [] { return false; });
+      MutexLock lock(mutex_);
+      woken_.wait_for(mutex_, stop, seconds(options_.space_interval_s), [] { return false; });
     }
   });
 }
@@ -76,7 +76,7 @@ void Housekeeper::stop() {
 }
 
 void Housekeeper::wake() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   room_wanted_ = true;
   woken_.notify_all();
 }
@@ -85,18 +85,18 @@ Archive::Space Housekeeper::archive_space(const FileSystemId& file_system) {
   if (!file_system.empty()) {
     if (const auto space = nested_spaces_.of(file_system)) return *space;
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return space_;
 }
 
 bool Housekeeper::archive_online() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return online_;
 }
 
 void Housekeeper::ask_space() {
   const auto space = archive_.space();
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (online_ != space.has_value()) {
     if (space) {
       log::info("the archive answers again");
@@ -113,8 +113,8 @@ void Housekeeper::look_at_capacity(const std::stop_token& stop) {
     report("the use of scratch cannot be determined", capacity_.poll());
     publish_rate_.note(metrics().published_bytes.value());
     if (capacity_.above_high_mark()) wake();
-    std::unique_lock lock(mutex_);
-    capacity_woken_.wait_for(lock, stop, seconds(options_.tick_s), [] { return false; });
+    MutexLock lock(mutex_);
+    capacity_woken_.wait_for(mutex_, stop, seconds(options_.tick_s), [] { return false; });
   }
 }
 
@@ -129,8 +129,9 @@ void Housekeeper::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     bool room_wanted = false;
     {
-      std::unique_lock lock(mutex_);
-      woken_.wait_for(lock, stop, seconds(options_.tick_s), [&] { return room_wanted_; });
+      MutexLock lock(mutex_);
+      woken_.wait_for(mutex_, stop, seconds(options_.tick_s),
+                      [this]() REQUIRES(mutex_) { return room_wanted_; });
       room_wanted = std::exchange(room_wanted_, false);
     }
     if (stop.stop_requested()) return;
@@ -144,7 +145,7 @@ void Housekeeper::run(const std::stop_token& stop) {
       room_is_wanted = false;
     }
     if (reap_wanted_.exchange(false) || look_at_reaps.now()) {
-      std::lock_guard lock(evictor_mutex_);
+      MutexLock lock(evictor_mutex_);
       report("deleted files cannot be removed", evictor_.reap());
     }
     if (sync.now()) sync_scratch();
@@ -153,7 +154,7 @@ void Housekeeper::run(const std::stop_token& stop) {
 }
 
 void Housekeeper::make_room() {
-  std::lock_guard lock(evictor_mutex_);
+  MutexLock lock(evictor_mutex_);
   const auto freed = evictor_.make_room();
   if (!freed) {
     log::warning("eviction failed", {{"error", freed.error().text()}});
@@ -210,7 +211,7 @@ Result<void> Housekeeper::drop_unwritten() {
   Batch batch;
   for (const auto& [epoch, inode] : unsynced) {
     if (epoch > failed_epoch_) continue;
-    std::lock_guard lock(evictor_mutex_);
+    MutexLock lock(evictor_mutex_);
     const auto eviction = evictor_.evict(inode);
     const bool gone = !eviction && eviction.error().is(std::errc::no_such_file_or_directory);
     if (gone || (eviction && eviction->skip_reason.empty())) {

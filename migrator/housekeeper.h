@@ -5,12 +5,11 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <thread>
 
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "common/rate_window.h"
 #include "common/result.h"
 #include "inodes/inode_table.h"
@@ -55,7 +54,7 @@ class Housekeeper {
   double publish_bytes_per_s() const { return publish_rate_.per_s(); }
 
   // One eviction by hand shares the evictor with the thread: only one pass or reap at a time.
-  std::mutex& evictor_mutex() { return evictor_mutex_; }
+  Mutex& evictor_mutex() RETURNS_MUTEX(evictor_mutex_) { return evictor_mutex_; }
 
  private:
   void run(const std::stop_token& stop);
@@ -78,14 +77,14 @@ class Housekeeper {
   uint64_t failed_epoch_ =
       0;  // of scratch: no sync covered this one and those before; the thread's
   SteadyClock::time_point last_sync_;  // of scratch; the thread's
-  std::mutex evictor_mutex_;
-  mutable std::mutex mutex_;
-  std::condition_variable_any woken_;
-  std::condition_variable_any capacity_woken_;  // only by the end
-  bool room_wanted_ = false;                    // guarded by mutex_
+  Mutex evictor_mutex_;
+  mutable Mutex mutex_;
+  StoppableConditionVariable woken_;
+  StoppableConditionVariable capacity_woken_;  // only by the end
+  bool room_wanted_ GUARDED_BY(mutex_) = false;
   std::atomic<bool> reap_wanted_ = false;
-  Archive::Space space_;  // guarded by mutex_
-  bool online_ = true;    // guarded by mutex_
+  Archive::Space space_ GUARDED_BY(mutex_);
+  bool online_ GUARDED_BY(mutex_) = true;
   RateWindow publish_rate_{10};
   NestedSpaces nested_spaces_;
   std::jthread thread_;

@@ -28,19 +28,18 @@ void ScanSchedule::stop() {
 }
 
 ScanSchedule::Progress ScanSchedule::scan(Scanner::Removals removals) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!progress_.running) ask_for_scan(removals);
   return progress_;
 }
 
 void ScanSchedule::scan_anew() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   // The one that runs may have passed already where something is to be seen.
   if (!progress_.running) return ask_for_scan(Scanner::Removals::guarded);
   another_ = !asked_;
 }
 
-// `mutex_` is held.
 void ScanSchedule::ask_for_scan(Scanner::Removals removals) {
   progress_ = Progress{true, {}, {}};
   asked_ = removals;
@@ -48,7 +47,7 @@ void ScanSchedule::ask_for_scan(Scanner::Removals removals) {
 }
 
 ScanSchedule::Progress ScanSchedule::progress() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return progress_;
 }
 
@@ -59,7 +58,7 @@ void ScanSchedule::changed(InodeNumber file) {
   if (!in_base) return;
   for (const Name& name : *in_base) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       stale_.insert(name.parent);
     }
     look_again(name.parent, 0);
@@ -69,7 +68,7 @@ void ScanSchedule::changed(InodeNumber file) {
 // The earlier time holds. When too many wait, the next whole scan sees to it.
 void ScanSchedule::look_again(InodeNumber folder, double after_s) {
   const auto due = SteadyClock::now() + seconds(after_s);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = waiting_.find(folder);
   if (found != waiting_.end()) {
     found->second = std::min(found->second, due);
@@ -85,12 +84,12 @@ void ScanSchedule::run_scans(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::optional<Scanner::Removals> removals;
     {
-      std::unique_lock lock(mutex_);
-      const auto asked = [&] { return asked_.has_value(); };
+      MutexLock lock(mutex_);
+      const auto asked = [this]() REQUIRES(mutex_) { return asked_.has_value(); };
       if (by_itself) {
-        changed_.wait_until(lock, stop, next, asked);
+        changed_.wait_until(mutex_, stop, next, asked);
       } else {
-        changed_.wait(lock, stop, asked);
+        changed_.wait(mutex_, stop, asked);
       }
       if (stop.stop_requested()) return;
       removals = std::exchange(asked_, std::nullopt);
@@ -104,7 +103,7 @@ void ScanSchedule::run_scans(const std::stop_token& stop) {
 void ScanSchedule::whole_scan(const std::stop_token& stop, Scanner::Removals removals) {
   const auto result = scanner_.run(
       [&](const ScanCounts& counts) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         progress_.counts = counts;
         return !stop.stop_requested();
       },
@@ -115,7 +114,7 @@ void ScanSchedule::whole_scan(const std::stop_token& stop, Scanner::Removals rem
   if (options_.wait_until_seen) options_.wait_until_seen();
   journal_.retry_parked();
   journal_.wake();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   progress_.running = false;
   if (result) progress_.counts = *result;
   if (!result) progress_.error = result.error().text();
@@ -126,8 +125,8 @@ void ScanSchedule::run_looks(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::vector<InodeNumber> folders;
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, stop, [&] { return !waiting_.empty(); });
+      MutexLock lock(mutex_);
+      changed_.wait(mutex_, stop, [this]() REQUIRES(mutex_) { return !waiting_.empty(); });
       if (stop.stop_requested()) return;
       const auto now = SteadyClock::now();
       for (auto at = waiting_.begin(); at != waiting_.end();) {
@@ -141,8 +140,8 @@ void ScanSchedule::run_looks(const std::stop_token& stop) {
     }
     std::erase_if(folders, [&](InodeNumber folder) { return !needs_look(folder); });
     if (!folders.empty()) look(folders);
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, stop, seconds(options_.look_interval_s), [] { return false; });
+    MutexLock lock(mutex_);
+    changed_.wait_for(mutex_, stop, seconds(options_.look_interval_s), [] { return false; });
   }
 }
 
@@ -151,7 +150,7 @@ bool ScanSchedule::needs_look(InodeNumber folder) {
   const auto path = catalog_.base_path(folder);
   if (!path || !*path) return false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (stale_.erase(folder) > 0) return true;
   }
   const auto found = archive_.stat(**path);
@@ -194,7 +193,7 @@ void ScanSchedule::look(const std::vector<InodeNumber>& folders) {
 void ScanSchedule::watch_growing() {
   for (const InodeNumber folder : scanner_.take_folders_with_growing_files()) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       stale_.insert(folder);
     }
     look_again(folder, options_.growing_s);

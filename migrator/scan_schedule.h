@@ -8,10 +8,8 @@
 // longer: publishing sets them).
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -21,6 +19,7 @@
 
 #include "catalog/catalog.h"
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "migrator/publish/journal.h"
 #include "migrator/scan/scanner.h"
@@ -81,7 +80,7 @@ class ScanSchedule {
   bool needs_look(InodeNumber folder);
   void look_again(InodeNumber folder, double after_s);
   void watch_growing();
-  void ask_for_scan(Scanner::Removals removals);
+  void ask_for_scan(Scanner::Removals removals) REQUIRES(mutex_);
 
   const Catalog& catalog_;
   Scanner& scanner_;
@@ -89,13 +88,15 @@ class ScanSchedule {
   Archive& archive_;
   const Options options_;
 
-  mutable std::mutex mutex_;  // guards what follows, up to the threads
-  std::condition_variable_any changed_;
-  std::optional<Scanner::Removals> asked_;
-  bool another_ = false;  // when the one that runs has ended
-  Progress progress_;
-  std::unordered_map<InodeNumber, SteadyClock::time_point> waiting_;  // folder -> when it is due
-  std::unordered_set<InodeNumber> stale_;  // folders to list though their ctime stands
+  mutable Mutex mutex_;
+  StoppableConditionVariable changed_;
+  std::optional<Scanner::Removals> asked_ GUARDED_BY(mutex_);
+  bool another_ GUARDED_BY(mutex_) = false;  // when the one that runs has ended
+  Progress progress_ GUARDED_BY(mutex_);
+  std::unordered_map<InodeNumber, SteadyClock::time_point> waiting_
+      GUARDED_BY(mutex_);  // folder -> when it is due
+  // Folders to list though their ctime stands.
+  std::unordered_set<InodeNumber> stale_ GUARDED_BY(mutex_);
 
   std::unordered_map<InodeNumber, Seen> seen_;  // the looks' thread only
   std::jthread scans_;

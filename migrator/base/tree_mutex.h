@@ -3,8 +3,9 @@
 // the owner of the journal and the scanner, and outlives both.
 #pragma once
 
-#include <mutex>
 #include <utility>
+
+#include "common/mutex.h"
 
 namespace tierhub {
 
@@ -18,15 +19,15 @@ class TreeMutex {
 
    private:
     friend class TreeMutex;
-    explicit Held(std::mutex& mutex) : lock_(mutex) {}
-    std::unique_lock<std::mutex> lock_;
+    explicit Held(Mutex& mutex) : lock_(mutex) {}
+    MovableMutexLock lock_;
   };
 
   // Waits for it. Any thread but the one that holds it.
   Held hold() { return Held(mutex_); }
 
  private:
-  std::mutex mutex_;
+  Mutex mutex_;
 };
 
 }  // namespace tierhub

@@ -111,7 +111,7 @@ bool Capacity::try_reserve_in_turn(uint64_t bytes) { return !writers_wait() && t
 void Capacity::settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes) {
   const uint64_t occupied = in_blocks(written_bytes);
   if (written_bytes > 0) {
-    std::lock_guard lock(watch_mutex_);
+    MutexLock lock(watch_mutex_);
     const auto it = watched_.find(inode);
     // What nobody polls is counted here.
     if (!source_.own_file_system && it == watched_.end()) {
@@ -127,7 +127,7 @@ void Capacity::settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t writt
 void Capacity::watch(InodeNumber inode) {
   if (source_.own_file_system) return;
   {
-    std::lock_guard lock(watch_mutex_);
+    MutexLock lock(watch_mutex_);
     if (const auto it = watched_.find(inode); it != watched_.end()) {
       it->second.touched = true;
       return;
@@ -135,7 +135,7 @@ void Capacity::watch(InodeNumber inode) {
   }
   // Nobody else adds it: the caller has the inode's lock.
   const uint64_t bytes = source_.occupied_bytes(inode).value_or(0);
-  std::lock_guard lock(watch_mutex_);
+  MutexLock lock(watch_mutex_);
   watched_.insert_or_assign(inode, Watched{bytes, true});
   seen_elsewhere_ += bytes;
   counted_ -= static_cast<int64_t>(bytes);
@@ -147,7 +147,7 @@ void Capacity::removed(InodeNumber inode, uint64_t bytes) {
     subtract(seen_elsewhere_, bytes);
     return;
   }
-  std::lock_guard lock(watch_mutex_);
+  MutexLock lock(watch_mutex_);
   if (const auto it = watched_.find(inode); it != watched_.end()) {
     subtract(seen_elsewhere_, it->second.bytes);
     watched_.erase(it);
@@ -158,7 +158,7 @@ void Capacity::removed(InodeNumber inode, uint64_t bytes) {
 
 void Capacity::punched(InodeNumber inode, uint64_t bytes) {
   if (source_.own_file_system) return subtract(seen_elsewhere_, bytes);
-  std::lock_guard lock(watch_mutex_);
+  MutexLock lock(watch_mutex_);
   if (const auto it = watched_.find(inode); it != watched_.end()) {
     it->second.touched = true;
   } else {
@@ -204,7 +204,7 @@ Result<void> Capacity::look_at_watched() {
   bool cycle_ends = false;
   InodeNumber cursor = watch_cursor_;
   {
-    std::lock_guard lock(watch_mutex_);
+    MutexLock lock(watch_mutex_);
     if (cursor == kNoInode) unseen_at_cycle_begin_ = unseen_.load();
     auto it = watched_.upper_bound(cursor);
     size_t passed = 0;
@@ -224,7 +224,7 @@ Result<void> Capacity::look_at_watched() {
   for (const InodeNumber inode : batch) {
     TRY_ASSIGN(const bool writing, source_.is_writing(inode));
     TRY_ASSIGN(const uint64_t bytes, source_.occupied_bytes(inode));
-    std::lock_guard lock(watch_mutex_);
+    MutexLock lock(watch_mutex_);
     const auto it = watched_.find(inode);
     if (it == watched_.end()) continue;
     seen_elsewhere_ += bytes;

@@ -25,11 +25,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 
 #include "catalog/catalog.h"
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "migrator/evict/room_queue.h"
 #include "storage/scratch/scratch.h"
@@ -165,10 +165,10 @@ class Capacity {
   std::atomic<uint64_t> wanted_{0};
   std::atomic<double> recount_interval_s_{1};
 
-  std::mutex watch_mutex_;
-  std::map<InodeNumber, Watched> watched_;  // guarded by watch_mutex_
-  InodeNumber watch_cursor_;                // poll() only
-  uint64_t unseen_at_cycle_begin_ = 0;      // poll() only
+  Mutex watch_mutex_;
+  std::map<InodeNumber, Watched> watched_ GUARDED_BY(watch_mutex_);
+  InodeNumber watch_cursor_;            // poll() only
+  uint64_t unseen_at_cycle_begin_ = 0;  // poll() only
 
   std::atomic<bool> short_ = false;
   std::atomic<SteadyClock::time_point> last_refusal_{SteadyClock::time_point()};

@@ -63,7 +63,7 @@ Result<uint64_t> HeldBytes::count() {
 }
 
 Result<uint64_t> HeldBytes::get() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto begin = SteadyClock::now();
   if (begin < next_count_) return bytes_;
   TRY_ASSIGN(bytes_, count());

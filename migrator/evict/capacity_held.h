@@ -3,10 +3,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "inodes/inode_table.h"
 #include "storage/scratch/scratch.h"
@@ -40,9 +40,9 @@ class HeldBytes {
 
   InodeTable& inodes_;
   const Scratch& scratch_;
-  std::mutex mutex_;
-  uint64_t bytes_ = 0;                  // guarded by mutex_
-  SteadyClock::time_point next_count_;  // guarded by mutex_
+  Mutex mutex_;
+  uint64_t bytes_ GUARDED_BY(mutex_) = 0;
+  SteadyClock::time_point next_count_ GUARDED_BY(mutex_);
 };
 
 }  // namespace tierhub

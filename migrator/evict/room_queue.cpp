@@ -23,7 +23,7 @@ Error interrupted_error() {
 
 RoomQueue::Outcome RoomQueue::wait(uint64_t bytes, uint64_t request,
                                    std::function<void(Result<void>)> done) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   if (request != 0 && interrupted_.erase(request) > 0) {
     lock.unlock();
     done(interrupted_error());
@@ -44,7 +44,7 @@ RoomQueue::Outcome RoomQueue::wait(uint64_t bytes, uint64_t request,
 void RoomQueue::interrupt(uint64_t request) {
   std::list<Waiter> interrupted;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto found = std::find_if(waiters_.begin(), waiters_.end(),
                                     [&](const Waiter& w) { return w.request == request; });
     if (found == waiters_.end()) {
@@ -61,7 +61,7 @@ void RoomQueue::interrupt(uint64_t request) {
 void RoomQueue::close() {
   std::list<Waiter> left;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     closed_ = true;
     left = std::exchange(waiters_, {});
     count_ = 0;
@@ -69,7 +69,6 @@ void RoomQueue::close() {
   for (Waiter& waiter : left) waiter.done(parts_.no_room(Refusal::nothing_to_come));
 }
 
-// `mutex_` is held.
 std::optional<RoomQueue::Refusal> RoomQueue::hopeless(Waiter& waiter, SteadyClock::time_point now,
                                                       const NothingToCome& nothing_to_come) {
   const bool pass_is_stuck = passes_ended_ < passes_begun_;
@@ -96,7 +95,7 @@ uint64_t RoomQueue::answer() {
   std::list<std::pair<Waiter, Refusal>> refused;
   uint64_t wanted = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto now = SteadyClock::now();
     for (auto it = waiters_.begin(); it != waiters_.end();) {
       const auto next = std::next(it);
@@ -119,20 +118,20 @@ uint64_t RoomQueue::answer() {
 
 void RoomQueue::pass_begins() {
   const NothingToCome nothing_to_come = parts_.nothing_to_come();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++passes_begun_;
   before_pass_ = nothing_to_come;
 }
 
 void RoomQueue::pass_ended() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   passes_ended_ = passes_begun_;
   before_ended_pass_ = before_pass_;
   if (stuck_pass_ == passes_begun_) stuck_pass_.reset();
 }
 
 RoomQueue::State RoomQueue::state() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   State state{waiters_.size(), 0};
   for (const Waiter& waiter : waiters_) {
     const std::chrono::duration<double> waited = SteadyClock::now() - waiter.arrived;

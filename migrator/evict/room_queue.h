@@ -15,11 +15,11 @@
 #include <cstdint>
 #include <functional>
 #include <list>
-#include <mutex>
 #include <optional>
 #include <set>
 
 #include "common/clock.h"
+#include "common/mutex.h"
 #include "common/result.h"
 
 namespace tierhub {
@@ -80,19 +80,19 @@ class RoomQueue {
     std::function<void(Result<void>)> done;
   };
   std::optional<Refusal> hopeless(Waiter& waiter, SteadyClock::time_point now,
-                                  const NothingToCome& nothing_to_come);
+                                  const NothingToCome& nothing_to_come) REQUIRES(mutex_);
 
   const Parts parts_;
   const Options options_;
-  mutable std::mutex mutex_;
-  std::list<Waiter> waiters_;           // guarded by mutex_; bounded by the writers of the mount
-  std::set<uint64_t> interrupted_;      // guarded by mutex_: those that were not found
-  bool closed_ = false;                 // guarded by mutex_
-  uint64_t passes_begun_ = 0;           // guarded by mutex_
-  uint64_t passes_ended_ = 0;           // guarded by mutex_: number of the last pass that ended
-  NothingToCome before_pass_ = kNever;  // guarded by mutex_: when the last pass began
-  NothingToCome before_ended_pass_ = kNever;  // guarded by mutex_
-  std::optional<uint64_t> stuck_pass_;        // guarded by mutex_: writers waited for it in vain
+  mutable Mutex mutex_;
+  std::list<Waiter> waiters_ GUARDED_BY(mutex_);       // bounded by the writers of the mount
+  std::set<uint64_t> interrupted_ GUARDED_BY(mutex_);  // those that were not found
+  bool closed_ GUARDED_BY(mutex_) = false;
+  uint64_t passes_begun_ GUARDED_BY(mutex_) = 0;
+  uint64_t passes_ended_ GUARDED_BY(mutex_) = 0;           // number of the last pass that ended
+  NothingToCome before_pass_ GUARDED_BY(mutex_) = kNever;  // when the last pass began
+  NothingToCome before_ended_pass_ GUARDED_BY(mutex_) = kNever;
+  std::optional<uint64_t> stuck_pass_ GUARDED_BY(mutex_);  // writers waited for it in vain
   std::atomic<size_t> count_ = 0;
 };
 

@@ -52,10 +52,10 @@ class Reservation {
 struct Mover::Join {
   Attempt attempt;
   Source source;
-  std::mutex mutex;
-  size_t left = 0;
-  uint64_t copied_bytes = 0;
-  std::optional<Error> error;
+  Mutex mutex;
+  size_t left GUARDED_BY(mutex) = 0;
+  uint64_t copied_bytes GUARDED_BY(mutex) = 0;
+  std::optional<Error> error GUARDED_BY(mutex);
 };
 
 struct Mover::Fill {
@@ -128,23 +128,23 @@ void Mover::stop() {
 }
 
 void Mover::post(std::function<void()> work) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   work_.push_back(std::move(work));
   work_arrived_.notify_one();
 }
 
 void Mover::begin_nothing_more() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   begins_nothing_ = true;
-  work_ended_.wait(lock, [this] { return !working_; });
+  work_ended_.wait(mutex_, [this]() REQUIRES(mutex_) { return !working_; });
 }
 
 bool Mover::begins_nothing() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return begins_nothing_;
 }
 
-// `mutex_` is held. What came in goes before what is due; none: nothing is to be done now.
+// What came in goes before what is due; none: nothing is to be done now.
 std::function<void()> Mover::next_work(SteadyClock::time_point now) {
   if (!work_.empty()) {
     auto work = std::move(work_.front());
@@ -161,7 +161,6 @@ std::function<void()> Mover::next_work(SteadyClock::time_point now) {
   return [this, chunks = *chunks] { fill_behind(chunks); };
 }
 
-// `mutex_` is held.
 SteadyClock::time_point Mover::next_due(SteadyClock::time_point now) const {
   auto next = now + kMotionLimit;
   if (!delayed_.empty()) next = std::min(next, delayed_.begin()->first);
@@ -171,7 +170,7 @@ SteadyClock::time_point Mover::next_due(SteadyClock::time_point now) const {
 }
 
 void Mover::run(const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (;;) {
     if (stop.stop_requested()) begins_nothing_ = true;
     if (const auto work = next_work(SteadyClock::now())) {
@@ -186,8 +185,9 @@ void Mover::run(const std::stop_token& stop) {
     } else {
       const auto now = SteadyClock::now();
       const auto due = next_due(now);
-      work_arrived_.wait_until(lock, stop, due,
-                               [&] { return !work_.empty() || next_due(now) < due; });
+      work_arrived_.wait_until(mutex_, stop, due, [&]() REQUIRES(mutex_) {
+        return !work_.empty() || next_due(now) < due;
+      });
     }
   }
 }
@@ -302,6 +302,7 @@ Result<std::vector<std::shared_ptr<Mover::Fill>>> Mover::make_fills(
       fills.push_back(std::move(fill));
     }
   }
+  const MutexLock join_lock(join->mutex);
   join->left = fills.size();
   return fills;
 }
@@ -383,7 +384,7 @@ bool Mover::may_answer_first(const InodeState& inode, ByteRange range, ByteRange
   if (inode.damaged.intersects(chunks.begin / chunk, (chunks.end + chunk - 1) / chunk))
     return false;
   if (!capacity_.has_room(chunks.size())) return false;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return behind_.can_answer();
 }
 
@@ -391,18 +392,18 @@ void Mover::answer_first(const Attempt& attempt, ByteRange chunks) {
   Attempt counted = attempt;
   counted.done = [this, done = attempt.done](Result<Recalled> brought) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       behind_.answer_ended(SteadyClock::now());
       work_arrived_.notify_one();
     }
     done(std::move(brought));
   };
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     behind_.answer_begins();
   }
   bring_unkept(counted, Extent::bytes, metrics().answered_first_bytes);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   behind_.add({attempt.inode, chunks}, SteadyClock::now());
   work_arrived_.notify_one();
 }
@@ -420,7 +421,7 @@ void Mover::fill_behind(const FillsBehind::Chunks& chunks) {
   const auto ended = [this, chunks](const Result<Recalled>&) {
     if (const auto lock = inodes_.lock(chunks.inode))
       (*lock)->answered_first.remove(chunks.range.begin, chunks.range.end);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     behind_.ended();
     work_arrived_.notify_one();
   };
@@ -626,9 +627,9 @@ Result<void> Mover::commit_fill(InodeState& inode, const Fill& fill, const FillR
 }
 
 // Scratch that cannot be written is no reason to refuse a reader; who prefetches may wait for room.
-void Mover::failed(Join& join) {
+void Mover::failed(const Join& join, const Error& reason) {
   const Attempt& attempt = join.attempt;
-  const Error error = recall_error(*join.error, attempt.inode);
+  const Error error = recall_error(reason, attempt.inode);
   if (is_conflict(error)) return not_there(attempt, join.source, error);
   if (!is_scratch_error(error)) return attempt.done(error);
   if (capacity_.wake_evictor) capacity_.wake_evictor();
@@ -659,7 +660,7 @@ void Mover::not_there(const Attempt& attempt, const Source& source, const Error&
     return attempt.done(error);
   }
   const auto due = *motion == Motion::ended ? now : now + kMotionPause;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   delayed_.emplace(
       due, Delayed{[this, attempt] { begin(attempt); }, [attempt, error] { attempt.done(error); }});
   work_arrived_.notify_one();
@@ -701,13 +702,15 @@ void Mover::copied(std::shared_ptr<Fill> fill, Result<FillResult> result) {
   if (differs && content_differs) content_differs(fill->inode);
 
   const auto join = std::exchange(fill->join, nullptr);
-  std::unique_lock join_lock(join->mutex);
+  MutexLock join_lock(join->mutex);
   join->copied_bytes += copied_bytes;
   if (error && !join->error) join->error = error;
   if (--join->left > 0) return;
+  const std::optional<Error> first_error = join->error;
+  const uint64_t all_bytes = join->copied_bytes;
   join_lock.unlock();
-  if (join->error) return failed(*join);
-  join->attempt.done(Recalled{nullptr, join->copied_bytes});
+  if (first_error) return failed(*join, *first_error);
+  join->attempt.done(Recalled{nullptr, all_bytes});
 }
 
 Result<void> Mover::forget_epochs(uint64_t after_epoch, uint64_t last_epoch) {

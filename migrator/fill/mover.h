@@ -35,16 +35,15 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "inodes/inode_table.h"
 #include "inodes/recall.h"
@@ -188,7 +187,7 @@ class Mover {
   // With the checksums on record of the same version.
   Result<void> compare(InodeState& inode, const FillRequest& request,
                        const std::vector<Checksum>& checksums);
-  void failed(Join& join);
+  void failed(const Join& join, const Error& reason);
   void copied(std::shared_ptr<Fill> fill, Result<FillResult> result);
   // Puts the bytes that came to memory into the object, around those that are newer than the
   // archive's.
@@ -196,8 +195,8 @@ class Mover {
   Result<void> commit_fill(InodeState& inode, const Fill& fill, const FillResult& result);
   bool begins_nothing();
   void post(std::function<void()> work);
-  std::function<void()> next_work(SteadyClock::time_point now);
-  SteadyClock::time_point next_due(SteadyClock::time_point now) const;
+  std::function<void()> next_work(SteadyClock::time_point now) REQUIRES(mutex_);
+  SteadyClock::time_point next_due(SteadyClock::time_point now) const REQUIRES(mutex_);
   void run(const std::stop_token& stop);
 
   InodeTable& inodes_;
@@ -206,14 +205,14 @@ class Mover {
   Archive& archive_;
   Capacity& capacity_;
   const Options options_;
-  std::mutex mutex_;
-  std::condition_variable_any work_arrived_;
-  std::deque<std::function<void()>> work_;  // guarded by mutex_; bounded by the fills in flight
-  std::multimap<SteadyClock::time_point, Delayed> delayed_;  // guarded by mutex_
-  FillsBehind behind_;                                       // guarded by mutex_
-  bool begins_nothing_ = false;                              // guarded by mutex_
-  bool working_ = false;                                     // guarded by mutex_
-  std::condition_variable work_ended_;
+  Mutex mutex_;
+  StoppableConditionVariable work_arrived_;
+  std::deque<std::function<void()>> work_ GUARDED_BY(mutex_);  // bounded by the fills in flight
+  std::multimap<SteadyClock::time_point, Delayed> delayed_ GUARDED_BY(mutex_);
+  FillsBehind behind_ GUARDED_BY(mutex_);
+  bool begins_nothing_ GUARDED_BY(mutex_) = false;
+  bool working_ GUARDED_BY(mutex_) = false;
+  ConditionVariable work_ended_;
   std::jthread thread_;  // last: it uses everything above
 };
 

@@ -124,11 +124,13 @@ Result<void> Prefetcher::restore_leases() {
     const uint64_t chunk = catalog_.chunk_bytes();
     for (const auto& part : clean->intervals()) ranges.add(part.begin * chunk, part.end * chunk);
     if (const auto bytes = options_.occupied_bytes(inode)) ask.data_bytes[inode] = *bytes;
+    const MutexLock lock(mutex_);
     Timestamp& end = lease_ends_[lease.owner];
     end = std::max(end, lease.expires);
     return true;
   }));
   if (failure) return *failure;
+  const MutexLock lock(mutex_);
   for (const auto& [owner, ask] : asks) leases_.restore(ask);
   return {};
 }
@@ -136,7 +138,7 @@ Result<void> Prefetcher::restore_leases() {
 // True: there is more to measure.
 bool Prefetcher::measure_some() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (measuring_ && !leases_.waits(measuring_->id)) measuring_.reset();  // cancelled
     if (!measuring_) {
       auto waiting = leases_.unmeasured();
@@ -156,7 +158,7 @@ bool Prefetcher::measure_some() {
                  {{"prefetch", m.id}, {"error", failure->text()}});
   m.next = failure && is_archive_wide(*failure) ? m.files.size() : end;
   if (m.next < m.files.size()) return true;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   leases_.measured(m.id, std::move(m.ask.data_bytes));
   leases_changed_ = true;
   measuring_.reset();
@@ -166,7 +168,7 @@ bool Prefetcher::measure_some() {
 // Once published, what somebody wrote into holes of a leased file is no unpublished change any
 // more, and stays.
 void Prefetcher::count_written_holes() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   const auto inodes = leases_.with_holes();
   lock.unlock();
   for (const InodeNumber inode : inodes) {
@@ -180,7 +182,7 @@ void Prefetcher::count_written_holes() {
 void Prefetcher::grant_leases() {
   const auto now = SteadyClock::now();
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (!leases_.anybody_waits() || counts_leases_) return;
     if (leases_changed_) next_grant_ = std::min(next_grant_, soonest_grant_);
     if (now < next_grant_) return;
@@ -193,7 +195,7 @@ void Prefetcher::grant_leases() {
     log::error("leases cannot be granted", {{"error", limits.error().text()}});
     return;
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   for (const auto& [id, ask] : leases_.grant(*limits)) {
     const auto it = jobs_.find(id);
     if (it == jobs_.end()) continue;
@@ -213,7 +215,7 @@ Result<void> Prefetcher::put_leases(Job& job) {
   std::vector<InodeNumber> inodes;
   PrefetchRecord record;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     inodes = std::exchange(job.granted_inodes, {});
     record = job.record;
   }
@@ -229,7 +231,7 @@ Result<void> Prefetcher::put_leases(Job& job) {
     if (i % kItemsPerRead != kItemsPerRead - 1) continue;
     TRY(catalog_.commit(batch));
     batch = Batch();
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (job.ended()) return {};
   }
   return catalog_.commit(batch);
@@ -239,7 +241,7 @@ Result<void> Prefetcher::renew_leases(const std::string& owner, Timestamp expire
   std::vector<InodeNumber> inodes;
   const bool ends = expires <= Timestamp::now();
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     inodes = leases_.inodes_of(owner);
     if (inodes.empty()) return {};
     lease_ends_[owner] = expires;
@@ -269,8 +271,8 @@ Result<void> Prefetcher::renew_leases(const std::string& owner, Timestamp expire
 // The records of leases that ran out are taken away by the housekeeper.
 void Prefetcher::end_expired_leases() {
   const Timestamp now = Timestamp::now();
-  std::lock_guard lock(mutex_);
-  std::erase_if(lease_ends_, [&](const auto& end) {
+  MutexLock lock(mutex_);
+  std::erase_if(lease_ends_, [&](const auto& end) REQUIRES(mutex_) {
     if (end.second >= now) return false;
     leases_.release(end.first);
     leases_changed_ = true;
@@ -279,7 +281,7 @@ void Prefetcher::end_expired_leases() {
 }
 
 void Prefetcher::version_changed(InodeNumber inode) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (leases_.owners_of(inode).empty()) return;
   changed_inodes_.push_back(inode);
   look_again();
@@ -289,7 +291,7 @@ void Prefetcher::version_changed(InodeNumber inode) {
 void Prefetcher::void_receipts() {
   std::vector<InodeNumber> inodes;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     inodes = std::exchange(changed_inodes_, {});
   }
   for (const InodeNumber inode : inodes) {
@@ -297,7 +299,7 @@ void Prefetcher::void_receipts() {
     const std::string name = path && *path ? **path : fmt::format("inode {}", inode);
     std::vector<JobPtr> failed;
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       const auto owners = leases_.owners_of(inode);
       for (const auto& [id, job] : jobs_) {
         PrefetchRecord& record = job->record;

@@ -49,7 +49,7 @@ Result<void> Prefetcher::admit(const Request& request) const {
     return too_long(fmt::format("the label is longer than {} bytes", limits.text_bytes));
   if (request.lease_owner.size() > limits.text_bytes)
     return too_long(fmt::format("the lease's owner is longer than {} bytes", limits.text_bytes));
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto open = std::ranges::count_if(jobs_, [&](const auto& item) {
     return !item.second->ended() && item.second->record.owner_uid == request.owner_uid;
   });
@@ -116,7 +116,7 @@ Result<void> Prefetcher::queue(Intake& intake) {
   job->record = intake.record;
   job->range_count = intake.range_count;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     size_t open_ranges = intake.range_count;
     for (const auto& [id, other] : jobs_) {
       if (!other->ended() && other->record.owner_uid == intake.record.owner_uid)
@@ -130,7 +130,7 @@ Result<void> Prefetcher::queue(Intake& intake) {
   intake.batch.put_prefetch(intake.record);
   TRY(catalog_.commit(intake.batch));
   fault_point(FaultPoint::prefetch_after_queue);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const uint64_t id = intake.record.id;
   jobs_.emplace(id, job);
   share_.add(id, intake.record.owner_uid, intake.record.urgency);
@@ -154,14 +154,14 @@ Result<Prefetcher::Progress> Prefetcher::add(const Request& request) {
   intake.ask.owner = request.lease_owner;
   intake.ask.uid = request.owner_uid;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     const size_t had = leases_.parts(request.owner_uid);
     intake.most_parts = options_.limits.leased_parts - std::min(had, options_.limits.leased_parts);
   }
   auto queued = request.items([&](PrefetchItem item) { return take(intake, std::move(item)); });
   if (queued) queued = queue(intake);
   if (!queued) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     to_sweep_.push_back({record.id, 0});
     look_again();
     return queued.error();

@@ -33,7 +33,10 @@ Result<void> Prefetcher::start() {
   TRY_ASSIGN(const auto records, catalog_.prefetches());
   for (const PrefetchRecord& record : records) TRY(take_up(record));
   TRY_ASSIGN(const auto left_behind, catalog_.prefetches_without_record());
-  for (const uint64_t id : left_behind) to_sweep_.push_back({id, 0});
+  {
+    MutexLock lock(mutex_);
+    for (const uint64_t id : left_behind) to_sweep_.push_back({id, 0});
+  }
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   return {};
 }
@@ -54,7 +57,6 @@ Result<uint64_t> Prefetcher::size_of(InodeNumber inode) const {
   return record->attributes.size_bytes;
 }
 
-// `mutex_` is held.
 Result<Prefetcher::JobPtr> Prefetcher::find(uint64_t id) const {
   const auto it = jobs_.find(id);
   if (it == jobs_.end())
@@ -63,26 +65,26 @@ Result<Prefetcher::JobPtr> Prefetcher::find(uint64_t id) const {
 }
 
 Result<Prefetcher::Progress> Prefetcher::progress(uint64_t id) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   TRY_ASSIGN(const JobPtr job, find(id));
   return progress_of(*job);
 }
 
 std::vector<Prefetcher::Progress> Prefetcher::all() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   std::vector<Progress> result;
   for (const auto& [id, job] : jobs_) result.push_back(progress_of(*job));
   return result;
 }
 
 uint64_t Prefetcher::active() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return static_cast<uint64_t>(std::ranges::count_if(
       jobs_, [](const auto& item) { return !item.second->ended() && !item.second->parked(); }));
 }
 
 std::vector<uint64_t> Prefetcher::parked() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   std::vector<uint64_t> result;
   for (const auto& [id, job] : jobs_) {
     if (job->parked()) result.push_back(id);
@@ -93,7 +95,7 @@ std::vector<uint64_t> Prefetcher::parked() const {
 Result<Prefetcher::Progress> Prefetcher::cancel(uint64_t id) {
   JobPtr job;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     TRY_ASSIGN(job, find(id));
     if (job->ended()) return progress_of(*job);
     job->record.state = PrefetchState::cancelled;
@@ -103,14 +105,14 @@ Result<Prefetcher::Progress> Prefetcher::cancel(uint64_t id) {
     look_again();
   }
   TRY(put_record(*job, Durability::synced));
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return progress_of(*job);
 }
 
 Result<Prefetcher::Progress> Prefetcher::resume(uint64_t id) {
   JobPtr job;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     TRY_ASSIGN(job, find(id));
     if (!job->parked())
       return Error(std::errc::invalid_argument, fmt::format("prefetch {} is not parked", id));
@@ -120,17 +122,15 @@ Result<Prefetcher::Progress> Prefetcher::resume(uint64_t id) {
     look_again();
   }
   TRY(put_record(*job));
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return progress_of(*job);
 }
 
-// `mutex_` is held.
 void Prefetcher::look_again() {
   something_changed_ = true;
   changed_.notify_all();
 }
 
-// `mutex_` is held.
 Prefetcher::Progress Prefetcher::progress_of(const Job& job) const {
   Progress progress{job.record, job.done_bytes, job.copied_bytes, job.done_files, 0, 0, ""};
   if (job.ended()) return progress;
@@ -154,7 +154,6 @@ Prefetcher::Progress Prefetcher::progress_of(const Job& job) const {
   return progress;
 }
 
-// `mutex_` is held.
 std::string Prefetcher::reason_of(const Job& job) const {
   if (job.parked()) {
     return fmt::format(
@@ -169,7 +168,6 @@ std::string Prefetcher::reason_of(const Job& job) const {
   return job.wait && job.in_flight == 0 ? waiting_reason(*job.wait) : "";
 }
 
-// `mutex_` is held.
 std::string Prefetcher::waiting_reason(const PieceWait& wait) const {
   switch (wait.what) {
     case PieceWait::For::room:

@@ -21,19 +21,18 @@
 // in a row it is parked until somebody resumes or cancels it.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "common/mutex.h"
 #include "common/result.h"
 #include "inodes/inode_table.h"
 #include "migrator/fill/mover.h"
@@ -140,7 +139,7 @@ class Prefetcher {
   // work.cpp: the thread.
   void run(const std::stop_token& stop);
   bool begin_next();
-  FairShare::Readiness readiness(const Job& job) const;
+  FairShare::Readiness readiness(const Job& job) const REQUIRES(mutex_);
   void find_ready();
   bool begin_job(Job& job);
   std::optional<Piece> next_piece(const JobPtr& job);
@@ -149,16 +148,17 @@ class Prefetcher {
   void begin_piece(const JobPtr& job, const Piece& piece);
   void fetched(const JobPtr& job, const Piece& piece, const ArchiveRate::Piece& measured,
                Result<Recalled> brought);
-  static void wait(Job& job, Piece piece, PieceWait::For what, SteadyClock::duration rest);
-  static void waited(Job& job);
-  static void count(Job& job, uint64_t done_bytes, uint64_t copied_bytes);
+  void wait(Job& job, Piece piece, PieceWait::For what, SteadyClock::duration rest)
+      REQUIRES(mutex_);
+  void waited(Job& job) REQUIRES(mutex_);
+  void count(Job& job, uint64_t done_bytes, uint64_t copied_bytes) REQUIRES(mutex_);
   void file_ended(const JobPtr& job, File& file);
   void fail(Job& job, const Error& error);
   Result<void> check_resident(const PrefetchItem& item) const;
   void warm(Batch& batch, InodeNumber inode) const;
-  static void drop_rest(Job& job);
+  void drop_rest(Job& job) REQUIRES(mutex_);
   void end_jobs();
-  SteadyClock::time_point next_look() const;
+  SteadyClock::time_point next_look() const REQUIRES(mutex_);
 
   // records.cpp
   Result<void> take_up(const PrefetchRecord& record);
@@ -185,30 +185,29 @@ class Prefetcher {
   void void_receipts();
 
   Result<uint64_t> size_of(InodeNumber inode) const;
-  std::string reason_of(const Job& job) const;
+  std::string reason_of(const Job& job) const REQUIRES(mutex_);
   std::string waiting_reason(const PieceWait& wait) const;
-  Progress progress_of(const Job& job) const;
-  Result<JobPtr> find(uint64_t id) const;
-  void look_again();
+  Progress progress_of(const Job& job) const REQUIRES(mutex_);
+  Result<JobPtr> find(uint64_t id) const REQUIRES(mutex_);
+  void look_again() REQUIRES(mutex_);
 
   InodeTable& inodes_;
   Catalog& catalog_;
   Mover& mover_;
   Options options_;
-  std::mutex records_mutex_;  // one put_record() at a time: the last one has the last state
-  mutable std::mutex mutex_;
-  std::condition_variable_any changed_;
-  bool something_changed_ = false;               // guarded by mutex_: the thread looks again
-  std::map<uint64_t, JobPtr> jobs_;              // guarded by mutex_
-  FairShare share_;                              // guarded by mutex_
-  ArchiveRate rate_;                             // guarded by mutex_
-  LeaseQueue leases_;                            // guarded by mutex_
-  std::map<std::string, Timestamp> lease_ends_;  // guarded by mutex_; by owner
-  std::vector<InodeNumber> changed_inodes_;      // guarded by mutex_
-  bool leases_changed_ = false;                  // guarded by mutex_: a grant may be possible
-  // Guarded by mutex_. Prefetches that ended or never began, of which items may be left, and the
-  // index from which.
-  std::deque<std::pair<uint64_t, uint64_t>> to_sweep_;
+  Mutex records_mutex_;  // one put_record() at a time: the last one has the last state
+  mutable Mutex mutex_;
+  StoppableConditionVariable changed_;
+  bool something_changed_ GUARDED_BY(mutex_) = false;  // the thread looks again
+  std::map<uint64_t, JobPtr> jobs_ GUARDED_BY(mutex_);
+  FairShare share_ GUARDED_BY(mutex_);
+  ArchiveRate rate_ GUARDED_BY(mutex_);
+  LeaseQueue leases_ GUARDED_BY(mutex_);
+  std::map<std::string, Timestamp> lease_ends_ GUARDED_BY(mutex_);  // by owner
+  std::vector<InodeNumber> changed_inodes_ GUARDED_BY(mutex_);
+  bool leases_changed_ GUARDED_BY(mutex_) = false;  // a grant may be possible
+  // Prefetches that ended or never began, of which items may be left, and the index from which.
+  std::deque<std::pair<uint64_t, uint64_t>> to_sweep_ GUARDED_BY(mutex_);
   // The thread's own.
   std::unique_ptr<Measuring> measuring_;
   bool counts_leases_ = false;  // of prefetches that came before all that wait now

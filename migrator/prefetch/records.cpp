@@ -17,6 +17,7 @@ namespace tierhub {
 Result<void> Prefetcher::take_up(const PrefetchRecord& record) {
   auto job = std::make_shared<Job>();
   job->record = record;
+  MutexLock lock(mutex_);
   jobs_.emplace(record.id, job);
   if (job->ended()) {
     job->done_bytes = record.state == PrefetchState::done ? record.total_bytes : 0;
@@ -25,6 +26,7 @@ Result<void> Prefetcher::take_up(const PrefetchRecord& record) {
     to_sweep_.push_back({record.id, 0});
     return {};
   }
+  lock.unlock();
   job->is_counted = false;
   if (record.state == PrefetchState::running) {
     job->record.crashed_starts = record.crashed_starts + 1;
@@ -36,17 +38,21 @@ Result<void> Prefetcher::take_up(const PrefetchRecord& record) {
     }
     TRY(put_record(*job));
   }
-  if (!job->parked()) share_.add(record.id, record.owner_uid, record.urgency);
+  if (!job->parked()) {
+    lock.lock();
+    share_.add(record.id, record.owner_uid, record.urgency);
+    lock.unlock();
+  }
   fault_point(FaultPoint::prefetch_resumed);
   return {};
 }
 
 // Always the newest state, whoever calls it last.
 Result<void> Prefetcher::put_record(Job& job, Durability durability) {
-  std::lock_guard one_at_a_time(records_mutex_);
+  MutexLock one_at_a_time(records_mutex_);
   Batch batch;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     batch.put_prefetch(job.record);
   }
   return catalog_.commit(batch, durability);
@@ -56,7 +62,7 @@ Result<void> Prefetcher::put_record(Job& job, Durability durability) {
 void Prefetcher::rest() {
   std::vector<JobPtr> running;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     for (const auto& [id, job] : jobs_) {
       if (job->record.state != PrefetchState::running) continue;
       job->record.state = PrefetchState::queued;
@@ -97,7 +103,7 @@ Result<bool> Prefetcher::count_page(Job& job) {
 
 void Prefetcher::counted(Job& job) {
   const auto recount = std::exchange(job.recount, nullptr);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const PrefetchRecord& record = job.record;
   job.is_counted = true;
   job.range_count = recount->range_count;
@@ -114,7 +120,7 @@ void Prefetcher::counted(Job& job) {
 bool Prefetcher::count_some() {
   JobPtr job;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     const auto it = std::ranges::find_if(jobs_, [](const auto& item) {
       const Job& other = *item.second;
       return !other.is_counted && !other.ended() && !other.parked();
@@ -140,7 +146,7 @@ bool Prefetcher::count_some() {
 bool Prefetcher::sweep_some() {
   std::pair<uint64_t, uint64_t> from;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (to_sweep_.empty()) return false;
     from = to_sweep_.front();
   }
@@ -156,7 +162,7 @@ bool Prefetcher::sweep_some() {
   if (!batch.empty()) committed = catalog_.commit(batch);
   if (!items || !committed)
     log::error("the remains of a prefetch cannot be removed", {{"id", from.first}});
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   to_sweep_.pop_front();
   if (items && committed && !items->empty()) to_sweep_.push_front(from);
   return !to_sweep_.empty();
@@ -165,7 +171,7 @@ bool Prefetcher::sweep_some() {
 void Prefetcher::forget_old() {
   Batch batch;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     auto ended = static_cast<size_t>(
         std::ranges::count_if(jobs_, [](const auto& item) { return item.second->ended(); }));
     for (auto it = jobs_.begin(); it != jobs_.end() && ended > options_.keep_ended;) {

@@ -42,7 +42,7 @@ std::optional<PieceWait::For> reason_to_wait(const Error& error) {
 void Prefetcher::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       something_changed_ = false;
     }
     bool more = count_some();
@@ -53,12 +53,13 @@ void Prefetcher::run(const std::stop_token& stop) {
     int turns = 0;
     while (turns < kTurnsAtOnce && !stop.stop_requested() && begin_next()) ++turns;
     if (more || turns == kTurnsAtOnce) continue;
-    std::unique_lock lock(mutex_);
-    changed_.wait_until(lock, stop, next_look(), [this] { return something_changed_; });
+    MutexLock lock(mutex_);
+    changed_.wait_until(mutex_, stop, next_look(),
+                        [this]() REQUIRES(mutex_) { return something_changed_; });
   }
 }
 
-// When something is due without anybody saying so. `mutex_` is held.
+// When something is due without anybody saying so.
 SteadyClock::time_point Prefetcher::next_look() const {
   const auto now = SteadyClock::now();
   auto next = now + (leases_.anybody_waits() ? kGrantRetry : kForever);
@@ -69,7 +70,6 @@ SteadyClock::time_point Prefetcher::next_look() const {
   return next;
 }
 
-// `mutex_` is held.
 FairShare::Readiness Prefetcher::readiness(const Job& job) const {
   using enum FairShare::Readiness;
   const auto now = SteadyClock::now();
@@ -80,7 +80,7 @@ FairShare::Readiness Prefetcher::readiness(const Job& job) const {
 }
 
 void Prefetcher::find_ready() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   for (const auto& [id, job] : jobs_) share_.set(id, readiness(*job));
 }
 
@@ -88,7 +88,7 @@ void Prefetcher::find_ready() {
 bool Prefetcher::begin_next() {
   JobPtr job;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     const auto id = share_.next();
     if (!id) return false;
     job = jobs_.at(*id);
@@ -96,14 +96,14 @@ bool Prefetcher::begin_next() {
   std::optional<Piece> piece;
   if (job->has_run || begin_job(*job)) piece = next_piece(job);
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (piece && (job->ended() || !rate_.has_room(piece->cost_bytes()))) {
       job->held = std::move(piece);
       return job->ended();
     }
   }
   if (piece) begin_piece(job, *piece);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   share_.set(job->record.id, readiness(*job));
   return true;
 }
@@ -111,7 +111,7 @@ bool Prefetcher::begin_next() {
 // Leases are on disk before anything is fetched: a byte that became resident is never without one.
 bool Prefetcher::begin_job(Job& job) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     job.has_run = true;
     if (job.record.state == PrefetchState::queued) job.record.state = PrefetchState::running;
   }
@@ -127,7 +127,7 @@ std::optional<Prefetcher::Piece> Prefetcher::next_piece(const JobPtr& job) {
   uint64_t normal_bytes = 0;
   uint64_t most_bytes = 0;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (job->held) return std::exchange(job->held, std::nullopt);
     if (!job->waiting.empty() && job->waiting.front().not_before <= SteadyClock::now()) {
       Piece piece = std::move(job->waiting.front());
@@ -146,7 +146,7 @@ std::optional<Prefetcher::Piece> Prefetcher::next_piece(const JobPtr& job) {
   if (!job->file && !next_file(job)) return std::nullopt;
   const auto give_up = SteadyClock::now() + seconds(options_.room_wait_s);
   const Piece piece{job->file, *job->pieces->next(most_bytes), give_up, normal_bytes};
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   ++piece.file->pieces_left;
   if (job->pieces->is_at_end()) {
     piece.file->all_begun = true;
@@ -162,7 +162,7 @@ bool Prefetcher::next_file(const JobPtr& job) {
     auto items = catalog_.prefetch_items(job->record.id, job->next_index, kItemsAhead);
     if (!items) fail(*job, items.error().in("the prefetch queue cannot be read"));
     if (!items || items->empty()) {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       job->all_begun = true;
       return false;
     }
@@ -176,7 +176,7 @@ bool Prefetcher::next_file(const JobPtr& job) {
   job->page.pop_front();
   auto ranges = ranges_of(*file);
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     ++job->files_left;
     if (!ranges) file->error = ranges.error();
     if (!ranges || ranges->empty()) file->all_begun = true;
@@ -214,7 +214,7 @@ Result<std::vector<ByteRange>> Prefetcher::ranges_of(File& file) const {
 void Prefetcher::begin_piece(const JobPtr& job, const Piece& piece) {
   ArchiveRate::Piece measured;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     const uint64_t cost_bytes = piece.cost_bytes();
     measured = rate_.begin(cost_bytes, SteadyClock::now());
     share_.charge(job->record.id, cost_bytes + kPieceCostBytes);
@@ -234,7 +234,7 @@ void Prefetcher::fetched(const JobPtr& job, const Piece& piece, const ArchiveRat
                                ? mover_.still_growing(piece.file->item.inode)
                                : std::nullopt;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     const auto now = SteadyClock::now();
     const uint64_t copied_bytes = brought ? brought->copied_bytes : 0;
     rate_.end(measured, copied_bytes, now);
@@ -261,7 +261,7 @@ void Prefetcher::fetched(const JobPtr& job, const Piece& piece, const ArchiveRat
 }
 
 // Those that found no room are the first to find some. Of several growing files the one that rests
-// last is named. `mutex_` is held.
+// last is named.
 void Prefetcher::wait(Job& job, Piece piece, PieceWait::For what, SteadyClock::duration rest) {
   const auto now = SteadyClock::now();
   const auto until = now + rest;
@@ -280,7 +280,7 @@ void Prefetcher::wait(Job& job, Piece piece, PieceWait::For what, SteadyClock::d
   }
 }
 
-// The wait is no part of the rate. `mutex_` is held.
+// The wait is no part of the rate.
 void Prefetcher::waited(Job& job) {
   if (!job.wait) return;
   job.wait.reset();
@@ -327,7 +327,7 @@ void Prefetcher::file_ended(const JobPtr& job, File& file) {
   std::optional<Error> error;
   bool keep = false;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     error = file.error;
   }
   // A scan may have dropped what came first while the rest was on its way.
@@ -335,7 +335,7 @@ void Prefetcher::file_ended(const JobPtr& job, File& file) {
     if (auto resident = check_resident(file.item); !resident) error = resident.error();
   }
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     // Stopped, not failed: the next process goes on with it.
     keep = error && thread_.get_stop_token().stop_requested() && !job->cancelled();
   }
@@ -345,7 +345,7 @@ void Prefetcher::file_ended(const JobPtr& job, File& file) {
     warm(batch, file.item.inode);
     if (auto committed = catalog_.commit(batch); !committed && !error) error = committed.error();
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   --job->files_left;
   job->keeps_items = job->keeps_items || keep;
   if (!error) {
@@ -361,7 +361,7 @@ void Prefetcher::file_ended(const JobPtr& job, File& file) {
 // It cannot go on.
 void Prefetcher::fail(Job& job, const Error& error) {
   log::error("a prefetch failed", {{"id", job.record.id}, {"error", error.text()}});
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   ++job.record.failed_files;
   if (job.record.first_error.empty()) job.record.first_error = error.text();
   job.is_counted = true;
@@ -370,7 +370,7 @@ void Prefetcher::fail(Job& job, const Error& error) {
   look_again();
 }
 
-// Nothing of it is begun any more: what has not been begun is let go. `mutex_` is held.
+// Nothing of it is begun any more: what has not been begun is let go.
 void Prefetcher::drop_rest(Job& job) {
   job.all_begun = true;
   const auto let_go = [&](const std::shared_ptr<File>& file) {
@@ -398,7 +398,7 @@ void Prefetcher::drop_rest(Job& job) {
 void Prefetcher::end_jobs() {
   std::vector<JobPtr> ended;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     for (const auto& [id, job] : jobs_) {
       if (job->is_over) continue;
       if (job->cancelled()) drop_rest(*job);

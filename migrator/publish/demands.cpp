@@ -33,18 +33,18 @@ bool PathSet::leads_to(const std::string& path) const {
 
 void JournalDemands::add(const std::vector<std::string>& paths) {
   const PathSet demanded(paths);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++last_;
   for (const std::string& path : demanded.paths()) demands_[path] = last_;
 }
 
 bool JournalDemands::any() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return !demands_.empty();
 }
 
 JournalDemands::Snapshot JournalDemands::now() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<std::string> paths;
   paths.reserve(demands_.size());
   for (const auto& [path, number] : demands_) paths.push_back(path);
@@ -53,7 +53,7 @@ JournalDemands::Snapshot JournalDemands::now() const {
 
 void JournalDemands::settle(uint64_t last) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::erase_if(demands_, [&](const auto& demand) { return demand.second <= last; });
   }
   settled_.notify_all();
@@ -62,10 +62,11 @@ void JournalDemands::settle(uint64_t last) {
 bool JournalDemands::wait(const std::vector<std::string>& paths,
                           std::chrono::milliseconds patience) const {
   const PathSet demanded(paths);
-  std::unique_lock lock(mutex_);
-  return settled_.wait_for(lock, patience, [&] {
+  MutexLock lock(mutex_);
+  return settled_.wait_for(mutex_, patience, [&]() REQUIRES(mutex_) {
     return std::none_of(demanded.paths().begin(), demanded.paths().end(),
-                        [&](const std::string& path) { return demands_.contains(path); });
+                        [&](const std::string& path)
+                            REQUIRES(mutex_) { return demands_.contains(path); });
   });
 }
 

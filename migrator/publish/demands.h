@@ -4,12 +4,12 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
+
+#include "common/mutex.h"
 
 namespace tierhub {
 
@@ -48,10 +48,10 @@ class JournalDemands {
   bool wait(const std::vector<std::string>& paths, std::chrono::milliseconds patience) const;
 
  private:
-  mutable std::mutex mutex_;
-  mutable std::condition_variable settled_;
-  std::map<std::string, uint64_t> demands_;  // path -> number; guarded by mutex_
-  uint64_t last_ = 0;                        // guarded by mutex_
+  mutable Mutex mutex_;
+  mutable ConditionVariable settled_;
+  std::map<std::string, uint64_t> demands_ GUARDED_BY(mutex_);  // path -> number
+  uint64_t last_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace tierhub

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <map>
 #include <set>
 #include <thread>
@@ -16,6 +15,7 @@
 #include "common/health.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/mutex.h"
 #include "migrator/base/base_edit.h"
 #include "migrator/base/content.h"
 #include "migrator/base/plan.h"
@@ -170,9 +170,9 @@ class Journal::Impl {
   JournalDemands demands_;
   Guarded<std::map<JournalKey, Held>> held_;  // why keys were left by the last pass
 
-  std::mutex wake_mutex_;
-  std::condition_variable_any wake_condition_;
-  bool woken_ = false;
+  Mutex wake_mutex_;
+  StoppableConditionVariable wake_condition_;
+  bool woken_ GUARDED_BY(wake_mutex_) = false;
   LongCopies long_copies_;  // after all that its threads use
   std::jthread thread_;
 };
@@ -226,7 +226,7 @@ void Journal::Impl::stop() {
 
 void Journal::Impl::wake() {
   {
-    const std::lock_guard lock(wake_mutex_);
+    const MutexLock lock(wake_mutex_);
     woken_ = true;
   }
   wake_condition_.notify_one();
@@ -252,10 +252,11 @@ void Journal::Impl::loop(const std::stop_token& stop) {
     } else {
       health().set(kJournalHealth, "changes wait, nothing can be published: " + error);
     }
-    std::unique_lock lock(wake_mutex_);
+    MutexLock lock(wake_mutex_);
     // After a failure a wake-up changes nothing: what woke it is in the journal.
     const auto rest = seconds(error.empty() ? options_.tick_s : kBackOffSeconds);
-    wake_condition_.wait_for(lock, stop, rest, [&] { return woken_ && error.empty(); });
+    wake_condition_.wait_for(wake_mutex_, stop, rest,
+                             [&]() REQUIRES(wake_mutex_) { return woken_ && error.empty(); });
     woken_ = false;
   }
 }

@@ -9,7 +9,7 @@ LongCopies::~LongCopies() { stop(); }
 void LongCopies::stop() {
   std::vector<std::jthread> threads;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
     for (auto& [inode, slot] : slots_) threads.push_back(std::move(slot.thread));
   }
@@ -17,14 +17,14 @@ void LongCopies::stop() {
 }
 
 LongCopies::Progress LongCopies::progress(InodeNumber inode) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = slots_.find(inode);
   if (found == slots_.end()) return Progress::none;
   return found->second.copy ? Progress::done : Progress::copying;
 }
 
 bool LongCopies::start(Snapshot snapshot, std::string leaf, std::optional<ArchiveVersion> version) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (stopping_ || copying_ >= lanes_) return false;
   ++copying_;
   const InodeNumber inode = snapshot.inode;
@@ -35,7 +35,7 @@ bool LongCopies::start(Snapshot snapshot, std::string leaf, std::optional<Archiv
     auto outcome = stage_changed_content(context_, snapshot, leaf, version);
     snapshot.object.reset();
     {
-      const std::lock_guard lock_end(mutex_);
+      const MutexLock lock_end(mutex_);
       --copying_;
       const auto found = slots_.find(inode);
       if (found != slots_.end()) {
@@ -49,7 +49,7 @@ bool LongCopies::start(Snapshot snapshot, std::string leaf, std::optional<Archiv
 
 std::optional<LongCopies::Copy> LongCopies::take(InodeNumber inode) {
   std::jthread ended;  // joined without the lock
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = slots_.find(inode);
   if (found == slots_.end() || !found->second.copy) return std::nullopt;
   ended = std::move(found->second.thread);
@@ -59,14 +59,14 @@ std::optional<LongCopies::Copy> LongCopies::take(InodeNumber inode) {
 }
 
 std::set<std::string> LongCopies::leaves() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::set<std::string> leaves;
   for (const auto& [inode, slot] : slots_) leaves.insert(slot.leaf);
   return leaves;
 }
 
 std::vector<InodeNumber> LongCopies::done() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<InodeNumber> inodes;
   for (const auto& [inode, slot] : slots_) {
     if (slot.copy) inodes.push_back(inode);

@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "common/mutex.h"
 #include "common/result.h"
 #include "migrator/base/content.h"
 
@@ -54,10 +54,10 @@ class LongCopies {
   const JournalContext context_;
   const size_t lanes_;
   const std::function<void()> finished_;
-  mutable std::mutex mutex_;
-  std::map<InodeNumber, Slot> slots_;
-  size_t copying_ = 0;
-  bool stopping_ = false;
+  mutable Mutex mutex_;
+  std::map<InodeNumber, Slot> slots_ GUARDED_BY(mutex_);
+  size_t copying_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace tierhub

@@ -22,19 +22,21 @@ void NestedSpaces::stop() {
 }
 
 std::optional<Archive::Space> NestedSpaces::of(const FileSystemId& file_system) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   if (known_.try_emplace(file_system).second) {
     wanted_.insert(file_system);
     changed_.notify_all();
-    changed_.wait_for(lock, kFirstAnswer, [&] { return known_[file_system].has_value(); });
+    changed_.wait_for(mutex_, kFirstAnswer,
+                      [&]() REQUIRES(mutex_) { return known_[file_system].has_value(); });
   }
   return known_[file_system];
 }
 
 void NestedSpaces::run(const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (!stop.stop_requested()) {
-    changed_.wait_for(lock, stop, seconds(interval_s_), [&] { return !wanted_.empty(); });
+    changed_.wait_for(mutex_, stop, seconds(interval_s_),
+                      [&]() REQUIRES(mutex_) { return !wanted_.empty(); });
     std::set<FileSystemId> asked = std::exchange(wanted_, {});
     if (asked.empty()) {
       for (const auto& [id, space] : known_) asked.insert(id);

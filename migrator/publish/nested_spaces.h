@@ -2,13 +2,12 @@
 // somebody asked for are queried, on a separate thread, so that one that hangs holds up nobody.
 #pragma once
 
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <thread>
 
+#include "common/mutex.h"
 #include "storage/archive/archive.h"
 
 namespace tierhub {
@@ -30,10 +29,10 @@ class NestedSpaces {
 
   Archive& archive_;
   const double interval_s_;
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  std::set<FileSystemId> wanted_;                                // not asked yet; guarded by mutex_
-  std::map<FileSystemId, std::optional<Archive::Space>> known_;  // guarded by mutex_
+  Mutex mutex_;
+  StoppableConditionVariable changed_;
+  std::set<FileSystemId> wanted_ GUARDED_BY(mutex_);  // not asked yet
+  std::map<FileSystemId, std::optional<Archive::Space>> known_ GUARDED_BY(mutex_);
   std::jthread thread_;
 };
 

@@ -1,7 +1,6 @@
 #include "migrator/publish/trash.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +9,7 @@
 #include "common/duration.h"
 #include "common/fault_points.h"
 #include "common/log.h"
+#include "common/mutex.h"
 #include "migrator/base/archive_path.h"
 #include "migrator/base/marked_name.h"
 
@@ -329,13 +329,13 @@ Result<void> Trash::remove_entry(const std::string& path, const ArchiveVersion& 
 }
 
 void Trash::run(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any stopped;
+  Mutex mutex;
+  StoppableConditionVariable stopped;
   while (!stop.stop_requested()) {
     if (const auto tidied = tidy(); !tidied && !stop.stop_requested())
       log::debug("could not tidy the trash", {{"error", tidied.error().text()}});
-    std::unique_lock lock(mutex);
-    stopped.wait_for(lock, stop, seconds(options_.tick_s), [] { return false; });
+    MutexLock lock(mutex);
+    stopped.wait_for(mutex, stop, seconds(options_.tick_s), [] { return false; });
   }
 }
 
