@@ -148,6 +148,7 @@ std::span<const std::byte> KeptSession::init_request() const {
 fuse_abi::InitReply KeptSession::init_reply() const { return header().init_reply; }
 
 void KeptSession::read_slots() {
+  const MutexLock lock(mutex_);
   const uint32_t used = header().slots_used;
   for (uint32_t index = 0; index < used; ++index) {
     const Slot& found = slot(index);
@@ -168,7 +169,7 @@ void KeptSession::read_slots() {
 }
 
 Result<uint32_t> KeptSession::take_slot() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!free_.empty()) {
     const uint32_t index = free_.back();
     free_.pop_back();
@@ -216,7 +217,7 @@ void KeptSession::end_release(uint64_t fh) {
   const auto index = live_index(fh);
   if (!index) return;
   slot(*index).inode = 0;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   free_.push_back(*index);
 }
 

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/mutex.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 #include "fusefs/file_system.h"
@@ -100,8 +100,8 @@ class KeptSession {
   void* address_ = nullptr;
   uint64_t start_ = 1;
   Adopted adopted_;
-  std::mutex mutex_;  // guards free_
-  std::vector<uint32_t> free_;
+  Mutex mutex_;
+  std::vector<uint32_t> free_ GUARDED_BY(mutex_);
 };
 
 // Makes the live inodes know what is open, as if it had been opened here. Before anything looks at

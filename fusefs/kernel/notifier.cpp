@@ -11,7 +11,7 @@ Notifier::Notifier(size_t capacity, Kernel kernel)
 
 Notifier::~Notifier() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_one();
@@ -25,7 +25,7 @@ void Notifier::invalidate_entry(InodeNumber parent, const std::string& name) {
 
 void Notifier::push(Note note) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!waiting_.empty() && waiting_.back() == note) return;
     if (waiting_.size() >= capacity_) {
       if (!dropping_)
@@ -43,15 +43,15 @@ void Notifier::push(Note note) {
 }
 
 bool Notifier::wait_told(std::chrono::milliseconds limit) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   const uint64_t wanted = queued_;
-  return told_changed_.wait_for(lock, limit, [&] { return told_ >= wanted; });
+  return told_changed_.wait_for(mutex_, limit, [&]() REQUIRES(mutex_) { return told_ >= wanted; });
 }
 
 void Notifier::run() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return stopping_ || !waiting_.empty(); });
     if (stopping_) return;
     std::deque<Note> batch;
     batch.swap(waiting_);
@@ -70,7 +70,7 @@ void Notifier::tell(const std::deque<Note>& notes) {
   std::unordered_set<InodeNumber> folders;
   for (const Note& note : notes) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (stopping_) return;
     }
     if (note.name.empty()) {

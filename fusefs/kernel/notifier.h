@@ -3,15 +3,14 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 
+#include "common/mutex.h"
 #include "common/types.h"
 
 namespace tierhub {
@@ -49,14 +48,14 @@ class Notifier {
 
   const size_t capacity_;
   const Kernel kernel_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Note> waiting_;
-  std::condition_variable told_changed_;
-  uint64_t queued_ = 0;
-  uint64_t told_ = 0;      // of these
-  bool dropping_ = false;  // warned already
-  bool stopping_ = false;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::deque<Note> waiting_ GUARDED_BY(mutex_);
+  ConditionVariable told_changed_;
+  uint64_t queued_ GUARDED_BY(mutex_) = 0;
+  uint64_t told_ GUARDED_BY(mutex_) = 0;      // of these
+  bool dropping_ GUARDED_BY(mutex_) = false;  // warned already
+  bool stopping_ GUARDED_BY(mutex_) = false;
   std::jthread thread_;  // last: starts when everything else stands
 };
 

@@ -34,7 +34,7 @@ ReaderLine::~ReaderLine() { ::sem_destroy(&calls_); }
 void ReaderLine::wait(int fd) {
   for (;;) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (reading_ == 0) {
         ++reading_;
         return;
@@ -54,7 +54,7 @@ void ReaderLine::sleep_in_line() {
 }
 
 bool ReaderLine::is_to_watch() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const bool wanted = watch_wanted_;
   watch_wanted_ = false;
   return wanted;
@@ -67,12 +67,12 @@ void ReaderLine::watch(int fd) {
   for (;;) {
     uint64_t turns = 0;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       turns = turns_;
     }
     ::nanosleep(&patience, nullptr);
     const bool more = has_request(fd);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (reading_ == 0 && turns != turns_ && !more) continue;
     watched_ = false;
     return;
@@ -82,7 +82,7 @@ void ReaderLine::watch(int fd) {
 void ReaderLine::leave(Successor successor) {
   bool call = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     --reading_;
     ++turns_;
     if (reading_ > 0 || waiting_ == 0) return;

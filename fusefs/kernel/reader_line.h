@@ -13,9 +13,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 
 #include <semaphore.h>
+
+#include "common/mutex.h"
 
 namespace tierhub {
 
@@ -58,12 +59,11 @@ class ReaderLine {
 
   sem_t calls_;                        // wakes one who waits: to read, or to watch
   std::atomic<unsigned> waiting_ = 0;  // a thread that is cancelled takes no lock
-  std::mutex mutex_;
-  // Guarded by mutex_.
-  unsigned reading_ = 0;
-  uint64_t turns_ = 0;         // that have ended
-  bool watch_wanted_ = false;  // somebody was called for it
-  bool watched_ = false;       // somebody does, or was called for it
+  Mutex mutex_;
+  unsigned reading_ GUARDED_BY(mutex_) = 0;
+  uint64_t turns_ GUARDED_BY(mutex_) = 0;         // that have ended
+  bool watch_wanted_ GUARDED_BY(mutex_) = false;  // somebody was called for it
+  bool watched_ GUARDED_BY(mutex_) = false;       // somebody does, or was called for it
 };
 
 }  // namespace tierhub

@@ -179,14 +179,14 @@ void FuseSession::raise_read_ahead() const {
 Result<void> FuseSession::serve() {
   let_signal_interrupt();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     phase_ = Phase::serving;
     server_ = ::pthread_self();
   }
   const LoopConfig config = loop_config(options_.threads);
   const int rc = fuse_session_loop_mt(connection_->session(), config.get());
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     phase_ = Phase::served;
     if (handing_over_) connection_->fall_silent();
   }
@@ -196,8 +196,9 @@ Result<void> FuseSession::serve() {
 }
 
 bool FuseSession::wait_until_served(milliseconds limit) {
-  std::unique_lock lock(mutex_);
-  return served_.wait_for(lock, limit, [this] { return phase_ != Phase::serving; });
+  MutexLock lock(mutex_);
+  return served_.wait_for(mutex_, limit,
+                          [this]() REQUIRES(mutex_) { return phase_ != Phase::serving; });
 }
 
 bool FuseSession::still_mounted() const {
@@ -214,7 +215,7 @@ void FuseSession::stop() {
 
 void FuseSession::hand_over() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     handing_over_ = true;
   }
   leave_loop();
@@ -251,7 +252,7 @@ void FuseSession::cut_off() {
 void FuseSession::leave_loop() {
   fuse_session_exit(connection_->session());
   do {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (phase_ == Phase::serving) ::pthread_kill(server_, kWakeSignal);
   } while (!wait_until_served(kRetryInterval));
 }

@@ -6,14 +6,13 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include <pthread.h>
 
+#include "common/mutex.h"
 #include "common/result.h"
 #include "fusefs/data_path.h"
 #include "fusefs/file_system.h"
@@ -114,11 +113,11 @@ class FuseSession final : public KernelChannel {
   std::unique_ptr<Notifier> notifier_;
 
   enum class Phase { mounted, serving, served };
-  std::mutex mutex_;
-  std::condition_variable served_;
-  bool handing_over_ = false;
-  Phase phase_ = Phase::mounted;
-  pthread_t server_{};  // while serving
+  Mutex mutex_;
+  ConditionVariable served_;
+  bool handing_over_ GUARDED_BY(mutex_) = false;
+  Phase phase_ GUARDED_BY(mutex_) = Phase::mounted;
+  pthread_t server_ GUARDED_BY(mutex_){};  // while serving
 };
 
 }  // namespace tierhub
