@@ -87,7 +87,7 @@ Result<api::EvictResult> Control::evict(const api::Caller& caller,
   // Held for one file at a time: those who wait for room must not wait for the whole of a large
   // tree.
   const auto evict_one = [&](InodeNumber inode) {
-    std::lock_guard evicting(parts_.housekeeper.evictor_mutex());
+    MutexLock evicting(parts_.housekeeper.evictor_mutex());
     return parts_.evictor.evict(inode);
   };
   TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
@@ -111,7 +111,7 @@ Result<api::EvictResult> Control::evict(const api::Caller& caller,
     }
     return {};
   }));
-  std::lock_guard evicting(parts_.housekeeper.evictor_mutex());
+  MutexLock evicting(parts_.housekeeper.evictor_mutex());
   TRY(parts_.evictor.reap());
   return result;
 }

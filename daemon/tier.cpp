@@ -1,15 +1,14 @@
 #include "daemon/tier.h"
 
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
 #include <thread>
 
 #include <unistd.h>
 
 #include "common/fault_points.h"
 #include "common/log.h"
+#include "common/mutex.h"
 #include "common/posix.h"
 #include "daemon/service_manager.h"
 #include "recovery/adoption.h"
@@ -441,10 +440,10 @@ Result<void> Tier::shut_down() {
   log::info("stopping");
   // What is under way on the archive may end well; one that hangs must not keep us.
   std::jthread deadline([this](const std::stop_token& stop) {
-    std::mutex mutex;
-    std::unique_lock lock(mutex);
-    std::condition_variable_any stopped;
-    stopped.wait_for(lock, stop, kArchiveGrace, [] { return false; });
+    Mutex mutex;
+    MutexLock lock(mutex);
+    StoppableConditionVariable stopped;
+    stopped.wait_for(mutex, stop, kArchiveGrace, [] { return false; });
     if (!stop.stop_requested()) archive_->close();
   });
   kernel_ = nullptr;

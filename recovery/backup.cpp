@@ -167,8 +167,8 @@ void CatalogBackups::loop(const std::stop_token& stop) {
     wait_s = std::max(0.0, options_.interval_s - seconds_since(*time));
   for (;;) {
     {
-      std::unique_lock lock(mutex_);
-      woken_.wait_for(lock, stop, seconds(wait_s), [] { return false; });
+      MutexLock lock(mutex_);
+      woken_.wait_for(mutex_, stop, seconds(wait_s), [] { return false; });
     }
     if (stop.stop_requested()) return;
     const auto made = run(stop);
@@ -289,8 +289,8 @@ Result<void> CatalogBackups::remove(const std::string& name, const ArchiveVersio
 
 void CatalogBackups::pause(uint64_t bytes, const std::stop_token& stop) {
   const double wait_s = static_cast<double>(bytes) / static_cast<double>(options_.bytes_per_s);
-  std::unique_lock lock(mutex_);
-  woken_.wait_for(lock, stop, seconds(wait_s), [] { return false; });
+  MutexLock lock(mutex_);
+  woken_.wait_for(mutex_, stop, seconds(wait_s), [] { return false; });
 }
 
 }  // namespace tierhub::recovery

@@ -17,9 +17,7 @@
 // archive that hangs delays this thread, and nobody else.
 #pragma once
 
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -27,6 +25,7 @@
 #include <vector>
 
 #include "catalog/catalog.h"
+#include "common/mutex.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 #include "storage/archive/archive.h"
@@ -68,8 +67,8 @@ class CatalogBackups {
   Archive& archive_;
   const Options options_;
   const Timestamp started_ = Timestamp::now();
-  std::mutex mutex_;
-  std::condition_variable_any woken_;  // only by the end
+  Mutex mutex_;
+  StoppableConditionVariable woken_;  // only by the end
   std::jthread thread_;
 };
 
