@@ -68,6 +68,8 @@ struct Library {
 };
 
 const std::vector<Library> kLibraries = {
+    // Only annotated mutexes are checked by the compiler.
+    {"std::mutex", "mutex|condition_variable", "common/mutex\\.h|storage/scratch/scratch\\.cpp"},
     {"RocksDB", "rocksdb/.*", "catalog/rocksdb_store\\.cpp"},
     {"libfuse", "fuse.*|linux/fuse\\.h", "fusefs/kernel/.*|bench/bench_floor\\.cpp"},
     {"liburing", "liburing.*", "storage/copy/ring[^/]*"},
