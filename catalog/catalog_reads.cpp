@@ -281,7 +281,7 @@ Result<std::vector<Name>> Catalog::base_names(InodeNumber inode) const {
 Result<std::optional<std::string>> Catalog::base_path(InodeNumber inode) const {
   TRY_ASSIGN(const auto ancestry, read_ancestry(*store_, Family::base_link, inode));
   if (!ancestry) return std::nullopt;
-  std::string path = ancestry->top == kAsideInode ? ".tierhub/aside" : "";
+  std::string path = ancestry->top == kAsideInode ? kAsideFolder : "";
   for (const auto& name : ancestry->names) {
     if (!path.empty()) path += '/';
     path += name;

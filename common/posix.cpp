@@ -230,6 +230,12 @@ Result<std::string> boot_id() {
   return text;
 }
 
+Result<std::string> random_uuid() {
+  TRY_ASSIGN(std::string uuid, read_file("/proc/sys/kernel/random/uuid"));
+  while (!uuid.empty() && uuid.back() == '\n') uuid.pop_back();
+  return uuid;
+}
+
 Timestamp modification_time(const struct stat& st) { return Timestamp::from(st.st_mtim); }
 Timestamp change_time(const struct stat& st) { return Timestamp::from(st.st_ctim); }
 Timestamp access_time(const struct stat& st) { return Timestamp::from(st.st_atim); }

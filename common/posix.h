@@ -61,6 +61,8 @@ Result<std::vector<std::string>> list_directory_fd(int fd);
 
 // The kernel's boot id: it changes with each boot, so it tells whether the page cache lived.
 Result<std::string> boot_id();
+// A random UUID in its usual form: 36 characters.
+Result<std::string> random_uuid();
 
 Timestamp modification_time(const struct stat& st);
 Timestamp change_time(const struct stat& st);

@@ -34,6 +34,8 @@ inline constexpr InodeNumber kNoInode{0};
 inline constexpr InodeNumber kRootInode{1};
 // Stands in `base` for the folder of the archive where occupants wait that have a name elsewhere.
 inline constexpr InodeNumber kAsideInode{2};
+// Its path below the root of the archive.
+inline constexpr const char* kAsideFolder = ".tierhub/aside";
 inline constexpr InodeNumber kFirstFreeInode{16};
 
 // Half-open: [begin, end).

@@ -180,8 +180,7 @@ Result<void> Tier::adopt_session() {
 Result<std::string> Tier::catalog_id() {
   TRY_ASSIGN(const auto known, catalog_->meta(kCatalogIdKey));
   if (known) return *known;
-  TRY_ASSIGN(std::string made, posix::read_file("/proc/sys/kernel/random/uuid"));
-  while (!made.empty() && made.back() == '\n') made.pop_back();
+  TRY_ASSIGN(const std::string made, posix::random_uuid());
   Batch batch;
   batch.put_meta(kCatalogIdKey, made);
   TRY(catalog_->commit(batch, Durability::synced));
@@ -210,6 +209,10 @@ Result<void> Tier::open_archive(const std::string& program) {
     return {};
   }
   if (!id) return id.error().in("open the archive " + config_.archive);
+  if (const auto capabilities = archive_->capabilities()) {
+    for (const std::string& limit : capabilities->limits())
+      log::info("the archive has a limit", {{"limit", limit}});
+  }
   Batch batch;
   batch.put_meta(kArchiveIdKey, *id);
   return catalog_->commit(batch, Durability::synced);

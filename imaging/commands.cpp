@@ -291,6 +291,15 @@ CLI::Validator ends_in(std::string ending, std::string what) {
 CLI::Validator zarr_ending() { return ends_in(".zarr", "this is written as an OME-Zarr folder"); }
 CLI::Validator json_ending() { return ends_in(".json", "this is written as JSON"); }
 CLI::Validator csv_ending() { return ends_in(".csv", "the table is written as CSV"); }
+
+// --out and --table of a command that finds objects.
+void add_outputs(CLI::App& command, std::string& labels, std::string& table) {
+  command.add_option("--out", labels, "Labels to write, an OME-Zarr folder (.zarr)")
+      ->required()
+      ->check(zarr_ending());
+  command.add_option("--table", table, "CSV file with a row for each object (.csv)")
+      ->check(csv_ending());
+}
 CLI::Validator png_ending() { return ends_in(".png", "the picture is written as PNG"); }
 
 void add_sigma(CLI::App& command, double& sigma) {
@@ -388,12 +397,7 @@ void add_segment(CLI::App& app, Action& action) {
                    "full: voxels join at faces, edges and corners; face: only at faces")
       ->check(CLI::IsMember({"full", "face"}))
       ->capture_default_str();
-  command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder (.zarr)")
-      ->required()
-      ->check(zarr_ending());
-  command
-      ->add_option("--table", options->options.table, "CSV file with a row for each object (.csv)")
-      ->check(csv_ending());
+  add_outputs(*command, options->options.out, options->options.table);
   command->callback([&action, options] {
     if (!options->part.box.empty() && options->threshold.empty()) {
       throw CLI::ValidationError(
@@ -416,12 +420,7 @@ void add_merge_labels(CLI::App& app, Action& action) {
                    "Folder with what imgop segment wrote for each block")
       ->required();
   add_selected_blocks(*command, options->select);
-  command->add_option("--out", options->options.out, "Labels to write, an OME-Zarr folder (.zarr)")
-      ->required()
-      ->check(zarr_ending());
-  command
-      ->add_option("--table", options->options.table, "CSV file with a row for each object (.csv)")
-      ->check(csv_ending());
+  add_outputs(*command, options->options.out, options->options.table);
 }
 
 void add_project(CLI::App& app, Action& action) {

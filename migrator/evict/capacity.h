@@ -86,7 +86,7 @@ class Capacity {
   // Counts the bytes as used if there is room for them; else remembers that they are wanted and
   // wakes the evictor. What was reserved is given back by settle().
   bool try_reserve(uint64_t bytes);
-  // The same for a writer: nobody who waits for room is overtaken.
+  // The same for a writer: it does not overtake those who wait for room already.
   bool try_reserve_in_turn(uint64_t bytes);
   // The reservation ends; so much of it was written to the inode's object.
   void settle(InodeNumber inode, uint64_t reserved_bytes, uint64_t written_bytes);

@@ -272,7 +272,6 @@ bool is_left_out(const LeftOutNames& names, FolderPlace folder, std::string_view
 
 inline constexpr const char* kPrivateFolder = ".tierhub";
 inline constexpr const char* kStagingFolder = ".tierhub/staging";
-inline constexpr const char* kAsideFolder = ".tierhub/aside";
 inline constexpr const char* kTrashFolder = ".tierhub/trash";
 
 }  // namespace tierhub

@@ -50,17 +50,16 @@ Result<std::optional<std::string>> read_id(int root_fd) {
 
 Result<std::string> write_new_id(int root_fd) {
   constexpr const char* kTemporary = ".tierhub/id.new";
-  TRY_ASSIGN(std::string uuid, posix::read_file("/proc/sys/kernel/random/uuid"));
+  TRY_ASSIGN(const std::string uuid, posix::random_uuid());
   {
     TRY_ASSIGN(const UniqueFd fd,
                posix::open_beneath(root_fd, kTemporary, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    TRY(posix::write_all(fd.get(), uuid));
+    TRY(posix::write_all(fd.get(), uuid + "\n"));
     TRY(posix::sync_fd(fd.get()));
   }
   TRY_ASSIGN(const UniqueFd folder, open_folder(root_fd, kPrivateFolder));
   TRY(posix::rename_at(folder.get(), "id.new", folder.get(), "id"));
   TRY(posix::sync_fd(folder.get()));
-  while (!uuid.empty() && uuid.back() == '\n') uuid.pop_back();
   return uuid;
 }
 

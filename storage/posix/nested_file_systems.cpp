@@ -93,8 +93,8 @@ Result<std::optional<Mark>> read_mark(int top_fd) {
 }
 
 Result<FileSystemId> random_id() {
-  TRY_ASSIGN(std::string id, posix::read_file("/proc/sys/kernel/random/uuid"));
-  std::erase_if(id, [](char c) { return c == '-' || c == '\n'; });
+  TRY_ASSIGN(std::string id, posix::random_uuid());
+  std::erase(id, '-');
   if (id.starts_with("00")) id[0] = '1';  // those are made up
   return id;
 }
