@@ -9,7 +9,7 @@
 #include "api/http_exchange.h"
 #include "api/json.h"
 #include "api/target.h"
-#include "api/unix_socket.h"
+#include "http/unix_socket.h"
 
 namespace tierhub::api {
 namespace {
@@ -66,7 +66,7 @@ Client::Client(std::string socket_path, std::chrono::milliseconds time_limit)
     : socket_path_(std::move(socket_path)), time_limit_(time_limit) {}
 
 Result<Client> Client::open(std::string socket_path, std::chrono::milliseconds time_limit) {
-  TRY(check_socket_path(socket_path));
+  TRY(http::check_socket_path(socket_path));
   return Client(std::move(socket_path), time_limit);
 }
 

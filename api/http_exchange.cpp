@@ -8,7 +8,7 @@
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
 
-#include "api/unix_socket.h"
+#include "http/unix_socket.h"
 
 namespace tierhub::api {
 namespace {
@@ -58,7 +58,7 @@ Error transport_error(const boost::system::error_code& error, const std::string&
 
 Result<Response> exchange(const std::string& socket_path, const Request& request,
                           std::chrono::milliseconds time_limit) {
-  TRY_ASSIGN(UniqueFd fd, connect_unix(socket_path, time_limit));
+  TRY_ASSIGN(UniqueFd fd, tierhub::http::connect_unix(socket_path, time_limit));
   asio::io_context io{1};
   Protocol::socket socket(io);
   socket.assign(Protocol(), fd.release());

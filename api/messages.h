@@ -9,15 +9,12 @@
 
 #include "common/clock.h"
 #include "common/types.h"
+#include "http/peer.h"
 
 namespace tierhub::api {
 
 // Who calls, as the kernel knows it (SO_PEERCRED, SO_PEERGROUPS).
-struct Caller {
-  uint32_t uid = 0;
-  uint32_t gid = 0;
-  std::vector<uint32_t> groups;
-};
+using Caller = http::Credentials;
 
 struct Status {
   std::string version;
@@ -86,10 +83,10 @@ struct Status {
 };
 
 struct Entry {
-  std::string path;   // in the namespace, from its root
-  std::string kind;   // "file", "directory", "symlink", ...
-  std::string state;  // "cold", "partial", "hot", "dirty"; of a folder "" unless it was summed
-  uint64_t size = 0;  // of a folder that was summed, like the next two: all files below it
+  std::string path;       // in the namespace, from its root
+  std::string kind;       // "file", "directory", "symlink", ...
+  std::string state;      // "cold", "partial", "hot", "dirty"; of a folder "" unless it was summed
+  uint64_t size = 0;      // of a folder that was summed, like the next two: all files below it
   uint64_t resident = 0;  // bytes in scratch
   uint64_t dirty = 0;     // bytes newer than the archive
   uint32_t mode = 0;

@@ -7,14 +7,11 @@
 #include <string>
 
 #include "api/service.h"
+#include "http/message.h"
 
 namespace tierhub::api {
 
-struct Request {
-  std::string method;  // "GET"
-  std::string target;  // "/v1/ls?path=%2Fa"
-  std::string body;
-};
+using Request = http::Request;
 
 struct Response {
   int status = 200;

@@ -13,8 +13,8 @@
 
 #include "api/client.h"
 #include "api/http_server.h"
-#include "api/unix_socket.h"
 #include "common/posix.h"
+#include "http/unix_socket.h"
 #include "tests/unit/api/fake_service.h"
 
 namespace tierhub::api {
@@ -44,7 +44,7 @@ class Http : public testing::Test {
     server_->start();
   }
   Client client() { return *Client::open(socket_path_, 10s); }
-  UniqueFd connect() { return *connect_unix(socket_path_, 10s); }
+  UniqueFd connect() { return *http::connect_unix(socket_path_, 10s); }
 
   // Sends bytes as they are; what comes back until the server closes. The server may close before
   // it has read all.
@@ -219,7 +219,7 @@ TEST_F(Http, SaysWhenNobodyListens) {
 }
 
 TEST_F(Http, SaysWhenTheServerGoesAwayBeforeItAnswers) {
-  auto listener = UnixListener::open(socket_path_, 0666);
+  auto listener = http::UnixListener::open(socket_path_, 0666);
   ASSERT_TRUE(listener);
   auto status = std::async([&] { return client().status(); });
   pollfd waiting = {listener->fd(), POLLIN, 0};
@@ -231,7 +231,7 @@ TEST_F(Http, SaysWhenTheServerGoesAwayBeforeItAnswers) {
 }
 
 TEST_F(Http, LimitsTheTimeOfACall) {
-  auto listener = UnixListener::open(socket_path_, 0666);
+  auto listener = http::UnixListener::open(socket_path_, 0666);
   ASSERT_TRUE(listener);
   auto status = client().within(50ms).status();
   ASSERT_FALSE(status);
@@ -239,7 +239,7 @@ TEST_F(Http, LimitsTheTimeOfACall) {
 }
 
 TEST_F(Http, SaysWhenWhatAnswersIsNotTierd) {
-  auto listener = UnixListener::open(socket_path_, 0666);
+  auto listener = http::UnixListener::open(socket_path_, 0666);
   ASSERT_TRUE(listener);
   auto status = std::async([&] { return client().status(); });
   pollfd waiting = {listener->fd(), POLLIN, 0};

@@ -1,12 +1,13 @@
 // How many bytes of requests are held in memory at once: no user can use up what others need, and
 // root has a share of its own. Bytes are charged when they have arrived; announcing them is free.
+// A party is a user by number, or a machine by a number that no user has.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <map>
 
-namespace tierhub::api {
+namespace tierhub::http {
 
 // Not for several threads at once.
 class BodyBudget {
@@ -21,18 +22,18 @@ class BodyBudget {
 
   // False: it would be too much, and nothing is charged. Where all users together hold too much, it
   // is too much for those who hold more than an equal part.
-  bool charge(uint32_t uid, uint64_t bytes) {
-    uint64_t& mine = held_[uid];
-    const bool fits = uid == 0 ? mine + bytes <= limits_.root_bytes : user_fits(mine, bytes);
+  bool charge(uint64_t party, uint64_t bytes) {
+    uint64_t& mine = held_[party];
+    const bool fits = party == 0 ? mine + bytes <= limits_.root_bytes : user_fits(mine, bytes);
     if (fits) mine += bytes;
-    if (fits && uid != 0) users_held_ += bytes;
-    if (mine == 0) held_.erase(uid);
+    if (fits && party != 0) users_held_ += bytes;
+    if (mine == 0) held_.erase(party);
     return fits;
   }
-  void release(uint32_t uid, uint64_t bytes) {
+  void release(uint64_t party, uint64_t bytes) {
     if (bytes == 0) return;
-    if (uid != 0) users_held_ -= bytes;
-    if ((held_[uid] -= bytes) == 0) held_.erase(uid);
+    if (party != 0) users_held_ -= bytes;
+    if ((held_[party] -= bytes) == 0) held_.erase(party);
   }
 
  private:
@@ -44,8 +45,8 @@ class BodyBudget {
   }
 
   Limits limits_;
-  std::map<uint32_t, uint64_t> held_;  // by user
+  std::map<uint64_t, uint64_t> held_;  // by party
   uint64_t users_held_ = 0;            // without root
 };
 
-}  // namespace tierhub::api
+}  // namespace tierhub::http

@@ -1,4 +1,4 @@
-#include "api/unix_socket.h"
+#include "http/unix_socket.h"
 
 #include <cstring>
 
@@ -11,7 +11,7 @@
 
 #include "common/posix.h"
 
-namespace tierhub::api {
+namespace tierhub::http {
 namespace {
 
 sockaddr_un address_of(const std::string& path) {
@@ -125,13 +125,13 @@ Result<UniqueFd> connect_unix(const std::string& path, std::chrono::milliseconds
   return fd;
 }
 
-Result<Caller> peer_of(int fd) {
+Result<Credentials> peer_of(int fd) {
   ucred credentials = {};
   socklen_t length = sizeof credentials;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
     return Error::from_errno(errno, "ask who calls");
   }
-  Caller caller{credentials.uid, credentials.gid, {}};
+  Credentials caller{credentials.uid, credentials.gid, {}};
   static_assert(sizeof(gid_t) == sizeof(uint32_t));
   length = 0;
   // With no room the kernel answers ERANGE and how much it needs.
@@ -144,4 +144,4 @@ Result<Caller> peer_of(int fd) {
   return caller;
 }
 
-}  // namespace tierhub::api
+}  // namespace tierhub::http

@@ -6,11 +6,11 @@
 
 #include <sys/stat.h>
 
-#include "api/messages.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "http/peer.h"
 
-namespace tierhub::api {
+namespace tierhub::http {
 
 // A listening, non-blocking socket at a path, which goes away with the object.
 class UnixListener {
@@ -35,13 +35,13 @@ class UnixListener {
 };
 
 // A connected, blocking socket. Waits at most `time_limit` for a listener that is busy. Errors as
-// in client.h.
+// in api/client.h.
 Result<UniqueFd> connect_unix(const std::string& path, std::chrono::milliseconds time_limit);
 
 // The user who connected, with the groups that they had then.
-Result<Caller> peer_of(int fd);
+Result<Credentials> peer_of(int fd);
 
 // errc::invalid_argument if no socket can have this path: it is empty, or longer than 107 bytes.
 Result<void> check_socket_path(const std::string& path);
 
-}  // namespace tierhub::api
+}  // namespace tierhub::http

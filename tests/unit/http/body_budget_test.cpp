@@ -1,8 +1,8 @@
-#include "api/body_budget.h"
+#include "http/body_budget.h"
 
 #include <gtest/gtest.h>
 
-namespace tierhub::api {
+namespace tierhub::http {
 namespace {
 
 constexpr uint32_t kRoot = 0;
@@ -46,4 +46,4 @@ TEST_F(BodyBudgetTest, WhatIsRefusedIsNotHeld) {
 }
 
 }  // namespace
-}  // namespace tierhub::api
+}  // namespace tierhub::http

@@ -1,0 +1,48 @@
+// Requests and responses, without a transport.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace tierhub::http {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+struct Request {
+  std::string method;  // "GET"
+  std::string target;  // "/v1/ls?path=%2Fa"
+  std::string body;
+  Headers headers = {};
+
+  // The value of a header by its name in lower case; empty if there is none.
+  std::string_view header(std::string_view name) const;
+};
+
+// A part of an open file. It is read in pieces while it is sent, so it may be of any size.
+struct FileBody {
+  std::shared_ptr<const UniqueFd> file;
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+};
+
+// Gives the next piece of the body; an empty one ends it. Called on a thread of the pool, one call at
+// a time; may block. After an error the connection is closed, so that the caller notices.
+using StreamBody = std::function<Result<std::string>()>;
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::variant<std::string, FileBody, StreamBody> body = {};
+  Headers headers = {};
+};
+
+}  // namespace tierhub::http
