@@ -84,22 +84,16 @@ Result<api::EvictResult> Control::evict(const api::Caller& caller,
   TRY(require_paths(paths));
   api::EvictResult result;
   int tries_left = kReleaseTries;
-  // Held for one file at a time: those who wait for room must not wait for the whole of a large
-  // tree.
-  const auto evict_one = [&](InodeNumber inode) {
-    MutexLock evicting(parts_.housekeeper.evictor_mutex());
-    return parts_.evictor.evict(inode);
-  };
   TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
     TRY_ASSIGN(const bool writable, walk_.may(caller, node, Access::write));
     Eviction eviction;
     eviction.skip_reason = "you may not write it";
     if (writable) {
-      TRY_ASSIGN(eviction, evict_one(node.inode));
+      TRY_ASSIGN(eviction, parts_.evictor.evict(node.inode));
     }
     while (is_passing(eviction.skip_reason) && tries_left-- > 0) {
       std::this_thread::sleep_for(kReleasePause);
-      TRY_ASSIGN(eviction, evict_one(node.inode));
+      TRY_ASSIGN(eviction, parts_.evictor.evict(node.inode));
     }
     result.bytes += eviction.bytes;
     if (eviction.evicted) {
@@ -111,7 +105,6 @@ Result<api::EvictResult> Control::evict(const api::Caller& caller,
     }
     return {};
   }));
-  MutexLock evicting(parts_.housekeeper.evictor_mutex());
   TRY(parts_.evictor.reap());
   return result;
 }

@@ -11,6 +11,7 @@
 #include "common/mutex.h"
 #include "common/posix.h"
 #include "daemon/service_manager.h"
+#include "migrator/evict/scratch_recovery.h"
 #include "recovery/adoption.h"
 #include "storage/copy/copy_engine.h"
 
@@ -284,9 +285,6 @@ Journal::Options Tier::journal_options() {
 
 // What one part wants of another that is made after it.
 void Tier::connect_parts() {
-  evictor_->adopt_forgotten = [this](const std::vector<InodeNumber>& objects) {
-    return recovery::adopt_forgotten(*catalog_, *scratch_, objects);
-  };
   evictor_->archive_is_up = [this] { return archive_->state() == ArchiveState::online; };
   capacity_->wake_evictor = [this] { housekeeper_->wake(); };
   capacity_->wake_publisher = [this] { journal_->wake(); };
@@ -310,7 +308,10 @@ Result<void> Tier::recover() {
   if (!catalog_->just_made() && (!catalog_->clean_shutdown() || !catalog_->same_boot())) {
     log::info("recovering scratch",
               {{"clean_end", catalog_->clean_shutdown()}, {"same_boot", catalog_->same_boot()}});
-    TRY(evictor_->recover());
+    TRY(ScratchRecovery(*inodes_, *scratch_, [this](const std::vector<InodeNumber>& objects) {
+          return recovery::adopt_forgotten(*catalog_, *scratch_, objects);
+        }).run());
+    TRY(evictor_->reap());
     TRY(catalog_->sync());
     TRY(catalog_->mark_recovered());
     fault_point(FaultPoint::recovery_after_mark);

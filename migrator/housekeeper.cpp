@@ -144,17 +144,14 @@ void Housekeeper::run(const std::stop_token& stop) {
       make_room();
       room_is_wanted = false;
     }
-    if (reap_wanted_.exchange(false) || look_at_reaps.now()) {
-      MutexLock lock(evictor_mutex_);
+    if (reap_wanted_.exchange(false) || look_at_reaps.now())
       report("deleted files cannot be removed", evictor_.reap());
-    }
     if (sync.now()) sync_scratch();
     if (leases.now()) report("expired leases cannot be dropped", drop_expired_leases());
   }
 }
 
 void Housekeeper::make_room() {
-  MutexLock lock(evictor_mutex_);
   const auto freed = evictor_.make_room();
   if (!freed) {
     log::warning("eviction failed", {{"error", freed.error().text()}});
@@ -211,7 +208,6 @@ Result<void> Housekeeper::drop_unwritten() {
   Batch batch;
   for (const auto& [epoch, inode] : unsynced) {
     if (epoch > failed_epoch_) continue;
-    MutexLock lock(evictor_mutex_);
     const auto eviction = evictor_.evict(inode);
     const bool gone = !eviction && eviction.error().is(std::errc::no_such_file_or_directory);
     if (gone || (eviction && eviction->skip_reason.empty())) {

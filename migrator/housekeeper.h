@@ -53,9 +53,6 @@ class Housekeeper {
   // How fast the archive takes what is published. Any thread.
   double publish_bytes_per_s() const { return publish_rate_.per_s(); }
 
-  // One eviction by hand shares the evictor with the thread: only one pass or reap at a time.
-  Mutex& evictor_mutex() RETURNS_MUTEX(evictor_mutex_) { return evictor_mutex_; }
-
  private:
   void run(const std::stop_token& stop);
   void look_at_capacity(const std::stop_token& stop);
@@ -77,7 +74,6 @@ class Housekeeper {
   uint64_t failed_epoch_ =
       0;  // of scratch: no sync covered this one and those before; the thread's
   SteadyClock::time_point last_sync_;  // of scratch; the thread's
-  Mutex evictor_mutex_;
   mutable Mutex mutex_;
   StoppableConditionVariable woken_;
   StoppableConditionVariable capacity_woken_;  // only by the end

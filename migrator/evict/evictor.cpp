@@ -12,7 +12,6 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/posix.h"
-#include "migrator/evict/lost_power.h"
 #include "storage/scratch/object_state.h"
 
 namespace tierhub {
@@ -193,6 +192,11 @@ Result<void> Evictor::reap_inode(InodeNumber inode) {
 }
 
 Result<void> Evictor::reap() {
+  MutexLock lock(pass_mutex_);
+  return reap_now();
+}
+
+Result<void> Evictor::reap_now() {
   TRY_ASSIGN(const auto unnamed, catalog_.reaps(reap_cursor_, kReapBatch));
   reap_cursor_ = unnamed.size() < kReapBatch ? kNoInode : unnamed.back().first;
   for (const auto& [inode, kind] : unnamed) {
@@ -273,7 +277,7 @@ Result<uint64_t> Evictor::evict_coldest(uint64_t wanted_bytes) {
     freed += bytes;
     // Whoever waits goes on before the pass ends.
     if (draws % kDrawsPerReap == 0) {
-      TRY(reap());
+      TRY(reap_now());
       capacity_.answer_waiters();
     }
   }
@@ -281,72 +285,11 @@ Result<uint64_t> Evictor::evict_coldest(uint64_t wanted_bytes) {
 }
 
 Result<uint64_t> Evictor::make_room() {
+  MutexLock lock(pass_mutex_);
   auto freed = evict_coldest(capacity_.pass_begins());
-  if (auto reaped = reap(); !reaped && freed) freed = reaped.error();
+  if (auto reaped = reap_now(); !reaped && freed) freed = reaped.error();
   capacity_.pass_ended();
   return freed;
-}
-
-// A fill that was killed before it committed its first chunk leaves bytes that nobody would ever
-// find: the residency does not list the file.
-Result<void> Evictor::drop_unfinished(InodeNumber inode) {
-  TRY_ASSIGN(const auto resident, catalog_.resident_near(InodeNumber{inode.value() - 1}));
-  if (resident.inode == inode) return {};
-  TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
-  if (!lock.exists() || lock->is_dirty() || !lock->clean.empty() || lock->rec().pending_truncate)
-    return {};
-  std::optional<ObjectLease> lease;
-  if (scratch_.leases_work()) {
-    TRY_ASSIGN(lease, scratch_.lease_unused(inode));
-    if (!lease) return {};
-  }
-  return drop_content(catalog_, scratch_, *lock, lock->rec(), Batch());
-}
-
-// What was erased is forgotten next: another power cut must not bring it back.
-Result<void> Evictor::set_unwanted_aside(const std::vector<InodeNumber>& unwanted) {
-  if (!catalog_.same_boot()) TRY(adopt_forgotten(unwanted));
-  for (const InodeNumber inode : unwanted) {
-    TRY_ASSIGN(const auto record, catalog_.inode(inode));
-    if (!record || !record->has_object) TRY(scratch_.set_aside(inode));
-  }
-  if (catalog_.same_boot() && catalog_.notes_erasures()) return {};
-  return scratch_.sync();
-}
-
-Result<void> Evictor::recover() {
-  // What the catalog says now must not be rolled back by the next power cut after objects were
-  // judged by it.
-  TRY(catalog_.sync());
-  TRY_ASSIGN(const auto aside, scratch_.set_aside_objects());
-  for (const InodeNumber inode : aside) {
-    TRY_ASSIGN(const auto record, catalog_.inode(inode));
-    if (!record || !record->has_object) continue;
-    auto back = scratch_.take_back(inode);
-    if (!back && !back.error().is(std::errc::file_exists)) return back;
-  }
-  fault_point(FaultPoint::recovery_after_take_back);
-  std::vector<InodeNumber> unknown;
-  std::vector<InodeNumber> unfinished;
-  std::optional<Error> failure;
-  TRY(scratch_.for_each_object([&](InodeNumber inode, uint64_t occupied_bytes) {
-    auto record = catalog_.inode(inode);
-    if (!record) failure = record.error();
-    if (!record) return;
-    if (!*record || !(*record)->has_object) {
-      unknown.push_back(inode);
-    } else if (occupied_bytes > 0 && (*record)->archived && !(*record)->writing &&
-               (*record)->content == Content::known) {
-      unfinished.push_back(inode);
-    }
-  }));
-  if (failure) return *failure;
-  TRY(set_unwanted_aside(unknown));
-  fault_point(FaultPoint::recovery_after_set_aside);
-  if (!catalog_.same_boot()) TRY(LostPower(inodes_, scratch_).recover());
-  for (const InodeNumber inode : unfinished) TRY(drop_unfinished(inode));
-  fault_point(FaultPoint::recovery_after_residency);
-  return reap();
 }
 
 }  // namespace tierhub

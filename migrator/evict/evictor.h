@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "common/mutex.h"
 #include "common/result.h"
 #include "common/worker_pool.h"
 #include "inodes/inode_table.h"
@@ -43,7 +44,8 @@ class Evictor {
  public:
   Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity);
 
-  // All functions: any thread, but reap() and make_room() one at a time.
+  // All functions: any thread. One reap() or make_room() runs at a time; evict() does not wait for
+  // it.
 
   // Steps 1 to 3 for one file. Space is free after reap(). A cold file is neither evicted nor
   // skipped.
@@ -59,15 +61,6 @@ class Evictor {
   // start.
   std::function<bool()> archive_is_up = [] { return true; };
 
-  // At start after an unclean end, before anything uses scratch: takes back objects that the
-  // catalog still wants, moves aside those that it does not know, and after a reboot drops clean
-  // chunks that no sync covered.
-  Result<void> recover();
-  // Is given, after a reboot, the objects that no record wants, and puts records for those that
-  // should have one: the others are moved aside. No inode is in memory. Set once, before recover().
-  std::function<Result<void>(const std::vector<InodeNumber>& objects)> adopt_forgotten =
-      [](const std::vector<InodeNumber>&) { return Result<void>(); };
-
  private:
   struct Judgement {
     std::string reason;        // not empty: nothing of it may go
@@ -78,19 +71,20 @@ class Evictor {
   Result<std::string> lease_on(InodeNumber inode) const;
   Result<void> drop_clean_chunks(InodeState& inode, const ObjectLease& lease, Eviction& eviction);
   Result<std::optional<Timestamp>> heat_of(InodeNumber inode) const;
-  Result<uint64_t> evict_coldest(uint64_t wanted_bytes);
+  Result<uint64_t> evict_coldest(uint64_t wanted_bytes) REQUIRES(pass_mutex_);
+  Result<void> reap_now() REQUIRES(pass_mutex_);
   Result<uint64_t> evict_in_order(const std::vector<InodeNumber>& victims, uint64_t wanted_bytes);
   Result<void> reap_inode(InodeNumber inode);
-  Result<void> drop_unfinished(InodeNumber inode);
-  Result<void> set_unwanted_aside(const std::vector<InodeNumber>& unwanted);
 
   InodeTable& inodes_;
   Catalog& catalog_;
   const Scratch& scratch_;
   Archive& archive_;
   Capacity& capacity_;
-  InodeNumber reap_cursor_;  // of reap(): inodes that are in use don't hide those behind them
-  Victims victims_;          // of make_room()
+  Mutex pass_mutex_;
+  // Inodes that are in use don't hide those behind them.
+  InodeNumber reap_cursor_ GUARDED_BY(pass_mutex_);
+  Victims victims_ GUARDED_BY(pass_mutex_);
   WorkerPool lanes_;
 };
 

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "common/posix.h"
+#include "migrator/evict/scratch_recovery.h"
 #include "recovery/adoption.h"
 
 namespace tierhub::testing {
@@ -56,10 +57,13 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
       std::make_unique<Journal>(*inodes, *scratch, *archive, tree_mutex, *scanner, journal_options);
   FileSystemHooks& hooks = *this;
   fs = std::make_unique<FileSystem>(*inodes, *scratch, hooks);
-  evictor->adopt_forgotten = [this](const std::vector<InodeNumber>& objects) {
-    return recovery::adopt_forgotten(*catalog, *scratch, objects);
-  };
-  if (!catalog->just_made()) require(evictor->recover());
+  if (!catalog->just_made()) {
+    const auto adopt = [this](const std::vector<InodeNumber>& objects) {
+      return recovery::adopt_forgotten(*catalog, *scratch, objects);
+    };
+    require(ScratchRecovery(*inodes, *scratch, adopt).run());
+    require(evictor->reap());
+  }
   if (!catalog->same_boot()) require(catalog->mark_recovered());
   require(capacity->begin());
   require(journal->recover());
