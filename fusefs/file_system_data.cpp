@@ -310,7 +310,7 @@ void FileSystem::bring_and_write(InodeNumber inode, FileHandle handle, uint64_t 
                                  const std::shared_ptr<WriteSource>& source, const FsCaller& caller,
                                  const Done<size_t>& done) {
   const ByteRange range{offset_bytes, offset_bytes + source->size_bytes()};
-  const auto recalled = [=, this](const Result<Recalled>& recalled) {
+  const auto try_to_write = [=, this](const Result<Recalled>& recalled) {
     if (recalled) return write(inode, handle, offset_bytes, source, caller, done);
     if (!recalled.error().is(std::errc::no_space_on_device)) return done(recalled.error());
     const uint64_t needed_bytes = range.size() + 2 * catalog_.chunk_bytes();
@@ -323,7 +323,7 @@ void FileSystem::bring_and_write(InodeNumber inode, FileHandle handle, uint64_t 
       });
     });
   };
-  recall(inode, range, RecallReason::change, recalled);
+  recall(inode, range, RecallReason::change, try_to_write);
 }
 
 Result<void> FileSystem::truncate(InodeState& inode, uint64_t size_bytes) {
@@ -422,7 +422,7 @@ void FileSystem::allocate_reserved(InodeNumber inode, int mode, ByteRange range,
     case Next::recall:
       break;
   }
-  recall(inode, range, RecallReason::change, [=, this](const Result<Recalled>& recalled) {
+  recall(inode, range, RecallReason::change, [done, again](const Result<Recalled>& recalled) {
     if (!recalled) return done(recalled.error());
     again();
   });
