@@ -202,8 +202,8 @@ struct DepartureRecord {
     replaced = 2,  // something was renamed over it
   };
   How how = How::removed;
-  // Where it stood in the archive before the journal made room for something else there. Empty: it
-  // stands there still.
+  // Its path in the archive before the journal made room for something else there. Empty: it is
+  // still there.
   std::string path;
   bool operator==(const DepartureRecord&) const = default;
 };

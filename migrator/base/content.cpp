@@ -17,10 +17,6 @@
 namespace tierhub {
 namespace {
 
-uint64_t chunks_of(uint64_t size_bytes, uint64_t chunk_bytes) {
-  return (size_bytes + chunk_bytes - 1) / chunk_bytes;
-}
-
 Result<Xattrs> xattrs_of(const Catalog& catalog, InodeNumber inode) {
   TRY_ASSIGN(auto pairs, catalog.xattrs(inode));
   return Xattrs(std::make_move_iterator(pairs.begin()), std::make_move_iterator(pairs.end()));
@@ -99,6 +95,18 @@ bool Snapshot::content_stands(const InodeState& state) const {
 
 bool Snapshot::stands(const InodeState& state) const {
   return content_stands(state) && state.rec().attributes.ctime == record.attributes.ctime;
+}
+
+Result<std::vector<std::optional<Checksum>>> known_checksums(const Catalog& catalog,
+                                                             InodeNumber inode, uint64_t chunks) {
+  std::vector<std::optional<Checksum>> known(chunks);
+  for (uint64_t first = 0; first < chunks; first += kChecksumsPerRecord) {
+    TRY_ASSIGN(const auto group, catalog.checksums(inode, first / kChecksumsPerRecord));
+    if (!group) continue;
+    const uint64_t count = std::min(kChecksumsPerRecord, chunks - first);
+    std::copy_n(group->chunks.begin(), count, known.begin() + static_cast<ptrdiff_t>(first));
+  }
+  return known;
 }
 
 Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& context,
@@ -182,15 +190,8 @@ Result<void> add_source(const JournalContext& context, const Snapshot& snapshot,
   request.patch = patch;
   request.unchanged = snapshot.unchanged;
   const uint64_t shared = std::min(size_bytes, request.source_limit_bytes);
-  request.known.resize(chunks_of(shared, chunk_bytes));
-  for (uint64_t first = 0; first < request.known.size(); first += kChecksumsPerRecord) {
-    TRY_ASSIGN(const auto group,
-               context.catalog.checksums(snapshot.inode, first / kChecksumsPerRecord));
-    if (!group) continue;
-    const uint64_t count = std::min(kChecksumsPerRecord, request.known.size() - first);
-    std::copy_n(group->chunks.begin(), count,
-                request.known.begin() + static_cast<ptrdiff_t>(first));
-  }
+  TRY_ASSIGN(request.known,
+             known_checksums(context.catalog, snapshot.inode, chunks_of(shared, chunk_bytes)));
   return {};
 }
 

@@ -116,6 +116,12 @@ struct InodeUpdate {
 // The archive holds the content of `snapshot` now; what changed since stays dirty. Adds to `batch`.
 // With the inode's lock.
 InodeUpdate record_published(Batch& batch, const InodeState& state, const Snapshot& snapshot);
+inline uint64_t chunks_of(uint64_t size_bytes, uint64_t chunk_bytes) {
+  return (size_bytes + chunk_bytes - 1) / chunk_bytes;
+}
+// The checksums on record of the first `chunks` chunks; none where one is not known.
+Result<std::vector<std::optional<Checksum>>> known_checksums(const Catalog& catalog,
+                                                             InodeNumber inode, uint64_t chunks);
 // The checksum table of the version that has `size_bytes`, in place of that of one with
 // `old_size_bytes`.
 void record_checksums(Batch& batch, InodeNumber inode, const std::vector<Checksum>& checksums,

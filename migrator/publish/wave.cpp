@@ -596,9 +596,10 @@ Result<void> Wave::renew_linked() {
 
 Result<void> renew_version(Catalog& catalog, Archive& archive, InodeNumber inode) {
   TRY_ASSIGN(const auto names, catalog.base_names(inode));
+  if (names.empty()) return {};  // most files had one name
   TRY_ASSIGN(const auto on_record, catalog.version(inode));
   TRY_ASSIGN(const auto path, catalog.base_path(inode));
-  if (names.empty() || !on_record || !path) return {};
+  if (!on_record || !path) return {};
   const auto found = archive.stat(*path);
   if (!found || !*found || !is_on_record(**found, *on_record)) return {};
   Batch batch;

@@ -32,10 +32,6 @@ Result<FillResult> fill_and_wait(Archive& archive, const FillRequest& request) {
   return future.get();
 }
 
-uint64_t chunks_of(uint64_t size_bytes, uint64_t chunk_bytes) {
-  return (size_bytes + chunk_bytes - 1) / chunk_bytes;
-}
-
 }  // namespace
 
 std::string conflict_name(std::string_view name, FileKind kind, Timestamp now, int tries) {
@@ -124,7 +120,8 @@ Result<std::optional<bool>> ConflictResolver::holds_what_is_on_record(const std:
   const uint64_t size_bytes = theirs.attributes.size_bytes;
   const uint64_t chunk_bytes = scan_.catalog.chunk_bytes();
   if (size_bytes > scan_.options.compare_bytes) return std::optional(false);
-  TRY_ASSIGN(const auto on_record, checksums_on_record(inode, size_bytes));
+  TRY_ASSIGN(const auto on_record,
+             known_checksums(scan_.catalog, inode, chunks_of(size_bytes, chunk_bytes)));
   TRY_ASSIGN(const auto absent, only_in_archive(inode));
   if (!absent) return std::optional<bool>();
   for (uint64_t chunk = 0; chunk < on_record.size(); ++chunk) {
@@ -152,21 +149,6 @@ Result<std::optional<bool>> ConflictResolver::holds_what_is_on_record(const std:
                 static_cast<off_t>(end - begin));
   }
   return std::optional(true);
-}
-
-// One for each chunk, where it is known.
-Result<std::vector<std::optional<Checksum>>> ConflictResolver::checksums_on_record(
-    InodeNumber inode, uint64_t size_bytes) const {
-  std::vector<std::optional<Checksum>> all;
-  std::optional<ChecksumGroup> group;
-  const uint64_t chunks = chunks_of(size_bytes, scan_.catalog.chunk_bytes());
-  for (uint64_t chunk = 0; chunk < chunks; ++chunk) {
-    if (chunk % kChecksumsPerRecord == 0) {
-      TRY_ASSIGN(group, scan_.catalog.checksums(inode, chunk / kChecksumsPerRecord));
-    }
-    all.push_back(group ? group->chunks[chunk % kChecksumsPerRecord] : std::nullopt);
-  }
-  return all;
 }
 
 // Of a file that has a name here, what a publish would take over as the archive has it. None:

@@ -61,8 +61,6 @@ class ConflictResolver {
     std::vector<Checksum> checksums;
   };
   Result<std::optional<Snapshot>> snapshot_of(InodeNumber inode) const;
-  Result<std::vector<std::optional<Checksum>>> checksums_on_record(InodeNumber inode,
-                                                                   uint64_t size_bytes) const;
   Result<std::optional<std::vector<ByteRange>>> only_in_archive(InodeNumber inode) const;
   Result<std::optional<Same>> compare(const std::string& path, const ArchiveVersion& theirs,
                                       Snapshot snapshot) const;
