@@ -63,7 +63,7 @@ Result<std::unique_ptr<ArchiveClient>> ArchiveClient::start(const std::string& p
                                                             const std::string& root,
                                                             const ArchiveClientOptions& options) {
   constexpr uint64_t kSlowestProgressMs = 1'000;
-  HelperLinkOptions link;
+  HelperConnectionOptions link;
   link.program = program;
   link.helper.root = root;
   link.helper.expected_id = options.expected_id;
@@ -78,7 +78,7 @@ Result<std::unique_ptr<ArchiveClient>> ArchiveClient::start(const std::string& p
   link.probe_interval = std::chrono::milliseconds(options.probe_interval_ms);
   link.replace_after = std::chrono::milliseconds(options.replace_after_ms);
   const auto time_limit = link.time_limit;
-  TRY_ASSIGN(auto started, HelperLink::start(std::move(link)));
+  TRY_ASSIGN(auto started, HelperConnection::start(std::move(link)));
   return std::unique_ptr<ArchiveClient>(new ArchiveClient(std::move(started), time_limit));
 }
 
@@ -89,12 +89,12 @@ Result<T> ArchiveClient::send(std::string body, std::vector<UniqueFd> fds,
                               std::chrono::milliseconds time_limit) {
   const auto promise = std::make_shared<std::promise<Result<std::string>>>();
   auto future = promise->get_future();
-  HelperLink::Call call;
+  HelperConnection::Call call;
   call.body = std::move(body);
   call.fds = std::move(fds);
   call.time_limit = time_limit;
   call.done = [promise](Result<std::string> reply) { promise->set_value(std::move(reply)); };
-  link_->submit(std::move(call));
+  connection_->submit(std::move(call));
   return decode<T>(future.get());
 }
 
@@ -140,9 +140,9 @@ Result<Archive::Space> ArchiveClient::space(const FileSystemId& file_system) {
 }
 
 void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) {
-  HelperLink::Call call;
+  HelperConnection::Call call;
   call.kind =
-      request.purpose == FillPurpose::answer ? HelperLink::Kind::answer : HelperLink::Kind::fill;
+      request.purpose == FillPurpose::answer ? HelperConnection::Kind::answer : HelperConnection::Kind::fill;
   call.body = encode(ArchiveCall::fill, request);
   if (UniqueFd target(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0)); target)
     call.fds.push_back(std::move(target));
@@ -150,18 +150,18 @@ void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<F
   call.done = [done = std::move(done)](const Result<std::string>& reply) {
     done(decode<FillResult>(reply));
   };
-  link_->submit(std::move(call));
+  connection_->submit(std::move(call));
 }
 
 void ArchiveClient::measure(const MeasureRequest& request,
                             std::function<void(Result<uint64_t>)> done) {
-  HelperLink::Call call;
+  HelperConnection::Call call;
   call.body = encode(ArchiveCall::measure, request);
   call.time_limit = time_limit_;
   call.done = [done = std::move(done)](const Result<std::string>& reply) {
     done(decode<uint64_t>(reply));
   };
-  link_->submit(std::move(call));
+  connection_->submit(std::move(call));
 }
 
 Result<StagedFile> ArchiveClient::stage_file(const StageFileRequest& request) {

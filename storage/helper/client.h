@@ -1,4 +1,4 @@
-// The archive through its helper process: an Archive whose calls have time limits. See HelperLink
+// The archive through its helper process: an Archive whose calls have time limits. See HelperConnection
 // for what happens when the helper or the archive behind it stops answering.
 //
 // A call that fails with errc::timed_out or errc::not_connected may have been carried out, or, if
@@ -50,13 +50,13 @@ class ArchiveClient final : public Archive {
 
   // Fails what is under way, and all later calls, with errc::operation_canceled. Returns at once.
   // Any thread.
-  void close() { link_->close(); }
+  void close() { connection_->close(); }
 
   // What was last heard of the archive. Never blocks. Any thread.
-  ArchiveState state() const { return link_->state(); }
+  ArchiveState state() const { return connection_->state(); }
   Result<ArchiveCapabilities> capabilities();
   // none: it is being restarted.
-  std::optional<pid_t> helper_pid() const { return link_->helper_pid(); }
+  std::optional<pid_t> helper_pid() const { return connection_->helper_pid(); }
 
   Result<XattrSupport> xattr_support() override;
   Result<void> check_root() override;
@@ -100,15 +100,15 @@ class ArchiveClient final : public Archive {
   std::vector<Result<ArchiveVersion>> place_all(const std::vector<PlaceRequest>& requests) override;
 
  private:
-  ArchiveClient(std::unique_ptr<HelperLink> link, std::chrono::milliseconds time_limit)
-      : link_(std::move(link)), time_limit_(time_limit) {}
+  ArchiveClient(std::unique_ptr<HelperConnection> connection, std::chrono::milliseconds time_limit)
+      : connection_(std::move(link)), time_limit_(time_limit) {}
 
   template <class T, class... Arguments>
   Result<T> ask(ArchiveCall call, const Arguments&... arguments);
   template <class T>
   Result<T> send(std::string body, std::vector<UniqueFd> fds, std::chrono::milliseconds time_limit);
 
-  const std::unique_ptr<HelperLink> link_;
+  const std::unique_ptr<HelperConnection> connection_;
   const std::chrono::milliseconds time_limit_;
 };
 

@@ -48,11 +48,11 @@ std::string_view name_of(ArchiveState state) {
 
 }  // namespace
 
-Result<std::unique_ptr<HelperLink>> HelperLink::start(HelperLinkOptions options) {
+Result<std::unique_ptr<HelperConnection>> HelperConnection::start(HelperConnectionOptions options) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return Error::from_errno(errno, "eventfd");
   const milliseconds patience = std::min(kFirstProbe, options.time_limit);
-  std::unique_ptr<HelperLink> link(new HelperLink(std::move(options), std::move(wake)));
+  std::unique_ptr<HelperConnection> link(new HelperConnection(std::move(options), std::move(wake)));
   TRY_ASSIGN(link->helper_, HelperProcess::start(link->options_.program, link->arguments()));
   link->started_ = SteadyClock::now();
   MutexLock lock(link->mutex_);
@@ -63,15 +63,15 @@ Result<std::unique_ptr<HelperLink>> HelperLink::start(HelperLinkOptions options)
   return link;
 }
 
-HelperLink::HelperLink(HelperLinkOptions options, UniqueFd wake)
+HelperConnection::HelperConnection(HelperConnectionOptions options, UniqueFd wake)
     : options_(std::move(options)), wake_(std::move(wake)) {}
 
-HelperLink::~HelperLink() {
+HelperConnection::~HelperConnection() {
   close();
   health().clear(kHealthPart);
 }
 
-void HelperLink::close() {
+void HelperConnection::close() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
@@ -79,7 +79,7 @@ void HelperLink::close() {
   wake_up();
 }
 
-std::vector<std::string> HelperLink::arguments() const {
+std::vector<std::string> HelperConnection::arguments() const {
   ArchiveHelperOptions helper = options_.helper;
   if (!id_.empty()) {
     helper.expected_id = id_;
@@ -90,12 +90,12 @@ std::vector<std::string> HelperLink::arguments() const {
   return arguments;
 }
 
-void HelperLink::wake_up() const {
+void HelperConnection::wake_up() const {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = ::write(wake_.get(), &one, sizeof one);
 }
 
-void HelperLink::submit(Call call) {
+void HelperConnection::submit(Call call) {
   {
     MutexLock lock(mutex_);
     if (stopping_) {
@@ -107,17 +107,17 @@ void HelperLink::submit(Call call) {
   wake_up();
 }
 
-ArchiveState HelperLink::state() const {
+ArchiveState HelperConnection::state() const {
   MutexLock lock(mutex_);
   return state_;
 }
 
-std::optional<pid_t> HelperLink::helper_pid() const {
+std::optional<pid_t> HelperConnection::helper_pid() const {
   MutexLock lock(mutex_);
   return pid_ < 0 ? std::nullopt : std::optional(pid_);
 }
 
-void HelperLink::run() {
+void HelperConnection::run() {
   for (;;) {
     {
       MutexLock lock(mutex_);
@@ -140,7 +140,7 @@ void HelperLink::run() {
   if (helper_) helper_->stop(answers ? kStopPatience : milliseconds(0));
 }
 
-void HelperLink::wait() {
+void HelperConnection::wait() {
   const short wanted = outgoing_.empty() ? POLLIN : POLLIN | POLLOUT;
   pollfd fds[2] = {{wake_.get(), POLLIN, 0}, {helper_ ? helper_->socket() : -1, wanted, 0}};
   ::poll(fds, 2, poll_timeout_ms(SteadyClock::now()));
@@ -148,7 +148,7 @@ void HelperLink::wait() {
   [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &count, sizeof count);
 }
 
-int HelperLink::poll_timeout_ms(Time now) const {
+int HelperConnection::poll_timeout_ms(Time now) const {
   Time next = now + milliseconds(kIdleWakeUpMs);
   if (helper_) next = std::min(next, std::max(next_probe_, now));
   if (!helper_) next = std::min(next, restart_at_);
@@ -160,7 +160,7 @@ int HelperLink::poll_timeout_ms(Time now) const {
   return static_cast<int>(std::clamp<int64_t>(left, 0, kIdleWakeUpMs));
 }
 
-void HelperLink::take_inbox() {
+void HelperConnection::take_inbox() {
   std::vector<Call> calls;
   ArchiveState state{};
   {
@@ -179,7 +179,7 @@ void HelperLink::take_inbox() {
   }
 }
 
-size_t HelperLink::limit(Kind kind) const {
+size_t HelperConnection::limit(Kind kind) const {
   switch (kind) {
     case Kind::answer:
     case Kind::slot:
@@ -190,7 +190,7 @@ size_t HelperLink::limit(Kind kind) const {
   return 0;
 }
 
-size_t HelperLink::occupied(Kind kind) const {
+size_t HelperConnection::occupied(Kind kind) const {
   const auto counts = [&](Kind of, Purpose purpose) {
     return of == kind && purpose == Purpose::call;
   };
@@ -203,7 +203,7 @@ size_t HelperLink::occupied(Kind kind) const {
   return static_cast<size_t>(running + lost);
 }
 
-void HelperLink::send_waiting() {
+void HelperConnection::send_waiting() {
   if (!helper_) return;
   for (auto& [kind, queue] : waiting_) {
     for (size_t taken = queue.empty() ? 0 : occupied(kind); !queue.empty() && taken < limit(kind);
@@ -215,7 +215,7 @@ void HelperLink::send_waiting() {
   }
 }
 
-void HelperLink::send(Pending pending) {
+void HelperConnection::send(Pending pending) {
   pending.since = SteadyClock::now();
   pending.deadline = pending.since + pending.call.time_limit;
   const uint64_t number = next_number_++;
@@ -228,7 +228,7 @@ void HelperLink::send(Pending pending) {
   under_way_.emplace(number, std::move(pending));
 }
 
-void HelperLink::flush() {
+void HelperConnection::flush() {
   while (helper_ && !outgoing_.empty()) {
     const auto sent = outgoing_.front().second.send(helper_->socket());
     if (!sent) return lose_helper(sent.error());
@@ -237,7 +237,7 @@ void HelperLink::flush() {
   }
 }
 
-void HelperLink::receive() {
+void HelperConnection::receive() {
   while (helper_) {
     const auto frames = reader_.receive(helper_->socket());
     if (!frames) return lose_helper(frames.error());
@@ -246,7 +246,7 @@ void HelperLink::receive() {
   }
 }
 
-void HelperLink::take_frame(const std::string& body) {
+void HelperConnection::take_frame(const std::string& body) {
   ByteReader in(body);
   const uint64_t number = in.u64();
   heard();
@@ -266,14 +266,14 @@ void HelperLink::take_frame(const std::string& body) {
 }
 
 // Whatever it said: the helper, and the archive behind it, are alive.
-void HelperLink::heard() {
+void HelperConnection::heard() {
   last_heard_ = SteadyClock::now();
   if (state() != ArchiveState::hung) return;
   next_probe_ = last_heard_;
   set_state(ArchiveState::online);
 }
 
-void HelperLink::expire_under_way(Time now) {
+void HelperConnection::expire_under_way(Time now) {
   for (auto it = under_way_.begin(); it != under_way_.end();) {
     if (it->second.deadline > now) {
       ++it;
@@ -290,13 +290,13 @@ void HelperLink::expire_under_way(Time now) {
   }
 }
 
-HelperLink::Time HelperLink::deadline_of_waiting(const Pending& pending) const {
+HelperConnection::Time HelperConnection::deadline_of_waiting(const Pending& pending) const {
   // A long queue of fills is no fault of the archive while it gets shorter.
   const bool is_fill = pending.call.kind == Kind::fill;
   return (is_fill ? std::max(pending.since, last_heard_) : pending.since) + pending.call.time_limit;
 }
 
-void HelperLink::expire_waiting(Time now) {
+void HelperConnection::expire_waiting(Time now) {
   for (auto& [kind, queue] : waiting_) {
     while (!queue.empty() && deadline_of_waiting(queue.front()) <= now) {
       const Pending late = std::move(queue.front());
@@ -307,13 +307,13 @@ void HelperLink::expire_waiting(Time now) {
   }
 }
 
-void HelperLink::become_hung(Time now) {
+void HelperConnection::become_hung(Time now) {
   if (state() != ArchiveState::hung) hung_since_ = now;
   set_state(ArchiveState::hung);
   fail_waiting(Error(std::errc::timed_out, "the archive is hung: it does not answer"));
 }
 
-void HelperLink::probe(Time now) {
+void HelperConnection::probe(Time now) {
   if (!helper_ || now < next_probe_) return;
   next_probe_ = now + options_.probe_interval;
   const auto is_probe = [](const auto& entry) { return entry.second.purpose == Purpose::probe; };
@@ -329,7 +329,7 @@ void HelperLink::probe(Time now) {
   send(std::move(pending));
 }
 
-void HelperLink::probed(const Result<std::string>& reply) {
+void HelperConnection::probed(const Result<std::string>& reply) {
   // Without a reply, what became of the helper has been dealt with already.
   if (reply) {
     ByteReader in(*reply);
@@ -345,7 +345,7 @@ void HelperLink::probed(const Result<std::string>& reply) {
   probed_changed_.notify_all();
 }
 
-void HelperLink::manage_helper(Time now) {
+void HelperConnection::manage_helper(Time now) {
   std::erase_if(left_behind_, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
   const bool is_hung = helper_ && state() == ArchiveState::hung;
   if (is_hung && now - hung_since_ >= options_.replace_after &&
@@ -356,7 +356,7 @@ void HelperLink::manage_helper(Time now) {
   if (!helper_ && now >= restart_at_) start_helper();
 }
 
-void HelperLink::start_helper() {
+void HelperConnection::start_helper() {
   auto started = HelperProcess::start(options_.program, arguments());
   started_ = SteadyClock::now();
   if (!started) {
@@ -369,7 +369,7 @@ void HelperLink::start_helper() {
   pid_ = helper_->pid();
 }
 
-void HelperLink::lose_helper(const Error& reason) {
+void HelperConnection::lose_helper(const Error& reason) {
   log::warning("restarting the archive helper", {{"reason", reason.text()}});
   set_state(state() == ArchiveState::hung ? ArchiveState::hung : ArchiveState::offline);
   if (const auto stuck = helper_->stop(milliseconds(0))) left_behind_.push_back(*stuck);
@@ -392,18 +392,18 @@ void HelperLink::lose_helper(const Error& reason) {
   }
 }
 
-void HelperLink::fail_waiting(const Error& reason) {
+void HelperConnection::fail_waiting(const Error& reason) {
   for (auto& [kind, queue] : waiting_) {
     for (Pending& pending : std::exchange(queue, {})) pending.call.done(reason);
   }
 }
 
-void HelperLink::fail_all(const Error& reason) {
+void HelperConnection::fail_all(const Error& reason) {
   fail_waiting(reason);
   for (auto& [number, pending] : std::exchange(under_way_, {})) pending.call.done(reason);
 }
 
-void HelperLink::set_state(ArchiveState state, const std::string& reason) {
+void HelperConnection::set_state(ArchiveState state, const std::string& reason) {
   MutexLock lock(mutex_);
   if (state_ != state) {
     log::info("the archive's state changed", {{"from", name_of(state_)}, {"to", name_of(state)}});

@@ -38,7 +38,7 @@ enum class ArchiveState {
   hung,     // it does not answer
 };
 
-struct HelperLinkOptions {
+struct HelperConnectionOptions {
   std::string program;
   ArchiveHelperOptions helper;
   std::chrono::milliseconds time_limit{30'000};
@@ -47,7 +47,7 @@ struct HelperLinkOptions {
   std::chrono::milliseconds replace_after{60'000};
 };
 
-class HelperLink {
+class HelperConnection {
  public:
   // What a call occupies in the helper: a thread, or a place among the files under way. Answers
   // have places of their own, and are sent first.
@@ -64,9 +64,9 @@ class HelperLink {
 
   // Starts the helper, and fails if that is not possible. Waits a little for the first probe, so
   // that state() is meaningful.
-  static Result<std::unique_ptr<HelperLink>> start(HelperLinkOptions options);
+  static Result<std::unique_ptr<HelperConnection>> start(HelperConnectionOptions options);
   // Fails all calls with errc::operation_canceled. Returns soon, whatever the helper does.
-  ~HelperLink();
+  ~HelperConnection();
 
   // Fails all calls, now and from now on, with errc::operation_canceled. Returns at once. Any
   // thread.
@@ -89,7 +89,7 @@ class HelperLink {
     Time deadline;
   };
 
-  HelperLink(HelperLinkOptions options, UniqueFd wake);
+  HelperConnection(HelperConnectionOptions options, UniqueFd wake);
 
   std::vector<std::string> arguments() const;
   void wake_up() const;
@@ -121,7 +121,7 @@ class HelperLink {
   Time deadline_of_waiting(const Pending& pending) const;
   int poll_timeout_ms(Time now) const;
 
-  const HelperLinkOptions options_;
+  const HelperConnectionOptions options_;
   UniqueFd wake_;  // an eventfd
 
   mutable Mutex mutex_;
