@@ -13,7 +13,7 @@
 #include "compute/jobs/agent.h"
 #include "compute/jobs/runner_process.h"
 #include "compute/run/runner.h"
-#include "compute/staging/tierd_tier.h"
+#include "compute/staging/tierd_client.h"
 
 namespace tierhub::compute {
 namespace {

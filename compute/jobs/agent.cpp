@@ -84,7 +84,8 @@ std::string_view to_text(State state) {
 
 class Agent {
  public:
-  Agent(const AgentOptions& options, const OpenTier& open_tier, OwnProgram program, WorkRoot work)
+  Agent(const AgentOptions& options, const OpenTierClient& open_tier, OwnProgram program,
+        WorkRoot work)
       : options_(options),
         program_(std::move(program)),
         work_(std::move(work)),
@@ -596,7 +597,7 @@ class Agent {
 
 }  // namespace
 
-Result<void> run_agent(const AgentOptions& options, const OpenTier& open_tier) {
+Result<void> run_agent(const AgentOptions& options, const OpenTierClient& open_tier) {
   TRY_ASSIGN(OwnProgram program, OwnProgram::open());
   TRY_ASSIGN(WorkRoot work, WorkRoot::open(options.work));
   return Agent(options, open_tier, std::move(program), std::move(work)).run();

@@ -25,6 +25,6 @@ struct AgentOptions {
 
 // Returns after SIGTERM or SIGINT, or with an error if it cannot start. Must be called before any
 // thread exists.
-Result<void> run_agent(const AgentOptions& options, const OpenTier& open_tier);
+Result<void> run_agent(const AgentOptions& options, const OpenTierClient& open_tier);
 
 }  // namespace tierhub::compute

@@ -33,7 +33,7 @@ constexpr std::string_view kRun = "run ";
 // The child: has one thread, this socket, and standard error.
 class Sender {
  public:
-  Sender(const OpenTier& open_tier, const std::string& socket_path, int socket)
+  Sender(const OpenTierClient& open_tier, const std::string& socket_path, int socket)
       : open_tier_(open_tier), socket_path_(socket_path), socket_(socket) {}
 
   // Until the agent closes its end and what it reported was sent, or the time is up.
@@ -81,7 +81,7 @@ class Sender {
   bool send_waiting() {
     if (!waits()) return true;
     if (!tier_) {
-      Result<std::unique_ptr<Tier>> tier = open_tier_(socket_path_);
+      Result<std::unique_ptr<TierClient>> tier = open_tier_(socket_path_);
       if (!tier) return false;
       tier_ = *std::move(tier);
     }
@@ -101,10 +101,10 @@ class Sender {
     return false;
   }
 
-  const OpenTier& open_tier_;
+  const OpenTierClient& open_tier_;
   const std::string& socket_path_;
   const int socket_;
-  std::unique_ptr<Tier> tier_;
+  std::unique_ptr<TierClient> tier_;
   std::optional<api::Agent> agent_;
   std::deque<api::Run> runs_;
   bool closed_ = false;

@@ -14,7 +14,7 @@ namespace tierhub::compute {
 class Reporter {
  public:
   // `socket_path` empty: nothing is reported. Must be called before any thread exists.
-  Reporter(OpenTier open_tier, std::string socket_path)
+  Reporter(OpenTierClient open_tier, std::string socket_path)
       : open_tier_(std::move(open_tier)), socket_path_(std::move(socket_path)) {}
   ~Reporter() { stop(); }
   Reporter(const Reporter&) = delete;
@@ -33,7 +33,7 @@ class Reporter {
   void send(const std::string& packet);
   Result<void> start();
 
-  const OpenTier open_tier_;
+  const OpenTierClient open_tier_;
   const std::string socket_path_;
   UniqueFd socket_;
   pid_t child_ = 0;

@@ -28,7 +28,7 @@ constexpr uint64_t kLeastStagedAhead = uint64_t{256} << 20;
 
 class Runner {
  public:
-  Runner(const RunnerOptions& options, const OpenTier& open_tier)
+  Runner(const RunnerOptions& options, const OpenTierClient& open_tier)
       : open_tier_(open_tier), context_(options), options_(context_.options) {}
 
   RunnerExit run() {
@@ -270,7 +270,7 @@ class Runner {
   // tierd hears also of a run that failed before it was asked for anything.
   void report_if_untold() {
     if (tier_ || options_.socket.empty()) return;
-    const Result<std::unique_ptr<Tier>> tier = open_tier_(options_.socket);
+    const Result<std::unique_ptr<TierClient>> tier = open_tier_(options_.socket);
     if (!tier) return;
     const RunStatus& status = context_.status;
     const Timestamp now = Timestamp::now();
@@ -292,8 +292,8 @@ class Runner {
     if (names && names->empty()) status.work.clear();
   }
 
-  const OpenTier& open_tier_;
-  std::shared_ptr<Tier> tier_;
+  const OpenTierClient& open_tier_;
+  std::shared_ptr<TierClient> tier_;
   uint64_t staged_ahead_bytes_ = kLeastStagedAhead;
   std::atomic<bool> planning_ = true;
   RunContext context_;
@@ -308,7 +308,7 @@ std::string host_name() {
   return name;
 }
 
-RunnerExit run_to_its_end(const RunnerOptions& options, const OpenTier& open_tier) {
+RunnerExit run_to_its_end(const RunnerOptions& options, const OpenTierClient& open_tier) {
   return Runner(options, open_tier).run();
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "compute/run/plan.h"
-#include "compute/staging/tier.h"
+#include "compute/staging/tier_client.h"
 
 namespace tierhub::compute {
 
@@ -20,10 +20,11 @@ enum class RunnerExit {
 // The name that this machine's agent and its runs have in what they report.
 std::string host_name();
 
-using OpenTier = std::function<Result<std::unique_ptr<Tier>>(const std::string& socket_path)>;
+using OpenTierClient =
+    std::function<Result<std::unique_ptr<TierClient>>(const std::string& socket_path)>;
 
 // Returns when the run has ended or the agent has. Blocks SIGCHLD, SIGTERM and SIGINT for the
 // process and makes it the reaper of what tasks leave behind.
-RunnerExit run_to_its_end(const RunnerOptions& options, const OpenTier& open_tier);
+RunnerExit run_to_its_end(const RunnerOptions& options, const OpenTierClient& open_tier);
 
 }  // namespace tierhub::compute

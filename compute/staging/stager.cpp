@@ -73,7 +73,7 @@ std::optional<Result<void>> verdict(const api::Prefetch& prefetch) {
                                                                           : prefetch.first_error));
 }
 
-std::string no_answer(const Tier& tier, const Error& error) {
+std::string no_answer(const TierClient& tier, const Error& error) {
   return fmt::format("tierd {} ({}); trying again",
                      tier.is_busy(error) ? "is busy" : "does not answer", error.text());
 }
@@ -106,8 +106,9 @@ bool AskedBytes::covers(const TaskInput::File& file) const {
   });
 }
 
-Result<uint64_t> prefetch_and_wait(Tier& tier, const TaskInput& input, const std::string& owner,
-                                   const std::string& label, const CheckStop& check_stop) {
+Result<uint64_t> prefetch_and_wait(TierClient& tier, const TaskInput& input,
+                                   const std::string& owner, const std::string& label,
+                                   const CheckStop& check_stop) {
   std::optional<uint64_t> id;
   std::optional<SteadyClock::time_point> trouble_since;
   std::string waits_for;
@@ -164,7 +165,7 @@ Result<size_t> StagingTree::read_at(const std::string& path, std::span<std::byte
   return inner_.read_at(path, buffer, offset_bytes);
 }
 
-Result<std::unique_ptr<Stager>> Stager::start(std::shared_ptr<Tier> tier, std::string run,
+Result<std::unique_ptr<Stager>> Stager::start(std::shared_ptr<TierClient> tier, std::string run,
                                               uint64_t limit_bytes, InputOf input_of) {
   TRY_ASSIGN(UniqueFd wake, make_event());
   TRY_ASSIGN(UniqueFd outcome, make_event());
@@ -175,8 +176,8 @@ Result<std::unique_ptr<Stager>> Stager::start(std::shared_ptr<Tier> tier, std::s
   return stager;
 }
 
-Stager::Stager(std::shared_ptr<Tier> tier, std::string run, uint64_t limit_bytes, InputOf input_of,
-               UniqueFd wake_event, UniqueFd outcome_event)
+Stager::Stager(std::shared_ptr<TierClient> tier, std::string run, uint64_t limit_bytes,
+               InputOf input_of, UniqueFd wake_event, UniqueFd outcome_event)
     : tier_(std::move(tier)),
       run_(std::move(run)),
       limit_bytes_(limit_bytes),

@@ -19,7 +19,7 @@
 #include "common/interval_set.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
-#include "compute/staging/tier.h"
+#include "compute/staging/tier_client.h"
 #include "compute/workflow/schedule.h"
 #include "formats/file_tree.h"
 
@@ -58,8 +58,9 @@ using CheckStop = std::function<Result<void>(const std::string& waits_for)>;
 inline constexpr std::chrono::minutes kPatience{5};
 inline constexpr uint64_t kLeaseSeconds = 600;
 // Returns how many bytes were copied from the archive for it.
-Result<uint64_t> prefetch_and_wait(Tier& tier, const TaskInput& input, const std::string& owner,
-                                   const std::string& label, const CheckStop& check_stop);
+Result<uint64_t> prefetch_and_wait(TierClient& tier, const TaskInput& input,
+                                   const std::string& owner, const std::string& label,
+                                   const CheckStop& check_stop);
 
 // The metadata of a dataset in the mount: what is read through it is prefetched first, so that
 // reading it recalls nothing.
@@ -107,7 +108,7 @@ class Stager {
   };
 
   // `limit_bytes`: how much may be leased ahead for tasks that do not run yet.
-  static Result<std::unique_ptr<Stager>> start(std::shared_ptr<Tier> tier, std::string run,
+  static Result<std::unique_ptr<Stager>> start(std::shared_ptr<TierClient> tier, std::string run,
                                                uint64_t limit_bytes, InputOf input_of);
   // Sends the last report and ends the leases of the run.
   ~Stager();
@@ -143,7 +144,7 @@ class Stager {
     SteadyClock::time_point next_poll;
   };
 
-  Stager(std::shared_ptr<Tier> tier, std::string run, uint64_t limit_bytes, InputOf input_of,
+  Stager(std::shared_ptr<TierClient> tier, std::string run, uint64_t limit_bytes, InputOf input_of,
          UniqueFd wake_event, UniqueFd outcome_event);
   void change(const std::function<void(Shared&)>& change);
 
@@ -165,7 +166,7 @@ class Stager {
   void answered();
   std::string lease_owner(TaskId task) const;
 
-  const std::shared_ptr<Tier> tier_;
+  const std::shared_ptr<TierClient> tier_;
   const std::string run_;
   const uint64_t limit_bytes_;
   const InputOf input_of_;

@@ -13,7 +13,7 @@ namespace tierhub::compute {
 namespace {
 
 // A tierd that finishes a prefetch when it is told to.
-class FakeTier : public Tier {
+class FakeTierClient : public TierClient {
  public:
   struct State {
     bool at_once = true;  // prefetches are done when they are asked for
@@ -107,7 +107,7 @@ class StagerTest : public ::testing::Test {
     ASSERT_TRUE(condition());
   }
 
-  std::shared_ptr<FakeTier> tier = std::make_shared<FakeTier>();
+  std::shared_ptr<FakeTierClient> tier = std::make_shared<FakeTierClient>();
   std::unique_ptr<Stager> stager;
   std::vector<Stager::Outcome> outcomes;
 };

@@ -4,11 +4,11 @@
 #include <memory>
 #include <string>
 
-#include "compute/staging/tier.h"
+#include "compute/staging/tier_client.h"
 
 namespace tierhub::compute {
 
 // Checks the path only; whether tierd is there shows at the first call.
-Result<std::unique_ptr<Tier>> open_tierd(const std::string& socket_path);
+Result<std::unique_ptr<TierClient>> open_tierd(const std::string& socket_path);
 
 }  // namespace tierhub::compute

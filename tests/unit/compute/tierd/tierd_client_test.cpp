@@ -1,5 +1,5 @@
 // Staging over the API itself, with a tierd that is too busy to answer.
-#include "compute/staging/tierd_tier.h"
+#include "compute/staging/tierd_client.h"
 
 #include <atomic>
 
@@ -13,7 +13,7 @@
 namespace tierhub::compute {
 namespace {
 
-TEST(TierdTier, ABusyTierdIsWaitedForAndSaysSo) {
+TEST(TierdClient, ABusyTierdIsWaitedForAndSaysSo) {
   const TemporaryDirectory folder;
   const std::string socket = folder / "tierd.sock";
   api::FakeService service;

@@ -1,4 +1,4 @@
-#include "compute/staging/tierd_tier.h"
+#include "compute/staging/tierd_client.h"
 
 #include <cerrno>
 
@@ -7,9 +7,9 @@
 namespace tierhub::compute {
 namespace {
 
-class TierdTier : public Tier {
+class TierdClient : public TierClient {
  public:
-  explicit TierdTier(api::Client client) : client_(std::move(client)) {}
+  explicit TierdClient(api::Client client) : client_(std::move(client)) {}
 
   Result<api::Status> status() override { return client_.status(); }
   Result<api::Prefetch> start_prefetch(const api::PrefetchRequest& request) override {
@@ -40,9 +40,9 @@ class TierdTier : public Tier {
 
 }  // namespace
 
-Result<std::unique_ptr<Tier>> open_tierd(const std::string& socket_path) {
+Result<std::unique_ptr<TierClient>> open_tierd(const std::string& socket_path) {
   TRY_ASSIGN(api::Client client, api::Client::open(socket_path));
-  return std::unique_ptr<Tier>(std::make_unique<TierdTier>(std::move(client)));
+  return std::unique_ptr<TierClient>(std::make_unique<TierdClient>(std::move(client)));
 }
 
 }  // namespace tierhub::compute

@@ -12,9 +12,9 @@ namespace tierhub::compute {
 // Calls block for a bounded time; any thread. An error for which `may_pass` is true means that
 // tierd does not answer now, or, if `is_busy` is true as well, that it answers and has too much to
 // do, of everybody or of this user: ask again later, however long that takes.
-class Tier {
+class TierClient {
  public:
-  virtual ~Tier() = default;
+  virtual ~TierClient() = default;
   virtual Result<api::Status> status() = 0;
   virtual Result<api::Prefetch> start_prefetch(const api::PrefetchRequest& request) = 0;
   virtual Result<api::Prefetch> prefetch(uint64_t id) = 0;
