@@ -18,9 +18,9 @@
 #include "common/fault_points.h"
 #include "common/log.h"
 #include "daemon/config.h"
+#include "daemon/daemon.h"
 #include "daemon/keeper.h"
 #include "daemon/keeper_link.h"
-#include "daemon/tier.h"
 #include "storage/helper/helper.h"
 
 namespace tierhub {
@@ -110,9 +110,9 @@ class SignalThread {
 
   bool stopping() const { return stopping_; }
   // What came before is made up for.
-  void watch(Tier& tier) {
-    tier_ = &tier;
-    if (stopping_) tier.stop();
+  void watch(Daemon& daemon) {
+    daemon_ = &daemon;
+    if (stopping_) daemon.stop();
   }
   void end() {
     thread_.request_stop();
@@ -131,25 +131,26 @@ class SignalThread {
         continue;
       }
       stopping_ = true;
-      if (Tier* tier = tier_) tier->stop();
+      if (Daemon* daemon = daemon_) daemon->stop();
     }
   }
 
   void hand_over() {
-    Tier* const tier = tier_;
-    if (tier == nullptr) return;
+    Daemon* const daemon = daemon_;
+    if (daemon == nullptr) return;
     if (auto possible = check_can_change_to(config_, arguments_); !possible) {
       log::error("keeping the old settings", {{"error", possible.error().text()}});
       return;
     }
     log::info("handing over to the next tierd");
-    if (!tier->hand_over()) log::warning("there is no keeper to start the next tierd: continuing");
+    if (!daemon->hand_over())
+      log::warning("there is no keeper to start the next tierd: continuing");
   }
 
   const Config& config_;
   const Arguments& arguments_;
   std::atomic<bool> stopping_{false};
-  std::atomic<Tier*> tier_{nullptr};
+  std::atomic<Daemon*> daemon_{nullptr};
   std::jthread thread_;
 };
 
@@ -167,11 +168,11 @@ int run(const Config& config, const Arguments& arguments) {
     keeper = std::move(*inherited);
   }
   SignalThread signals(config, arguments);
-  auto tier = Tier::start(config, "/proc/self/exe", keeper ? &*keeper : nullptr,
-                          [&] { return signals.stopping(); });
-  if (!tier) return fail(tier.error());
-  signals.watch(**tier);
-  const auto served = (*tier)->serve();
+  auto daemon = Daemon::start(config, "/proc/self/exe", keeper ? &*keeper : nullptr,
+                              [&] { return signals.stopping(); });
+  if (!daemon) return fail(daemon.error());
+  signals.watch(**daemon);
+  const auto served = (*daemon)->serve();
   signals.end();
   if (!served) return fail(served.error());
   log::info("stopped");

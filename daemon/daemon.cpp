@@ -1,4 +1,4 @@
-#include "daemon/tier.h"
+#include "daemon/daemon.h"
 
 #include <chrono>
 #include <filesystem>
@@ -81,40 +81,40 @@ Trash::Options trash_options(const Config& config) {
 
 }  // namespace
 
-Result<std::unique_ptr<Tier>> Tier::start(const Config& config, const std::string& program,
-                                          KeeperLink* keeper,
-                                          const std::function<bool()>& cancelled) {
-  std::unique_ptr<Tier> tier(new Tier(config));
-  tier->keeper_ = keeper;
+Result<std::unique_ptr<Daemon>> Daemon::start(const Config& config, const std::string& program,
+                                              KeeperLink* keeper,
+                                              const std::function<bool()>& cancelled) {
+  std::unique_ptr<Daemon> daemon(new Daemon(config));
+  daemon->keeper_ = keeper;
   auto session = keeper != nullptr ? keeper->take_session() : std::nullopt;
   if (session) {
-    tier->device_ = std::move(session->device);
-    TRY_ASSIGN(tier->kept_, KeptSession::adopt(std::move(session->memory)));
+    daemon->device_ = std::move(session->device);
+    TRY_ASSIGN(daemon->kept_, KeptSession::adopt(std::move(session->memory)));
   } else {
     TRY(clean_stale_mount(config.mount));
   }
-  TRY(tier->open_catalog());
+  TRY(daemon->open_catalog());
   // What is open counts before anything is judged by its users.
-  TRY(tier->adopt_session());
-  TRY(tier->open_archive(program));
-  tier->make_parts();
-  tier->connect_parts();
-  TRY(tier->recover());
-  TRY(tier->first_import(cancelled));
-  TRY(tier->mount());
-  TRY(tier->open_api());
-  return tier;
+  TRY(daemon->adopt_session());
+  TRY(daemon->open_archive(program));
+  daemon->make_parts();
+  daemon->connect_parts();
+  TRY(daemon->recover());
+  TRY(daemon->first_import(cancelled));
+  TRY(daemon->mount());
+  TRY(daemon->open_api());
+  return daemon;
 }
 
 // What is under way in the archive fails first, while everything that hears of it still stands.
-Tier::~Tier() {
+Daemon::~Daemon() {
   if (mover_) mover_->begin_nothing_more();
   archive_.reset();
   if (mover_) mover_->stop();
 }
 
 // A new catalog would give numbers of theirs to other files.
-Result<void> Tier::check_no_orphaned_objects() const {
+Result<void> Daemon::check_no_orphaned_objects() const {
   if (std::filesystem::exists(config_.state + "/catalog/CURRENT")) return {};
   const auto scratch = Scratch::inspect(config_.scratch);
   if (!scratch) return {};  // nothing was ever there
@@ -127,7 +127,7 @@ Result<void> Tier::check_no_orphaned_objects() const {
                            config_.state, objects));
 }
 
-Result<void> Tier::open_catalog() {
+Result<void> Daemon::open_catalog() {
   TRY(check_no_orphaned_objects());
   TRY(posix::make_directories(config_.state, 0700));
   TRY(warn_of_shared_room());
@@ -149,7 +149,7 @@ Result<void> Tier::open_catalog() {
   return {};
 }
 
-Result<void> Tier::warn_of_shared_room() const {
+Result<void> Daemon::warn_of_shared_room() const {
   TRY_ASSIGN(const bool shared, posix::share_file_system(config_.state, config_.scratch));
   if (!shared) return {};
   log::warning(
@@ -161,7 +161,7 @@ Result<void> Tier::warn_of_shared_room() const {
 
 // Answers of another session mean nothing, and those of a start long ago were given: each start
 // that lives gives them at once.
-Result<void> Tier::adopt_session() {
+Result<void> Daemon::adopt_session() {
   constexpr uint64_t kStartsKept = 64;
   TRY_ASSIGN(const auto answers, catalog_->answers());
   Batch batch;
@@ -178,7 +178,7 @@ Result<void> Tier::adopt_session() {
 }
 
 // Which of all catalogs this is: who it is that uses the archive.
-Result<std::string> Tier::catalog_id() {
+Result<std::string> Daemon::catalog_id() {
   TRY_ASSIGN(const auto known, catalog_->meta(kCatalogIdKey));
   if (known) return *known;
   TRY_ASSIGN(const std::string made, posix::random_uuid());
@@ -188,7 +188,7 @@ Result<std::string> Tier::catalog_id() {
   return made;
 }
 
-Result<void> Tier::open_archive(const std::string& program) {
+Result<void> Daemon::open_archive(const std::string& program) {
   TRY_ASSIGN(const auto known_id, catalog_->meta(kArchiveIdKey));
   ArchiveClientOptions options;
   options.expected_id = known_id.value_or("");
@@ -219,7 +219,7 @@ Result<void> Tier::open_archive(const std::string& program) {
   return catalog_->commit(batch, Durability::synced);
 }
 
-void Tier::make_parts() {
+void Daemon::make_parts() {
   capacity_ = std::make_unique<Capacity>(Capacity::source_of(*scratch_, *catalog_),
                                          capacity_options(config_));
   held_bytes_ = std::make_unique<HeldBytes>(*inodes_, *scratch_);
@@ -238,7 +238,7 @@ void Tier::make_parts() {
                                        journal_options());
 }
 
-Prefetcher::Options Tier::prefetcher_options() {
+Prefetcher::Options Daemon::prefetcher_options() {
   Prefetcher::Options options;
   options.files_in_flight = config_.prefetch_files_in_flight;
   options.bytes_in_flight = config_.prefetch_bytes_in_flight;
@@ -256,7 +256,7 @@ Prefetcher::Options Tier::prefetcher_options() {
   return options;
 }
 
-Scanner::Options Tier::scanner_options() {
+Scanner::Options Daemon::scanner_options() {
   Scanner::Options options;
   options.growing_s = config_.growing_s;
   options.invalidate_inode = [this](InodeNumber inode) {
@@ -269,7 +269,7 @@ Scanner::Options Tier::scanner_options() {
   return options;
 }
 
-Journal::Options Tier::journal_options() {
+Journal::Options Daemon::journal_options() {
   Journal::Options options;
   options.settle_s = config_.settle_s;
   options.retry_parked_s = config_.retry_parked_s;
@@ -284,7 +284,7 @@ Journal::Options Tier::journal_options() {
 }
 
 // What one part wants of another that is made after it.
-void Tier::connect_parts() {
+void Daemon::connect_parts() {
   evictor_->archive_is_up = [this] { return archive_->state() == ArchiveState::online; };
   capacity_->wake_evictor = [this] { housekeeper_->wake(); };
   capacity_->wake_publisher = [this] { journal_->wake(); };
@@ -304,7 +304,7 @@ void Tier::connect_parts() {
   };
 }
 
-Result<void> Tier::recover() {
+Result<void> Daemon::recover() {
   if (!catalog_->just_made() && (!catalog_->clean_shutdown() || !catalog_->same_boot())) {
     log::info("recovering scratch",
               {{"clean_end", catalog_->clean_shutdown()}, {"same_boot", catalog_->same_boot()}});
@@ -323,7 +323,7 @@ Result<void> Tier::recover() {
   return {};
 }
 
-Result<void> Tier::first_import(const std::function<bool()>& cancelled) {
+Result<void> Daemon::first_import(const std::function<bool()>& cancelled) {
   TRY_ASSIGN(const auto imported, catalog_->meta(kImportedKey));
   if (imported) return {};
   log::info("importing the archive's names and attributes", {{"archive", config_.archive}});
@@ -346,7 +346,7 @@ Result<void> Tier::first_import(const std::function<bool()>& cancelled) {
   return {};
 }
 
-Result<void> Tier::mount() {
+Result<void> Daemon::mount() {
   ScanSchedule::Options schedule;
   schedule.every_s = config_.scan_every_s;
   schedule.at_start = config_.scan_every_s > 0 && !just_imported_;
@@ -386,7 +386,7 @@ Result<void> Tier::mount() {
   return {};
 }
 
-void Tier::mount_answers() {
+void Daemon::mount_answers() {
   if (keeper_ == nullptr) return notify_service_manager("READY=1");
   const bool can = session_->can_be_taken_over();
   if (!can)
@@ -397,7 +397,7 @@ void Tier::mount_answers() {
   if (!told) log::error("the keeper could not be notified", {{"error", told.error().text()}});
 }
 
-Result<void> Tier::open_api() {
+Result<void> Daemon::open_api() {
   control_ = std::make_unique<Control>(Control::Parts{
       config_, *inodes_, *scratch_, *capacity_, *evictor_, *housekeeper_, *journal_, *prefetcher_,
       *schedule_, *scanner_, *trash_, [this] { return session_->data_path().name; },
@@ -409,7 +409,7 @@ Result<void> Tier::open_api() {
   return {};
 }
 
-Result<void> Tier::serve() {
+Result<void> Daemon::serve() {
   TRY(prefetcher_->start());
   housekeeper_->start();
   journal_->start();
@@ -424,12 +424,12 @@ Result<void> Tier::serve() {
 }
 
 // Writers that wait for room would keep the mount.
-void Tier::stop() {
+void Daemon::stop() {
   capacity_->wait_no_more();
   session_->stop();
 }
 
-bool Tier::hand_over() {
+bool Daemon::hand_over() {
   if (keeper_ == nullptr || !session_->can_be_taken_over()) return false;
   if (auto told = keeper_->handing_over(); !told) return false;
   handed_over_ = true;
@@ -440,7 +440,7 @@ bool Tier::hand_over() {
 // Callers first, then what they cause, then what that uses. Writers may outlive us through
 // passthrough: their `writing` marks stay, and the next start must look at each of them, so it is
 // not a clean end.
-Result<void> Tier::shut_down() {
+Result<void> Daemon::shut_down() {
   log::info("stopping");
   // What is under way on the archive may end well; one that hangs must not keep us.
   std::jthread deadline([this](const std::stop_token& stop) {

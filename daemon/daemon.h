@@ -31,16 +31,16 @@
 
 namespace tierhub {
 
-class Tier {
+class Daemon {
  public:
   // Starts all but the service of the mount: when this returns, the mount stands and waits.
   // `program` is this executable: it is started again as the archive helper. `cancelled` is asked
-  // during a long first import. `keeper`, which outlives the tier, has the session to go on with,
+  // during a long first import. `keeper`, which outlives the daemon, has the session to go on with,
   // if there is one; null: nobody keeps it.
-  static Result<std::unique_ptr<Tier>> start(const Config& config, const std::string& program,
-                                             KeeperLink* keeper,
-                                             const std::function<bool()>& cancelled);
-  ~Tier();
+  static Result<std::unique_ptr<Daemon>> start(const Config& config, const std::string& program,
+                                               KeeperLink* keeper,
+                                               const std::function<bool()>& cancelled);
+  ~Daemon();
 
   // Serves the mount until it is gone; then stops everything. Call once.
   Result<void> serve();
@@ -50,7 +50,7 @@ class Tier {
   bool hand_over();
 
  private:
-  explicit Tier(const Config& config) : config_(config) {}
+  explicit Daemon(const Config& config) : config_(config) {}
   Result<std::string> catalog_id();
   Result<void> open_archive(const std::string& program);
   Result<void> check_no_orphaned_objects() const;
