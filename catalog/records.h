@@ -202,7 +202,7 @@ struct DepartureRecord {
     replaced = 2,  // something was renamed over it
   };
   How how = How::removed;
-  // Its path in the archive before the journal made room for something else there. Empty: it is
+  // Its path in the archive before the publisher made room for something else there. Empty: it is
   // still there.
   std::string path;
   bool operator==(const DepartureRecord&) const = default;

@@ -125,7 +125,7 @@ Result<api::PublishProgress> Control::start_publish(const api::Caller& caller,
   publish.files_before = metrics().published_files.value();
   publish.bytes_before = metrics().published_bytes.value();
   TRY_ASSIGN(const uint64_t id, catalog_.allocate_sequence());
-  parts_.journal.demand(publish.paths);
+  parts_.publisher.demand(publish.paths);
   TRY(look_at_keys(publish));
   publishes_.with([&](auto& publishes) {
     publishes.emplace(id, publish);
@@ -147,8 +147,8 @@ Result<api::PublishProgress> Control::publish_progress(const api::Caller& caller
   if (caller.uid != 0 && caller.uid != publish->uid)
     return Error(std::errc::permission_denied, "this publish is another user's");
   const bool may_wait = wait.count() > 0 && publish_waits_.try_acquire();
-  const bool over = parts_.journal.wait_for_demand(publish->paths,
-                                                   may_wait ? wait : std::chrono::milliseconds(0));
+  const bool over = parts_.publisher.wait_for_demand(
+      publish->paths, may_wait ? wait : std::chrono::milliseconds(0));
   if (may_wait) publish_waits_.release();
   if (over || SteadyClock::now() >= publish->look_again) {
     TRY(look_at_keys(*publish));
@@ -164,7 +164,7 @@ Result<void> Control::look_at_keys(Publish& publish) {
   constexpr int kPausePerLook = 20;
   constexpr std::chrono::seconds kLongest(5);
   const auto start = SteadyClock::now();
-  TRY_ASSIGN(publish.pending, parts_.journal.pending(publish.paths));
+  TRY_ASSIGN(publish.pending, parts_.publisher.pending(publish.paths));
   const auto end = SteadyClock::now();
   publish.look_again =
       end + std::min<SteadyClock::duration>((end - start) * kPausePerLook, kLongest);

@@ -20,7 +20,7 @@
 #include "migrator/evict/evictor.h"
 #include "migrator/housekeeper.h"
 #include "migrator/prefetch/prefetcher.h"
-#include "migrator/publish/journal.h"
+#include "migrator/publish/publisher.h"
 #include "migrator/publish/trash.h"
 #include "migrator/scan_schedule.h"
 
@@ -35,7 +35,7 @@ class Control final : public api::Service {
     const Capacity& capacity;
     Evictor& evictor;
     Housekeeper& housekeeper;
-    Journal& journal;
+    Publisher& publisher;
     Prefetcher& prefetcher;
     ScanSchedule& scans;
     Scanner& scanner;
@@ -97,7 +97,7 @@ class Control final : public api::Service {
     uint64_t files_before = 0;
     uint64_t bytes_before = 0;
     // What the last look at all keys found, and for how long that is new enough.
-    Journal::Pending pending;
+    Publisher::Pending pending;
     SteadyClock::time_point look_again;
   };
   Result<api::Entry> entry_of(const FoundNode& node);

@@ -234,8 +234,8 @@ void Daemon::make_parts() {
   trash_ = std::make_unique<Trash>(*catalog_, *archive_, trash_options(config_));
   scanner_ =
       std::make_unique<Scanner>(*inodes_, *scratch_, *archive_, tree_mutex_, scanner_options());
-  journal_ = std::make_unique<Journal>(*inodes_, *scratch_, *archive_, tree_mutex_, *scanner_,
-                                       journal_options());
+  publisher_ = std::make_unique<Publisher>(*inodes_, *scratch_, *archive_, tree_mutex_, *scanner_,
+                                           publisher_options());
 }
 
 Prefetcher::Options Daemon::prefetcher_options() {
@@ -269,8 +269,8 @@ Scanner::Options Daemon::scanner_options() {
   return options;
 }
 
-Journal::Options Daemon::journal_options() {
-  Journal::Options options;
+Publisher::Options Daemon::publisher_options() {
+  Publisher::Options options;
   options.settle_s = config_.settle_s;
   options.retry_parked_s = config_.retry_parked_s;
   options.lanes = config_.publish_lanes;
@@ -287,10 +287,10 @@ Journal::Options Daemon::journal_options() {
 void Daemon::connect_parts() {
   evictor_->archive_is_up = [this] { return archive_->state() == ArchiveState::online; };
   capacity_->wake_evictor = [this] { housekeeper_->wake(); };
-  capacity_->wake_publisher = [this] { journal_->wake(); };
+  capacity_->wake_publisher = [this] { publisher_->wake(); };
   capacity_->nothing_to_come = [this]() -> RoomQueue::NothingToCome {
     if (archive_->state() != ArchiveState::online) return RoomQueue::kNever;
-    return journal_->nothing_to_publish_since();
+    return publisher_->nothing_to_publish_since();
   };
   mover_->growing_for = [this](InodeNumber inode, const ArchiveVersion& version) {
     return scanner_->growing_for(inode, version);
@@ -317,7 +317,7 @@ Result<void> Daemon::recover() {
     fault_point(FaultPoint::recovery_after_mark);
   }
   TRY(capacity_->begin());
-  TRY(journal_->recover());
+  TRY(publisher_->recover());
   // Writers that outlived an earlier process.
   for (const InodeNumber inode : inodes_->in_use()) capacity_->watch(inode);
   return {};
@@ -354,9 +354,10 @@ Result<void> Daemon::mount() {
   schedule.wait_until_seen = [this] {
     if (KernelChannel* kernel = kernel_) kernel->wait_invalidated();
   };
-  schedule_ = std::make_unique<ScanSchedule>(*catalog_, *scanner_, *journal_, *archive_, schedule);
+  schedule_ =
+      std::make_unique<ScanSchedule>(*catalog_, *scanner_, *publisher_, *archive_, schedule);
   hooks_ = std::make_unique<MigratorHooks>(
-      MigratorHooks::Parts{*mover_, *capacity_, *journal_, *housekeeper_, *schedule_});
+      MigratorHooks::Parts{*mover_, *capacity_, *publisher_, *housekeeper_, *schedule_});
   file_system_ = std::make_unique<FileSystem>(*inodes_, *scratch_, *hooks_);
   FuseSession::Options options;
   options.mount_point = config_.mount;
@@ -399,7 +400,7 @@ void Daemon::mount_answers() {
 
 Result<void> Daemon::open_api() {
   control_ = std::make_unique<Control>(Control::Parts{
-      config_, *inodes_, *scratch_, *capacity_, *evictor_, *housekeeper_, *journal_, *prefetcher_,
+      config_, *inodes_, *scratch_, *capacity_, *evictor_, *housekeeper_, *publisher_, *prefetcher_,
       *schedule_, *scanner_, *trash_, [this] { return session_->data_path().name; },
       [name = copy_engine_name()] { return name; },
       [this] { return state_text(archive_->state()); }});
@@ -412,7 +413,7 @@ Result<void> Daemon::open_api() {
 Result<void> Daemon::serve() {
   TRY(prefetcher_->start());
   housekeeper_->start();
-  journal_->start();
+  publisher_->start();
   schedule_->start();
   backups_->start();
   trash_->start();
@@ -457,7 +458,7 @@ Result<void> Daemon::shut_down() {
   schedule_->stop();
   trash_->stop();
   backups_->stop();
-  journal_->stop();
+  publisher_->stop();
   housekeeper_->stop();
   if (auto made = backups_->run_at_end(); !made)
     log::warning("the catalog was not backed up", {{"error", made.error().text()}});

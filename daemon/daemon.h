@@ -21,7 +21,7 @@
 #include "migrator/fill/mover.h"
 #include "migrator/housekeeper.h"
 #include "migrator/prefetch/prefetcher.h"
-#include "migrator/publish/journal.h"
+#include "migrator/publish/publisher.h"
 #include "migrator/publish/trash.h"
 #include "migrator/scan/scanner.h"
 #include "migrator/scan_schedule.h"
@@ -60,7 +60,7 @@ class Daemon {
   void make_parts();
   Prefetcher::Options prefetcher_options();
   Scanner::Options scanner_options();
-  Journal::Options journal_options();
+  Publisher::Options publisher_options();
   void connect_parts();
   Result<void> recover();
   Result<void> first_import(const std::function<bool()>& cancelled);
@@ -90,7 +90,7 @@ class Daemon {
   std::unique_ptr<Trash> trash_;
   TreeMutex tree_mutex_;
   std::unique_ptr<Scanner> scanner_;
-  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<ScanSchedule> schedule_;
   std::unique_ptr<recovery::CatalogBackups> backups_;
   std::unique_ptr<MigratorHooks> hooks_;

@@ -5,7 +5,7 @@
 #include "migrator/evict/capacity.h"
 #include "migrator/fill/mover.h"
 #include "migrator/housekeeper.h"
-#include "migrator/publish/journal.h"
+#include "migrator/publish/publisher.h"
 #include "migrator/scan_schedule.h"
 
 namespace tierhub {
@@ -16,7 +16,7 @@ class MigratorHooks final : public FileSystemHooks {
   struct Parts {
     Mover& mover;
     Capacity& capacity;
-    Journal& journal;
+    Publisher& publisher;
     Housekeeper& housekeeper;
     ScanSchedule& schedule;
   };
@@ -45,7 +45,7 @@ class MigratorHooks final : public FileSystemHooks {
     return parts_.capacity.admits_passthrough_writers();
   }
   void writing(InodeNumber inode) override { parts_.capacity.watch(inode); }
-  void closed(InodeNumber) override { parts_.journal.something_closed(); }
+  void closed(InodeNumber) override { parts_.publisher.something_closed(); }
   void unnamed(InodeNumber) override { parts_.housekeeper.want_reap(); }
   void listed(InodeNumber folder) override { parts_.schedule.listed(folder); }
   Archive::Space archive_space(const FileSystemId& file_system) override {

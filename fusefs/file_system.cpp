@@ -384,7 +384,7 @@ Result<void> FileSystem::tag_with_name(const InodeState& inode, const Name& name
 }
 
 // The kernel lets a file without a name have one only if it never had any (O_TMPFILE): it is the
-// reaper's until then, and the journal hears of it here.
+// reaper's until then, and the publisher hears of it here.
 Result<NodeInfo> FileSystem::link(InodeNumber inode, InodeNumber new_parent,
                                   const std::string& new_name) {
   TRY(check_new_name(catalog_, new_parent, new_name));

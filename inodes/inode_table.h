@@ -1,5 +1,5 @@
 // The inodes that are in use: one LiveInode each, with its record, its residency and its users, all
-// guarded by its lock. This is where the parts of tierd meet: FUSE threads, movers and the journal
+// guarded by its lock. This is where the parts of tierd meet: FUSE threads, movers and the publisher
 // agree on a file's state by holding its lock.
 //
 // Lock order: an operation takes all inode locks that it needs at once, through lock_all(), in

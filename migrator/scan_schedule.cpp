@@ -7,11 +7,11 @@
 
 namespace tierhub {
 
-ScanSchedule::ScanSchedule(const Catalog& catalog, Scanner& scanner, Journal& journal,
+ScanSchedule::ScanSchedule(const Catalog& catalog, Scanner& scanner, Publisher& publisher,
                            Archive& archive, const Options& options)
     : catalog_(catalog),
       scanner_(scanner),
-      journal_(journal),
+      publisher_(publisher),
       archive_(archive),
       options_(options) {}
 
@@ -112,8 +112,8 @@ void ScanSchedule::whole_scan(const std::stop_token& stop, Scanner::Removals rem
     log::warning("scan failed", {{"error", result.error().text()}});
   watch_growing();
   if (options_.wait_until_seen) options_.wait_until_seen();
-  journal_.retry_parked();
-  journal_.wake();
+  publisher_.retry_parked();
+  publisher_.wake();
   const MutexLock lock(mutex_);
   progress_.running = false;
   if (result) progress_.counts = *result;
@@ -183,8 +183,8 @@ void ScanSchedule::look(const std::vector<InodeNumber>& folders) {
                                              {"changed", counts.changed},
                                              {"removed", counts.removed},
                                              {"conflicts", counts.conflicts}});
-    journal_.retry_parked();
-    journal_.wake();
+    publisher_.retry_parked();
+    publisher_.wake();
   }
   if (looked->wants_whole_scan) scan_anew();
 }

@@ -21,7 +21,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "common/result.h"
-#include "migrator/publish/journal.h"
+#include "migrator/publish/publisher.h"
 #include "migrator/scan/scanner.h"
 #include "storage/archive/archive.h"
 
@@ -40,7 +40,7 @@ class ScanSchedule {
     // it found. May be empty.
     std::function<void()> wait_until_seen;
   };
-  ScanSchedule(const Catalog& catalog, Scanner& scanner, Journal& journal, Archive& archive,
+  ScanSchedule(const Catalog& catalog, Scanner& scanner, Publisher& publisher, Archive& archive,
                const Options& options);
   ~ScanSchedule() { stop(); }
 
@@ -84,7 +84,7 @@ class ScanSchedule {
 
   const Catalog& catalog_;
   Scanner& scanner_;
-  Journal& journal_;
+  Publisher& publisher_;
   Archive& archive_;
   const Options options_;
 

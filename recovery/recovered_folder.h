@@ -9,7 +9,7 @@
 
 namespace tierhub::recovery {
 
-// What the journal is to publish from now on.
+// What the publisher is to publish from now on.
 JournalRecord new_key();
 
 // Makes it, if it is not there, and returns its number. Synced.

@@ -73,7 +73,7 @@ std::vector<ByteRange> unchanged_chunks(const InodeState& state, const ArchiveVe
 
 // Opens the object if the harvest can wait until scratch is synced, and puts into the snapshot what
 // it will record.
-Result<bool> put_off_harvest(const JournalContext& context, InodeState& state,
+Result<bool> put_off_harvest(const PublishContext& context, InodeState& state,
                              const ObjectStamp& stamp, Snapshot& snapshot) {
   if (!state.rec().writing) return false;
   TRY_ASSIGN(snapshot.object, open_unchanged(context.scratch, state, stamp));
@@ -109,7 +109,7 @@ Result<std::vector<std::optional<Checksum>>> known_checksums(const Catalog& cata
   return known;
 }
 
-Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& context,
+Result<std::variant<Snapshot, NotReady>> take_snapshot(const PublishContext& context,
                                                        InodeNumber inode,
                                                        const std::optional<ArchiveVersion>& version,
                                                        const SettleRule& settle,
@@ -144,7 +144,7 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const JournalContext& con
   return Answer(std::move(snapshot));
 }
 
-Result<uint64_t> equal_chunks(const JournalContext& context, const Snapshot& snapshot,
+Result<uint64_t> equal_chunks(const PublishContext& context, const Snapshot& snapshot,
                               const std::optional<ArchiveVersion>& version) {
   const InodeRecord& record = snapshot.record;
   if (!version || !record.archived || record.content != Content::unknown || !snapshot.object)
@@ -172,7 +172,7 @@ namespace {
 
 // The archived version as the source of what is absent, and of a patch; and what is known of it,
 // for the chunks that did not change.
-Result<void> add_source(const JournalContext& context, const Snapshot& snapshot,
+Result<void> add_source(const PublishContext& context, const Snapshot& snapshot,
                         const std::string& path, const ArchiveVersion& version,
                         StageFileRequest& request) {
   // A rewrite of fewer is as quick.
@@ -195,7 +195,7 @@ Result<void> add_source(const JournalContext& context, const Snapshot& snapshot,
   return {};
 }
 
-Result<StageFileRequest> request_of(const JournalContext& context, const Snapshot& snapshot,
+Result<StageFileRequest> request_of(const PublishContext& context, const Snapshot& snapshot,
                                     const std::string& leaf,
                                     const std::optional<ArchiveVersion>& version) {
   StageFileRequest request;
@@ -239,7 +239,7 @@ Result<void> sync_object_fd(int fd, ScratchSync scratch) {
 // A chunk of the object that nobody changed is not what was recorded of it: the archive has a good
 // one. If somebody has written to the file meanwhile, all of it is published as it is, and once
 // more.
-Result<void> take_from_archive(const JournalContext& context, const Snapshot& snapshot,
+Result<void> take_from_archive(const PublishContext& context, const Snapshot& snapshot,
                                uint64_t chunk, StageFileRequest& request, IntervalSet& rotten) {
   {
     TRY_ASSIGN(const InodeLock lock, context.inodes.lock(snapshot.inode));
@@ -265,7 +265,7 @@ Result<void> take_from_archive(const JournalContext& context, const Snapshot& sn
 
 // They are brought anew for whoever reads them; unless the kernel serves the object by itself,
 // which must be whole then.
-Result<void> drop_rotten_chunks(const JournalContext& context, const Snapshot& snapshot,
+Result<void> drop_rotten_chunks(const PublishContext& context, const Snapshot& snapshot,
                                 const IntervalSet& rotten) {
   if (rotten.empty()) return {};
   TRY_ASSIGN(const InodeLock lock, context.inodes.lock(snapshot.inode));
@@ -282,14 +282,14 @@ Result<void> drop_rotten_chunks(const JournalContext& context, const Snapshot& s
 
 }  // namespace
 
-Result<void> sync_object(const JournalContext& context, InodeNumber inode, ScratchSync scratch) {
+Result<void> sync_object(const PublishContext& context, InodeNumber inode, ScratchSync scratch) {
   auto object = context.scratch.open_object(inode, O_RDONLY);
   if (!object) return object.error();
   return sync_object_fd(object->get(), scratch);
 }
 
 Result<std::optional<StageFileRequest>> request_of_changed(
-    const JournalContext& context, Snapshot& snapshot, const std::string& leaf,
+    const PublishContext& context, Snapshot& snapshot, const std::string& leaf,
     const std::optional<ArchiveVersion>& version) {
   if (snapshot.object) {
     auto equal = equal_chunks(context, snapshot, version);
@@ -306,7 +306,7 @@ Result<std::optional<StageFileRequest>> request_of_changed(
   return std::optional(std::move(request));
 }
 
-Result<StagedContent> stage_content(const JournalContext& context, const Snapshot& snapshot,
+Result<StagedContent> stage_content(const PublishContext& context, const Snapshot& snapshot,
                                     StageFileRequest request) {
   if (request.patch) fault_point(FaultPoint::patch_before_stage);
   IntervalSet rotten;
@@ -326,7 +326,7 @@ Result<StagedContent> stage_content(const JournalContext& context, const Snapsho
   }
 }
 
-Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
+Result<StagedContent> stage_changed_content(const PublishContext& context, Snapshot& snapshot,
                                             const std::string& leaf,
                                             const std::optional<ArchiveVersion>& version) {
   if (snapshot.object) TRY(sync_object_fd(snapshot.object.get(), ScratchSync::missing));
@@ -339,7 +339,7 @@ Error not_of_archive(const Error& error) {
   return Error(std::error_code(error.errno_value(), scratch_category()), error.text());
 }
 
-Result<ArchiveVersion> stage_without_content(const JournalContext& context,
+Result<ArchiveVersion> stage_without_content(const PublishContext& context,
                                              const Snapshot& snapshot, const std::string& leaf) {
   const Attributes& attributes = snapshot.record.attributes;
   switch (attributes.kind) {

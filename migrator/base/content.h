@@ -17,10 +17,10 @@
 
 namespace tierhub {
 
-// What the parts of the journal work on. Borrowed.
+// What the parts of publishing work on. Borrowed.
 class Trash;
 
-struct JournalContext {
+struct PublishContext {
   InodeTable& inodes;
   Catalog& catalog;
   const Scratch& scratch;
@@ -67,12 +67,12 @@ struct SettleRule {
 // scratch that is under way; a file whose object still has it is left to the caller to harvest.
 // Takes the inode's lock.
 Result<std::variant<Snapshot, NotReady>> take_snapshot(
-    const JournalContext& context, InodeNumber inode, const std::optional<ArchiveVersion>& version,
+    const PublishContext& context, InodeNumber inode, const std::optional<ArchiveVersion>& version,
     const SettleRule& settle, const std::optional<ObjectStamp>& stamp = std::nullopt);
 
 // How many chunks from the start of the object have the checksums on record: all of them, if the
 // file was opened for writing and not changed. Reads the object up to the first difference.
-Result<uint64_t> equal_chunks(const JournalContext& context, const Snapshot& snapshot,
+Result<uint64_t> equal_chunks(const PublishContext& context, const Snapshot& snapshot,
                               const std::optional<ArchiveVersion>& version);
 
 // What is to be staged of a changed file, of which a file of several chunks goes as a patch of the
@@ -80,7 +80,7 @@ Result<uint64_t> equal_chunks(const JournalContext& context, const Snapshot& sna
 // object first: what is found equal is noted in the snapshot. none: all of it is as archived.
 // `version` as above.
 Result<std::optional<StageFileRequest>> request_of_changed(
-    const JournalContext& context, Snapshot& snapshot, const std::string& leaf,
+    const PublishContext& context, Snapshot& snapshot, const std::string& leaf,
     const std::optional<ArchiveVersion>& version);
 // What became of a changed file: nothing is staged if its object was found equal to the archived
 // version.
@@ -90,19 +90,19 @@ struct StagedContent {
 // 1. A chunk of the object that turns out to have rotted is taken from the archive, and all begins
 // again. 2. Once all of it is staged, and what was taken was compared, scratch gives up what it has
 // of these. Killed before: they are found out again.
-Result<StagedContent> stage_content(const JournalContext& context, const Snapshot& snapshot,
+Result<StagedContent> stage_content(const PublishContext& context, const Snapshot& snapshot,
                                     StageFileRequest request);
 // Brings the object to its device, and does both. Blocks as long as copying takes.
-Result<StagedContent> stage_changed_content(const JournalContext& context, Snapshot& snapshot,
+Result<StagedContent> stage_changed_content(const PublishContext& context, Snapshot& snapshot,
                                             const std::string& leaf,
                                             const std::optional<ArchiveVersion>& version);
 // What was written to the object is on its device, and no write to it has failed. After a sync of
 // all of scratch, `already_synced`, it only looks for errors. errc::no_such_file_or_directory: it
 // was removed.
-Result<void> sync_object(const JournalContext& context, InodeNumber inode, ScratchSync scratch);
+Result<void> sync_object(const PublishContext& context, InodeNumber inode, ScratchSync scratch);
 // An error of the catalog or of scratch: it says nothing about the archive.
 Error not_of_archive(const Error& error);
-Result<ArchiveVersion> stage_without_content(const JournalContext& context,
+Result<ArchiveVersion> stage_without_content(const PublishContext& context,
                                              const Snapshot& snapshot, const std::string& leaf);
 
 // What an inode becomes when a batch is committed.

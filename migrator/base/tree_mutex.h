@@ -1,6 +1,6 @@
-// Held while the archive's tree is judged or changed: by a wave of the journal, or by the scanner
+// Held while the archive's tree is judged or changed: by a wave of the publisher, or by the scanner
 // for one folder. Whatever the holder sees there is then nobody's work in progress. It belongs to
-// the owner of the journal and the scanner, and outlives both.
+// the owner of the publisher and the scanner, and outlives both.
 #pragma once
 
 #include <utility>

@@ -16,7 +16,7 @@
 namespace tierhub {
 namespace {
 
-// The journal's acts and their commit are a matter of milliseconds, of seconds on a slow archive.
+// The publisher's acts and their commit are a matter of milliseconds, of seconds on a slow archive.
 constexpr std::chrono::seconds kMotionLimit{30};
 constexpr std::chrono::milliseconds kMotionPause{20};
 // A reader does not wait for this much more than it asked for.
@@ -638,7 +638,7 @@ void Mover::failed(const Join& join, const Error& reason) {
   attempt.done(Error(std::errc::no_space_on_device, error.text()));
 }
 
-// Between an act of the journal and its commit the archive is newer than the record: the file, or a
+// Between an act of the publisher and its commit the archive is newer than the record: the file, or a
 // folder above it, has another name, other times, or new content. The intents say so, or the
 // inode's own key. They are read first: whatever they no longer tell is on record by then.
 Result<Mover::Motion> Mover::own_change(InodeNumber inode, const Source& source) const {

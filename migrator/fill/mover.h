@@ -176,7 +176,7 @@ class Mover {
   enum class Extent { bytes, chunks };
   void bring_unkept(const Attempt& attempt, Extent extent, Counter& counter);
   void again(const Attempt& attempt);
-  // The archive did not have `source`. Tries again if the journal's own change explains that.
+  // The archive did not have `source`. Tries again if the publisher's own change explains that.
   void not_there(const Attempt& attempt, const Source& source, const Error& error);
   enum class Motion { none, ended, under_way };
   Result<Motion> own_change(InodeNumber inode, const Source& source) const;

@@ -101,7 +101,7 @@ void tag_clean(const Catalog& catalog, const Scratch& scratch, const InodeState&
   }
 }
 
-std::optional<InodeUpdate> record_content(const JournalContext& context, Batch& batch,
+std::optional<InodeUpdate> record_content(const PublishContext& context, Batch& batch,
                                           const InodeState& inode, const Action& action) {
   const Plan& plan = action.plan;
   if (plan.inode_kind != FileKind::file) return std::nullopt;
@@ -129,7 +129,7 @@ std::optional<ArchiveVersion> displaced_by_place(const Plan& plan) {
   return plan.occupant ? std::optional(plan.occupant->version) : std::nullopt;
 }
 
-Result<void> commit_actions(const JournalContext& context,
+Result<void> commit_actions(const PublishContext& context,
                             const std::vector<const Action*>& actions) {
   std::vector<InodeNumber> involved;
   for (const Action* action : actions) {

@@ -31,19 +31,19 @@ bool PathSet::leads_to(const std::string& path) const {
          });
 }
 
-void JournalDemands::add(const std::vector<std::string>& paths) {
+void PublishDemands::add(const std::vector<std::string>& paths) {
   const PathSet demanded(paths);
   const MutexLock lock(mutex_);
   ++last_;
   for (const std::string& path : demanded.paths()) demands_[path] = last_;
 }
 
-bool JournalDemands::any() const {
+bool PublishDemands::any() const {
   const MutexLock lock(mutex_);
   return !demands_.empty();
 }
 
-JournalDemands::Snapshot JournalDemands::now() const {
+PublishDemands::Snapshot PublishDemands::now() const {
   const MutexLock lock(mutex_);
   std::vector<std::string> paths;
   paths.reserve(demands_.size());
@@ -51,7 +51,7 @@ JournalDemands::Snapshot JournalDemands::now() const {
   return {PathSet(std::move(paths)), last_};
 }
 
-void JournalDemands::settle(uint64_t last) {
+void PublishDemands::settle(uint64_t last) {
   {
     const MutexLock lock(mutex_);
     std::erase_if(demands_, [&](const auto& demand) { return demand.second <= last; });
@@ -59,7 +59,7 @@ void JournalDemands::settle(uint64_t last) {
   settled_.notify_all();
 }
 
-bool JournalDemands::wait(const std::vector<std::string>& paths,
+bool PublishDemands::wait(const std::vector<std::string>& paths,
                           std::chrono::milliseconds patience) const {
   const PathSet demanded(paths);
   MutexLock lock(mutex_);

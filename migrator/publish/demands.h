@@ -31,7 +31,7 @@ class PathSet {
 };
 
 // All functions: any thread.
-class JournalDemands {
+class PublishDemands {
  public:
   struct Snapshot {
     PathSet paths;

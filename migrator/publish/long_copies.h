@@ -27,7 +27,7 @@ class LongCopies {
   enum class Progress { none, copying, done };
 
   // At most `lanes` copies at a time. `finished` is called after each, on its thread.
-  LongCopies(const JournalContext& context, size_t lanes, std::function<void()> finished)
+  LongCopies(const PublishContext& context, size_t lanes, std::function<void()> finished)
       : context_(context), lanes_(lanes), finished_(std::move(finished)) {}
   ~LongCopies();
   // Starts no more copies, and waits for those under way: they end at once if the archive fails
@@ -51,7 +51,7 @@ class LongCopies {
     std::jthread thread;
   };
 
-  const JournalContext context_;
+  const PublishContext context_;
   const size_t lanes_;
   const std::function<void()> finished_;
   mutable Mutex mutex_;

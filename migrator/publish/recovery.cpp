@@ -24,7 +24,7 @@ std::string staging_path(const std::string& leaf) {
 
 }  // namespace
 
-Result<void> JournalRecovery::run() {
+Result<void> PublishRecovery::run() {
   TRY(context_.archive.check_root());
   TRY_ASSIGN(const auto intents, context_.catalog.intents());
   std::set<FileSystemId> file_systems;
@@ -42,7 +42,7 @@ Result<void> JournalRecovery::run() {
 }
 
 // What is found done must be on the device before base says so.
-Result<void> JournalRecovery::sync_file_systems(const std::set<FileSystemId>& file_systems) {
+Result<void> PublishRecovery::sync_file_systems(const std::set<FileSystemId>& file_systems) {
   for (const FileSystemId& file_system : file_systems) {
     const auto synced = context_.archive.sync(file_system);
     if (!synced && !waits(file_system, synced.error())) return synced.error();
@@ -51,14 +51,14 @@ Result<void> JournalRecovery::sync_file_systems(const std::set<FileSystemId>& fi
 }
 
 // One nested file system that does not work keeps the others waiting for nothing.
-bool JournalRecovery::waits(const FileSystemId& file_system, const Error& error) {
+bool PublishRecovery::waits(const FileSystemId& file_system, const Error& error) {
   if (file_system.empty() || !is_archive_wide(error)) return false;
   unsettled_.try_emplace(file_system, error.text());
   return true;
 }
 
 // One path that the archive refuses must not keep tierd from starting.
-Result<void> JournalRecovery::settle_or_park(uint64_t sequence, const IntentRecord& intent) {
+Result<void> PublishRecovery::settle_or_park(uint64_t sequence, const IntentRecord& intent) {
   const FileSystemId file_system = split_private_name(intent.staged_leaf).file_system;
   if (unsettled_.contains(file_system)) {
     kept_leaves_.insert(intent.staged_leaf);
@@ -77,7 +77,7 @@ Result<void> JournalRecovery::settle_or_park(uint64_t sequence, const IntentReco
               fmt::format("an interrupted change cannot be settled: {}", settled.error().text()));
 }
 
-Result<void> JournalRecovery::settle(uint64_t sequence, const IntentRecord& intent) {
+Result<void> PublishRecovery::settle(uint64_t sequence, const IntentRecord& intent) {
   Case found{sequence, intent, {}, staging_path(intent.staged_leaf), {}, {}};
   TRY_ASSIGN(const auto target, path_of(intent.target));
   if (!target) return drop(sequence);
@@ -101,7 +101,7 @@ Result<void> JournalRecovery::settle(uint64_t sequence, const IntentRecord& inte
 
 // Our file stands at the target. What it displaced rests in staging, unless it was discarded
 // already.
-Result<void> JournalRecovery::settle_arrival(const Case& found) {
+Result<void> PublishRecovery::settle_arrival(const Case& found) {
   const bool foreign = found.at_leaf && !is(found.at_leaf, found.intent.before) &&
                        !is(found.at_leaf, found.intent.after);
   if (foreign) return give_back(found);
@@ -116,7 +116,7 @@ Result<void> JournalRecovery::settle_arrival(const Case& found) {
 }
 
 // As Wave::keep_displaced().
-Result<void> JournalRecovery::keep_displaced(const Case& found,
+Result<void> PublishRecovery::keep_displaced(const Case& found,
                                              const ArchiveVersion& displaced) const {
   TRY_ASSIGN(const auto standing, context_.catalog.base(found.intent.target));
   if (!standing) return {};
@@ -130,7 +130,7 @@ Result<void> JournalRecovery::keep_displaced(const Case& found,
 }
 
 // The trash does not take what was displaced: it stands where it stood, and the key waits.
-Result<void> JournalRecovery::take_back(const Case& found, const Error& why) {
+Result<void> PublishRecovery::take_back(const Case& found, const Error& why) {
   if (is_archive_wide(why)) return why;
   const bool removal = found.intent.kind == IntentKind::remove;
   TRY(context_.archive.place(found.intent.staged_leaf, found.target,
@@ -143,7 +143,7 @@ Result<void> JournalRecovery::take_back(const Case& found, const Error& why) {
 }
 
 // What rests in staging, as it was when it was displaced: it may have been written to since.
-Result<std::optional<ArchiveVersion>> JournalRecovery::displaced_version(const Case& found) const {
+Result<std::optional<ArchiveVersion>> PublishRecovery::displaced_version(const Case& found) const {
   if (!found.at_leaf) return found.at_leaf;
   TRY_ASSIGN(const auto standing, context_.catalog.base(found.intent.target));
   if (!standing) return found.at_leaf;
@@ -151,7 +151,7 @@ Result<std::optional<ArchiveVersion>> JournalRecovery::displaced_version(const C
   return is(on_record, found.at_leaf->identity) ? on_record : found.at_leaf;
 }
 
-Result<void> JournalRecovery::settle_move(const Case& found) {
+Result<void> PublishRecovery::settle_move(const Case& found) {
   TRY_ASSIGN(const auto source, path_of(found.intent.source));
   if (!source) return drop(found.sequence);
   TRY_ASSIGN(const auto at_source, context_.archive.stat(*source));
@@ -166,7 +166,7 @@ Result<void> JournalRecovery::settle_move(const Case& found) {
   return renew_version(context_.catalog, context_.archive, occupant->inode);
 }
 
-Result<void> JournalRecovery::settle_removal(const Case& found) {
+Result<void> PublishRecovery::settle_removal(const Case& found) {
   const bool ours = is(found.at_leaf, found.intent.before);
   if (found.at_leaf && !ours) {
     if (found.at_target) {
@@ -192,7 +192,7 @@ Result<void> JournalRecovery::settle_removal(const Case& found) {
   return renew_version(context_.catalog, context_.archive, found.intent.inode);
 }
 
-Result<void> JournalRecovery::commit_removal(const Case& found) {
+Result<void> PublishRecovery::commit_removal(const Case& found) {
   Batch batch;
   BaseEdit base(context_.catalog, batch);
   TRY_ASSIGN(const HeldInodes held,
@@ -210,7 +210,7 @@ Result<void> JournalRecovery::commit_removal(const Case& found) {
 }
 
 // Something else than our file stands at the target.
-Result<void> JournalRecovery::settle_undone(const Case& found) {
+Result<void> PublishRecovery::settle_undone(const Case& found) {
   TRY_ASSIGN(const bool redone, redo_link(found));
   if (redone) return {};
   const bool ours = is(found.at_leaf, found.intent.after) || is(found.at_leaf, found.intent.before);
@@ -227,7 +227,7 @@ Result<void> JournalRecovery::settle_undone(const Case& found) {
 
 // The new content of a file was placed, and one of its further names still has the old one. Nothing
 // but this intent knows which version stands there.
-Result<bool> JournalRecovery::redo_link(const Case& found) {
+Result<bool> PublishRecovery::redo_link(const Case& found) {
   const IntentRecord& intent = found.intent;
   if (intent.kind != IntentKind::link) return false;
   TRY_ASSIGN(const auto standing, context_.catalog.base(intent.target));
@@ -255,13 +255,13 @@ Result<bool> JournalRecovery::redo_link(const Case& found) {
 }
 
 // What our file displaced is not what was on record: it gets its name back.
-Result<void> JournalRecovery::give_back(const Case& found) {
+Result<void> PublishRecovery::give_back(const Case& found) {
   TRY(context_.archive.place(found.intent.staged_leaf, found.target, found.at_target));
   TRY(leave_to_key(found));
   return context_.archive.discard(found.intent.staged_leaf, *found.at_target);
 }
 
-Result<void> JournalRecovery::commit_arrival(const Case& found, const ArchiveVersion& version) {
+Result<void> PublishRecovery::commit_arrival(const Case& found, const ArchiveVersion& version) {
   const IntentRecord& intent = found.intent;
   std::vector<InodeNumber> involved{intent.inode, intent.target.parent};
   if (intent.kind == IntentKind::move) involved.push_back(intent.source.parent);
@@ -299,7 +299,7 @@ Result<void> JournalRecovery::commit_arrival(const Case& found, const ArchiveVer
 
 // The file was placed with the content of its generation. The checksums that staging computed are
 // lost, and those on record are of the version before.
-void JournalRecovery::record_content(Batch& batch, InodeState& inode, const Case& found,
+void PublishRecovery::record_content(Batch& batch, InodeState& inode, const Case& found,
                                      const ArchiveVersion& version,
                                      std::optional<InodeUpdate>& update) const {
   if (!inode.record || !inode.is_file()) return;
@@ -316,24 +316,24 @@ void JournalRecovery::record_content(Batch& batch, InodeState& inode, const Case
   record_checksums(batch, found.intent.inode, {}, context_.catalog.chunk_bytes(), old_size_bytes);
 }
 
-Result<void> JournalRecovery::drop(uint64_t sequence) {
+Result<void> PublishRecovery::drop(uint64_t sequence) {
   Batch batch;
   batch.erase_intent(sequence);
   return context_.catalog.commit(batch);
 }
 
 // Somebody else changed it: the key goes on, and finds out.
-Result<void> JournalRecovery::leave_to_key(const Case& found) {
+Result<void> PublishRecovery::leave_to_key(const Case& found) {
   log::warning("the archive's copy was changed behind TierHub's back", {{"path", found.target}});
   return put_key(found, "");
 }
 
-Result<void> JournalRecovery::park(const Case& found, const std::string& reason) {
+Result<void> PublishRecovery::park(const Case& found, const std::string& reason) {
   log::warning(reason, {{"path", found.target}});
   return put_key(found, fmt::format("{}: {}", reason, found.target));
 }
 
-Result<void> JournalRecovery::put_key(const Case& found, const std::string& parked_reason) {
+Result<void> PublishRecovery::put_key(const Case& found, const std::string& parked_reason) {
   const IntentRecord& intent = found.intent;
   TRY_ASSIGN(const auto standing, context_.catalog.base(intent.target));
   const bool in_place =
@@ -348,7 +348,7 @@ Result<void> JournalRecovery::put_key(const Case& found, const std::string& park
 
 // No intent names them: they were staged and never placed, or displaced, compared and not yet
 // deleted.
-Result<void> JournalRecovery::discard_leftovers() {
+Result<void> PublishRecovery::discard_leftovers() {
   TRY_ASSIGN(const auto leaves, context_.archive.staged());
   for (const std::string& leaf : leaves) {
     const FileSystemId file_system = split_private_name(leaf).file_system;
@@ -364,7 +364,7 @@ Result<void> JournalRecovery::discard_leftovers() {
 }
 
 // Writers of the last process may be gone by now.
-Result<void> JournalRecovery::harvest_writers() {
+Result<void> PublishRecovery::harvest_writers() {
   const auto look = [&](const JournalKey& key, const JournalRecord&) -> Result<void> {
     if (key.kind != JournalKeyKind::inode) return {};
     TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(key.inode));
@@ -378,7 +378,7 @@ Result<void> JournalRecovery::harvest_writers() {
   return context_.catalog.for_each_journal_key(look);
 }
 
-Result<std::optional<std::string>> JournalRecovery::path_of(const Name& name) const {
+Result<std::optional<std::string>> PublishRecovery::path_of(const Name& name) const {
   TRY_ASSIGN(auto folder, context_.catalog.base_path(name.parent));
   if (!folder) return std::optional<std::string>();
   return std::optional<std::string>(folder->empty() ? name.name : *folder + "/" + name.name);

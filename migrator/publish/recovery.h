@@ -14,10 +14,10 @@
 
 namespace tierhub {
 
-class JournalRecovery {
+class PublishRecovery {
  public:
   // `busy_leaves`: names in staging that are in use, and are left alone.
-  JournalRecovery(const JournalContext& context, std::set<std::string> busy_leaves)
+  PublishRecovery(const PublishContext& context, std::set<std::string> busy_leaves)
       : context_(context), kept_leaves_(std::move(busy_leaves)) {}
 
   // Under the tree mutex, while nothing else acts on the archive. Fails if the archive does not
@@ -63,7 +63,7 @@ class JournalRecovery {
   Result<void> harvest_writers();
   Result<std::optional<std::string>> path_of(const Name& name) const;
 
-  const JournalContext context_;
+  const PublishContext context_;
   std::map<FileSystemId, std::string> unsettled_;  // and why
   std::set<std::string> kept_leaves_;              // busy; or foreign, and nowhere to put them back
 };

@@ -1,4 +1,4 @@
-// One wave of the journal: a set of plans that do not touch each other, carried out together.
+// One wave of the publisher: a set of plans that do not touch each other, carried out together.
 //
 //   1. stage     in parallel lanes: take a snapshot under the inode's lock, make its content
 //                complete in staging;
@@ -60,7 +60,7 @@ struct Action {
   // How it ended, if not well.
   std::optional<NotReady> not_ready;
   std::optional<Error> failure;
-  bool interrupted = false;  // the journal is being stopped
+  bool interrupted = false;  // the publisher is being stopped
   bool taken_back = false;   // with `failure`: the act was undone
   // With `failure`: nobody knows whether the act was done, or is on the device. Its intents stay
   // for the recovery.
@@ -95,7 +95,7 @@ class Wave {
     bool needs_recovery = false;
   };
 
-  Wave(const JournalContext& context, LongCopies& long_copies, const Options& options)
+  Wave(const PublishContext& context, LongCopies& long_copies, const Options& options)
       : context_(context),
         long_copies_(long_copies),
         options_(options),
@@ -159,7 +159,7 @@ class Wave {
   Result<void> renew_linked();
   Result<Outcome> report();
 
-  const JournalContext context_;
+  const PublishContext context_;
   LongCopies& long_copies_;
   const Options options_;
   mutable std::counting_semaphore<> large_lanes_;
@@ -193,7 +193,7 @@ Result<void> renew_version(Catalog& catalog, Archive& archive, InodeNumber inode
 std::optional<ArchiveVersion> displaced_by_place(const Plan& plan);
 // Commits in one batch what the acts of these actions made true, and drops intents and keys that
 // they settled. Takes the inodes' locks. Several at once: only placed or published files.
-Result<void> commit_actions(const JournalContext& context,
+Result<void> commit_actions(const PublishContext& context,
                             const std::vector<const Action*>& actions);
 
 }  // namespace tierhub

@@ -87,7 +87,7 @@ class ConflictResolver {
   void forget(const std::vector<Name>& names, InodeNumber inode) const;
 
   ScanState& scan_;
-  const JournalContext context_;
+  const PublishContext context_;
 };
 
 // "scan.tif" -> "scan (tierhub conflict 20261122-134501).tif"; from the second try on with a

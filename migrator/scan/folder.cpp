@@ -342,7 +342,7 @@ Result<FolderScan::Ours> FolderScan::take_if_unused(const ArchiveChild& child, I
   if (!lock.exists()) return Ours::settling;
   InodeState& state = *lock;
   TRY_ASSIGN(const auto pending, scan_.catalog.journal_record(JournalKey::of_inode(inode)));
-  // The journal set this time and was stopped before it could say so.
+  // The publisher set this time and was stopped before it could say so.
   const bool by_journal = pending && child.version.identity == on_record.identity &&
                           child.version.attributes.mtime != on_record.attributes.mtime &&
                           child.version.attributes.size_bytes == on_record.attributes.size_bytes &&

@@ -82,7 +82,7 @@ class Scanner {
   // comes from the trash, and cannot be known under another name.
   enum class New { unknown, restored };
   Result<Look> look(const std::vector<InodeNumber>& folders, New is_new = New::unknown);
-  // The same for the journal, which holds the tree mutex during the whole look. `progress` as of
+  // The same for the publisher, which holds the tree mutex during the whole look. `progress` as of
   // run().
   Result<Look> look(const TreeMutex::Held& held, const std::vector<InodeNumber>& folders,
                     const std::function<bool(const ScanCounts&)>& progress);

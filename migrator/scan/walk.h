@@ -10,7 +10,7 @@
 //   5. remove   what is missing, unless it is suspiciously much; then list the folders again where
 //               a name has become free for something new.
 //
-// Each step checks again what it is about to decide, because the journal works in between.
+// Each step checks again what it is about to decide, because the publisher works in between.
 #pragma once
 
 #include <functional>

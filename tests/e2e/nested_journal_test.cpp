@@ -92,7 +92,7 @@ class NestedWorld : public ::testing::Test {
   }
   std::vector<std::string> waiting() {
     std::vector<std::string> reasons;
-    for (const auto& one : value_of(world.journal->pending({"/"})).waiting)
+    for (const auto& one : value_of(world.publisher->pending({"/"})).waiting)
       reasons.push_back(one.path + ": " + one.reason);
     return reasons;
   }

@@ -291,7 +291,7 @@ class Concurrent : public ::testing::TestWithParam<Case> {
   }
   void publish_on() {
     for (uint64_t i = 0; !stop_; ++i) {
-      if (auto round = tier_->journal->run_round(Journal::Urgency::demanded); !round)
+      if (auto round = tier_->publisher->run_round(Publisher::Urgency::demanded); !round)
         return fail(0, round.error().text());
       ++counts_.publishes;
       if (i % 8 == 0) {

@@ -127,7 +127,7 @@ void ModelRun::reopen() {
 
 std::string ModelRun::pending() {
   std::string text;
-  const auto pending = tier_->journal->pending({"/"});
+  const auto pending = tier_->publisher->pending({"/"});
   for (const auto& waiting : pending->waiting) text += waiting.path + ": " + waiting.reason + "\n";
   return text;
 }

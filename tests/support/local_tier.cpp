@@ -49,12 +49,12 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   capacity = std::make_unique<Capacity>(Capacity::source_of(*scratch, *catalog), capacity_options);
   evictor = std::make_unique<Evictor>(*inodes, *scratch, *archive, *capacity);
   mover = std::make_unique<Mover>(*inodes, *scratch, *archive, *capacity, Mover::Options());
-  Journal::Options journal_options;
-  journal_options.threading = Journal::Options::Threading::none;
-  journal_options.lanes = 2;
+  Publisher::Options publisher_options;
+  publisher_options.threading = Publisher::Options::Threading::none;
+  publisher_options.lanes = 2;
   scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, tree_mutex, Scanner::Options());
-  journal =
-      std::make_unique<Journal>(*inodes, *scratch, *archive, tree_mutex, *scanner, journal_options);
+  publisher = std::make_unique<Publisher>(*inodes, *scratch, *archive, tree_mutex, *scanner,
+                                          publisher_options);
   FileSystemHooks& hooks = *this;
   fs = std::make_unique<FileSystem>(*inodes, *scratch, hooks);
   if (!catalog->just_made()) {
@@ -66,7 +66,7 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   }
   if (!catalog->same_boot()) require(catalog->mark_recovered());
   require(capacity->begin());
-  require(journal->recover());
+  require(publisher->recover());
 }
 
 // Fills end before what they report to is gone.
@@ -99,12 +99,12 @@ void LocalTier::writing(InodeNumber inode) { capacity->watch(inode); }
 uint64_t LocalTier::publish() {
   // Each round either gets on or is the last one.
   constexpr int kMostRounds = 20;
-  for (int round = 0; require(journal->run_round(Journal::Urgency::demanded)) > 0; ++round) {
+  for (int round = 0; require(publisher->run_round(Publisher::Urgency::demanded)) > 0; ++round) {
     if (round < kMostRounds) continue;
     ADD_FAILURE() << "publishing does not come to an end";
     break;
   }
-  return require(journal->pending({"/"})).keys;
+  return require(publisher->pending({"/"})).keys;
 }
 
 uint64_t LocalTier::scan_added() {

@@ -17,7 +17,7 @@
 #include "migrator/evict/evictor.h"
 #include "migrator/fill/mover.h"
 #include "migrator/prefetch/prefetcher.h"
-#include "migrator/publish/journal.h"
+#include "migrator/publish/publisher.h"
 #include "migrator/scan/scanner.h"
 #include "storage/posix/posix_archive.h"
 #include "storage/scratch/scratch.h"
@@ -72,7 +72,7 @@ class LocalTier : private FileSystemHooks {
   std::unique_ptr<Mover> mover;
   TreeMutex tree_mutex;
   std::unique_ptr<Scanner> scanner;
-  std::unique_ptr<Journal> journal;
+  std::unique_ptr<Publisher> publisher;
   std::unique_ptr<FileSystem> fs;
 
  private:

@@ -56,7 +56,7 @@ class ColdContent : public ::testing::Test {
     ASSERT_TRUE(tier_->catalog->commit(batch));
   }
   std::string parked_reason() {
-    const auto pending = tier_->journal->pending({"/"});
+    const auto pending = tier_->publisher->pending({"/"});
     return pending && !pending->waiting.empty() ? pending->waiting[0].reason : "";
   }
 

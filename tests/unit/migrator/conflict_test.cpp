@@ -47,7 +47,7 @@ TEST(ConflictName, IsNoLongerThanANameAndCutBetweenCharacters) {
   EXPECT_EQ(kept.find(" (tierhub") % 2, 0u) << kept;
 }
 
-enum class Finder { journal, scan };
+enum class Finder { publisher, scan };
 
 class Conflict : public ::testing::TestWithParam<Finder> {
  protected:
@@ -92,9 +92,9 @@ class Conflict : public ::testing::TestWithParam<Finder> {
   uint64_t conflicts_before_ = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(FoundBy, Conflict, ::testing::Values(Finder::journal, Finder::scan),
+INSTANTIATE_TEST_SUITE_P(FoundBy, Conflict, ::testing::Values(Finder::publisher, Finder::scan),
                          [](const auto& one) {
-                           return one.param == Finder::journal ? "TheJournal" : "AScan";
+                           return one.param == Finder::publisher ? "ThePublisher" : "AScan";
                          });
 
 TEST_P(Conflict, OfTwoChangesKeepsTheirsUnderTheNameAndOursBesideIt) {
@@ -214,7 +214,7 @@ TEST_P(Conflict, OfAnEditInPlaceIsFoundBehindAChangeOfModeHere) {
   world_.publish();
   edit_in_place(world_.in_archive("file"), "edits");
   world_.change_mode("file", 0600);
-  if (GetParam() == Finder::journal) world_.publish();
+  if (GetParam() == Finder::publisher) world_.publish();
   world_.write("file", "ours, longer");
   settle();
   EXPECT_EQ(in_archive("file"), "edits");
@@ -353,7 +353,7 @@ TEST_P(Conflict, WithWhatAScanDoesNotSeeWaitsAndIsNoProgress) {
   world_.write("@eaDir", "ours");
   settle();
   EXPECT_GT(world_.journal_keys(), 0u);
-  EXPECT_EQ(value_of(world_.journal->run_round(Journal::Urgency::demanded)), 0u);
+  EXPECT_EQ(value_of(world_.publisher->run_round(Publisher::Urgency::demanded)), 0u);
 }
 
 TEST_P(Conflict, OfAFileThatAllTouchedAndNobodyChangedReadsItOnlyWhenOursIsToReplaceIt) {

@@ -108,7 +108,7 @@ TEST_F(JournalRace, TriesAgainWhatFailedInTheRoundInWhichItIsDemanded) {
   world_.write("other", "keeps the round going");
   at("publish.before_commit", [&] {
     world_.let_be_made_in_archive("d");
-    world_.journal->demand({"/d"});
+    world_.publisher->demand({"/d"});
   });
   world_.publish();
   EXPECT_EQ(read_text(world_.in_archive("d/file")), "ours");

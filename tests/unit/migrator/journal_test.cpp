@@ -1,5 +1,3 @@
-#include "migrator/publish/journal.h"
-
 #include <filesystem>
 #include <fstream>
 
@@ -10,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/metrics.h"
+#include "migrator/publish/publisher.h"
 #include "tests/unit/migrator/journal_world.h"
 
 namespace tierhub::test {
@@ -276,7 +275,7 @@ TEST_F(JournalTest, WaitsForAFileThatIsOpenForWriting) {
   const FileHandle handle = world_.open("file", O_WRONLY);
   world_.publish();
   EXPECT_TRUE(world_.archive_tree().empty());
-  const auto pending = value_of(world_.journal->pending({"/"}));
+  const auto pending = value_of(world_.publisher->pending({"/"}));
   ASSERT_FALSE(pending.waiting.empty());
   EXPECT_EQ(pending.waiting.back().reason, "open for writing");
   world_.close(file, handle);
@@ -289,10 +288,10 @@ TEST_F(JournalTest, LetsAChangedFileRestUnlessItIsDemanded) {
   world_.make_folder("d");
   world_.write("d/file", "1");
   world_.write("other", "2");
-  value_of(world_.journal->run_round(Journal::Urgency::settled));
+  value_of(world_.publisher->run_round(Publisher::Urgency::settled));
   EXPECT_TRUE(world_.archive_tree().empty());
-  world_.journal->demand({"/d/"});
-  value_of(world_.journal->run_round(Journal::Urgency::settled));
+  world_.publisher->demand({"/d/"});
+  value_of(world_.publisher->run_round(Publisher::Urgency::settled));
   EXPECT_TRUE(fs::exists(world_.in_archive("d/file")));
   EXPECT_FALSE(fs::exists(world_.in_archive("other")));
 }
@@ -302,9 +301,9 @@ TEST_F(JournalTest, PublishesWhatNeverRestsWhenItIsTooOld) {
   world_.options.max_dirty_age_s = 0;
   world_.restart();
   world_.write("file", "1");
-  value_of(world_.journal->run_round(Journal::Urgency::settled));
+  value_of(world_.publisher->run_round(Publisher::Urgency::settled));
   EXPECT_TRUE(world_.archive_tree().empty());
-  value_of(world_.journal->run_round(Journal::Urgency::settled));
+  value_of(world_.publisher->run_round(Publisher::Urgency::settled));
   EXPECT_EQ(world_.archive_tree().size(), 1u);
 }
 
@@ -312,10 +311,10 @@ TEST_F(JournalTest, CountsWhatIsPendingBelowAPath) {
   world_.make_folder("d");
   world_.write("d/file", std::string(1000, 'x'));
   world_.write("other", std::string(10, 'x'));
-  const auto all = value_of(world_.journal->pending({"/"}));
+  const auto all = value_of(world_.publisher->pending({"/"}));
   EXPECT_EQ(all.bytes, 1010u);
   EXPECT_EQ(all.keys, 6u);
-  const auto below = value_of(world_.journal->pending({"/d"}));
+  const auto below = value_of(world_.publisher->pending({"/d"}));
   EXPECT_EQ(below.bytes, 1000u);
   EXPECT_EQ(below.keys, 4u);
 }
@@ -336,18 +335,18 @@ TEST_F(JournalTest, PublishesAParkedKeyWhenTheReasonIsGone) {
   world_.write("d/file", "ours");
   world_.publish();
   EXPECT_FALSE(world_.parked_reason(JournalKey::of_entry(world_.inode("d"), "file")).empty());
-  const auto pending = value_of(world_.journal->pending({"/"}));
+  const auto pending = value_of(world_.publisher->pending({"/"}));
   EXPECT_TRUE(std::any_of(pending.waiting.begin(), pending.waiting.end(),
                           [](const auto& one) { return one.parked; }));
   world_.let_be_made_in_archive("d");
-  world_.journal->retry_parked();
+  world_.publisher->retry_parked();
   expect_replica();
 }
 
 TEST_F(JournalTest, StopsWhenTheArchiveIsAway) {
   world_.write("file", "1");
   fs::rename(world_.in_archive(".tierhub"), world_.in_archive("hidden"));
-  const auto round = world_.journal->run_round(Journal::Urgency::demanded);
+  const auto round = world_.publisher->run_round(Publisher::Urgency::demanded);
   ASSERT_FALSE(round.has_value());
   EXPECT_TRUE(is_archive_wide(round.error()));
   fs::rename(world_.in_archive("hidden"), world_.in_archive(".tierhub"));
@@ -357,8 +356,8 @@ TEST_F(JournalTest, StopsWhenTheArchiveIsAway) {
 TEST_F(JournalTest, RecoversOnceTheArchiveIsBack) {
   world_.write("file", "1");
   fs::rename(world_.in_archive(".tierhub/id"), world_.in_archive("hidden"));
-  EXPECT_TRUE(world_.journal->recover().has_value());
-  EXPECT_FALSE(world_.journal->run_round(Journal::Urgency::demanded).has_value());
+  EXPECT_TRUE(world_.publisher->recover().has_value());
+  EXPECT_FALSE(world_.publisher->run_round(Publisher::Urgency::demanded).has_value());
   fs::rename(world_.in_archive("hidden"), world_.in_archive(".tierhub/id"));
   expect_replica();
 }
@@ -404,23 +403,23 @@ TEST_F(JournalTest, ForgetsTheCopyOfAFileThatWasRemoved) {
   world_.publish();
   world_.remove("large");
   EXPECT_TRUE(world_.publish_to_the_end());
-  world_.journal->stop();
+  world_.publisher->stop();
   world_.publish();
   EXPECT_EQ(world_.staged(), std::vector<std::string>{});
   EXPECT_TRUE(world_.archive_tree().empty());
 }
 
 TEST_F(JournalTest, PublishesFromItsOwnThread) {
-  world_.options.threading = Journal::Options::Threading::own_thread;
+  world_.options.threading = Publisher::Options::Threading::own_thread;
   world_.options.settle_s = 0;
   world_.options.tick_s = 0.01;
   world_.restart();
   world_.write("file", "1");
-  world_.journal->start();
-  world_.journal->something_closed();
+  world_.publisher->start();
+  world_.publisher->something_closed();
   const auto deadline = SteadyClock::now() + std::chrono::seconds(20);
   while (world_.journal_keys() > 0 && SteadyClock::now() < deadline) std::this_thread::yield();
-  world_.journal->stop();
+  world_.publisher->stop();
   EXPECT_EQ(world_.difference(), "");
 }
 

@@ -72,7 +72,7 @@ std::string line(char kind, uint32_t mode, int64_t mtime_ns, const std::string& 
 
 JournalWorld::JournalWorld(PosixArchive::RenameFlags rename_flags)
     : store(MemoryStore::create()), rename_flags_(rename_flags) {
-  options.threading = Journal::Options::Threading::none;
+  options.threading = Publisher::Options::Threading::none;
   options.lanes = 2;
   start();
 }
@@ -93,11 +93,12 @@ void JournalWorld::start() {
   if (trash_options) trash = std::make_unique<Trash>(*catalog, *archive, *trash_options);
   options.trash = trash.get();
   scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, tree_mutex, Scanner::Options());
-  journal = std::make_unique<Journal>(*inodes, *scratch, *archive, tree_mutex, *scanner, options);
+  publisher =
+      std::make_unique<Publisher>(*inodes, *scratch, *archive, tree_mutex, *scanner, options);
 }
 
 void JournalWorld::restart(Death death) {
-  journal.reset();
+  publisher.reset();
   scanner.reset();
   trash.reset();
   file_system.reset();
@@ -107,7 +108,7 @@ void JournalWorld::restart(Death death) {
   catalog.reset();
   if (death == Death::power_lost) store->lose_power();
   start();
-  value_of(journal->recover());
+  value_of(publisher->recover());
 }
 
 void JournalWorld::Hooks::recall(InodeNumber inode, ByteRange range, RecallReason,
@@ -388,7 +389,7 @@ std::string JournalWorld::difference() {
   return text;
 }
 
-void JournalWorld::publish() { value_of(journal->run_round(Journal::Urgency::demanded)); }
+void JournalWorld::publish() { value_of(publisher->run_round(Publisher::Urgency::demanded)); }
 
 bool JournalWorld::publish_to_the_end() {
   const auto deadline = SteadyClock::now() + std::chrono::seconds(20);

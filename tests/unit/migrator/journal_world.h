@@ -13,7 +13,7 @@
 
 #include "catalog/catalog.h"
 #include "fusefs/file_system.h"
-#include "migrator/publish/journal.h"
+#include "migrator/publish/publisher.h"
 #include "migrator/scan/scanner.h"
 #include "storage/posix/posix_archive.h"
 #include "tests/support/temporary_directory.h"
@@ -86,7 +86,7 @@ class JournalWorld {
 
   TemporaryDirectory scratch_folder;
   TemporaryDirectory archive_folder;
-  Journal::Options options;
+  Publisher::Options options;
   // Set: what is removed goes to a trash, from the next restart on.
   std::optional<Trash::Options> trash_options;
   std::unique_ptr<MemoryStore> store;  // keeps the data while the catalog is gone
@@ -98,7 +98,7 @@ class JournalWorld {
   std::unique_ptr<Trash> trash;
   TreeMutex tree_mutex;
   std::unique_ptr<Scanner> scanner;
-  std::unique_ptr<Journal> journal;
+  std::unique_ptr<Publisher> publisher;
 
  private:
   class Hooks final : public FileSystemHooks {

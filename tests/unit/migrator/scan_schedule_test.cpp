@@ -25,7 +25,7 @@ TEST(ScanSchedule, ScansAnewBehindTheScanThatRuns) {
   ScanSchedule::Options options;
   options.every_s = 0;
   options.at_start = false;
-  ScanSchedule schedule(*world.catalog, scanner, *world.journal, *world.archive, options);
+  ScanSchedule schedule(*world.catalog, scanner, *world.publisher, *world.archive, options);
   world.write_in_archive("first", "there before");
   running_world = &world;
   running_schedule = &schedule;

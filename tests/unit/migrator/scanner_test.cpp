@@ -292,7 +292,7 @@ TEST_F(ScannerTest, BringsBackAFolderThatGotANewFileThere) {
   world_.publish();
   EXPECT_EQ(read_text(world_.in_archive("a/b/theirs")), "theirs");
   world_.scan();
-  world_.journal->retry_parked();
+  world_.publisher->retry_parked();
   world_.publish();
   EXPECT_EQ(world_.journal_keys(), 0u);
   expect_same_names();

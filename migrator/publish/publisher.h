@@ -2,7 +2,7 @@
 // docs/mechanisms/publishing.md.
 //
 // One thread decides every change of the archive's tree; lanes carry out the staging. What turns
-// out to belong to somebody else is never replaced: the journal has the scanner check that folder,
+// out to belong to somebody else is never replaced: the publisher has the scanner check that folder,
 // which keeps both, and continues.
 #pragma once
 
@@ -24,12 +24,12 @@
 
 namespace tierhub {
 
-class Journal {
+class Publisher {
  public:
   struct Options {
     double settle_s = 5;           // a changed file rests this long before it is published
     double max_dirty_age_s = 300;  // a file that never rests that long is published all the same
-    double tick_s = 1;             // how often the journal looks
+    double tick_s = 1;             // how often the publisher looks
     size_t wave_keys = 4096;       // keys acted on together
     // Larger files are copied beside the rounds, so that nothing else waits for them.
     uint64_t long_copy_bytes = uint64_t{1} << 30;
@@ -66,9 +66,9 @@ class Journal {
   };
 
   // The scanner has the same tree mutex.
-  Journal(InodeTable& inodes, const Scratch& scratch, Archive& archive, TreeMutex& tree_mutex,
-          Scanner& scanner, const Options& options);
-  ~Journal();
+  Publisher(InodeTable& inodes, const Scratch& scratch, Archive& archive, TreeMutex& tree_mutex,
+            Scanner& scanner, const Options& options);
+  ~Publisher();
 
   // Before anything else uses the archive: settles what an interrupted round left behind.
   Result<void> recover();

@@ -1,4 +1,4 @@
-#include "migrator/publish/journal.h"
+#include "migrator/publish/publisher.h"
 
 #include <algorithm>
 #include <atomic>
@@ -29,7 +29,7 @@
 namespace tierhub {
 namespace {
 
-constexpr const char* kJournalHealth = "3 journal";
+constexpr const char* kPublisherHealth = "3 journal";
 constexpr double kBackOffSeconds = 5;
 constexpr size_t kMaxShownWaiting = 100;
 constexpr size_t kMaxHeld = 1000;
@@ -48,7 +48,7 @@ bool is_foreign(const Error& error) {
 
 }  // namespace
 
-class Journal::Impl {
+class Publisher::Impl {
  public:
   Impl(InodeTable& inodes, const Scratch& scratch, Archive& archive, TreeMutex& tree_mutex,
        Scanner& scanner, const Options& options)
@@ -96,7 +96,7 @@ class Journal::Impl {
     bool room_is_short = false;  // nothing settles
     uint64_t wave_bytes = 0;     // of the files in the wave that is being put together
     bool retry_parked = false;
-    JournalDemands::Snapshot demands;  // later ones came during the pass
+    PublishDemands::Snapshot demands;  // later ones came during the pass
     std::optional<JournalKey> cursor;
     bool at_end = false;
     std::vector<KeyAndRecord> carried;  // planned again in the next wave
@@ -150,7 +150,7 @@ class Journal::Impl {
   Result<void> discard_stale_copies();
   void loop(const std::stop_token& stop);
 
-  const JournalContext context_;
+  const PublishContext context_;
   const Options options_;
   TreeMutex& tree_mutex_;
   Scanner& scanner_;
@@ -161,13 +161,13 @@ class Journal::Impl {
   SteadyClock::time_point last_retry_ = SteadyClock::now();
   std::optional<SteadyClock::time_point> whole_scan_wanted_;  // the round's thread only
   // The round's thread only, or recover() before.
-  FailingFileSystems failing_{kBackOffSeconds, kJournalHealth};
+  FailingFileSystems failing_{kBackOffSeconds, kPublisherHealth};
   double wave_rate_ = kFirstWaveRate;  // of the last wave that sent bytes; the round's thread only
   // As nothing_to_publish_since().
   Guarded<std::optional<SteadyClock::time_point>> nothing_since_;
   std::map<JournalKey, Timestamp>
       ageing_;  // since when these keep being touched; the round's thread only
-  JournalDemands demands_;
+  PublishDemands demands_;
   Guarded<std::map<JournalKey, Held>> held_;  // why keys were left by the last pass
 
   Mutex wake_mutex_;
@@ -177,54 +177,54 @@ class Journal::Impl {
   std::jthread thread_;
 };
 
-Journal::Journal(InodeTable& inodes, const Scratch& scratch, Archive& archive,
-                 TreeMutex& tree_mutex, Scanner& scanner, const Options& options)
+Publisher::Publisher(InodeTable& inodes, const Scratch& scratch, Archive& archive,
+                     TreeMutex& tree_mutex, Scanner& scanner, const Options& options)
     : impl_(std::make_unique<Impl>(inodes, scratch, archive, tree_mutex, scanner, options)) {}
-Journal::~Journal() = default;
-Result<void> Journal::recover() { return impl_->recover(); }
-void Journal::start() { impl_->start(); }
-void Journal::stop() { impl_->stop(); }
-Result<uint64_t> Journal::run_round(Urgency urgency) { return impl_->run_round(urgency); }
-void Journal::demand(const std::vector<std::string>& paths) { impl_->demand(paths); }
-Result<Journal::Pending> Journal::pending(const std::vector<std::string>& paths) {
+Publisher::~Publisher() = default;
+Result<void> Publisher::recover() { return impl_->recover(); }
+void Publisher::start() { impl_->start(); }
+void Publisher::stop() { impl_->stop(); }
+Result<uint64_t> Publisher::run_round(Urgency urgency) { return impl_->run_round(urgency); }
+void Publisher::demand(const std::vector<std::string>& paths) { impl_->demand(paths); }
+Result<Publisher::Pending> Publisher::pending(const std::vector<std::string>& paths) {
   return impl_->pending(paths);
 }
-bool Journal::wait_for_demand(const std::vector<std::string>& paths,
-                              std::chrono::milliseconds patience) {
+bool Publisher::wait_for_demand(const std::vector<std::string>& paths,
+                                std::chrono::milliseconds patience) {
   return impl_->wait_for_demand(paths, patience);
 }
-void Journal::retry_parked() { impl_->retry_parked(); }
-void Journal::wake() { impl_->wake(); }
-void Journal::something_closed() { impl_->something_closed(); }
-std::optional<SteadyClock::time_point> Journal::nothing_to_publish_since() const {
+void Publisher::retry_parked() { impl_->retry_parked(); }
+void Publisher::wake() { impl_->wake(); }
+void Publisher::something_closed() { impl_->something_closed(); }
+std::optional<SteadyClock::time_point> Publisher::nothing_to_publish_since() const {
   return impl_->nothing_to_publish_since();
 }
 
-Result<void> Journal::Impl::recover() {
+Result<void> Publisher::Impl::recover() {
   const auto held = tree_mutex_.hold();
   auto done = settle_interrupted();
   if (!done && !is_archive_wide(done.error())) return done;
   if (!done) {
-    log::warning("the journal will be recovered when the archive is back",
+    log::warning("publishing will be recovered when the archive is back",
                  {{"error", done.error().text()}});
   }
   return {};
 }
 
-void Journal::Impl::start() {
+void Publisher::Impl::start() {
   if (options_.threading == Options::Threading::none) return;
   stopping_ = false;
   thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
 }
 
-void Journal::Impl::stop() {
+void Publisher::Impl::stop() {
   stopping_ = true;
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
   long_copies_.stop();
 }
 
-void Journal::Impl::wake() {
+void Publisher::Impl::wake() {
   {
     const MutexLock lock(wake_mutex_);
     woken_ = true;
@@ -233,11 +233,11 @@ void Journal::Impl::wake() {
 }
 
 // Without a demand it rests first, and the next tick is early enough.
-void Journal::Impl::something_closed() {
+void Publisher::Impl::something_closed() {
   if (demands_.any() || options_.room_is_short()) wake();
 }
 
-void Journal::Impl::loop(const std::stop_token& stop) {
+void Publisher::Impl::loop(const std::stop_token& stop) {
   std::string last_error;
   while (!stop.stop_requested()) {
     auto round = run_round(Urgency::settled);
@@ -248,9 +248,9 @@ void Journal::Impl::loop(const std::stop_token& stop) {
     if (error.empty() && !last_error.empty()) log::info("publishing to the archive again");
     last_error = error;
     if (error.empty()) {
-      health().clear(kJournalHealth);
+      health().clear(kPublisherHealth);
     } else {
-      health().set(kJournalHealth, "changes wait, nothing can be published: " + error);
+      health().set(kPublisherHealth, "changes wait, nothing can be published: " + error);
     }
     MutexLock lock(wake_mutex_);
     // After a failure a wake-up changes nothing: what woke it is in the journal.
@@ -261,7 +261,7 @@ void Journal::Impl::loop(const std::stop_token& stop) {
   }
 }
 
-bool Journal::Impl::retry_due() {
+bool Publisher::Impl::retry_due() {
   const auto now = SteadyClock::now();
   const bool asked = retry_asked_.exchange(false);
   if (!asked && now - last_retry_ < seconds(options_.retry_parked_s)) return false;
@@ -269,7 +269,7 @@ bool Journal::Impl::retry_due() {
   return true;
 }
 
-Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
+Result<uint64_t> Publisher::Impl::run_round(Urgency urgency) {
   if (!recovered_ || failing_.settling_is_due()) {
     const auto held = tree_mutex_.hold();
     TRY(settle_interrupted());
@@ -303,8 +303,8 @@ Result<uint64_t> Journal::Impl::run_round(Urgency urgency) {
 
 // What moves may free room when it is done. After a failure of the archive there is hope again when
 // a round got through.
-void Journal::Impl::note_outlook(const Round& round, const Pass& pass,
-                                 SteadyClock::time_point begin) {
+void Publisher::Impl::note_outlook(const Round& round, const Pass& pass,
+                                   SteadyClock::time_point begin) {
   const bool all_seen = pass.at_end && pass.carried.empty() && !round.needs_recovery;
   const bool nothing = pass.room_is_short && all_seen && pass.progress == 0 && !pass.moves;
   nothing_since_.with([&](auto& since) {
@@ -319,9 +319,9 @@ void Journal::Impl::note_outlook(const Round& round, const Pass& pass,
 }
 
 // With the tree mutex.
-Result<void> Journal::Impl::settle_interrupted() {
+Result<void> Publisher::Impl::settle_interrupted() {
   recovered_ = false;
-  JournalRecovery recovery(context_, long_copies_.leaves());
+  PublishRecovery recovery(context_, long_copies_.leaves());
   TRY(recovery.run());
   failing_.set_unsettled(recovery.unsettled());
   recovered_ = true;
@@ -329,7 +329,7 @@ Result<void> Journal::Impl::settle_interrupted() {
 }
 
 // A key that rests first; in a file system that does not work it would wait all the same.
-Result<void> Journal::Impl::hold_settling(Pass& pass, const JournalKey& key) {
+Result<void> Publisher::Impl::hold_settling(Pass& pass, const JournalKey& key) {
   std::optional<std::string> reason;
   if (failing_.any() && key.inode != kAsideInode) {
     TRY_ASSIGN(const FileSystemId file_system, file_system_of(context_.catalog, key.inode));
@@ -340,7 +340,7 @@ Result<void> Journal::Impl::hold_settling(Pass& pass, const JournalKey& key) {
 }
 
 // The file was removed, or published otherwise, while it was copied.
-Result<void> Journal::Impl::discard_stale_copies() {
+Result<void> Publisher::Impl::discard_stale_copies() {
   for (const InodeNumber inode : long_copies_.done()) {
     TRY_ASSIGN(const auto key, context_.catalog.journal_record(JournalKey::of_inode(inode)));
     if (key) continue;
@@ -351,7 +351,7 @@ Result<void> Journal::Impl::discard_stale_copies() {
   return {};
 }
 
-Result<void> Journal::Impl::run_pass(Round& round, Pass& pass) {
+Result<void> Publisher::Impl::run_pass(Round& round, Pass& pass) {
   while (!pass.at_end || !pass.carried.empty()) {
     if (stopping_ || round.needs_recovery || round.given_up) break;
     TRY(run_wave(round, pass));
@@ -362,7 +362,7 @@ Result<void> Journal::Impl::run_pass(Round& round, Pass& pass) {
   return {};
 }
 
-Result<std::vector<Journal::Impl::KeyAndRecord>> Journal::Impl::collect(Pass& pass) const {
+Result<std::vector<Publisher::Impl::KeyAndRecord>> Publisher::Impl::collect(Pass& pass) const {
   std::vector<KeyAndRecord> items = std::exchange(pass.carried, {});
   if (pass.at_end || items.size() >= options_.wave_keys) return items;
   const size_t room = options_.wave_keys - items.size();
@@ -373,7 +373,7 @@ Result<std::vector<Journal::Impl::KeyAndRecord>> Journal::Impl::collect(Pass& pa
   return items;
 }
 
-Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
+Result<void> Publisher::Impl::run_wave(Round& round, Pass& pass) {
   TRY_ASSIGN(const auto items, collect(pass));
   if (items.empty()) return {};
   const auto held = tree_mutex_.hold();
@@ -410,8 +410,9 @@ Result<void> Journal::Impl::run_wave(Round& round, Pass& pass) {
   return finish_wave(held, round, pass, *outcome);
 }
 
-Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wave& wave,
-                                                    Planner& planner, const KeyAndRecord& item) {
+Result<Publisher::Impl::Fate> Publisher::Impl::take_key(Round& round, Pass& pass, Wave& wave,
+                                                        Planner& planner,
+                                                        const KeyAndRecord& item) {
   const auto& [key, record] = item;
   if (round.failed.contains(key)) return Fate::handled;
   // What places a file in this wave settles the file's own key too.
@@ -458,7 +459,7 @@ Result<Journal::Impl::Fate> Journal::Impl::take_key(Round& round, Pass& pass, Wa
   return Fate::admitted;
 }
 
-Result<bool> Journal::Impl::is_demanded(const Pass& pass, const JournalKey& key) const {
+Result<bool> Publisher::Impl::is_demanded(const Pass& pass, const JournalKey& key) const {
   if (pass.urgency == Urgency::demanded) return true;
   const PathSet& demanded = pass.demands.paths;
   if (demanded.empty()) return false;
@@ -470,13 +471,14 @@ Result<bool> Journal::Impl::is_demanded(const Pass& pass, const JournalKey& key)
 
 // A file that is touched every few seconds never rests: it is published all the same, when nobody
 // is writing.
-bool Journal::Impl::too_old(const JournalKey& key, Timestamp now) {
+bool Publisher::Impl::too_old(const JournalKey& key, Timestamp now) {
   const auto found = ageing_.find(key);
   return found != ageing_.end() &&
          now.ns - found->second.ns >= seconds(options_.max_dirty_age_s).count();
 }
 
-void Journal::Impl::hold(Pass& pass, const JournalKey& key, Hold hold, const std::string& reason) {
+void Publisher::Impl::hold(Pass& pass, const JournalKey& key, Hold hold,
+                           const std::string& reason) {
   pass.may_move = pass.may_move || hold != Hold::waiting;
   pass.moves = pass.moves || hold == Hold::moving;
   if (pass.held.size() < kMaxHeld) pass.held[key] = {hold, reason};
@@ -485,7 +487,8 @@ void Journal::Impl::hold(Pass& pass, const JournalKey& key, Hold hold, const std
   pass.ageing[key] = found != ageing_.end() ? found->second : Timestamp::now();
 }
 
-Result<void> Journal::Impl::ensure(Round& round, Pass& pass, const std::vector<JournalKey>& keys) {
+Result<void> Publisher::Impl::ensure(Round& round, Pass& pass,
+                                     const std::vector<JournalKey>& keys) {
   Batch batch;
   for (const JournalKey& key : keys) {
     // Once in a round: a key that is dropped and asked for again makes no progress.
@@ -497,7 +500,7 @@ Result<void> Journal::Impl::ensure(Round& round, Pass& pass, const std::vector<J
 }
 
 // Looks again under the lock of whoever could change the answer.
-Result<bool> Journal::Impl::drop(const JournalKey& key) {
+Result<bool> Publisher::Impl::drop(const JournalKey& key) {
   Batch batch;
   std::optional<InodeLock> lock;
   if (key.inode != kAsideInode) {
@@ -521,8 +524,8 @@ Result<bool> Journal::Impl::drop(const JournalKey& key) {
   return true;
 }
 
-Result<void> Journal::Impl::finish_wave(const TreeMutex::Held& held, Round& round, Pass& pass,
-                                        const Wave::Outcome& outcome) {
+Result<void> Publisher::Impl::finish_wave(const TreeMutex::Held& held, Round& round, Pass& pass,
+                                          const Wave::Outcome& outcome) {
   pass.progress += outcome.done;
   failing_.note(outcome.working_file_systems, outcome.failed_file_systems);
   std::set<InodeNumber> foreign;  // folders in which somebody else changed something
@@ -556,8 +559,8 @@ Result<void> Journal::Impl::finish_wave(const TreeMutex::Held& held, Round& roun
 }
 
 // What is there is taken in, and the keys are planned again.
-Result<void> Journal::Impl::look(const TreeMutex::Held& held, Round& round, Pass& pass,
-                                 const std::set<InodeNumber>& folders) {
+Result<void> Publisher::Impl::look(const TreeMutex::Held& held, Round& round, Pass& pass,
+                                   const std::set<InodeNumber>& folders) {
   std::vector<InodeNumber> inodes(folders.begin(), folders.end());
   std::erase(inodes, kAsideInode);
   const auto looked = scanner_.look(held, inodes, [this](const ScanCounts&) { return !stopping_; });
@@ -573,7 +576,7 @@ Result<void> Journal::Impl::look(const TreeMutex::Held& held, Round& round, Pass
 }
 
 // A scan has parked keys tried again, which may lead here again.
-void Journal::Impl::want_whole_scan() {
+void Publisher::Impl::want_whole_scan() {
   if (!options_.wants_whole_scan) return;
   const auto now = SteadyClock::now();
   if (whole_scan_wanted_ && now - *whole_scan_wanted_ < seconds(options_.retry_parked_s)) return;
@@ -581,7 +584,7 @@ void Journal::Impl::want_whole_scan() {
   options_.wants_whole_scan();
 }
 
-Result<void> Journal::Impl::park(Round& round, const JournalKey& key, const Error& error) {
+Result<void> Publisher::Impl::park(Round& round, const JournalKey& key, const Error& error) {
   round.failed.insert(key);
   const bool conflict = is_conflict(error) || error.is(std::errc::file_exists);
   const std::string reason =
@@ -598,7 +601,7 @@ Result<void> Journal::Impl::park(Round& round, const JournalKey& key, const Erro
 }
 
 // Where people would look for it; what has no name any more is told by where the archive has it.
-Result<std::string> Journal::Impl::namespace_path(const JournalKey& key) const {
+Result<std::string> Publisher::Impl::namespace_path(const JournalKey& key) const {
   TRY_ASSIGN(auto path, context_.catalog.path(key.inode));
   if (!path) {
     TRY_ASSIGN(const auto in_archive, context_.catalog.base_path(key.inode));
@@ -608,20 +611,20 @@ Result<std::string> Journal::Impl::namespace_path(const JournalKey& key) const {
   return *path == "/" ? "/" + key.name : *path + "/" + key.name;
 }
 
-void Journal::Impl::demand(const std::vector<std::string>& paths) {
+void Publisher::Impl::demand(const std::vector<std::string>& paths) {
   demands_.add(paths);
   wake();
 }
 
 // A demand is over when a pass found nothing of it left that could still move. One that came during
 // the pass stays.
-void Journal::Impl::settle_demands(const Pass& pass) {
+void Publisher::Impl::settle_demands(const Pass& pass) {
   const bool open = pass.demand_open || (pass.demand_waits && pass.may_move);
   if (open || pass.progress > 0 || stopping_) return;
   demands_.settle(pass.demands.last);
 }
 
-Result<uint64_t> Journal::Impl::dirty_bytes(InodeNumber inode) {
+Result<uint64_t> Publisher::Impl::dirty_bytes(InodeNumber inode) {
   TRY_ASSIGN(const InodeLock lock, context_.inodes.lock(inode));
   if (!lock.exists() || !lock->is_file()) return 0;
   if (!lock->rec().writing) return lock->dirty_bytes();
@@ -630,7 +633,7 @@ Result<uint64_t> Journal::Impl::dirty_bytes(InodeNumber inode) {
 }
 
 // About: a file that is patched sends less.
-Result<uint64_t> Journal::Impl::bytes_to_send(InodeNumber inode) const {
+Result<uint64_t> Publisher::Impl::bytes_to_send(InodeNumber inode) const {
   TRY_ASSIGN(const auto record, context_.catalog.inode(inode));
   if (!record || record->attributes.kind != FileKind::file || !record->has_object) return 0;
   if (record->archived && record->content == Content::known && !record->writing) {
@@ -640,7 +643,7 @@ Result<uint64_t> Journal::Impl::bytes_to_send(InodeNumber inode) const {
   return context_.scratch.occupied_bytes(inode);
 }
 
-Result<Journal::Pending> Journal::Impl::pending(const std::vector<std::string>& paths) {
+Result<Publisher::Pending> Publisher::Impl::pending(const std::vector<std::string>& paths) {
   const PathSet wanted(paths);
   const auto held = held_.with([](const auto& all) { return all; });
   // While a demand stands, what is parked is tried again, and what waits for another key may still
