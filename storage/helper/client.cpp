@@ -141,8 +141,8 @@ Result<Archive::Space> ArchiveClient::space(const FileSystemId& file_system) {
 
 void ArchiveClient::fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) {
   HelperConnection::Call call;
-  call.kind =
-      request.purpose == FillPurpose::answer ? HelperConnection::Kind::answer : HelperConnection::Kind::fill;
+  call.kind = request.purpose == FillPurpose::answer ? HelperConnection::Kind::answer
+                                                     : HelperConnection::Kind::fill;
   call.body = encode(ArchiveCall::fill, request);
   if (UniqueFd target(::fcntl(request.target_fd, F_DUPFD_CLOEXEC, 0)); target)
     call.fds.push_back(std::move(target));

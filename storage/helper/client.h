@@ -101,7 +101,7 @@ class ArchiveClient final : public Archive {
 
  private:
   ArchiveClient(std::unique_ptr<HelperConnection> connection, std::chrono::milliseconds time_limit)
-      : connection_(std::move(link)), time_limit_(time_limit) {}
+      : connection_(std::move(connection)), time_limit_(time_limit) {}
 
   template <class T, class... Arguments>
   Result<T> ask(ArchiveCall call, const Arguments&... arguments);
