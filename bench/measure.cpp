@@ -13,9 +13,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spawn.h>
 
 #include "common/posix.h"
+#include "common/spawn.h"
 
 namespace tierhub::bench {
 
@@ -92,21 +92,11 @@ void forget_names() {
 }
 
 void run(const std::vector<std::string>& command) {
-  std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  for (const int fd : {STDOUT_FILENO, STDERR_FILENO})
-    ::posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
-  pid_t pid = 0;
-  const int error =
-      ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) fail(fmt::format("start {}: {}", command[0], std::strerror(error)));
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  SpawnPlan plan{command[0], command};
+  plan.descriptors = {STDIN_FILENO, SpawnPlan::kEmpty, SpawnPlan::kEmpty};
+  const auto child = spawn(plan);
+  if (!child) fail(child.error().text());
+  const int status = wait_for_end(*child);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     fail(fmt::format("{} did not end well", fmt::join(command, " ")));
 }

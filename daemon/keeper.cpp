@@ -23,10 +23,10 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <spawn.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/spawn.h"
 #include "daemon/keeper_link.h"
 #include "daemon/service_manager.h"
 #include "fusefs/kernel/kept_session.h"
@@ -105,44 +105,16 @@ Result<void> Keeper::start_child() {
   if (::fcntl(sockets.first.get(), F_SETFL, O_NONBLOCK) < 0)
     return Error::from_errno(errno, "fcntl");
   const bool again = device_.valid();
-  std::vector<std::string> arguments = options_.arguments;
-  if (!first_) std::erase(arguments, options_.first_only);
-  arguments[0] = options_.program;
-  arguments.push_back(kKeptArgument);
-  arguments.push_back(again ? kKeptAgain : kKeptNew);
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  std::vector<char*> environment;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (is_for_child(*variable, first_)) environment.push_back(*variable);
-  }
-  environment.push_back(nullptr);
-
-  // The descriptors move up first: their places may be taken by one another.
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  const int inherited[] = {sockets.second.get(), device_.get(), memory_.get()};
-  std::vector<UniqueFd> moved;
-  for (int i = 0; i < (again ? 3 : 1); ++i) {
-    moved.emplace_back(::fcntl(inherited[i], F_DUPFD_CLOEXEC, kKeptMemory + 1));
-    ::posix_spawn_file_actions_adddup2(&actions, moved.back().get(), kKeeperSocket + i);
-  }
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, again ? kKeptMemory + 1 : kKeptDevice);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  const int rc = ::posix_spawn(&child_, options_.program.c_str(), &actions, &attributes,
-                               argv.data(), environment.data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  if (rc != 0) {
-    child_ = -1;
-    return Error::from_errno(rc, "start " + options_.program);
-  }
+  SpawnPlan plan{options_.program, options_.arguments};
+  if (!first_) std::erase(plan.arguments, options_.first_only);
+  plan.arguments[0] = options_.program;
+  plan.arguments.insert(plan.arguments.end(), {kKeptArgument, again ? kKeptAgain : kKeptNew});
+  plan.descriptors.push_back(sockets.second.get());
+  if (again) plan.descriptors.insert(plan.descriptors.end(), {device_.get(), memory_.get()});
+  static_assert(kKeeperSocket == 3 && kKeptDevice == 4 && kKeptMemory == 5);
+  plan.environment = own_environment();
+  std::erase_if(*plan.environment, [&](auto& variable) { return !is_for_child(variable, first_); });
+  TRY_ASSIGN(child_, spawn(plan));
   link_ = std::move(sockets.first);
   frames_ = FrameReader();
   first_ = ready_ = handing_over_ = false;

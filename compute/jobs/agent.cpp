@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <list>
 #include <map>
 #include <optional>
@@ -26,6 +27,7 @@
 #include "common/posix.h"
 #include "compute/jobs/jobs_folder.h"
 #include "compute/jobs/runner_process.h"
+#include "compute/run/owner.h"
 #include "compute/run/process.h"
 #include "compute/run/reporter.h"
 #include "compute/run/runner.h"
@@ -84,10 +86,10 @@ std::string_view to_text(State state) {
 
 class Agent {
  public:
-  Agent(const AgentOptions& options, const OpenTierClient& open_tier, OwnProgram program,
+  Agent(const AgentOptions& options, const OpenTierClient& open_tier, std::string programs_folder,
         WorkRoot work)
       : options_(options),
-        program_(std::move(program)),
+        programs_folder_(std::move(programs_folder)),
         work_(std::move(work)),
         reporter_(open_tier, options.socket),
         pool_(options.workers) {}
@@ -409,14 +411,14 @@ class Agent {
     const size_t slash = run.jobs->path().rfind('/');
     options.root = slash == 0 ? "/" : run.jobs->path().substr(0, slash);
     options.socket = options_.socket;
-    options.programs_folder = program_.folder();
+    options.programs_folder = programs_folder_;
     options.workers = options_.workers;
     if (run.crashes >= kMaxCrashes) {
       options.give_up_reason = fmt::format(
           "the runner crashed {} times: show run.log and the agent's log to the administrator",
           run.crashes);
     }
-    TRY_ASSIGN(run.pid, start_runner(program_, run.account, options, sockets.runner));
+    TRY_ASSIGN(run.pid, start_runner(run.account, options, sockets.runner));
     run.slots = std::move(sockets.agent);
     log::info("started", {{"run", run.run}, {"user", run.account.name}, {"pid", run.pid}});
     return {};
@@ -574,7 +576,7 @@ class Agent {
   };
 
   const AgentOptions options_;
-  const OwnProgram program_;
+  const std::string programs_folder_;  // where this program is, found once at start
   const WorkRoot work_;
   Reporter reporter_;
   SlotPool pool_;
@@ -598,9 +600,11 @@ class Agent {
 }  // namespace
 
 Result<void> run_agent(const AgentOptions& options, const OpenTierClient& open_tier) {
-  TRY_ASSIGN(OwnProgram program, OwnProgram::open());
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return Error(error, "read the link /proc/self/exe: " + error.message());
   TRY_ASSIGN(WorkRoot work, WorkRoot::open(options.work));
-  return Agent(options, open_tier, std::move(program), std::move(work)).run();
+  return Agent(options, open_tier, program.parent_path(), std::move(work)).run();
 }
 
 }  // namespace tierhub::compute

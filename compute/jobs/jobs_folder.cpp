@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/posix.h"
+#include "common/run_as.h"
 #include "compute/jobs/drop_notes.h"
 #include "compute/run/process.h"
 #include "compute/workflow/job_names.h"
@@ -138,7 +139,7 @@ Result<void> JobsFolder::write_note(const Mistake& mistake) const {
   if (pid < 0) return Error::from_errno(errno, "write a note");
   if (pid > 0) return {};
   const int fd = keep_only_descriptor(folder.get());
-  if (::geteuid() == 0 && !become(account)) ::_exit(1);
+  if (!become(account)) ::_exit(1);
   const Result<UniqueFd> note =
       posix::open_at(fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
   ::_exit(note && posix::write_all(note->get(), mistake.advice) ? 0 : 1);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "common/posix.h"
-#include "compute/run/owner.h"
+#include "common/run_as.h"
 
 namespace tierhub::compute {
 namespace {

@@ -1,20 +1,16 @@
 #include "compute/run/owner.h"
 
-#include <algorithm>
-
-#include <sys/prctl.h>
-#include <unistd.h>
+#include <string_view>
 
 #include <fmt/format.h>
-#include <grp.h>
-#include <pwd.h>
+
+#include "common/run_as.h"
 
 namespace tierhub::compute {
 namespace {
 
 constexpr uint32_t kOthersWrite = S_IWGRP | S_IWOTH;
 constexpr uint32_t kOthersEnter = S_IXGRP | S_IXOTH;
-constexpr uint32_t kNoGroup = 65534;
 
 Error refused(std::string text) { return {std::errc::permission_denied, std::move(text)}; }
 
@@ -58,78 +54,17 @@ Result<uint32_t> decide_owner(const struct stat& file, const std::optional<DropF
   return allow_root(folder->uid, root_jobs);
 }
 
-namespace {
-
-// "" if there is no such user.
-Result<std::string> look_up_name(uint32_t uid) {
-  std::vector<char> buffer(1 << 16);
-  passwd entry{};
-  passwd* found = nullptr;
-  const int failure = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found);
-  if (found != nullptr) return std::string(entry.pw_name);
-  if (failure == 0 || failure == ENOENT) return std::string();
-  return Error::from_errno(failure, fmt::format("look up the user {}", uid));
-}
-
-}  // namespace
-
 Result<bool> is_named_after(const std::string& name, uint32_t uid) {
   if (name == fmt::format("{}", uid)) return true;
-  TRY_ASSIGN(const std::string user, look_up_name(uid));
-  if (user.empty()) return false;
-  const std::string_view local = std::string_view(user).substr(0, user.find('@'));
-  return name == user || name == local || name == user.substr(user.rfind('\\') + 1);
+  TRY_ASSIGN(const std::optional<std::string> user, find_user_name(uid));
+  if (!user) return false;
+  const std::string_view local = std::string_view(*user).substr(0, user->find('@'));
+  return name == *user || name == local || name == user->substr(user->rfind('\\') + 1);
 }
 
 std::string name_of_user(uint32_t uid) {
-  const Result<std::string> name = look_up_name(uid);
-  return name && !name->empty() ? *name : fmt::format("user {}", uid);
-}
-
-Result<Account> find_account(uint32_t uid, uint32_t file_gid) {
-  Account account;
-  account.uid = uid;
-  std::vector<char> buffer(1 << 16);
-  passwd entry{};
-  passwd* found = nullptr;
-  const int failure = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found);
-  if (found == nullptr) {
-    if (failure != 0 && failure != ENOENT) {
-      return Error::from_errno(failure, fmt::format("look up the user {}", uid));
-    }
-    const bool own_group = file_gid == uid && ::getgrgid(file_gid) == nullptr;
-    account.gid = own_group ? file_gid : kNoGroup;
-    account.groups = {account.gid};
-    account.name = fmt::format("{}", uid);
-    account.home = "/";
-    return account;
-  }
-  account.gid = entry.pw_gid;
-  account.name = entry.pw_name;
-  account.home = entry.pw_dir;
-  int count = 64;
-  std::vector<gid_t> groups(static_cast<size_t>(count));
-  while (::getgrouplist(entry.pw_name, entry.pw_gid, groups.data(), &count) < 0) {
-    groups.resize(static_cast<size_t>(std::max(count, 2 * static_cast<int>(groups.size()))));
-    count = static_cast<int>(groups.size());
-  }
-  account.groups.assign(groups.begin(), groups.begin() + count);
-  return account;
-}
-
-Result<void> become(const Account& account) {
-  const std::vector<gid_t> groups(account.groups.begin(), account.groups.end());
-  if (::setgroups(groups.size(), groups.data()) < 0) return Error::from_errno(errno, "setgroups");
-  if (::setresgid(account.gid, account.gid, account.gid) < 0) {
-    return Error::from_errno(errno, "setresgid");
-  }
-  if (::setresuid(account.uid, account.uid, account.uid) < 0) {
-    return Error::from_errno(errno, "setresuid");
-  }
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-    return Error::from_errno(errno, "prctl(PR_SET_NO_NEW_PRIVS)");
-  }
-  return {};
+  const auto name = find_user_name(uid);
+  return name && *name ? **name : fmt::format("user {}", uid);
 }
 
 }  // namespace tierhub::compute

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <sys/stat.h>
 
@@ -30,19 +29,6 @@ struct DropFolder {
 Result<uint32_t> decide_owner(const struct stat& file, const std::optional<DropFolder>& folder,
                               RootJobs root_jobs);
 
-// What a process needs to become a user.
-struct Account {
-  uint32_t uid = 0;
-  uint32_t gid = 0;
-  std::vector<uint32_t> groups;  // with gid
-  std::string name;
-  std::string home;
-};
-
-// As the system's user database has it. A user without an account has no groups; his gid is
-// `file_gid` if that is his own number and no group of that number exists, else "nogroup".
-Result<Account> find_account(uint32_t uid, uint32_t file_gid);
-
 // Whether a folder of that name is a user's own: the user's name, as it stands or without its
 // domain
 // ("alice" for "LAB\\alice" and "alice@lab"), or the user's number. An error if that cannot be
@@ -50,8 +36,5 @@ Result<Account> find_account(uint32_t uid, uint32_t file_gid);
 Result<bool> is_named_after(const std::string& name, uint32_t uid);
 // The user's name; the number if there is none.
 std::string name_of_user(uint32_t uid);
-
-// Becomes that user, for good: groups, gid, uid, and no new privileges.
-Result<void> become(const Account& account);
 
 }  // namespace tierhub::compute

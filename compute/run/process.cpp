@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -19,62 +18,10 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "common/spawn.h"
 
 namespace tierhub::compute {
 namespace {
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Result<Pipe> make_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> made;
-  made.reserve(texts.size() + 1);
-  for (const std::string& text : texts) made.push_back(const_cast<char*>(text.c_str()));
-  made.push_back(nullptr);
-  return made;
-}
-
-// Everything that the child does between fork and exec; nothing here allocates or locks.
-struct ChildPlan {
-  const char* program;
-  char* const* arguments;
-  char* const* environment;
-  const char* cwd;
-  int empty_fd;
-  int output_fd;
-  int failure_fd;
-  pid_t parent;
-};
-
-[[noreturn]] void fail_child(int failure_fd) {
-  const int code = errno;
-  static_cast<void>(!::write(failure_fd, &code, sizeof code));
-  ::_exit(127);
-}
-
-[[noreturn]] void run_child(const ChildPlan& plan) {
-  ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (::getppid() != plan.parent) ::_exit(127);
-  sigset_t none;
-  ::sigemptyset(&none);
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (::dup2(plan.empty_fd, STDIN_FILENO) < 0 || ::dup2(plan.output_fd, STDOUT_FILENO) < 0 ||
-      ::dup2(plan.output_fd, STDERR_FILENO) < 0 || ::chdir(plan.cwd) < 0) {
-    fail_child(plan.failure_fd);
-  }
-  ::execve(plan.program, plan.arguments, plan.environment);
-  fail_child(plan.failure_fd);
-}
 
 bool is_executable_file(const std::string& path) {
   struct stat st {};
@@ -138,27 +85,14 @@ uint64_t own_memory(pid_t pid) {
 
 Result<StartedProcess> start_process(const ProcessSpec& spec) {
   TRY_ASSIGN(Pipe output, make_pipe());
-  TRY_ASSIGN(Pipe failure, make_pipe());
-  TRY_ASSIGN(const UniqueFd empty, posix::open_at(AT_FDCWD, "/dev/null", O_RDONLY));
-  const std::vector<char*> arguments = pointers(spec.arguments);
-  const std::vector<char*> environment = pointers(spec.environment);
-  const ChildPlan plan{spec.program.c_str(), arguments.data(), environment.data(),
-                       spec.cwd.c_str(),     empty.get(),      output.write.get(),
-                       failure.write.get(),  ::getpid()};
-  const pid_t pid = ::fork();
-  if (pid < 0) return Error::from_errno(errno, "start " + spec.program);
-  if (pid == 0) run_child(plan);
-  ::setpgid(pid, pid);  // as the child does: whoever comes first
-  failure.write.reset();
-  int code = 0;
-  ssize_t n = 0;
-  while ((n = ::read(failure.read.get(), &code, sizeof code)) < 0 && errno == EINTR) {
-  }
-  if (n == sizeof code) {
-    ::waitpid(pid, nullptr, 0);
-    return Error::from_errno(code, "start " + spec.program);
-  }
   if (::fcntl(output.read.get(), F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
+  SpawnPlan plan{spec.program, spec.arguments};
+  plan.descriptors = {SpawnPlan::kEmpty, output.write.get(), output.write.get()};
+  plan.environment = spec.environment;
+  plan.folder = spec.cwd;
+  plan.group = SpawnPlan::Group::own;
+  plan.death_signal = SIGKILL;
+  TRY_ASSIGN(const pid_t pid, spawn(plan));
   return StartedProcess{pid, std::move(output.read)};
 }
 

@@ -3,15 +3,12 @@
 #include <chrono>
 #include <csignal>
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <spawn.h>
-
 #include "common/clock.h"
-#include "common/unique_fd.h"
+#include "common/spawn.h"
 
 namespace tierhub {
 namespace {
@@ -25,29 +22,13 @@ struct Child {
 
 // `stat -f`, which asks the daemon always; plain stat may be answered from the kernel's cache.
 Result<Child> spawn_stat(const std::string& path) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
-  UniqueFd from_child(ends[0]);
-  const UniqueFd to_parent(ends[1]);
-
-  std::string program = "stat", file_system = "-f", end_of_options = "--", argument = path;
-  char* const arguments[] = {program.data(), file_system.data(), end_of_options.data(),
-                             argument.data(), nullptr};
-  std::string locale = "LC_ALL=C";
-  char* const environment[] = {locale.data(), nullptr};
-
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, to_parent.get(), STDERR_FILENO);
-  Child child;
-  const int rc =
-      ::posix_spawnp(&child.pid, program.c_str(), &actions, nullptr, arguments, environment);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (rc != 0) return Error::from_errno(rc, "run 'stat' to look at the mount " + path);
-  child.errors = std::move(from_child);
-  return child;
+  TRY_ASSIGN(Pipe errors, make_pipe());
+  SpawnPlan plan{"stat", {"stat", "-f", "--", path}};
+  plan.descriptors = {SpawnPlan::kEmpty, SpawnPlan::kEmpty, errors.write.get()};
+  plan.environment = {{"LC_ALL=C"}};
+  const auto pid = spawn(plan);
+  if (!pid) return pid.error().in("look at the mount " + path);
+  return Child{*pid, std::move(errors.read)};
 }
 
 // False if it takes too long.
@@ -75,9 +56,7 @@ Result<Answer> probe_mount(const std::string& mount_point) {
     ::kill(child.pid, SIGKILL);  // and no wait: it may never end
     return Answer::silent;
   }
-  int status = 0;
-  while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = wait_for_end(child.pid);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Answer::lives;
   for (const std::errc gone : {std::errc::not_connected, std::errc::connection_aborted}) {
     if (errors.find(std::make_error_code(gone).message()) != std::string::npos) return Answer::dead;

@@ -4,14 +4,13 @@
 #include <sstream>
 #include <vector>
 
-#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <spawn.h>
 
 #include "common/posix.h"
+#include "common/spawn.h"
 #include "storage/helper/frame_socket.h"
 
 namespace tierhub {
@@ -22,39 +21,26 @@ constexpr int kSocketOfChild = 3;
 // Runs fusermount3 to its end. What it complains about is the error. `socket_fd`: where it sends
 // the device; none: -1.
 Result<void> run_fusermount(std::vector<std::string> arguments, int socket_fd) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
-  const UniqueFd complaints(ends[0]);
-  UniqueFd to_us(ends[1]);
+  TRY_ASSIGN(Pipe complaints, make_pipe());
   arguments.insert(arguments.begin(), "fusermount3");
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  std::string variable = fmt::format("_FUSE_COMMFD={}", kSocketOfChild);
-  std::vector<char*> environment = {variable.data()};
-  for (char** other = environ; *other != nullptr; ++other) environment.push_back(*other);
-  environment.push_back(nullptr);
-
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, to_us.get(), STDERR_FILENO);
-  if (socket_fd >= 0) ::posix_spawn_file_actions_adddup2(&actions, socket_fd, kSocketOfChild);
-  pid_t child = -1;
-  const int rc =
-      ::posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environment.data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (rc == ENOENT)
+  SpawnPlan plan{"fusermount3", std::move(arguments)};
+  plan.descriptors = {STDIN_FILENO, STDOUT_FILENO, complaints.write.get()};
+  static_assert(kSocketOfChild == 3);
+  if (socket_fd >= 0) plan.descriptors.push_back(socket_fd);
+  plan.environment = own_environment();
+  plan.environment->insert(plan.environment->begin(),
+                           fmt::format("_FUSE_COMMFD={}", kSocketOfChild));
+  const auto child = spawn(plan);
+  if (!child && child.error().is(std::errc::no_such_file_or_directory))
     return Error::from_errno(
         ENOENT, "fusermount3, which ordinary users need to mount: install the package fuse3");
-  if (rc != 0) return Error::from_errno(rc, "run fusermount3");
-  to_us.reset();
+  if (!child) return child.error();
+  complaints.write.reset();
   std::string text;
   char part[512];
-  for (ssize_t got = 0; (got = ::read(complaints.get(), part, sizeof part)) > 0;)
+  for (ssize_t got = 0; (got = ::read(complaints.read.get(), part, sizeof part)) > 0;)
     text.append(part, static_cast<size_t>(got));
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = wait_for_end(*child);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   while (text.ends_with('\n')) text.pop_back();
   const bool busy = text.find(std::strerror(EBUSY)) != std::string::npos;

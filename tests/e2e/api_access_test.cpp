@@ -14,9 +14,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
-#include <grp.h>
 #include <gtest/gtest.h>
 
+#include "common/run_as.h"
 #include "tests/support/tier_fixture.h"
 
 namespace tierhub::testing {
@@ -27,10 +27,7 @@ namespace fs = std::filesystem;
 constexpr uint32_t kUsers[] = {0, 3001, 3002, 3003};
 constexpr uint32_t kGroups[] = {0, 4001, 4002, 4003};
 
-struct User {
-  uint32_t uid, gid;
-  std::vector<gid_t> groups;
-};
+using User = Account;
 
 const User kCallers[] = {{0, 0, {}},
                          {3001, 4001, {}},
@@ -176,11 +173,7 @@ bool leads_out(const std::string& path, const std::string& mount) {
 void compare(const User& user, const std::vector<std::string>& paths, const TestTier& tier,
              const std::string& report) {
   const UniqueFd out(::open(report.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (::setgroups(user.groups.size(), user.groups.data()) != 0 ||
-      ::setresgid(user.gid, user.gid, user.gid) != 0 ||
-      ::setresuid(user.uid, user.uid, user.uid) != 0) {
-    ::_exit(2);
-  }
+  if (!become(user)) ::_exit(2);
   const api::Client client = tier.client();
   std::string text;
   int yes = 0, no = 0;

@@ -11,10 +11,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spawn.h>
 
 #include "common/posix.h"
-#include "common/unique_fd.h"
+#include "common/spawn.h"
 
 namespace tierhub::testing {
 namespace {
@@ -30,44 +29,23 @@ std::string content_of(const UniqueFd& file) {
   return text ? *text : text.error().text();
 }
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  for (std::string& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
-
-pid_t spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+pid_t start(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
             int out_fd, int err_fd) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
-  posix_spawn_file_actions_adddup2(&actions, err_fd, 2);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  posix_spawnattr_setpgroup(&attributes, 0);
-
-  std::vector<std::string> arguments = argv;
-  std::vector<std::string> variables = environment;
-  for (char** variable = environ; *variable != nullptr; ++variable)
-    variables.emplace_back(*variable);
-  pid_t child = -1;
-  const int error = ::posix_spawnp(&child, arguments[0].c_str(), &actions, &attributes,
-                                   pointers(arguments).data(), pointers(variables).data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0)
-    throw std::runtime_error(fmt::format("cannot start {}: error {}", argv[0], error));
-  return child;
+  SpawnPlan plan{argv[0], argv};
+  plan.descriptors = {SpawnPlan::kEmpty, out_fd, err_fd};
+  plan.environment = own_environment();
+  plan.environment->insert(plan.environment->begin(), environment.begin(), environment.end());
+  plan.group = SpawnPlan::Group::own;
+  const auto child = spawn(plan);
+  if (!child) throw std::runtime_error(child.error().text());
+  return *child;
 }
 
 }  // namespace
 
 pid_t start_program(const std::vector<std::string>& argv,
                     const std::vector<std::string>& environment, int log_fd) {
-  return spawn(argv, environment, log_fd, log_fd);
+  return start(argv, environment, log_fd, log_fd);
 }
 
 int wait_for_exit(pid_t child, std::chrono::milliseconds time_limit) {
@@ -84,7 +62,7 @@ CommandResult run_command(const std::vector<std::string>& argv,
                           std::chrono::seconds time_limit) {
   const UniqueFd out = unnamed_file();
   const UniqueFd err = unnamed_file();
-  const pid_t child = spawn(argv, environment, out.get(), err.get());
+  const pid_t child = start(argv, environment, out.get(), err.get());
   CommandResult result;
   result.exit_code = wait_for_exit(child, time_limit);
   if (result.exit_code < 0) {

@@ -9,13 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <spawn.h>
-
 #include "common/posix.h"
+#include "common/spawn.h"
 #include "fixture.h"
 #include "storage/helper/client.h"
-
-extern char** environ;
 
 namespace tierhub::test {
 namespace {
@@ -28,25 +25,15 @@ class SlowMount {
   SlowMount(const std::string& backing, const std::string& mount_point, int delay_ms,
             const std::string& fault_file)
       : mount_point_(mount_point) {
-    int out[2] = {-1, -1};
-    if (::pipe2(out, O_CLOEXEC) < 0) throw std::runtime_error("pipe");
-    const UniqueFd reading(out[0]);
-    UniqueFd writing(out[1]);
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, writing.get(), STDOUT_FILENO);
-    std::vector<std::string> words = {
-        TIERHUB_SLOWFS,           backing,    mount_point, "--delay-ms",
-        std::to_string(delay_ms), "--faults", fault_file};
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const int code = ::posix_spawn(&pid_, TIERHUB_SLOWFS, &actions, nullptr, argv.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    writing.reset();
+    Pipe out = make_pipe().value();
+    SpawnPlan plan{TIERHUB_SLOWFS,
+                   {TIERHUB_SLOWFS, backing, mount_point, "--delay-ms", std::to_string(delay_ms),
+                    "--faults", fault_file}};
+    plan.descriptors[STDOUT_FILENO] = out.write.get();
+    pid_ = spawn(plan).value();
+    out.write.reset();
     char line[16] = {};
-    if (code != 0 || ::read(reading.get(), line, sizeof line - 1) <= 0 ||
-        std::string(line) != "mounted\n") {
+    if (::read(out.read.get(), line, sizeof line - 1) <= 0 || std::string(line) != "mounted\n") {
       throw std::runtime_error("slowfs could not mount: these tests need root and /dev/fuse");
     }
   }

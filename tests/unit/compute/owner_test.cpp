@@ -61,25 +61,6 @@ TEST(Owner, AFileThatOthersCanReachAndWriteInAUsersFolderIsRefused) {
   EXPECT_FALSE(decide_owner(file_of(1001, kPrivate), open, RootJobs::refused));
 }
 
-TEST(Account, OfAUserWithoutOneHasNoGroups) {
-  constexpr uint32_t kUnused = 3'123'456'789;
-  const Result<Account> own = find_account(kUnused, kUnused);
-  ASSERT_TRUE(own);
-  EXPECT_EQ(own->gid, kUnused);
-  EXPECT_EQ(own->groups, std::vector<uint32_t>{kUnused});
-  const Result<Account> foreign = find_account(kUnused, 0);
-  ASSERT_TRUE(foreign);
-  EXPECT_NE(foreign->gid, 0u);
-  EXPECT_EQ(foreign->groups, std::vector<uint32_t>{foreign->gid});
-}
-
-TEST(Account, OfAUserHasItsNameAndGroups) {
-  const Result<Account> account = find_account(0, 12345);
-  ASSERT_TRUE(account);
-  EXPECT_EQ(account->name, "root");
-  EXPECT_EQ(account->gid, 0u);
-}
-
 TEST(Owner, AFolderIsNamedAfterItsOwnersNameOrNumber) {
   EXPECT_TRUE(is_named_after("root", 0).value());
   EXPECT_TRUE(is_named_after("0", 0).value());

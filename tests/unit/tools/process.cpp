@@ -9,7 +9,8 @@
 
 #include <gtest/gtest.h>
 #include <pty.h>
-#include <spawn.h>
+
+#include "common/spawn.h"
 
 namespace tierhub::test {
 namespace {
@@ -24,18 +25,7 @@ std::string read_all(int fd) {
   }
 }
 
-struct Pair {
-  UniqueFd ours;
-  UniqueFd theirs;
-};
-
-Pair make_pipe() {
-  int fds[2] = {-1, -1};
-  EXPECT_EQ(::pipe2(fds, O_CLOEXEC), 0);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-
-Pair make_terminal() {
+Pipe make_terminal() {
   int ours = -1;
   int theirs = -1;
   winsize size = {24, 100, 0, 0};
@@ -45,32 +35,20 @@ Pair make_terminal() {
   return {UniqueFd(ours), UniqueFd(theirs)};
 }
 
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 }  // namespace
 
 Process::Process(std::vector<std::string> arguments, std::vector<std::string> environment,
                  const std::string& folder, StandardError standard_error) {
-  Pair out = make_pipe();
-  Pair err = standard_error == StandardError::terminal ? make_terminal() : make_pipe();
+  Pipe out = make_pipe().value();
+  Pipe err = standard_error == StandardError::terminal ? make_terminal() : make_pipe().value();
   environment.insert(environment.end(), {"PATH=/usr/bin:/bin", "TZ=UTC", "LC_ALL=C.UTF-8"});
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, out.theirs.get(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, err.theirs.get(), STDERR_FILENO);
-  ::posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
-  int error = ::posix_spawn(&pid_, arguments.front().c_str(), &actions, nullptr,
-                            pointers_to(arguments).data(), pointers_to(environment).data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  EXPECT_EQ(error, 0) << arguments.front();
-  out_ = std::move(out.ours);
-  err_ = std::move(err.ours);
+  SpawnPlan plan{arguments.front(), std::move(arguments)};
+  plan.descriptors = {SpawnPlan::kEmpty, out.write.get(), err.write.get()};
+  plan.environment = std::move(environment);
+  plan.folder = folder;
+  pid_ = spawn(plan).value();
+  out_ = std::move(out.read);
+  err_ = std::move(err.read);
 }
 
 Process::~Process() {
