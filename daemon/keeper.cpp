@@ -25,13 +25,13 @@
 #include <fmt/format.h>
 
 #include "common/clock.h"
+#include "common/frame_socket.h"
 #include "common/log.h"
 #include "common/spawn.h"
 #include "daemon/keeper_link.h"
 #include "daemon/service_manager.h"
 #include "fusefs/kernel/kept_session.h"
 #include "fusefs/mount/table.h"
-#include "storage/helper/frame_socket.h"
 
 namespace tierhub {
 namespace {

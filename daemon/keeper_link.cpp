@@ -6,7 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "storage/helper/frame_socket.h"
+#include "common/frame_socket.h"
 
 namespace tierhub {
 namespace {

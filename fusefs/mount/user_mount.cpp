@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "common/frame_socket.h"
 #include "common/posix.h"
 #include "common/spawn.h"
-#include "storage/helper/frame_socket.h"
 
 namespace tierhub {
 namespace {

@@ -22,10 +22,10 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/frame_socket.h"
 #include "common/mutex.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
-#include "storage/helper/frame_socket.h"
 #include "storage/helper/helper.h"
 #include "storage/helper/process.h"
 #include "storage/helper/wire.h"

@@ -16,10 +16,10 @@
 
 #include <fmt/format.h>
 
+#include "common/frame_socket.h"
 #include "common/log.h"
 #include "common/mutex.h"
 #include "common/worker_pool.h"
-#include "storage/helper/frame_socket.h"
 #include "storage/helper/wire.h"
 #include "storage/posix/posix_archive.h"
 

@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/frame_socket.h"
 #include "common/spawn.h"
-#include "storage/helper/frame_socket.h"
 #include "storage/helper/helper.h"
 
 namespace tierhub {

@@ -9,11 +9,11 @@
 #include <gtest/gtest.h>
 
 #include "common/extents.h"
+#include "common/frame_socket.h"
 #include "common/posix.h"
 #include "common/worker_pool.h"
 #include "storage/copy/buffer_arena.h"
 #include "storage/copy/copy_plan.h"
-#include "storage/helper/frame_socket.h"
 #include "storage/helper/helper.h"
 #include "storage/helper/wire.h"
 #include "tests/support/temporary_directory.h"

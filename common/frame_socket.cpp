@@ -1,4 +1,4 @@
-#include "storage/helper/frame_socket.h"
+#include "common/frame_socket.h"
 
 #include <array>
 #include <cassert>
@@ -14,7 +14,7 @@
 namespace tierhub {
 namespace {
 
-constexpr size_t kHeaderBytes = 5;
+constexpr size_t kFrameHeaderBytes = 5;
 constexpr uint32_t kMaxBodyBytes = uint32_t{1} << 30;
 
 }  // namespace
@@ -120,15 +120,15 @@ Result<std::vector<Frame>> FrameReader::receive(int socket_fd) {
   TRY(receive_bytes(socket_fd));
   std::vector<Frame> frames;
   size_t at = 0;
-  while (bytes_.size() - at >= kHeaderBytes) {
-    ByteReader header(std::string_view(bytes_).substr(at, kHeaderBytes));
+  while (bytes_.size() - at >= kFrameHeaderBytes) {
+    ByteReader header(std::string_view(bytes_).substr(at, kFrameHeaderBytes));
     const uint32_t body_bytes = header.u32();
     const size_t fd_count = header.u8();
     if (body_bytes > kMaxBodyBytes)
       return Error(std::errc::protocol_error, "receive: a frame is too long");
-    if (bytes_.size() - at - kHeaderBytes < body_bytes) break;
+    if (bytes_.size() - at - kFrameHeaderBytes < body_bytes) break;
     Frame frame;
-    frame.body = bytes_.substr(at + kHeaderBytes, body_bytes);
+    frame.body = bytes_.substr(at + kFrameHeaderBytes, body_bytes);
     if (fds_.size() < fd_count)
       return Error(std::errc::protocol_error, "receive: a descriptor is missing");
     for (size_t i = 0; i < fd_count; ++i) {
@@ -136,7 +136,7 @@ Result<std::vector<Frame>> FrameReader::receive(int socket_fd) {
       fds_.pop_front();
     }
     frames.push_back(std::move(frame));
-    at += kHeaderBytes + body_bytes;
+    at += kFrameHeaderBytes + body_bytes;
   }
   bytes_.erase(0, at);
   return frames;
