@@ -64,7 +64,7 @@ std::string encode(const InodeRecord& record);
 std::string encode(InodeNumber inode);           // dirent
 std::string encode_mark();                       // link, base_link, unsynced: the key says it all
 std::string encode_text(std::string_view text);  // xattr, run, meta
-std::string encode_number(uint64_t number);      // residency (the end of the range), meta
+std::string encode_number(uint64_t number);      // residency (the end of the range)
 std::string encode(const ChecksumGroup& record);
 std::string encode(const BaseRecord& record);
 std::string encode(const ArchiveVersion& record);
