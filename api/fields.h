@@ -141,6 +141,12 @@ void visit_fields(Is<EvictResult> auto& m, auto&& field) {
   field("skipped_files", m.skipped_files);
 }
 
+void visit_fields(Is<Waiting> auto& m, auto&& field) {
+  field("path", m.path);
+  field("reason", m.reason);
+  field("open_for_writing", m.open_for_writing);
+}
+
 void visit_fields(Is<PublishProgress> auto& m, auto&& field) {
   field("id", m.id);
   field("done", m.done);

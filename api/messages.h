@@ -151,6 +151,13 @@ struct EvictResult {
   uint64_t skipped_files = 0;
 };
 
+// A change that does not get on by itself.
+struct Waiting {
+  std::string path;
+  std::string reason;
+  bool open_for_writing = false;  // it ends when the writer closes the file
+};
+
 // How far publishing everything below some paths is. `done` when the archive equals the namespace
 // there.
 struct PublishProgress {
@@ -160,9 +167,9 @@ struct PublishProgress {
   uint64_t pending_bytes = 0;
   uint64_t published_files = 0;
   uint64_t published_bytes = 0;
-  // Why keys are still pending, the first 100. A reason that begins with "open for writing" ends
-  // when the writer closes the file; every other one (parked, conflict) needs somebody to act.
-  std::vector<Skipped> waiting;
+  // Why keys are still pending, the first 100. What is not `open_for_writing` (parked, a conflict)
+  // needs somebody to act.
+  std::vector<Waiting> waiting;
 };
 
 // Something that was removed, and rests in the archive's trash.

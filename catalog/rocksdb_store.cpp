@@ -50,7 +50,6 @@ extern "C" const char* __tsan_default_options() { return "history_size=7"; }
 namespace tierhub {
 namespace {
 
-constexpr const char* kHealthPart = "0 catalog";
 constexpr size_t kBlockCacheBytes = 256 << 20;
 constexpr size_t kMemtableBytes = 64 << 20;  // all families together
 constexpr size_t kFamilyMemtableBytes = 32 << 20;
@@ -276,9 +275,9 @@ class RocksDbStore final : public KeyValueStore {
 
   // Nobody knows any more what is on the device.
   static Error final(const Error& error) {
-    health().set(kHealthPart, fmt::format("the catalog's disk is failing, nothing can be changed: "
-                                          "{}; check the disk, then restart tierd",
-                                          error.text()));
+    health().set(HealthPart::catalog,
+                 {"the catalog's disk is failing, nothing can be changed",
+                  fmt::format("{}; check the disk, then restart tierd", error.text())});
     return error;
   }
 
@@ -334,16 +333,14 @@ class RocksDbStore final : public KeyValueStore {
       TRY_ASSIGN(free_bytes, this->free_bytes());
     }
     if (free_bytes < keep_free_bytes_) {
-      health().set(
-          kHealthPart,
-          fmt::format(
-              "the catalog's disk is full, nothing can be changed: free {} MiB on the disk of {}",
-              keep_free_bytes_ >> 20, path_));
+      health().set(HealthPart::catalog,
+                   {"the catalog's disk is full, nothing can be changed",
+                    fmt::format("free {} MiB on the disk of {}", keep_free_bytes_ >> 20, path_)});
       return Error(std::errc::no_space_on_device,
                    fmt::format("the catalog's disk is full: free {} MiB on the disk of {}",
                                keep_free_bytes_ >> 20, path_));
     }
-    health().clear(kHealthPart);
+    health().clear(HealthPart::catalog);
     next_look_ = now + kLookInterval;
     if (!ballast_.armed() && now >= next_arm_) {
       next_arm_ = now + kArmInterval;

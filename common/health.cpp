@@ -6,30 +6,26 @@
 
 namespace tierhub {
 
-void Health::set(std::string_view part, const std::string& sentence) {
-  troubles_.with([&](auto& troubles) {
-    const auto it = troubles.find(part);
-    if (it == troubles.end()) {
-      troubles.emplace(part, Trouble{sentence, SteadyClock::now()});
-    } else {
-      it->second.sentence = sentence;
-    }
+void Health::set(HealthPart part, Trouble trouble, std::string_view instance) {
+  reported_.with([&](auto& reported) {
+    const auto [it, is_new] =
+        reported.try_emplace(Key(part, instance), Reported{{}, SteadyClock::now()});
+    it->second.trouble = std::move(trouble);
   });
 }
 
-void Health::clear(std::string_view part) {
-  troubles_.with([&](auto& troubles) {
-    if (const auto it = troubles.find(part); it != troubles.end()) troubles.erase(it);
-  });
+void Health::clear(HealthPart part, std::string_view instance) {
+  reported_.with([&](auto& reported) { reported.erase(Key(part, instance)); });
 }
 
-std::vector<std::string> Health::sentences() const {
-  return troubles_.with([](const auto& troubles) {
-    std::vector<std::string> result;
-    for (const auto& [part, trouble] : troubles) {
+std::vector<Trouble> Health::troubles() const {
+  return reported_.with([](const auto& reported) {
+    std::vector<Trouble> result;
+    for (const auto& [key, one] : reported) {
       const auto age =
-          std::chrono::duration_cast<std::chrono::seconds>(SteadyClock::now() - trouble.since);
-      result.push_back(fmt::format("{} (since {} s)", trouble.sentence, age.count()));
+          std::chrono::duration_cast<std::chrono::seconds>(SteadyClock::now() - one.since);
+      result.push_back(
+          {one.trouble.what, fmt::format("{} (since {} s)", one.trouble.detail, age.count())});
     }
     return result;
   });

@@ -19,11 +19,6 @@ constexpr int kPublishesKeptPerUser = 100;
 constexpr int kReleaseTries = 10;
 constexpr auto kReleasePause = std::chrono::milliseconds(5);
 
-// The kernel holds what was just copied, or just closed, a little longer.
-bool is_passing(const std::string& skip_reason) {
-  return skip_reason == "open" || skip_reason.starts_with("in use");
-}
-
 Result<void> require_root(const api::Caller& caller, const std::string& what) {
   if (caller.uid == 0) return {};
   return Error(std::errc::permission_denied, "only root may " + what);
@@ -74,9 +69,8 @@ Result<void> Control::check_lease_time(uint64_t ttl_s) const {
 Result<void> Control::renew_lease(const api::Caller& caller, const std::string& owner,
                                   uint64_t ttl_s) {
   TRY(check_lease_time(ttl_s));
-  const std::string full_owner = fmt::format("{}:{}", caller.uid, owner);
   const Timestamp expires{Timestamp::now().ns + static_cast<int64_t>(ttl_s) * 1'000'000'000};
-  return parts_.prefetcher.renew_leases(full_owner, expires);
+  return parts_.prefetcher.renew_leases({caller.uid, owner}, expires);
 }
 
 Result<api::EvictResult> Control::evict(const api::Caller& caller,
@@ -85,23 +79,23 @@ Result<api::EvictResult> Control::evict(const api::Caller& caller,
   api::EvictResult result;
   int tries_left = kReleaseTries;
   TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
+    const auto skip = [&](const std::string& reason) -> Result<void> {
+      ++result.skipped_files;
+      if (result.skipped.size() < kSkippedShown) result.skipped.push_back({node.path, reason});
+      return {};
+    };
     TRY_ASSIGN(const bool writable, walk_.may(caller, node, Access::write));
-    Eviction eviction;
-    eviction.skip_reason = "you may not write it";
-    if (writable) {
-      TRY_ASSIGN(eviction, parts_.evictor.evict(node.inode));
-    }
-    while (is_passing(eviction.skip_reason) && tries_left-- > 0) {
+    if (!writable) return skip("you may not write it");
+    TRY_ASSIGN(Eviction eviction, parts_.evictor.evict(node.inode));
+    while (eviction.skip && eviction.skip->is_passing() && tries_left-- > 0) {
       std::this_thread::sleep_for(kReleasePause);
       TRY_ASSIGN(eviction, parts_.evictor.evict(node.inode));
     }
     result.bytes += eviction.bytes;
     if (eviction.evicted) {
       ++result.files;
-    } else if (!eviction.skip_reason.empty()) {
-      ++result.skipped_files;
-      if (result.skipped.size() < kSkippedShown)
-        result.skipped.push_back({node.path, eviction.skip_reason});
+    } else if (eviction.skip) {
+      return skip(eviction.skip->text());
     }
     return {};
   }));
@@ -192,7 +186,8 @@ api::PublishProgress Control::progress_of(const api::Caller& caller, uint64_t id
   for (const auto& waiting : publish.pending.waiting) {
     const bool known = may_know_of(caller, waiting.path);
     progress.waiting.push_back({known ? waiting.path : "a file that you may not see",
-                                known ? waiting.reason : "root can see why"});
+                                known ? waiting.reason : "root can see why",
+                                known && waiting.cause == Publisher::Pending::Cause::writer});
   }
   return progress;
 }

@@ -47,18 +47,18 @@ void add_counters(api::Status& status) {
 }
 
 // What the parts of tierd say, and what the numbers say. The worst comes first.
-std::vector<std::string> health_of(const api::Status& status, bool scratch_is_full) {
-  std::vector<std::string> result = health().sentences();
-  if (scratch_is_full) result.push_back("scratch is full: publish, unpin or add SSD");
+std::vector<Trouble> troubles_of(const api::Status& status, bool scratch_is_full) {
+  std::vector<Trouble> result = health().troubles();
+  if (scratch_is_full) result.push_back({"scratch is full", "publish, unpin or add SSD"});
   if (status.parked_keys > 0) {
-    result.push_back(fmt::format("{} changes cannot be published: {}", status.parked_keys,
-                                 status.first_parked_reason));
+    result.push_back({fmt::format("{} changes cannot be published", status.parked_keys),
+                      status.first_parked_reason});
   }
   for (const uint64_t id : status.parked_prefetches) {
-    result.push_back(
-        fmt::format("prefetch {0} is parked: tierd ended unexpectedly each time while "
-                    "it ran: `tierctl prefetch --resume {0}`, or --cancel {0}",
-                    id));
+    result.push_back({fmt::format("prefetch {} is parked", id),
+                      fmt::format("tierd ended unexpectedly each time while it ran: `tierctl "
+                                  "prefetch --resume {0}`, or --cancel {0}",
+                                  id)});
   }
   return result;
 }
@@ -185,12 +185,9 @@ Result<api::Status> Control::status(const api::Caller& caller) {
   if (caller.uid != 0 && !status.first_parked_reason.empty())
     status.first_parked_reason = "root can see which in `tierctl status`";
   add_counters(status);
-  status.health = health_of(status, marks.full);
-  // What follows may name files that the caller must not know of.
-  if (caller.uid != 0) {
-    for (std::string& sentence : status.health)
-      sentence.resize(std::min(sentence.find(':'), sentence.size()));
-  }
+  // The details may name files that the caller must not know of.
+  for (const Trouble& trouble : troubles_of(status, marks.full))
+    status.health.push_back(caller.uid == 0 ? trouble.text() : trouble.what);
   status.summary = status.health.empty() ? "ok" : status.health.front();
   return status;
 }

@@ -135,9 +135,7 @@ Result<api::Prefetch> Control::start_prefetch(const api::Caller& caller,
   };
   wanted.label = label_of(request);
   wanted.owner_uid = caller.uid;
-  // A lease carries its user's number, so that nobody ends another's.
-  if (!request.lease_owner.empty())
-    wanted.lease_owner = fmt::format("{}:{}", caller.uid, request.lease_owner);
+  wanted.lease_name = request.lease_owner;
   wanted.lease_ttl_s = request.lease_ttl_s;
   TRY_ASSIGN(const auto progress, parts_.prefetcher.add(wanted));
   return to_message(progress);

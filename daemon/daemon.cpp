@@ -201,8 +201,8 @@ Result<void> Daemon::open_archive(const std::string& program) {
   options.left_out = config_.leave_out;
   TRY_ASSIGN(archive_, ArchiveClient::start(program, config_.archive, options));
   auto id = archive_->archive_id();
-  const bool must_not_start = !id && (id.error().is(std::errc::not_supported) ||
-                                      id.error().is(std::errc::no_lock_available));
+  const bool must_not_start =
+      !id && (id.error().is(std::errc::not_supported) || is_claimed(id.error()));
   if (!id && known_id && !must_not_start) {
     // It must always be possible to start: hot files and writes go on without the archive.
     log::warning("the archive is offline; cold files cannot be read until it is back",

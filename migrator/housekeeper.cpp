@@ -15,8 +15,6 @@
 namespace tierhub {
 namespace {
 
-constexpr const char* kScratchHealth = "2 scratch";
-
 // Something to be done again and again, but not more often than this.
 class Due {
  public:
@@ -189,11 +187,9 @@ void Housekeeper::sync_scratch() {
   report("scratch cannot be synced", synced);
   if (!synced) {
     failed_epoch_ = epoch;
-    health().set(
-        kScratchHealth,
-        fmt::format(
-            "scratch is failing, check its disk: {}; recently fetched data is fetched again",
-            synced.error().text()));
+    health().set(HealthPart::scratch,
+                 {"scratch is failing, check its disk",
+                  synced.error().text() + "; recently fetched data is fetched again"});
   }
   if (failed_epoch_ > 0) report("unwritten chunks cannot be dropped", drop_unwritten());
   if (!synced) return;
@@ -210,7 +206,7 @@ Result<void> Housekeeper::drop_unwritten() {
     if (epoch > failed_epoch_) continue;
     const auto eviction = evictor_.evict(inode);
     const bool gone = !eviction && eviction.error().is(std::errc::no_such_file_or_directory);
-    if (gone || (eviction && eviction->skip_reason.empty())) {
+    if (gone || (eviction && !eviction->skip)) {
       batch.erase_unsynced(epoch, inode);
       // The next sync covers its erasure.
       if (gone) batch.put_unsynced(scratch_.epoch(), inode);
@@ -221,7 +217,7 @@ Result<void> Housekeeper::drop_unwritten() {
   if (!batch.empty()) TRY(catalog_.commit(batch));
   if (any_left) return {};
   failed_epoch_ = 0;
-  health().clear(kScratchHealth);
+  health().clear(HealthPart::scratch);
   return {};
 }
 

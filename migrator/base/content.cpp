@@ -116,7 +116,7 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const PublishContext& con
                                                        const std::optional<ObjectStamp>& stamp) {
   using Answer = std::variant<Snapshot, NotReady>;
   TRY_ASSIGN(const InodeLock lock, context.inodes.lock(inode));
-  if (!lock.exists()) return Answer(NotReady{"it was removed", false});
+  if (!lock.exists()) return Answer(NotReady::moving);
   Snapshot snapshot;
   snapshot.inode = inode;
   bool put_off = false;
@@ -126,7 +126,7 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const PublishContext& con
   if (!put_off) {
     if (lock->is_file()) {
       TRY_ASSIGN(const Harvest harvested, harvest(context.catalog, context.scratch, *lock));
-      if (harvested == Harvest::in_use) return Answer(NotReady{kOpenForWriting, false});
+      if (harvested == Harvest::in_use) return Answer(NotReady::open_for_writing);
     }
     snapshot.record = lock->rec();
   }
@@ -135,7 +135,7 @@ Result<std::variant<Snapshot, NotReady>> take_snapshot(const PublishContext& con
   snapshot.content_differs = content_differs(*lock, version);
   if (!snapshot.content_differs) return Answer(std::move(snapshot));
   TRY(check_undamaged(context.catalog, inode));
-  if (!is_settled(snapshot.record.attributes, settle)) return Answer(NotReady{kSettling, true});
+  if (!is_settled(snapshot.record.attributes, settle)) return Answer(NotReady::settling);
   snapshot.absent = absent_ranges(*lock);
   if (version) snapshot.unchanged = unchanged_chunks(*lock, *version);
   if (snapshot.record.has_object && !snapshot.object) {

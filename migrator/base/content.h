@@ -47,14 +47,12 @@ struct Snapshot {
   bool stands(const InodeState& state) const;
 };
 
-// The reason of what only has to rest.
-inline constexpr const char* kSettling = "settling";
-// The reason of what goes on when somebody closes it; tierctl knows it by these words.
-inline constexpr const char* kOpenForWriting = "open for writing";
-
-struct NotReady {
-  std::string reason;
-  bool settling = false;
+// Why a change is not published now.
+enum class NotReady {
+  settling,          // it has to rest first
+  moving,            // it goes on soon: it is being copied, waits for a copy, or was just changed
+  open_for_writing,  // it goes on when it is closed
+  waiting,           // it goes on when another change, or its file system, does
 };
 
 // When a changed file may be published: `settle_ns` after its last change, at once if that is 0.

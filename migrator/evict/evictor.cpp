@@ -28,6 +28,30 @@ constexpr int64_t kLast_ns = 52 * kHeatHalfLife_ns;
 
 }  // namespace
 
+std::string Skip::text() const {
+  switch (obstacle) {
+    case Obstacle::unpublished:
+      return "not published yet";
+    case Obstacle::not_archived:
+      return "not in the archive yet";
+    case Obstacle::open:
+      return "open";
+    case Obstacle::in_use:
+      return "in use: a program has it open or mapped";
+    case Obstacle::filling:
+      return "being copied";
+    case Obstacle::leased:
+      return detail;
+    case Obstacle::archive_silent:
+      return "the archive does not answer: " + detail;
+    case Obstacle::conflict:
+      return "conflict: the archive's copy is not the version on record; run a scan";
+    case Obstacle::published_anew:
+      return "it was published in the meantime";
+  }
+  return "";
+}
+
 Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, Capacity& capacity)
     : inodes_(inodes),
       catalog_(inodes.catalog()),
@@ -41,30 +65,31 @@ Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, C
       lanes_(kLanes) {}
 
 // A lease or pin that is alive.
-Result<std::string> Evictor::lease_on(InodeNumber inode) const {
+Result<std::optional<Skip>> Evictor::lease_on(InodeNumber inode) const {
   TRY_ASSIGN(const auto leases, catalog_.leases(inode));
   const Timestamp now = Timestamp::now();
   for (const LeaseRecord& lease : leases) {
     if (!lease.pin && lease.expires < now) continue;
-    return fmt::format("{} by {}{}{}", lease.pin ? "pinned" : "leased", lease.owner,
-                       lease.reason.empty() ? "" : ": ", lease.reason);
+    return std::optional(Skip{
+        Obstacle::leased, fmt::format("{} by {}{}{}", lease.pin ? "pinned" : "leased", lease.owner,
+                                      lease.reason.empty() ? "" : ": ", lease.reason)});
   }
-  return std::string();
+  return std::optional<Skip>();
 }
 
 Result<Evictor::Judgement> Evictor::judge(const InodeState& inode) const {
   Judgement judgement;
   const bool known = inode.rec().content == Content::known && inode.rec().archived;
   if (inode.rec().writing || (inode.is_dirty() && !known)) {
-    judgement.reason = "not published yet";
+    judgement.skip = {Obstacle::unpublished, {}};
   } else if (inode.handles > 0) {
-    judgement.reason = "open";
+    judgement.skip = {Obstacle::open, {}};
   } else if (!inode.filling.empty()) {
-    judgement.reason = "being copied";
+    judgement.skip = {Obstacle::filling, {}};
   } else {
-    TRY_ASSIGN(judgement.reason, lease_on(inode.number));
+    TRY_ASSIGN(judgement.skip, lease_on(inode.number));
   }
-  if (inode.is_dirty()) judgement.dirty_reason = "not published yet";
+  judgement.only_clean = inode.is_dirty();
   return judgement;
 }
 
@@ -80,23 +105,22 @@ Result<std::optional<ArchiveVersion>> Evictor::evictable_version(InodeNumber ino
     // The writer may be gone, and nobody has looked since.
     if (lock->rec().writing && lock->writable_handles == 0) TRY(harvest(catalog_, scratch_, *lock));
     TRY_ASSIGN(const Judgement judgement, judge(*lock));
-    eviction.skip_reason = judgement.reason;
-    if (!judgement.dirty_reason.empty() && lock->clean.empty())
-      eviction.skip_reason = judgement.dirty_reason;
-    if (!eviction.skip_reason.empty()) return version;
+    eviction.skip = judgement.skip;
+    if (judgement.only_clean && lock->clean.empty()) eviction.skip = {Obstacle::unpublished, {}};
+    if (eviction.skip) return version;
     TRY_ASSIGN(version, catalog_.version(inode));
     TRY_ASSIGN(path, catalog_.base_path(inode));
   }
-  const auto skip = [&](std::string reason) {
-    eviction.skip_reason = std::move(reason);
+  const auto skip = [&](Obstacle obstacle, const std::string& detail = {}) {
+    eviction.skip = {obstacle, detail};
     return std::optional<ArchiveVersion>();
   };
-  if (!version || !path) return skip("not in the archive yet");
+  if (!version || !path) return skip(Obstacle::not_archived);
   const auto there = archive_.stat(*path);
-  if (!there) return skip("the archive does not answer: " + there.error().text());
+  if (!there) return skip(Obstacle::archive_silent, there.error().text());
   if (!*there || !is_on_record(**there, *version)) {
     metrics().conflicts.add();
-    return skip("conflict: the archive's copy is not the version on record; run a scan");
+    return skip(Obstacle::conflict);
   }
   return version;
 }
@@ -109,11 +133,10 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
 
   TRY_ASSIGN(const InodeLock lock, inodes_.lock_existing(inode));
   TRY_ASSIGN(const Judgement judgement, judge(*lock));
-  eviction.skip_reason = judgement.reason;
+  eviction.skip = judgement.skip;
   TRY_ASSIGN(const auto version_now, catalog_.version(inode));
-  if (eviction.skip_reason.empty() && version_now != version)
-    eviction.skip_reason = "it was published in the meantime";
-  if (!eviction.skip_reason.empty()) return eviction;
+  if (!eviction.skip && version_now != version) eviction.skip = {Obstacle::published_anew, {}};
+  if (eviction.skip) return eviction;
   std::optional<ObjectLease> lease;
   if (lock->rec().has_object) {
     lock->read_fd.reset();
@@ -121,13 +144,13 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
     if (scratch_.leases_work()) {
       TRY_ASSIGN(lease, scratch_.lease_unused(inode));
       if (!lease) {
-        eviction.skip_reason = "in use: a program has it open or mapped";
+        eviction.skip = {Obstacle::in_use, {}};
         return eviction;
       }
     }
   }
-  if (!judgement.dirty_reason.empty()) {
-    eviction.skip_reason = judgement.dirty_reason;
+  if (judgement.only_clean) {
+    eviction.skip = {Obstacle::unpublished, {}};
     // Without a lease a publish could be reading the object.
     if (lease) TRY(drop_clean_chunks(*lock, *lease, eviction));
     return eviction;
@@ -225,8 +248,8 @@ Result<std::optional<Timestamp>> Evictor::heat_of(InodeNumber inode) const {
   TRY_ASSIGN(const auto record, catalog_.inode(inode));
   if (!record || record->writing || record->content == Content::unknown || !record->archived)
     return std::nullopt;
-  TRY_ASSIGN(const std::string lease, lease_on(inode));
-  if (!lease.empty()) return std::nullopt;
+  TRY_ASSIGN(const auto lease, lease_on(inode));
+  if (lease) return std::nullopt;
   TRY_ASSIGN(const Timestamp used, catalog_.heat(inode));
   const Timestamp heat = std::max(used, record->attributes.btime);
   // Of a partly dirty file the clean chunks go last: should somebody replace it in the archive

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,32 @@
 
 namespace tierhub {
 
+// Why a file, or the rest of it, stays in scratch.
+enum class Obstacle {
+  unpublished,     // it differs from the archive
+  not_archived,    // the archive never had it
+  open,            // here
+  in_use,          // its object is open or mapped: the kernel says so
+  filling,         // it is being copied
+  leased,          // or pinned
+  archive_silent,  // nobody knows whether the archive still has it
+  conflict,        // the archive has another version
+  published_anew,  // while the archive was asked
+};
+
+struct Skip {
+  Obstacle obstacle{};
+  std::string detail;  // by whom it is leased; what is wrong with the archive
+
+  std::string text() const;
+  // The kernel holds what was just copied, or just closed, a little longer.
+  bool is_passing() const { return obstacle == Obstacle::open || obstacle == Obstacle::in_use; }
+};
+
 struct Eviction {
-  bool evicted = false;     // all of it
-  uint64_t bytes = 0;       // that what was dropped occupied, also if the rest had to stay
-  std::string skip_reason;  // not empty: why it, or the rest of it, was skipped
+  bool evicted = false;      // all of it
+  uint64_t bytes = 0;        // that what was dropped occupied, also if the rest had to stay
+  std::optional<Skip> skip;  // of it, or of the rest of it
 };
 
 class Evictor {
@@ -63,12 +86,12 @@ class Evictor {
 
  private:
   struct Judgement {
-    std::string reason;        // not empty: nothing of it may go
-    std::string dirty_reason;  // not empty: only its clean chunks may
+    std::optional<Skip> skip;  // nothing of it may go
+    bool only_clean = false;   // it has dirty ranges: only its clean chunks may go
   };
   Result<Judgement> judge(const InodeState& inode) const;
   Result<std::optional<ArchiveVersion>> evictable_version(InodeNumber inode, Eviction& eviction);
-  Result<std::string> lease_on(InodeNumber inode) const;
+  Result<std::optional<Skip>> lease_on(InodeNumber inode) const;
   Result<void> drop_clean_chunks(InodeState& inode, const ObjectLease& lease, Eviction& eviction);
   Result<std::optional<Timestamp>> heat_of(InodeNumber inode) const;
   Result<uint64_t> evict_coldest(uint64_t wanted_bytes) REQUIRES(pass_mutex_);

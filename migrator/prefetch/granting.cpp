@@ -118,8 +118,7 @@ Result<void> Prefetcher::restore_leases() {
     if (failure) return false;
     LeaseAsk& ask = asks[lease.owner];
     ask.owner = lease.owner;
-    // The owner begins with its user's number.
-    ask.uid = static_cast<uint32_t>(std::strtoul(lease.owner.c_str(), nullptr, 10));
+    ask.uid = LeaseOwner::from_text(lease.owner).uid;
     IntervalSet& ranges = ask.ranges[inode];
     const uint64_t chunk = catalog_.chunk_bytes();
     for (const auto& part : clean->intervals()) ranges.add(part.begin * chunk, part.end * chunk);
@@ -237,7 +236,8 @@ Result<void> Prefetcher::put_leases(Job& job) {
   return catalog_.commit(batch);
 }
 
-Result<void> Prefetcher::renew_leases(const std::string& owner, Timestamp expires) {
+Result<void> Prefetcher::renew_leases(const LeaseOwner& lease_owner, Timestamp expires) {
+  const std::string owner = lease_owner.text();
   std::vector<InodeNumber> inodes;
   const bool ends = expires <= Timestamp::now();
   {

@@ -42,12 +42,21 @@ struct Prefetcher::Intake {
   bool has_lease() const { return !record.lease_owner.empty(); }
 };
 
+namespace {
+
+std::string lease_owner_of(const Prefetcher::Request& request) {
+  if (request.lease_name.empty()) return {};
+  return LeaseOwner{request.owner_uid, request.lease_name}.text();
+}
+
+}  // namespace
+
 // A few that arrive at the same moment may be let in together.
 Result<void> Prefetcher::admit(const Request& request) const {
   const PrefetchLimits& limits = options_.limits;
   if (request.label.size() > limits.text_bytes)
     return too_long(fmt::format("the label is longer than {} bytes", limits.text_bytes));
-  if (request.lease_owner.size() > limits.text_bytes)
+  if (lease_owner_of(request).size() > limits.text_bytes)
     return too_long(fmt::format("the lease's owner is longer than {} bytes", limits.text_bytes));
   MutexLock lock(mutex_);
   const auto open = std::ranges::count_if(jobs_, [&](const auto& item) {
@@ -148,10 +157,10 @@ Result<Prefetcher::Progress> Prefetcher::add(const Request& request) {
   record.label = request.label;
   record.owner_uid = request.owner_uid;
   record.created = Timestamp::now();
-  record.lease_owner = request.lease_owner;
+  record.lease_owner = lease_owner_of(request);
   record.lease_ttl_s = request.lease_ttl_s;
   record.urgency = request.urgency;
-  intake.ask.owner = request.lease_owner;
+  intake.ask.owner = record.lease_owner;
   intake.ask.uid = request.owner_uid;
   {
     MutexLock lock(mutex_);

@@ -36,6 +36,7 @@
 #include "common/result.h"
 #include "inodes/inode_table.h"
 #include "migrator/fill/mover.h"
+#include "migrator/prefetch/lease_owner.h"
 #include "migrator/prefetch/leases.h"
 #include "migrator/prefetch/limits.h"
 #include "migrator/prefetch/rate.h"
@@ -86,7 +87,7 @@ class Prefetcher {
     std::function<Result<void>(const TakeItem&)> items;
     std::string label;
     uint32_t owner_uid = 0;
-    std::string lease_owner;
+    std::string lease_name;  // not empty: what becomes resident is leased to the owner by this name
     uint64_t lease_ttl_s = 0;
     PrefetchUrgency urgency = PrefetchUrgency::task;
   };
@@ -117,7 +118,7 @@ class Prefetcher {
   uint64_t active() const;
   std::vector<uint64_t> parked() const;
   // All leases of an owner live until `expires`; with a time that is past they end.
-  Result<void> renew_leases(const std::string& owner, Timestamp expires);
+  Result<void> renew_leases(const LeaseOwner& owner, Timestamp expires);
   // The archive has another version of the file now. Cheap: what was promised of it is taken back
   // by the thread.
   void version_changed(InodeNumber inode);

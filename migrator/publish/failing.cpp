@@ -2,8 +2,6 @@
 
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "common/duration.h"
 #include "common/health.h"
 #include "common/log.h"
@@ -39,7 +37,8 @@ void FailingFileSystems::note(const std::set<FileSystemId>& working,
       log::warning("a file system of the archive is not up to date", {{"error", error.text()}});
     }
     failing_.insert_or_assign(id, Failing{error, until});
-    health().set(health_part(id), "changes wait in a part of the archive: " + error.text());
+    health().set(HealthPart::nested_publishing,
+                 {"changes wait in a part of the archive", error.text()}, id);
   }
 }
 
@@ -65,11 +64,7 @@ void FailingFileSystems::set_unsettled(std::map<FileSystemId, std::string> unset
 void FailingFileSystems::note_working(const FileSystemId& file_system) {
   if (failing_.erase(file_system) == 0) return;
   log::info("publishing to a file system of the archive again", {{"file_system", file_system}});
-  health().clear(health_part(file_system));
-}
-
-std::string FailingFileSystems::health_part(const FileSystemId& file_system) const {
-  return fmt::format("{} {}", health_part_, file_system);
+  health().clear(HealthPart::nested_publishing, file_system);
 }
 
 }  // namespace tierhub

@@ -18,8 +18,7 @@ namespace tierhub {
 class FailingFileSystems {
  public:
   // One that failed is left alone for so long.
-  FailingFileSystems(double rest_s, std::string health_part)
-      : rest_s_(rest_s), health_part_(std::move(health_part)) {}
+  explicit FailingFileSystems(double rest_s) : rest_s_(rest_s) {}
 
   bool any() const { return !unsettled_.empty() || !failing_.empty(); }
   // Why the plan is not carried out now; none: its file system works, or is to be tried again.
@@ -44,10 +43,8 @@ class FailingFileSystems {
     SteadyClock::time_point until;  // then it is tried again
   };
   void note_working(const FileSystemId& file_system);
-  std::string health_part(const FileSystemId& file_system) const;
 
   const double rest_s_;
-  const std::string health_part_;
   std::map<FileSystemId, Failing> failing_;
   std::map<FileSystemId, std::string> unsettled_;
   SteadyClock::time_point settle_again_;

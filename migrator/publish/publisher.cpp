@@ -29,7 +29,6 @@
 namespace tierhub {
 namespace {
 
-constexpr const char* kPublisherHealth = "3 journal";
 constexpr double kBackOffSeconds = 5;
 constexpr size_t kMaxShownWaiting = 100;
 constexpr size_t kMaxHeld = 1000;
@@ -79,15 +78,9 @@ class Publisher::Impl {
   using KeyAndRecord = std::pair<JournalKey, JournalRecord>;
 
   // Why a key is left in a pass that is not parked.
-  enum class Hold {
-    settling,  // it has to rest
-    moving,    // it goes on soon: it is being copied, or was just changed
-    writer,    // it goes on when it is closed
-    waiting,   // it goes on when another key does
-  };
   struct Held {
-    Hold hold = Hold::settling;
-    std::string reason;
+    NotReady why{};
+    std::string reason;  // of what is waiting
   };
 
   // One way through the journal.
@@ -129,7 +122,7 @@ class Publisher::Impl {
   Result<Fate> take_key(Round& round, Pass& pass, Wave& wave, Planner& planner,
                         const KeyAndRecord& item);
   Result<bool> is_demanded(const Pass& pass, const JournalKey& key) const;
-  void hold(Pass& pass, const JournalKey& key, Hold hold, const std::string& reason);
+  void hold(Pass& pass, const JournalKey& key, NotReady why, const std::string& reason = {});
   bool too_old(const JournalKey& key, Timestamp now);
   Result<void> ensure(Round& round, Pass& pass, const std::vector<JournalKey>& keys);
   Result<bool> drop(const JournalKey& key);
@@ -161,7 +154,7 @@ class Publisher::Impl {
   SteadyClock::time_point last_retry_ = SteadyClock::now();
   std::optional<SteadyClock::time_point> whole_scan_wanted_;  // the round's thread only
   // The round's thread only, or recover() before.
-  FailingFileSystems failing_{kBackOffSeconds, kPublisherHealth};
+  FailingFileSystems failing_{kBackOffSeconds};
   double wave_rate_ = kFirstWaveRate;  // of the last wave that sent bytes; the round's thread only
   // As nothing_to_publish_since().
   Guarded<std::optional<SteadyClock::time_point>> nothing_since_;
@@ -244,13 +237,14 @@ void Publisher::Impl::loop(const std::stop_token& stop) {
     if (!round) nothing_since_.with([](auto& since) { since = SteadyClock::time_point::max(); });
     const std::string error = round ? std::string() : round.error().text();
     if (!error.empty() && error != last_error)
-      log::warning("the archive is not up to date", {{"error", error}});
+      log::warning("nothing can be published to the archive: trying again",
+                   {{"error", error}, {"every_s", kBackOffSeconds}});
     if (error.empty() && !last_error.empty()) log::info("publishing to the archive again");
     last_error = error;
     if (error.empty()) {
-      health().clear(kPublisherHealth);
+      health().clear(HealthPart::publishing);
     } else {
-      health().set(kPublisherHealth, "changes wait, nothing can be published: " + error);
+      health().set(HealthPart::publishing, {"changes wait, nothing can be published", error});
     }
     MutexLock lock(wake_mutex_);
     // After a failure a wake-up changes nothing: what woke it is in the journal.
@@ -335,7 +329,7 @@ Result<void> Publisher::Impl::hold_settling(Pass& pass, const JournalKey& key) {
     TRY_ASSIGN(const FileSystemId file_system, file_system_of(context_.catalog, key.inode));
     reason = failing_.reason_of(file_system);
   }
-  hold(pass, key, reason ? Hold::waiting : Hold::settling, reason.value_or(kSettling));
+  hold(pass, key, reason ? NotReady::waiting : NotReady::settling, reason.value_or(""));
   return {};
 }
 
@@ -437,7 +431,7 @@ Result<Publisher::Impl::Fate> Publisher::Impl::take_key(Round& round, Pass& pass
   if (plan.kind == Plan::Kind::wait) {
     if (wave.changes(key.inode)) return Fate::carried;  // its folder comes in this wave
     pass.demand_waits = pass.demand_waits || demanded;
-    hold(pass, key, Hold::waiting, plan.reason);
+    hold(pass, key, NotReady::waiting, plan.reason);
     return Fate::handled;
   }
   if (plan.kind == Plan::Kind::drop) {
@@ -447,7 +441,7 @@ Result<Publisher::Impl::Fate> Publisher::Impl::take_key(Round& round, Pass& pass
   }
   if (const auto failure = failing_.failure_of(plan)) {
     pass.demand_waits = pass.demand_waits || demanded;
-    hold(pass, key, Hold::waiting, *failure);
+    hold(pass, key, NotReady::waiting, *failure);
     return Fate::handled;
   }
   // An archive that takes nothing more may still give up what was removed.
@@ -477,12 +471,12 @@ bool Publisher::Impl::too_old(const JournalKey& key, Timestamp now) {
          now.ns - found->second.ns >= seconds(options_.max_dirty_age_s).count();
 }
 
-void Publisher::Impl::hold(Pass& pass, const JournalKey& key, Hold hold,
+void Publisher::Impl::hold(Pass& pass, const JournalKey& key, NotReady why,
                            const std::string& reason) {
-  pass.may_move = pass.may_move || hold != Hold::waiting;
-  pass.moves = pass.moves || hold == Hold::moving;
-  if (pass.held.size() < kMaxHeld) pass.held[key] = {hold, reason};
-  if (hold != Hold::settling || pass.ageing.size() >= kMaxAgeing) return;
+  pass.may_move = pass.may_move || why != NotReady::waiting;
+  pass.moves = pass.moves || why == NotReady::moving;
+  if (pass.held.size() < kMaxHeld) pass.held[key] = {why, reason};
+  if (why != NotReady::settling || pass.ageing.size() >= kMaxAgeing) return;
   const auto found = ageing_.find(key);
   pass.ageing[key] = found != ageing_.end() ? found->second : Timestamp::now();
 }
@@ -531,12 +525,7 @@ Result<void> Publisher::Impl::finish_wave(const TreeMutex::Held& held, Round& ro
   std::set<InodeNumber> foreign;  // folders in which somebody else changed something
   for (const auto& ended : outcome.unfinished) {
     if (ended.not_ready) {
-      const NotReady& why = *ended.not_ready;
-      hold(pass, ended.key,
-           why.settling                    ? Hold::settling
-           : why.reason == kOpenForWriting ? Hold::writer
-                                           : Hold::moving,
-           why.reason);
+      hold(pass, ended.key, *ended.not_ready);
       TRY_ASSIGN(const bool demanded, is_demanded(pass, ended.key));
       pass.demand_open = pass.demand_open || demanded;
     }
@@ -663,13 +652,17 @@ Result<Publisher::Pending> Publisher::Impl::pending(const std::vector<std::strin
       pending.bytes += bytes;
     }
     if (pending.waiting.size() >= kMaxShownWaiting) return {};
+    using Cause = Pending::Cause;
     const bool over = !demanded.contains(path);
     const auto found = held.find(key);
     if (!record.parked_reason.empty()) {
-      if (over) pending.waiting.push_back({std::move(path), record.parked_reason, true});
-    } else if (found != held.end() && (found->second.hold == Hold::writer ||
-                                       (found->second.hold == Hold::waiting && over))) {
-      pending.waiting.push_back({std::move(path), found->second.reason, false});
+      if (over) pending.waiting.push_back({std::move(path), Cause::parked, record.parked_reason});
+    } else if (found == held.end()) {
+      return {};
+    } else if (found->second.why == NotReady::open_for_writing) {
+      pending.waiting.push_back({std::move(path), Cause::writer, "open for writing"});
+    } else if (found->second.why == NotReady::waiting && over) {
+      pending.waiting.push_back({std::move(path), Cause::other_change, found->second.reason});
     }
     return {};
   };

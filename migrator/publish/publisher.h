@@ -55,12 +55,17 @@ class Publisher {
   struct Pending {
     uint64_t keys = 0;
     uint64_t bytes = 0;
-    // Does not go on by itself: open for writing, parked, or waiting for such a key. What settles,
-    // is copied or was demanded and not yet looked at is not here.
+    // Does not go on by itself. What settles, is copied or was demanded and not yet looked at is not
+    // here.
+    enum class Cause {
+      parked,
+      writer,        // it is open for writing
+      other_change,  // it waits for one that does not go on, or for its file system
+    };
     struct Waiting {
       std::string path;
+      Cause cause{};
       std::string reason;
-      bool parked = false;
     };
     std::vector<Waiting> waiting;  // the first 100
   };

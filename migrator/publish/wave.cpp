@@ -38,8 +38,6 @@ class LargeLane {
   std::counting_semaphore<>& lanes_;
 };
 
-constexpr const char* kCopying = "being copied to the archive";
-
 bool sets_attributes(const Action& action) {
   return action.plan.kind == Plan::Kind::attributes ||
          (action.plan.kind == Plan::Kind::publish && !action.staged);
@@ -143,8 +141,8 @@ Result<void> Wave::stage_one(Pending& pending, Staging& staging) const {
     return {};
   auto taken = take_snapshot(context_, plan.inode, plan.version, pending.settle, pending.stamp);
   if (!taken) return not_of_archive(taken.error());
-  if (auto* not_ready = std::get_if<NotReady>(&*taken)) {
-    action.not_ready = std::move(*not_ready);
+  if (const auto* not_ready = std::get_if<NotReady>(&*taken)) {
+    action.not_ready = *not_ready;
     return {};
   }
   action.snapshot = std::get<Snapshot>(*std::move(taken));
@@ -159,10 +157,9 @@ Result<void> Wave::stage_changed(Action& action, Staging& staging) const {
   if (copied) return {};
   const bool is_long = action.snapshot->record.attributes.size_bytes > options_.long_copy_bytes;
   if (is_long) {
-    const bool started =
-        long_copies_.start(std::move(*action.snapshot), action.leaf, action.plan.version);
-    action.not_ready =
-        NotReady{started ? kCopying : "waits for other large files to be copied", false};
+    // If all lanes are busy, the next round asks again.
+    long_copies_.start(std::move(*action.snapshot), action.leaf, action.plan.version);
+    action.not_ready = NotReady::moving;
     return {};
   }
   const bool is_small = action.snapshot->record.attributes.size_bytes <= kSmallBytes;
@@ -197,7 +194,7 @@ void Wave::stage_large(Action& action) const {
 // True if a copy beside the rounds is under way, or is done and serves.
 Result<bool> Wave::take_long_copy(Action& action) const {
   if (long_copies_.progress(action.plan.inode) == LongCopies::Progress::copying) {
-    action.not_ready = NotReady{kCopying, false};
+    action.not_ready = NotReady::moving;
     return true;
   }
   auto copy = long_copies_.take(action.plan.inode);
@@ -243,7 +240,7 @@ void Wave::sync_objects() {
                               all_synced ? ScratchSync::already_synced : ScratchSync::missing);
     if (synced) return;
     if (synced.error().is(std::errc::no_such_file_or_directory)) {
-      action.not_ready = NotReady{"it was removed while it was being copied", false};
+      action.not_ready = NotReady::moving;
     } else {
       action.failure = synced.error();
     }
@@ -286,8 +283,7 @@ Result<void> Wave::fence_one(Action& action, ScratchSync synced) const {
         harvest_unchanged(context_.catalog, context_.scratch, *lock, *snapshot.unharvested, synced);
     if (!harvested) action.failure = not_of_archive(harvested.error());
   }
-  if (!action.failure && !snapshot.content_stands(*lock))
-    action.not_ready = NotReady{"it was changed while it was being copied", false};
+  if (!action.failure && !snapshot.content_stands(*lock)) action.not_ready = NotReady::moving;
   return {};
 }
 
@@ -648,8 +644,8 @@ Result<Wave::Outcome> Wave::report() {
       if (action.plan.kind == Plan::Kind::link) folders.push_back(action.plan.source.name.parent);
       // A folder that cannot be removed holds something that is not known yet.
       if (action.plan.inode_kind == FileKind::directory) folders.push_back(action.plan.inode);
-      outcome.unfinished.push_back({action.plan.key, std::move(action.not_ready),
-                                    std::move(action.failure), std::move(folders)});
+      outcome.unfinished.push_back(
+          {action.plan.key, action.not_ready, std::move(action.failure), std::move(folders)});
     } else if (action.outcome) {
       ++outcome.done;
       outcome.working_file_systems.insert(action.plan.file_system);

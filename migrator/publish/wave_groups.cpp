@@ -54,8 +54,6 @@ bool is_placed(const Action& action) {
   return may_be && action.staged.has_value();
 }
 
-NotReady not_begun() { return {"the archive is slow", false}; }
-
 }  // namespace
 
 void Wave::stage_all(const std::atomic<bool>& stopping) {
@@ -95,7 +93,7 @@ void Wave::stage_small(Staging& staging) const {
     Action& action = *staging.small[i];
     action.snapshot->object.reset();
     if (!answers[i] && is_not_begun(answers[i].error())) {
-      action.not_ready = not_begun();
+      action.not_ready = NotReady::moving;
     } else if (!answers[i]) {
       action.failure = answers[i].error();
     } else if (auto accepted = accept_staged(action, StagedContent{*std::move(answers[i])});
@@ -155,7 +153,7 @@ void Wave::place_group(std::span<Action*> group) const {
   auto answers = context_.archive.place_all(requests);
   for (size_t i = 0; i < answers.size(); ++i) {
     if (!answers[i] && is_not_begun(answers[i].error())) {
-      group[i]->not_ready = not_begun();
+      group[i]->not_ready = NotReady::moving;
     } else {
       finish_act(*group[i], std::move(answers[i]));
     }

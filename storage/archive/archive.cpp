@@ -10,13 +10,18 @@
 namespace tierhub {
 namespace {
 
-class ScratchCategory final : public std::error_category {
+// errno values that say more than the kernel's.
+class ErrnoCategory final : public std::error_category {
  public:
-  const char* name() const noexcept override { return "scratch"; }
+  explicit ErrnoCategory(const char* name) : name_(name) {}
+  const char* name() const noexcept override { return name_; }
   std::string message(int code) const override { return std::generic_category().message(code); }
   std::error_condition default_error_condition(int code) const noexcept override {
     return {code, std::generic_category()};
   }
+
+ private:
+  const char* const name_;
 };
 
 // What NFS leaves of a file that was removed while open: ".nfs" and a number in hex.
@@ -31,7 +36,12 @@ bool is_nfs_leftover(std::string_view name) {
 }  // namespace
 
 const std::error_category& scratch_category() {
-  static const ScratchCategory category;
+  static const ErrnoCategory category("scratch");
+  return category;
+}
+
+const std::error_category& claim_category() {
+  static const ErrnoCategory category("claim");
   return category;
 }
 
@@ -47,6 +57,7 @@ bool is_archive_wide(const Error& error) {
       ENODEV,    ENOTCONN,     ENXIO,      EHOSTDOWN,    EHOSTUNREACH, ENETDOWN,
       ENETRESET, ECONNABORTED, ECONNRESET, ECONNREFUSED, ESHUTDOWN,    ENOLCK};
   const std::error_code& code = error.code();
+  if (is_claimed(error)) return true;
   return code.category() == std::generic_category() &&
          std::find(kCodes.begin(), kCodes.end(), code.value()) != kCodes.end();
 }

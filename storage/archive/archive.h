@@ -53,8 +53,12 @@ inline bool is_conflict(const Error& error) { return error.code() == conflict_co
 inline bool is_missing(const Error& error) {
   return error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory);
 }
+// Another tierd uses the archive (archive_claim.h).
+const std::error_category& claim_category();
+inline std::error_code claimed_code() { return {EBUSY, claim_category()}; }
+inline bool is_claimed(const Error& error) { return error.code() == claimed_code(); }
 // The archive as a whole does not work now (EIO, ENOSPC, EROFS, EDQUOT, ETIMEDOUT, ENODEV, not
-// connected, cancelled at the end): try later. Everything else concerns one path.
+// connected, claimed, cancelled at the end): try later. Everything else concerns one path.
 bool is_archive_wide(const Error& error);
 // Of many at once, one that was not begun because its time was over: nothing was touched.
 inline std::error_code not_begun_code() { return {ETIME, std::generic_category()}; }

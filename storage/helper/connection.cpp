@@ -28,8 +28,6 @@ constexpr size_t kMaxStuckProbes = 4;
 constexpr size_t kMaxLeftBehind = 8;
 constexpr int kIdleWakeUpMs = 1'000;
 
-constexpr const char* kHealthPart = "1 archive";
-
 Error cancelled() {
   return Error(std::errc::operation_canceled, "TierHub is stopping and no longer uses the archive");
 }
@@ -68,7 +66,7 @@ HelperConnection::HelperConnection(HelperConnectionOptions options, UniqueFd wak
 
 HelperConnection::~HelperConnection() {
   close();
-  health().clear(kHealthPart);
+  health().clear(HealthPart::archive);
 }
 
 void HelperConnection::close() {
@@ -409,15 +407,15 @@ void HelperConnection::set_state(ArchiveState state, const std::string& reason) 
     log::info("the archive's state changed", {{"from", name_of(state_)}, {"to", name_of(state)}});
     state_ = state;
     reason_.clear();
-    if (state == ArchiveState::online) return health().clear(kHealthPart);
+    if (state == ArchiveState::online) return health().clear(HealthPart::archive);
   } else if (reason.empty() || reason == reason_) {
     return;
   }
   reason_ = reason;
-  health().set(
-      kHealthPart,
-      fmt::format("the archive is {}: hot files and writes keep working, cold reads fail; {}",
-                  name_of(state), reason.empty() ? "check " + options_.helper.root : reason));
+  health().set(HealthPart::archive,
+               {fmt::format("the archive is {}", name_of(state)),
+                fmt::format("hot files and writes keep working, cold reads fail; {}",
+                            reason.empty() ? "check " + options_.helper.root : reason)});
 }
 
 }  // namespace tierhub

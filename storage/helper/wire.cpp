@@ -4,7 +4,17 @@ namespace tierhub::wire {
 namespace {
 
 // How an error's category is told to the other side.
-enum class Category : uint8_t { generic = 0, scratch = 1 };
+enum class Category : uint8_t { generic, scratch, claim };
+
+Category category_of(const Error& error) {
+  if (is_scratch_error(error)) return Category::scratch;
+  return is_claimed(error) ? Category::claim : Category::generic;
+}
+
+const std::error_category& known_category(Category category) {
+  if (category == Category::scratch) return scratch_category();
+  return category == Category::claim ? claim_category() : std::generic_category();
+}
 
 void put_time(ByteWriter& out, Timestamp time) { out.i64(time.ns); }
 Timestamp get_time(ByteReader& in) { return {in.i64()}; }
@@ -117,8 +127,8 @@ void put(ByteWriter& out, const PlaceRequest& value) {
 }
 
 void put(ByteWriter& out, const Error& value) {
-  const Category category = is_scratch_error(value) ? Category::scratch : Category::generic;
-  const int code = category == Category::scratch ? value.code().value() : value.errno_value();
+  const Category category = category_of(value);
+  const int code = category == Category::generic ? value.errno_value() : value.code().value();
   out.u8(static_cast<uint8_t>(category)).u32(static_cast<uint32_t>(code)).text(value.text());
 }
 
@@ -253,9 +263,7 @@ void get(ByteReader& in, PlaceRequest& value) {
 Error get_error(ByteReader& in) {
   const auto category = static_cast<Category>(in.u8());
   const int code = static_cast<int>(in.u32());
-  const std::error_category& known =
-      category == Category::scratch ? scratch_category() : std::generic_category();
-  return Error({code, known}, in.text());
+  return Error({code, known_category(category)}, in.text());
 }
 
 }  // namespace tierhub::wire

@@ -16,6 +16,7 @@
 
 #include "common/log.h"
 #include "common/posix.h"
+#include "storage/archive/archive.h"
 
 namespace tierhub {
 namespace {
@@ -26,15 +27,6 @@ constexpr const char* kClockFile = ".tierhub/claim.clock";
 constexpr const char* kTitle = "TierHub uses this archive.";
 constexpr std::chrono::seconds kRenewEvery(10);
 constexpr std::chrono::seconds kSilenceOfTheDead(120);
-
-// A process of this boot, told apart from a later one with the same number.
-struct ProcessMark {
-  std::string number;
-  std::string start;       // in clock ticks since the boot
-  std::string name_space;  // in which the number means something
-
-  bool operator==(const ProcessMark&) const = default;
-};
 
 struct Holder {
   std::string catalog;
@@ -143,7 +135,7 @@ Error in_use(const Holder& holder, std::chrono::seconds silence) {
       holder.catalog.empty()
           ? std::string("a tierd that is starting")
           : fmt::format("another tierd, process {} on host {}", holder.process.number, holder.host);
-  return Error(std::errc::no_lock_available,
+  return Error(claimed_code(),
                fmt::format("the archive is in use by {}, last heard from {} s ago: stop that tierd "
                            "first; if you know that it is dead, start this one with --take-over",
                            who, silence.count()));
@@ -154,38 +146,38 @@ bool cannot_be_written(const Error& error) {
          (error.code().category() == std::generic_category() && error.code().value() == EDQUOT);
 }
 
-std::string claim_text(const Claimant& claimant, const std::string& boot) {
-  const ProcessMark process = mark_of(claimant.process);
-  return fmt::format(
-      "{}\ncatalog: {}\nhost: {}\nboot: {}\nprocess: {}\nprocess-start: {}\n"
-      "process-namespace: {}\nsince: {:%Y-%m-%dT%H:%M:%SZ}\n",
-      kTitle, claimant.catalog, host_name(), boot, process.number, process.start,
-      process.name_space, fmt::gmtime(std::time(nullptr)));
-}
+}  // namespace
 
-Result<void> write_claim(int fd, const Claimant& claimant) {
-  TRY_ASSIGN(const std::string boot, posix::boot_id());
-  TRY(posix::write_all(fd, claim_text(claimant, boot)));
+ArchiveClaim::ArchiveClaim(Claimant claimant)
+    : claimant_(std::move(claimant)),
+      process_(mark_of(claimant_.process)),
+      boot_(posix::boot_id()) {}
+
+Result<void> ArchiveClaim::write(int fd) const {
+  TRY_ASSIGN(const std::string boot, boot_);
+  TRY(posix::write_all(
+      fd, fmt::format("{}\ncatalog: {}\nhost: {}\nboot: {}\nprocess: {}\nprocess-start: {}\n"
+                      "process-namespace: {}\nsince: {:%Y-%m-%dT%H:%M:%SZ}\n",
+                      kTitle, claimant_.catalog, host_name(), boot, process_.number, process_.start,
+                      process_.name_space, fmt::gmtime(std::time(nullptr)))));
   return posix::sync_fd(fd);
 }
 
 // Fails with errc::file_exists if someone else was faster.
-Result<void> make(int root_fd, const Claimant& claimant) {
+Result<void> ArchiveClaim::make(int root_fd) const {
   TRY_ASSIGN(const UniqueFd fd,
              posix::open_beneath(root_fd, kClaimFile, O_WRONLY | O_CREAT | O_EXCL, 0600));
-  return write_claim(fd.get(), claimant);
+  return write(fd.get());
 }
-
-}  // namespace
 
 Result<void> ArchiveClaim::hold(int root_fd) {
   if (claimant_.catalog.empty() || released_) return {};
   // A person's word holds for what they saw, not for what comes later.
   const TakeOver take_over = std::exchange(claimant_.take_over, TakeOver::refuse);
-  TRY_ASSIGN(const std::string boot, posix::boot_id());
+  TRY_ASSIGN(const std::string boot, boot_);
   TRY_ASSIGN(const auto holder, read_holder(root_fd));
   if (!holder) {
-    auto made = make(root_fd, claimant_);
+    auto made = make(root_fd);
     if (!made && cannot_be_written(made.error())) return {};
     if (!made && made.error().is(std::errc::file_exists))
       return in_use(Holder(), std::chrono::seconds(0));
@@ -193,7 +185,7 @@ Result<void> ArchiveClaim::hold(int root_fd) {
     return made;
   }
   if (is_ours(*holder, claimant_, boot)) {
-    return holder->process == mark_of(claimant_.process) ? renew(root_fd) : replace(root_fd);
+    return holder->process == process_ ? renew(root_fd) : replace(root_fd);
   }
   const auto silence = silence_of(*holder, root_fd);
   if (take_over == TakeOver::refuse && !is_dead(*holder, boot, silence))
@@ -209,7 +201,7 @@ Result<void> ArchiveClaim::replace(int root_fd) {
     auto fd = posix::open_beneath(root_fd, kNewClaimFile, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (!fd && cannot_be_written(fd.error())) return {};
     if (!fd) return fd.error();
-    auto written = write_claim(fd->get(), claimant_);
+    auto written = write(fd->get());
     if (!written && cannot_be_written(written.error())) return {};
     TRY(written);
   }
@@ -231,9 +223,7 @@ Result<void> ArchiveClaim::renew(int root_fd) {
 Result<void> ArchiveClaim::release(int root_fd) {
   if (claimant_.catalog.empty() || std::exchange(released_, true)) return {};
   TRY_ASSIGN(const auto holder, read_holder(root_fd));
-  if (!holder || holder->catalog != claimant_.catalog ||
-      holder->process != mark_of(claimant_.process))
-    return {};
+  if (!holder || holder->catalog != claimant_.catalog || holder->process != process_) return {};
   return posix::unlink_at(root_fd, kClaimFile);
 }
 

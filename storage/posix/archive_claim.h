@@ -40,12 +40,22 @@ struct Claimant {
   TakeOver take_over = TakeOver::refuse;
 };
 
+// A process of this boot, told apart from a later one with the same number.
+struct ProcessMark {
+  std::string number;
+  std::string start;       // in clock ticks since the boot
+  std::string name_space;  // in which the number means something
+
+  bool operator==(const ProcessMark&) const = default;
+};
+
 class ArchiveClaim {
  public:
-  explicit ArchiveClaim(Claimant claimant) : claimant_(std::move(claimant)) {}
+  // The claimant's process runs.
+  explicit ArchiveClaim(Claimant claimant);
 
-  // Makes, renews or checks the claim of the archive at `root_fd`. Another holder is
-  // errc::no_lock_available, with a sentence that names it. An archive that cannot be written
+  // Makes, renews or checks the claim of the archive at `root_fd`. Another holder is claimed_code(),
+  // with a sentence that names it. An archive that cannot be written
   // (EROFS, ENOSPC, EDQUOT) and has no claim is used without one until it can be. One thread at a
   // time.
   Result<void> hold(int root_fd);
@@ -53,10 +63,14 @@ class ArchiveClaim {
   Result<void> release(int root_fd);
 
  private:
+  Result<void> make(int root_fd) const;
   Result<void> replace(int root_fd);
   Result<void> renew(int root_fd);
+  Result<void> write(int fd) const;
 
   Claimant claimant_;
+  ProcessMark process_;       // of the claimant
+  Result<std::string> boot_;  // this one
   bool released_ = false;
   // When this object last made or renewed the claim.
   std::optional<SteadyClock::time_point> renewed_;

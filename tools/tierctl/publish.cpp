@@ -10,12 +10,11 @@
 namespace tierhub::tierctl {
 namespace {
 
-// The one reason that ends without anybody's help, when the writer closes the file.
-constexpr std::string_view kOpenForWriting = "open for writing";
 // As many as PublishProgress lists.
 constexpr size_t kMostListed = 100;
 
-bool is_stuck(const api::Skipped& waiting) { return !waiting.reason.starts_with(kOpenForWriting); }
+// What is open for writing goes on without anybody's help, when the writer closes it.
+bool is_stuck(const api::Waiting& waiting) { return !waiting.open_for_writing; }
 
 // Notices when nothing that is left will move by itself.
 class StuckDetector {
@@ -51,13 +50,13 @@ std::string detail_of(const api::PublishProgress& p) {
   std::string text = fmt::format("{}, {} to go", human_count(p.pending_keys, "change"),
                                  human_size(p.pending_bytes));
   if (p.waiting.empty()) return text;
-  const api::Skipped& first = p.waiting.front();
+  const api::Waiting& first = p.waiting.front();
   text += fmt::format("; waits for {}: {}", printable(first.path), printable(first.reason));
   return p.waiting.size() > 1 ? text + fmt::format(" (and {} more)", p.waiting.size() - 1) : text;
 }
 
 void print_waiting(const api::PublishProgress& p) {
-  for (const api::Skipped& waiting : p.waiting) {
+  for (const api::Waiting& waiting : p.waiting) {
     print_line(fmt::format("  {}: {}", printable(waiting.path), printable(waiting.reason)));
   }
 }

@@ -277,6 +277,7 @@ TEST_F(JournalTest, WaitsForAFileThatIsOpenForWriting) {
   EXPECT_TRUE(world_.archive_tree().empty());
   const auto pending = value_of(world_.publisher->pending({"/"}));
   ASSERT_FALSE(pending.waiting.empty());
+  EXPECT_EQ(pending.waiting.back().cause, Publisher::Pending::Cause::writer);
   EXPECT_EQ(pending.waiting.back().reason, "open for writing");
   world_.close(file, handle);
   expect_replica();
@@ -336,8 +337,9 @@ TEST_F(JournalTest, PublishesAParkedKeyWhenTheReasonIsGone) {
   world_.publish();
   EXPECT_FALSE(world_.parked_reason(JournalKey::of_entry(world_.inode("d"), "file")).empty());
   const auto pending = value_of(world_.publisher->pending({"/"}));
-  EXPECT_TRUE(std::any_of(pending.waiting.begin(), pending.waiting.end(),
-                          [](const auto& one) { return one.parked; }));
+  EXPECT_TRUE(std::any_of(pending.waiting.begin(), pending.waiting.end(), [](const auto& one) {
+    return one.cause == Publisher::Pending::Cause::parked;
+  }));
   world_.let_be_made_in_archive("d");
   world_.publisher->retry_parked();
   expect_replica();

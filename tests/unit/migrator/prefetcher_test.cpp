@@ -232,11 +232,11 @@ TEST_F(PrefetcherTest, PartsThatOneUserLeasesAreLimited) {
   make();
   start();
   auto leased = request({{a_, {{0, 1}, {kChunk * 2, kChunk * 2 + 1}}}});
-  leased.lease_owner = "1001:one";
+  leased.lease_name = "one";
   leased.lease_ttl_s = 60;
   ASSERT_TRUE(prefetcher_->add(leased));
   auto more = request({{b_, {}}});
-  more.lease_owner = "1001:two";
+  more.lease_name = "two";
   more.lease_ttl_s = 60;
   const auto refused = prefetcher_->add(more);
   ASSERT_FALSE(refused);

@@ -258,7 +258,7 @@ TEST(Wire, BringsValuesBackAsTheyWere) {
 TEST(Wire, BringsErrorsBackWithTheirCategory) {
   for (const Error& error :
        {Error(std::errc::no_space_on_device, "full"), Error({ENOSPC, scratch_category()}, "full"),
-        Error(conflict_code(), "changed")}) {
+        Error(claimed_code(), "in use"), Error(conflict_code(), "changed")}) {
     ByteWriter out;
     wire::put(out, Result<uint64_t>(error));
     ByteReader in(out.bytes());
@@ -308,6 +308,7 @@ TEST(ArchiveHelperOptions, RefuseWhatTheyDoNotKnow) {
 TEST(ArchiveErrors, OfScratchAreNotTheArchives) {
   EXPECT_TRUE(is_archive_wide(Error(std::errc::no_space_on_device, "full")));
   EXPECT_FALSE(is_archive_wide(Error({ENOSPC, scratch_category()}, "full")));
+  EXPECT_TRUE(is_archive_wide(Error(claimed_code(), "in use")));
   EXPECT_FALSE(is_archive_wide(Error(std::errc::permission_denied, "no")));
   EXPECT_FALSE(is_archive_wide(Error(conflict_code(), "changed")));
 }

@@ -127,7 +127,7 @@ TEST_F(TierctlWait, PrefetchCancelStopsOne) {
   EXPECT_EQ(run({"prefetch", "--cancel", "8"}).exit_code, 1);
 }
 
-api::PublishProgress make_publish(uint64_t pending, std::vector<api::Skipped> waiting) {
+api::PublishProgress make_publish(uint64_t pending, std::vector<api::Waiting> waiting) {
   api::PublishProgress progress;
   progress.id = 5;
   progress.done = pending == 0;
@@ -141,7 +141,8 @@ api::PublishProgress make_publish(uint64_t pending, std::vector<api::Skipped> wa
 
 TEST_F(TierctlWait, PublishWaitsForWritersAndSaysSo) {
   service_.with([](State& state) {
-    state.publishes = {make_publish(1, {{"/a/x.tif", "open for writing"}}), make_publish(0, {})};
+    state.publishes = {make_publish(1, {{"/a/x.tif", "open for writing", true}}),
+                       make_publish(0, {})};
   });
   auto outcome = run({"publish", "--wait", "/a"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -168,7 +169,7 @@ TEST_F(TierctlWait, PublishFailsWithAListWhenOnlySomebodyCanHelp) {
 
 TEST_F(TierctlWait, PublishGoesOnWhenTheWaitingIsInterrupted) {
   service_.with([](State& state) {
-    state.publishes = {make_publish(1, {{"/a/x.tif", "open for writing"}})};
+    state.publishes = {make_publish(1, {{"/a/x.tif", "open for writing", true}})};
   });
   auto tierctl = start({"publish", "--wait", "/a"});
   wait_for_calls("publish_progress 5", 2);
