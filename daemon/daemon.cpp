@@ -159,20 +159,8 @@ Result<void> Daemon::warn_of_shared_room() const {
   return {};
 }
 
-// Answers of another session mean nothing, and those of a start long ago were given: each start
-// that lives gives them at once.
 Result<void> Daemon::adopt_session() {
-  constexpr uint64_t kStartsKept = 64;
-  TRY_ASSIGN(const auto answers, catalog_->answers());
-  Batch batch;
-  for (const AnswerRecord& answer : answers) {
-    if (kept_ && answer.session == kept_->id() && answer.start + kStartsKept > kept_->start()) {
-      answers_.push_back(answer);
-    } else {
-      batch.erase_answer(answer.start, answer.worker);
-    }
-  }
-  if (!batch.empty()) TRY(catalog_->commit(batch));
+  TRY_ASSIGN(answers_, answers_left(*catalog_, kept_.get()));
   if (!kept_) return {};
   return restore_handles(*inodes_, *kept_);
 }
@@ -378,8 +366,9 @@ Result<void> Daemon::mount() {
   options.kept = keeper_ != nullptr;
   options.on_start = [this] { mount_answers(); };
   if (kept_) {
-    TRY_ASSIGN(session_, FuseSession::take_over(*file_system_, std::move(options),
-                                                std::move(device_), kept_, std::move(answers_)));
+    TRY_ASSIGN(session_,
+               FuseSession::take_over(*file_system_, std::move(options), std::move(device_),
+                                      std::move(kept_), std::move(answers_)));
   } else {
     TRY_ASSIGN(session_, FuseSession::mount(*file_system_, std::move(options)));
   }

@@ -75,7 +75,7 @@ class Daemon {
   KeeperLink* keeper_ = nullptr;
   // A session that is taken over.
   UniqueFd device_;
-  std::shared_ptr<KeptSession> kept_;
+  std::unique_ptr<KeptSession> kept_;
   std::vector<AnswerRecord> answers_;
   std::unique_ptr<ArchiveClient> archive_;
   std::unique_ptr<Catalog> catalog_;

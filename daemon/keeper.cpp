@@ -226,10 +226,8 @@ int Keeper::give_up() {
 // Whoever still waits gets an error when the last descriptor of the device is closed.
 void Keeper::leave_mount() {
   if (!memory_) return;
-  if (auto session = KeptSession::adopt(std::move(memory_))) {
-    const KeptSession::Place place = (*session)->place();
-    detach_mount(place.mount_point, place.device);
-  }
+  if (const auto place = KeptSession::place_in(std::move(memory_)))
+    detach_mount(place->mount_point, place->device);
   device_.reset();
 }
 

@@ -3,6 +3,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <unordered_set>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 
 #include "common/log.h"
 #include "fusefs/kernel/operations.h"
+#include "fusefs/kernel/passthrough.h"
 
 namespace tierhub {
 namespace {
@@ -56,10 +58,12 @@ void write_to_log(fuse_log_level level, const char* format, va_list values) {
 
 }  // namespace
 
-FuseConnection::FuseConnection(FileSystem& file_system, Options options)
+FuseConnection::FuseConnection(FileSystem& file_system, Options options,
+                               std::unique_ptr<KeptSession> session)
     : file_system_(file_system),
       options_(std::move(options)),
-      goes_on_(options_.session->begun()),
+      kept_(std::move(session)),
+      goes_on_(kept_->begun()),
       reader_(options_.reading),
       recent_listings_(std::chrono::duration<double>(options_.timeouts.entry_s / 2)) {
   for (const AnswerRecord& answer : options_.answers) answers_left_[answer.unique] = answer;
@@ -71,9 +75,11 @@ FuseConnection::~FuseConnection() {
 }
 
 Result<std::shared_ptr<FuseConnection>> FuseConnection::create(FileSystem& file_system,
-                                                               Options options, UniqueFd device) {
+                                                               Options options,
+                                                               std::unique_ptr<KeptSession> session,
+                                                               UniqueFd device) {
   const std::shared_ptr<FuseConnection> connection(
-      new FuseConnection(file_system, std::move(options)));
+      new FuseConnection(file_system, std::move(options), std::move(session)));
   fuse_set_log_func(write_to_log);
   char name[] = "tierhub";
   char* arguments[] = {name, nullptr};
@@ -88,6 +94,40 @@ Result<std::shared_ptr<FuseConnection>> FuseConnection::create(FileSystem& file_
   if (rc != 0) return Error::from_errno(-rc, "hand /dev/fuse to libfuse");
   (void)device.release();
   return connection;
+}
+
+void FuseConnection::release(InodeNumber inode, uint64_t fh) {
+  if (!kept_->begin_release(fh)) return;
+  file_system_.release(inode, KeptSession::file_handle(fh));
+  kept_->end_release(fh);
+}
+
+Result<int32_t> FuseConnection::open_backing(int fd) {
+  auto backing_id = register_backing(device_fd(), fd);
+  if (backing_id) kept_->note_backing(*backing_id);
+  return backing_id;
+}
+
+void FuseConnection::close_backing(int32_t backing_id) {
+  unregister_backing(device_fd(), backing_id);
+}
+
+// A process that dies between registering an object and noting who has it open, or between its last
+// release and the end of the registration, leaves a registration that nobody uses, and with it an
+// object that seems to be in use. The kernel gives the numbers in ascending order and does not list
+// them: those that nobody has are tried, as far back as threads of one process can be apart.
+void FuseConnection::close_lost_backings() {
+  constexpr int32_t kBehind = 4096;
+  constexpr int32_t kAhead = 512;
+  const KeptSession::Adopted& adopted = kept_->adopted();
+  std::unordered_set<int32_t> used;
+  for (const auto& [unique, handle] : adopted.handles) used.insert(handle.second.opened.backing_id);
+  const auto close = [&](int32_t id) {
+    if (id > 0 && !used.contains(id)) close_unused_backing(device_fd(), id);
+  };
+  for (const KeptHandle& handle : adopted.half_released) close(handle.opened.backing_id);
+  const int32_t last = adopted.last_backing_id;
+  for (int32_t id = last - kBehind; id < last + kAhead; ++id) close(id);
 }
 
 DataPath FuseConnection::data_path() const {
@@ -235,7 +275,7 @@ ssize_t FuseConnection::write_init_reply(int fd, const iovec* parts) {
   // Known before the kernel is: its first request may be read by another thread at once.
   passthrough_ = (reply.flags2 & fuse_abi::kPassthrough) != 0;
   // Kept first: a process that dies behind the answer must not leave a session without beginning.
-  kept().begin(init_request_, reply);
+  kept_->begin(init_request_, reply);
   const ssize_t written = ::writev(fd, extended, 2);
   if (written < 0) return written;
   started_ = true;

@@ -29,8 +29,6 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
     CacheTimeouts timeouts;
     std::string passthrough_off_reason;  // empty: use it
     RequestReader::Options reading;
-    // The session that this process begins, or goes on with if it was begun. Never null.
-    std::shared_ptr<KeptSession> session;
     // What processes before this one carried out and may not have answered.
     std::vector<AnswerRecord> answers;
     // Another process will take the session over when this one ends without unmounting.
@@ -39,8 +37,10 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
     // with it.
     std::function<void()> on_start;
   };
-  // `device` is /dev/fuse: mounted, or yet to be mounted.
+  // `session`: the one that this process begins, or goes on with if it was begun. `device` is
+  // /dev/fuse.
   static Result<std::shared_ptr<FuseConnection>> create(FileSystem& file_system, Options options,
+                                                        std::unique_ptr<KeptSession> session,
                                                         UniqueFd device);
   ~FuseConnection();
   FuseConnection(const FuseConnection&) = delete;
@@ -60,7 +60,17 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   bool started() const { return started_; }
   // Another process can take this session over. Known when it has started.
   bool can_be_taken_over() const { return options_.kept && offer_.resend(); }
-  KeptSession& kept() const { return *options_.session; }
+  // Written by the functions below alone.
+  const KeptSession& kept() const { return *kept_; }
+  // A file was opened: what the kernel keeps as `fh`.
+  Result<uint64_t> keep_handle(const KeptHandle& handle) { return kept_->add(handle); }
+  // The handle and what it stands for; once, however often the kernel asks.
+  void release(InodeNumber inode, uint64_t fh);
+  // Registers an object for passthrough, as register_backing() does.
+  Result<int32_t> open_backing(int fd);
+  void close_backing(int32_t backing_id);
+  // Takes back the registrations that the process before may have left to nobody.
+  void close_lost_backings();
 
   // The kernel's number of the request that this thread read last.
   static uint64_t current_unique();
@@ -80,7 +90,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   void choose_capabilities(fuse_conn_info& info) const;
 
  private:
-  FuseConnection(FileSystem& file_system, Options options);
+  FuseConnection(FileSystem& file_system, Options options, std::unique_ptr<KeptSession> session);
 
   static ssize_t read_device(int fd, void* buffer, size_t size, void* userdata);
   static ssize_t write_device(int fd, iovec* parts, int count, void* userdata);
@@ -98,6 +108,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
 
   FileSystem& file_system_;
   const Options options_;
+  const std::unique_ptr<KeptSession> kept_;
   const bool goes_on_;  // the session was begun by an earlier process
   std::unordered_map<uint64_t, AnswerRecord> answers_left_;  // by unique
   RequestReader reader_;

@@ -29,6 +29,8 @@ constexpr size_t kHeaderBytes = 8192;
 constexpr uint32_t kSlots = 1 << 20;
 constexpr size_t kInitRequestMax = 256;
 constexpr size_t kDeviceMax = 32;
+// Each process that lives answers at once what those before it left.
+constexpr uint64_t kStartsKept = 64;
 
 constexpr int kTurnShift = 32;
 constexpr uint32_t kTurnMask = 0xffffff;
@@ -73,32 +75,44 @@ struct KeptSession::Slot {
   int32_t backing_id;
 };
 
-Result<std::shared_ptr<KeptSession>> KeptSession::create() {
+Result<std::unique_ptr<KeptSession>> KeptSession::create(const Place& place) {
   static_assert(sizeof(Header) <= kHeaderBytes && sizeof(Slot) == 32);
   UniqueFd memory(::memfd_create("tierhub-session", MFD_CLOEXEC));
   if (!memory) return Error::from_errno(errno, "make the memory of the session");
   TRY(posix::truncate_fd(memory.get(), kHeaderBytes + uint64_t{kSlots} * sizeof(Slot)));
-  std::shared_ptr<KeptSession> session(new KeptSession(std::move(memory)));
+  std::unique_ptr<KeptSession> session(new KeptSession(std::move(memory)));
   TRY(session->map());
   Header& header = session->header();
   if (::getrandom(&header.id, sizeof header.id, 0) != sizeof header.id)
     return Error::from_errno(errno, "draw a random number");
+  copy_text(place.mount_point, header.mount_point);
+  copy_text(place.device, header.device);
   header.starts = 1;
   header.magic = kMagic;
   return session;
 }
 
-Result<std::shared_ptr<KeptSession>> KeptSession::adopt(UniqueFd memory) {
+Result<std::unique_ptr<KeptSession>> KeptSession::map_existing(UniqueFd memory) {
   TRY_ASSIGN(const auto st, posix::stat_fd(memory.get()));
   const bool right_size =
       static_cast<uint64_t>(st.st_size) == kHeaderBytes + uint64_t{kSlots} * sizeof(Slot);
-  std::shared_ptr<KeptSession> session(new KeptSession(std::move(memory)));
+  std::unique_ptr<KeptSession> session(new KeptSession(std::move(memory)));
   if (right_size) TRY(session->map());
   if (!right_size || session->header().magic != kMagic) {
     return Error(std::errc::not_supported,
                  "the mount of the previous version of tierd cannot be taken over: stop tierd, "
                  "then start it");
   }
+  return session;
+}
+
+Result<KeptSession::Place> KeptSession::place_in(UniqueFd memory) {
+  TRY_ASSIGN(const auto session, map_existing(std::move(memory)));
+  return session->place();
+}
+
+Result<std::unique_ptr<KeptSession>> KeptSession::adopt(UniqueFd memory) {
+  TRY_ASSIGN(auto session, map_existing(std::move(memory)));
   session->start_ = session->header().starts.fetch_add(1) + 1;
   session->read_slots();
   return session;
@@ -124,11 +138,6 @@ KeptSession::Slot& KeptSession::slot(uint32_t index) const {
 }
 
 uint64_t KeptSession::id() const { return header().id; }
-
-void KeptSession::set_place(const Place& place) {
-  copy_text(place.mount_point, header().mount_point);
-  copy_text(place.device, header().device);
-}
 
 KeptSession::Place KeptSession::place() const { return {header().mount_point, header().device}; }
 
@@ -248,6 +257,19 @@ Result<void> restore_handles(InodeTable& inodes, const KeptSession& session) {
     inode->backing_id = handle.opened.backing_id;
   }
   return {};
+}
+
+Result<std::vector<AnswerRecord>> answers_left(Catalog& catalog, const KeptSession* session) {
+  TRY_ASSIGN(auto answers, catalog.answers());
+  Batch batch;
+  std::erase_if(answers, [&](const AnswerRecord& answer) {
+    const bool serves = session != nullptr && answer.session == session->id() &&
+                        answer.start + kStartsKept > session->start();
+    if (!serves) batch.erase_answer(answer.start, answer.worker);
+    return !serves;
+  });
+  if (!batch.empty()) TRY(catalog.commit(batch));
+  return answers;
 }
 
 }  // namespace tierhub

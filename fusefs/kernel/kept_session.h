@@ -2,6 +2,10 @@
 // with the kernel began, and which files are open. It is in memory that outlives the process if
 // somebody else, the keeper, also holds it. Every change is complete at any moment at which the
 // process may be killed.
+//
+// Who writes: the process that serves the mount, and in it the FuseConnection alone, which owns the
+// KeptSession. The next process counts its start and frees what was half released when it adopts
+// the memory; by then the one before has ended. The keeper only reads the place.
 #pragma once
 
 #include <atomic>
@@ -39,10 +43,13 @@ class KeptSession {
     std::string device;  // "major:minor" of the mount
   };
 
-  static Result<std::shared_ptr<KeptSession>> create();
+  // Of a new mount. Texts that are longer than a path can be are cut.
+  static Result<std::unique_ptr<KeptSession>> create(const Place& place);
   // Takes over what an earlier process left, by the descriptor of its memory. Refuses what another
   // version of TierHub has laid out otherwise.
-  static Result<std::shared_ptr<KeptSession>> adopt(UniqueFd memory);
+  static Result<std::unique_ptr<KeptSession>> adopt(UniqueFd memory);
+  // Reads where the session is mounted, and changes nothing.
+  static Result<Place> place_in(UniqueFd memory);
   ~KeptSession();
   KeptSession(const KeptSession&) = delete;
   KeptSession& operator=(const KeptSession&) = delete;
@@ -53,8 +60,6 @@ class KeptSession {
   // 1 in the process that created it, one more in each that adopted it.
   uint64_t start() const { return start_; }
 
-  // Longer texts than a path can be are cut.
-  void set_place(const Place& place);
   Place place() const;
   // INIT as the kernel sent it and as it was answered; once.
   void begin(std::span<const std::byte> init_request, const fuse_abi::InitReply& reply);
@@ -89,6 +94,8 @@ class KeptSession {
   struct Header;
   struct Slot;
   explicit KeptSession(UniqueFd memory) : memory_(std::move(memory)) {}
+  // What a process laid out in the same way.
+  static Result<std::unique_ptr<KeptSession>> map_existing(UniqueFd memory);
   Result<void> map();
   void read_slots();
   Header& header() const;
@@ -107,5 +114,8 @@ class KeptSession {
 // Makes the live inodes know what is open, as if it had been opened here. Before anything looks at
 // their users.
 Result<void> restore_handles(InodeTable& inodes, const KeptSession& session);
+// What earlier processes of the session carried out and may not have answered; null: there were
+// none. Erases from the catalog what no request can ask for any more.
+Result<std::vector<AnswerRecord>> answers_left(Catalog& catalog, const KeptSession* session);
 
 }  // namespace tierhub

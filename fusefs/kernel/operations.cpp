@@ -226,11 +226,7 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
 void release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   handle(request, [&](Reply& reply) {
     // The kernel asks again for a release whose answer it did not get.
-    KeptSession& kept = reply.connection().kept();
-    if (kept.begin_release(info->fh)) {
-      reply.file_system().release(InodeNumber(inode), KeptSession::file_handle(info->fh));
-      kept.end_release(info->fh);
-    }
+    reply.connection().release(InodeNumber(inode), info->fh);
     reply.done();
   });
 }

@@ -88,16 +88,14 @@ void Reply::entry(const Result<NodeInfo>& node) {
 template <class Answer>
 void Reply::grant(InodeNumber inode, const Opened& opened, Answer answer) {
   if (opened.mode == ServeMode::passthrough) metrics().passthrough_opens.add();
-  const auto fh = connection_->kept().add({inode, opened, unique_});
+  const auto fh = connection_->keep_handle({inode, opened, unique_});
   if (!fh) {
     file_system().release(inode, opened.handle);
     return fail(fh.error());
   }
   fault_point(FaultPoint::open_before_answer);
   if (answer(*fh) == 0) return;
-  connection_->kept().begin_release(*fh);
-  file_system().release(inode, opened.handle);
-  connection_->kept().end_release(*fh);
+  connection_->release(inode, *fh);
 }
 
 void Reply::opened(InodeNumber inode, const Result<Opened>& opened) {

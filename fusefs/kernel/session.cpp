@@ -1,7 +1,6 @@
 #include "fusefs/kernel/session.h"
 
 #include <csignal>
-#include <unordered_set>
 
 #include <fcntl.h>
 
@@ -11,7 +10,6 @@
 #include "common/posix.h"
 #include "fusefs/kernel/connection.h"
 #include "fusefs/kernel/notifier.h"
-#include "fusefs/kernel/passthrough.h"
 
 namespace tierhub {
 namespace {
@@ -67,48 +65,46 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(FileSystem& file_system,
   TRY(clean_stale_mount(options.mount_point));
   TRY(check_mount_point(options.mount_point));
   std::unique_ptr<FuseSession> session(new FuseSession(std::move(options)));
-  TRY_ASSIGN(session->kept_, KeptSession::create());
   TRY_ASSIGN(NewMount mounted,
              mount_tierhub(session->options_.mount_point, session->options_.mount));
   session->device_ = mounted.device;
-  session->kept_->set_place({session->options_.mount_point, session->device_});
   if (!mounted.for_everyone) {
     log::warning(
         "the mount is for this user alone; for others run tierd as root, or put user_allow_other "
         "into /etc/fuse.conf");
   }
   // Takes the mount away, should this fail.
-  TRY(session->connect(file_system, std::move(mounted.session), {}));
+  TRY_ASSIGN(auto kept, KeptSession::create({session->options_.mount_point, session->device_}));
+  TRY(session->connect(file_system, std::move(mounted.session), std::move(kept), {}));
   file_system.attach(*session);
   return session;
 }
 
 Result<std::unique_ptr<FuseSession>> FuseSession::take_over(FileSystem& file_system,
                                                             Options options, UniqueFd device,
-                                                            std::shared_ptr<KeptSession> kept,
+                                                            std::unique_ptr<KeptSession> kept,
                                                             std::vector<AnswerRecord> answers) {
   const KeptSession::Place place = kept->place();
   options.mount_point = place.mount_point;
   std::unique_ptr<FuseSession> session(new FuseSession(std::move(options)));
-  session->kept_ = std::move(kept);
   session->device_ = place.device;
-  TRY(session->connect(file_system, std::move(device), std::move(answers)));
-  session->close_lost_backings();
+  TRY(session->connect(file_system, std::move(device), std::move(kept), std::move(answers)));
+  session->connection_->close_lost_backings();
   file_system.attach(*session);
   return session;
 }
 
 Result<void> FuseSession::connect(FileSystem& file_system, UniqueFd device,
+                                  std::unique_ptr<KeptSession> kept,
                                   std::vector<AnswerRecord> answers) {
   FuseConnection::Options connection_options{{options_.entry_timeout_s, options_.attr_timeout_s},
                                              options_.passthrough_off_reason,
                                              {options_.spin},
-                                             kept_,
                                              std::move(answers),
                                              options_.kept,
                                              [this] { on_start(); }};
-  TRY_ASSIGN(connection_,
-             FuseConnection::create(file_system, std::move(connection_options), std::move(device)));
+  TRY_ASSIGN(connection_, FuseConnection::create(file_system, std::move(connection_options),
+                                                 std::move(kept), std::move(device)));
   fuse_session* const session = connection_->session();
   notifier_ = std::make_unique<Notifier>(
       options_.invalidations_max,
@@ -122,24 +118,6 @@ Result<void> FuseSession::connect(FileSystem& file_system, UniqueFd device,
   return {};
 }
 
-// A process that dies between registering an object and noting who has it open, or between its last
-// release and the end of the registration, leaves a registration that nobody uses, and with it an
-// object that seems to be in use. The kernel gives the numbers in ascending order and does not list
-// them: those that nobody has are tried, as far back as threads of one process can be apart.
-void FuseSession::close_lost_backings() {
-  constexpr int32_t kBehind = 4096;
-  constexpr int32_t kAhead = 512;
-  const KeptSession::Adopted& adopted = kept_->adopted();
-  std::unordered_set<int32_t> used;
-  for (const auto& [unique, handle] : adopted.handles) used.insert(handle.second.opened.backing_id);
-  const auto close = [&](int32_t id) {
-    if (id > 0 && !used.contains(id)) close_unused_backing(connection_->device_fd(), id);
-  };
-  for (const KeptHandle& handle : adopted.half_released) close(handle.opened.backing_id);
-  const int32_t last = adopted.last_backing_id;
-  for (int32_t id = last - kBehind; id < last + kAhead; ++id) close(id);
-}
-
 FuseSession::~FuseSession() {
   if (!handing_over_) unmount_by_force();
   notifier_.reset();
@@ -148,10 +126,11 @@ FuseSession::~FuseSession() {
 void FuseSession::on_start() {
   raise_read_ahead();
   const DataPath path = data_path();
-  if (kept_->start() > 1) {
-    log::info("took over the mount", {{"mount_point", options_.mount_point},
-                                      {"data_path", path.name},
-                                      {"open_files", kept_->adopted().handles.size()}});
+  if (connection_->kept().start() > 1) {
+    log::info("took over the mount",
+              {{"mount_point", options_.mount_point},
+               {"data_path", path.name},
+               {"open_files", connection_->kept().adopted().handles.size()}});
     if (options_.on_start) options_.on_start();
     return;
   }
@@ -225,6 +204,8 @@ bool FuseSession::can_be_taken_over() const { return connection_->can_be_taken_o
 
 int FuseSession::device_fd() const { return connection_->device_fd(); }
 
+int FuseSession::memory_fd() const { return connection_->kept().memory_fd(); }
+
 // True if the mount is gone.
 bool FuseSession::unmount_in_grace() {
   const auto end = SteadyClock::now() + options_.stop_grace;
@@ -267,15 +248,9 @@ DataPath FuseSession::data_path() const { return connection_->data_path(); }
 
 bool FuseSession::passthrough() const { return connection_->passthrough(); }
 
-Result<int32_t> FuseSession::open_backing(int fd) {
-  auto backing_id = register_backing(connection_->device_fd(), fd);
-  if (backing_id) kept_->note_backing(*backing_id);
-  return backing_id;
-}
+Result<int32_t> FuseSession::open_backing(int fd) { return connection_->open_backing(fd); }
 
-void FuseSession::close_backing(int32_t backing_id) {
-  unregister_backing(connection_->device_fd(), backing_id);
-}
+void FuseSession::close_backing(int32_t backing_id) { connection_->close_backing(backing_id); }
 
 void FuseSession::invalidate_inode(InodeNumber inode) { notifier_->invalidate_inode(inode); }
 

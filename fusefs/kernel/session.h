@@ -58,7 +58,7 @@ class FuseSession final : public KernelChannel {
   // (restore_handles). The mount point is the session's, whatever the options say.
   static Result<std::unique_ptr<FuseSession>> take_over(FileSystem& file_system, Options options,
                                                         UniqueFd device,
-                                                        std::shared_ptr<KeptSession> session,
+                                                        std::unique_ptr<KeptSession> session,
                                                         std::vector<AnswerRecord> answers);
   // Unmounts, if that has not happened and the session was not handed over. serve() must have
   // returned.
@@ -79,7 +79,7 @@ class FuseSession final : public KernelChannel {
   bool can_be_taken_over() const;
   // What it needs for that.
   int device_fd() const;
-  int memory_fd() const { return kept_->memory_fd(); }
+  int memory_fd() const;
 
   DataPath data_path() const;
   // Without symbolic links.
@@ -94,8 +94,8 @@ class FuseSession final : public KernelChannel {
 
  private:
   explicit FuseSession(Options options);
-  Result<void> connect(FileSystem& file_system, UniqueFd device, std::vector<AnswerRecord> answers);
-  void close_lost_backings();
+  Result<void> connect(FileSystem& file_system, UniqueFd device, std::unique_ptr<KeptSession> kept,
+                       std::vector<AnswerRecord> answers);
   void on_start();
   void raise_read_ahead() const;
 
@@ -108,7 +108,6 @@ class FuseSession final : public KernelChannel {
 
   Options options_;
   std::string device_;  // "major:minor" of the mount
-  std::shared_ptr<KeptSession> kept_;
   std::shared_ptr<FuseConnection> connection_;
   std::unique_ptr<Notifier> notifier_;
 
