@@ -358,7 +358,7 @@ Result<void> Daemon::mount() {
     options.passthrough_off_reason = "the configuration says passthrough: false";
   if (::geteuid() != 0)
     options.passthrough_off_reason = "passthrough needs root: tierd runs as an ordinary user";
-  if (!scratch_->leases_work()) {
+  if (!scratch_->has_object_leases()) {
     options.passthrough_off_reason =
         "the file system of scratch has no leases (F_SETLEASE), so files that are still being "
         "written could not be recognised";

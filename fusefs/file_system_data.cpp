@@ -44,7 +44,8 @@ Result<void> write_zeros(int object_fd, int mode, ByteRange range) {
 // released: the kernel refuses a passthrough open beside another one.
 ServeMode FileSystem::choose_mode(const InodeState& inode, FileHandle handle) const {
   if (inode.handles > 0) return inode.serve_mode;
-  const bool possible = channel_ != nullptr && channel_->passthrough() && scratch_.leases_work();
+  const bool possible =
+      channel_ != nullptr && channel_->passthrough() && scratch_.has_object_leases();
   if (!possible || !inode.all_present() || !inode.filling.empty()) return ServeMode::daemon;
   if (handle.writable && !hooks_.room_for_passthrough_writers()) return ServeMode::daemon;
   return ServeMode::passthrough;

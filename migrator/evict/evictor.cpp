@@ -65,7 +65,7 @@ Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, C
       lanes_(kLanes) {}
 
 // A lease or pin that is alive.
-Result<std::optional<Skip>> Evictor::lease_on(InodeNumber inode) const {
+Result<std::optional<Skip>> Evictor::pin_or_lease_on(InodeNumber inode) const {
   TRY_ASSIGN(const auto leases, catalog_.leases(inode));
   const Timestamp now = Timestamp::now();
   for (const LeaseRecord& lease : leases) {
@@ -87,7 +87,7 @@ Result<Evictor::Judgement> Evictor::judge(const InodeState& inode) const {
   } else if (!inode.filling.empty()) {
     judgement.skip = {Obstacle::filling, {}};
   } else {
-    TRY_ASSIGN(judgement.skip, lease_on(inode.number));
+    TRY_ASSIGN(judgement.skip, pin_or_lease_on(inode.number));
   }
   judgement.only_clean = inode.is_dirty();
   return judgement;
@@ -137,13 +137,13 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
   TRY_ASSIGN(const auto version_now, catalog_.version(inode));
   if (!eviction.skip && version_now != version) eviction.skip = {Obstacle::published_anew, {}};
   if (eviction.skip) return eviction;
-  std::optional<ObjectLease> lease;
+  std::optional<ObjectLease> object_lease;
   if (lock->rec().has_object) {
     lock->read_fd.reset();
     lock->write_fd.reset();
-    if (scratch_.leases_work()) {
-      TRY_ASSIGN(lease, scratch_.lease_unused(inode));
-      if (!lease) {
+    if (scratch_.has_object_leases()) {
+      TRY_ASSIGN(object_lease, scratch_.lease_unused_object(inode));
+      if (!object_lease) {
         eviction.skip = {Obstacle::in_use, {}};
         return eviction;
       }
@@ -151,8 +151,8 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
   }
   if (judgement.only_clean) {
     eviction.skip = {Obstacle::unpublished, {}};
-    // Without a lease a publish could be reading the object.
-    if (lease) TRY(drop_clean_chunks(*lock, *lease, eviction));
+    // Without an object lease a publish could be reading the object.
+    if (object_lease) TRY(drop_clean_chunks(*lock, *object_lease, eviction));
     return eviction;
   }
   TRY_ASSIGN(const uint64_t occupied_bytes, scratch_.occupied_bytes(inode));
@@ -165,8 +165,8 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
   return eviction;
 }
 
-// The chunks go by the lease's own descriptor: another one would break the lease.
-Result<void> Evictor::drop_clean_chunks(InodeState& inode, const ObjectLease& lease,
+// The chunks go by the descriptor of the object lease: another one would break it.
+Result<void> Evictor::drop_clean_chunks(InodeState& inode, const ObjectLease& object_lease,
                                         Eviction& eviction) {
   const uint64_t chunk_bytes = inode.chunk_bytes;
   IntervalSet going = inode.clean;
@@ -187,7 +187,7 @@ Result<void> Evictor::drop_clean_chunks(InodeState& inode, const ObjectLease& le
     const uint64_t begin = part.begin * chunk_bytes;
     const uint64_t end = std::min(part.end * chunk_bytes, inode.size_bytes());
     resident_bytes += end - begin;
-    TRY(posix::punch_hole(lease.fd(), begin, end));
+    TRY(posix::punch_hole(object_lease.fd(), begin, end));
   }
   TRY_ASSIGN(const uint64_t after, scratch_.occupied_bytes(inode.number));
   const uint64_t freed_bytes = before - std::min(before, after);
@@ -206,10 +206,10 @@ Result<void> Evictor::reap_inode(InodeNumber inode) {
     return catalog_.commit(batch);
   }
   if (lock->handles > 0 || !lock->filling.empty()) return {};
-  std::optional<ObjectLease> lease;
-  if (lock->rec().has_object && scratch_.leases_work()) {
-    TRY_ASSIGN(lease, scratch_.lease_unused(inode));
-    if (!lease) return {};  // a mapping outlived its handle, or a writer outlived the daemon
+  std::optional<ObjectLease> object_lease;
+  if (lock->rec().has_object && scratch_.has_object_leases()) {
+    TRY_ASSIGN(object_lease, scratch_.lease_unused_object(inode));
+    if (!object_lease) return {};  // a mapping outlived its handle, or a writer outlived the daemon
   }
   return drop_content(catalog_, scratch_, *lock, std::nullopt, std::move(batch));
 }
@@ -248,8 +248,8 @@ Result<std::optional<Timestamp>> Evictor::heat_of(InodeNumber inode) const {
   TRY_ASSIGN(const auto record, catalog_.inode(inode));
   if (!record || record->writing || record->content == Content::unknown || !record->archived)
     return std::nullopt;
-  TRY_ASSIGN(const auto lease, lease_on(inode));
-  if (lease) return std::nullopt;
+  TRY_ASSIGN(const auto held, pin_or_lease_on(inode));
+  if (held) return std::nullopt;
   TRY_ASSIGN(const Timestamp used, catalog_.heat(inode));
   const Timestamp heat = std::max(used, record->attributes.btime);
   // Of a partly dirty file the clean chunks go last: should somebody replace it in the archive

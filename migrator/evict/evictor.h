@@ -5,18 +5,18 @@
 //      version on record.
 //   2. Without the lock: check that the archive still holds that version. If it is offline or holds
 //      another one, nothing is evicted.
-//   3. Under the lock again: the same as in 1, and a lease proves that the object is unused. One
-//      batch drops the residency; the object is moved aside. Killed before the batch: hot. After
-//      it: cold, and recovery finds an object that no record wants.
+//   3. Under the lock again: the same as in 1, and an object lease proves that the object is
+//      unused. One batch drops the residency; the object is moved aside. Killed before the batch:
+//      hot. After it: cold, and recovery finds an object that no record wants.
 //   4. Sync the catalog, once for many files; only then delete the objects.
 //
 // If a file has dirty ranges, only the clean chunks without a dirty byte are dropped:
 //   1. and 2. as above;
 //   3. under the lock: as above, but the batch takes those chunks out of the residency, and is
 //      synced before it is acted upon;
-//   4. still under the lock and the lease, the chunks are punched out of the object. Killed before
-//      it: their bytes in the object mean nothing, and go with the object, or are overwritten by
-//      the next fill.
+//   4. still under the lock and the object lease, the chunks are punched out of the object. Killed
+//      before it: their bytes in the object mean nothing, and go with the object, or are
+//      overwritten by the next fill.
 #pragma once
 
 #include <functional>
@@ -91,8 +91,9 @@ class Evictor {
   };
   Result<Judgement> judge(const InodeState& inode) const;
   Result<std::optional<ArchiveVersion>> evictable_version(InodeNumber inode, Eviction& eviction);
-  Result<std::optional<Skip>> lease_on(InodeNumber inode) const;
-  Result<void> drop_clean_chunks(InodeState& inode, const ObjectLease& lease, Eviction& eviction);
+  Result<std::optional<Skip>> pin_or_lease_on(InodeNumber inode) const;
+  Result<void> drop_clean_chunks(InodeState& inode, const ObjectLease& object_lease,
+                                 Eviction& eviction);
   Result<std::optional<Timestamp>> heat_of(InodeNumber inode) const;
   Result<uint64_t> evict_coldest(uint64_t wanted_bytes) REQUIRES(pass_mutex_);
   Result<void> reap_now() REQUIRES(pass_mutex_);

@@ -17,10 +17,10 @@ Result<void> ScratchRecovery::drop_unfinished(InodeNumber inode) {
   TRY_ASSIGN(const InodeLock lock, inodes_.lock(inode));
   if (!lock.exists() || lock->is_dirty() || !lock->clean.empty() || lock->rec().pending_truncate)
     return {};
-  std::optional<ObjectLease> lease;
-  if (scratch_.leases_work()) {
-    TRY_ASSIGN(lease, scratch_.lease_unused(inode));
-    if (!lease) return {};
+  std::optional<ObjectLease> object_lease;
+  if (scratch_.has_object_leases()) {
+    TRY_ASSIGN(object_lease, scratch_.lease_unused_object(inode));
+    if (!object_lease) return {};
   }
   return drop_content(catalog_, scratch_, *lock, lock->rec(), Batch());
 }

@@ -350,10 +350,10 @@ Result<FolderScan::Ours> FolderScan::take_if_unused(const ArchiveChild& child, I
   if (by_journal) return Ours::settling;
   if (state.is_dirty()) return Ours::changed;
   if (state.handles > 0 || !state.filling.empty()) return Ours::in_use;
-  std::optional<ObjectLease> lease;
-  if (state.rec().has_object && scan_.scratch.leases_work()) {
-    TRY_ASSIGN(lease, scan_.scratch.lease_unused(inode));
-    if (!lease) return Ours::in_use;
+  std::optional<ObjectLease> object_lease;
+  if (state.rec().has_object && scan_.scratch.has_object_leases()) {
+    TRY_ASSIGN(object_lease, scan_.scratch.lease_unused_object(inode));
+    if (!object_lease) return Ours::in_use;
   }
   TRY(drop_for(child, state, on_record));
   return Ours::as_on_record;

@@ -217,7 +217,7 @@ void fill_ended(const Scratch& scratch, InodeState& inode) {
 
 Result<bool> fill_at_large(const Scratch& scratch, InodeState& inode) {
   if (!inode.lost_fill) return false;
-  if (inode.rec().has_object && scratch.leases_work()) {
+  if (inode.rec().has_object && scratch.has_object_leases()) {
     inode.write_fd.reset();  // it would count as the fill's
     TRY_ASSIGN(const bool quiet, scratch.is_quiet(inode.number));
     if (!quiet) return true;
@@ -284,7 +284,7 @@ Result<void> sync_object(Catalog& catalog, const Scratch& scratch, InodeState& i
 Result<Harvest> harvest(Catalog& catalog, const Scratch& scratch, InodeState& inode) {
   if (!inode.record || !inode.rec().writing) return Harvest::done;
   if (inode.writable_handles > 0) return Harvest::in_use;
-  if (scratch.leases_work()) {
+  if (scratch.has_object_leases()) {
     inode.write_fd.reset();  // our own descriptor would count as a writer; it is opened again when
                              // it is needed
     TRY_ASSIGN(const bool quiet, scratch.is_quiet(inode.number));
@@ -319,7 +319,7 @@ Result<UniqueFd> open_unchanged(const Scratch& scratch, InodeState& inode,
   if (inode.writable_handles > 0) return UniqueFd();
   inode.write_fd.reset();  // as for harvest
   TRY_ASSIGN(UniqueFd object, scratch.open_object(inode.number, O_RDONLY));
-  if (scratch.leases_work()) {
+  if (scratch.has_object_leases()) {
     TRY_ASSIGN(const bool quiet, Scratch::is_quiet(object.get()));
     if (!quiet) return UniqueFd();
   }

@@ -6,9 +6,9 @@
 //      archived, otherwise power loss could leave new bytes under an old `clean`. If the kernel
 //      will write by itself (passthrough), the content becomes `unknown` in the same batch.
 //   2. While `writing`, size and mtime are the object's (refresh).
-//   3. harvest: when no writable handle is left and a lease proves that nobody writes (quiet), the
-//      object is synced, and one batch records size and mtime and clears `writing`. Recovery does
-//      the same for each inode that has a journal key.
+//   3. harvest: when no writable handle is left and an object lease proves that nobody writes
+//      (quiet), the object is synced, and one batch records size and mtime and clears `writing`.
+//      Recovery does the same for each inode that has a journal key.
 // The invariants that let a power cut lose nothing: migrator/evict/lost_power.h.
 //
 // All functions are called with the inode's lock held.
@@ -123,8 +123,8 @@ Result<void> truncate_object(Catalog& catalog, const Scratch& scratch, InodeStat
 // checksums, heat too). Adds that to `batch`, commits it, and moves the object aside: its space is
 // free when the reaper has removed it. An inode that goes is noted in `unsynced` until a sync
 // covers that its object is gone: should a power cut bring the object back, nobody adopts it. The
-// caller holds a lease on the object, or there is none, and nothing is `filling`. `record` is what
-// the inode becomes.
+// caller holds an object lease on the object, or there is none, and nothing is `filling`. `record`
+// is what the inode becomes.
 Result<void> drop_content(Catalog& catalog, const Scratch& scratch, InodeState& inode,
                           std::optional<InodeRecord> record, Batch batch);
 

@@ -35,9 +35,9 @@ Result<void> check_format(const std::string& folder) {
   return check_format_mark(fd->get(), "format", "scratch in " + folder);
 }
 
-// Asks for a lease and keeps it until `fd` is closed. False: someone has the file open in a way
-// that forbids it.
-Result<bool> take_lease(int fd, int kind) {
+// Asks for an object lease and keeps it until `fd` is closed. False: someone has the file open in a
+// way that forbids it.
+Result<bool> take_object_lease(int fd, int kind) {
   if (::fcntl(fd, F_SETLEASE, kind) == 0) return true;
   if (errno == EAGAIN || errno == EBUSY) return false;
   return Error::from_errno(errno, "lease on scratch object");
@@ -88,19 +88,19 @@ Result<Scratch> Scratch::open(const std::string& folder) {
       return made.error();
     }
   }
-  TRY_ASSIGN(scratch.leases_work_, scratch.probe_leases());
+  TRY_ASSIGN(scratch.has_object_leases_, scratch.probe_object_leases());
   TRY_ASSIGN(scratch.own_file_system_, is_alone_on_its_file_system(folder));
   return scratch;
 }
 
-Result<bool> Scratch::probe_leases() const {
+Result<bool> Scratch::probe_object_leases() const {
   const std::string name = ".lease-probe";
   TRY_ASSIGN(const UniqueFd writer,
              posix::open_at(objects_.get(), name, O_RDWR | O_CREAT | O_TRUNC, 0600));
   TRY_ASSIGN(const UniqueFd reader, posix::open_at(objects_.get(), name, O_RDONLY));
-  const auto refused = take_lease(reader.get(), F_RDLCK);
+  const auto refused = take_object_lease(reader.get(), F_RDLCK);
   TRY(posix::unlink_at(objects_.get(), name));
-  // A lease that is granted beside a writer, or not known at all, tells nothing.
+  // An object lease that is granted beside a writer, or not known at all, tells nothing.
   return refused.has_value() && !*refused;
 }
 
@@ -190,15 +190,15 @@ Result<bool> Scratch::is_quiet(InodeNumber inode) const {
 }
 
 Result<bool> Scratch::is_quiet(int object_fd) {
-  TRY_ASSIGN(const bool granted, take_lease(object_fd, F_RDLCK));
+  TRY_ASSIGN(const bool granted, take_object_lease(object_fd, F_RDLCK));
   if (granted && ::fcntl(object_fd, F_SETLEASE, F_UNLCK) < 0)
     return Error::from_errno(errno, "lease on scratch object");
   return granted;
 }
 
-Result<std::optional<ObjectLease>> Scratch::lease_unused(InodeNumber inode) const {
+Result<std::optional<ObjectLease>> Scratch::lease_unused_object(InodeNumber inode) const {
   TRY_ASSIGN(UniqueFd fd, open_object(inode, O_RDWR));
-  TRY_ASSIGN(const bool granted, take_lease(fd.get(), F_WRLCK));
+  TRY_ASSIGN(const bool granted, take_object_lease(fd.get(), F_WRLCK));
   if (!granted) return std::optional<ObjectLease>();
   return std::optional<ObjectLease>(ObjectLease(std::move(fd)));
 }

@@ -8,8 +8,9 @@
 // batch is durable. Recovery takes back what the catalog still wants. Extended attributes on each
 // object say which file it belongs to, so that a catalog can be rebuilt from the two tiers alone.
 //
-// Leases show who uses an object, which RELEASE does not (a mapping outlives it, and a passthrough
-// descriptor outlives the daemon). They work only where the file system has them: probed at open.
+// Object leases (F_SETLEASE) show who uses an object, which RELEASE does not (a mapping outlives it,
+// and a passthrough descriptor outlives the daemon). They work only where the file system has them:
+// probed at open.
 #pragma once
 
 #include <atomic>
@@ -79,7 +80,7 @@ class ObjectLease {
  private:
   friend class Scratch;
   explicit ObjectLease(UniqueFd fd) : fd_(std::move(fd)) {}
-  UniqueFd fd_;  // closing it ends the lease
+  UniqueFd fd_;  // closing it ends the object lease
 };
 
 class Scratch {
@@ -90,14 +91,14 @@ class Scratch {
     uint64_t available_bytes = 0;
   };
 
-  // Makes the folders; probes leases. Fails if the folder cannot be written.
+  // Makes the folders; probes object leases. Fails if the folder cannot be written.
   static Result<Scratch> open(const std::string& folder);
 
   // The same for a look: makes and probes nothing, and fails if the folders are not there.
   static Result<Scratch> inspect(const std::string& folder);
 
   // All functions: any thread; for one inode, under its lock.
-  bool leases_work() const { return leases_work_; }
+  bool has_object_leases() const { return has_object_leases_; }
   const std::string& folder() const { return folder_; }
   // Nothing else lives on the file system of the folder: it is the mount's root, or alone on the
   // way to it. Found out at open.
@@ -126,8 +127,8 @@ class Scratch {
   Result<bool> is_quiet(InodeNumber inode) const;
   // The same, by a descriptor of the object, O_RDONLY.
   static Result<bool> is_quiet(int object_fd);
-  // unused: nobody else has it open or mapped. Holds the lease. none: it is in use.
-  Result<std::optional<ObjectLease>> lease_unused(InodeNumber inode) const;
+  // unused: nobody else has it open or mapped. Holds the object lease. none: it is in use.
+  Result<std::optional<ObjectLease>> lease_unused_object(InodeNumber inode) const;
 
   Result<Space> space() const;
   // What the object occupies; 0 if there is none.
@@ -161,13 +162,13 @@ class Scratch {
         epoch_(std::make_unique<Epoch>()) {}
   Result<void> remove(InodeNumber inode) const;
   static std::string object_path(InodeNumber inode);
-  Result<bool> probe_leases() const;
+  Result<bool> probe_object_leases() const;
 
   std::string folder_;
   UniqueFd objects_;
   UniqueFd reap_;
   std::unique_ptr<Epoch> epoch_;
-  bool leases_work_ = false;
+  bool has_object_leases_ = false;
   bool own_file_system_ = false;
 };
 
