@@ -1,3 +1,5 @@
+#include "migrator/publish/commit.h"
+
 #include <utility>
 
 #include <fcntl.h>
@@ -7,7 +9,6 @@
 #include "common/log.h"
 #include "migrator/base/base_edit.h"
 #include "migrator/publish/departure.h"
-#include "migrator/publish/wave.h"
 #include "storage/scratch/object_state.h"
 
 namespace tierhub {
@@ -116,18 +117,6 @@ std::optional<InodeUpdate> record_content(const PublishContext& context, Batch& 
 }
 
 }  // namespace
-
-std::vector<Name> names_of(const Plan& plan) {
-  std::vector<Name> names{plan.target.name};
-  if (plan.kind == Plan::Kind::move) names.push_back(plan.source.name);
-  for (const Place& place : plan.further) names.push_back(place.name);
-  return names;
-}
-
-std::optional<ArchiveVersion> displaced_by_place(const Plan& plan) {
-  if (plan.kind == Plan::Kind::publish) return plan.version;
-  return plan.occupant ? std::optional(plan.occupant->version) : std::nullopt;
-}
 
 Result<void> commit_actions(const PublishContext& context,
                             const std::vector<const Action*>& actions) {

@@ -2,6 +2,7 @@
 // or something took its place, where it was, and how it goes to the trash.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "catalog/catalog.h"
@@ -23,12 +24,29 @@ Result<std::string> place_it_had(const Catalog& catalog, InodeNumber inode,
 // Why something rests in staging and is to be deleted.
 enum class Farewell {
   overwritten,  // an old version of a file
-  nameless,     // the file or folder has no name any more
+  displaced,    // something else has this name now
+  removed,      // the name is gone
 };
-// Puts what rests in staging as `leaf`, and stood at `path`, into the trash if that takes it. On
-// any failure it rests where it was. Null: there is no trash.
-Result<void> keep_in_trash(const Catalog& catalog, Trash* trash, const std::string& leaf,
-                           const ArchiveVersion& version, InodeNumber inode,
-                           const std::string& path, Farewell farewell);
+// What an act took from its place, and the archive has in staging now.
+struct Displaced {
+  std::string leaf;
+  ArchiveVersion version;
+  InodeNumber inode;
+  std::string path;  // where it stood
+  Farewell farewell{};
+};
+// Puts it into the trash, if nothing has a name for it any more and the trash takes it. On any
+// failure it rests where it was. Null: there is no trash.
+Result<void> keep_displaced(const Catalog& catalog, Trash* trash, const Displaced& displaced);
+// The trash did not take it: it stands where it stood, and what had arrived there goes.
+Result<void> put_back(Archive& archive, const Displaced& displaced,
+                      const std::optional<ArchiveVersion>& arrived);
+// Deletes what rests in staging, if it is still `version`; what was written to meanwhile is kept
+// aside. Fails only if the archive as a whole does not work; then the leaf stays until the recovery.
+Result<void> discard_displaced(Archive& archive, const std::string& leaf,
+                               const ArchiveVersion& version);
+// A name of the file in the archive is gone, and its ctime and count of links moved with it.
+// Without an answer of the archive it is touched, as far as we know.
+Result<void> renew_version(Catalog& catalog, Archive& archive, InodeNumber inode);
 
 }  // namespace tierhub

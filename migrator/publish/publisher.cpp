@@ -372,7 +372,8 @@ Result<void> Publisher::Impl::run_wave(Round& round, Pass& pass) {
   if (items.empty()) return {};
   const auto held = tree_mutex_.hold();
   TRY(context_.archive.check_root());
-  Wave wave(context_, long_copies_, {options_.lanes, options_.wave_keys, options_.long_copy_bytes});
+  Wave wave(context_, long_copies_,
+            {{options_.lanes, options_.long_copy_bytes}, options_.wave_keys});
   Planner planner(context_.inodes);
   pass.wave_bytes = 0;
   const uint64_t most_bytes = std::max(

@@ -7,8 +7,6 @@
 
 #include "common/fault_points.h"
 #include "common/log.h"
-#include "migrator/publish/departure.h"
-#include "migrator/publish/wave.h"
 #include "storage/scratch/object_state.h"
 
 namespace tierhub {
@@ -107,39 +105,39 @@ Result<void> PublishRecovery::settle_arrival(const Case& found) {
   if (foreign) return give_back(found);
   TRY_ASSIGN(const auto displaced, displaced_version(found));
   if (displaced && is(displaced, found.intent.before)) {
-    const auto kept = keep_displaced(found, *displaced);
-    if (!kept) return take_back(found, kept.error());
+    TRY_ASSIGN(const auto going, displaced_by(found, *displaced));
+    if (going) {
+      const auto kept = keep_displaced(context_.catalog, context_.trash, *going);
+      if (!kept) return take_back(found, *going, kept.error());
+    }
   }
   TRY(commit_arrival(found, *found.at_target));
   if (!displaced) return {};
   return discard_displaced(context_.archive, found.intent.staged_leaf, *displaced);
 }
 
-// As Wave::keep_displaced().
-Result<void> PublishRecovery::keep_displaced(const Case& found,
-                                             const ArchiveVersion& displaced) const {
+// None: nothing that the trash could want.
+Result<std::optional<Displaced>> PublishRecovery::displaced_by(
+    const Case& found, const ArchiveVersion& version) const {
   TRY_ASSIGN(const auto standing, context_.catalog.base(found.intent.target));
-  if (!standing) return {};
+  if (!standing) return std::optional<Displaced>();
   const bool overwritten = standing->inode == found.intent.inode;
-  if (overwritten && found.intent.kind == IntentKind::link) return {};  // another name of the same
-  TRY_ASSIGN(const auto in_base, context_.catalog.base_names(standing->inode));
-  if (!overwritten && in_base.size() > 1) return {};
-  return keep_in_trash(context_.catalog, context_.trash, found.intent.staged_leaf, displaced,
-                       standing->inode, found.target,
-                       overwritten ? Farewell::overwritten : Farewell::nameless);
+  // Another name of the same.
+  if (overwritten && found.intent.kind == IntentKind::link) return std::optional<Displaced>();
+  return std::optional(Displaced{found.intent.staged_leaf, version, standing->inode, found.target,
+                                 overwritten ? Farewell::overwritten : Farewell::displaced});
 }
 
-// The trash does not take what was displaced: it stands where it stood, and the key waits.
-Result<void> PublishRecovery::take_back(const Case& found, const Error& why) {
+// The key waits.
+Result<void> PublishRecovery::take_back(const Case& found, const Displaced& displaced,
+                                        const Error& why) {
   if (is_archive_wide(why)) return why;
   const bool removal = found.intent.kind == IntentKind::remove;
-  TRY(context_.archive.place(found.intent.staged_leaf, found.target,
-                             removal ? std::nullopt : found.at_target));
+  TRY(put_back(context_.archive, displaced, removal ? std::nullopt : found.at_target));
   TRY(park(found, why.text()));
   TRY_ASSIGN(const auto standing, context_.catalog.base(found.intent.target));
-  if (standing) TRY(renew_version(context_.catalog, context_.archive, standing->inode));
-  if (removal) return {};
-  return context_.archive.discard(found.intent.staged_leaf, *found.at_target);
+  if (!standing) return {};
+  return renew_version(context_.catalog, context_.archive, standing->inode);
 }
 
 // What rests in staging, as it was when it was displaced: it may have been written to since.
@@ -181,10 +179,10 @@ Result<void> PublishRecovery::settle_removal(const Case& found) {
   if (!ours && is(found.at_target, found.intent.before)) return drop(found.sequence);
   TRY_ASSIGN(const auto displaced, displaced_version(found));
   if (displaced) {
-    const auto kept =
-        keep_in_trash(context_.catalog, context_.trash, found.intent.staged_leaf, *displaced,
-                      found.intent.inode, found.target, Farewell::nameless);
-    if (!kept) return take_back(found, kept.error());
+    const Displaced going{found.intent.staged_leaf, *displaced, found.intent.inode, found.target,
+                          Farewell::removed};
+    const auto kept = keep_displaced(context_.catalog, context_.trash, going);
+    if (!kept) return take_back(found, going, kept.error());
   }
   TRY(commit_removal(found));
   if (!displaced) return {};

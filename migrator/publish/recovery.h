@@ -11,6 +11,7 @@
 #include "common/result.h"
 #include "migrator/base/base_edit.h"
 #include "migrator/base/content.h"
+#include "migrator/publish/departure.h"
 
 namespace tierhub {
 
@@ -44,8 +45,9 @@ class PublishRecovery {
   Result<void> settle(uint64_t sequence, const IntentRecord& intent);
   Result<void> settle_arrival(const Case& found);
   Result<std::optional<ArchiveVersion>> displaced_version(const Case& found) const;
-  Result<void> keep_displaced(const Case& found, const ArchiveVersion& displaced) const;
-  Result<void> take_back(const Case& found, const Error& why);
+  Result<std::optional<Displaced>> displaced_by(const Case& found,
+                                                const ArchiveVersion& version) const;
+  Result<void> take_back(const Case& found, const Displaced& displaced, const Error& why);
   Result<void> settle_move(const Case& found);
   Result<void> settle_removal(const Case& found);
   Result<void> settle_undone(const Case& found);
