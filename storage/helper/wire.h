@@ -7,10 +7,11 @@
 //   progress  u64 0, the numbers of requests that made progress
 #pragma once
 
+#include <concepts>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -55,59 +56,192 @@ struct Nothing {
   bool operator==(const Nothing&) const = default;
 };
 
-// put() appends a value, get() reads one: after a failed read the reader is not ok() and the value
-// is of no use.
 namespace wire {
 
-void put(ByteWriter& out, bool value);
-void put(ByteWriter& out, uint32_t value);
-void put(ByteWriter& out, uint64_t value);
-void put(ByteWriter& out, const std::string& value);
-void put(ByteWriter& out, Nothing value);
+template <class T, class Value>
+concept Is = std::same_as<std::remove_const_t<T>, Value>;
+
+// The members of every message, listed once for both directions. Of requests, all but the
+// descriptors.
+void visit_fields(Is<Nothing> auto&, auto&&) {}
+
+void visit_fields(Is<Timestamp> auto& v, auto&& field) { field(v.ns); }
+
+void visit_fields(Is<ByteRange> auto& v, auto&& field) {
+  field(v.begin);
+  field(v.end);
+}
+
+void visit_fields(Is<Checksum> auto& v, auto&& field) {
+  field(v.high);
+  field(v.low);
+}
+
+void visit_fields(Is<Identity> auto& v, auto&& field) { field(v.bytes); }
+
+void visit_fields(Is<Attributes> auto& v, auto&& field) {
+  field(v.kind);
+  field(v.mode);
+  field(v.uid);
+  field(v.gid);
+  field(v.rdev);
+  field(v.size_bytes);
+  field(v.atime);
+  field(v.mtime);
+  field(v.ctime);
+  field(v.btime);
+}
+
+void visit_fields(Is<ArchiveVersion> auto& v, auto&& field) {
+  field(v.identity);
+  field(v.attributes);
+  field(v.nlink);
+  field(v.device);
+  field(v.content_ctime);
+}
+
+void visit_fields(Is<ArchiveChild> auto& v, auto&& field) {
+  field(v.name);
+  field(v.version);
+  field(v.symlink_target);
+  field(v.xattrs);
+}
+
+void visit_fields(Is<ArchivePage> auto& v, auto&& field) {
+  field(v.children);
+  field(v.file_system);
+  field(v.next_cookie);
+  field(v.last);
+}
+
+void visit_fields(Is<Archive::Space> auto& v, auto&& field) {
+  field(v.total_bytes);
+  field(v.free_bytes);
+  field(v.available_bytes);
+  field(v.total_files);
+  field(v.free_files);
+}
+
+void visit_fields(Is<ArchiveCapabilities> auto& v, auto&& field) {
+  field(v.file_system);
+  field(v.identity);
+  field(v.birth_time);
+  field(v.lasting_ctime);
+  field(v.writable);
+  field(v.user_xattrs);
+  field(v.posix_acls);
+  field(v.change_owner);
+  field(v.hard_links);
+  field(v.symlinks);
+  field(v.special_files);
+  field(v.case_sensitive);
+  field(v.rename_noreplace);
+  field(v.rename_exchange);
+  field(v.sync_file_system);
+  field(v.clone);
+}
+
+void visit_fields(Is<FillRequest> auto& v, auto&& field) {
+  field(v.path);
+  field(v.expected);
+  field(v.range);
+  field(v.limit_bytes);
+  field(v.chunk_bytes);
+  field(v.purpose);
+}
+
+void visit_fields(Is<FillResult> auto& v, auto&& field) {
+  field(v.checksums);
+  field(v.copied_bytes);
+}
+
+void visit_fields(Is<MeasureRequest> auto& v, auto&& field) {
+  field(v.path);
+  field(v.expected);
+  field(v.ranges);
+}
+
+void visit_fields(Is<StageFileRequest> auto& v, auto&& field) {
+  field(v.leaf);
+  field(v.size_bytes);
+  field(v.chunk_bytes);
+  field(v.absent);
+  field(v.source_path);
+  field(v.source_version);
+  field(v.source_limit_bytes);
+  field(v.known);
+  field(v.unchanged);
+  field(v.patch);
+  field(v.attributes);
+  field(v.xattrs);
+}
+
+void visit_fields(Is<StagedFile> auto& v, auto&& field) {
+  field(v.version);
+  field(v.checksums);
+  field(v.written_bytes);
+  field(v.cloned_bytes);
+  field(v.damaged_chunk);
+  field(v.rotten_chunk);
+}
+
+void visit_fields(Is<PlaceRequest> auto& v, auto&& field) {
+  field(v.leaf);
+  field(v.target);
+  field(v.before);
+}
+
+template <class T>
+concept Message = requires(T& value) {
+  visit_fields(value, [](auto&) {});
+};
+template <class T>
+concept Enum = std::is_enum_v<T>;
+
+// put() appends a value, get() reads one: after a failed read the reader is not ok() and the value
+// is of no use.
+inline void put(ByteWriter& out, bool value) { out.flag(value); }
+inline void put(ByteWriter& out, uint32_t value) { out.u32(value); }
+inline void put(ByteWriter& out, uint64_t value) { out.u64(value); }
+inline void put(ByteWriter& out, int64_t value) { out.i64(value); }
+inline void put(ByteWriter& out, const std::string& value) { out.text(value); }
 void put(ByteWriter& out, const Xattrs& value);
-void put(ByteWriter& out, const ByteRange& value);
-void put(ByteWriter& out, const Checksum& value);
-void put(ByteWriter& out, const Attributes& value);
-void put(ByteWriter& out, const ArchiveVersion& value);
-void put(ByteWriter& out, const ArchiveChild& value);
-void put(ByteWriter& out, const ArchivePage& value);
-void put(ByteWriter& out, const Archive::Space& value);
-void put(ByteWriter& out, const ArchiveCapabilities& value);
-// Of requests, all but the descriptors.
-void put(ByteWriter& out, const FillRequest& value);
-void put(ByteWriter& out, const FillResult& value);
-void put(ByteWriter& out, const MeasureRequest& value);
-void put(ByteWriter& out, const StageFileRequest& value);
-void put(ByteWriter& out, const StagedFile& value);
-void put(ByteWriter& out, const PlaceRequest& value);
 void put(ByteWriter& out, const Error& value);
-
-void get(ByteReader& in, bool& value);
-void get(ByteReader& in, uint32_t& value);
-void get(ByteReader& in, uint64_t& value);
-void get(ByteReader& in, std::string& value);
-void get(ByteReader& in, Nothing& value);
-void get(ByteReader& in, Xattrs& value);
-void get(ByteReader& in, ByteRange& value);
-void get(ByteReader& in, Checksum& value);
-void get(ByteReader& in, Attributes& value);
-void get(ByteReader& in, ArchiveVersion& value);
-void get(ByteReader& in, ArchiveChild& value);
-void get(ByteReader& in, ArchivePage& value);
-void get(ByteReader& in, Archive::Space& value);
-void get(ByteReader& in, ArchiveCapabilities& value);
-void get(ByteReader& in, FillRequest& value);
-void get(ByteReader& in, FillResult& value);
-void get(ByteReader& in, MeasureRequest& value);
-void get(ByteReader& in, StageFileRequest& value);
-void get(ByteReader& in, StagedFile& value);
-void get(ByteReader& in, PlaceRequest& value);
-Error get_error(ByteReader& in);
-
+void put(ByteWriter& out, Enum auto value) { out.u8(static_cast<uint8_t>(value)); }
+void put(ByteWriter& out, const Message auto& value);
+template <class T>
+void put(ByteWriter& out, const std::optional<T>& value);
+template <class T>
+void put(ByteWriter& out, const std::vector<T>& values);
 template <class T>
 void put(ByteWriter& out, const Result<T>& result);
+
+inline void get(ByteReader& in, bool& value) { value = in.flag(); }
+inline void get(ByteReader& in, uint32_t& value) { value = in.u32(); }
+inline void get(ByteReader& in, uint64_t& value) { value = in.u64(); }
+inline void get(ByteReader& in, int64_t& value) { value = in.i64(); }
+inline void get(ByteReader& in, std::string& value) { value = in.text(); }
+void get(ByteReader& in, Xattrs& value);
+Error get_error(ByteReader& in);
+template <Enum T>
+void get(ByteReader& in, T& value) {
+  value = static_cast<T>(in.u8());
+}
+void get(ByteReader& in, Message auto& value);
+template <class T>
+void get(ByteReader& in, std::optional<T>& value);
+template <class T>
+void get(ByteReader& in, std::vector<T>& values);
 template <class T>
 void get(ByteReader& in, Result<T>& result);
+
+void put(ByteWriter& out, const Message auto& value) {
+  visit_fields(value, [&out](const auto& field) { put(out, field); });
+}
+
+void get(ByteReader& in, Message auto& value) {
+  visit_fields(value, [&in](auto& field) { get(in, field); });
+}
 
 template <class T>
 void put(ByteWriter& out, const std::optional<T>& value) {
