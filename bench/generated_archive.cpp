@@ -89,18 +89,7 @@ void GeneratedArchive::fill(const FillRequest&, std::function<void(Result<FillRe
   done(not_here());
 }
 Result<StagedFile> GeneratedArchive::stage_file(const StageFileRequest&) { return not_here(); }
-Result<ArchiveVersion> GeneratedArchive::stage_directory(const std::string&, const Attributes&,
-                                                         const Xattrs&) {
-  return not_here();
-}
-Result<ArchiveVersion> GeneratedArchive::stage_symlink(const std::string&, const std::string&,
-                                                       const Attributes&, const Xattrs&) {
-  return not_here();
-}
-Result<ArchiveVersion> GeneratedArchive::stage_special(const std::string&, const Attributes&,
-                                                       const Xattrs&) {
-  return not_here();
-}
+Result<ArchiveVersion> GeneratedArchive::stage_node(const StageNodeRequest&) { return not_here(); }
 Result<ArchiveVersion> GeneratedArchive::place(const std::string&, const std::string&,
                                                const std::optional<ArchiveVersion>&) {
   return not_here();

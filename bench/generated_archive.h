@@ -26,12 +26,7 @@ class GeneratedArchive final : public Archive {
 
   void fill(const FillRequest&, std::function<void(Result<FillResult>)> done) override;
   Result<StagedFile> stage_file(const StageFileRequest&) override;
-  Result<ArchiveVersion> stage_directory(const std::string&, const Attributes&,
-                                         const Xattrs&) override;
-  Result<ArchiveVersion> stage_symlink(const std::string&, const std::string&, const Attributes&,
-                                       const Xattrs&) override;
-  Result<ArchiveVersion> stage_special(const std::string&, const Attributes&,
-                                       const Xattrs&) override;
+  Result<ArchiveVersion> stage_node(const StageNodeRequest&) override;
   Result<void> sync(const FileSystemId&) override { return {}; }
   Result<ArchiveVersion> place(const std::string&, const std::string&,
                                const std::optional<ArchiveVersion>&) override;

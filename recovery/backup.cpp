@@ -211,7 +211,7 @@ Result<void> CatalogBackups::copy(const std::string& folder, const std::stop_tok
     attributes.atime = attributes.mtime = Timestamp::now();
     TRY_ASSIGN(const uint64_t sequence, catalog_.allocate_sequence());
     const std::string leaf = fmt::format("{:x}", sequence);
-    TRY(archive_.stage_directory(leaf, attributes, {}));
+    TRY(archive_.stage_node({leaf, attributes}));
     TRY(archive_.place(leaf, kBackupFolder, std::nullopt));
   }
   TRY_ASSIGN(const auto stored, backup_files(archive_));

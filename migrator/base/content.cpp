@@ -341,22 +341,9 @@ Error not_of_archive(const Error& error) {
 
 Result<ArchiveVersion> stage_without_content(const PublishContext& context,
                                              const Snapshot& snapshot, const std::string& leaf) {
-  const Attributes& attributes = snapshot.record.attributes;
-  switch (attributes.kind) {
-    case FileKind::file:
-      break;
-    case FileKind::directory:
-      return context.archive.stage_directory(leaf, attributes, snapshot.xattrs);
-    case FileKind::symlink:
-      return context.archive.stage_symlink(leaf, snapshot.record.symlink_target, attributes,
-                                           snapshot.xattrs);
-    case FileKind::fifo:
-    case FileKind::socket:
-    case FileKind::character_device:
-    case FileKind::block_device:
-      return context.archive.stage_special(leaf, attributes, snapshot.xattrs);
-  }
-  return Error(std::errc::invalid_argument, "a file has content");
+  const InodeRecord& record = snapshot.record;
+  return context.archive.stage_node(
+      {leaf, record.attributes, snapshot.xattrs, record.symlink_target});
 }
 
 void InodeUpdate::apply(InodeState& state) && {

@@ -162,7 +162,7 @@ Result<void> Trash::make_folder(const std::string& path) {
   Attributes attributes;
   attributes.kind = FileKind::directory;
   attributes.mode = 0700;
-  TRY_ASSIGN(const auto staged, archive_.stage_directory(leaf, attributes, {{kOnTheWay, "1"}}));
+  TRY_ASSIGN(const auto staged, archive_.stage_node({leaf, attributes, {{kOnTheWay, "1"}}}));
   auto placed = archive_.place(leaf, path, std::nullopt);
   if (placed) return {};
   TRY(archive_.discard(leaf, staged));

@@ -96,7 +96,7 @@ void Scanner::read_clock(const Hold& hold) {
   Attributes folder;
   folder.kind = FileKind::directory;
   folder.mode = 0700;
-  const auto made = archive_.stage_directory(leaf, folder, {});
+  const auto made = archive_.stage_node({leaf, folder});
   if (!made) return;
   clock_ahead_ns_ = made->attributes.ctime.ns_since(Timestamp::now());
   if (const auto discarded = archive_.discard(leaf, *made); !discarded)

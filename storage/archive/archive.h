@@ -147,6 +147,14 @@ struct StageFileRequest {
   Xattrs xattrs;
 };
 
+// A folder, symlink, fifo, socket or device node for the archive, as the attributes say.
+struct StageNodeRequest {
+  std::string leaf;  // as above
+  Attributes attributes;
+  Xattrs xattrs = {};
+  std::string symlink_target = {};
+};
+
 // What place() takes.
 struct PlaceRequest {
   std::string leaf;
@@ -206,16 +214,8 @@ class Archive {
   virtual void measure(const MeasureRequest& request, std::function<void(Result<uint64_t>)> done);
 
   virtual Result<StagedFile> stage_file(const StageFileRequest& request) = 0;
-  virtual Result<ArchiveVersion> stage_directory(const std::string& leaf,
-                                                 const Attributes& attributes,
-                                                 const Xattrs& xattrs) = 0;
-  virtual Result<ArchiveVersion> stage_symlink(const std::string& leaf, const std::string& target,
-                                               const Attributes& attributes,
-                                               const Xattrs& xattrs) = 0;
-  // A fifo, socket or device node.
-  virtual Result<ArchiveVersion> stage_special(const std::string& leaf,
-                                               const Attributes& attributes,
-                                               const Xattrs& xattrs) = 0;
+  // errc::invalid_argument: files are staged with their content.
+  virtual Result<ArchiveVersion> stage_node(const StageNodeRequest& request) = 0;
   // Of one file system, all of it.
   virtual Result<void> sync(const FileSystemId& file_system) = 0;
   Result<void> sync() { return sync(FileSystemId()); }

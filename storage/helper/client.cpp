@@ -191,23 +191,8 @@ std::vector<Result<ArchiveVersion>> ArchiveClient::place_all(
                       ask<std::vector<Result<ArchiveVersion>>>(ArchiveCall::place_all, requests));
 }
 
-Result<ArchiveVersion> ArchiveClient::stage_directory(const std::string& leaf,
-                                                      const Attributes& attributes,
-                                                      const Xattrs& xattrs) {
-  return ask<ArchiveVersion>(ArchiveCall::stage_directory, leaf, attributes, xattrs);
-}
-
-Result<ArchiveVersion> ArchiveClient::stage_symlink(const std::string& leaf,
-                                                    const std::string& target,
-                                                    const Attributes& attributes,
-                                                    const Xattrs& xattrs) {
-  return ask<ArchiveVersion>(ArchiveCall::stage_symlink, leaf, target, attributes, xattrs);
-}
-
-Result<ArchiveVersion> ArchiveClient::stage_special(const std::string& leaf,
-                                                    const Attributes& attributes,
-                                                    const Xattrs& xattrs) {
-  return ask<ArchiveVersion>(ArchiveCall::stage_special, leaf, attributes, xattrs);
+Result<ArchiveVersion> ArchiveClient::stage_node(const StageNodeRequest& request) {
+  return ask<ArchiveVersion>(ArchiveCall::stage_node, request);
 }
 
 Result<void> ArchiveClient::sync(const FileSystemId& file_system) {

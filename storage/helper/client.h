@@ -71,12 +71,7 @@ class ArchiveClient final : public Archive {
   void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) override;
   void measure(const MeasureRequest& request, std::function<void(Result<uint64_t>)> done) override;
   Result<StagedFile> stage_file(const StageFileRequest& request) override;
-  Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
-                                         const Xattrs& xattrs) override;
-  Result<ArchiveVersion> stage_symlink(const std::string& leaf, const std::string& target,
-                                       const Attributes& attributes, const Xattrs& xattrs) override;
-  Result<ArchiveVersion> stage_special(const std::string& leaf, const Attributes& attributes,
-                                       const Xattrs& xattrs) override;
+  Result<ArchiveVersion> stage_node(const StageNodeRequest& request) override;
   using Archive::sync;
   Result<void> sync(const FileSystemId& file_system) override;
   Result<ArchiveVersion> place(const std::string& leaf, const std::string& target,

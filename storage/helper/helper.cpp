@@ -164,12 +164,8 @@ void ArchiveServer::run(Request& request) {
       return run_fill(request);
     case ArchiveCall::stage_file:
       return run_stage_file(request);
-    case ArchiveCall::stage_directory:
-      return run_method(request, &Archive::stage_directory);
-    case ArchiveCall::stage_symlink:
-      return run_method(request, &Archive::stage_symlink);
-    case ArchiveCall::stage_special:
-      return run_method(request, &Archive::stage_special);
+    case ArchiveCall::stage_node:
+      return run_method(request, &Archive::stage_node);
     case ArchiveCall::sync:
       return run_method<void, const FileSystemId&>(request, &Archive::sync);
     case ArchiveCall::place:

@@ -31,9 +31,7 @@ enum class ArchiveCall : uint8_t {
   space,
   fill,
   stage_file,
-  stage_directory,
-  stage_symlink,
-  stage_special,
+  stage_node,
   sync,
   place,
   move,
@@ -174,6 +172,13 @@ void visit_fields(Is<StageFileRequest> auto& v, auto&& field) {
   field(v.patch);
   field(v.attributes);
   field(v.xattrs);
+}
+
+void visit_fields(Is<StageNodeRequest> auto& v, auto&& field) {
+  field(v.leaf);
+  field(v.attributes);
+  field(v.xattrs);
+  field(v.symlink_target);
 }
 
 void visit_fields(Is<StagedFile> auto& v, auto&& field) {

@@ -74,12 +74,7 @@ class PosixArchive final : public Archive {
   void fill(const FillRequest& request, std::function<void(Result<FillResult>)> done) override;
   void measure(const MeasureRequest& request, std::function<void(Result<uint64_t>)> done) override;
   Result<StagedFile> stage_file(const StageFileRequest& request) override;
-  Result<ArchiveVersion> stage_directory(const std::string& leaf, const Attributes& attributes,
-                                         const Xattrs& xattrs) override;
-  Result<ArchiveVersion> stage_symlink(const std::string& leaf, const std::string& target,
-                                       const Attributes& attributes, const Xattrs& xattrs) override;
-  Result<ArchiveVersion> stage_special(const std::string& leaf, const Attributes& attributes,
-                                       const Xattrs& xattrs) override;
+  Result<ArchiveVersion> stage_node(const StageNodeRequest& request) override;
   using Archive::sync;
   Result<void> sync(const FileSystemId& file_system) override;
   Result<ArchiveVersion> place(const std::string& leaf, const std::string& target,
@@ -184,11 +179,6 @@ class PosixArchive final : public Archive {
   // A new empty file, in place of whatever has the name.
   static Result<UniqueFd> make_staged(const Spot& to);
   Result<void> apply(const Entry& entry, const Attributes& attributes, const Xattrs& xattrs);
-
-  // `make(folder, leaf)` is a system call that makes it.
-  Result<ArchiveVersion> stage_node(const std::string& leaf, const Attributes& attributes,
-                                    const Xattrs& xattrs,
-                                    const std::function<int(int, const char*)>& make);
 
   Result<void> check_reachable(const ArchiveRoot& root, const std::string& path,
                                const FileSystemPointer& found, const FileSystemId& wanted) const;

@@ -19,22 +19,28 @@ namespace {
 
 constexpr mode_t kStagedMode = 0600;  // until all is in place
 
-mode_t node_type(FileKind kind) {
-  switch (kind) {
-    case FileKind::fifo:
-      return S_IFIFO;
-    case FileKind::socket:
-      return S_IFSOCK;
-    case FileKind::character_device:
-      return S_IFCHR;
-    case FileKind::block_device:
-      return S_IFBLK;
-    case FileKind::file:
+// errno, or 0.
+int make_node(int folder, const char* name, const StageNodeRequest& request) {
+  const auto special = [&](mode_t type) {
+    return ::mknodat(folder, name, type | kStagedMode, request.attributes.rdev) < 0 ? errno : 0;
+  };
+  switch (request.attributes.kind) {
     case FileKind::directory:
+      return ::mkdirat(folder, name, S_IRWXU) < 0 ? errno : 0;
     case FileKind::symlink:
-      return 0;
+      return ::symlinkat(request.symlink_target.c_str(), folder, name) < 0 ? errno : 0;
+    case FileKind::fifo:
+      return special(S_IFIFO);
+    case FileKind::socket:
+      return special(S_IFSOCK);
+    case FileKind::character_device:
+      return special(S_IFCHR);
+    case FileKind::block_device:
+      return special(S_IFBLK);
+    case FileKind::file:
+      break;
   }
-  return 0;
+  return EINVAL;
 }
 
 }  // namespace
@@ -57,43 +63,17 @@ Result<void> PosixArchive::apply(const Entry& entry, const Attributes& attribute
   return {};
 }
 
-Result<ArchiveVersion> PosixArchive::stage_node(const std::string& leaf,
-                                                const Attributes& attributes, const Xattrs& xattrs,
-                                                const std::function<int(int, const char*)>& make) {
-  TRY_ASSIGN(const Spot to, staging_spot(root(), leaf));
+Result<ArchiveVersion> PosixArchive::stage_node(const StageNodeRequest& request) {
+  if (request.attributes.kind == FileKind::file)
+    return Error(std::errc::invalid_argument, "stage " + request.leaf + ": a file has content");
+  TRY_ASSIGN(const Spot to, staging_spot(root(), request.leaf));
   TRY(clear(to));
-  if (make(to.folder, to.leaf.c_str()) < 0) return Error::from_errno(errno, "stage " + leaf);
+  if (const int failed = make_node(to.folder, to.leaf.c_str(), request); failed != 0)
+    return Error::from_errno(failed, "stage " + request.leaf);
   TRY_ASSIGN(const auto entry, Entry::open(to.folder, to.leaf));
-  if (!entry) return Error::from_errno(ENOENT, "stage " + leaf);
-  TRY(apply(*entry, attributes, xattrs));
+  if (!entry) return Error::from_errno(ENOENT, "stage " + request.leaf);
+  TRY(apply(*entry, request.attributes, request.xattrs));
   return version_of_entry(*entry, to, Freshness::exact);
-}
-
-Result<ArchiveVersion> PosixArchive::stage_directory(const std::string& leaf,
-                                                     const Attributes& attributes,
-                                                     const Xattrs& xattrs) {
-  return stage_node(leaf, attributes, xattrs,
-                    [](int folder, const char* name) { return ::mkdirat(folder, name, S_IRWXU); });
-}
-
-Result<ArchiveVersion> PosixArchive::stage_symlink(const std::string& leaf,
-                                                   const std::string& target,
-                                                   const Attributes& attributes,
-                                                   const Xattrs& xattrs) {
-  return stage_node(leaf, attributes, xattrs, [&](int folder, const char* name) {
-    return ::symlinkat(target.c_str(), folder, name);
-  });
-}
-
-Result<ArchiveVersion> PosixArchive::stage_special(const std::string& leaf,
-                                                   const Attributes& attributes,
-                                                   const Xattrs& xattrs) {
-  const mode_t type = node_type(attributes.kind);
-  if (type == 0)
-    return Error(std::errc::invalid_argument, "stage " + leaf + ": not a special file");
-  return stage_node(leaf, attributes, xattrs, [&](int folder, const char* name) {
-    return ::mknodat(folder, name, type | kStagedMode, attributes.rdev);
-  });
 }
 
 // The archived version that parts of the content are taken from. Where it only serves to send less

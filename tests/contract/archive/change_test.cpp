@@ -57,7 +57,7 @@ TEST_P(Place, OfManyAtOnceAnswersEachInOrder) {
 }
 
 TEST_P(Place, OfAFolderGivesItItsName) {
-  ASSERT_TRUE(archive_->stage_directory("leaf", attributes(FileKind::directory, 0755), {}));
+  ASSERT_TRUE(archive_->stage_node({"leaf", attributes(FileKind::directory, 0755)}));
   const auto placed = archive_->place("leaf", "folder", std::nullopt);
   ASSERT_TRUE(placed) << placed.error().text();
   EXPECT_EQ(placed->attributes.kind, FileKind::directory);

@@ -189,8 +189,7 @@ TEST_P(Nested, WhatIsRemovedRestsInItsTrashAndIsListedWithTheOthers) {
   const std::string leaf = name_on(id, "4");
   ASSERT_TRUE(archive_->remove("lab1/file", file, leaf));
   const std::string day = ".tierhub/trash/" + name_on(id, "2026-11-22");
-  ASSERT_TRUE(
-      archive_->stage_directory(name_on(id, "5"), attributes(FileKind::directory, 0700), {}));
+  ASSERT_TRUE(archive_->stage_node({name_on(id, "5"), attributes(FileKind::directory, 0700)}));
   ASSERT_TRUE(archive_->place(name_on(id, "5"), day, std::nullopt));
   const auto taken = archive_->move(".tierhub/staging/" + leaf, file, day + "/file", std::nullopt);
   ASSERT_TRUE(taken) << taken.error().text();

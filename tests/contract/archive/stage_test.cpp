@@ -154,27 +154,26 @@ TEST_P(Staging, ReplacesWhatHasTheSameLeafName) {
 }
 
 TEST_P(Staging, MakesFoldersLinksAndSpecialFiles) {
-  const Xattrs none;
-  const auto folder =
-      archive_->stage_directory("folder", attributes(FileKind::directory, 02750), none);
+  const auto folder = archive_->stage_node({"folder", attributes(FileKind::directory, 02750)});
   ASSERT_TRUE(folder) << folder.error().text();
   EXPECT_EQ(folder->attributes.kind, FileKind::directory);
   EXPECT_EQ(folder->attributes.mode, 02750U);
   const auto link =
-      archive_->stage_symlink("link", "far/away", attributes(FileKind::symlink, 0777), none);
+      archive_->stage_node({"link", attributes(FileKind::symlink, 0777), {}, "far/away"});
   ASSERT_TRUE(link) << link.error().text();
   EXPECT_EQ(link->attributes.kind, FileKind::symlink);
   EXPECT_EQ(link->attributes.mtime, attributes(FileKind::symlink, 0).mtime);
   char target[64] = {};
   ASSERT_EQ(::readlink(in_staging("link").c_str(), target, sizeof target), 8);
   EXPECT_STREQ(target, "far/away");
-  const auto fifo = archive_->stage_special("fifo", attributes(FileKind::fifo, 0620), none);
+  const auto fifo = archive_->stage_node({"fifo", attributes(FileKind::fifo, 0620)});
   ASSERT_TRUE(fifo) << fifo.error().text();
   EXPECT_EQ(fifo->attributes.kind, FileKind::fifo);
   EXPECT_EQ(fifo->attributes.mode, 0620U);
   const auto names = archive_->staged();
   ASSERT_TRUE(names) << names.error().text();
   EXPECT_EQ(names->size(), 3U);
+  EXPECT_FALSE(archive_->stage_node({"file", attributes(FileKind::file, 0644)}));
 }
 
 // As the kernel shows an ACL: version 2, then entries of tag, permissions and id, all
@@ -212,7 +211,7 @@ TEST_P(Staging, HoldsDevicesAsRoot) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can make devices";
   Attributes device = attributes(FileKind::character_device, 0600);
   device.rdev = 0x103;
-  const auto staged = archive_->stage_special("device", device, {});
+  const auto staged = archive_->stage_node({"device", device});
   ASSERT_TRUE(staged) << staged.error().text();
   EXPECT_EQ(staged->attributes.rdev, device.rdev);
 }

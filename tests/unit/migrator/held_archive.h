@@ -87,18 +87,7 @@ class HeldArchive final : public Archive {
   using Archive::space;
   Result<Space> space(const FileSystemId&) override { return no(); }
   Result<StagedFile> stage_file(const StageFileRequest&) override { return no(); }
-  Result<ArchiveVersion> stage_directory(const std::string&, const Attributes&,
-                                         const Xattrs&) override {
-    return no();
-  }
-  Result<ArchiveVersion> stage_symlink(const std::string&, const std::string&, const Attributes&,
-                                       const Xattrs&) override {
-    return no();
-  }
-  Result<ArchiveVersion> stage_special(const std::string&, const Attributes&,
-                                       const Xattrs&) override {
-    return no();
-  }
+  Result<ArchiveVersion> stage_node(const StageNodeRequest&) override { return no(); }
   using Archive::sync;
   Result<void> sync(const FileSystemId&) override { return no(); }
   Result<ArchiveVersion> place(const std::string&, const std::string&,
