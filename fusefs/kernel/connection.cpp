@@ -2,6 +2,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <unordered_set>
 
@@ -152,7 +153,7 @@ void FuseConnection::choose_capabilities(fuse_conn_info& info) const {
   info.want |= info.capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);
   // Node ids are inode numbers: a handle finds its file whatever the kernel has forgotten.
   info.want |= info.capable & FUSE_CAP_EXPORT_SUPPORT;
-  info.max_write = goes_on() ? kept().init_reply().max_write : kMaxWriteBytes;
+  info.max_write = goes_on_ ? kept().init_reply().max_write : kMaxWriteBytes;
   info.max_background = kMaxBackground;
   info.congestion_threshold = kCongestionThreshold;
 }
@@ -160,49 +161,48 @@ void FuseConnection::choose_capabilities(fuse_conn_info& info) const {
 // A cancellation point of libfuse's threads: nothing here may stop an unwinding.
 ssize_t FuseConnection::read_device(int fd, void* buffer, size_t size, void* userdata) {
   FuseConnection& connection = of(userdata);
-  if (connection.goes_on() && !connection.started_) {
-    if (!connection.replayed_.exchange(true)) return connection.replay_init(buffer, size);
-    connection.started_.wait(false);
-  }
   if (connection.options_.kept) populate(buffer, size);
   const ssize_t got = connection.reader_.read(fd, buffer, size);
   if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
   unique_read_last = static_cast<const fuse_in_header*>(buffer)->unique;
   rename_tmpfile_request({static_cast<std::byte*>(buffer), size_t(got)});
-  if (connection.announced_) return got;
-  const bool is_init =
-      !connection.started_ && connection.note_init({static_cast<std::byte*>(buffer), size_t(got)});
-  // Nothing is carried out before the keeper knows that there is something to go on with.
-  if (!is_init) connection.announced_.wait(false);
   return got;
-}
-
-bool FuseConnection::note_init(std::span<const std::byte> request) {
-  const auto offer = parse_init_request(request);
-  if (!offer) return false;
-  offer_ = *offer;
-  init_unique_ = offer->unique;
-  init_request_.assign(request.begin(), request.end());
-  return true;
-}
-
-void FuseConnection::announce() {
-  if (options_.on_start) options_.on_start();
-  announced_ = true;
-  announced_.notify_all();
 }
 
 // libfuse begins every session with INIT. Of one that was begun long ago it gets the request that
 // was kept; its answer goes nowhere.
-ssize_t FuseConnection::replay_init(void* buffer, size_t size) {
-  const auto request = kept().init_request();
-  if (size < request.size()) {
-    errno = EINVAL;
-    return -1;
+void FuseConnection::begin() {
+  fuse_buf request{};
+  if (goes_on_) {
+    const auto kept_request = kept().init_request();
+    note_init(kept_request);
+    request.size = kept_request.size();
+    request.mem = const_cast<std::byte*>(kept_request.data());
+    fuse_session_process_buf(session_, &request);
+    return;
   }
-  std::memcpy(buffer, request.data(), request.size());
-  note_init(request);
-  return static_cast<ssize_t>(request.size());
+  while (!started_ && fuse_session_exited(session_) == 0) {
+    const int got = fuse_session_receive_buf(session_, &request);
+    // As libfuse's own loop does.
+    if (got < 0 && got != -EINTR) fuse_session_exit(session_);
+    if (got <= 0) continue;
+    note_init({static_cast<std::byte*>(request.mem), size_t(got)});
+    fuse_session_process_buf(session_, &request);
+  }
+  std::free(request.mem);
+}
+
+void FuseConnection::note_init(std::span<const std::byte> request) {
+  const auto offer = parse_init_request(request);
+  if (!offer) return;
+  offer_ = *offer;
+  init_unique_ = offer->unique;
+  init_request_.assign(request.begin(), request.end());
+}
+
+void FuseConnection::announce() {
+  started_ = true;
+  if (options_.on_start) options_.on_start();
 }
 
 // The kernel believes what it was told at the beginning, whatever libfuse answers now.
@@ -215,8 +215,6 @@ ssize_t FuseConnection::go_on(int fd, const iovec* parts) {
     log::error("the kernel does not resend the requests that the previous process had read",
                {{"error", Error::from_errno(errno, "resend").text()}});
   }
-  started_ = true;
-  started_.notify_all();
   announce();
   return header.len;
 }
@@ -228,8 +226,8 @@ ssize_t FuseConnection::write_device(int fd, iovec* parts, int count, void* user
     return -1;
   }
   if (!connection.started_ && connection.is_init_reply(parts, count)) {
-    return connection.goes_on() ? connection.go_on(fd, parts)
-                                : connection.write_init_reply(fd, parts);
+    return connection.goes_on_ ? connection.go_on(fd, parts)
+                               : connection.write_init_reply(fd, parts);
   }
   return ::writev(fd, parts, count);
 }
@@ -272,13 +270,11 @@ ssize_t FuseConnection::write_init_reply(int fd, const iovec* parts) {
   const auto size_of_libfuse = static_cast<ssize_t>(header.len);
   header.len = sizeof header + sizeof reply;
   iovec extended[] = {{&header, sizeof header}, {&reply, sizeof reply}};
-  // Known before the kernel is: its first request may be read by another thread at once.
   passthrough_ = (reply.flags2 & fuse_abi::kPassthrough) != 0;
   // Kept first: a process that dies behind the answer must not leave a session without beginning.
   kept_->begin(init_request_, reply);
   const ssize_t written = ::writev(fd, extended, 2);
   if (written < 0) return written;
-  started_ = true;
   announce();
   return size_of_libfuse;
 }

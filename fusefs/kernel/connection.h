@@ -33,8 +33,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
     std::vector<AnswerRecord> answers;
     // Another process will take the session over when this one ends without unmounting.
     bool kept = false;
-    // Called once, on a thread that serves requests: the kernel has begun the session, or goes on
-    // with it.
+    // Called once, by begin(): the kernel has begun the session, or goes on with it.
     std::function<void()> on_start;
   };
   // `session`: the one that this process begins, or goes on with if it was begun. `device` is
@@ -48,6 +47,11 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
 
   // Of a request's or a callback's userdata.
   static FuseConnection& of(void* userdata) { return *static_cast<FuseConnection*>(userdata); }
+
+  // Before any other thread reads requests: answers the kernel's INIT, or has libfuse go on with
+  // the session that was kept. Nothing is carried out before on_start has returned, so the keeper
+  // knows by then that there is something to go on with. Returns early if the session ends.
+  void begin();
 
   fuse_session* session() { return session_; }
   int device_fd() { return fuse_session_fd(session_); }
@@ -97,11 +101,8 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   static ssize_t splice_device(int from, off_t* from_offset, int to, off_t* to_offset, size_t size,
                                unsigned flags, void* userdata);
   bool use_passthrough() const;
-  bool goes_on() const { return goes_on_; }
-  // False: the request is another one.
-  bool note_init(std::span<const std::byte> request);
+  void note_init(std::span<const std::byte> request);
   void announce();
-  ssize_t replay_init(void* buffer, size_t size);
   ssize_t go_on(int fd, const iovec* parts);
   bool is_init_reply(const iovec* parts, int count) const;
   ssize_t write_init_reply(int fd, const iovec* parts);
@@ -114,14 +115,12 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   RequestReader reader_;
   RecentListings recent_listings_;
   fuse_session* session_ = nullptr;
-  // Used by the one thread that reads INIT and answers it.
+  // Written by begin().
   KernelOffer offer_;
   std::atomic<uint64_t> init_unique_ = 0;  // of the INIT request; 0: not read yet
   std::atomic<bool> passthrough_ = false;
   std::atomic<bool> started_ = false;
-  std::atomic<bool> announced_ = false;  // on_start has returned
   std::vector<std::byte> init_request_;
-  std::atomic<bool> replayed_ = false;  // one thread has been given INIT again
   std::atomic<bool> refusing_opens_ = false;
   std::atomic<bool> silent_ = false;
 };

@@ -162,8 +162,11 @@ Result<void> FuseSession::serve() {
     phase_ = Phase::serving;
     server_ = ::pthread_self();
   }
+  connection_->begin();
   const LoopConfig config = loop_config(options_.threads);
-  const int rc = fuse_session_loop_mt(connection_->session(), config.get());
+  int rc = 0;
+  if (fuse_session_exited(connection_->session()) == 0)
+    rc = fuse_session_loop_mt(connection_->session(), config.get());
   {
     const MutexLock lock(mutex_);
     phase_ = Phase::served;

@@ -41,9 +41,8 @@ class FuseSession final : public KernelChannel {
     size_t invalidations_max = 1 << 20;
     // How long stop() lets users close what they have open.
     std::chrono::milliseconds stop_grace{2000};
-    // Called once, on a thread that serves requests, when the kernel has begun the session, or
-    // goes on with one that was taken over: the mount answers, data_path() is final. Must not
-    // touch the mount.
+    // Called once, by serve(), when the kernel has begun the session, or goes on with one that was
+    // taken over: data_path() is final, requests are answered from now on. Must not touch the mount.
     std::function<void()> on_start;
     // Somebody else holds the session, too: another process takes it over when this one ends
     // without unmounting.
