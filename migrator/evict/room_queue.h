@@ -1,6 +1,6 @@
 // Writers that wait for room in scratch.
 //
-// A writer that finds no room waits its turn. It is answered
+// A writer that finds no room waits. It is answered
 //   * with its bytes reserved, as soon as there is room for them;
 //   * with errc::no_space_on_device when it is known that none can come: a whole pass of the
 //     evictor, begun after the writer came, made no room, and when that pass began, publishing had
@@ -64,7 +64,9 @@ class RoomQueue {
   void interrupt(uint64_t request);
   // All are answered as if no room could come, now and from now on.
   void close();
-  // Answers whoever can be answered. Returns how many bytes the largest of the others wants.
+  // Answers whoever can be answered, those that came first first. One for which there is not enough
+  // room yet holds up nobody: smaller ones behind it are let in. Returns how many bytes the largest
+  // of those left wants.
   uint64_t answer();
   void pass_begins();
   void pass_ended();
