@@ -34,7 +34,8 @@ void FailingFileSystems::note(const std::set<FileSystemId>& working,
   for (const auto& [id, error] : failed) {
     const auto until = SteadyClock::now() + seconds(rest_s_);
     if (!failing_.contains(id)) {
-      log::warning("a file system of the archive is not up to date", {{"error", error.text()}});
+      log::warning("nothing can be published to a file system of the archive: trying again",
+                   {{"error", error.text()}, {"every_s", rest_s_}});
     }
     failing_.insert_or_assign(id, Failing{error, until});
     health().set(HealthPart::nested_publishing,
