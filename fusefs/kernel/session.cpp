@@ -134,7 +134,7 @@ void FuseSession::on_start() {
     if (options_.on_start) options_.on_start();
     return;
   }
-  if (path.reason.empty()) {
+  if (passthrough()) {
     log::info("mounted", {{"mount_point", options_.mount_point}, {"data_path", path.name}});
   } else {
     log::warning(
