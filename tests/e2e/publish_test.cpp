@@ -176,6 +176,13 @@ TEST_F(Publish, LeavesAFileAloneThatIsOpenForWriting) {
   write_file(at("closed"), "whole");
   tier.publish("/closed");
   EXPECT_FALSE(fs::exists(tier.in_archive("open")));
+  auto progress = tier.client().start_publish({"/open"});
+  ASSERT_TRUE(progress) << progress.error().text();
+  eventually("the publish says what it waits for", [&] {
+    progress = tier.client().publish_progress(progress.value().id);
+    return progress && !progress->waiting.empty();
+  });
+  EXPECT_TRUE(progress->waiting.front().open_for_writing) << progress->waiting.front().reason;
   check(::write(writer.get(), " and half", 9), "write");
   writer.reset();
   tier.publish();
