@@ -13,6 +13,8 @@
 //   6. commit    one batch per plan, under the locks of its inodes: base, version, content; intents
 //                and keys are erased;
 //   7. discard   what was displaced.
+//
+// Steps 1 and 2 are in stage.h, 4 in act.h; 6 commits by commit.h.
 #pragma once
 
 #include <atomic>
