@@ -1,61 +1,160 @@
 #include "formats/file_tree.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "common/posix.h"
 
 namespace tierhub::formats {
+namespace {
+
+// How many files of one image are kept open.
+constexpr size_t kKeptOpen = 16;
+
+// Follows links only while they stay below `folder`.
+Result<UniqueFd> open_inside(int folder, const std::string& path, int flags) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  const auto fd = static_cast<int>(
+      ::syscall(SYS_openat2, folder, path.empty() ? "." : path.c_str(), &how, sizeof how));
+  if (fd >= 0) return UniqueFd(fd);
+  if (errno == EXDEV || errno == ELOOP) {
+    return Error(std::errc::permission_denied,
+                 fmt::format("{} is a link out of the dataset, which is not followed", path));
+  }
+  return Error::from_errno(errno, path);
+}
+
+bool is_missing(const Error& error) {
+  return error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory);
+}
+
+Error too_large(const std::string& path, uint64_t size_bytes, uint64_t limit_bytes) {
+  return Error(std::errc::file_too_large, fmt::format("{} has {} bytes, more than the limit of {}",
+                                                      path, size_bytes, limit_bytes));
+}
+
+Result<std::string> read_up_to(int fd, uint64_t size_bytes) {
+  std::string text(size_bytes, '\0');
+  TRY_ASSIGN(const size_t got, posix::read_at(fd, std::as_writable_bytes(std::span(text)), 0));
+  text.resize(got);
+  return text;
+}
+
+}  // namespace
 
 Result<std::optional<std::string>> FileTree::read_small(const std::string& path,
                                                         uint64_t limit_bytes) const {
   TRY_ASSIGN(const auto size_bytes, size_of(path));
   if (!size_bytes) return std::nullopt;
-  if (*size_bytes > limit_bytes) {
-    return Error(std::errc::file_too_large,
-                 fmt::format("{} has {} bytes, more than the limit for metadata ({})", path,
-                             *size_bytes, limit_bytes));
-  }
+  if (*size_bytes > limit_bytes) return too_large(path, *size_bytes, limit_bytes);
   std::string text(*size_bytes, '\0');
   TRY_ASSIGN(const size_t got, read_at(path, std::as_writable_bytes(std::span(text)), 0));
   text.resize(got);
   return text;
 }
 
-Result<PosixTree> PosixTree::open(const std::string& root) {
-  TRY_ASSIGN(const struct stat st, posix::stat_at(AT_FDCWD, root));
+Result<std::shared_ptr<const PosixTree>> PosixTree::open(const std::string& path) {
+  TRY_ASSIGN(const struct stat st, posix::stat_at(AT_FDCWD, path));
   if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
-    return Error(std::errc::invalid_argument, root + " is neither a file nor a folder");
+    return Error(std::errc::invalid_argument, path + " is neither a file nor a folder");
   }
-  return PosixTree(root, S_ISDIR(st.st_mode));
+  std::string folder = path;
+  std::string file;
+  SharedFd opened;
+  if (S_ISREG(st.st_mode)) {
+    const std::filesystem::path parts(path);
+    folder = parts.parent_path().empty() ? "." : parts.parent_path().string();
+    file = parts.filename().string();
+    TRY_ASSIGN(UniqueFd fd, posix::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK));
+    opened = std::make_shared<const UniqueFd>(std::move(fd));
+  }
+  TRY_ASSIGN(UniqueFd fd, posix::open_at(AT_FDCWD, folder, O_PATH | O_DIRECTORY));
+  return std::shared_ptr<const PosixTree>(
+      new PosixTree(path, std::move(file), std::move(fd), std::move(opened)));
 }
 
-std::string PosixTree::absolute(const std::string& path) const {
-  return path.empty() ? root_ : root_ + "/" + path;
+Result<UniqueFd> PosixTree::open_regular(const std::string& path) const {
+  TRY_ASSIGN(UniqueFd fd, open_inside(folder_.get(), path, O_RDONLY | O_NONBLOCK));
+  TRY_ASSIGN(const struct stat st, posix::stat_fd(fd.get()));
+  if (!S_ISREG(st.st_mode))
+    return Error(std::errc::no_such_file_or_directory, path + " is not a regular file");
+  return fd;
+}
+
+Result<PosixTree::SharedFd> PosixTree::descriptor_of(const std::string& path) const {
+  if (opened_ && path == file_) return opened_;
+  SharedFd known = recent_.with([&](auto& recent) -> SharedFd {
+    const auto found = std::find_if(recent.begin(), recent.end(),
+                                    [&](const auto& entry) { return entry.first == path; });
+    if (found == recent.end()) return nullptr;
+    recent.splice(recent.begin(), recent, found);
+    return found->second;
+  });
+  if (known) return known;
+  TRY_ASSIGN(UniqueFd fd, open_regular(path));
+  auto opened = std::make_shared<const UniqueFd>(std::move(fd));
+  recent_.with([&](auto& recent) {
+    recent.emplace_front(path, opened);
+    if (recent.size() > kKeptOpen) recent.pop_back();
+  });
+  return opened;
 }
 
 Result<std::optional<uint64_t>> PosixTree::size_of(const std::string& path) const {
-  const auto st = posix::stat_at(AT_FDCWD, absolute(path));
-  if (!st) {
-    if (st.error().is(std::errc::no_such_file_or_directory) ||
-        st.error().is(std::errc::not_a_directory)) {
-      return std::nullopt;
-    }
-    return st.error();
+  UniqueFd held;
+  int fd = opened_ && path == file_ ? opened_->get() : -1;
+  if (fd < 0) {
+    auto found = open_inside(folder_.get(), path, O_PATH);
+    if (!found && is_missing(found.error())) return std::nullopt;
+    if (!found) return found.error();
+    held = *std::move(found);
+    fd = held.get();
   }
-  if (!S_ISREG(st->st_mode)) return std::nullopt;
-  return static_cast<uint64_t>(st->st_size);
+  TRY_ASSIGN(const struct stat st, posix::stat_fd(fd));
+  if (!S_ISREG(st.st_mode)) return std::nullopt;
+  return static_cast<uint64_t>(st.st_size);
 }
 
 Result<size_t> PosixTree::read_at(const std::string& path, std::span<std::byte> buffer,
                                   uint64_t offset_bytes) const {
-  TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, absolute(path), O_RDONLY | O_NONBLOCK));
-  TRY_ASSIGN(const struct stat st, posix::stat_fd(fd.get()));
-  if (!S_ISREG(st.st_mode))
-    return Error(std::errc::invalid_argument, absolute(path) + " is not a regular file");
-  return posix::read_at(fd.get(), buffer, offset_bytes);
+  TRY_ASSIGN(const SharedFd fd, descriptor_of(path));
+  return posix::read_at(fd->get(), buffer, offset_bytes);
+}
+
+Result<std::vector<std::string>> PosixTree::list(const std::string& folder) const {
+  const auto fd = open_inside(folder_.get(), folder, O_RDONLY | O_DIRECTORY);
+  if (!fd && is_missing(fd.error())) return std::vector<std::string>();
+  if (!fd) return fd.error();
+  TRY_ASSIGN(std::vector<std::string> names, posix::list_directory_fd(fd->get()));
+  if (names.size() > kMaxNames) {
+    return Error(std::errc::file_too_large,
+                 fmt::format("{} has more than {} files", path_, kMaxNames));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// One file of a dataset of many: it is not kept open.
+Result<std::optional<std::string>> PosixTree::read_small(const std::string& path,
+                                                         uint64_t limit_bytes) const {
+  if (opened_ && path == file_) return FileTree::read_small(path, limit_bytes);
+  auto fd = open_regular(path);
+  if (!fd && is_missing(fd.error())) return std::nullopt;
+  if (!fd) return fd.error();
+  TRY_ASSIGN(const struct stat st, posix::stat_fd(fd->get()));
+  const auto size_bytes = static_cast<uint64_t>(st.st_size);
+  if (size_bytes > limit_bytes) return too_large(path, size_bytes, limit_bytes);
+  return read_up_to(fd->get(), size_bytes);
 }
 
 }  // namespace tierhub::formats

@@ -1,54 +1,83 @@
-// Where formats reads metadata from: the files of one dataset, by their path relative to it. An
-// interface, so that tests and remote callers can supply bytes that are not in a folder.
+// Where images are read from: the files of one folder, by their path relative to it. An interface,
+// so that tests and remote callers can supply bytes that are not in a folder.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "common/guarded.h"
 #include "common/result.h"
+#include "common/unique_fd.h"
 
 namespace tierhub::formats {
 
-// Thread-safe for concurrent calls. The path "" is the dataset itself, if that is one file.
+// Thread-safe for concurrent calls.
 class FileTree {
  public:
   virtual ~FileTree() = default;
 
-  // True if the dataset is a folder, false if it is one file.
-  virtual bool is_folder() const = 0;
+  // What was opened, for texts.
+  virtual const std::string& path() const = 0;
+  // The file that was opened, relative to the tree; empty if the folder itself was. The other files
+  // of the folder may belong to the same image.
+  virtual const std::string& file() const = 0;
+  bool is_folder() const { return file().empty(); }
   // The size of a regular file in bytes, or nothing if there is none at `path`.
   virtual Result<std::optional<uint64_t>> size_of(const std::string& path) const = 0;
-  // Fills `buffer` from `offset_bytes`; returns how many bytes there were.
+  // Fills `buffer` from `offset_bytes`; returns how many bytes there were. A file that does not
+  // exist is an error of code no_such_file_or_directory.
   virtual Result<size_t> read_at(const std::string& path, std::span<std::byte> buffer,
                                  uint64_t offset_bytes) const = 0;
+  // The names in a folder, sorted; none if there is no such folder. An error if there are more than
+  // kMaxNames.
+  static constexpr size_t kMaxNames = 1'000'000;
+  virtual Result<std::vector<std::string>> list(const std::string& folder) const = 0;
 
   // A whole small file, or nothing if there is none. An error if it is larger than `limit_bytes`.
-  Result<std::optional<std::string>> read_small(const std::string& path,
-                                                uint64_t limit_bytes) const;
+  virtual Result<std::optional<std::string>> read_small(const std::string& path,
+                                                        uint64_t limit_bytes) const;
 };
 
-// The files of a dataset in a POSIX file system. Only regular files are opened, so a pipe cannot
-// hang the reader.
+// The files of a folder in a POSIX file system. Only regular files are opened, so a pipe cannot
+// hang the reader. Links are followed only inside the folder, so that an image cannot name a file
+// elsewhere; the file that was opened may be a link to anywhere.
 class PosixTree : public FileTree {
  public:
-  // `root` is the dataset: a folder or a file.
-  static Result<PosixTree> open(const std::string& root);
+  // `path` is a folder, or a file in its folder.
+  static Result<std::shared_ptr<const PosixTree>> open(const std::string& path);
 
-  bool is_folder() const override { return is_folder_; }
+  const std::string& path() const override { return path_; }
+  const std::string& file() const override { return file_; }
   Result<std::optional<uint64_t>> size_of(const std::string& path) const override;
   Result<size_t> read_at(const std::string& path, std::span<std::byte> buffer,
                          uint64_t offset_bytes) const override;
-  // The path in the file system.
-  std::string absolute(const std::string& path) const;
+  Result<std::vector<std::string>> list(const std::string& folder) const override;
+  Result<std::optional<std::string>> read_small(const std::string& path,
+                                                uint64_t limit_bytes) const override;
 
  private:
-  PosixTree(std::string root, bool is_folder) : root_(std::move(root)), is_folder_(is_folder) {}
+  using SharedFd = std::shared_ptr<const UniqueFd>;
+  PosixTree(std::string path, std::string file, UniqueFd folder, SharedFd opened)
+      : path_(std::move(path)),
+        file_(std::move(file)),
+        folder_(std::move(folder)),
+        opened_(std::move(opened)) {}
+  Result<UniqueFd> open_regular(const std::string& path) const;
+  Result<SharedFd> descriptor_of(const std::string& path) const;
 
-  std::string root_;
-  bool is_folder_;
+  const std::string path_;
+  const std::string file_;
+  const UniqueFd folder_;
+  const SharedFd opened_;  // of file_
+  // Those that were read last.
+  mutable Guarded<std::list<std::pair<std::string, SharedFd>>> recent_;
 };
 
 }  // namespace tierhub::formats

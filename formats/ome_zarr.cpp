@@ -2,18 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <fmt/format.h>
 
-#include "formats/json.h"
+#include "formats/zarr_array.h"
 
 namespace tierhub::formats {
 namespace {
 
 constexpr uint64_t kMaxMetadataBytes = 16u << 20;
-constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 30;
-constexpr uint64_t kMaxVoxels = uint64_t{1} << 56;
 constexpr size_t kMaxLevels = 64;
+constexpr size_t kMaxWells = 100'000;
 
 Error damaged(const std::string& file, std::string_view why) {
   return Error(std::errc::invalid_argument, fmt::format("{}: {}", file, why));
@@ -35,24 +35,6 @@ bool is_safe_path(std::string_view path) {
     if (slash == std::string_view::npos) return true;
     path.remove_prefix(slash + 1);
   }
-}
-
-// Reads a JSON file and notes it as metadata; nothing if there is none.
-Result<std::optional<Json>> read_json(const FileTree& tree, const std::string& file,
-                                      Dataset& dataset) {
-  TRY_ASSIGN(const auto text, tree.read_small(file, kMaxMetadataBytes));
-  if (!text) return std::nullopt;
-  dataset.metadata_files.push_back(file);
-  TRY_ASSIGN(Json json, parse_json(*text, dataset.path + "/" + file));
-  return json;
-}
-
-std::optional<Axis> to_axis(std::string_view name) {
-  constexpr std::array kAxes = {Axis::t, Axis::c, Axis::z, Axis::y, Axis::x};
-  for (const Axis axis : kAxes) {
-    if (name.size() == 1 && name[0] == to_letter(axis)) return axis;
-  }
-  return std::nullopt;
 }
 
 Result<std::vector<Axis>> read_axes(const Json& multiscale, const std::string& file) {
@@ -83,109 +65,6 @@ Result<std::vector<Axis>> read_axes(const Json& multiscale, const std::string& f
     }
   }
   return axes;
-}
-
-Shape shape_of(const std::vector<Axis>& axes, const std::vector<uint64_t>& sizes) {
-  Shape shape;
-  for (size_t i = 0; i < axes.size(); ++i) {
-    switch (axes[i]) {
-      case Axis::t:
-        shape.t = sizes[i];
-        break;
-      case Axis::c:
-        shape.c = sizes[i];
-        break;
-      case Axis::z:
-        shape.z = sizes[i];
-        break;
-      case Axis::y:
-        shape.y = sizes[i];
-        break;
-      case Axis::x:
-        shape.x = sizes[i];
-        break;
-    }
-  }
-  return shape;
-}
-
-// The product of all sizes, or nothing if it is 0 or larger than `limit`.
-std::optional<uint64_t> bounded_product(const std::vector<uint64_t>& sizes, uint64_t limit) {
-  uint64_t product = 1;
-  for (const uint64_t size : sizes) {
-    if (size == 0 || size > limit / product) return std::nullopt;
-    product *= size;
-  }
-  return product;
-}
-
-// "<u2": byte order, kind, bytes.
-Result<Pixels> read_pixels(const std::string& dtype, const std::string& file) {
-  Pixels pixels;
-  pixels.type_name = dtype;
-  if (dtype.size() != 3 || std::string_view("<>|").find(dtype[0]) == std::string_view::npos ||
-      std::string_view("biufcSV").find(dtype[1]) == std::string_view::npos || dtype[2] < '1' ||
-      dtype[2] > '9') {
-    return unsupported(fmt::format("{}: the pixel type \"{}\" is not supported", file, dtype));
-  }
-  pixels.bytes = static_cast<uint64_t>(dtype[2] - '0');
-  pixels.order = dtype[0] == '>' ? ByteOrder::big : ByteOrder::little;
-  if (dtype[1] == 'u' && pixels.bytes == 1) pixels.type = PixelType::uint8;
-  if (dtype[1] == 'u' && pixels.bytes == 2) pixels.type = PixelType::uint16;
-  if (dtype[1] == 'u' && pixels.bytes == 4) pixels.type = PixelType::uint32;
-  if (pixels.type != PixelType::other) pixels.type_name = to_text(pixels.type);
-  return pixels;
-}
-
-uint64_t read_fill_value(const Json& array) {
-  if (const auto value = get_unsigned(array, "fill_value")) return *value;
-  // Some writers quote it, or write 0.0.
-  if (const auto value = get_number(array, "fill_value");
-      value && *value >= 0 && *value < 4294967296.0) {
-    return static_cast<uint64_t>(*value);
-  }
-  return 0;
-}
-
-void read_compressor(const Json& array, Level& level) {
-  level.compressor = "none";
-  const Json* compressor = find_member(array, "compressor");
-  if (compressor == nullptr || compressor->is_null()) return;
-  const std::string id = get_text(*compressor, "id").value_or("unnamed");
-  level.compressor = id;
-  if (id == "zlib") {
-    level.codec = Codec::zlib;
-  } else if (id == "gzip") {
-    level.codec = Codec::gzip;
-  } else if (id == "zstd") {
-    level.codec = Codec::zstd;
-  } else if (id == "blosc") {
-    level.codec = Codec::blosc;
-    level.compressor = "blosc-" + get_text(*compressor, "cname").value_or("lz4");
-  } else {
-    level.codec = Codec::other;
-  }
-}
-
-bool has_filters(const Json& array) {
-  const Json* filters = find_member(array, "filters");
-  return filters != nullptr && !filters->is_null() && !(filters->is_array() && filters->empty());
-}
-
-void note_if_not_decodable(const Json& array, const Level& level, Dataset& dataset) {
-  if (dataset.not_decodable) return;
-  if (level.pixels.type == PixelType::other) {
-    dataset.not_decodable = fmt::format(
-        "pixels of type {}: only uint8 and uint16 images, and uint32 labels, are supported",
-        level.pixels.type_name);
-  } else if (level.codec == Codec::other) {
-    dataset.not_decodable = fmt::format(
-        "the compressor {}: only none, zlib, gzip, zstd and blosc are supported", level.compressor);
-  } else if (has_filters(array)) {
-    dataset.not_decodable = "Zarr filters are not supported";
-  } else if (get_text(array, "order").value_or("C") != "C") {
-    dataset.not_decodable = "a Zarr array in Fortran order is not supported: write it in C order";
-  }
 }
 
 // Multiplies the level's voxel size by the scales among an item's coordinateTransformations; other
@@ -220,83 +99,124 @@ std::string read_unit(const Json& multiscale) {
   return {};
 }
 
-// The labels for viewers; empty if no channel has one.
-std::vector<std::string> read_channel_names(const Json& attributes, uint64_t channels) {
-  const Json* omero = find_member(attributes, "omero");
+std::optional<uint32_t> read_colour(const Json& channel) {
+  const auto text = get_text(channel, "color");
+  uint32_t colour = 0;
+  if (!text || text->size() != 6) return std::nullopt;
+  const auto [end, failure] =
+      std::from_chars(text->data(), text->data() + text->size(), colour, 16);
+  if (failure != std::errc() || end != text->data() + text->size()) return std::nullopt;
+  return colour;
+}
+
+// What viewers are told of the channels; empty if that says nothing.
+std::vector<Channel> read_channels(const Json& ome, uint64_t channels) {
+  const Json* omero = find_member(ome, "omero");
   const Json* list = omero == nullptr ? nullptr : find_member(*omero, "channels");
   if (list == nullptr || !list->is_array() || list->size() != channels) return {};
-  std::vector<std::string> names;
-  for (const Json& channel : *list) names.push_back(get_text(channel, "label").value_or(""));
-  const bool any = std::any_of(names.begin(), names.end(),
-                               [](const std::string& name) { return !name.empty(); });
-  return any ? names : std::vector<std::string>();
+  std::vector<Channel> known;
+  for (const Json& channel : *list)
+    known.push_back({get_text(channel, "label").value_or(""), read_colour(channel)});
+  const bool any = std::any_of(known.begin(), known.end(), [](const Channel& channel) {
+    return !channel.name.empty() || channel.colour;
+  });
+  return any ? known : std::vector<Channel>();
 }
 
-Result<Level> read_level(const FileTree& tree, const std::string& path, Dataset& dataset) {
-  const std::string file = join(path, ".zarray");
-  TRY_ASSIGN(const auto array, read_json(tree, file, dataset));
-  const std::string name = dataset.path + "/" + file;
-  if (!array) return damaged(name, "this resolution level is missing");
-  if (get_unsigned(*array, "zarr_format") != 2u) return damaged(name, "zarr_format is not 2");
-  const auto shape = get_unsigned_list(*array, "shape");
-  const auto chunks = get_unsigned_list(*array, "chunks");
-  const auto dtype = get_text(*array, "dtype");
-  if (!shape || !chunks || !dtype) return damaged(name, "shape, chunks or dtype is missing");
-  if (shape->size() != dataset.axes.size() || chunks->size() != dataset.axes.size()) {
-    return damaged(name, fmt::format("shape and chunks must have {} numbers, one for each axis",
-                                     dataset.axes.size()));
+// The plate and the well that a field lies in, by its path: PLATE.zarr/A/1/0.
+void read_place(const std::string& path, ImageInfo& info) {
+  const size_t zarr = path.rfind(".zarr/");
+  if (zarr == std::string::npos) return;
+  std::vector<std::string> parts;
+  for (size_t begin = zarr + 6; begin < path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    if (end > begin) parts.push_back(path.substr(begin, end - begin));
+    begin = end + 1;
   }
-  if (!bounded_product(*shape, kMaxVoxels))
-    return damaged(name, "the shape is empty or impossibly large");
-  Level level;
-  level.path = path;
-  level.shape = shape_of(dataset.axes, *shape);
-  level.chunk = shape_of(dataset.axes, *chunks);
-  TRY_ASSIGN(level.pixels, read_pixels(*dtype, name));
-  if (!bounded_product(*chunks, kMaxChunkBytes / level.pixels.bytes)) {
-    return damaged(name, "the chunks are empty or larger than 1 GiB");
-  }
-  const std::string separator = get_text(*array, "dimension_separator").value_or(".");
-  if (separator != "." && separator != "/")
-    return damaged(name, "dimension_separator must be \".\" or \"/\"");
-  level.separator = separator[0];
-  level.fill_value = read_fill_value(*array);
-  read_compressor(*array, level);
-  note_if_not_decodable(*array, level, dataset);
-  return level;
+  if (parts.size() != 3) return;
+  info.plate = path.substr(0, zarr + 5);
+  info.well = parts[0] + "/" + parts[1];
 }
 
-Result<void> read_multiscale(const FileTree& tree, const std::string& folder,
-                             const Json& attributes, Dataset& dataset) {
-  const std::string name = dataset.path + "/" + join(folder, ".zattrs");
-  const Json& multiscales = attributes.at("multiscales");
-  if (!multiscales.is_array() || multiscales.empty()) return damaged(name, "multiscales is empty");
-  const Json& multiscale = multiscales.front();
-  TRY_ASSIGN(dataset.axes, read_axes(multiscale, name));
-  const Json* levels = find_member(multiscale, "datasets");
-  if (levels == nullptr || !levels->is_array() || levels->empty())
-    return damaged(name, "multiscales lists no datasets");
-  if (levels->size() > kMaxLevels)
-    return damaged(name, "multiscales lists too many resolution levels");
-  for (const Json& item : *levels) {
-    const auto path = get_text(item, "path");
-    if (!path || !is_safe_path(*path))
-      return damaged(name, "a dataset's path is missing or leaves the folder");
-    TRY_ASSIGN(Level level, read_level(tree, join(folder, *path), dataset));
-    apply_scale(multiscale, dataset.axes, level);
-    apply_scale(item, dataset.axes, level);
-    dataset.levels.push_back(std::move(level));
+class OmeZarrImage : public Image {
+ public:
+  explicit OmeZarrImage(std::shared_ptr<const NotedTree> tree) : Image(std::move(tree)) {}
+
+  const ImageInfo& info() const override { return info_; }
+
+  Result<void> for_each_chunk(const Region& region, const UseChunk& use) const override {
+    TRY(check_region(info_, region));
+    return arrays_[region.level]->for_each_chunk(tree(), region, use);
   }
-  dataset.voxel_unit = read_unit(multiscale);
-  dataset.channel_names = read_channel_names(attributes, dataset.levels.front().shape.c);
-  return {};
+
+  Result<void> read(const ZarrGroup& group, const std::string& folder) {
+    const std::string name = tree().path() + "/" + group.file;
+    const Json& multiscales = group.ome.at("multiscales");
+    if (!multiscales.is_array() || multiscales.empty())
+      return damaged(name, "multiscales is empty");
+    const Json& multiscale = multiscales.front();
+    TRY_ASSIGN(const std::vector<Axis> axes, read_axes(multiscale, name));
+    const Json* levels = find_member(multiscale, "datasets");
+    if (levels == nullptr || !levels->is_array() || levels->empty())
+      return damaged(name, "multiscales lists no datasets");
+    if (levels->size() > kMaxLevels)
+      return damaged(name, "multiscales lists too many resolution levels");
+    for (const Json& item : *levels) {
+      const auto path = get_text(item, "path");
+      if (!path || !is_safe_path(*path))
+        return damaged(name, "a dataset's path is missing or leaves the folder");
+      TRY_ASSIGN(auto array, ZarrArray::open(tree(), join(folder, *path), axes));
+      Level level = array->level();
+      apply_scale(multiscale, axes, level);
+      apply_scale(item, axes, level);
+      info_.levels.push_back(std::move(level));
+      arrays_.push_back(std::move(array));
+    }
+    return describe(group.ome, multiscale, axes, name);
+  }
+
+ private:
+  Result<void> describe(const Json& ome, const Json& multiscale, const std::vector<Axis>& axes,
+                        const std::string& name) {
+    info_.path = tree().path();
+    info_.format = "OME-Zarr";
+    info_.axes = axes;
+    std::sort(info_.axes.begin(), info_.axes.end());
+    info_.type = arrays_.front()->type();
+    info_.type_name = arrays_.front()->type_name();
+    info_.voxel_unit = read_unit(multiscale);
+    info_.channels = read_channels(ome, info_.levels.front().shape.c);
+    read_place(info_.path, info_);
+    for (const auto& array : arrays_) {
+      if (array->type() != info_.type)
+        return damaged(name, "its levels differ in their pixel type");
+      if (!info_.not_decodable) info_.not_decodable = array->not_decodable();
+    }
+    return {};
+  }
+
+  ImageInfo info_;
+  std::vector<std::unique_ptr<ZarrArray>> arrays_;  // one a level
+};
+
+std::vector<std::string> paths_in(const Json& object, std::string_view key) {
+  std::vector<std::string> paths;
+  const Json* list = find_member(object, key);
+  if (list == nullptr || !list->is_array()) return paths;
+  for (const Json& entry : *list) {
+    auto path = get_text(entry, "path");
+    if (path && is_safe_path(*path) && paths.size() < kMaxWells) paths.push_back(*std::move(path));
+  }
+  return paths;
 }
 
-Result<void> refuse_zarr3(const FileTree& tree, const std::string& folder,
-                          const std::string& path) {
-  TRY_ASSIGN(const auto v3, tree.size_of(join(folder, "zarr.json")));
-  if (!v3) return {};
-  return unsupported(fmt::format("OME-Zarr 0.5 (zarr v3) is not supported yet: {}", path));
+// True if the folder has a group with a second image.
+Result<bool> has_second_image(const FileTree& tree) {
+  for (const char* file : {"1/.zgroup", "1/zarr.json"}) {
+    TRY_ASSIGN(const auto size_bytes, tree.size_of(file));
+    if (size_bytes) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -309,47 +229,72 @@ Result<bool> looks_like_zarr(const FileTree& tree) {
   return false;
 }
 
-Result<Dataset> open_ome_zarr(const FileTree& tree, const std::string& path) {
-  Dataset dataset;
-  dataset.kind = Kind::ome_zarr;
-  dataset.path = path;
+Result<std::optional<ZarrGroup>> read_zarr_group(const FileTree& tree, const std::string& folder) {
+  for (const char* file : {"zarr.json", ".zattrs"}) {
+    const std::string path = join(folder, file);
+    TRY_ASSIGN(const auto text, tree.read_small(path, kMaxMetadataBytes));
+    if (!text) continue;
+    TRY_ASSIGN(Json json, parse_json(*text, tree.path() + "/" + path));
+    if (file[0] == '.') {
+      // Tools that list an image want its .zgroup too.
+      TRY(tree.read_small(join(folder, ".zgroup"), kMaxMetadataBytes));
+      return ZarrGroup{std::move(json), path};
+    }
+    const Json* attributes = find_member(json, "attributes");
+    if (get_text(json, "node_type") != "group" || attributes == nullptr) continue;
+    const Json* ome = find_member(*attributes, "ome");
+    return ZarrGroup{ome == nullptr ? *attributes : *ome, path};
+  }
+  return std::nullopt;
+}
+
+Result<std::vector<std::string>> read_well(const FileTree& tree, const std::string& folder) {
+  TRY_ASSIGN(const auto group, read_zarr_group(tree, folder));
+  const Json* well = group ? find_member(group->ome, "well") : nullptr;
+  return well == nullptr ? std::vector<std::string>() : paths_in(*well, "images");
+}
+
+Result<std::vector<PlateWell>> read_plate(const FileTree& tree) {
+  std::vector<PlateWell> wells;
+  TRY_ASSIGN(const auto group, read_zarr_group(tree, ""));
+  const Json* plate = group ? find_member(group->ome, "plate") : nullptr;
+  if (plate == nullptr) return wells;
+  for (const std::string& path : paths_in(*plate, "wells")) {
+    TRY_ASSIGN(auto images, read_well(tree, path));
+    wells.push_back({path, std::move(images)});
+  }
+  return wells;
+}
+
+Result<std::unique_ptr<Image>> open_ome_zarr(std::shared_ptr<const NotedTree> tree) {
+  const std::string path = tree->path();
   std::string folder;
   // bioformats2raw puts each image of a file into a folder "0", "1", ...: a single one is opened
   // from the root.
   for (const bool may_descend : {true, false}) {
-    TRY(read_json(tree, join(folder, ".zgroup"), dataset));
-    TRY_ASSIGN(const auto attributes, read_json(tree, join(folder, ".zattrs"), dataset));
-    if (attributes && find_member(*attributes, "multiscales") != nullptr) {
-      TRY(read_multiscale(tree, folder, *attributes, dataset));
-      return dataset;
+    TRY_ASSIGN(const auto group, read_zarr_group(*tree, folder));
+    if (group && find_member(group->ome, "multiscales") != nullptr) {
+      auto image = std::make_unique<OmeZarrImage>(tree);
+      TRY(image->read(*group, folder));
+      return image;
     }
-    TRY(refuse_zarr3(tree, folder, path));
-    if (attributes && find_member(*attributes, "plate") != nullptr) {
+    if (group && find_member(group->ome, "plate") != nullptr) {
       return unsupported(
           fmt::format("{} is a plate: name one field of it, such as {}/A/1/0", path, path));
     }
-    if (!may_descend || !attributes || find_member(*attributes, "bioformats2raw.layout") == nullptr)
+    if (!may_descend || !group || find_member(group->ome, "bioformats2raw.layout") == nullptr)
       break;
-    TRY_ASSIGN(const auto second, tree.size_of("1/.zgroup"));
-    if (second)
+    TRY_ASSIGN(const bool several, has_second_image(*tree));
+    if (several)
       return unsupported(
           fmt::format("{} holds several images: name one of them, such as {}/0", path, path));
     folder = "0";
   }
-  TRY_ASSIGN(const auto array, tree.size_of(".zarray"));
+  TRY_ASSIGN(const auto array, tree->size_of(".zarray"));
   if (array)
     return unsupported(path + " is a bare Zarr array: name the OME-Zarr image folder above it");
-  return unsupported(path +
-                     "is a Zarr folder but not an OME-Zarr image: its .zattrs has no multiscales");
-}
-
-std::string chunk_path(const Dataset& dataset, const Level& level, const Shape& at) {
-  std::string path = level.path + "/";
-  for (size_t i = 0; i < dataset.axes.size(); ++i) {
-    if (i > 0) path += level.separator;
-    path += fmt::format("{}", at.along(dataset.axes[i]));
-  }
-  return path;
+  return unsupported(
+      path + " is a Zarr folder but not an OME-Zarr image: its metadata has no multiscales");
 }
 
 }  // namespace tierhub::formats

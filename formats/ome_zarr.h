@@ -1,35 +1,37 @@
-// OME-Zarr 0.4 (Zarr version 2): what an image folder is, and which chunk files a box needs.
+// OME-Zarr 0.4 (Zarr version 2) and 0.5 (Zarr version 3): one image, its levels and channels.
+// https://ngff.openmicroscopy.org/0.4, https://ngff.openmicroscopy.org/0.5
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
+#include "formats/json.h"
 
 namespace tierhub::formats {
 
 // True if the folder has metadata of any Zarr version.
 Result<bool> looks_like_zarr(const FileTree& tree);
 
-Result<Dataset> open_ome_zarr(const FileTree& tree, const std::string& path);
+Result<std::unique_ptr<Image>> open_ome_zarr(std::shared_ptr<const NotedTree> tree);
 
-// The file of the chunk that begins at the chunk coordinates `at`, relative to the dataset.
-std::string chunk_path(const Dataset& dataset, const Level& level, const Shape& at);
+// The attributes of a group that OME-Zarr defines: "multiscales", "plate", ...; nothing if `folder`
+// of the tree is no group with attributes.
+struct ZarrGroup {
+  Json ome;
+  std::string file;  // where they stand
+};
+Result<std::optional<ZarrGroup>> read_zarr_group(const FileTree& tree, const std::string& folder);
 
-// Calls `use(chunk coordinates)` for each chunk that touches `box`, in z, y, x order; stops at the
-// first error.
-template <class Use>
-Result<void> for_each_chunk(const Level& level, const Box& box, Use&& use) {
-  const Shape& chunk = level.chunk;
-  for (uint64_t z = box.z.begin / chunk.z; z * chunk.z < box.z.end; ++z) {
-    for (uint64_t y = box.y.begin / chunk.y; y * chunk.y < box.y.end; ++y) {
-      for (uint64_t x = box.x.begin / chunk.x; x * chunk.x < box.x.end; ++x) {
-        TRY(use(Shape{box.t / chunk.t, box.c / chunk.c, z, y, x}));
-      }
-    }
-  }
-  return {};
-}
+// The images of a plate; empty if the folder is no plate.
+struct PlateWell {
+  std::string path;                 // "A/1", relative to the plate
+  std::vector<std::string> images;  // "0", relative to the well
+};
+Result<std::vector<PlateWell>> read_plate(const FileTree& tree);
+// The images of one well, relative to it; empty if the folder is no well.
+Result<std::vector<std::string>> read_well(const FileTree& tree, const std::string& folder);
 
 }  // namespace tierhub::formats

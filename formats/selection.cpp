@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "formats/ome_zarr.h"
+#include "common/interval_set.h"
 
 namespace tierhub::formats {
 namespace {
@@ -59,36 +59,47 @@ AxisRange join(const AxisRange& a, const AxisRange& b) {
   return {std::min(a.begin, b.begin), std::max(a.end, b.end)};
 }
 
-Result<void> add_existing(const FileTree& tree, std::string path, std::vector<NeededFile>& files) {
-  TRY_ASSIGN(const auto size_bytes, tree.size_of(path));
-  if (size_bytes) files.push_back({std::move(path), *size_bytes, {}});
-  return {};
-}
+// Parts of files, as they are collected.
+class FileParts {
+ public:
+  explicit FileParts(const FileTree& tree) : tree_(tree) {}
 
-uint64_t chunks_touched(const AxisRange& range, uint64_t chunk) {
-  return (range.end - 1) / chunk - range.begin / chunk + 1;
-}
-
-Result<void> check_chunk_count(const Level& level, const Box& box) {
-  const uint64_t z = chunks_touched(box.z, level.chunk.z);
-  const uint64_t y = chunks_touched(box.y, level.chunk.y);
-  const uint64_t x = chunks_touched(box.x, level.chunk.x);
-  if (z <= kMaxChunks && y <= kMaxChunks && x <= kMaxChunks && z * y <= kMaxChunks &&
-      z * y * x <= kMaxChunks)
+  // A file that does not exist is left out.
+  Result<void> add(const FileRange& range) {
+    auto found = files_.find(range.path);
+    if (found == files_.end()) {
+      TRY_ASSIGN(const auto size_bytes, tree_.size_of(range.path));
+      found = files_.emplace(range.path, Part{size_bytes, {}}).first;
+    }
+    Part& part = found->second;
+    if (!part.size_bytes) return {};
+    const uint64_t begin = std::min(range.offset_bytes, *part.size_bytes);
+    part.bytes.add(begin, begin + std::min(range.size_bytes, *part.size_bytes - begin));
     return {};
-  return Error(std::errc::argument_list_too_long,
-               fmt::format("the box {} touches more than {} chunks: select less at once",
-                           to_words(box), kMaxChunks));
-}
+  }
 
-Result<void> add_chunks(const Dataset& dataset, const FileTree& tree, const Box& box,
-                        std::vector<NeededFile>& files) {
-  const Level& level = dataset.levels[box.level];
-  TRY(check_chunk_count(level, box));
-  return for_each_chunk(level, box, [&](const Shape& at) -> Result<void> {
-    return add_existing(tree, chunk_path(dataset, level, at), files);
-  });
-}
+  std::vector<NeededFile> files() const {
+    std::vector<NeededFile> files;
+    for (const auto& [path, part] : files_) {
+      if (!part.size_bytes || (part.bytes.empty() && *part.size_bytes > 0)) continue;
+      NeededFile file{path, *part.size_bytes, {}};
+      if (part.bytes.size() < *part.size_bytes) {
+        for (const IntervalSet::Interval& one : part.bytes.intervals())
+          file.ranges.push_back({one.begin, one.end});
+      }
+      files.push_back(std::move(file));
+    }
+    return files;
+  }
+
+ private:
+  struct Part {
+    std::optional<uint64_t> size_bytes;
+    IntervalSet bytes;
+  };
+  const FileTree& tree_;
+  std::map<std::string, Part> files_;
+};
 
 }  // namespace
 
@@ -171,14 +182,14 @@ std::string to_text(const Selection& selection) {
   return text;
 }
 
-std::string selection_text(const Dataset& dataset, const std::vector<Box>& boxes) {
+std::string selection_text(const ImageInfo& info, const std::vector<Box>& boxes) {
   Selection covered;
   const auto add = [](std::optional<AxisRange>& all, const AxisRange& range) {
     all = all ? join(*all, range) : range;
   };
   bool all_z = true, all_y = true, all_x = true;
   for (const Box& box : boxes) {
-    const Shape& shape = dataset.levels[box.level].shape;
+    const Shape& shape = info.levels[box.level].shape;
     add(covered.levels, {box.level, box.level + 1});
     add(covered.t, {box.t, box.t + 1});
     add(covered.c, {box.c, box.c + 1});
@@ -195,12 +206,12 @@ std::string selection_text(const Dataset& dataset, const std::vector<Box>& boxes
   return to_text(covered);
 }
 
-Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selection) {
+Result<std::vector<Box>> boxes_of(const ImageInfo& info, const Selection& selection) {
   std::vector<Box> boxes;
   TRY_ASSIGN(const AxisRange levels,
-             cut("level", selection.levels.value_or(AxisRange{0, 1}), {0, dataset.levels.size()}));
+             cut("level", selection.levels.value_or(AxisRange{0, 1}), {0, info.levels.size()}));
   for (uint64_t level = levels.begin; level < levels.end; ++level) {
-    const Shape& shape = dataset.levels[level].shape;
+    const Shape& shape = info.levels[level].shape;
     Box box;
     box.level = level;
     TRY_ASSIGN(const AxisRange t, cut("t", selection.t, {0, shape.t}));
@@ -219,44 +230,20 @@ Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selec
   return boxes;
 }
 
-Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const FileTree& tree,
-                                             const Box& box, const Halo& halo) {
-  TRY(check_box(dataset, box));
-  std::vector<NeededFile> files;
-  switch (dataset.kind) {
-    case Kind::tiff:
-      TRY(add_existing(tree, "", files));
-      break;
-    case Kind::ome_zarr:
-      for (const std::string& path : dataset.metadata_files) TRY(add_existing(tree, path, files));
-      TRY(add_chunks(dataset, tree, grow(box, halo, dataset.levels[box.level].shape.extent()),
-                     files));
-      break;
-  }
-  return files;
-}
-
-Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const Box& box,
+Result<std::vector<NeededFile>> needed_files(const Image& image, const std::vector<Box>& boxes,
                                              const Halo& halo) {
-  TRY_ASSIGN(const PosixTree tree, PosixTree::open(dataset.path));
-  return needed_files(dataset, tree, box, halo);
-}
-
-Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const std::vector<Box>& boxes,
-                                             const Halo& halo) {
-  TRY_ASSIGN(const PosixTree tree, PosixTree::open(dataset.path));
-  std::map<std::string, NeededFile> merged;
+  FileParts parts(image.files());
   for (const Box& box : boxes) {
-    TRY_ASSIGN(std::vector<NeededFile> files, needed_files(dataset, tree, box, halo));
-    for (NeededFile& file : files) {
-      std::string path = file.path;
-      merged.try_emplace(std::move(path), std::move(file));
-    }
+    TRY(check_region(image.info(), box));
+    const Box grown = grow(box, halo, image.info().levels[box.level].shape.extent());
+    const auto add = [&](const Chunk& chunk) -> Result<void> {
+      for (const FileRange& range : chunk.bytes) TRY(parts.add(range));
+      return {};
+    };
+    TRY(image.for_each_chunk(grown, add));
   }
-  std::vector<NeededFile> files;
-  files.reserve(merged.size());
-  for (auto& [path, file] : merged) files.push_back(std::move(file));
-  return files;
+  for (const FileRange& range : image.metadata()) TRY(parts.add(range));
+  return parts.files();
 }
 
 }  // namespace tierhub::formats

@@ -10,7 +10,7 @@
 #include "common/result.h"
 #include "common/types.h"
 #include "formats/box.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
 
 namespace tierhub::formats {
 
@@ -52,30 +52,22 @@ std::string to_text(const Selection& selection);
 // The same for what `boxes` (at least one) cover of `dataset`: level, t and c are always there, as
 // a number, or as a half-open range if there are several; z, y and x where less than the whole axis
 // is meant.
-std::string selection_text(const Dataset& dataset, const std::vector<Box>& boxes);
+std::string selection_text(const ImageInfo& info, const std::vector<Box>& boxes);
 
 // One box for each selected level, time point and channel, in that order. An error names the axis
 // that the selection leaves.
-Result<std::vector<Box>> boxes_of(const Dataset& dataset, const Selection& selection);
+Result<std::vector<Box>> boxes_of(const ImageInfo& info, const Selection& selection);
 
 struct NeededFile {
-  std::string path;               // relative to the dataset; "" is the dataset itself
+  std::string path;               // relative to the tree
   uint64_t size_bytes = 0;        // of the whole file, now
   std::vector<ByteRange> ranges;  // sorted, disjoint; empty: the whole file
 };
 
-// The metadata files, and all files with voxels of `box` grown by `halo`. Chunks that have no file
-// hold the fill value and are left out. Of a TIFF file everything is needed: its pages and their
-// tables lie anywhere in it. An error if the box leaves the dataset, or touches more than
-// kMaxChunks chunks.
-inline constexpr uint64_t kMaxChunks = 4'000'000;
-Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const FileTree& tree,
-                                             const Box& box, const Halo& halo);
-// The same for a dataset that was opened by its path.
-Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const Box& box,
-                                             const Halo& halo = {});
-// The files of several boxes, each file once, sorted by path.
-Result<std::vector<NeededFile>> needed_files(const Dataset& dataset, const std::vector<Box>& boxes,
+// What must be read for the voxels of `boxes`, each grown by `halo`: their chunks, and the metadata
+// that says what and where they are. Each file once, sorted by path; chunks that are not stored are
+// left out. An error if a box leaves the image, or touches more than Image::kMaxChunks chunks.
+Result<std::vector<NeededFile>> needed_files(const Image& image, const std::vector<Box>& boxes,
                                              const Halo& halo = {});
 
 }  // namespace tierhub::formats

@@ -1,21 +1,23 @@
-// TIFF, BigTIFF and OME-TIFF: the shape of a grey stack, read only from its directories.
+// TIFF, BigTIFF and OME-TIFF, with their pyramids and their sets of several files.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/result.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
 
 namespace tierhub::formats {
 
 // True if the first bytes are those of a TIFF or BigTIFF file.
 bool is_tiff_header(std::string_view head);
 
-// Pages become planes along z, unless OME-XML or ImageJ's description says how they spread over t,
-// c and z. Directories that are smaller copies of the image (pyramids, thumbnails) are left out.
-Result<Dataset> open_tiff(const FileTree& tree, const std::string& path);
-
-// The number in Dataset::pages of the plane at (t, c, z), which must lie inside the dataset.
-size_t page_number(const Dataset& dataset, uint64_t t, uint64_t c, uint64_t z);
+// Pages become planes along z, unless OME-XML, ImageJ's or tifffile's description says how they
+// spread over t, c and z. The samples of a voxel are channels; a palette of colours becomes three.
+// Smaller copies of the page are levels: its sub-directories, or, of a tiled image that is alone in
+// its file, the tiled pages of the same proportions (as whole-slide scanners write them). Other
+// smaller copies (thumbnails, labels) are left out.
+Result<std::unique_ptr<Image>> open_tiff(std::shared_ptr<const NotedTree> tree);
 
 }  // namespace tierhub::formats

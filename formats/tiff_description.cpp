@@ -1,7 +1,6 @@
 #include "formats/tiff_description.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <map>
 #include <string_view>
@@ -9,23 +8,10 @@
 #include <fmt/format.h>
 
 #include "formats/json.h"
+#include "formats/ome_xml.h"
 
 namespace tierhub::formats {
 namespace {
-
-std::optional<std::string_view> xml_attribute(std::string_view element, std::string_view name) {
-  for (size_t at = element.find(name); at != std::string_view::npos;
-       at = element.find(name, at + 1)) {
-    const std::string_view rest = element.substr(at + name.size());
-    if (at == 0 || (element[at - 1] != ' ' && element[at - 1] != '\n' && element[at - 1] != '\t'))
-      continue;
-    if (rest.size() < 2 || rest[0] != '=' || (rest[1] != '"' && rest[1] != '\'')) continue;
-    const size_t end = rest.find(rest[1], 2);
-    if (end == std::string_view::npos) return std::nullopt;
-    return rest.substr(2, end - 2);
-  }
-  return std::nullopt;
-}
 
 std::optional<uint64_t> to_count(std::optional<std::string_view> text) {
   uint64_t value = 0;
@@ -36,22 +22,6 @@ std::optional<uint64_t> to_count(std::optional<std::string_view> text) {
   return value;
 }
 
-// The first element `name` at or after `from`: from "<name" to ">". Empty if there is none.
-std::string_view xml_element(std::string_view xml, std::string_view name, size_t& from) {
-  const std::string open = fmt::format("<{}", name);
-  while (true) {
-    const size_t begin = xml.find(open, from);
-    if (begin == std::string_view::npos) return {};
-    const size_t end = xml.find('>', begin);
-    if (end == std::string_view::npos) return {};
-    from = end;
-    const char after = xml[begin + open.size()];
-    if (after == ' ' || after == '\n' || after == '\t' || after == '>' || after == '/') {
-      return xml.substr(begin, end - begin);
-    }
-  }
-}
-
 // A length that makes sense, or nothing.
 std::optional<double> to_size(std::optional<std::string_view> text) {
   double value = 0;
@@ -59,102 +29,6 @@ std::optional<double> to_size(std::optional<std::string_view> text) {
   const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
   if (failure != std::errc() || !(value > 0 && value < 1e12)) return std::nullopt;
   return value;
-}
-
-// One spelling of the units that microscopes use.
-std::string unit_name(std::string_view unit) {
-  constexpr std::array kMicrometer = {"µm", "\\u00B5m", "um", "micron", "microns", "\xB5m"};
-  if (std::find(kMicrometer.begin(), kMicrometer.end(), unit) != kMicrometer.end())
-    return "micrometer";
-  if (unit == "nm") return "nanometer";
-  return std::string(unit);
-}
-
-// The names of the channels of the image that begins at `from`; empty if none has a name.
-std::vector<std::string> ome_channel_names(std::string_view xml, size_t from, uint64_t channels) {
-  const size_t end = std::min(xml.find("</Pixels", from), xml.size());
-  std::vector<std::string> names(channels);
-  bool any = false;
-  for (std::string& name : names) {
-    const std::string_view channel = xml_element(xml.substr(0, end), "Channel", from);
-    if (channel.empty()) break;
-    name = xml_attribute(channel, "Name").value_or("");
-    any = any || !name.empty();
-  }
-  return any ? names : std::vector<std::string>();
-}
-
-void read_ome_voxel_size(std::string_view pixels, TiffLayout& layout) {
-  const auto size = [pixels](char axis) {
-    return to_size(xml_attribute(pixels, fmt::format("PhysicalSize{}", axis)));
-  };
-  const auto y = size('Y');
-  const auto x = size('X');
-  if (!y || !x) return;
-  layout.voxel_size = VoxelSize{size('Z').value_or(1), *y, *x};
-  layout.unit = unit_name(xml_attribute(pixels, "PhysicalSizeXUnit").value_or("µm"));
-}
-
-// True if every <TiffData> says what the dimension order says anyway.
-bool planes_are_in_order(std::string_view xml, size_t from, const TiffLayout& layout) {
-  while (true) {
-    const std::string_view data = xml_element(xml, "TiffData", from);
-    if (data.empty()) return true;
-    const auto directory = to_count(xml_attribute(data, "IFD"));
-    if (!directory) continue;
-    uint64_t expected = 0;
-    for (const char axis : layout.order) {
-      expected += to_count(xml_attribute(data, fmt::format("First{}", axis))).value_or(0) *
-                  layout.step(axis);
-    }
-    if (*directory != expected) return false;
-  }
-}
-
-Result<TiffLayout> layout_from_ome_xml(std::string_view xml, const TiffDirectory& first,
-                                       size_t pages, const std::string& path) {
-  TiffLayout layout;
-  size_t at = 0;
-  const std::string_view pixels = xml_element(xml, "Pixels", at);
-  if (pixels.empty()) {
-    return Error(std::errc::not_supported,
-                 path +
-                     ": its OME-XML has no Pixels: they are described in another file, which is "
-                     "not supported yet");
-  }
-  const auto order = xml_attribute(pixels, "DimensionOrder");
-  const auto t = to_count(xml_attribute(pixels, "SizeT"));
-  const auto c = to_count(xml_attribute(pixels, "SizeC"));
-  const auto z = to_count(xml_attribute(pixels, "SizeZ"));
-  if (!order || order->size() != 5 || !t || !c || !z || *t == 0 || *c == 0 || *z == 0) {
-    return Error(std::errc::invalid_argument,
-                 path + ": its OME-XML has no complete Pixels element");
-  }
-  layout.order = order->substr(2);
-  std::string sorted = layout.order;
-  std::sort(sorted.begin(), sorted.end());
-  if (sorted != "CTZ")
-    return Error(std::errc::invalid_argument, path + ": its OME-XML has an unknown DimensionOrder");
-  layout.t = *t;
-  // The colours inside a pixel are counted too, though they are no pages.
-  const bool has_colours = first.samples > 1 && *c % first.samples == 0;
-  layout.c = has_colours ? *c / first.samples : *c;
-  layout.z = *z;
-  const uint64_t planes = layout.t * layout.c * layout.z;
-  if (planes != pages) {
-    return Error(std::errc::not_supported,
-                 fmt::format("{} has {} pages, but its OME-XML describes {} planes: OME-TIFF sets "
-                             "of several files, or "
-                             "several images in one file, are not supported yet",
-                             path, pages, planes));
-  }
-  if (!planes_are_in_order(xml, at, layout)) {
-    return Error(std::errc::not_supported,
-                 path + ": its OME-XML stores the planes out of order, which is not supported");
-  }
-  layout.channel_names = ome_channel_names(xml, at, layout.c);
-  read_ome_voxel_size(pixels, layout);
-  return layout;
 }
 
 Error contradiction(const std::string& path, std::string_view program, std::string_view what) {
@@ -200,17 +74,20 @@ class ImageJDescription {
       layout.z = images.value_or(pages);
       layout.z_assumed = layout.z > 1;
     }
-    const uint64_t planes = layout.c * layout.z * layout.t;
-    if (planes != images.value_or(planes)) {
+    // Channels may be the samples of a voxel.
+    const bool counts_samples = first.samples > 1 && layout.c == first.samples &&
+                                layout.planes() == pages * first.samples;
+    if (counts_samples) layout.c = 1;
+    const uint64_t planes = layout.planes();
+    if (!counts_samples && planes != images.value_or(planes)) {
       return contradiction(path_, "ImageJ",
                            fmt::format("{} channels x {} slices x {} frames are not {} images",
                                        layout.c, layout.z, layout.t, *images));
     }
     if (planes > 1 && pages == 1) {
-      return Error(std::errc::not_supported,
-                   fmt::format("{} is an ImageJ stack of {} images with a single directory, which "
-                               "is not supported: save it as OME-TIFF or OME-Zarr",
-                               path_, planes));
+      // ImageJ writes stacks beyond 4 GiB so.
+      layout.contiguous = true;
+      return layout;
     }
     if (planes != pages) {
       return contradiction(
@@ -244,7 +121,8 @@ class ImageJDescription {
 
 // tifffile writes {"shape": [3, 4, 61, 57], "axes": "CZYX"}. Nothing if the text is not that, or
 // has an axis that means nothing here.
-Result<std::optional<TiffLayout>> layout_from_tifffile(std::string_view text, size_t pages,
+Result<std::optional<TiffLayout>> layout_from_tifffile(std::string_view text,
+                                                       const TiffDirectory& first, size_t pages,
                                                        const std::string& path) {
   text = text.substr(0, text.find('\0'));
   if (!text.starts_with('{')) return std::nullopt;
@@ -268,10 +146,15 @@ Result<std::optional<TiffLayout>> layout_from_tifffile(std::string_view text, si
   for (const char axis : {'Z', 'C', 'T'}) {
     if (layout.order.find(axis) == std::string::npos) layout.order += axis;
   }
-  if (layout.t * layout.c * layout.z == pages) return layout;
-  return contradiction(path, "tifffile",
-                       fmt::format("it describes {} planes, but there are {} pages",
-                                   layout.t * layout.c * layout.z, pages));
+  // Channels may be the samples of a voxel.
+  if (first.samples > 1 && layout.c == first.samples) layout.c = 1;
+  const Json* truncated = find_member(*json, "truncated");
+  layout.contiguous =
+      pages == 1 && layout.planes() > 1 && truncated != nullptr && *truncated == true;
+  if (layout.contiguous || layout.planes() == pages) return layout;
+  return contradiction(
+      path, "tifffile",
+      fmt::format("it describes {} planes, but there are {} pages", layout.planes(), pages));
 }
 
 TiffLayout assumed(size_t pages) {
@@ -295,18 +178,11 @@ uint64_t TiffLayout::step(char axis) const {
 Result<TiffLayout> read_tiff_layout(const TiffDirectory& first, size_t pages,
                                     const std::string& path) {
   for (const std::string& text : first.descriptions) {
-    if (text.find("<OME") == std::string::npos) continue;
-    if (pages > 1 || text.find("<Pixels") != std::string::npos)
-      return layout_from_ome_xml(text, first, pages, path);
-  }
-  // Colours inside a pixel count as channels there, but are no pages. Such pages are not decoded.
-  if (first.samples > 1) return assumed(pages);
-  for (const std::string& text : first.descriptions) {
     if (auto lines = imagej_lines(text))
       return ImageJDescription(*std::move(lines), path).layout(first, pages);
   }
   for (const std::string& text : first.descriptions) {
-    TRY_ASSIGN(auto layout, layout_from_tifffile(text, pages, path));
+    TRY_ASSIGN(auto layout, layout_from_tifffile(text, first, pages, path));
     if (layout) return *std::move(layout);
   }
   return assumed(pages);

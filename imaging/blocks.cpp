@@ -8,18 +8,14 @@
 
 namespace tierhub::imaging {
 
-Result<std::vector<Box>> working_parts(const formats::Dataset& dataset, const Box& box) {
+Result<std::vector<Box>> working_parts(const formats::ImageInfo& info, const Box& box) {
   constexpr uint64_t kSlabVoxels = uint64_t{1} << 24;
   constexpr Extent kCube{64, 512, 512};
-  switch (dataset.kind) {
-    case formats::Kind::ome_zarr:
-      return formats::tile(box, kCube);
-    case formats::Kind::tiff: {
-      const uint64_t planes = std::max<uint64_t>(1, kSlabVoxels / (box.y.size() * box.x.size()));
-      return formats::tile(box, {planes, box.y.size(), box.x.size()});
-    }
-  }
-  return std::vector<Box>{};
+  constexpr Extent kTile{1, 4096, 4096};
+  if (info.levels[box.level].chunk.z > 1) return formats::tile(box, kCube);
+  const uint64_t planes = kSlabVoxels / (box.y.size() * box.x.size());
+  if (planes == 0) return formats::tile(box, kTile);
+  return formats::tile(box, {planes, box.y.size(), box.x.size()});
 }
 
 Result<SmoothedBlock> read_smoothed(ImageReader& reader, const Box& owned, const Halo& halo,

@@ -9,9 +9,9 @@
 
 namespace tierhub::imaging {
 
-// Cuts `box` into parts that suit the dataset: cubes for chunked images, slabs of whole planes for
-// TIFF.
-Result<std::vector<Box>> working_parts(const formats::Dataset& dataset, const Box& box);
+// Cuts `box` into parts that suit the image: cubes where chunks are deep, slabs of planes where
+// they are flat.
+Result<std::vector<Box>> working_parts(const formats::ImageInfo& info, const Box& box);
 
 // The smoothed voxels of `owned`, and the original ones.
 struct SmoothedBlock {

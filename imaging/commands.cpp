@@ -11,6 +11,7 @@
 #include "formats/json.h"
 #include "formats/selection.h"
 #include "imaging/blocks.h"
+#include "imaging/convert.h"
 #include "imaging/histogram.h"
 #include "imaging/info.h"
 #include "imaging/merge.h"
@@ -131,19 +132,47 @@ CLI::App* add_command(CLI::App& app, Action& action, const char* name, const cha
   return command;
 }
 
+bool is_tiff_name(const std::string& path) {
+  const std::string name = CLI::detail::to_lower(base_name(path));
+  return name.ends_with(".ome.tif") || name.ends_with(".ome.tiff");
+}
+
 struct InfoCommand {
   Part part;
   bool json = false;
 };
 
 Result<void> run_info(const InfoCommand& command) {
-  TRY_ASSIGN(const formats::Dataset dataset, formats::open_dataset(command.part.in));
+  TRY_ASSIGN(const auto image, formats::Image::open(command.part.in));
   if (command.json) {
-    fmt::print("{}\n",
-               info_json(dataset).dump(2, ' ', false, formats::Json::error_handler_t::replace));
+    fmt::print(
+        "{}\n",
+        info_json(image->info()).dump(2, ' ', false, formats::Json::error_handler_t::replace));
   } else {
-    fmt::print("{}", info_text(dataset));
+    fmt::print("{}", info_text(image->info()));
   }
+  return {};
+}
+
+struct ConvertCommand {
+  std::string in;
+  std::string out;
+  std::string version = "0.4";
+  std::string shrink = "mean";
+};
+
+Result<void> run_convert(const ConvertCommand& command) {
+  TRY_ASSIGN(const auto image, pixels::PixelReader::open(command.in, {}));
+  if (is_tiff_name(command.out)) {
+    TRY(convert_to_tiff(*image, command.out));
+    fmt::print("{} planes\n", image->info().planes());
+    return {};
+  }
+  ConvertOptions options;
+  if (command.version == "0.5") options.version = ZarrVersion::ome_0_5;
+  if (command.shrink == "nearest") options.shrink = ConvertOptions::Shrink::nearest;
+  TRY_ASSIGN(const size_t levels, convert_to_zarr(*image, command.out, options));
+  fmt::print("{} level{}\n", levels, levels == 1 ? "" : "s");
   return {};
 }
 
@@ -171,7 +200,7 @@ struct HistogramCommand {
 
 Result<void> run_histogram(const HistogramCommand& command) {
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
-  TRY_ASSIGN(const Box box, chosen_box(reader.dataset(), command.part));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
   if (!command.part.box.empty()) {
     TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
     TRY(check_halo(halo, command.sigma, reader.shape_at(box.level)));
@@ -219,10 +248,10 @@ Result<void> run_segment(const SegmentCommand& command) {
     TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma));
   }
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
-  TRY_ASSIGN(const Box box, chosen_box(reader.dataset(), command.part));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
   std::optional<uint64_t> value;
   if (threshold) {
-    TRY(check_threshold_fits(*threshold, source_of(reader.dataset()), box));
+    TRY(check_threshold_fits(*threshold, source_of(reader.info()), box));
     value = threshold->value;
     options.otsu = threshold->otsu;
   }
@@ -265,14 +294,14 @@ struct ProjectCommand {
 
 Result<void> run_project(const ProjectCommand& command) {
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
-  TRY_ASSIGN(const Box box, chosen_box(reader.dataset(), command.part));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
   std::optional<ImageReader> labels;
   if (!command.labels.empty()) {
     TRY_ASSIGN(ImageReader opened, ImageReader::open(command.labels));
     labels.emplace(std::move(opened));
   }
   TRY(project(reader, box, labels ? &*labels : nullptr, command.out));
-  print_report(command.out, "brightest along z of " + place_text(source_of(reader.dataset()), box,
+  print_report(command.out, "brightest along z of " + place_text(source_of(reader.info()), box,
                                                                  reader.shape_at(box.level)));
   return {};
 }
@@ -317,6 +346,34 @@ void add_info(CLI::App& app, Action& action) {
                   "imgop info --in vol.ome.zarr --json", options, run_info);
   add_input(*command, options->part);
   command->add_flag("--json", options->json, "Print JSON");
+}
+
+void add_convert(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<ConvertCommand>();
+  CLI::App* command =
+      add_command(app, action, "convert", "Convert an image of any format to OME-Zarr or OME-TIFF",
+                  "imgop convert --in scan.mrc --out scan.ome.zarr", options, run_convert);
+  command->add_option("--in", options->in, "Image to read")->required();
+  command
+      ->add_option(
+          "--out", options->out,
+          "OME-Zarr folder (.zarr), with smaller levels if the image is large, or OME-TIFF "
+          "file (.ome.tif)")
+      ->required()
+      ->check([](const std::string& path) -> std::string {
+        if (is_tiff_name(path)) return {};
+        return zarr_ending()(path).empty()
+                   ? std::string()
+                   : fmt::format("\"{}\": its name must end in .zarr or .ome.tif", path);
+      });
+  command->add_option("--version", options->version, "Version of OME-Zarr")
+      ->check(CLI::IsMember({"0.4", "0.5"}))
+      ->capture_default_str();
+  command
+      ->add_option("--shrink", options->shrink,
+                   "How smaller levels are made: mean, or nearest for labels")
+      ->check(CLI::IsMember({"mean", "nearest"}))
+      ->capture_default_str();
 }
 
 void add_synth(CLI::App& app, Action& action) {

@@ -14,6 +14,7 @@ namespace tierhub::imaging {
 using Action = std::function<Result<void>()>;
 
 void add_info(CLI::App& app, Action& action);
+void add_convert(CLI::App& app, Action& action);
 void add_synth(CLI::App& app, Action& action);
 void add_histogram(CLI::App& app, Action& action);
 void add_threshold(CLI::App& app, Action& action);

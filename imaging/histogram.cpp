@@ -57,15 +57,11 @@ Box volume_of(const Histogram& histogram) {
 }  // namespace
 
 Result<Histogram> compute_histogram(ImageReader& reader, const Box& box, double sigma) {
-  Histogram histogram{source_of(reader.dataset()),
-                      box,
-                      reader.shape_at(box.level),
-                      sigma,
-                      reader.dataset().levels[box.level].pixels.type,
-                      {}};
+  Histogram histogram{source_of(reader.info()), box, reader.shape_at(box.level), sigma,
+                      reader.info().type,       {}};
   histogram.counts.resize(bins_of(histogram.type));
   TRY_ASSIGN(const Halo halo, minimum_halo(sigma, histogram.shape));
-  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.dataset(), box));
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
   for (const Box& part : parts) {
     TRY_ASSIGN(const SmoothedBlock block, read_smoothed(reader, part, halo, sigma));
     for (const uint16_t value : block.smoothed.voxels) ++histogram.counts[value];

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/result.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
 #include "formats/selection.h"
 #include "imaging/reader.h"
 #include "imaging/source.h"

@@ -29,7 +29,7 @@ int run(const tierhub::imaging::Action& action) {
 int main(int argc, char** argv) {
   using namespace tierhub::imaging;
   CLI::App app(
-      "Image operators on whole OME-Zarr images and grey TIFF stacks, and on blocks of them.\n"
+      "Image operators on whole images (OME-Zarr, TIFF and others), and on blocks of them.\n"
       "Blocks are exact: a volume that is cut into blocks, segmented and merged gives the same\n"
       "labels and the same table, bit for bit, as the whole volume at once.\n\n"
       "  imgop synth --nuclei 60 --shape 64,256,256 --seed 7 --out vol.ome.zarr\n"
@@ -40,8 +40,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Exit codes: 0 done, 1 failed, 2 usage. imgop COMMAND --help explains each command.");
   Action action;
-  for (const auto add : {add_info, add_synth, add_histogram, add_threshold, add_segment,
-                         add_merge_labels, add_project}) {
+  for (const auto add : {add_info, add_convert, add_synth, add_histogram, add_threshold,
+                         add_segment, add_merge_labels, add_project}) {
     add(app, action);
   }
   try {

@@ -3,13 +3,13 @@
 
 #include <string>
 
-#include "formats/dataset.h"
+#include "formats/image.h"
 #include "formats/json.h"
 
 namespace tierhub::imaging {
 
 // One "key: value" a line.
-std::string info_text(const formats::Dataset& dataset);
-formats::Json info_json(const formats::Dataset& dataset);
+std::string info_text(const formats::ImageInfo& info);
+formats::Json info_json(const formats::ImageInfo& info);
 
 }  // namespace tierhub::imaging

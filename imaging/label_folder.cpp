@@ -103,9 +103,8 @@ Result<LabelFolder> LabelFolder::open(const std::string& path) {
   TRY_ASSIGN(const std::string text, posix::read_file(path + "/.zattrs"));
   TRY_ASSIGN(const Json attributes, formats::parse_json(text, path + "/.zattrs"));
   TRY_ASSIGN(LabelRecord record, record_from_json(attributes, path));
-  record.dimensions =
-      reader.dataset().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
-  record.voxel_size = reader.dataset().levels.front().voxel_size;
+  record.dimensions = reader.info().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
+  record.voxel_size = reader.info().levels.front().voxel_size;
   if (reader.shape_at(0) != record.box.extent()) {
     return Error(std::errc::invalid_argument, path + " is damaged: its shape does not fit its box");
   }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/result.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
 #include "imaging/label.h"
 #include "imaging/objects.h"
 #include "imaging/reader.h"

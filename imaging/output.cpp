@@ -53,7 +53,8 @@ void remove_leftovers(const std::string& final_path) {
 // Only an image folder may be replaced: a mistyped --out must not remove somebody's data.
 Result<void> check_replaceable(const std::string& path) {
   std::error_code ignored;
-  if (!fs::exists(fs::symlink_status(path, ignored)) || fs::exists(path + "/.zgroup", ignored))
+  if (!fs::exists(fs::symlink_status(path, ignored)) || fs::exists(path + "/.zgroup", ignored) ||
+      fs::exists(path + "/zarr.json", ignored))
     return {};
   if (fs::is_directory(path, ignored) && fs::is_empty(path, ignored)) return {};
   return Error(std::errc::file_exists,

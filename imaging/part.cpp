@@ -27,11 +27,11 @@ void add_choice(std::vector<Choice>& choices, std::string_view things, char axis
 
 // An error that names the choice if the image has more than one time point or channel and the
 // selection does not say which.
-Result<void> check_said_which(const formats::Dataset& dataset, const Selection& selection,
+Result<void> check_said_which(const formats::ImageInfo& info, const Selection& selection,
                               std::string_view option) {
   const uint64_t level = selection.levels.value_or(AxisRange{0, 1}).begin;
-  if (level >= dataset.levels.size()) return {};  // refused elsewhere
-  const formats::Shape& shape = dataset.levels[level].shape;
+  if (level >= info.levels.size()) return {};  // refused elsewhere
+  const formats::Shape& shape = info.levels[level].shape;
   std::vector<Choice> choices;
   if (!selection.t && shape.t > 1) add_choice(choices, "time points", 't', shape.t);
   if (!selection.c && shape.c > 1) add_choice(choices, "channels", 'c', shape.c);
@@ -42,26 +42,26 @@ Result<void> check_said_which(const formats::Dataset& dataset, const Selection& 
     has += (has.empty() ? "" : " and ") + choice.has;
     keys += (keys.empty() ? "" : ",") + choice.key;
   }
-  return usage(fmt::format("{} has {}: say which with {} {}", dataset.path, has, option, keys));
+  return usage(fmt::format("{} has {}: say which with {} {}", info.path, has, option, keys));
 }
 
 }  // namespace
 
-Result<Box> chosen_box(const formats::Dataset& dataset, const Part& part) {
+Result<Box> chosen_box(const formats::ImageInfo& info, const Part& part) {
   const bool by_box = !part.box.empty();
   TRY_ASSIGN(const Selection selection, formats::parse_selection(by_box ? part.box : part.select));
-  TRY(check_said_which(dataset, selection, by_box ? "--box" : "--select"));
+  TRY(check_said_which(info, selection, by_box ? "--box" : "--select"));
   if (by_box) {
     TRY_ASSIGN(const Box box, formats::parse_box(part.box));
-    TRY(formats::check_box(dataset, box));
+    TRY(formats::check_region(info, box));
     return box;
   }
-  TRY_ASSIGN(const std::vector<Box> boxes, formats::boxes_of(dataset, selection));
+  TRY_ASSIGN(const std::vector<Box> boxes, formats::boxes_of(info, selection));
   if (boxes.size() == 1) return boxes.front();
   return usage(
       fmt::format("--select {} chooses more than one level, time point or channel of {}: "
                   "name one of each, such as --select level=0,t=0,c=0",
-                  part.select, dataset.path));
+                  part.select, info.path));
 }
 
 Result<Halo> chosen_halo(const Part& part) {

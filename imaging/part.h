@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/result.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
 #include "imaging/volume.h"
 
 namespace tierhub::imaging {
@@ -21,7 +21,7 @@ struct Part {
 // The voxels that --box or --select chooses. A level that is not named is 0. An image with more
 // than one time point or channel is refused unless the options say which: the error names the
 // choice.
-Result<Box> chosen_box(const formats::Dataset& dataset, const Part& part);
+Result<Box> chosen_box(const formats::ImageInfo& info, const Part& part);
 Result<Halo> chosen_halo(const Part& part);
 
 }  // namespace tierhub::imaging

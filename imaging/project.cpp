@@ -79,17 +79,17 @@ bool is_outline(const LabelVolume& labels, uint64_t y, uint64_t x) {
 }
 
 Result<LabelVolume> project_labels(ImageReader& labels, const Extent& size) {
-  const formats::Shape& shape = labels.dataset().levels.front().shape;
+  const formats::Shape& shape = labels.info().levels.front().shape;
   if (shape.t > 1 || shape.c > 1) {
     return Error(
         std::errc::invalid_argument,
         fmt::format("{} has {} time points and {} channels: the labels must have one of each",
-                    labels.dataset().path, shape.t, shape.c));
+                    labels.info().path, shape.t, shape.c));
   }
-  TRY_ASSIGN(const Box box, formats::whole_volume(labels.dataset()));
+  TRY_ASSIGN(const Box box, formats::whole_volume(labels.info()));
   if (box.extent() != size) {
     return Error(std::errc::invalid_argument,
-                 fmt::format("{} has the size {}, the image {}", labels.dataset().path,
+                 fmt::format("{} has the size {}, the image {}", labels.info().path,
                              formats::to_text(box.extent()), formats::to_text(size)));
   }
   LabelVolume projection({1, size.y, size.x});

@@ -13,16 +13,15 @@ namespace {
 LabelRecord record_of(const ImageReader& reader, const Box& box, uint64_t threshold,
                       const SegmentOptions& options) {
   LabelRecord record;
-  record.source = source_of(reader.dataset());
+  record.source = source_of(reader.info());
   record.otsu = options.otsu;
   record.box = box;
   record.shape = reader.shape_at(box.level);
   record.sigma = options.sigma;
   record.threshold = threshold;
   record.connectivity = options.connectivity;
-  record.dimensions =
-      reader.dataset().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
-  record.voxel_size = reader.dataset().levels[box.level].voxel_size;
+  record.dimensions = reader.info().has_axis(formats::Axis::z) ? Dimensions::zyx : Dimensions::yx;
+  record.voxel_size = reader.info().levels[box.level].voxel_size;
   return record;
 }
 
@@ -30,7 +29,7 @@ LabelRecord record_of(const ImageReader& reader, const Box& box, uint64_t thresh
 
 Result<SegmentResult> segment_box(ImageReader& reader, const Box& box, const Halo& halo,
                                   uint64_t threshold, const SegmentOptions& options) {
-  TRY(formats::check_box(reader.dataset(), box));
+  TRY(formats::check_region(reader.info(), box));
   TRY(check_halo(halo, options.sigma, reader.shape_at(box.level)));
   TRY_ASSIGN(SmoothedBlock block, read_smoothed(reader, box, halo, options.sigma));
   TRY_ASSIGN(const Labelled labelled,
@@ -49,7 +48,7 @@ Result<SegmentResult> segment_box(ImageReader& reader, const Box& box, const Hal
 Result<SegmentResult> segment_whole(ImageReader& reader, const Box& box,
                                     std::optional<uint64_t> threshold,
                                     const SegmentOptions& options) {
-  TRY(formats::check_box(reader.dataset(), box));
+  TRY(formats::check_region(reader.info(), box));
   TRY_ASSIGN(const Halo halo, minimum_halo(options.sigma, reader.shape_at(box.level)));
   SegmentOptions part_options = options;
   if (!threshold) {
@@ -57,7 +56,7 @@ Result<SegmentResult> segment_whole(ImageReader& reader, const Box& box,
     threshold = otsu_threshold(histogram.counts);
     part_options.otsu = Otsu{histogram.source.image, box};
   }
-  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.dataset(), box));
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
   TRY_ASSIGN(const OutputFolder work, OutputFolder::create(options.out));
   part_options.table.clear();
   for (size_t i = 0; i < parts.size(); ++i) {

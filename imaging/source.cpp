@@ -24,11 +24,11 @@ std::string place_of(const std::string& image, const Box& box) {
 
 }  // namespace
 
-Source source_of(const formats::Dataset& dataset) {
+Source source_of(const formats::ImageInfo& info) {
   // What is no UTF-8 in the name is replaced: it goes into JSON.
   const std::string json =
-      Json(image_name(dataset.path)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return {Json::parse(json).get<std::string>(), dataset.z_assumed ? dataset.pages.size() : 0};
+      Json(image_name(info.path)).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return {Json::parse(json).get<std::string>(), info.z_assumed ? info.planes() : 0};
 }
 
 bool agree(const Source& a, const Source& b) {

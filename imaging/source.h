@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "common/result.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
 #include "formats/json.h"
 
 namespace tierhub::imaging {
@@ -18,7 +18,7 @@ struct Source {
   std::string image;            // its name, as people know it
   uint64_t assumed_planes = 0;  // pages that were taken for planes along z; 0: the file says it
 };
-Source source_of(const formats::Dataset& dataset);
+Source source_of(const formats::ImageInfo& info);
 // True if both can be one image; one that says nothing agrees with all.
 bool agree(const Source& a, const Source& b);
 

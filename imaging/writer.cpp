@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
-#include "imaging/codec.h"
+#include "pixels/codecs.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -108,7 +108,7 @@ Result<void> ZarrWriter<T>::write_chunk(const Box& box, const Volume<T>& volume)
     }
   }
   TRY_ASSIGN(const std::string packed,
-             compress_blosc(std::as_bytes(std::span(padded_)), sizeof(T)));
+             pixels::compress_blosc(std::as_bytes(std::span(padded_)), sizeof(T)));
   const std::string path = chunk_path(box);
   TRY(make_parent_folder(path));
   return write_new_file(path, packed);

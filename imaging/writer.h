@@ -7,7 +7,7 @@
 
 #include "common/result.h"
 #include "formats/box.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
 #include "formats/json.h"
 #include "imaging/output.h"
 #include "imaging/volume.h"

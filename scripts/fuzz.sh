@@ -1,12 +1,12 @@
 #!/bin/bash
 # Searches for input that breaks a decoder: SECONDS for each target (default 60). Keeps what breaks it, and prints where.
-#   scripts/fuzz.sh [SECONDS [TARGET...]]      targets: records wire requests workflows datasets settings
+#   scripts/fuzz.sh [SECONDS [TARGET...]]      targets: records wire requests workflows datasets pixels settings
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 seconds=${1:-60}
 targets=("${@:2}")
-[ ${#targets[@]} -gt 0 ] || targets=(records wire requests workflows datasets settings)
+[ ${#targets[@]} -gt 0 ] || targets=(records wire requests workflows datasets pixels settings)
 
 install_packages "${build_packages[@]}" "${fuzz_packages[@]}"
 build_preset fuzz "${targets[@]/#/fuzz_}"

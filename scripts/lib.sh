@@ -9,7 +9,7 @@ build_packages=(
   build-essential g++ cmake ninja-build ccache pkg-config git ca-certificates
   libfuse3-dev fuse3 librocksdb-dev liburing-dev libxxhash-dev
   libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libyaml-cpp-dev libexpected-dev
-  libboost-dev libinsighttoolkit5-dev libtiff-dev libblosc-dev libzstd-dev zlib1g-dev libpng-dev
+  libboost-dev libinsighttoolkit5-dev libtiff-dev libblosc-dev libzstd-dev zlib1g-dev libpng-dev libjpeg-dev liblz4-dev libpugixml-dev
   libgtest-dev libgmock-dev
 )
 # Other programs that the tests call.

@@ -8,38 +8,21 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "compute/workflow/job_names.h"
-#include "formats/json.h"
 #include "formats/ome_zarr.h"
 
 namespace tierhub::compute {
 namespace {
 
-constexpr uint64_t kMaxMetadataBytes = 16 << 20;
 constexpr size_t kMaxItems = 1'000'000;
 constexpr size_t kLeftOutNamed = 100;
 
-// The members of `json` below `keys`, or null.
-const nlohmann::json* descend(const nlohmann::json& json,
-                              std::initializer_list<std::string_view> keys) {
-  const nlohmann::json* at = &json;
-  for (const std::string_view key : keys) {
-    at = formats::find_member(*at, key);
-    if (at == nullptr) return nullptr;
-  }
-  return at;
-}
-
-std::vector<std::string> paths_in(const nlohmann::json* list) {
-  std::vector<std::string> paths;
-  if (list == nullptr || !list->is_array()) return paths;
-  for (const nlohmann::json& entry : *list) {
-    const std::optional<std::string> path = formats::get_text(entry, "path");
-    if (path && path->find("..") == std::string::npos) paths.push_back(*path);
-  }
-  return paths;
+// "A1" of the well "A/1".
+std::string name_of(const formats::PlateWell& well) {
+  std::string name = well.path;
+  std::erase(name, '/');
+  return name;
 }
 
 }  // namespace
@@ -112,16 +95,16 @@ Result<void> RunInputs::find_files(const Found& dataset) {
     add_item(dataset, path, stem_of(path));
     return {};
   }
-  TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(path));
+  TRY_ASSIGN(const auto tree, open_tree(path));
   TRY_ASSIGN(const bool zarr, formats::looks_like_zarr(*tree));
-  std::vector<Well> wells;
+  std::vector<formats::PlateWell> wells;
   if (zarr) {
-    TRY_ASSIGN(wells, read_plate(path));
+    TRY_ASSIGN(wells, formats::read_plate(*tree));
   }
-  for (const Well& well : wells) {
+  for (const formats::PlateWell& well : wells) {
     for (const std::string& image : well.images) {
       add_item(dataset, fmt::format("{}/{}/{}", path, well.path, image),
-               fmt::format("{}-{}", well.name, image));
+               fmt::format("{}-{}", name_of(well), image));
     }
   }
   if (zarr && wells.empty()) add_item(dataset, path, stem_of(path));
@@ -139,16 +122,18 @@ Result<void> RunInputs::find_files(const Found& dataset) {
 }
 
 Result<void> RunInputs::find_wells(const Found& dataset) {
-  std::vector<Well> wells;
+  std::vector<formats::PlateWell> wells;
   if (is_folder(dataset.path)) {
-    TRY_ASSIGN(wells, read_plate(dataset.path));
+    TRY_ASSIGN(const auto tree, open_tree(dataset.path));
+    TRY_ASSIGN(wells, formats::read_plate(*tree));
   }
   if (wells.empty()) {
     return Error(std::errc::invalid_argument,
                  fmt::format("{} is not an OME-Zarr plate, so there are no wells to scatter by",
                              dataset.path));
   }
-  for (const Well& well : wells) add_item(dataset, dataset.path + "/" + well.path, well.name);
+  for (const formats::PlateWell& well : wells)
+    add_item(dataset, dataset.path + "/" + well.path, name_of(well));
   return {};
 }
 
@@ -194,7 +179,7 @@ Result<void> RunInputs::cut(const std::string& dataset) {
     items_.push_back({dataset, stem_of(dataset), std::nullopt, {}});
     return {};
   }
-  Result<OpenDataset> open = open_dataset(dataset);
+  Result<std::unique_ptr<formats::Image>> open = open_image(dataset);
   if (!open && whole && open.error().is(std::errc::not_supported) &&
       !workflow_.mentions(Placeholder::box)) {
     if (workflow_.has_select) {
@@ -204,11 +189,8 @@ Result<void> RunInputs::cut(const std::string& dataset) {
     return {};
   }
   if (!open) return open.error();
-  cut_ = std::make_shared<const OpenDataset>(*std::move(open));
-  if (cut_->dataset.kind == formats::Kind::tiff && workflow_.has_select && staged_) {
-    note("input.select: a TIFF file is staged as a whole");
-  }
-  TRY_ASSIGN(cut_boxes_, formats::boxes_of(cut_->dataset, workflow_.select));
+  cut_ = *std::move(open);
+  TRY_ASSIGN(cut_boxes_, formats::boxes_of(cut_->info(), workflow_.select));
   const ScatterBy by = workflow_.scatter.by;
   if (by == ScatterBy::block || by == ScatterBy::z) return add_boxes(dataset, cut_boxes_);
   return add_slices(dataset, cut_boxes_);
@@ -294,7 +276,7 @@ Result<std::string> RunInputs::selection_of(const Step& step, size_t index) cons
   if (cut_) {
     const bool all = step.runs_once() && items_.size() > 1;
     const Item& item = items_[step.runs_once() ? 0 : index];
-    return formats::selection_text(cut_->dataset, all ? cut_boxes_ : item.boxes);
+    return formats::selection_text(cut_->info(), all ? cut_boxes_ : item.boxes);
   }
   if (workflow_.scatter.by != ScatterBy::file || step.runs_once()) {
     return formats::to_text(workflow_.select);
@@ -305,14 +287,14 @@ Result<std::string> RunInputs::selection_of(const Step& step, size_t index) cons
     return found == all.end() ? std::string() : found->second;
   });
   if (!known.empty()) return known;
-  const Result<OpenDataset> open = open_dataset(path);
-  if (!open && open.error().is(std::errc::not_supported)) {
+  const auto image = open_image(path);
+  if (!image && image.error().is(std::errc::not_supported)) {
     return formats::to_text(workflow_.select);
   }
-  if (!open) return open.error();
+  if (!image) return image.error();
   TRY_ASSIGN(const std::vector<formats::Box> boxes,
-             formats::boxes_of(open->dataset, workflow_.select));
-  std::string text = formats::selection_text(open->dataset, boxes);
+             formats::boxes_of((*image)->info(), workflow_.select));
+  std::string text = formats::selection_text((*image)->info(), boxes);
   remember_selection(path, text);
   return text;
 }
@@ -354,47 +336,37 @@ Result<void> RunInputs::add_item_input(const Item& item, TaskInput& input) const
   const ScatterBy by = workflow_.scatter.by;
   if (!workflow_.has_select || by == ScatterBy::nothing) return add_whole(item.path, input);
   if (by == ScatterBy::file) return add_selected(item.path, input);
-  TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(item.path));
-  TRY_ASSIGN(const std::optional<std::string> text, tree->read_small(".zattrs", kMaxMetadataBytes));
-  if (!text) return add_whole(item.path, input);
-  TRY_ASSIGN(const nlohmann::json json, formats::parse_json(*text, item.path + "/.zattrs"));
-  for (const std::string& image : paths_in(descend(json, {"well", "images"}))) {
-    TRY(add_selected(item.path + "/" + image, input));
-  }
+  TRY_ASSIGN(const auto tree, open_tree(item.path));
+  TRY_ASSIGN(const std::vector<std::string> images, formats::read_well(*tree, ""));
+  if (images.empty()) return add_whole(item.path, input);
+  for (const std::string& image : images) TRY(add_selected(item.path + "/" + image, input));
   return {};
 }
 
 // What 'select' means of one image; all of a file that is none.
 Result<void> RunInputs::add_selected(const std::string& path, TaskInput& input) const {
-  const Result<OpenDataset> open = open_dataset(path);
-  if (!open && open.error().is(std::errc::not_supported)) {
+  const auto image = open_image(path);
+  if (!image && image.error().is(std::errc::not_supported)) {
     note(
         "input.select: some inputs are in a format that TierHub cannot cut; they were staged "
         "whole");
     return add_whole(path, input);
   }
-  if (!open) return open.error();
-  if (open->dataset.kind == formats::Kind::tiff) {
-    note("input.select: a TIFF file is staged as a whole");
-  }
+  if (!image) return image.error();
   TRY_ASSIGN(const std::vector<formats::Box> boxes,
-             formats::boxes_of(open->dataset, workflow_.select));
-  remember_selection(path, formats::selection_text(open->dataset, boxes));
-  return add_needed(*open, path, boxes, input);
+             formats::boxes_of((*image)->info(), workflow_.select));
+  remember_selection(path, formats::selection_text((*image)->info(), boxes));
+  return add_needed(**image, path, boxes, input);
 }
 
-Result<void> RunInputs::add_needed(const OpenDataset& open, const std::string& path,
+Result<void> RunInputs::add_needed(const formats::Image& image, const std::string& path,
                                    const std::vector<formats::Box>& boxes, TaskInput& input) const {
-  const std::string base = places_.in_namespace(path).value_or("");
-  std::map<std::string, formats::NeededFile> needed;
-  for (const formats::Box& box : boxes) {
-    TRY_ASSIGN(const std::vector<formats::NeededFile> files,
-               formats::needed_files(open.dataset, *open.tree, box, workflow_.scatter.halo));
-    for (const formats::NeededFile& file : files) needed.try_emplace(file.path, file);
-  }
-  for (const auto& [name, file] : needed) {
-    input.files.push_back({name.empty() ? base : base + "/" + name, file.size_bytes, file.ranges});
-  }
+  std::string folder = places_.in_namespace(path).value_or("");
+  if (!image.files().is_folder()) folder = folder.substr(0, folder.rfind('/'));
+  TRY_ASSIGN(std::vector<formats::NeededFile> files,
+             formats::needed_files(image, boxes, workflow_.scatter.halo));
+  for (formats::NeededFile& file : files)
+    input.files.push_back({folder + "/" + file.path, file.size_bytes, std::move(file.ranges)});
   return {};
 }
 
@@ -410,40 +382,21 @@ Result<void> RunInputs::add_whole(const std::string& path, TaskInput& input) con
   return {};
 }
 
-Result<std::unique_ptr<formats::FileTree>> RunInputs::open_tree(const std::string& path) const {
+Result<std::shared_ptr<const formats::FileTree>> RunInputs::open_tree(
+    const std::string& path) const {
   const std::optional<std::string> name = places_.in_namespace(path);
   if (name && prefetch_) {
-    TRY_ASSIGN(std::unique_ptr<StagingTree> tree, StagingTree::open(path, *name, prefetch_));
-    return std::unique_ptr<formats::FileTree>(std::move(tree));
+    TRY_ASSIGN(std::shared_ptr<const formats::FileTree> tree,
+               StagingTree::open(path, *name, prefetch_));
+    return tree;
   }
-  TRY_ASSIGN(formats::PosixTree tree, formats::PosixTree::open(path));
-  return std::unique_ptr<formats::FileTree>(std::make_unique<formats::PosixTree>(std::move(tree)));
+  TRY_ASSIGN(std::shared_ptr<const formats::FileTree> tree, formats::PosixTree::open(path));
+  return tree;
 }
 
-Result<RunInputs::OpenDataset> RunInputs::open_dataset(const std::string& path) const {
-  TRY_ASSIGN(std::unique_ptr<formats::FileTree> tree, open_tree(path));
-  TRY_ASSIGN(formats::Dataset dataset, formats::open_dataset(*tree, path));
-  return OpenDataset{std::move(tree), std::move(dataset)};
-}
-
-Result<std::vector<RunInputs::Well>> RunInputs::read_plate(const std::string& path) const {
-  std::vector<Well> wells;
-  TRY_ASSIGN(const std::unique_ptr<formats::FileTree> tree, open_tree(path));
-  TRY_ASSIGN(const std::optional<std::string> text, tree->read_small(".zattrs", kMaxMetadataBytes));
-  if (!text) return wells;
-  TRY_ASSIGN(const nlohmann::json plate, formats::parse_json(*text, path + "/.zattrs"));
-  for (const std::string& well_path : paths_in(descend(plate, {"plate", "wells"}))) {
-    Well well{well_path, well_path, {}};
-    well.name.erase(std::remove(well.name.begin(), well.name.end(), '/'), well.name.end());
-    TRY_ASSIGN(const std::optional<std::string> well_text,
-               tree->read_small(well_path + "/.zattrs", kMaxMetadataBytes));
-    if (well_text) {
-      TRY_ASSIGN(const nlohmann::json json, formats::parse_json(*well_text, well_path));
-      well.images = paths_in(descend(json, {"well", "images"}));
-    }
-    wells.push_back(std::move(well));
-  }
-  return wells;
+Result<std::unique_ptr<formats::Image>> RunInputs::open_image(const std::string& path) const {
+  TRY_ASSIGN(auto tree, open_tree(path));
+  return formats::Image::open(std::move(tree));
 }
 
 void RunInputs::note(std::string key) const {

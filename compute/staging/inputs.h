@@ -18,7 +18,7 @@
 #include "compute/workflow/placeholders.h"
 #include "compute/workflow/schedule.h"
 #include "compute/workflow/workflow.h"
-#include "formats/dataset.h"
+#include "formats/image.h"
 
 namespace tierhub::compute {
 
@@ -93,23 +93,12 @@ class RunInputs {
   Result<void> add_slices(const std::string& path, const std::vector<formats::Box>& boxes);
   Result<void> check_readable() const;
 
-  struct OpenDataset {
-    std::unique_ptr<formats::FileTree> tree;
-    formats::Dataset dataset;
-  };
-  Result<OpenDataset> open_dataset(const std::string& path) const;
-  Result<std::unique_ptr<formats::FileTree>> open_tree(const std::string& path) const;
-  // The images of a plate, relative to it, by well; empty if the folder is no plate.
-  struct Well {
-    std::string path;
-    std::string name;
-    std::vector<std::string> images;
-  };
-  Result<std::vector<Well>> read_plate(const std::string& path) const;
+  Result<std::unique_ptr<formats::Image>> open_image(const std::string& path) const;
+  Result<std::shared_ptr<const formats::FileTree>> open_tree(const std::string& path) const;
   Result<void> add_item_input(const Item& item, TaskInput& input) const;
   Result<void> add_selected(const std::string& path, TaskInput& input) const;
   void remember_selection(const std::string& path, std::string text) const;
-  Result<void> add_needed(const OpenDataset& open, const std::string& path,
+  Result<void> add_needed(const formats::Image& image, const std::string& path,
                           const std::vector<formats::Box>& boxes, TaskInput& input) const;
   Result<void> add_whole(const std::string& path, TaskInput& input) const;
   void note(std::string key) const;
@@ -124,7 +113,7 @@ class RunInputs {
   std::vector<std::string> left_out_;
   size_t left_out_count_ = 0;
   // Of a dataset that is cut; shared by its items.
-  std::shared_ptr<const OpenDataset> cut_;
+  std::shared_ptr<const formats::Image> cut_;
   std::vector<formats::Box> cut_boxes_;  // all that is selected of it
   // {select} by the path of a file.
   using Selections = std::map<std::string, std::string>;

@@ -139,21 +139,23 @@ Result<uint64_t> prefetch_and_wait(TierClient& tier, const TaskInput& input,
   }
 }
 
-Result<std::unique_ptr<StagingTree>> StagingTree::open(const std::string& root,
-                                                       const std::string& namespace_root,
+Result<std::shared_ptr<StagingTree>> StagingTree::open(const std::string& path,
+                                                       const std::string& namespace_path,
                                                        Prefetch prefetch) {
-  TRY_ASSIGN(formats::PosixTree inner, formats::PosixTree::open(root));
-  return std::unique_ptr<StagingTree>(
-      new StagingTree(std::move(inner), namespace_root, std::move(prefetch)));
+  TRY_ASSIGN(auto inner, formats::PosixTree::open(path));
+  std::string folder = namespace_path;
+  if (!inner->is_folder()) folder = folder.substr(0, folder.rfind('/'));
+  return std::shared_ptr<StagingTree>(
+      new StagingTree(std::move(inner), std::move(folder), std::move(prefetch)));
 }
 
 Result<size_t> StagingTree::read_at(const std::string& path, std::span<std::byte> buffer,
                                     uint64_t offset_bytes) const {
   // A metadata file is small and read whole; of a large one only what is asked for is brought.
   constexpr uint64_t kSmallBytes = 4 << 20;
-  TRY_ASSIGN(const std::optional<uint64_t> size, inner_.size_of(path));
+  TRY_ASSIGN(const std::optional<uint64_t> size, inner_->size_of(path));
   if (size && offset_bytes < *size && !buffer.empty()) {
-    TaskInput::File file{path.empty() ? namespace_root_ : namespace_root_ + "/" + path, *size, {}};
+    TaskInput::File file{namespace_folder_ + "/" + path, *size, {}};
     file.ranges = {{offset_bytes, std::min(*size, offset_bytes + buffer.size())}};
     if (*size <= kSmallBytes) file.ranges = {{0, *size}};
     if (!asked_.with([&](const AskedBytes& asked) { return asked.covers(file); })) {
@@ -162,7 +164,7 @@ Result<size_t> StagingTree::read_at(const std::string& path, std::span<std::byte
       asked_.with([&](AskedBytes& asked) { asked.add(input); });
     }
   }
-  return inner_.read_at(path, buffer, offset_bytes);
+  return inner_->read_at(path, buffer, offset_bytes);
 }
 
 Result<std::unique_ptr<Stager>> Stager::start(std::shared_ptr<TierClient> tier, std::string run,

@@ -67,26 +67,31 @@ Result<uint64_t> prefetch_and_wait(TierClient& tier, const TaskInput& input,
 class StagingTree : public formats::FileTree {
  public:
   using Prefetch = std::function<Result<void>(const TaskInput&)>;
-  // `root` in the mount, `namespace_root` the same place as a path of the namespace.
-  static Result<std::unique_ptr<StagingTree>> open(const std::string& root,
-                                                   const std::string& namespace_root,
+  // `path` in the mount, `namespace_path` the same place as a path of the namespace.
+  static Result<std::shared_ptr<StagingTree>> open(const std::string& path,
+                                                   const std::string& namespace_path,
                                                    Prefetch prefetch);
 
-  bool is_folder() const override { return inner_.is_folder(); }
+  const std::string& path() const override { return inner_->path(); }
+  const std::string& file() const override { return inner_->file(); }
   Result<std::optional<uint64_t>> size_of(const std::string& path) const override {
-    return inner_.size_of(path);
+    return inner_->size_of(path);
+  }
+  Result<std::vector<std::string>> list(const std::string& folder) const override {
+    return inner_->list(folder);
   }
   Result<size_t> read_at(const std::string& path, std::span<std::byte> buffer,
                          uint64_t offset_bytes) const override;
 
  private:
-  StagingTree(formats::PosixTree inner, std::string namespace_root, Prefetch prefetch)
+  StagingTree(std::shared_ptr<const formats::PosixTree> inner, std::string namespace_folder,
+              Prefetch prefetch)
       : inner_(std::move(inner)),
-        namespace_root_(std::move(namespace_root)),
+        namespace_folder_(std::move(namespace_folder)),
         prefetch_(std::move(prefetch)) {}
 
-  formats::PosixTree inner_;
-  std::string namespace_root_;
+  std::shared_ptr<const formats::PosixTree> inner_;
+  std::string namespace_folder_;
   Prefetch prefetch_;
   mutable Guarded<AskedBytes> asked_;
 };

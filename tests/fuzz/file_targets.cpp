@@ -11,11 +11,13 @@
 #include "common/unique_fd.h"
 #include "compute/workflow/workflow.h"
 #include "daemon/config.h"
-#include "formats/dataset.h"
-#include "formats/file_tree.h"
+#include "formats/image.h"
 #include "formats/selection.h"
+#include "pixels/reader.h"
 #include "tests/fuzz/target.h"
 #include "tests/unit/formats/samples.h"
+#include "tests/unit/formats/trees.h"
+#include "tests/unit/pixels/samples.h"
 
 namespace tierhub::fuzz {
 namespace {
@@ -50,55 +52,89 @@ output: results/{user}/{workflow}/{run}
           "workflow: w\ninput: {dataset: [a, 'b*.tif']}\nsteps: [{id: a, run: [x]}]\noutput: o\n"};
 }
 
-// A dataset in memory: one file, or the files of a folder.
-class MemoryTree : public formats::FileTree {
- public:
-  explicit MemoryTree(std::string_view bytes) {
-    is_folder_ = bytes.starts_with(".");
-    if (!is_folder_) {
-      files_[""] = bytes;
-      return;
-    }
-    while (!bytes.empty()) {
-      const std::string_view path = take(bytes);
-      files_[std::string(path)] = take(bytes);
-    }
+// One file, or the files of a folder: paths and contents, separated by zeros.
+std::shared_ptr<const formats::FileTree> tree_of(std::string_view bytes) {
+  if (!bytes.starts_with(".")) {
+    return std::make_shared<tierhub::testing::MemoryTree>(
+        "image", std::map<std::string, std::string>{{"image", std::string(bytes)}});
   }
-  bool is_folder() const override { return is_folder_; }
-  Result<std::optional<uint64_t>> size_of(const std::string& path) const override {
-    const auto it = files_.find(path);
-    return it == files_.end() ? std::nullopt : std::optional<uint64_t>(it->second.size());
-  }
-  Result<size_t> read_at(const std::string& path, std::span<std::byte> buffer,
-                         uint64_t offset_bytes) const override {
-    const auto it = files_.find(path);
-    if (it == files_.end()) return Error(std::errc::no_such_file_or_directory, path);
-    if (offset_bytes >= it->second.size()) return size_t{0};
-    const size_t size = std::min(buffer.size(), it->second.size() - size_t(offset_bytes));
-    std::memcpy(buffer.data(), it->second.data() + offset_bytes, size);
-    return size;
-  }
-
- private:
-  static std::string_view take(std::string_view& bytes) {
+  const auto take = [&bytes] {
     const size_t end = std::min(bytes.find('\0'), bytes.size());
     const std::string_view part = bytes.substr(0, end);
     bytes.remove_prefix(std::min(end + 1, bytes.size()));
-    return part;
+    return std::string(part);
+  };
+  std::map<std::string, std::string> files;
+  while (!bytes.empty()) {
+    const std::string path = take();
+    files[path] = take();
   }
-  bool is_folder_ = false;
-  std::map<std::string, std::string> files_;
-};
+  return std::make_shared<tierhub::testing::MemoryTree>("", std::move(files));
+}
 
-void open_dataset(std::string_view bytes) {
-  const auto dataset = formats::open_dataset(MemoryTree(bytes), "dataset");
-  if (!dataset) return;
-  if (dataset->levels.empty()) throw std::logic_error("a dataset without a level");
-  for (uint64_t level = 0; level < dataset->levels.size(); ++level) {
-    const auto volume = formats::whole_volume(*dataset, level);
-    if (volume && !formats::check_box(*dataset, *volume))
-      throw std::logic_error("a volume that is not in its dataset");
+void open_image(std::string_view bytes) {
+  const auto image = formats::Image::open(tree_of(bytes));
+  if (!image) return;
+  const formats::ImageInfo& info = (*image)->info();
+  if (info.levels.empty()) throw std::logic_error("an image without a level");
+  for (uint64_t level = 0; level < info.levels.size(); ++level) {
+    const auto volume = formats::whole_volume(info, level);
+    if (volume && !formats::check_region(info, *volume))
+      throw std::logic_error("a volume that is not in its image");
+    if (!volume) continue;
+    const formats::Region whole = formats::whole(info.levels[level].shape, level);
+    (void)(*image)->for_each_chunk(*volume, [&](const formats::Chunk& chunk) -> Result<void> {
+      if (formats::intersect(chunk.region, whole) != chunk.region || chunk.region.empty())
+        throw std::logic_error("a chunk that is not in its image");
+      return {};
+    });
   }
+}
+
+// A few voxels of each corner: whatever the file says, memory is bounded.
+void read_pixels(std::string_view bytes) {
+  auto image = formats::Image::open(tree_of(bytes));
+  if (!image || (*image)->info().not_decodable) return;
+  const auto reader = pixels::PixelReader::open(*std::move(image), {1, 1 << 20});
+  if (!reader) throw std::logic_error("an image that can be decoded is not opened");
+  const formats::ImageInfo& info = (*reader)->info();
+  for (uint64_t level = 0; level < info.levels.size(); ++level) {
+    const formats::Shape& shape = info.levels[level].shape;
+    const auto first = [](uint64_t size) {
+      return formats::AxisRange{0, std::min<uint64_t>(size, 3)};
+    };
+    const auto last = [](uint64_t size) {
+      return formats::AxisRange{size - std::min<uint64_t>(size, 3), size};
+    };
+    for (const formats::Region& region :
+         {formats::Region{level, first(shape.t), first(shape.c), first(shape.z), first(shape.y),
+                          first(shape.x)},
+          formats::Region{level, last(shape.t), last(shape.c), last(shape.z), last(shape.y),
+                          last(shape.x)}}) {
+      // A chunk may be large by right; here there is no time for it.
+      constexpr uint64_t kMostVoxels = 1 << 24;
+      bool small = true;
+      const auto looked = (*reader)->image().for_each_chunk(
+          region, [&](const formats::Chunk& chunk) -> Result<void> {
+            small = small && chunk.stored.voxels() < kMostVoxels;
+            return {};
+          });
+      if (!looked || !small) continue;
+      std::vector<std::byte> voxels(region.shape().voxels() * formats::bytes_of(info.type));
+      (void)(*reader)->read(region, info.type, voxels);
+    }
+  }
+}
+
+std::vector<std::string> pixel_seeds() {
+  std::vector<std::string> seeds;
+  for (const tierhub::testing::Sample& sample : tierhub::testing::all_samples()) {
+    if (!sample.file.empty() && sample.files.size() == 1) {
+      const std::string& bytes = sample.files.begin()->second;
+      if (bytes.size() < 20'000) seeds.push_back(bytes);
+    }
+  }
+  return seeds;
 }
 
 std::vector<std::string> dataset_seeds() {
@@ -140,7 +176,8 @@ std::vector<std::string> settings_seeds() {
 }  // namespace
 
 const Target kWorkflows = {"workflows", parse_workflow, workflow_seeds};
-const Target kDatasets = {"datasets", open_dataset, dataset_seeds};
+const Target kPixels = {"pixels", read_pixels, pixel_seeds};
+const Target kDatasets = {"datasets", open_image, dataset_seeds};
 const Target kSettings = {"settings", read_settings, settings_seeds};
 
 }  // namespace tierhub::fuzz

@@ -84,7 +84,8 @@ TEST(CheckTiling, NamesAVoxelThatNoBlockCovers) {
   boxes.erase(boxes.begin() + 6);
   const auto result = check_tiling(boxes, region);
   ASSERT_FALSE(result);
-  EXPECT_NE(result.error().text().find("z 2, y 2, x 0"), std::string::npos) << result.error().text();
+  EXPECT_NE(result.error().text().find("z 2, y 2, x 0"), std::string::npos)
+      << result.error().text();
 }
 
 TEST(CheckTiling, RefusesBlocksOutsideTheRegionOrOfAnotherVolume) {

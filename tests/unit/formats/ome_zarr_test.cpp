@@ -32,26 +32,38 @@ void write_image(const ScratchFolder& folder, const std::string& name) {
   folder.write(name + "/half/.zarray", kHalf);
 }
 
+Result<ImageInfo> info_of(const std::string& path) {
+  TRY_ASSIGN(const auto image, Image::open(path));
+  return image->info();
+}
+
 std::string error_of(const std::string& path) {
-  const auto dataset = open_dataset(path);
-  return dataset ? "" : dataset.error().text();
+  const auto image = Image::open(path);
+  return image ? "" : image.error().text();
+}
+
+// The first file of each chunk of a region.
+std::string chunk_paths(const Image& image, const Region& region) {
+  std::string text;
+  const auto all = image.for_each_chunk(region, [&](const Chunk& chunk) -> Result<void> {
+    text += chunk.bytes.empty() ? "(fill) " : chunk.bytes.front().path + " ";
+    return {};
+  });
+  return all ? text : all.error().text();
 }
 
 TEST(OmeZarr, TellsAxesShapesChunksAndTypes) {
   const ScratchFolder folder;
   write_image(folder, "a.zarr");
-  const auto dataset = open_dataset(folder / "a.zarr");
+  const auto dataset = info_of(folder / "a.zarr");
   ASSERT_TRUE(dataset) << dataset.error().text();
   EXPECT_EQ(dataset->axes_text(), "tczyx");
   ASSERT_EQ(dataset->levels.size(), 2u);
   EXPECT_EQ(dataset->levels[0].shape, (Shape{2, 1, 8, 20, 30}));
   EXPECT_EQ(dataset->levels[0].chunk, (Shape{1, 1, 4, 10, 10}));
   EXPECT_EQ(dataset->levels[0].compressor, "blosc-zstd");
-  EXPECT_EQ(dataset->levels[0].fill_value, 7u);
-  EXPECT_EQ(dataset->levels[0].separator, '/');
-  EXPECT_EQ(dataset->pixels().type, PixelType::uint16);
-  EXPECT_EQ(dataset->levels[1].pixels.order, ByteOrder::big);
-  EXPECT_EQ(dataset->levels[1].separator, '.');
+  EXPECT_EQ(std::to_integer<int>(dataset->levels[0].fill_value[0]), 7);
+  EXPECT_EQ(dataset->type, PixelType::uint16);
   EXPECT_EQ(dataset->levels[0].voxel_size, (VoxelSize{2, 0.5, 0.25}));
   EXPECT_EQ(dataset->levels[1].voxel_size, (VoxelSize{1, 1, 1}));
   EXPECT_FALSE(dataset->not_decodable);
@@ -60,10 +72,12 @@ TEST(OmeZarr, TellsAxesShapesChunksAndTypes) {
 TEST(OmeZarr, MapsChunkCoordinatesToFiles) {
   const ScratchFolder folder;
   write_image(folder, "a.zarr");
-  const auto dataset = open_dataset(folder / "a.zarr");
-  ASSERT_TRUE(dataset);
-  EXPECT_EQ(chunk_path(*dataset, dataset->levels[0], {1, 0, 2, 3, 4}), "0/1/0/2/3/4");
-  EXPECT_EQ(chunk_path(*dataset, dataset->levels[1], {1, 0, 2, 3, 4}), "half/1.0.2.3.4");
+  const auto image = Image::open(folder / "a.zarr");
+  ASSERT_TRUE(image);
+  EXPECT_EQ(chunk_paths(**image, {0, {1, 2}, {0, 1}, {3, 5}, {10, 20}, {29, 30}}),
+            "0/1/0/0/1/2 0/1/0/1/1/2 ");
+  EXPECT_EQ(chunk_paths(**image, {1, {0, 2}, {0, 1}, {0, 1}, {0, 1}, {9, 11}}),
+            "half/0.0.0.0.0 half/0.0.0.0.1 half/1.0.0.0.0 half/1.0.0.0.1 ");
 }
 
 TEST(OmeZarr, NeedsTheChunksThatTouchTheBoxAndItsHaloAndExist) {
@@ -78,11 +92,11 @@ TEST(OmeZarr, NeedsTheChunksThatTouchTheBoxAndItsHaloAndExist) {
       }
     }
   }
-  const auto dataset = open_dataset(folder / "a.zarr");
-  ASSERT_TRUE(dataset);
+  const auto image = Image::open(folder / "a.zarr");
+  ASSERT_TRUE(image);
   const auto paths = [&](const char* box, const Halo& halo) {
     std::string text;
-    const auto files = needed_files(*dataset, *parse_box(box), halo);
+    const auto files = needed_files(**image, {*parse_box(box)}, halo);
     if (!files) return files.error().text();
     for (const NeededFile& file : *files) {
       EXPECT_TRUE(file.ranges.empty());
@@ -99,13 +113,13 @@ TEST(OmeZarr, NeedsTheChunksThatTouchTheBoxAndItsHaloAndExist) {
 TEST(OmeZarr, CountsMetadataFilesAsNeeded) {
   const ScratchFolder folder;
   write_image(folder, "a.zarr");
-  const auto dataset = open_dataset(folder / "a.zarr");
-  ASSERT_TRUE(dataset);
-  const auto files = needed_files(*dataset, *whole_volume(*dataset));
+  const auto image = Image::open(folder / "a.zarr");
+  ASSERT_TRUE(image);
+  const auto files = needed_files(**image, {*whole_volume((*image)->info())});
   ASSERT_TRUE(files);
   std::vector<std::string> paths;
   for (const NeededFile& file : *files) paths.push_back(file.path);
-  EXPECT_EQ(paths, (std::vector<std::string>{".zgroup", ".zattrs", "0/.zarray", "half/.zarray"}));
+  EXPECT_EQ(paths, (std::vector<std::string>{".zattrs", ".zgroup", "0/.zarray", "half/.zarray"}));
   EXPECT_EQ(files->at(2).size_bytes, std::string(kArray).size());
 }
 
@@ -113,7 +127,7 @@ TEST(OmeZarr, OpensTheOnlyImageOfABioformats2rawFolder) {
   const ScratchFolder folder;
   folder.write("a.zarr/.zattrs", R"({"bioformats2raw.layout":3})");
   write_image(folder, "a.zarr/0");
-  const auto dataset = open_dataset(folder / "a.zarr");
+  const auto dataset = info_of(folder / "a.zarr");
   ASSERT_TRUE(dataset) << dataset.error().text();
   EXPECT_EQ(dataset->levels[0].path, "0/0");
   write_image(folder, "a.zarr/1");
@@ -122,9 +136,6 @@ TEST(OmeZarr, OpensTheOnlyImageOfABioformats2rawFolder) {
 
 TEST(OmeZarr, RefusesWhatItDoesNotReadByName) {
   const ScratchFolder folder;
-  folder.write("v3.zarr/zarr.json", R"({"zarr_format":3})");
-  EXPECT_EQ(error_of(folder / "v3.zarr"),
-            "OME-Zarr 0.5 (zarr v3) is not supported yet: " + (folder / "v3.zarr"));
   folder.write("plate.zarr/.zattrs", R"({"plate":{}})");
   EXPECT_NE(error_of(folder / "plate.zarr").find("is a plate"), std::string::npos);
   folder.write("bare.zarr/.zarray", kArray);
@@ -137,13 +148,13 @@ TEST(OmeZarr, DescribesPixelsThatImgopCannotDecode) {
   const ScratchFolder folder;
   write_image(folder, "a.zarr");
   std::string array = kArray;
-  array.replace(array.find("<u2"), 3, "<f4");
-  folder.write("a.zarr/0/.zarray", array);
-  const auto dataset = open_dataset(folder / "a.zarr");
-  ASSERT_TRUE(dataset);
-  EXPECT_EQ(dataset->pixels().bytes, 4u);
+  array.replace(array.find("<u2"), 3, "<c8");
+  for (const char* level : {"0", "half"})
+    folder.write(fmt::format("a.zarr/{}/.zarray", level), array);
+  const auto dataset = info_of(folder / "a.zarr");
+  ASSERT_TRUE(dataset) << dataset.error().text();
   ASSERT_TRUE(dataset->not_decodable);
-  EXPECT_NE(dataset->not_decodable->find("<f4"), std::string::npos);
+  EXPECT_NE(dataset->not_decodable->find("<c8"), std::string::npos);
 }
 
 // Each text replaces .zattrs or 0/.zarray of a good image; all must give an error of one sentence.
@@ -167,8 +178,7 @@ TEST(OmeZarr, AnswersDamagedMetadataWithAnError) {
   folder.write("a.zarr/.zattrs", std::string(1'000'000, '['));
   EXPECT_NE(error_of(folder / "a.zarr").find("nested"), std::string::npos);
   folder.write("a.zarr/.zattrs", std::string(17u << 20, ' '));
-  EXPECT_NE(error_of(folder / "a.zarr").find("more than the limit for metadata"),
-            std::string::npos);
+  EXPECT_NE(error_of(folder / "a.zarr").find("more than the limit"), std::string::npos);
 }
 
 TEST(OmeZarr, AnswersDamagedArraysWithAnError) {

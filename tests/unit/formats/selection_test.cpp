@@ -5,8 +5,8 @@
 namespace tierhub::formats {
 namespace {
 
-Dataset image() {
-  Dataset dataset;
+ImageInfo image() {
+  ImageInfo dataset;
   dataset.path = "image";
   dataset.levels.resize(2);
   dataset.levels[0].shape = {3, 2, 8, 20, 30};

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "imaging/synth.h"
+#include "pixels/reader.h"
 #include "tests/unit/imaging/volumes.h"
 
 namespace tierhub::imaging {
@@ -189,7 +190,8 @@ TEST(Imgop, WorksOnExactlyWhatIsSelected) {
   const Outcome outside =
       imgop(fmt::format("segment --in {0}/a.zarr --out {0}/x.zarr --select c=3", folder.path()));
   EXPECT_EQ(outside.exit_code, 1);
-  EXPECT_NE(outside.text.find("c 3 is selected, but the dataset has only c 0-2"), std::string::npos) << outside.text;
+  EXPECT_NE(outside.text.find("c 3 is selected, but the dataset has only c 0-2"), std::string::npos)
+      << outside.text;
 }
 
 TEST(Imgop, PutsTheBlocksOfASelectionTogether) {
@@ -251,6 +253,56 @@ TEST(Imgop, PrintsWhatADatasetIsInLines) {
   EXPECT_NE(tiff.text.find("\nz assumed: the file does not say what its 25 pages are\n"),
             std::string::npos)
       << tiff.text;
+}
+
+// What is written is read again by the same code here; other people's readers are asked elsewhere.
+TEST(Imgop, ConvertsToOmeZarrAndOmeTiffAndBack) {
+  const ScratchFolder folder;
+  write_three_channels(folder, "a.zarr", 2);
+  for (const char* out : {"b.zarr --version 0.4", "b.zarr --version 0.5", "b.ome.tif"}) {
+    const Outcome outcome =
+        imgop(fmt::format("convert --in {0}/a.zarr --out {0}/{1}", folder.path(), out));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+    const std::string path =
+        folder / std::string(out, std::string(out).find_first_of(' ') == std::string::npos
+                                      ? std::strlen(out)
+                                      : std::string(out).find(' '));
+    const auto from = must(pixels::PixelReader::open(folder / "a.zarr", {}));
+    const auto to = must(pixels::PixelReader::open(path, {}));
+    EXPECT_EQ(to->info().axes_text(), "tczyx");
+    const auto& shape = from->info().levels[0].shape;
+    ASSERT_EQ(to->info().levels[0].shape, shape) << out;
+    std::vector<std::byte> expected(shape.voxels() * 2), got(expected.size());
+    must(from->read(whole(shape, 0), formats::PixelType::uint16, expected));
+    must(to->read(whole(shape, 0), formats::PixelType::uint16, got));
+    EXPECT_EQ(expected, got) << out;
+    EXPECT_EQ(std::filesystem::exists(folder / "b.zarr/zarr.json"),
+              std::string(out).ends_with("0.5") || std::string(out).ends_with("tif"));
+  }
+  const Outcome refused =
+      imgop(fmt::format("convert --in {0}/a.zarr --out {0}/b.jpg", folder.path()));
+  EXPECT_EQ(refused.exit_code, 2);
+}
+
+TEST(Imgop, HalvesLargeImagesUntilTheyFitIntoAPicture) {
+  const ScratchFolder folder;
+  GreyVolume volume({1, 1100, 1300});
+  for (size_t i = 0; i < volume.voxels.size(); ++i)
+    volume.voxels[i] = static_cast<uint16_t>(i * 7 % 65521);
+  write_volume(folder / "a.zarr", volume);
+  ASSERT_EQ(imgop(fmt::format("convert --in {0}/a.zarr --out {0}/b.zarr", folder.path())).exit_code,
+            0);
+  const auto image = must(pixels::PixelReader::open(folder / "b.zarr", {}));
+  ASSERT_EQ(image->info().levels.size(), 3u);
+  EXPECT_EQ(image->info().levels[1].shape.extent(), (Extent{1, 550, 650}));
+  EXPECT_EQ(image->info().levels[2].shape.extent(), (Extent{1, 275, 325}));
+  EXPECT_EQ(image->info().levels[1].voxel_size.x, 2 * image->info().levels[0].voxel_size.x);
+  uint16_t corner = 0;
+  must(image->read({1, {0, 1}, {0, 1}, {0, 1}, {5, 6}, {9, 10}}, formats::PixelType::uint16,
+                   std::as_writable_bytes(std::span(&corner, 1))));
+  const int sum =
+      volume.at(0, 10, 18) + volume.at(0, 10, 19) + volume.at(0, 11, 18) + volume.at(0, 11, 19);
+  EXPECT_EQ(corner, (sum + 2) / 4);
 }
 
 TEST(Imgop, NeverLabelsTheStainsOfAnImageJStackAsOne) {

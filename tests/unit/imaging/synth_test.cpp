@@ -59,7 +59,7 @@ TEST(Synth, MakesPlanesToo) {
   options.shape = {1, 200, 200};
   options.touching = 0;
   must(synthesise(options, folder / "a.ome.zarr"));
-  EXPECT_EQ(must(ImageReader::open(folder / "a.ome.zarr")).dataset().axes_text(), "yx");
+  EXPECT_EQ(must(ImageReader::open(folder / "a.ome.zarr")).info().axes_text(), "yx");
   EXPECT_EQ(segment_at_once(folder / "a.ome.zarr", folder.path(), 2, Connectivity::full).objects,
             10u);
 }

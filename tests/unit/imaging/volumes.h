@@ -102,7 +102,7 @@ inline RunResult segment_at_once(const std::string& image, const std::string& wo
                                  Connectivity connectivity,
                                  std::optional<uint64_t> threshold = {}) {
   ImageReader reader = must(ImageReader::open(image));
-  const Box box = must(formats::whole_volume(reader.dataset()));
+  const Box box = must(formats::whole_volume(reader.info()));
   const SegmentOptions options{sigma, connectivity, work + "/whole.zarr", work + "/whole.csv", {}};
   const SegmentResult result = must(segment_whole(reader, box, threshold, options));
   return {files_below(options.out), testing::read_bytes(options.table), result.objects};
@@ -113,13 +113,13 @@ inline RunResult segment_in_blocks(const std::string& image, const std::string& 
                                    const Extent& block, double sigma, Connectivity connectivity,
                                    std::optional<uint64_t> threshold = {}) {
   ImageReader reader = must(ImageReader::open(image));
-  const Box whole = must(formats::whole_volume(reader.dataset()));
+  const Box whole = must(formats::whole_volume(reader.info()));
   const Halo halo = must(minimum_halo(sigma, whole.extent()));
   std::vector<Box> boxes = must(formats::tile(whole, block));
   std::filesystem::remove_all(work + "/blocks");
   std::optional<Otsu> otsu;
   if (!threshold) {
-    otsu = Otsu{source_of(reader.dataset()).image, whole};
+    otsu = Otsu{source_of(reader.info()).image, whole};
     for (size_t i = 0; i < boxes.size(); ++i) {
       const Histogram histogram = must(compute_histogram(reader, boxes[i], sigma));
       must(write_output_file(fmt::format("{}/blocks/histogram/{}.json", work, i),

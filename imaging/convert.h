@@ -1,0 +1,27 @@
+// Converts an image of any format to OME-Zarr or OME-TIFF.
+#pragma once
+
+#include <string>
+
+#include "common/result.h"
+#include "imaging/image_writer.h"
+#include "pixels/reader.h"
+
+namespace tierhub::imaging {
+
+struct ConvertOptions {
+  ZarrVersion version = ZarrVersion::ome_0_4;
+  // How a voxel of a smaller level follows from the four behind it.
+  enum class Shrink { mean, nearest } shrink = Shrink::mean;
+};
+
+// All of level 0, and smaller levels where the image is large: y and x are halved until both are at
+// most 512; z is kept. Voxels are the same numbers, in the same type. Memory is bounded by a few
+// chunks. Returns how many levels were written.
+Result<size_t> convert_to_zarr(const pixels::PixelReader& image, const std::string& out,
+                               const ConvertOptions& options);
+
+// One BigTIFF file of level 0, in tiles, Deflate-compressed, with OME-XML.
+Result<void> convert_to_tiff(const pixels::PixelReader& image, const std::string& out);
+
+}  // namespace tierhub::imaging

@@ -1,0 +1,198 @@
+#include "imaging/image_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fcntl.h>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+#include "pixels/codecs.h"
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::Axis;
+using formats::Grid;
+using formats::Json;
+using formats::PixelType;
+using formats::Region;
+using formats::Shape;
+
+Result<void> write_new(const std::string& path, std::string_view bytes) {
+  TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666));
+  if (auto written = posix::write_all(fd.get(), bytes); !written) return written.error().in(path);
+  return {};
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// "<u2"
+std::string dtype(PixelType type) {
+  const char kind = formats::is_float(type) ? 'f' : formats::is_signed(type) ? 'i' : 'u';
+  const uint64_t bytes = formats::bytes_of(type);
+  return fmt::format("{}{}{}", bytes == 1 ? '|' : '<', kind, bytes);
+}
+
+const char* kind_of(Axis axis) {
+  return axis == Axis::t ? "time" : axis == Axis::c ? "channel" : "space";
+}
+
+}  // namespace
+
+Json ImageWriter::per_axis(const Shape& sizes) const {
+  Json list = Json::array();
+  for (const Axis axis : layout_.axes) list.push_back(sizes.along(axis));
+  return list;
+}
+
+Json ImageWriter::array_metadata(const Shape& shape) const {
+  const uint64_t bytes = formats::bytes_of(layout_.type);
+  if (layout_.version == ZarrVersion::ome_0_4) {
+    return {{"zarr_format", 2},
+            {"shape", per_axis(shape)},
+            {"chunks", per_axis(layout_.chunk)},
+            {"dtype", dtype(layout_.type)},
+            {"compressor",
+             {{"id", "blosc"}, {"cname", "zstd"}, {"clevel", 5}, {"shuffle", 1}, {"blocksize", 0}}},
+            {"fill_value", 0},
+            {"order", "C"},
+            {"filters", nullptr},
+            {"dimension_separator", "/"}};
+  }
+  Json names = Json::array();
+  for (const Axis axis : layout_.axes) names.push_back(std::string(1, to_letter(axis)));
+  const Json codecs = Json::array({{{"name", "bytes"}, {"configuration", {{"endian", "little"}}}},
+                                   {{"name", "blosc"},
+                                    {"configuration",
+                                     {{"typesize", bytes},
+                                      {"cname", "zstd"},
+                                      {"clevel", 5},
+                                      {"shuffle", "shuffle"},
+                                      {"blocksize", 0}}}}});
+  return {{"zarr_format", 3},
+          {"node_type", "array"},
+          {"shape", per_axis(shape)},
+          {"data_type", to_text(layout_.type)},
+          {"chunk_grid",
+           {{"name", "regular"}, {"configuration", {{"chunk_shape", per_axis(layout_.chunk)}}}}},
+          {"chunk_key_encoding", {{"name", "default"}, {"configuration", {{"separator", "/"}}}}},
+          {"fill_value", 0},
+          {"codecs", codecs},
+          {"dimension_names", names},
+          {"attributes", Json::object()}};
+}
+
+// What viewers show of each channel. The range of values is that of the type, where it has one.
+Json ImageWriter::channel_attributes() const {
+  double least = 0, most = 1;
+  formats::with_type(layout_.type, [&](auto sample) {
+    using T = decltype(sample);
+    if (!std::is_integral_v<T>) return;
+    least = static_cast<double>(std::numeric_limits<T>::min());
+    most = static_cast<double>(std::numeric_limits<T>::max());
+  });
+  Json list = Json::array();
+  for (const formats::Channel& channel : layout_.channels) {
+    list.push_back({{"label", channel.name},
+                    {"color", fmt::format("{:06X}", channel.colour.value_or(0xFFFFFF))},
+                    {"active", true},
+                    {"window", {{"min", least}, {"max", most}, {"start", least}, {"end", most}}}});
+  }
+  return {{"channels", list}};
+}
+
+Json ImageWriter::attributes() const {
+  Json axes = Json::array();
+  for (const Axis axis : layout_.axes) {
+    Json one = {{"name", std::string(1, to_letter(axis))}, {"type", kind_of(axis)}};
+    if (axis >= Axis::z && !layout_.voxel_unit.empty()) one["unit"] = layout_.voxel_unit;
+    axes.push_back(one);
+  }
+  Json datasets = Json::array();
+  for (size_t level = 0; level < levels_.size(); ++level) {
+    Json scale = Json::array();
+    for (const Axis axis : layout_.axes) {
+      const double smaller = static_cast<double>(layout_.shape.along(axis)) /
+                             static_cast<double>(levels_[level].along(axis));
+      const formats::VoxelSize& size = layout_.voxel_size;
+      const double own = axis == Axis::z   ? size.z
+                         : axis == Axis::y ? size.y
+                         : axis == Axis::x ? size.x
+                                           : 1;
+      scale.push_back(own * smaller);
+    }
+    datasets.push_back(
+        {{"path", fmt::format("{}", level)},
+         {"coordinateTransformations", Json::array({{{"type", "scale"}, {"scale", scale}}})}});
+  }
+  Json multiscale = {{"axes", axes}, {"datasets", datasets}};
+  if (layout_.version == ZarrVersion::ome_0_4) multiscale["version"] = "0.4";
+  Json all = {{"multiscales", Json::array({multiscale})}};
+  if (!layout_.channels.empty()) all["omero"] = channel_attributes();
+  if (layout_.version == ZarrVersion::ome_0_5) all["version"] = "0.5";
+  return all;
+}
+
+Result<void> ImageWriter::write_group() const {
+  if (layout_.version == ZarrVersion::ome_0_5) {
+    const Json group = {
+        {"zarr_format", 3}, {"node_type", "group"}, {"attributes", {{"ome", attributes()}}}};
+    return write_new(path() + "/zarr.json", text_of(group));
+  }
+  TRY(write_new(path() + "/.zgroup", text_of({{"zarr_format", 2}})));
+  return write_new(path() + "/.zattrs", text_of(attributes()));
+}
+
+Result<ImageWriter> ImageWriter::create(const std::string& path, const ImageLayout& layout) {
+  TRY_ASSIGN(OutputFolder folder, OutputFolder::create(path));
+  ImageWriter writer(std::move(folder), layout);
+  for (const Axis axis : {Axis::t, Axis::c, Axis::z, Axis::y, Axis::x}) {
+    uint64_t& size = writer.layout_.chunk.along(axis);
+    size = std::min(size, layout.shape.along(axis));
+  }
+  TRY(writer.add_level(layout.shape));
+  return writer;
+}
+
+Result<void> ImageWriter::add_level(const Shape& shape) {
+  const std::string folder = fmt::format("{}/{}", path(), levels_.size());
+  levels_.push_back(shape);
+  TRY(posix::make_directory_at(AT_FDCWD, folder, 0777));
+  const char* name = layout_.version == ZarrVersion::ome_0_4 ? ".zarray" : "zarr.json";
+  TRY(write_new(folder + "/" + name, text_of(array_metadata(shape))));
+  return write_group();
+}
+
+Grid ImageWriter::grid(size_t level) const { return {levels_[level], layout_.chunk}; }
+
+Result<void> ImageWriter::write_chunk(size_t level, const Shape& at,
+                                      std::span<const std::byte> voxels) const {
+  if (std::all_of(voxels.begin(), voxels.end(),
+                  [](std::byte byte) { return byte == std::byte{0}; }))
+    return {};
+  const uint64_t bytes = formats::bytes_of(layout_.type);
+  const Region region = grid(level).region_of(level, at);
+  const Shape own = region.shape();
+  // Chunks at the end of an axis are stored at full size.
+  std::vector<std::byte> padded(layout_.chunk.voxels() * bytes);
+  const Shape from = dense_strides(own), to = dense_strides(layout_.chunk);
+  for (uint64_t t = 0; t < own.t; ++t)
+    for (uint64_t c = 0; c < own.c; ++c)
+      for (uint64_t z = 0; z < own.z; ++z)
+        for (uint64_t y = 0; y < own.y; ++y)
+          std::memcpy(&padded[(t * to.t + c * to.c + z * to.z + y * to.y) * bytes],
+                      &voxels[(t * from.t + c * from.c + z * from.z + y * from.y) * bytes],
+                      own.x * bytes);
+  TRY_ASSIGN(const std::string packed, pixels::compress_blosc(padded, bytes));
+  std::string name = fmt::format("{}/{}", path(), level);
+  if (layout_.version == ZarrVersion::ome_0_5) name += "/c";
+  for (const Axis axis : layout_.axes) name += fmt::format("/{}", at.along(axis));
+  TRY(make_parent_folder(name));
+  return write_new(name, packed);
+}
+
+}  // namespace tierhub::imaging

@@ -1,0 +1,62 @@
+// Writes OME-Zarr images of any type, axes and number of levels, chunk by chunk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "formats/image.h"
+#include "formats/json.h"
+#include "imaging/output.h"
+
+namespace tierhub::imaging {
+
+enum class ZarrVersion { ome_0_4, ome_0_5 };
+
+// What an image is, but for its smaller levels.
+struct ImageLayout {
+  std::vector<formats::Axis> axes;  // in the order t, c, z, y, x
+  formats::PixelType type = formats::PixelType::uint16;
+  formats::Shape shape;
+  formats::Shape chunk;
+  formats::VoxelSize voxel_size;
+  std::string voxel_unit;  // empty: not known
+  std::vector<formats::Channel> channels;
+  ZarrVersion version = ZarrVersion::ome_0_4;
+};
+
+// The image appears under its name with commit(). Equal voxels give equal files. Chunks may be
+// written by several threads.
+class ImageWriter {
+ public:
+  static Result<ImageWriter> create(const std::string& path, const ImageLayout& layout);
+
+  // Adds the next level; its chunks have the layout's size. Level 0 is added by create().
+  Result<void> add_level(const formats::Shape& shape);
+  formats::Grid grid(size_t level) const;
+  // `voxels` are those of grid(level).region_of(level, at), in the order t, c, z, y, x. A chunk of
+  // zeros gets no file.
+  Result<void> write_chunk(size_t level, const formats::Shape& at,
+                           std::span<const std::byte> voxels) const;
+  // Where the image is until commit(): its levels so far can be read there.
+  const std::string& path() const { return folder_.path(); }
+  Result<void> commit() { return folder_.commit(); }
+
+ private:
+  ImageWriter(OutputFolder folder, const ImageLayout& layout)
+      : folder_(std::move(folder)), layout_(layout) {}
+  formats::Json per_axis(const formats::Shape& sizes) const;
+  formats::Json array_metadata(const formats::Shape& shape) const;
+  formats::Json attributes() const;
+  formats::Json channel_attributes() const;
+  Result<void> write_group() const;
+
+  OutputFolder folder_;
+  ImageLayout layout_;
+  std::vector<formats::Shape> levels_;
+};
+
+}  // namespace tierhub::imaging

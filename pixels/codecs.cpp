@@ -1,0 +1,160 @@
+#include "pixels/codecs.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include <blosc.h>
+#include <fmt/format.h>
+#include <lz4.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "formats/crc32c.h"
+#include "pixels/damaged.h"
+
+namespace tierhub::pixels {
+namespace {
+
+Result<void> copy(std::span<const std::byte> packed, std::span<std::byte> out) {
+  if (packed.size() != out.size()) {
+    return damaged(fmt::format("it has {} bytes instead of {}", packed.size(), out.size()));
+  }
+  std::memcpy(out.data(), packed.data(), out.size());
+  return {};
+}
+
+// Both zlib and gzip streams; zlib tells them apart by their header.
+Result<void> inflate_all(std::span<const std::byte> packed, std::span<std::byte> out) {
+  z_stream stream{};
+  constexpr int kAutomaticHeader = 15 + 32;
+  if (inflateInit2(&stream, kAutomaticHeader) != Z_OK) return damaged("zlib cannot start");
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data()));
+  stream.avail_in = static_cast<uInt>(packed.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const int status = inflate(&stream, Z_FINISH);
+  const uint64_t left_bytes = stream.avail_out;
+  inflateEnd(&stream);
+  if (status != Z_STREAM_END || left_bytes != 0) return damaged("zlib");
+  return {};
+}
+
+Result<void> unpack_zstd(std::span<const std::byte> packed, std::span<std::byte> out) {
+  struct Free {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  thread_local const std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());
+  const size_t got =
+      ZSTD_decompressDCtx(context.get(), out.data(), out.size(), packed.data(), packed.size());
+  if (ZSTD_isError(got) != 0 || got != out.size()) return damaged("zstd");
+  return {};
+}
+
+Result<void> unpack_blosc(std::span<const std::byte> packed, std::span<std::byte> out) {
+  size_t size_bytes = 0;
+  if (packed.size() < BLOSC_MIN_HEADER_LENGTH ||
+      blosc_cbuffer_validate(packed.data(), packed.size(), &size_bytes) != 0 ||
+      size_bytes != out.size()) {
+    return damaged("blosc");
+  }
+  const int got = blosc_decompress_ctx(packed.data(), out.data(), out.size(), 1);
+  if (got < 0 || static_cast<size_t>(got) != out.size()) return damaged("blosc");
+  return {};
+}
+
+Result<void> unpack_lz4(std::span<const std::byte> packed, std::span<std::byte> out) {
+  uint32_t size_bytes = 0;
+  if (packed.size() < sizeof size_bytes) return damaged("lz4");
+  std::memcpy(&size_bytes, packed.data(), sizeof size_bytes);
+  const auto block = packed.subspan(sizeof size_bytes);
+  if (size_bytes != out.size() || block.size() > LZ4_MAX_INPUT_SIZE) return damaged("lz4");
+  const int got = LZ4_decompress_safe(reinterpret_cast<const char*>(block.data()),
+                                      reinterpret_cast<char*>(out.data()),
+                                      static_cast<int>(block.size()), static_cast<int>(out.size()));
+  if (got < 0 || static_cast<size_t>(got) != out.size()) return damaged("lz4");
+  return {};
+}
+
+Result<void> check_crc32c(std::span<const std::byte>& packed) {
+  uint32_t stored = 0;
+  if (packed.size() < sizeof stored) return damaged("crc32c");
+  std::memcpy(&stored, packed.data() + packed.size() - sizeof stored, sizeof stored);
+  packed = packed.first(packed.size() - sizeof stored);
+  if (formats::crc32c(packed) != stored) return damaged("its checksum is wrong");
+  return {};
+}
+
+void unshuffle(std::span<const std::byte> from, size_t item_bytes, std::span<std::byte> to) {
+  const size_t items = from.size() / item_bytes;
+  for (size_t byte = 0; byte < item_bytes; ++byte) {
+    for (size_t i = 0; i < items; ++i) to[i * item_bytes + byte] = from[byte * items + i];
+  }
+  // What is left over is not shuffled.
+  std::copy(from.begin() + static_cast<ptrdiff_t>(items * item_bytes), from.end(),
+            to.begin() + static_cast<ptrdiff_t>(items * item_bytes));
+}
+
+Result<void> decompress(formats::Codec::Kind kind, std::span<const std::byte> packed,
+                        std::span<std::byte> out) {
+  switch (kind) {
+    case formats::Codec::Kind::zlib:
+      return inflate_all(packed, out);
+    case formats::Codec::Kind::zstd:
+      return unpack_zstd(packed, out);
+    case formats::Codec::Kind::blosc:
+      return unpack_blosc(packed, out);
+    case formats::Codec::Kind::lz4:
+      return unpack_lz4(packed, out);
+    case formats::Codec::Kind::crc32c:
+    case formats::Codec::Kind::shuffle:
+      break;
+  }
+  return Error(std::errc::not_supported, "this is no compressor");
+}
+
+}  // namespace
+
+Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
+                         std::span<const std::byte> packed, std::span<std::byte> out) {
+  // What a compressor gave, while something is left to do with it.
+  std::vector<std::byte> between;
+  bool is_out = false;
+  const auto compressors = std::count_if(codecs.begin(), codecs.end(), [](const auto& codec) {
+    return codec.kind != formats::Codec::Kind::crc32c &&
+           codec.kind != formats::Codec::Kind::shuffle;
+  });
+  if (compressors > 1)
+    return Error(std::errc::not_supported, "a chunk behind two compressors is not supported");
+  for (size_t i = 0; i < codecs.size(); ++i) {
+    const formats::Codec& codec = codecs[i];
+    if (codec.kind == formats::Codec::Kind::crc32c) {
+      TRY(check_crc32c(packed));
+      continue;
+    }
+    is_out = i + 1 == codecs.size();
+    std::vector<std::byte> next(is_out ? 0 : out.size());
+    const std::span<std::byte> to = is_out ? out : std::span(next);
+    if (codec.kind == formats::Codec::Kind::shuffle) {
+      if (packed.size() != to.size() || codec.item_bytes == 0) return damaged("shuffle");
+      unshuffle(packed, codec.item_bytes, to);
+    } else {
+      TRY(decompress(codec.kind, packed, to));
+    }
+    between = std::move(next);
+    packed = between;
+  }
+  return is_out ? Result<void>() : copy(packed, out);
+}
+
+Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes) {
+  constexpr int kLevel = 5;
+  std::string packed(bytes.size() + BLOSC_MAX_OVERHEAD, '\0');
+  const int size = blosc_compress_ctx(kLevel, BLOSC_SHUFFLE, item_bytes, bytes.size(), bytes.data(),
+                                      packed.data(), packed.size(), BLOSC_ZSTD_COMPNAME, 0, 1);
+  if (size <= 0) return Error(std::errc::io_error, "blosc cannot compress a chunk");
+  packed.resize(static_cast<size_t>(size));
+  return packed;
+}
+
+}  // namespace tierhub::pixels

@@ -1,0 +1,22 @@
+// The compressors of chunks. Pure functions, any thread.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "formats/coding.h"
+
+namespace tierhub::pixels {
+
+// Undoes `codecs` in their order; the result must fill `out` exactly. Damaged input is an error and
+// never writes beyond `out`.
+Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
+                         std::span<const std::byte> packed, std::span<std::byte> out);
+
+// Packs a chunk as Blosc with Zstandard and byte shuffle: equal input gives equal bytes.
+Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes);
+
+}  // namespace tierhub::pixels

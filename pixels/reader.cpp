@@ -1,0 +1,251 @@
+#include "pixels/reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "common/guarded.h"
+#include "pixels/damaged.h"
+#include "pixels/decode.h"
+
+namespace tierhub::pixels {
+namespace {
+
+using formats::AxisRange;
+using formats::Chunk;
+using formats::FileRange;
+using formats::PixelType;
+using formats::Region;
+using formats::Shape;
+
+template <class To, class From>
+constexpr bool holds() {
+  using Wide = std::numeric_limits<To>;
+  using Narrow = std::numeric_limits<From>;
+  if (std::is_floating_point_v<From>)
+    return std::is_floating_point_v<To> && sizeof(To) >= sizeof(From);
+  if (Narrow::is_signed && !Wide::is_signed) return false;
+  return Wide::digits >= Narrow::digits;
+}
+
+// `step` is in numbers of the source.
+template <class From, class To>
+void convert_row(const std::byte* from, size_t step, std::byte* to, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    From value;
+    std::memcpy(&value, from + i * step * sizeof value, sizeof value);
+    const auto converted = static_cast<To>(value);
+    std::memcpy(to + i * sizeof converted, &converted, sizeof converted);
+  }
+}
+
+using ConvertRow = void (*)(const std::byte*, size_t, std::byte*, size_t);
+
+// Null if `to` cannot hold every number of `from`.
+ConvertRow converter(PixelType from, PixelType to) {
+  ConvertRow found = nullptr;
+  formats::with_type(from, [&](auto source) {
+    formats::with_type(to, [&](auto target) {
+      using From = decltype(source);
+      using To = decltype(target);
+      if constexpr (holds<To, From>()) found = convert_row<From, To>;
+    });
+  });
+  return found;
+}
+
+// The path of a file of the image, for texts.
+std::string name_of(const formats::FileTree& files, const std::string& path) {
+  return path == files.file() ? files.path() : files.path() + "/" + path;
+}
+
+}  // namespace
+
+bool can_hold(PixelType to, PixelType from) { return converter(from, to) != nullptr; }
+
+Result<std::unique_ptr<PixelReader>> PixelReader::open(std::unique_ptr<formats::Image> image,
+                                                       const Options& options) {
+  const formats::ImageInfo& info = image->info();
+  if (info.not_decodable) {
+    return Error(std::errc::not_supported,
+                 fmt::format("{} cannot be read: {}", info.path, *info.not_decodable));
+  }
+  return std::unique_ptr<PixelReader>(new PixelReader(std::move(image), options));
+}
+
+Result<std::unique_ptr<PixelReader>> PixelReader::open(const std::string& path,
+                                                       const Options& options) {
+  TRY_ASSIGN(auto image, formats::Image::open(path));
+  return open(std::move(image), options);
+}
+
+PixelReader::PixelReader(std::unique_ptr<formats::Image> image, const Options& options)
+    : image_(std::move(image)),
+      options_(options),
+      pool_(options.threads > 1 ? std::make_unique<WorkerPool>(options.threads - 1) : nullptr),
+      cache_(std::make_unique<ChunkCache>(options.cache_bytes)) {}
+
+Result<void> PixelReader::read(const Region& region, PixelType type,
+                               std::span<std::byte> voxels) const {
+  TRY(formats::check_region(info(), region));
+  if (!can_hold(type, info().type)) {
+    return Error(std::errc::not_supported,
+                 fmt::format("{} cannot be read as {}: its pixels are {}", info().path,
+                             to_text(type), info().type_name));
+  }
+  if (voxels.size() != region.shape().voxels() * formats::bytes_of(type))
+    return Error(std::errc::invalid_argument, "the buffer has another size than the region");
+  const Target target{region, type, voxels};
+  if (pool_) return read_parallel(target);
+  return image_->for_each_chunk(region,
+                                [&](const Chunk& chunk) { return read_chunk(chunk, target); });
+}
+
+Result<void> PixelReader::read_parallel(const Target& target) const {
+  // Enough that every thread has work until the end.
+  const size_t batch_size = options_.threads * 16;
+  std::vector<Chunk> batch;
+  const auto work = [&]() -> Result<void> {
+    Guarded<std::optional<Error>> failure;
+    pool_->for_each(batch.size(), options_.threads, [&](size_t i) {
+      const auto done = read_chunk(batch[i], target);
+      if (done) return;
+      failure.with([&](auto& first) {
+        if (!first) first = done.error();
+      });
+    });
+    batch.clear();
+    return failure.with([](const auto& first) -> Result<void> {
+      if (first) return *first;
+      return {};
+    });
+  };
+  TRY(image_->for_each_chunk(target.region, [&](const Chunk& chunk) -> Result<void> {
+    batch.push_back(chunk);
+    return batch.size() < batch_size ? Result<void>() : work();
+  }));
+  return work();
+}
+
+Result<void> PixelReader::read_chunk(const Chunk& chunk, const Target& target) const {
+  const uint64_t decoded_bytes = chunk.stored.voxels() * formats::bytes_of(info().type);
+  const ChunkCache::Key key{target.region.level, chunk.index};
+  // A chunk that is used whole is not wanted again soon.
+  if (intersect(chunk.region, target.region) == chunk.region) {
+    if (const auto known = cache_->find(key)) {
+      copy(chunk, known->data(), target);
+      return {};
+    }
+    thread_local Voxels decoded;
+    if (decoded.size() < decoded_bytes) decoded.resize(decoded_bytes);
+    TRY_ASSIGN(const bool stored, load(chunk, std::span(decoded).first(decoded_bytes)));
+    copy(chunk, stored ? decoded.data() : nullptr, target);
+    return {};
+  }
+  TRY_ASSIGN(const auto decoded, cache_->get(key, [&]() -> Result<std::shared_ptr<const Voxels>> {
+    auto voxels = std::make_shared<Voxels>(decoded_bytes);
+    TRY_ASSIGN(const bool stored, load(chunk, *voxels));
+    if (!stored) return std::shared_ptr<const Voxels>();
+    return voxels;
+  }));
+  copy(chunk, decoded ? decoded->data() : nullptr, target);
+  return {};
+}
+
+Result<bool> PixelReader::load(const Chunk& chunk, std::span<std::byte> voxels) const {
+  if (chunk.bytes.empty()) return false;
+  const std::string name = name_of(image_->files(), chunk.bytes.front().path);
+  if (is_stored_plain(*chunk.coding) && chunk.bytes.size() == 1 &&
+      chunk.bytes.front().size_bytes == voxels.size()) {
+    if (const auto fetched = fetch_plain(chunk, voxels); !fetched) return fetched.error().in(name);
+    return true;
+  }
+  thread_local std::string packed;
+  const auto fetched = fetch(chunk, packed);
+  if (!fetched) return fetched.error().in(name);
+  if (!*fetched) return false;
+  const auto decoded = decode(chunk, std::as_bytes(std::span(packed)), voxels);
+  if (!decoded) return decoded.error().in(name);
+  return true;
+}
+
+Result<void> PixelReader::fetch_plain(const Chunk& chunk, std::span<std::byte> voxels) const {
+  const FileRange& range = chunk.bytes.front();
+  TRY_ASSIGN(const size_t got, image_->files().read_at(range.path, voxels, range.offset_bytes));
+  if (got != voxels.size()) return damaged("the file ends before it");
+  to_little_endian(*chunk.coding, voxels);
+  return {};
+}
+
+Result<bool> PixelReader::fetch(const Chunk& chunk, std::string& packed) const {
+  // No compressor makes a chunk longer than this.
+  const uint64_t decoded_bytes = chunk.stored.voxels() * formats::bytes_of(info().type);
+  const bool picture = std::holds_alternative<formats::PictureCoding>(*chunk.coding);
+  const uint64_t limit_bytes =
+      picture ? formats::Image::kMaxChunkBytes : decoded_bytes + decoded_bytes / 8 + (1u << 16);
+  uint64_t size_bytes = 0;
+  for (const FileRange& range : chunk.bytes) {
+    if (range.size_bytes == FileRange::kToEnd) {
+      TRY_ASSIGN(auto whole, image_->files().read_small(range.path, limit_bytes));
+      if (!whole) return false;
+      packed = *std::move(whole);
+      return true;
+    }
+    if (range.size_bytes > limit_bytes - size_bytes) {
+      return damaged(fmt::format("it has more than {} bytes", limit_bytes));
+    }
+    size_bytes += range.size_bytes;
+  }
+  packed.resize(size_bytes);
+  std::span<std::byte> left = std::as_writable_bytes(std::span(packed));
+  for (const FileRange& range : chunk.bytes) {
+    const std::span<std::byte> part = left.first(range.size_bytes);
+    TRY_ASSIGN(const size_t got, image_->files().read_at(range.path, part, range.offset_bytes));
+    if (got != part.size()) return damaged("the file ends before it");
+    left = left.subspan(part.size());
+  }
+  return true;
+}
+
+// Null: every voxel has the fill value.
+void PixelReader::copy(const Chunk& chunk, const std::byte* decoded, const Target& target) const {
+  const Region part = intersect(chunk.region, target.region);
+  const ConvertRow convert = converter(info().type, target.type);
+  const size_t from_bytes = formats::bytes_of(info().type);
+  const size_t to_bytes = formats::bytes_of(target.type);
+  const Shape to_stride = dense_strides(target.region.shape());
+  const Shape& from_stride = chunk.stride;
+  const Region& origin = chunk.region;
+  const Region& aim = target.region;
+  const std::byte* fill = info().levels[target.region.level].fill_value.data();
+  const bool same = info().type == target.type && from_stride.x == 1 && decoded != nullptr;
+  for (uint64_t t = part.t.begin; t < part.t.end; ++t) {
+    for (uint64_t c = part.c.begin; c < part.c.end; ++c) {
+      for (uint64_t z = part.z.begin; z < part.z.end; ++z) {
+        for (uint64_t y = part.y.begin; y < part.y.end; ++y) {
+          const uint64_t from =
+              (t - origin.t.begin) * from_stride.t + (c - origin.c.begin) * from_stride.c +
+              (z - origin.z.begin) * from_stride.z + (y - origin.y.begin) * from_stride.y +
+              (part.x.begin - origin.x.begin) * from_stride.x;
+          const uint64_t to = (t - aim.t.begin) * to_stride.t + (c - aim.c.begin) * to_stride.c +
+                              (z - aim.z.begin) * to_stride.z + (y - aim.y.begin) * to_stride.y +
+                              (part.x.begin - aim.x.begin);
+          std::byte* const row = target.voxels.data() + to * to_bytes;
+          if (same) {
+            std::memcpy(row, decoded + from * from_bytes, part.x.size() * from_bytes);
+          } else if (decoded != nullptr) {
+            convert(decoded + from * from_bytes, from_stride.x, row, part.x.size());
+          } else {
+            convert(fill, 0, row, part.x.size());
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace tierhub::pixels

@@ -1,0 +1,65 @@
+// Reads the voxels of an image, whatever its format: decodes the chunks that a region touches, and
+// no others.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "common/result.h"
+#include "common/worker_pool.h"
+#include "formats/image.h"
+#include "pixels/chunk_cache.h"
+
+namespace tierhub::pixels {
+
+// Any thread.
+class PixelReader {
+ public:
+  struct Options {
+    size_t threads = 1;  // that decode the chunks of one region
+    // Of decoded chunks that are kept, because a region had only a part of them.
+    uint64_t cache_bytes = uint64_t{256} << 20;
+  };
+  // An error names the reason if the pixels cannot be decoded.
+  static Result<std::unique_ptr<PixelReader>> open(std::unique_ptr<formats::Image> image,
+                                                   const Options& options);
+  static Result<std::unique_ptr<PixelReader>> open(const std::string& path, const Options& options);
+
+  const formats::Image& image() const { return *image_; }
+  const formats::ImageInfo& info() const { return image_->info(); }
+
+  // Fills `voxels` with the region in the order t, c, z, y, x (x fastest), as numbers of `type`,
+  // little-endian; it has exactly that size. `type` must be able to hold every number of the
+  // image's type. An error if the region leaves the image.
+  Result<void> read(const formats::Region& region, formats::PixelType type,
+                    std::span<std::byte> voxels) const;
+
+ private:
+  struct Target {
+    formats::Region region;
+    formats::PixelType type;
+    std::span<std::byte> voxels;
+  };
+
+  PixelReader(std::unique_ptr<formats::Image> image, const Options& options);
+  Result<void> read_chunk(const formats::Chunk& chunk, const Target& target) const;
+  Result<void> read_parallel(const Target& target) const;
+  // False: it is not stored.
+  Result<bool> load(const formats::Chunk& chunk, std::span<std::byte> voxels) const;
+  Result<bool> fetch(const formats::Chunk& chunk, std::string& packed) const;
+  Result<void> fetch_plain(const formats::Chunk& chunk, std::span<std::byte> voxels) const;
+  void copy(const formats::Chunk& chunk, const std::byte* decoded, const Target& target) const;
+
+  const std::unique_ptr<formats::Image> image_;
+  const Options options_;
+  const std::unique_ptr<WorkerPool> pool_;  // null: one thread
+  const std::unique_ptr<ChunkCache> cache_;
+};
+
+// True if `to` can hold every number of `from`.
+bool can_hold(formats::PixelType to, formats::PixelType from);
+
+}  // namespace tierhub::pixels
