@@ -3,7 +3,7 @@
 #   scripts/test.sh            everything: the check of locks, unit, contract and model under both sanitizers, then
 #                              every label
 #   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, recovery, crash, e2e,
-#                              compute, or
+#                              compute, compare, or
 #                              tools: larger programs on the mount, which are not part of "everything"
 #   scripts/test.sh asan|tsan  one sanitizer
 #   scripts/test.sh locks      clang checks that what is GUARDED_BY a mutex is used with that mutex held; runs nothing
@@ -30,7 +30,7 @@ check_locks() {
   install_packages "${lock_packages[@]}"
   clang++-16 -std=c++20 -I"$repository" -fsyntax-only -Wthread-safety -Werror=thread-safety -Xclang -verify \
     "$repository/tests/unit/structure/lock_bait.cpp" || die "the check of locks does not find what it should"
-  build_preset locks tierd tieragent
+  build_preset locks tierd tieragent tierhub_pixels
   say "the check of locks took $((SECONDS - begin)) s"
 }
 
