@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <memory>
 
 namespace tierhub {
@@ -13,15 +14,25 @@ struct SharedLoop {
   std::atomic<size_t> next{0};
   Mutex mutex;
   ConditionVariable finished;
-  size_t done GUARDED_BY(mutex) = 0;
+  size_t running GUARDED_BY(mutex) = 0;
+  std::exception_ptr thrown GUARDED_BY(mutex);  // the first
 };
 
 void run_loop(SharedLoop& loop, size_t count, const std::function<void(size_t)>& body) {
-  for (size_t i = loop.next++; i < count; i = loop.next++) {
-    body(i);
-    MutexLock lock(loop.mutex);
-    if (++loop.done == count) loop.finished.notify_all();
+  {
+    const MutexLock lock(loop.mutex);
+    ++loop.running;
   }
+  std::exception_ptr thrown;
+  try {
+    for (size_t i = loop.next++; i < count; i = loop.next++) body(i);
+  } catch (...) {
+    loop.next = count;
+    thrown = std::current_exception();
+  }
+  const MutexLock lock(loop.mutex);
+  if (!loop.thrown) loop.thrown = thrown;
+  if (--loop.running == 0) loop.finished.notify_all();
 }
 
 }  // namespace
@@ -56,7 +67,12 @@ void WorkerPool::for_each(size_t count, size_t max_lanes, const std::function<vo
   }
   run_loop(*loop, count, body);
   MutexLock lock(loop->mutex);
-  loop->finished.wait(loop->mutex, [&]() REQUIRES(loop->mutex) { return loop->done == count; });
+  loop->finished.wait(loop->mutex, [&]() REQUIRES(loop->mutex) { return loop->running == 0; });
+  if (loop->thrown) std::rethrow_exception(loop->thrown);
+}
+
+void in_lanes(size_t lanes, size_t count, const std::function<void(size_t)>& body) {
+  WorkerPool(lanes).for_each(count, lanes, body);
 }
 
 void WorkerPool::work() {

@@ -23,8 +23,8 @@ class WorkerPool {
   void submit(std::function<void()> task);
 
   // Runs body(0) ... body(count - 1), on this thread and on up to `max_lanes` - 1 of the pool, and
-  // returns when all are done. This thread takes part, so it gets on even if every thread of the
-  // pool is stuck elsewhere.
+  // returns when all are done. This thread takes part, so it makes progress even if every thread of
+  // the pool is stuck elsewhere. What one throws ends the loop and is thrown here.
   void for_each(size_t count, size_t max_lanes, const std::function<void(size_t)>& body);
 
  private:
@@ -38,5 +38,14 @@ class WorkerPool {
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::jthread> threads_;
 };
+
+// Calls of a file each in flight at a time: each is short, and mostly waits for the archive or a
+// disk.
+inline constexpr size_t kLanes = 16;
+// The same for calls that wait for nobody.
+inline constexpr size_t kLocalLanes = 2;
+
+// for_each() with threads of its own, at most `lanes` with this one, which end with it.
+void in_lanes(size_t lanes, size_t count, const std::function<void(size_t)>& body);
 
 }  // namespace tierhub

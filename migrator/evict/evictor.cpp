@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t kReapBatch = 1024;
 // Files that go at the same time: each asks the archive, which may be far away.
-constexpr size_t kLanes = 8;
+constexpr size_t kEvictionLanes = 8;
 // A pass ends when so many draws in a row freed nothing.
 constexpr int kDrawsInVain = 32;
 constexpr int kDrawsPerReap = 8;
@@ -62,7 +62,7 @@ Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, C
                [this](InodeNumber after) { return catalog_.resident_near(after); },
                [this](InodeNumber inode) { return heat_of(inode); },
                static_cast<uint64_t>(Timestamp::now().ns)),
-      lanes_(kLanes) {}
+      lanes_(kEvictionLanes) {}
 
 // A lease or pin that is alive.
 Result<std::optional<Skip>> Evictor::pin_or_lease_on(InodeNumber inode) const {
@@ -281,7 +281,7 @@ Result<uint64_t> Evictor::evict_in_order(const std::vector<InodeNumber>& victims
   for (size_t at = 0; at < victims.size() && freed < wanted_bytes;) {
     const uint64_t needed = largest == 0 ? 1 : (wanted_bytes - freed) / largest + 1;
     const size_t together = std::min<uint64_t>(victims.size() - at, needed);
-    lanes_.for_each(together, kLanes, [&](size_t i) { evict_one(victims[at + i]); });
+    lanes_.for_each(together, kEvictionLanes, [&](size_t i) { evict_one(victims[at + i]); });
     at += together;
     if (const auto error = failure.with([](auto& first) { return first; })) return *error;
   }

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "common/guarded.h"
-#include "common/in_lanes.h"
 #include "common/log.h"
+#include "common/worker_pool.h"
 #include "migrator/prefetch/job.h"
 #include "migrator/prefetch/prefetcher.h"
 

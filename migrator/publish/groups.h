@@ -6,7 +6,7 @@
 #include <cstddef>
 
 #include "common/clock.h"
-#include "common/in_lanes.h"
+#include "common/worker_pool.h"
 
 namespace tierhub {
 

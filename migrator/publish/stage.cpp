@@ -8,7 +8,7 @@
 
 #include "common/fault_points.h"
 #include "common/guarded.h"
-#include "common/in_lanes.h"
+#include "common/worker_pool.h"
 #include "migrator/publish/groups.h"
 
 namespace tierhub {

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "common/fault_points.h"
-#include "common/in_lanes.h"
 #include "common/metrics.h"
+#include "common/worker_pool.h"
 #include "migrator/base/archive_path.h"
 #include "migrator/publish/act.h"
 #include "migrator/publish/commit.h"

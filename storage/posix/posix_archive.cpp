@@ -338,7 +338,6 @@ bool PosixArchive::is_hidden(const Spot& spot) const {
 Result<ArchivePage> PosixArchive::list(const std::string& path, uint64_t cookie, size_t limit) {
   constexpr size_t kSampled = 4;
   constexpr std::chrono::microseconds kSlowLook(300);
-  constexpr size_t kLocalLanes = 2;
   const ArchiveRootPointer held = root();
   TRY_ASSIGN(const Start start, start_of(held, path));
   TRY_ASSIGN(const UniqueFd folder,

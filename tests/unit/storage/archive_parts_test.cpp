@@ -1,5 +1,4 @@
 // The small parts behind the archive: arithmetic, memory, messages.
-#include <atomic>
 #include <numeric>
 
 #include <fcntl.h>
@@ -11,7 +10,6 @@
 #include "common/extents.h"
 #include "common/frame_socket.h"
 #include "common/posix.h"
-#include "common/worker_pool.h"
 #include "storage/copy/buffer_arena.h"
 #include "storage/copy/copy_plan.h"
 #include "storage/helper/helper.h"
@@ -110,26 +108,6 @@ TEST(BufferArena, GivesOutAllItsMemoryAndTakesItBack) {
   arena->give_back(taken[2]);
   EXPECT_TRUE(arena->take(4 * 4096)) << "neighbours did not become one stretch";
   EXPECT_FALSE(arena->take(8 * 4096));
-}
-
-TEST(WorkerPool, RunsEveryIndexOnce) {
-  WorkerPool pool(4);
-  std::vector<std::atomic<int>> runs(1000);
-  pool.for_each(runs.size(), 4, [&](size_t i) { ++runs[i]; });
-  for (const auto& count : runs) EXPECT_EQ(count, 1);
-}
-
-TEST(WorkerPool, GetsOnInTheCallersThreadWhenAllOthersAreStuck) {
-  std::atomic<bool> stuck = true;
-  WorkerPool pool(2);
-  for (int i = 0; i < 2; ++i) {
-    pool.submit([&] { stuck.wait(true); });
-  }
-  std::atomic<int> runs = 0;
-  pool.for_each(100, 8, [&](size_t) { ++runs; });
-  EXPECT_EQ(runs, 100);
-  stuck = false;
-  stuck.notify_all();
 }
 
 TEST(FrameSocket, CarriesFramesAndDescriptors) {
