@@ -16,7 +16,7 @@
 
 #include <grp.h>
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace fs = std::filesystem;
 
 void until(const std::string& what, const std::function<bool()>& condition,
@@ -173,4 +173,4 @@ std::string AgentTest::running(const std::string& stem) {
   return found;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -14,7 +14,7 @@
 
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // Asks again and again until `condition` is true; throws with `what` after the deadline.
 void until(const std::string& what, const std::function<bool()>& condition,
@@ -83,4 +83,4 @@ class AgentTest : public ::testing::Test {
   pid_t agent_ = 0;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -20,7 +20,7 @@
 
 #include "tests/compute/agent_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 namespace fs = std::filesystem;
 
@@ -297,4 +297,4 @@ TEST_F(DeathAtEveryStep, LeavesARefusedJobRefused) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

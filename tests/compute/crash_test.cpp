@@ -6,7 +6,7 @@
 
 #include "tests/compute/agent_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 namespace fs = std::filesystem;
 
@@ -165,4 +165,4 @@ TEST_F(Crash, TwoAgentsDoNotShareAWorkFolder) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -8,7 +8,7 @@
 
 #include "tests/compute/agent_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 namespace fs = std::filesystem;
 
@@ -404,4 +404,4 @@ TEST_F(Run, AllRunsTogetherKeepToTheNumberOfWorkers) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

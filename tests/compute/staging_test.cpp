@@ -9,7 +9,7 @@
 #include "tests/compute/agent_fixture.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 namespace fs = std::filesystem;
 
@@ -328,4 +328,4 @@ TEST_F(Staging, TheJobsFolderMayLieInTheMount) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

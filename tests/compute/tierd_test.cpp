@@ -10,7 +10,7 @@
 #include "tests/compute/agent_fixture.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 namespace fs = std::filesystem;
 using std::chrono::seconds;
@@ -197,4 +197,4 @@ TEST_F(AgentReports, WhatTierdMissedIsToldWhenItIsBack) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

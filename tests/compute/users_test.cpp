@@ -12,7 +12,7 @@
 
 #include "tests/compute/agent_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 namespace fs = std::filesystem;
 
@@ -324,4 +324,4 @@ TEST_F(Users, TheAgentOfAnOrdinaryUserTakesHisFilesOnly) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -21,7 +21,7 @@
 #include "tests/crash/workload.h"
 #include "tests/support/disk.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 using ::testing::IsEmpty;
@@ -240,4 +240,4 @@ std::vector<Death> at_chosen_reach() {
 INSTANTIATE_TEST_SUITE_P(Later, Crash, ::testing::ValuesIn(at_chosen_reach()), test_name);
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // A fault point, and at which reach of it tierd is killed.
 struct Death {
@@ -31,4 +31,4 @@ inline bool is_of_fsck(std::string_view point) {
   return point.starts_with("fsck.") || point.starts_with("rebuild.");
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -27,7 +27,7 @@
 #include "tests/crash/promises.h"
 #include "tests/support/disk.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -281,4 +281,4 @@ std::string case_name(const ::testing::TestParamInfo<Case>& info) {
 INSTANTIATE_TEST_SUITE_P(AtEachPoint, Power, ::testing::ValuesIn(cases()), case_name);
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -178,4 +178,4 @@ bool Promises::is_a_version(const std::string& content) const {
   });
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -13,7 +13,7 @@
 
 #include "tests/crash/workload.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 class Promises {
  public:
@@ -61,4 +61,4 @@ class Promises {
   std::map<int, File> files_;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -16,7 +16,7 @@
 
 #include "common/hash.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -516,4 +516,4 @@ std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patie
   return steps.take();
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

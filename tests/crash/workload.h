@@ -12,7 +12,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // The namespace as it should be.
 class Model {
@@ -90,4 +90,4 @@ void make_archive(const TestTier& tier, Model& model);
 // open for writing: a publish waits for all others.
 std::vector<Step> workload(TestTier& tier, const std::vector<std::string>& patient);
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -19,7 +19,7 @@
 #include "common/run_as.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -322,4 +322,4 @@ TEST_F(ApiAccess, ListsATreePageByPage) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

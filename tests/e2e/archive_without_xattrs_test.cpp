@@ -16,7 +16,7 @@ namespace {
 class ArchiveWithoutXattrs : public ::testing::Test {
  protected:
   void SetUp() override {
-    tierhub::testing::use_own_mounts();
+    tierhub::test::use_own_mounts();
     ASSERT_EQ(::mount("none", world_.archive_folder.path().c_str(), "ramfs", 0, "mode=755"), 0);
     world_.restart();
     ASSERT_FALSE(world_.archive->capabilities().user_xattrs);

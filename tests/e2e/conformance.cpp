@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-namespace tierhub::testing::conformance {
+namespace tierhub::test::conformance {
 
 const char* name_of(Call call) {
   switch (call) {
@@ -281,4 +281,4 @@ std::vector<Difference> compare(Machine& native, Machine& mount, const std::vect
   return differences;
 }
 
-}  // namespace tierhub::testing::conformance
+}  // namespace tierhub::test::conformance

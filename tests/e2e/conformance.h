@@ -16,7 +16,7 @@
 
 #include "common/unique_fd.h"
 
-namespace tierhub::testing::conformance {
+namespace tierhub::test::conformance {
 
 // Who performs an operation. alice and bob are of the group `kShared`; carol is of no group of
 // theirs.
@@ -219,4 +219,4 @@ std::vector<Op> random_sequence(uint64_t seed, size_t steps);
 // The same, of the content of a few files alone, which are opened and closed all the time.
 std::vector<Op> random_content_sequence(uint64_t seed, size_t steps);
 
-}  // namespace tierhub::testing::conformance
+}  // namespace tierhub::test::conformance

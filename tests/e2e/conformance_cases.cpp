@@ -9,7 +9,7 @@
 
 #include "tests/e2e/conformance.h"
 
-namespace tierhub::testing::conformance {
+namespace tierhub::test::conformance {
 namespace {
 
 constexpr uint32_t kSame = UINT32_MAX;  // chown: leave it
@@ -657,4 +657,4 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-}  // namespace tierhub::testing::conformance
+}  // namespace tierhub::test::conformance

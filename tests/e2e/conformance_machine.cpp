@@ -20,7 +20,7 @@
 #include "tests/e2e/conformance.h"
 #include "tests/support/tree.h"
 
-namespace tierhub::testing::conformance {
+namespace tierhub::test::conformance {
 namespace {
 
 constexpr int64_t kReadMax = 4 << 20;
@@ -419,4 +419,4 @@ std::map<std::string, std::string> Machine::tree() const {
   return tree;
 }
 
-}  // namespace tierhub::testing::conformance
+}  // namespace tierhub::test::conformance

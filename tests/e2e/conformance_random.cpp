@@ -10,7 +10,7 @@
 
 #include "tests/e2e/conformance.h"
 
-namespace tierhub::testing::conformance {
+namespace tierhub::test::conformance {
 namespace {
 
 constexpr int64_t kMaxSize = 200'000;
@@ -256,4 +256,4 @@ std::vector<Op> random_content_sequence(uint64_t seed, size_t steps) {
   return ops;
 }
 
-}  // namespace tierhub::testing::conformance
+}  // namespace tierhub::test::conformance

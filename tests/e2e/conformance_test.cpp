@@ -21,7 +21,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing::conformance {
+namespace tierhub::test::conformance {
 namespace {
 
 uint64_t setting(const char* name, uint64_t otherwise) {
@@ -212,4 +212,4 @@ TEST_P(Conformance, ColdFilesAreReadWhileTheirNamesAndTimesArePublished) {
 INSTANTIATE_TEST_SUITE_P(Passthrough, Conformance, ::testing::Values("true", "false"));
 
 }  // namespace
-}  // namespace tierhub::testing::conformance
+}  // namespace tierhub::test::conformance

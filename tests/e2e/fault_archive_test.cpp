@@ -17,7 +17,7 @@
 #include "tests/support/faulty_folder.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -264,4 +264,4 @@ TEST_F(ArchiveFault, TierdStopsAndStartsThoughTheArchiveHangs) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

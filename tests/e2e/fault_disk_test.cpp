@@ -15,7 +15,7 @@
 #include "tests/support/faulty_folder.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -171,4 +171,4 @@ TEST_F(DiskFault, AFullDiskOfTheCatalogRefusesChangesUntilThereIsRoom) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -27,7 +27,7 @@
 #include "tests/support/faulty_folder.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -189,4 +189,4 @@ TEST_F(Microscope, SlowerThanTheArchiveIsNeverToldThatThereIsNoSpace) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

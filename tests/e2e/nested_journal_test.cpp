@@ -59,7 +59,7 @@ class NestedMount {
 
 // Before anything is opened: a descriptor sees the mounts of the namespace that it was opened in.
 class OwnMounts : public ::testing::Environment {
-  void SetUp() override { tierhub::testing::use_own_mounts(); }
+  void SetUp() override { tierhub::test::use_own_mounts(); }
 };
 const ::testing::Environment* const kOwnMounts = ::testing::AddGlobalTestEnvironment(new OwnMounts);
 

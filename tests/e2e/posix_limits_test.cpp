@@ -19,7 +19,7 @@
 #include "tests/support/loop_mount.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 class PosixLimits : public TierTest {
@@ -211,4 +211,4 @@ TEST_F(PosixLimits, StatfsShowsNothingOfWhatWaitsToBePublished) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -8,7 +8,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 class PosixTools : public TierTest, public ::testing::WithParamInterface<const char*> {
@@ -49,4 +49,4 @@ INSTANTIATE_TEST_SUITE_P(Longer, PosixToolsThroughTierd,
                          ::testing::Values("fio", "stress", "dbench"));
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -24,7 +24,7 @@
 #include "tests/support/tier_fixture.h"
 #include "tests/support/tree.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -196,4 +196,4 @@ TEST_F(Readme, ItsTourWorksWordForWord) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -11,7 +11,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -150,4 +150,4 @@ TEST_F(Copies, OfHotFilesAreEqual) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

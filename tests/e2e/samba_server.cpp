@@ -19,7 +19,7 @@
 #include "tests/support/tier_fixture.h"
 #include "tests/support/tree.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 constexpr const char* kPassword = "secret";
@@ -138,4 +138,4 @@ std::map<std::string, std::string> SambaServer::torture(const std::string& share
   return result;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -9,7 +9,7 @@
 
 #include "tests/support/command.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 class SambaServer {
  public:
@@ -44,4 +44,4 @@ class SambaServer {
   pid_t smbd_ = -1;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -10,7 +10,7 @@
 #include "tests/support/tier_fixture.h"
 #include "tests/support/tree.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -117,4 +117,4 @@ INSTANTIATE_TEST_SUITE_P(Of, Samba,
                          [](const auto& path) { return std::string(path.param.name); });
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -55,7 +55,7 @@ output: results/{user}/{workflow}/{run}
 // One file, or the files of a folder: paths and contents, separated by zeros.
 std::shared_ptr<const formats::FileTree> tree_of(std::string_view bytes) {
   if (!bytes.starts_with(".")) {
-    return std::make_shared<tierhub::testing::MemoryTree>(
+    return std::make_shared<tierhub::test::MemoryTree>(
         "image", std::map<std::string, std::string>{{"image", std::string(bytes)}});
   }
   const auto take = [&bytes] {
@@ -69,7 +69,7 @@ std::shared_ptr<const formats::FileTree> tree_of(std::string_view bytes) {
     const std::string path = take();
     files[path] = take();
   }
-  return std::make_shared<tierhub::testing::MemoryTree>("", std::move(files));
+  return std::make_shared<tierhub::test::MemoryTree>("", std::move(files));
 }
 
 void open_image(std::string_view bytes) {
@@ -128,7 +128,7 @@ void read_pixels(std::string_view bytes) {
 
 std::vector<std::string> pixel_seeds() {
   std::vector<std::string> seeds;
-  for (const tierhub::testing::Sample& sample : tierhub::testing::all_samples()) {
+  for (const tierhub::test::Sample& sample : tierhub::test::all_samples()) {
     if (!sample.file.empty() && sample.files.size() == 1) {
       const std::string& bytes = sample.files.begin()->second;
       if (bytes.size() < 20'000) seeds.push_back(bytes);
@@ -138,7 +138,7 @@ std::vector<std::string> pixel_seeds() {
 }
 
 std::vector<std::string> dataset_seeds() {
-  tierhub::testing::TiffBuilder little, big(true), shaped;
+  tierhub::test::TiffBuilder little, big(true), shaped;
   little.add_page(8, 4, 16, {{270, 2, {}, "ImageJ=1\nimages=2\nslices=2\nunit=um\n"}});
   little.add_page(8, 4, 16);
   shaped.add_page(8, 4, 16, {{270, 2, {}, R"({"shape": [2, 4, 8], "axes": "CYX"})"}});

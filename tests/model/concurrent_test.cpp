@@ -28,7 +28,7 @@
 #include "tests/support/local_tier.h"
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 constexpr uint64_t kChunk = 4096;
@@ -371,4 +371,4 @@ INSTANTIATE_TEST_SUITE_P(Ways, Concurrent,
                          [](const auto& way) { return way.param.name; });
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

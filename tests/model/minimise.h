@@ -5,7 +5,7 @@
 #include <chrono>
 #include <vector>
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // The steps of `steps`, in their order, that are left when as many as possible are removed while
 // `fails(steps)` stays true; it is true of `steps` itself. Removes large parts first, then smaller
@@ -36,4 +36,4 @@ std::vector<Step> minimise(std::vector<Step> steps, const Fails& fails,
   return steps;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -10,7 +10,7 @@
 #include "recovery/check.h"
 #include "tests/model/model_run.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 constexpr uint64_t kMoreThanAnyFile = 1 << 20;
@@ -100,4 +100,4 @@ void ModelRun::check_archived(const NodePtr& folder, const std::string& path) {
   if (folder == root_) archived_.clear();
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -9,7 +9,7 @@
 
 #include "tests/model/model_run.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 constexpr uint64_t kChunk = 4096;
@@ -480,4 +480,4 @@ bool ModelRun::perform(Op op) {
   return false;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -17,7 +17,7 @@
 
 #include "tests/support/local_tier.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 struct ModelNode {
   FileKind kind = FileKind::file;
@@ -150,4 +150,4 @@ class ModelRun {
   std::string trace_;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -13,7 +13,7 @@
 #include "tests/model/model_run.h"
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 using Steps = std::vector<ModelStep>;
@@ -130,4 +130,4 @@ TEST(Minimise, KeepsWhatFailsInItsOrder) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

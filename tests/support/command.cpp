@@ -15,7 +15,7 @@
 #include "common/posix.h"
 #include "common/spawn.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 UniqueFd unnamed_file() {
@@ -78,4 +78,4 @@ CommandResult run_command(const std::vector<std::string>& argv,
   return result;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 struct CommandResult {
   int exit_code = -1;  // 128 + signal if a signal ended it
@@ -31,4 +31,4 @@ CommandResult run_command(const std::vector<std::string>& argv,
 // Waits for a child's end. -1: it still runs after the time limit; else as CommandResult's code.
 int wait_for_exit(pid_t child, std::chrono::milliseconds time_limit);
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

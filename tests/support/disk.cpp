@@ -17,7 +17,7 @@
 #include "tests/support/command.h"
 #include "tests/support/tree.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 // ext4 and xfs share it: stop at once, and write nothing of the journal that is not written yet.
@@ -134,4 +134,4 @@ void mount_memory(const std::string& folder, uint64_t bytes) {
         "mount a file system in memory at " + folder);
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

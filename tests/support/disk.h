@@ -6,7 +6,7 @@
 
 #include "common/unique_fd.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 class Disk {
  public:
@@ -46,4 +46,4 @@ class Disk {
 // Where small images lie best: a file system in memory, mounted at `folder`.
 void mount_memory(const std::string& folder, uint64_t bytes);
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -15,7 +15,7 @@
 #include "tests/support/command.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 FaultyFolder::FaultyFolder(const std::string& backing, std::string mount_point,
                            std::string fault_file)
@@ -52,4 +52,4 @@ void FaultyFolder::set(const std::vector<std::string>& faults) const {
 void FaultyFolder::hang() const { ::kill(process_, SIGSTOP); }
 void FaultyFolder::go_on() const { ::kill(process_, SIGCONT); }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

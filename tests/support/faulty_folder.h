@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 class FaultyFolder {
  public:
@@ -30,4 +30,4 @@ class FaultyFolder {
   pid_t process_ = -1;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

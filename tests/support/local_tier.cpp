@@ -6,7 +6,7 @@
 #include "migrator/evict/scratch_recovery.h"
 #include "recovery/adoption.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 template <class T>
@@ -159,4 +159,4 @@ Result<Eviction> LocalTier::evict(InodeNumber inode) {
   return eviction;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

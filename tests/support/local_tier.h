@@ -22,7 +22,7 @@
 #include "storage/posix/posix_archive.h"
 #include "storage/scratch/scratch.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // Bytes in memory as the source of a write.
 class BytesSource final : public WriteSource {
@@ -86,4 +86,4 @@ class LocalTier : private FileSystemHooks {
   void writing(InodeNumber inode) override;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -11,7 +11,7 @@
 #include "common/posix.h"
 #include "tests/support/command.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 void run(const std::vector<std::string>& command) {
@@ -46,4 +46,4 @@ LoopMount::~LoopMount() { ::umount2(mount_point_.c_str(), MNT_DETACH); }
 void LoopMount::mount() { run({"mount", "-o", "loop", image(), mount_point_}); }
 void LoopMount::unmount() { run({"umount", mount_point_}); }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

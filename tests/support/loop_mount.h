@@ -6,7 +6,7 @@
 
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // Gives the process mounts of its own: nothing stays mounted when it ends, and the kernel gives up
 // its loop devices. Throws if this is not root. Once is enough.
@@ -33,4 +33,4 @@ class LoopMount {
   const std::string mount_point_;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -12,7 +12,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 class SlowArchiveTest : public TierTest {
  protected:
@@ -45,4 +45,4 @@ class SlowArchiveTest : public TierTest {
   pid_t slowfs_ = -1;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -21,7 +21,7 @@
 
 #include "common/posix.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -308,4 +308,4 @@ void TierTest::TearDown() {
   if (HasFailure()) std::cerr << "---- log of tierd ----\n" << tier.log();
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

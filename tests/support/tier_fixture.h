@@ -23,7 +23,7 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/tree.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 using Environment = std::vector<std::string>;  // "NAME=value"
 
@@ -128,4 +128,4 @@ class TierTest : public ::testing::Test {
 // Program beside this one in the build tree.
 std::string program(const std::string& name);
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

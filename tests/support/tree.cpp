@@ -16,7 +16,7 @@
 #include "common/hash.h"
 #include "common/unique_fd.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -174,4 +174,4 @@ std::vector<std::string> differences(const Tree& expected, const Tree& actual) {
   return found;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

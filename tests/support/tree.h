@@ -10,7 +10,7 @@
 
 #include <sys/stat.h>
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // The same bytes for the same seed, and hardly a repeated one.
 std::string random_bytes(uint64_t size, uint64_t seed);
@@ -32,4 +32,4 @@ Tree describe_tree(const std::string& root);
 // One line for each difference; empty: the trees are equal.
 std::vector<std::string> differences(const Tree& expected, const Tree& actual);
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

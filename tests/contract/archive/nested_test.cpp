@@ -15,12 +15,12 @@
 namespace tierhub::test {
 namespace {
 
-using tierhub::testing::LoopMount;
+using tierhub::test::LoopMount;
 
 class Nested : public ArchiveTest {
  protected:
   void SetUp() override {
-    tierhub::testing::use_own_mounts();
+    tierhub::test::use_own_mounts();
     ArchiveTest::SetUp();
   }
   // Lets go of the mounts before they are taken away.
@@ -291,7 +291,7 @@ TEST_P(Nested, AFullFileSystemDoesNotFillTheOthers) {
 
 // The inner one clones by itself; from one to the other the bytes are read and written.
 TEST(NestedCapabilities, AreThoseOfTheFileSystemThatIsActedOn) {
-  tierhub::testing::use_own_mounts();
+  tierhub::test::use_own_mounts();
   const TemporaryDirectory folder;
   const LoopMount outer("ext4", folder / "archive", 64 << 20);
   const LoopMount inner("xfs", outer.path() + "/lab");

@@ -16,7 +16,7 @@
 namespace tierhub::test {
 namespace {
 
-using tierhub::testing::LoopMount;
+using tierhub::test::LoopMount;
 
 struct Way {
   std::string file_system;

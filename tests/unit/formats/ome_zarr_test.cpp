@@ -11,7 +11,7 @@
 namespace tierhub::formats {
 namespace {
 
-using testing::ScratchFolder;
+using test::ScratchFolder;
 
 constexpr const char* kArray =
     R"({"zarr_format":2,"shape":[2,1,8,20,30],"chunks":[1,1,4,10,10],"dtype":"<u2",

@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // A new folder, in memory where the system has a place for it (tests make thousands of small
 // files); removed with all it holds.
@@ -148,4 +148,4 @@ class TiffBuilder {
   size_t link_at_ = 0;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

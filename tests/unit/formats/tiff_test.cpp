@@ -12,8 +12,8 @@
 namespace tierhub::formats {
 namespace {
 
-using testing::ScratchFolder;
-using testing::TiffBuilder;
+using test::ScratchFolder;
+using test::TiffBuilder;
 
 Result<ImageInfo> info_of(Result<std::unique_ptr<Image>> image) {
   if (!image) return image.error();
@@ -340,15 +340,15 @@ TEST(Tiff, SurvivesCutAndChangedFiles) {
     builder.add_page(3, 2, 16, {description(text)});
     builder.add_page(3, 2, 16);
     const std::string good = builder.bytes();
-    EXPECT_TRUE(testing::open_bytes(good));
+    EXPECT_TRUE(test::open_bytes(good));
     for (size_t size = 0; size < good.size(); ++size) {
-      EXPECT_FALSE(testing::open_bytes(good.substr(0, size))) << size;
+      EXPECT_FALSE(test::open_bytes(good.substr(0, size))) << size;
     }
     for (size_t at = 0; at < good.size(); ++at) {
       for (const char value : {'\0', '\x7f', '\xff'}) {
         std::string changed = good;
         changed[at] = value;
-        const auto image = testing::open_bytes(changed);
+        const auto image = test::open_bytes(changed);
         if (!image) continue;
         EXPECT_FALSE((*image)->info().levels.empty());
         // An error or not: it ends.

@@ -13,7 +13,7 @@
 #include "common/interval_set.h"
 #include "formats/image.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 // Files in memory. `file` is the one that is opened; empty: the folder.
 class MemoryTree : public formats::FileTree {
@@ -92,4 +92,4 @@ class CountingTree : public formats::FileTree {
   mutable Guarded<Counted> counted_;
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

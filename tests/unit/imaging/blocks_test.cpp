@@ -7,7 +7,7 @@
 namespace tierhub::imaging {
 namespace {
 
-using testing::ScratchFolder;
+using test::ScratchFolder;
 
 struct Voxel {
   uint64_t z, y, x;
@@ -240,7 +240,7 @@ TEST(SegmentBox, KeepsTheSizeOfAVoxelAndThePlaceOfTheBox) {
   ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
   const Box box{0, 0, 0, {4, 8}, {2, 8}, {4, 8}};
   must(segment_box(reader, box, {}, 500, {0, Connectivity::full, folder / "labels.zarr", "", {}}));
-  const auto json = formats::Json::parse(testing::read_bytes(folder / "labels.zarr/.zattrs"));
+  const auto json = formats::Json::parse(test::read_bytes(folder / "labels.zarr/.zattrs"));
   const auto& transformations = json["multiscales"][0]["datasets"][0]["coordinateTransformations"];
   EXPECT_EQ(transformations[0]["scale"], (std::vector<double>{2, 0.5, 0.25}));
   EXPECT_EQ(transformations[1]["translation"], (std::vector<double>{8, 1, 1}));

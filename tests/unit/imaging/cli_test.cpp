@@ -12,7 +12,7 @@
 namespace tierhub::imaging {
 namespace {
 
-using testing::ScratchFolder;
+using test::ScratchFolder;
 
 struct Outcome {
   int exit_code;
@@ -52,7 +52,7 @@ TEST(Imgop, ExplainsItselfWithAnExample) {
 
 TEST(Imgop, FailsWithOneSentenceAndLeavesNothing) {
   const ScratchFolder folder;
-  testing::TiffBuilder builder;
+  test::TiffBuilder builder;
   builder.add_page(64, 64, 16);
   builder.add_page(64, 64, 16);
   folder.write("in/cut.tif", builder.bytes().substr(0, builder.bytes().size() / 2));
@@ -94,12 +94,12 @@ TEST(Imgop, RunsTheWorkflowAsWellInBlocksAsAtOnce) {
   run(fmt::format("segment --sigma 2 --in {0} --out {1}/whole.zarr --table {1}/whole.csv", image,
                   work));
   EXPECT_EQ(files_below(work + "/labels.ome.zarr"), files_below(work + "/whole.zarr"));
-  EXPECT_EQ(testing::read_bytes(work + "/objects.csv"), testing::read_bytes(work + "/whole.csv"));
+  EXPECT_EQ(test::read_bytes(work + "/objects.csv"), test::read_bytes(work + "/whole.csv"));
   run(fmt::format("merge-labels --in {0}/whole.zarr --out {0}/again.zarr", work));
   EXPECT_EQ(files_below(work + "/again.zarr"), files_below(work + "/whole.zarr"));
   run(fmt::format("project --in {} --labels {}/whole.zarr --out {}/picture.png", image, work,
                   work));
-  EXPECT_EQ(testing::read_bytes(work + "/picture.png").substr(1, 3), "PNG");
+  EXPECT_EQ(test::read_bytes(work + "/picture.png").substr(1, 3), "PNG");
   const Outcome wrong_sigma = imgop(fmt::format(
       "segment --sigma 1 --threshold @{0}/threshold.json --in {1} --out {0}/x.zarr", work, image));
   EXPECT_EQ(wrong_sigma.exit_code, 1);
@@ -122,7 +122,7 @@ void write_three_channels(const ScratchFolder& folder, const std::string& name, 
 }
 
 size_t rows(const std::string& table) {
-  const std::string text = testing::read_bytes(table);
+  const std::string text = test::read_bytes(table);
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) - 1;
 }
 
@@ -246,7 +246,7 @@ TEST(Imgop, PrintsWhatADatasetIsInLines) {
             "type: uint16\nlevels: 1\n"
             "level 0: 2 x 3 x 8 x 16 x 40 in chunks of 1 x 1 x 8 x 16 x 40, compressor none\n"
             "channels: 3\n");
-  testing::TiffBuilder stack;
+  test::TiffBuilder stack;
   for (int page = 0; page < 25; ++page) stack.add_page(4, 4, 16);
   const Outcome tiff = imgop("info --in " + folder.write("stack.tif", stack.bytes()));
   EXPECT_NE(tiff.text.find("\naxes: zyx\n"), std::string::npos) << tiff.text;
@@ -307,8 +307,8 @@ TEST(Imgop, HalvesLargeImagesUntilTheyFitIntoAPicture) {
 
 TEST(Imgop, NeverLabelsTheStainsOfAnImageJStackAsOne) {
   const ScratchFolder folder;
-  testing::TiffBuilder stack;
-  const testing::TiffBuilder::Entry description{
+  test::TiffBuilder stack;
+  const test::TiffBuilder::Entry description{
       270, 2, {}, "ImageJ=1.53c\nimages=3\nchannels=3\nhyperstack=true\nmode=composite\n"};
   for (int page = 0; page < 3; ++page) stack.add_page(16, 16, 16, {description});
   folder.write("stains.tif", stack.bytes());
@@ -380,7 +380,7 @@ TEST(Imgop, ReportsWhereItsNumbersComeFrom) {
   EXPECT_EQ(report_of(imgop(
                 fmt::format("project --in {0}/a.zarr --select t=0,c=1 --out {0}/p.png", path))),
             "report: p.png: brightest along z of a.zarr, level 0, t 0, c 1, z 0-7");
-  testing::TiffBuilder stack;
+  test::TiffBuilder stack;
   for (int page = 0; page < 5; ++page) stack.add_page(4, 4, 16);
   folder.write("s.tif", stack.bytes());
   EXPECT_EQ(
@@ -391,7 +391,7 @@ TEST(Imgop, ReportsWhereItsNumbersComeFrom) {
 
 TEST(Imgop, ReportsOfBlocksWhatItReportsOfTheWhole) {
   const ScratchFolder folder;
-  testing::TiffBuilder stack;
+  test::TiffBuilder stack;
   for (int page = 0; page < 4; ++page) stack.add_page(8, 8, 16);
   folder.write("s.tif", stack.bytes());
   const std::string path = folder.path();

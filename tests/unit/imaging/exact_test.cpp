@@ -7,7 +7,7 @@
 namespace tierhub::imaging {
 namespace {
 
-using testing::ScratchFolder;
+using test::ScratchFolder;
 
 constexpr uint64_t kSeeds = 50;
 

@@ -13,7 +13,7 @@
 namespace tierhub::imaging {
 namespace {
 
-using testing::ScratchFolder;
+using test::ScratchFolder;
 
 std::string deflated(const std::string& bytes, int window_bits) {
   z_stream stream{};
@@ -101,7 +101,7 @@ TEST(Reader, AnswersDamagedChunksWithAnError) {
   for (const char* codec : {"null", "zlib", "gzip", "zstd", "blosc"}) {
     std::filesystem::remove_all(folder / "a.zarr");
     write_5d(folder, codec, false, '/');
-    const std::string good = testing::read_bytes(folder / "a.zarr/s0/0/0/0/0/0");
+    const std::string good = test::read_bytes(folder / "a.zarr/s0/0/0/0/0/0");
     const auto read = [&]() -> Result<GreyVolume> {
       // What has been decoded is kept, so it is opened anew.
       TRY_ASSIGN(const ImageReader reader, ImageReader::open(folder / "a.zarr"));
@@ -208,7 +208,7 @@ TEST(Reader, AnswersACutTiffFileWithOneSentence) {
   for (const uint16_t compression :
        {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE, COMPRESSION_PACKBITS}) {
     const std::string path = write_tiff(folder, {compression, 16, false, "w"});
-    const std::string good = testing::read_bytes(path);
+    const std::string good = test::read_bytes(path);
     for (size_t size = 0; size < good.size(); size += good.size() / 40 + 1) {
       folder.write("a.tif", good.substr(0, size));
       const auto read = [&]() -> Result<GreyVolume> {

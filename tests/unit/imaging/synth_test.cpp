@@ -7,7 +7,7 @@
 namespace tierhub::imaging {
 namespace {
 
-using testing::ScratchFolder;
+using test::ScratchFolder;
 
 SynthOptions small(uint64_t seed) {
   SynthOptions options;
@@ -24,8 +24,7 @@ TEST(Synth, GivesTheSameFilesForTheSameSeed) {
   must(synthesise(small(4), folder / "c.ome.zarr"));
   EXPECT_EQ(files_below(folder / "a.ome.zarr"), files_below(folder / "b.ome.zarr"));
   EXPECT_NE(files_below(folder / "a.ome.zarr"), files_below(folder / "c.ome.zarr"));
-  EXPECT_EQ(testing::read_bytes(folder / "a.truth.csv"),
-            testing::read_bytes(folder / "b.truth.csv"));
+  EXPECT_EQ(test::read_bytes(folder / "a.truth.csv"), test::read_bytes(folder / "b.truth.csv"));
 }
 
 TEST(Synth, RendersAPartAsItIsInTheWhole) {
@@ -40,7 +39,7 @@ TEST(Synth, WritesARowOfTruthForEachNucleus) {
   const ScratchFolder folder;
   const std::string truth = must(synthesise(small(6), folder / "a.ome.zarr"));
   EXPECT_EQ(truth, folder / "a.truth.csv");
-  const std::string text = testing::read_bytes(truth);
+  const std::string text = test::read_bytes(truth);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 11);
 }
 

@@ -40,7 +40,7 @@ inline void write_volume(const std::string& path, const GreyVolume& volume,
 }
 
 // Writes an image of several channels at one time point (axes t, c, z, y, x), all of one shape.
-inline void write_channels(const testing::ScratchFolder& folder, const std::string& name,
+inline void write_channels(const test::ScratchFolder& folder, const std::string& name,
                            const std::vector<GreyVolume>& channels, size_t times = 1) {
   const Extent& shape = channels.front().extent;
   const formats::Json all = {times, channels.size(), shape.z, shape.y, shape.x};
@@ -86,7 +86,7 @@ inline std::map<std::string, std::string> files_below(const std::string& folder)
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     if (!entry.is_regular_file()) continue;
     files[std::filesystem::relative(entry.path(), folder).string()] =
-        testing::read_bytes(entry.path().string());
+        test::read_bytes(entry.path().string());
   }
   return files;
 }
@@ -105,7 +105,7 @@ inline RunResult segment_at_once(const std::string& image, const std::string& wo
   const Box box = must(formats::whole_volume(reader.info()));
   const SegmentOptions options{sigma, connectivity, work + "/whole.zarr", work + "/whole.csv", {}};
   const SegmentResult result = must(segment_whole(reader, box, threshold, options));
-  return {files_below(options.out), testing::read_bytes(options.table), result.objects};
+  return {files_below(options.out), test::read_bytes(options.table), result.objects};
 }
 
 // Histograms of all blocks, one threshold, labels of all blocks, merge: the steps of a workflow.
@@ -137,7 +137,7 @@ inline RunResult segment_in_blocks(const std::string& image, const std::string& 
   const MergeOptions options{
       work + "/blocks/labels", {}, work + "/blocks/merged.zarr", work + "/blocks/merged.csv"};
   const MergeResult result = must(merge_labels(options));
-  return {files_below(options.out), testing::read_bytes(options.table), result.objects};
+  return {files_below(options.out), test::read_bytes(options.table), result.objects};
 }
 
 }  // namespace tierhub::imaging

@@ -16,7 +16,7 @@
 
 #include "storage/archive/archive.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 class HeldArchive final : public Archive {
  public:
@@ -130,4 +130,4 @@ class HeldArchive final : public Archive {
   std::function<void()> done_;  // of what was read and is not given yet
 };
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -18,7 +18,7 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/migrator/held_archive.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -330,4 +330,4 @@ TEST_F(MoverOfHoles, ASmallFillIsNotMeasuredWhereThereIsRoom) {
 }
 
 }  // namespace
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -15,12 +15,12 @@ namespace {
 
 using formats::AxisRange;
 using formats::Region;
-using testing::CountingTree;
-using testing::MemoryTree;
-using testing::Sample;
+using test::CountingTree;
+using test::MemoryTree;
+using test::Sample;
 
 const std::vector<Sample>& samples() {
-  static const std::vector<Sample> all = testing::all_samples();
+  static const std::vector<Sample> all = test::all_samples();
   return all;
 }
 
@@ -117,7 +117,7 @@ TEST_P(Conformance, ACutFileIsAnErrorOrHasTheSameVoxels) {
     const bool metadata = path.find(".z") != std::string::npos || path.ends_with(".json");
     if (sample_.files.size() > 10 && !metadata && random() % 20 != 0) continue;
     for (int i = 0; i < 5; ++i) {
-      testing::Files files = sample_.files;
+      test::Files files = sample_.files;
       files[path] = bytes.substr(0, random() % bytes.size());
       auto image = formats::Image::open(std::make_shared<MemoryTree>(sample_.file, files));
       if (!image) continue;

@@ -7,7 +7,7 @@
 
 #include "tests/unit/pixels/samples.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 using formats::PixelType;
@@ -150,4 +150,4 @@ std::vector<Sample> other_samples() {
           jpeg("Colours", 3)};
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -1,6 +1,6 @@
 #include "tests/unit/pixels/samples.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 std::vector<Sample> all_samples() {
   std::vector<Sample> all = zarr_samples();
@@ -26,4 +26,4 @@ std::string expected_voxels(const Sample& sample, const formats::Region& region)
   return bytes;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

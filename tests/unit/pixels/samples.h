@@ -13,7 +13,7 @@
 
 #include "formats/image.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 
 using Files = std::map<std::string, std::string>;
 
@@ -66,4 +66,4 @@ std::vector<Sample> zarr_samples();
 std::vector<Sample> tiff_samples();
 std::vector<Sample> other_samples();
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

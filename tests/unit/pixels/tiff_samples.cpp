@@ -8,7 +8,7 @@
 #include "tests/unit/formats/samples.h"
 #include "tests/unit/pixels/samples.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 using formats::PixelType;
@@ -340,4 +340,4 @@ std::vector<Sample> tiff_samples() {
   return all;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

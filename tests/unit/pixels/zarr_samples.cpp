@@ -10,7 +10,7 @@
 #include "formats/crc32c.h"
 #include "tests/unit/pixels/samples.h"
 
-namespace tierhub::testing {
+namespace tierhub::test {
 namespace {
 
 using formats::PixelType;
@@ -319,4 +319,4 @@ std::vector<Sample> zarr_samples() {
   return all;
 }
 
-}  // namespace tierhub::testing
+}  // namespace tierhub::test

@@ -37,9 +37,9 @@ class Forgotten : public ::testing::Test {
     fs::rename(world.folder / "durable", world.folder / "state/catalog");
   }
   void start() {
-    tier = std::make_unique<testing::LocalTier>(
+    tier = std::make_unique<test::LocalTier>(
         world.folder.path(),
-        testing::LocalTier::Options{World::kChunk, 0, fmt::format("boot-{}", ++boots)});
+        test::LocalTier::Options{World::kChunk, 0, fmt::format("boot-{}", ++boots)});
   }
   // False: it ran to its end.
   bool start_is_killed(int nth) {
@@ -73,7 +73,7 @@ class Forgotten : public ::testing::Test {
   }
 
   World world;
-  std::unique_ptr<testing::LocalTier> tier;
+  std::unique_ptr<test::LocalTier> tier;
   int boots = 1;
 };
 

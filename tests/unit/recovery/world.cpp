@@ -16,7 +16,7 @@ std::pair<std::string, std::string> split(const std::string& path) {
   return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
-void read_below(testing::LocalTier& tier, InodeNumber folder, const std::string& path,
+void read_below(test::LocalTier& tier, InodeNumber folder, const std::string& path,
                 std::map<std::string, std::string>& found) {
   const auto children = value_of(tier.fs->list(folder, 2, 1000));
   for (const auto& child : children) {
@@ -39,7 +39,7 @@ std::string some_bytes(uint64_t size, char seed) {
   return bytes;
 }
 
-InodeNumber find(testing::LocalTier& tier, const std::string& path) {
+InodeNumber find(test::LocalTier& tier, const std::string& path) {
   InodeNumber inode = kRootInode;
   for (size_t begin = 0; begin < path.size();) {
     const size_t end = std::min(path.find('/', begin), path.size());
@@ -49,7 +49,7 @@ InodeNumber find(testing::LocalTier& tier, const std::string& path) {
   return inode;
 }
 
-void write_at(testing::LocalTier& tier, const std::string& path, uint64_t offset_bytes,
+void write_at(test::LocalTier& tier, const std::string& path, uint64_t offset_bytes,
               const std::string& text) {
   const auto [parent_path, name] = split(path);
   const InodeNumber parent = find(tier, parent_path);
@@ -69,22 +69,21 @@ World::World() {
   stop(std::move(tier));
 }
 
-std::unique_ptr<testing::LocalTier> World::start() const {
-  return std::make_unique<testing::LocalTier>(folder.path(),
-                                              testing::LocalTier::Options{kChunk, 0});
+std::unique_ptr<test::LocalTier> World::start() const {
+  return std::make_unique<test::LocalTier>(folder.path(), test::LocalTier::Options{kChunk, 0});
 }
 
-void World::stop(std::unique_ptr<testing::LocalTier> tier) {
+void World::stop(std::unique_ptr<test::LocalTier> tier) {
   value_of(tier->evictor->reap());
   value_of(tier->catalog->mark_clean_shutdown());
 }
 
-void World::write(testing::LocalTier& tier, const std::string& path, const std::string& text) {
+void World::write(test::LocalTier& tier, const std::string& path, const std::string& text) {
   write_at(tier, path, 0, text);
   expected[path] = text;
 }
 
-void World::make_files(testing::LocalTier& tier) {
+void World::make_files(test::LocalTier& tier) {
   const InodeNumber a = value_of(tier.fs->mkdir(kRootInode, "a", 0755, kRoot)).inode;
   const InodeNumber b = value_of(tier.fs->mkdir(a, "b", 0755, kRoot)).inode;
   char seed = 1;
@@ -155,7 +154,7 @@ RepairCounts World::repair(const CheckOptions& options) const {
   return counts;
 }
 
-std::map<std::string, std::string> World::contents(testing::LocalTier& tier) {
+std::map<std::string, std::string> World::contents(test::LocalTier& tier) {
   std::map<std::string, std::string> found;
   read_below(tier, kRootInode, "", found);
   return found;

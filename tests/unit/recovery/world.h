@@ -37,9 +37,9 @@ class World {
   //   rewritten      published, and all of it may be new
   World();
 
-  std::unique_ptr<testing::LocalTier> start() const;
+  std::unique_ptr<test::LocalTier> start() const;
   // As a clean end of tierd does.
-  static void stop(std::unique_ptr<testing::LocalTier> tier);
+  static void stop(std::unique_ptr<test::LocalTier> tier);
 
   InodeNumber inode(const std::string& path) const { return inodes_.at(path); }
   std::string object(const std::string& path) const;
@@ -52,7 +52,7 @@ class World {
   std::vector<std::string> codes(const CheckOptions& options = {}) const;
   RepairCounts repair(const CheckOptions& options = {}) const;
   // Path -> content of all files in the namespace, read through the file system.
-  static std::map<std::string, std::string> contents(testing::LocalTier& tier);
+  static std::map<std::string, std::string> contents(test::LocalTier& tier);
 
   // The same with checksums: what a failing test can print.
   static std::map<std::string, std::string> digests(const std::map<std::string, std::string>& of);
@@ -62,8 +62,8 @@ class World {
   TemporaryDirectory folder;
 
  private:
-  void write(testing::LocalTier& tier, const std::string& path, const std::string& text);
-  void make_files(testing::LocalTier& tier);
+  void write(test::LocalTier& tier, const std::string& path, const std::string& text);
+  void make_files(test::LocalTier& tier);
   std::map<std::string, InodeNumber> inodes_;
 };
 
@@ -73,9 +73,9 @@ inline const FsCaller kRoot;
 RebuildCounts rebuild_world(const World& world);
 
 // Helpers on a running tier.
-InodeNumber find(testing::LocalTier& tier, const std::string& path);
+InodeNumber find(test::LocalTier& tier, const std::string& path);
 // Makes the file, or writes into it.
-void write_at(testing::LocalTier& tier, const std::string& path, uint64_t offset_bytes,
+void write_at(test::LocalTier& tier, const std::string& path, uint64_t offset_bytes,
               const std::string& text);
 std::string some_bytes(uint64_t size, char seed);
 
