@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "tests/support/loop_mount.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -17,7 +17,7 @@ class ArchiveWithoutXattrs : public ::testing::Test {
  protected:
   void SetUp() override {
     tierhub::test::use_own_mounts();
-    ASSERT_EQ(::mount("none", world_.archive_folder.path().c_str(), "ramfs", 0, "mode=755"), 0);
+    ASSERT_EQ(::mount("none", world_.archive_folder.c_str(), "ramfs", 0, "mode=755"), 0);
     world_.restart();
     ASSERT_FALSE(world_.archive->capabilities().user_xattrs);
     world_.scan();
@@ -28,7 +28,7 @@ class ArchiveWithoutXattrs : public ::testing::Test {
     world_.publish();
     ASSERT_EQ(world_.journal_keys(), 0u);
   }
-  void TearDown() override { ::umount2(world_.archive_folder.path().c_str(), MNT_DETACH); }
+  void TearDown() override { ::umount2(world_.archive_folder.c_str(), MNT_DETACH); }
 
   // Its times of change are those of the kernel's last tick: one within the same tick as our own
   // act would not show.
@@ -60,7 +60,7 @@ class ArchiveWithoutXattrs : public ::testing::Test {
     ASSERT_EQ(world_.journal_keys(), 0u);
   }
 
-  JournalWorld world_;
+  TierByPath world_;
 };
 
 TEST_F(ArchiveWithoutXattrs, KeepsThemWhenTheJournalFindsAConflictBesideAChangedMode) {

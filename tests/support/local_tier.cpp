@@ -9,12 +9,6 @@
 namespace tierhub::test {
 namespace {
 
-template <class T>
-T require(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().text());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
 // Calls `start` with a callback and waits until it is called.
 template <class T, class Start>
 Result<T> wait_for(Start&& start) {
@@ -31,17 +25,22 @@ Result<size_t> BytesSource::copy_to(int fd, uint64_t offset_bytes) {
   return bytes_.size();
 }
 
-LocalTier::LocalTier(const std::string& folder, const Options& options)
-    : archive_folder(folder + "/archive") {
+LocalTier::LocalTier(const std::string& folder, const Options& options_)
+    : own_folder(folder), archive_folder(folder + "/archive"), options(options_) {
+  start();
+}
+
+void LocalTier::start() {
   for (const char* name : {"/archive", "/scratch", "/state"})
-    require(posix::make_directories(folder + name, 0755));
-  archive = require(PosixArchive::open(archive_folder, {}));
+    value_of(posix::make_directories(own_folder + name, 0755));
+  archive = value_of(PosixArchive::open(archive_folder, options.archive));
   Catalog::Options catalog_options;
   catalog_options.chunk_bytes = options.chunk_bytes;
   catalog_options.boot_id = options.boot_id;
-  catalog = require(
-      Catalog::open(require(open_rocksdb_store(folder + "/state/catalog")), catalog_options));
-  scratch = std::make_unique<Scratch>(require(Scratch::open(folder + "/scratch")));
+  auto store = options.memory ? options.memory->another_handle()
+                              : value_of(open_rocksdb_store(own_folder + "/state/catalog"));
+  catalog = value_of(Catalog::open(std::move(store), catalog_options));
+  scratch = std::make_unique<Scratch>(value_of(Scratch::open(own_folder + "/scratch")));
   inodes = std::make_unique<InodeTable>(*catalog, 1000);
   Capacity::Options capacity_options;
   capacity_options.capacity_bytes = options.capacity_bytes;
@@ -49,30 +48,46 @@ LocalTier::LocalTier(const std::string& folder, const Options& options)
   capacity = std::make_unique<Capacity>(Capacity::source_of(*scratch, *catalog), capacity_options);
   evictor = std::make_unique<Evictor>(*inodes, *scratch, *archive, *capacity);
   mover = std::make_unique<Mover>(*inodes, *scratch, *archive, *capacity, Mover::Options());
-  Publisher::Options publisher_options;
-  publisher_options.threading = Publisher::Options::Threading::none;
-  publisher_options.lanes = 2;
+  if (options.trash) trash = std::make_unique<Trash>(*catalog, *archive, *options.trash);
+  options.publisher.trash = trash.get();
   scanner = std::make_unique<Scanner>(*inodes, *scratch, *archive, tree_mutex, Scanner::Options());
   publisher = std::make_unique<Publisher>(*inodes, *scratch, *archive, tree_mutex, *scanner,
-                                          publisher_options);
+                                          options.publisher);
   FileSystemHooks& hooks = *this;
   fs = std::make_unique<FileSystem>(*inodes, *scratch, hooks);
+  // A catalog in memory is complete; looking through the folders of objects is most of a start.
+  if (!options.memory) recover_scratch();
+  value_of(options.memory ? capacity->poll() : capacity->begin());
+  value_of(publisher->recover());
+}
+
+void LocalTier::recover_scratch() {
   if (!catalog->just_made()) {
     const auto adopt = [this](const std::vector<InodeNumber>& objects) {
       return recovery::adopt_forgotten(*catalog, *scratch, objects);
     };
-    require(ScratchRecovery(*inodes, *scratch, adopt).run());
-    require(evictor->reap());
+    value_of(ScratchRecovery(*inodes, *scratch, adopt).run());
+    value_of(evictor->reap());
   }
-  if (!catalog->same_boot()) require(catalog->mark_recovered());
-  require(capacity->begin());
-  require(publisher->recover());
+  if (!catalog->same_boot()) value_of(catalog->mark_recovered());
 }
 
+LocalTier::~LocalTier() { stop(); }
+
 // Fills end before what they report to is gone.
-LocalTier::~LocalTier() {
-  mover->begin_nothing_more();
+void LocalTier::stop() {
+  publisher.reset();
+  scanner.reset();
+  trash.reset();
+  if (mover) mover->begin_nothing_more();
   archive.reset();
+  fs.reset();
+  mover.reset();
+  evictor.reset();
+  capacity.reset();
+  inodes.reset();
+  scratch.reset();
+  catalog.reset();
 }
 
 void LocalTier::recall(InodeNumber inode, ByteRange range, RecallReason reason,
@@ -99,16 +114,16 @@ void LocalTier::writing(InodeNumber inode) { capacity->watch(inode); }
 uint64_t LocalTier::publish() {
   // Each round either gets on or is the last one.
   constexpr int kMostRounds = 20;
-  for (int round = 0; require(publisher->run_round(Publisher::Urgency::demanded)) > 0; ++round) {
+  for (int round = 0; value_of(publisher->run_round(Publisher::Urgency::demanded)) > 0; ++round) {
     if (round < kMostRounds) continue;
     ADD_FAILURE() << "publishing does not come to an end";
     break;
   }
-  return require(publisher->pending({"/"})).keys;
+  return value_of(publisher->pending({"/"})).keys;
 }
 
 uint64_t LocalTier::scan_added() {
-  return require(scanner->run([](const ScanCounts&) { return true; })).added;
+  return value_of(scanner->run([](const ScanCounts&) { return true; })).added;
 }
 
 Result<Opened> LocalTier::open(InodeNumber inode, int flags) {

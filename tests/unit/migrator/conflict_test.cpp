@@ -14,7 +14,7 @@
 
 #include "common/fault_points.h"
 #include "common/metrics.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -88,7 +88,7 @@ class Conflict : public ::testing::TestWithParam<Finder> {
   uint64_t conflicts() const { return metrics().conflicts.value() - conflicts_before_; }
   std::string in_archive(const std::string& path) { return read_text(world_.in_archive(path)); }
 
-  JournalWorld world_;
+  TierByPath world_;
   uint64_t conflicts_before_ = 0;
 };
 
@@ -255,7 +255,7 @@ TEST_P(Conflict, OfAChangeOfModeAndALinkOfOthersIsNone) {
   world_.rename("tmp", "replaced");
   for (const char* name : {"mode", "gone", "replaced"})
     ASSERT_EQ(::chmod(world_.in_archive(name).c_str(), 0600), 0);
-  fs::create_hard_link(world_.in_archive("link"), world_.archive_folder / ".tierhub/elsewhere");
+  fs::create_hard_link(world_.in_archive("link"), world_.archive_folder + "/.tierhub/elsewhere");
   settle();
   EXPECT_EQ(in_archive("mode"), "ours, longer");
   EXPECT_EQ(in_archive("link"), "ours, longer");
@@ -448,9 +448,9 @@ TEST_P(Conflict, OfLinksAndSpecialFilesGoesByWhatTheyAre) {
   fs::create_symlink("the same", world_.in_archive("same link"));
   world_.symlink("ours", "link");
   fs::create_symlink("theirs", world_.in_archive("link"));
-  value_of(world_.file_system->mknod(kRootInode, "fifo", S_IFIFO | 0600, 0, {}));
+  value_of(world_.fs->mknod(kRootInode, "fifo", S_IFIFO | 0600, 0, {}));
   ASSERT_EQ(::mkfifo(world_.in_archive("fifo").c_str(), 0600), 0);
-  value_of(world_.file_system->mknod(kRootInode, "special", S_IFIFO | 0600, 0, {}));
+  value_of(world_.fs->mknod(kRootInode, "special", S_IFIFO | 0600, 0, {}));
   world_.write_in_archive("special", "theirs");
   settle();
   EXPECT_EQ(fs::read_symlink(world_.in_archive("link")), "theirs");
@@ -598,9 +598,9 @@ struct Crash {};
 
 TEST_P(Conflict, IsDecidedOnceThoughTheProcessDiesInIt) {
   for (const char* step : {"conflict.before_commit", "conflict.after_commit"}) {
-    for (const auto death : {JournalWorld::Death::killed, JournalWorld::Death::power_lost}) {
+    for (const auto death : {TierByPath::Death::killed, TierByPath::Death::power_lost}) {
       SCOPED_TRACE(step);
-      JournalWorld world;
+      TierByPath world;
       world.write("changed", "first");
       world.publish();
       world.write("changed", "ours, longer");

@@ -5,13 +5,13 @@
 #include <gtest/gtest.h>
 
 #include "common/fault_points.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
 
 // What happens while a scan runs, behind where it has been already.
-JournalWorld* running_world = nullptr;
+TierByPath* running_world = nullptr;
 ScanSchedule* running_schedule = nullptr;
 
 void add_behind_the_scan() {
@@ -20,7 +20,7 @@ void add_behind_the_scan() {
 }
 
 TEST(ScanSchedule, ScansAnewBehindTheScanThatRuns) {
-  JournalWorld world;
+  TierByPath world;
   Scanner scanner(*world.inodes, *world.scratch, *world.archive, world.tree_mutex, {});
   ScanSchedule::Options options;
   options.every_s = 0;

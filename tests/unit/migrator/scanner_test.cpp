@@ -15,7 +15,7 @@
 
 #include "common/metrics.h"
 #include "migrator/scan/folder.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -54,7 +54,7 @@ class ScannerTest : public ::testing::Test {
     ::setxattr(world_.in_archive("top").c_str(), "user.note", "hello", 5, 0);
   }
 
-  JournalWorld world_;
+  TierByPath world_;
 };
 
 TEST_F(ScannerTest, ImportsATree) {
@@ -161,8 +161,8 @@ class SquashingArchive : public ScannerTest {
     AttributeChange change;
     change.uid = owner;
     change.gid = owner;
-    world_.file_system->setattr(world_.inode(path), change,
-                                [](const Result<NodeInfo>& node) { value_of(node); });
+    world_.fs->setattr(world_.inode(path), change,
+                       [](const Result<NodeInfo>& node) { value_of(node); });
   }
   Attributes attributes(const std::string& path) {
     return value_of(world_.catalog->inode(world_.inode(path)))->attributes;
@@ -217,7 +217,7 @@ TEST_F(SquashingArchive, LeavesTheOwnerOfTheRoot) {
   world_.scan();
   give_away("", kAlice);
   world_.publish();
-  ASSERT_EQ(::chmod(world_.archive_folder.path().c_str(), 0711), 0);
+  ASSERT_EQ(::chmod(world_.archive_folder.c_str(), 0711), 0);
   world_.scan();
   expect_alices("");
   EXPECT_EQ(attributes("").mode, 0711u);
@@ -538,7 +538,7 @@ TEST_F(ScannerTest, StopsWhenItIsToldTo) {
 }
 
 TEST_F(ScannerTest, TakesTheAttributesOfTheRoot) {
-  ::chmod(world_.archive_folder.path().c_str(), 0751);
+  ::chmod(world_.archive_folder.c_str(), 0751);
   world_.scan();
   EXPECT_EQ(value_of(world_.catalog->inode(kRootInode))->attributes.mode, 0751u);
 }

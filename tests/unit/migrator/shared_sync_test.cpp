@@ -10,7 +10,7 @@
 
 #include "common/fault_points.h"
 #include "storage/scratch/object_state.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -61,7 +61,7 @@ class SharedSync : public ::testing::Test {
     stamp(name(kFiles - 1));
   }
 
-  JournalWorld world_;
+  TierByPath world_;
 };
 
 TEST_F(SharedSync, HarvestsWhatHasNotChangedSince) {

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "common/fault_points.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -32,7 +32,7 @@ class TrashTest : public ::testing::Test {
   void TearDown() override { arm_fault_point("", 1, nullptr); }
 
   void start(const Trash::Options& options) {
-    world_.trash_options = options;
+    world_.options.trash = options;
     world_.restart();
   }
   std::vector<std::string> listed(const std::string& path = "") {
@@ -57,7 +57,7 @@ class TrashTest : public ::testing::Test {
     return all;
   }
 
-  JournalWorld world_;
+  TierByPath world_;
 };
 
 TEST_F(TrashTest, BringsARemovedTreeBackAsItWas) {
@@ -283,8 +283,8 @@ TEST_F(TrashTest, ThatTakesNothingLeavesEverythingWhereItIs) {
 TEST_F(TrashTest, ThatTakesNothingAtARecoveryLeavesEverythingWhereItWas) {
   for (const bool replaced : {false, true}) {
     SCOPED_TRACE(replaced);
-    JournalWorld world;
-    world.trash_options = Trash::Options();
+    TierByPath world;
+    world.options.trash = Trash::Options();
     world.restart();
     fs::create_directories(world.in_archive(kTrashFolder));
     world.write("file", "old");
@@ -324,12 +324,12 @@ TEST_F(TrashTest, ThatTakesNothingAtARecoveryLeavesEverythingWhereItWas) {
 TEST_F(TrashTest, HasWhatMadeRoomForSomethingElseWhereverTheProcessDies) {
   for (const char* step : {"publish.after_intent", "trash.after_take", "publish.after_act",
                            "publish.before_commit", "publish.after_commit"}) {
-    for (const auto death : {JournalWorld::Death::killed, JournalWorld::Death::power_lost}) {
+    for (const auto death : {TierByPath::Death::killed, TierByPath::Death::power_lost}) {
       for (int nth = 1; nth <= 4; ++nth) {
         SCOPED_TRACE(std::string(step) + ", time " + std::to_string(nth));
-        JournalWorld world;
-        world.trash_options = Trash::Options();
-        world.options.lanes = 1;
+        TierByPath world;
+        world.options.trash = Trash::Options();
+        world.options.publisher.lanes = 1;
         world.restart();
         world.make_folder("A");
         world.write("A/e3", "old");
@@ -462,12 +462,12 @@ TEST_F(TrashTest, AsksOfASmallArchiveOnlyAPartOfIt) {
 TEST_F(TrashTest, HasWhatWasRemovedWhereverTheProcessDies) {
   for (const char* step : {"publish.after_intent", "trash.after_take", "publish.after_act",
                            "publish.before_commit", "publish.after_commit"}) {
-    for (const auto death : {JournalWorld::Death::killed, JournalWorld::Death::power_lost}) {
+    for (const auto death : {TierByPath::Death::killed, TierByPath::Death::power_lost}) {
       for (int nth = 1; nth <= 2; ++nth) {
         SCOPED_TRACE(std::string(step) + ", time " + std::to_string(nth));
-        JournalWorld world;
-        world.trash_options = Trash::Options();
-        world.options.lanes = 1;
+        TierByPath world;
+        world.options.trash = Trash::Options();
+        world.options.publisher.lanes = 1;
         world.restart();
         world.make_folder("d");
         world.write("d/file", "text");

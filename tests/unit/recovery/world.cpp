@@ -1,5 +1,7 @@
 #include "tests/unit/recovery/world.h"
 
+#include <stdexcept>
+
 #include <fcntl.h>
 
 #include <fmt/format.h>

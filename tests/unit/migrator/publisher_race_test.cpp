@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "common/fault_points.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -24,7 +24,7 @@ struct Crash {};
 
 std::function<void()> at_step;
 
-class JournalRace : public ::testing::Test {
+class PublisherRace : public ::testing::Test {
  protected:
   void TearDown() override { arm_fault_point("", 1, nullptr); }
   // `meanwhile` runs once in the next round, when it is at `step`.
@@ -54,10 +54,10 @@ class JournalRace : public ::testing::Test {
     EXPECT_EQ(world_.journal_keys(), 0u);
   }
 
-  JournalWorld world_;
+  TierByPath world_;
 };
 
-TEST_F(JournalRace, DoesNotPlaceWhatAWriterOpenedMeanwhile) {
+TEST_F(PublisherRace, DoesNotPlaceWhatAWriterOpenedMeanwhile) {
   world_.write("file", "whole");
   std::optional<FileHandle> handle;
   at("publish.after_stage", [&] { handle = world_.open("file", O_WRONLY); });
@@ -69,7 +69,7 @@ TEST_F(JournalRace, DoesNotPlaceWhatAWriterOpenedMeanwhile) {
   expect_replica();
 }
 
-TEST_F(JournalRace, KeepsWhatIsWrittenAfterTheIntentDirty) {
+TEST_F(PublisherRace, KeepsWhatIsWrittenAfterTheIntentDirty) {
   world_.write("file", "first");
   at("publish.after_intent", [&] { world_.write("file", "second, longer"); });
   world_.publish();
@@ -77,7 +77,7 @@ TEST_F(JournalRace, KeepsWhatIsWrittenAfterTheIntentDirty) {
   EXPECT_EQ(read_text(world_.in_archive("file")), "second, longer");
 }
 
-TEST_F(JournalRace, FollowsARenameDuringARound) {
+TEST_F(PublisherRace, FollowsARenameDuringARound) {
   world_.make_folder("d");
   world_.write("d/file", "text");
   at("publish.after_act", [&] { world_.rename("d", "e"); });
@@ -85,7 +85,7 @@ TEST_F(JournalRace, FollowsARenameDuringARound) {
   expect_replica();
 }
 
-TEST_F(JournalRace, FollowsARemovalDuringARound) {
+TEST_F(PublisherRace, FollowsARemovalDuringARound) {
   world_.write("file", "text");
   at("publish.after_act", [&] { world_.remove("file"); });
   world_.publish();
@@ -93,14 +93,14 @@ TEST_F(JournalRace, FollowsARemovalDuringARound) {
   EXPECT_TRUE(world_.archive_tree().empty());
 }
 
-TEST_F(JournalRace, FollowsAChangeOfModeDuringARound) {
+TEST_F(PublisherRace, FollowsAChangeOfModeDuringARound) {
   world_.write("file", "text");
   at("publish.after_act", [&] { world_.change_mode("file", 0600); });
   world_.publish();
   expect_replica();
 }
 
-TEST_F(JournalRace, TriesAgainWhatFailedInTheRoundInWhichItIsDemanded) {
+TEST_F(PublisherRace, TriesAgainWhatFailedInTheRoundInWhichItIsDemanded) {
   world_.make_folder("d");
   world_.publish();
   world_.let_nothing_be_made_in_archive("d");
@@ -115,7 +115,7 @@ TEST_F(JournalRace, TriesAgainWhatFailedInTheRoundInWhichItIsDemanded) {
   expect_replica();
 }
 
-TEST_F(JournalRace, LeavesAFileThatAppearedBeforeTheAct) {
+TEST_F(PublisherRace, LeavesAFileThatAppearedBeforeTheAct) {
   world_.write("file", "ours");
   at("publish.after_intent", [&] { world_.write_in_archive("file", "theirs"); });
   world_.publish();
@@ -125,7 +125,7 @@ TEST_F(JournalRace, LeavesAFileThatAppearedBeforeTheAct) {
   expect_kept("file", "ours");
 }
 
-TEST_F(JournalRace, KeepsBothOfAFurtherNameThatWasReplacedBeforeTheAct) {
+TEST_F(PublisherRace, KeepsBothOfAFurtherNameThatWasReplacedBeforeTheAct) {
   world_.write("one", "old");
   world_.link("one", "two");
   world_.publish();
@@ -140,7 +140,7 @@ TEST_F(JournalRace, KeepsBothOfAFurtherNameThatWasReplacedBeforeTheAct) {
   expect_kept("two", "new content");
 }
 
-TEST_F(JournalRace, GivesANameBackThatWasTakenInTheInstantOfACrash) {
+TEST_F(PublisherRace, GivesANameBackThatWasTakenInTheInstantOfACrash) {
   world_.write("file", "old");
   world_.publish();
   world_.write("file", "new content");
@@ -158,7 +158,7 @@ TEST_F(JournalRace, GivesANameBackThatWasTakenInTheInstantOfACrash) {
   EXPECT_TRUE(value_of(world_.catalog->intents()).empty());
 }
 
-TEST_F(JournalRace, GivesBackWhatARemovalTookInTheInstantOfACrash) {
+TEST_F(PublisherRace, GivesBackWhatARemovalTookInTheInstantOfACrash) {
   world_.write("file", "old");
   world_.publish();
   world_.remove("file");
@@ -173,7 +173,7 @@ TEST_F(JournalRace, GivesBackWhatARemovalTookInTheInstantOfACrash) {
   EXPECT_EQ(world_.staged(), std::vector<std::string>{});
 }
 
-TEST_F(JournalRace, ClaimsNothingWhenSomeoneReplacedItsFileBeforeTheRestart) {
+TEST_F(PublisherRace, ClaimsNothingWhenSomeoneReplacedItsFileBeforeTheRestart) {
   world_.write("file", "ours");
   crash_at("publish.after_act");
   fs::remove(world_.in_archive("file"));
@@ -184,7 +184,7 @@ TEST_F(JournalRace, ClaimsNothingWhenSomeoneReplacedItsFileBeforeTheRestart) {
   EXPECT_EQ(read_text(world_.in_archive("file")), "theirs");
 }
 
-TEST_F(JournalRace, KeepsAFileThatIsWrittenToWhileItRestsInStaging) {
+TEST_F(PublisherRace, KeepsAFileThatIsWrittenToWhileItRestsInStaging) {
   world_.write("file", "old");
   world_.publish();
   world_.write("file", "new content");

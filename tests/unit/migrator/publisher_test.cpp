@@ -1,3 +1,5 @@
+#include "migrator/publish/publisher.h"
+
 #include <filesystem>
 #include <fstream>
 
@@ -8,8 +10,7 @@
 #include <stdio.h>
 
 #include "common/metrics.h"
-#include "migrator/publish/publisher.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -21,7 +22,7 @@ std::string read_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-class JournalTest : public ::testing::Test {
+class PublisherTest : public ::testing::Test {
  protected:
   // Publishes; then both sides are equal and nothing is left to do.
   void expect_replica() {
@@ -36,10 +37,10 @@ class JournalTest : public ::testing::Test {
     }
   }
 
-  JournalWorld world_;
+  TierByPath world_;
 };
 
-TEST_F(JournalTest, PublishesANewTree) {
+TEST_F(PublisherTest, PublishesANewTree) {
   world_.make_folder("data", 0750);
   world_.make_folder("data/deep");
   world_.make_folder("data/deep/deeper");
@@ -47,12 +48,12 @@ TEST_F(JournalTest, PublishesANewTree) {
   world_.write("data/empty", "");
   world_.write("top.txt", "hello");
   world_.symlink("../top.txt", "data/link");
-  value_of(world_.file_system->mknod(kRootInode, "pipe", S_IFIFO | 0600, 0, {}));
+  value_of(world_.fs->mknod(kRootInode, "pipe", S_IFIFO | 0600, 0, {}));
   expect_replica();
   EXPECT_EQ(world_.state("data/deep/deeper/image.tif"), FileState::hot);
 }
 
-TEST_F(JournalTest, OverwritesAChangedFileWithOneExchange) {
+TEST_F(PublisherTest, OverwritesAChangedFileWithOneExchange) {
   world_.write("file", "old");
   world_.publish();
   world_.write("file", "something new");
@@ -60,7 +61,7 @@ TEST_F(JournalTest, OverwritesAChangedFileWithOneExchange) {
   EXPECT_EQ(world_.archive_tree().size(), 1u);
 }
 
-TEST_F(JournalTest, PublishesOnlyOnceWhatDidNotChange) {
+TEST_F(PublisherTest, PublishesOnlyOnceWhatDidNotChange) {
   world_.write("file", "text");
   world_.publish();
   const uint64_t files = metrics().published_files.value();
@@ -70,7 +71,7 @@ TEST_F(JournalTest, PublishesOnlyOnceWhatDidNotChange) {
   EXPECT_EQ(metrics().published_files.value(), files);
 }
 
-TEST_F(JournalTest, SavesByRename) {
+TEST_F(PublisherTest, SavesByRename) {
   world_.write("doc", "version 1");
   world_.publish();
   world_.write("doc.tmp", "version 2");
@@ -78,7 +79,7 @@ TEST_F(JournalTest, SavesByRename) {
   expect_replica();
 }
 
-TEST_F(JournalTest, SavesByRenameOfAPublishedFile) {
+TEST_F(PublisherTest, SavesByRenameOfAPublishedFile) {
   world_.write("doc", "version 1");
   world_.write("doc.tmp", "version 2");
   world_.publish();
@@ -86,7 +87,7 @@ TEST_F(JournalTest, SavesByRenameOfAPublishedFile) {
   expect_replica();
 }
 
-TEST_F(JournalTest, KeepsTheBackupOfAnEditor) {
+TEST_F(PublisherTest, KeepsTheBackupOfAnEditor) {
   world_.write("doc", "version 1");
   world_.publish();
   world_.rename("doc", "doc~");
@@ -94,7 +95,7 @@ TEST_F(JournalTest, KeepsTheBackupOfAnEditor) {
   expect_replica();
 }
 
-TEST_F(JournalTest, ExchangesTwoFiles) {
+TEST_F(PublisherTest, ExchangesTwoFiles) {
   world_.write("a", "was a");
   world_.write("b", "was b");
   world_.publish();
@@ -102,7 +103,7 @@ TEST_F(JournalTest, ExchangesTwoFiles) {
   expect_replica();
 }
 
-TEST_F(JournalTest, ExchangesAFileAndAFolder) {
+TEST_F(PublisherTest, ExchangesAFileAndAFolder) {
   world_.make_folder("a");
   world_.write("a/in", "in a");
   world_.write("b", "was b");
@@ -111,7 +112,7 @@ TEST_F(JournalTest, ExchangesAFileAndAFolder) {
   expect_replica();
 }
 
-TEST_F(JournalTest, RotatesThreeNames) {
+TEST_F(PublisherTest, RotatesThreeNames) {
   for (const char* name : {"a", "b", "c"}) world_.write(name, std::string("was ") + name);
   world_.publish();
   world_.rename("a", "t");
@@ -121,7 +122,7 @@ TEST_F(JournalTest, RotatesThreeNames) {
   expect_replica();
 }
 
-TEST_F(JournalTest, TurnsAFolderInsideOut) {
+TEST_F(PublisherTest, TurnsAFolderInsideOut) {
   world_.make_folder("a");
   world_.make_folder("a/b");
   world_.write("a/in_a", "1");
@@ -132,7 +133,7 @@ TEST_F(JournalTest, TurnsAFolderInsideOut) {
   expect_replica();
 }
 
-TEST_F(JournalTest, TurnsAFolderInsideOutUnderItsOldName) {
+TEST_F(PublisherTest, TurnsAFolderInsideOutUnderItsOldName) {
   world_.make_folder("a");
   world_.make_folder("a/b");
   world_.write("a/in_a", "1");
@@ -144,7 +145,7 @@ TEST_F(JournalTest, TurnsAFolderInsideOutUnderItsOldName) {
   expect_replica();
 }
 
-TEST_F(JournalTest, SwapsTwoFoldersWithTheirContent) {
+TEST_F(PublisherTest, SwapsTwoFoldersWithTheirContent) {
   world_.make_folder("x");
   world_.make_folder("y");
   world_.write("x/file", "x");
@@ -155,7 +156,7 @@ TEST_F(JournalTest, SwapsTwoFoldersWithTheirContent) {
   expect_replica();
 }
 
-TEST_F(JournalTest, FollowsAFolderThatIsRenamedWhileItsContentIsNew) {
+TEST_F(PublisherTest, FollowsAFolderThatIsRenamedWhileItsContentIsNew) {
   world_.make_folder("old");
   world_.write("old/one", "1");
   world_.publish();
@@ -165,7 +166,7 @@ TEST_F(JournalTest, FollowsAFolderThatIsRenamedWhileItsContentIsNew) {
   expect_replica();
 }
 
-TEST_F(JournalTest, LinksFurtherNames) {
+TEST_F(PublisherTest, LinksFurtherNames) {
   world_.write("one", "text");
   world_.link("one", "two");
   world_.make_folder("d");
@@ -173,7 +174,7 @@ TEST_F(JournalTest, LinksFurtherNames) {
   expect_replica();
 }
 
-TEST_F(JournalTest, KeepsHardLinksTogetherWhenTheContentChanges) {
+TEST_F(PublisherTest, KeepsHardLinksTogetherWhenTheContentChanges) {
   world_.write("one", "text");
   world_.link("one", "two");
   world_.link("one", "three");
@@ -182,7 +183,7 @@ TEST_F(JournalTest, KeepsHardLinksTogetherWhenTheContentChanges) {
   expect_replica();
 }
 
-TEST_F(JournalTest, ReplacesOneOfSeveralNames) {
+TEST_F(PublisherTest, ReplacesOneOfSeveralNames) {
   world_.write("one", "text");
   world_.link("one", "two");
   world_.publish();
@@ -193,7 +194,7 @@ TEST_F(JournalTest, ReplacesOneOfSeveralNames) {
   expect_replica();
 }
 
-TEST_F(JournalTest, MovesANameOfSeveral) {
+TEST_F(PublisherTest, MovesANameOfSeveral) {
   world_.write("one", "text");
   world_.link("one", "two");
   world_.publish();
@@ -202,7 +203,7 @@ TEST_F(JournalTest, MovesANameOfSeveral) {
   expect_replica();
 }
 
-TEST_F(JournalTest, RemovesATree) {
+TEST_F(PublisherTest, RemovesATree) {
   world_.make_folder("a");
   world_.make_folder("a/b");
   world_.write("a/b/1", "1");
@@ -213,7 +214,7 @@ TEST_F(JournalTest, RemovesATree) {
   EXPECT_TRUE(world_.archive_tree().empty());
 }
 
-TEST_F(JournalTest, ReplacesATreeByAFileOfTheSameName) {
+TEST_F(PublisherTest, ReplacesATreeByAFileOfTheSameName) {
   world_.make_folder("a");
   world_.write("a/1", "1");
   world_.publish();
@@ -222,14 +223,14 @@ TEST_F(JournalTest, ReplacesATreeByAFileOfTheSameName) {
   expect_replica();
 }
 
-TEST_F(JournalTest, NeverPublishesWhatWasRemovedFirst) {
+TEST_F(PublisherTest, NeverPublishesWhatWasRemovedFirst) {
   world_.make_folder("a");
   world_.write("a/tmp", "1");
   world_.remove_tree("a");
   expect_replica();
 }
 
-TEST_F(JournalTest, PublishesAnUnpublishedFileUnderItsLastName) {
+TEST_F(PublisherTest, PublishesAnUnpublishedFileUnderItsLastName) {
   world_.write("first", "1");
   world_.rename("first", "second");
   world_.rename("second", "third");
@@ -237,7 +238,7 @@ TEST_F(JournalTest, PublishesAnUnpublishedFileUnderItsLastName) {
   EXPECT_EQ(world_.archive_tree().size(), 1u);
 }
 
-TEST_F(JournalTest, FollowsModeTimesAndExtendedAttributes) {
+TEST_F(PublisherTest, FollowsModeTimesAndExtendedAttributes) {
   world_.write("file", "1");
   world_.make_folder("d");
   world_.publish();
@@ -250,7 +251,7 @@ TEST_F(JournalTest, FollowsModeTimesAndExtendedAttributes) {
   expect_replica();
 }
 
-TEST_F(JournalTest, PublishesAFileThatIsNotOpenedAgainAfterATruncation) {
+TEST_F(PublisherTest, PublishesAFileThatIsNotOpenedAgainAfterATruncation) {
   world_.write("file", std::string(3 * kChunk, 'a'));
   world_.publish();
   world_.truncate("file", kChunk + 5);
@@ -259,7 +260,7 @@ TEST_F(JournalTest, PublishesAFileThatIsNotOpenedAgainAfterATruncation) {
   expect_replica();
 }
 
-TEST_F(JournalTest, SetsAnOccupantWithANameElsewhereAside) {
+TEST_F(PublisherTest, SetsAnOccupantWithANameElsewhereAside) {
   world_.make_folder("d");
   world_.write("d/file", "in d");
   world_.write("other", "other");
@@ -269,7 +270,7 @@ TEST_F(JournalTest, SetsAnOccupantWithANameElsewhereAside) {
   expect_replica();
 }
 
-TEST_F(JournalTest, WaitsForAFileThatIsOpenForWriting) {
+TEST_F(PublisherTest, WaitsForAFileThatIsOpenForWriting) {
   world_.write("file", "1");
   const InodeNumber file = world_.inode("file");
   const FileHandle handle = world_.open("file", O_WRONLY);
@@ -283,8 +284,8 @@ TEST_F(JournalTest, WaitsForAFileThatIsOpenForWriting) {
   expect_replica();
 }
 
-TEST_F(JournalTest, LetsAChangedFileRestUnlessItIsDemanded) {
-  world_.options.settle_s = 3600;
+TEST_F(PublisherTest, LetsAChangedFileRestUnlessItIsDemanded) {
+  world_.options.publisher.settle_s = 3600;
   world_.restart();
   world_.make_folder("d");
   world_.write("d/file", "1");
@@ -297,9 +298,9 @@ TEST_F(JournalTest, LetsAChangedFileRestUnlessItIsDemanded) {
   EXPECT_FALSE(fs::exists(world_.in_archive("other")));
 }
 
-TEST_F(JournalTest, PublishesWhatNeverRestsWhenItIsTooOld) {
-  world_.options.settle_s = 3600;
-  world_.options.max_dirty_age_s = 0;
+TEST_F(PublisherTest, PublishesWhatNeverRestsWhenItIsTooOld) {
+  world_.options.publisher.settle_s = 3600;
+  world_.options.publisher.max_dirty_age_s = 0;
   world_.restart();
   world_.write("file", "1");
   value_of(world_.publisher->run_round(Publisher::Urgency::settled));
@@ -308,7 +309,7 @@ TEST_F(JournalTest, PublishesWhatNeverRestsWhenItIsTooOld) {
   EXPECT_EQ(world_.archive_tree().size(), 1u);
 }
 
-TEST_F(JournalTest, CountsWhatIsPendingBelowAPath) {
+TEST_F(PublisherTest, CountsWhatIsPendingBelowAPath) {
   world_.make_folder("d");
   world_.write("d/file", std::string(1000, 'x'));
   world_.write("other", std::string(10, 'x'));
@@ -320,7 +321,7 @@ TEST_F(JournalTest, CountsWhatIsPendingBelowAPath) {
   EXPECT_EQ(below.keys, 4u);
 }
 
-TEST_F(JournalTest, LeavesAChangedFileThatWasRemovedHere) {
+TEST_F(PublisherTest, LeavesAChangedFileThatWasRemovedHere) {
   world_.write("file", "ours");
   world_.publish();
   world_.write_in_archive("file", "theirs, longer");
@@ -329,7 +330,7 @@ TEST_F(JournalTest, LeavesAChangedFileThatWasRemovedHere) {
   EXPECT_EQ(read_text(world_.in_archive("file")), "theirs, longer");
 }
 
-TEST_F(JournalTest, PublishesAParkedKeyWhenTheReasonIsGone) {
+TEST_F(PublisherTest, PublishesAParkedKeyWhenTheReasonIsGone) {
   world_.make_folder("d");
   world_.publish();
   world_.let_nothing_be_made_in_archive("d");
@@ -345,7 +346,7 @@ TEST_F(JournalTest, PublishesAParkedKeyWhenTheReasonIsGone) {
   expect_replica();
 }
 
-TEST_F(JournalTest, StopsWhenTheArchiveIsAway) {
+TEST_F(PublisherTest, StopsWhenTheArchiveIsAway) {
   world_.write("file", "1");
   fs::rename(world_.in_archive(".tierhub"), world_.in_archive("hidden"));
   const auto round = world_.publisher->run_round(Publisher::Urgency::demanded);
@@ -355,7 +356,7 @@ TEST_F(JournalTest, StopsWhenTheArchiveIsAway) {
   expect_replica();
 }
 
-TEST_F(JournalTest, RecoversOnceTheArchiveIsBack) {
+TEST_F(PublisherTest, RecoversOnceTheArchiveIsBack) {
   world_.write("file", "1");
   fs::rename(world_.in_archive(".tierhub/id"), world_.in_archive("hidden"));
   EXPECT_TRUE(world_.publisher->recover().has_value());
@@ -364,8 +365,8 @@ TEST_F(JournalTest, RecoversOnceTheArchiveIsBack) {
   expect_replica();
 }
 
-TEST_F(JournalTest, PublishesMoreKeysThanAWaveTakes) {
-  world_.options.wave_keys = 3;
+TEST_F(PublisherTest, PublishesMoreKeysThanAWaveTakes) {
+  world_.options.publisher.wave_keys = 3;
   world_.restart();
   world_.make_folder("d");
   for (int i = 0; i < 20; ++i) world_.write("d/" + std::to_string(i), std::to_string(i));
@@ -377,9 +378,9 @@ TEST_F(JournalTest, PublishesMoreKeysThanAWaveTakes) {
   expect_replica();
 }
 
-TEST_F(JournalTest, CopiesLargeFilesBesideTheRounds) {
-  world_.options.long_copy_bytes = kChunk;
-  world_.options.long_copies = 1;
+TEST_F(PublisherTest, CopiesLargeFilesBesideTheRounds) {
+  world_.options.publisher.long_copy_bytes = kChunk;
+  world_.options.publisher.long_copies = 1;
   world_.restart();
   world_.write("large", std::string(2 * kChunk, 'l'));
   world_.write("larger", std::string(3 * kChunk, 'm'));
@@ -398,8 +399,8 @@ TEST_F(JournalTest, CopiesLargeFilesBesideTheRounds) {
   EXPECT_EQ(world_.staged(), std::vector<std::string>{});
 }
 
-TEST_F(JournalTest, ForgetsTheCopyOfAFileThatWasRemoved) {
-  world_.options.long_copy_bytes = kChunk;
+TEST_F(PublisherTest, ForgetsTheCopyOfAFileThatWasRemoved) {
+  world_.options.publisher.long_copy_bytes = kChunk;
   world_.restart();
   world_.write("large", std::string(2 * kChunk, 'l'));
   world_.publish();
@@ -411,10 +412,10 @@ TEST_F(JournalTest, ForgetsTheCopyOfAFileThatWasRemoved) {
   EXPECT_TRUE(world_.archive_tree().empty());
 }
 
-TEST_F(JournalTest, PublishesFromItsOwnThread) {
-  world_.options.threading = Publisher::Options::Threading::own_thread;
-  world_.options.settle_s = 0;
-  world_.options.tick_s = 0.01;
+TEST_F(PublisherTest, PublishesFromItsOwnThread) {
+  world_.options.publisher.threading = Publisher::Options::Threading::own_thread;
+  world_.options.publisher.settle_s = 0;
+  world_.options.publisher.tick_s = 0.01;
   world_.restart();
   world_.write("file", "1");
   world_.publisher->start();
@@ -425,8 +426,8 @@ TEST_F(JournalTest, PublishesFromItsOwnThread) {
   EXPECT_EQ(world_.difference(), "");
 }
 
-TEST(JournalWithoutRenameFlags, PublishesAndReplaces) {
-  JournalWorld world(PosixArchive::RenameFlags::avoid);
+TEST(PublisherWithoutRenameFlags, PublishesAndReplaces) {
+  TierByPath world(PosixArchive::RenameFlags::avoid);
   world.make_folder("d");
   world.write("d/file", "1");
   world.write("other", "2");

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "common/fault_points.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -18,7 +18,7 @@ struct Crash {};
 
 class RandomPeople {
  public:
-  RandomPeople(JournalWorld& world, uint64_t seed) : world_(world), random_(seed) {}
+  RandomPeople(TierByPath& world, uint64_t seed) : world_(world), random_(seed) {}
 
   // One change; one that the file system refuses is no change.
   void act() {
@@ -66,7 +66,7 @@ class RandomPeople {
       world_.publish();
     } catch (const Crash&) {
       arm_fault_point("", 1, nullptr);
-      world_.restart(below(2) == 0 ? JournalWorld::Death::killed : JournalWorld::Death::power_lost);
+      world_.restart(below(2) == 0 ? TierByPath::Death::killed : TierByPath::Death::power_lost);
     }
     arm_fault_point("", 1, nullptr);
   }
@@ -107,32 +107,31 @@ class RandomPeople {
     if (lies_in(to, from) || lies_in(from, to)) return;
     const auto [parent, name] = split(from);
     const auto [new_parent, new_name] = split(to);
-    static_cast<void>(world_.file_system->rename(parent, name, new_parent, new_name, flags));
+    static_cast<void>(world_.fs->rename(parent, name, new_parent, new_name, flags));
   }
   void link(const std::string& from, const std::string& to) {
     if (lies_in(to, from)) return;
     const auto [parent, name] = split(to);
-    static_cast<void>(world_.file_system->link(world_.inode(from), parent, name));
+    static_cast<void>(world_.fs->link(world_.inode(from), parent, name));
   }
   void remove(const std::string& path) {
     const auto [parent, name] = split(path);
-    if (!world_.file_system->unlink(parent, name))
-      static_cast<void>(world_.file_system->rmdir(parent, name));
+    if (!world_.fs->unlink(parent, name)) static_cast<void>(world_.fs->rmdir(parent, name));
   }
   void truncate(const std::string& path) {
     AttributeChange change;
     change.size_bytes = below(4 * kChunk);
-    world_.file_system->setattr(world_.inode(path), change, [](const Result<NodeInfo>&) {});
+    world_.fs->setattr(world_.inode(path), change, [](const Result<NodeInfo>&) {});
   }
 
-  JournalWorld& world_;
+  TierByPath& world_;
   std::mt19937_64 random_;
 };
 
 void run(uint64_t seed) {
   SCOPED_TRACE("TIERHUB_SEED=" + std::to_string(seed));
-  JournalWorld world;
-  world.options.retry_parked_s = 0;
+  TierByPath world;
+  world.options.publisher.retry_parked_s = 0;
   world.restart();
   RandomPeople people(world, seed);
   for (int round = 0; round < 12; ++round) {
@@ -151,7 +150,7 @@ void run(uint64_t seed) {
   EXPECT_EQ(counts.conflicts, 0u);
 }
 
-TEST(JournalUnderRandomChanges, EndsWithAnEqualArchive) {
+TEST(PublisherUnderRandomChanges, EndsWithAnEqualArchive) {
   if (const char* seed = std::getenv("TIERHUB_SEED")) return run(std::strtoull(seed, nullptr, 10));
   for (uint64_t seed = 1; seed <= 20 && !::testing::Test::HasFailure(); ++seed) run(seed);
 }

@@ -16,7 +16,7 @@
 #include "common/fault_points.h"
 #include "storage/archive/file_system_id.h"
 #include "tests/support/loop_mount.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -97,7 +97,7 @@ class NestedWorld : public ::testing::Test {
     return reasons;
   }
 
-  JournalWorld world;
+  TierByPath world;
   NestedMount lab1{world.in_archive("lab1")};
   NestedMount lab2{world.in_archive("lab2")};
   std::string said;
@@ -295,7 +295,7 @@ TEST_F(NestedWorld, ReadOnlyOrFullHoldsUpNobodyElse) {
 }
 
 TEST_F(NestedWorld, WhatIsRemovedRestsInTheTrashOfItsFileSystem) {
-  world.trash_options.emplace();
+  world.options.trash.emplace();
   world.restart();
   world.scan();
   for (const std::string folder : {"", "lab1/"}) {
@@ -359,46 +359,46 @@ struct Crash {};
 
 struct Change {
   std::string_view name;
-  std::function<void(JournalWorld&)> before;
-  std::function<void(JournalWorld&)> change;
+  std::function<void(TierByPath&)> before;
+  std::function<void(TierByPath&)> change;
 };
 
 const std::vector<Change>& changes() {
   static const std::vector<Change> all = {
-      {"NewTree", [](JournalWorld&) {},
-       [](JournalWorld& w) {
+      {"NewTree", [](TierByPath&) {},
+       [](TierByPath& w) {
          w.make_folder("lab1/d");
          w.write("lab1/d/file", std::string(kChunk + 1, 'n'));
          w.link("lab1/d/file", "lab1/second");
        }},
       {"OverwriteWithLinks",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.write("lab1/one", "old");
          w.link("lab1/one", "lab1/two");
        },
-       [](JournalWorld& w) { w.write("lab1/two", "new content"); }},
+       [](TierByPath& w) { w.write("lab1/two", "new content"); }},
       {"Exchange",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.write("lab1/a", "was a");
          w.make_folder("lab1/b");
          w.write("lab1/b/in", "in b");
        },
-       [](JournalWorld& w) { w.rename("lab1/a", "lab1/b", RENAME_EXCHANGE); }},
+       [](TierByPath& w) { w.rename("lab1/a", "lab1/b", RENAME_EXCHANGE); }},
       {"SetAside",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.make_folder("lab1/d");
          w.write("lab1/d/file", "in d");
        },
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.rename("lab1/d", "lab1/e");
          w.write("lab1/d", "a file now");
        }},
       {"RemoveTree",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.make_folder("lab1/a");
          w.write("lab1/a/file", "deep");
        },
-       [](JournalWorld& w) { w.remove_tree("lab1/a"); }},
+       [](TierByPath& w) { w.remove_tree("lab1/a"); }},
   };
   return all;
 }
@@ -409,11 +409,11 @@ constexpr std::array kSteps = {"publish.after_stage",   "publish.after_archive_s
 
 // While it is away, nothing of it is decided; when it is back, all is as wanted.
 enum class Meanwhile { stays, away };
-using Parameter = std::tuple<size_t, JournalWorld::Death, Meanwhile>;
+using Parameter = std::tuple<size_t, TierByPath::Death, Meanwhile>;
 
 class NestedCrash : public ::testing::TestWithParam<Parameter> {
  protected:
-  static bool dies_at(JournalWorld& world, const char* step, int nth) {
+  static bool dies_at(TierByPath& world, const char* step, int nth) {
     arm_fault_point(step, nth, [] { throw Crash{}; });
     bool died = false;
     try {
@@ -434,7 +434,7 @@ TEST_P(NestedCrash, LeavesTheReplicaRight) {
     for (int nth = 1;; ++nth) {
       SCOPED_TRACE(std::string(change.name) + ", killed at " + step + ", time " +
                    std::to_string(nth));
-      JournalWorld world;
+      TierByPath world;
       NestedMount lab(world.in_archive("lab1"));
       world.scan();
       change.before(world);
@@ -473,12 +473,11 @@ TEST_P(NestedCrash, LeavesTheReplicaRight) {
 
 INSTANTIATE_TEST_SUITE_P(AtEachStep, NestedCrash,
                          ::testing::Combine(::testing::Range(size_t{0}, changes().size()),
-                                            ::testing::Values(JournalWorld::Death::killed,
-                                                              JournalWorld::Death::power_lost),
+                                            ::testing::Values(TierByPath::Death::killed,
+                                                              TierByPath::Death::power_lost),
                                             ::testing::Values(Meanwhile::stays, Meanwhile::away)),
                          [](const ::testing::TestParamInfo<Parameter>& one) {
-                           const bool killed =
-                               std::get<1>(one.param) == JournalWorld::Death::killed;
+                           const bool killed = std::get<1>(one.param) == TierByPath::Death::killed;
                            const bool away = std::get<2>(one.param) == Meanwhile::away;
                            return std::string(changes()[std::get<0>(one.param)].name) +
                                   (killed ? "Killed" : "PowerLost") + (away ? "AndUnmounted" : "");

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "common/fault_points.h"
-#include "tests/unit/migrator/journal_world.h"
+#include "tests/unit/migrator/tier_by_path.h"
 
 namespace tierhub::test {
 namespace {
@@ -22,87 +22,87 @@ constexpr std::array kSteps = {"publish.after_stage",   "publish.after_archive_s
 
 struct Change {
   std::string_view name;
-  std::function<void(JournalWorld&)> before;  // published before the change
-  std::function<void(JournalWorld&)> change;
+  std::function<void(TierByPath&)> before;  // published before the change
+  std::function<void(TierByPath&)> change;
 };
 
 const std::vector<Change>& changes() {
   static const std::vector<Change> all = {
-      {"NewTree", [](JournalWorld&) {},
-       [](JournalWorld& w) {
+      {"NewTree", [](TierByPath&) {},
+       [](TierByPath& w) {
          w.make_folder("d");
          w.write("d/file", std::string(kChunk + 1, 'n'));
          w.symlink("file", "d/link");
          w.link("d/file", "second");
        }},
-      {"Overwrite", [](JournalWorld& w) { w.write("file", "old"); },
-       [](JournalWorld& w) { w.write("file", std::string(2 * kChunk, 'n')); }},
+      {"Overwrite", [](TierByPath& w) { w.write("file", "old"); },
+       [](TierByPath& w) { w.write("file", std::string(2 * kChunk, 'n')); }},
       {"OverwriteWithLinks",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.write("one", "old");
          w.link("one", "two");
          w.link("one", "three");
        },
-       [](JournalWorld& w) { w.write("two", "new content"); }},
-      {"SaveByRename", [](JournalWorld& w) { w.write("doc", "old"); },
-       [](JournalWorld& w) {
+       [](TierByPath& w) { w.write("two", "new content"); }},
+      {"SaveByRename", [](TierByPath& w) { w.write("doc", "old"); },
+       [](TierByPath& w) {
          w.write("tmp", "new");
          w.rename("tmp", "doc");
        }},
       {"RenameOver",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.write("a", "was a");
          w.write("b", "was b");
        },
-       [](JournalWorld& w) { w.rename("a", "b"); }},
-      {"RenameAndRemake", [](JournalWorld& w) { w.write("a", "first"); },
-       [](JournalWorld& w) {
+       [](TierByPath& w) { w.rename("a", "b"); }},
+      {"RenameAndRemake", [](TierByPath& w) { w.write("a", "first"); },
+       [](TierByPath& w) {
          w.rename("a", "b");
          w.write("a", "second");
        }},
       {"Exchange",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.write("a", "was a");
          w.make_folder("b");
          w.write("b/in", "in b");
        },
-       [](JournalWorld& w) { w.rename("a", "b", RENAME_EXCHANGE); }},
+       [](TierByPath& w) { w.rename("a", "b", RENAME_EXCHANGE); }},
       {"InsideOut",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.make_folder("a");
          w.make_folder("a/b");
          w.write("a/b/file", "deep");
        },
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.rename("a/b", "t");
          w.rename("a", "t/b");
          w.rename("t", "a");
        }},
       {"RemoveTree",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.make_folder("a");
          w.make_folder("a/b");
          w.write("a/b/file", "deep");
          w.write("other", "stays");
        },
-       [](JournalWorld& w) { w.remove_tree("a"); }},
+       [](TierByPath& w) { w.remove_tree("a"); }},
       {"Attributes",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.write("file", "text");
          w.make_folder("d");
        },
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.change_mode("file", 0600);
          w.set_mtime("file", 1'000'000'000);
          w.set_mtime("d", 1'000'000'000);
          w.set_xattr("file", "user.note", "note");
        }},
       {"SetAside",
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.make_folder("d");
          w.write("d/file", "in d");
        },
-       [](JournalWorld& w) {
+       [](TierByPath& w) {
          w.rename("d", "e");
          w.write("d", "a file now");
        }},
@@ -110,12 +110,12 @@ const std::vector<Change>& changes() {
   return all;
 }
 
-using Parameter = std::tuple<size_t, JournalWorld::Death>;
+using Parameter = std::tuple<size_t, TierByPath::Death>;
 
-class JournalCrash : public ::testing::TestWithParam<Parameter> {
+class PublisherCrash : public ::testing::TestWithParam<Parameter> {
  protected:
   // True if the process died at the `nth` time that `step` was reached.
-  static bool dies_at(JournalWorld& world, const char* step, int nth) {
+  static bool dies_at(TierByPath& world, const char* step, int nth) {
     arm_fault_point(step, nth, [] { throw Crash{}; });
     bool died = false;
     try {
@@ -128,7 +128,7 @@ class JournalCrash : public ::testing::TestWithParam<Parameter> {
   }
 };
 
-void expect_settled(JournalWorld& world) {
+void expect_settled(TierByPath& world) {
   EXPECT_TRUE(value_of(world.catalog->intents()).empty());
   EXPECT_EQ(world.staged(), std::vector<std::string>{});
   world.publish();
@@ -138,7 +138,7 @@ void expect_settled(JournalWorld& world) {
   EXPECT_TRUE(value_of(world.catalog->base_children(kAsideInode)).empty());
 }
 
-TEST_P(JournalCrash, LeavesTheReplicaRight) {
+TEST_P(PublisherCrash, LeavesTheReplicaRight) {
   const auto [index, death] = GetParam();
   const Change& change = changes()[index];
   for (const char* step : kSteps) {
@@ -146,7 +146,7 @@ TEST_P(JournalCrash, LeavesTheReplicaRight) {
     for (int nth = 1;; ++nth) {
       SCOPED_TRACE(std::string(change.name) + ", killed at " + step + ", time " +
                    std::to_string(nth));
-      JournalWorld world;
+      TierByPath world;
       change.before(world);
       world.publish();
       change.change(world);
@@ -164,13 +164,12 @@ TEST_P(JournalCrash, LeavesTheReplicaRight) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(AtEachStep, JournalCrash,
+INSTANTIATE_TEST_SUITE_P(AtEachStep, PublisherCrash,
                          ::testing::Combine(::testing::Range(size_t{0}, changes().size()),
-                                            ::testing::Values(JournalWorld::Death::killed,
-                                                              JournalWorld::Death::power_lost)),
+                                            ::testing::Values(TierByPath::Death::killed,
+                                                              TierByPath::Death::power_lost)),
                          [](const ::testing::TestParamInfo<Parameter>& one) {
-                           const bool killed =
-                               std::get<1>(one.param) == JournalWorld::Death::killed;
+                           const bool killed = std::get<1>(one.param) == TierByPath::Death::killed;
                            return std::string(changes()[std::get<0>(one.param)].name) +
                                   (killed ? "Killed" : "PowerLost");
                          });
