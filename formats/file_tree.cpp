@@ -43,23 +43,24 @@ Error too_large(const std::string& path, uint64_t size_bytes, uint64_t limit_byt
                                                       path, size_bytes, limit_bytes));
 }
 
-Result<std::string> read_up_to(int fd, uint64_t size_bytes) {
-  std::string text(size_bytes, '\0');
-  TRY_ASSIGN(const size_t got, posix::read_at(fd, std::as_writable_bytes(std::span(text)), 0));
-  text.resize(got);
-  return text;
-}
-
 }  // namespace
+
+Result<bool> FileTree::read_whole(const std::string& path, uint64_t limit_bytes,
+                                  std::string& into) const {
+  TRY_ASSIGN(const auto size_bytes, size_of(path));
+  if (!size_bytes) return false;
+  if (*size_bytes > limit_bytes) return too_large(path, *size_bytes, limit_bytes);
+  into.resize(*size_bytes);
+  TRY_ASSIGN(const size_t got, read_at(path, std::as_writable_bytes(std::span(into)), 0));
+  into.resize(got);
+  return true;
+}
 
 Result<std::optional<std::string>> FileTree::read_small(const std::string& path,
                                                         uint64_t limit_bytes) const {
-  TRY_ASSIGN(const auto size_bytes, size_of(path));
-  if (!size_bytes) return std::nullopt;
-  if (*size_bytes > limit_bytes) return too_large(path, *size_bytes, limit_bytes);
-  std::string text(*size_bytes, '\0');
-  TRY_ASSIGN(const size_t got, read_at(path, std::as_writable_bytes(std::span(text)), 0));
-  text.resize(got);
+  std::string text;
+  TRY_ASSIGN(const bool exists, read_whole(path, limit_bytes, text));
+  if (!exists) return std::nullopt;
   return text;
 }
 
@@ -145,16 +146,20 @@ Result<std::vector<std::string>> PosixTree::list(const std::string& folder) cons
 }
 
 // One file of a dataset of many: it is not kept open.
-Result<std::optional<std::string>> PosixTree::read_small(const std::string& path,
-                                                         uint64_t limit_bytes) const {
-  if (opened_ && path == file_) return FileTree::read_small(path, limit_bytes);
+Result<bool> PosixTree::read_whole(const std::string& path, uint64_t limit_bytes,
+                                   std::string& into) const {
+  if (opened_ && path == file_) return FileTree::read_whole(path, limit_bytes, into);
   auto fd = open_regular(path);
-  if (!fd && is_missing(fd.error())) return std::nullopt;
+  if (!fd && is_missing(fd.error())) return false;
   if (!fd) return fd.error();
   TRY_ASSIGN(const struct stat st, posix::stat_fd(fd->get()));
   const auto size_bytes = static_cast<uint64_t>(st.st_size);
   if (size_bytes > limit_bytes) return too_large(path, size_bytes, limit_bytes);
-  return read_up_to(fd->get(), size_bytes);
+  into.resize(size_bytes);
+  TRY_ASSIGN(const size_t got,
+             posix::read_at(fd->get(), std::as_writable_bytes(std::span(into)), 0));
+  into.resize(got);
+  return true;
 }
 
 }  // namespace tierhub::formats

@@ -40,9 +40,13 @@ class FileTree {
   static constexpr size_t kMaxNames = 1'000'000;
   virtual Result<std::vector<std::string>> list(const std::string& folder) const = 0;
 
-  // A whole small file, or nothing if there is none. An error if it is larger than `limit_bytes`.
-  virtual Result<std::optional<std::string>> read_small(const std::string& path,
-                                                        uint64_t limit_bytes) const;
+  // Reads a whole file into `into`, whose memory is used again; false if there is none. An error if
+  // it is larger than `limit_bytes`.
+  virtual Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,
+                                  std::string& into) const;
+  // The same for a small file, or nothing if there is none.
+  Result<std::optional<std::string>> read_small(const std::string& path,
+                                                uint64_t limit_bytes) const;
 };
 
 // The files of a folder in a POSIX file system. Only regular files are opened, so a pipe cannot
@@ -59,8 +63,8 @@ class PosixTree : public FileTree {
   Result<size_t> read_at(const std::string& path, std::span<std::byte> buffer,
                          uint64_t offset_bytes) const override;
   Result<std::vector<std::string>> list(const std::string& folder) const override;
-  Result<std::optional<std::string>> read_small(const std::string& path,
-                                                uint64_t limit_bytes) const override;
+  Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,
+                          std::string& into) const override;
 
  private:
   using SharedFd = std::shared_ptr<const UniqueFd>;

@@ -21,11 +21,11 @@ Result<size_t> NotedTree::read_at(const std::string& path, std::span<std::byte> 
   return got;
 }
 
-Result<std::optional<std::string>> NotedTree::read_small(const std::string& path,
-                                                         uint64_t limit_bytes) const {
-  TRY_ASSIGN(auto text, inner_->read_small(path, limit_bytes));
-  if (text) note(path, 0, text->size());
-  return text;
+Result<bool> NotedTree::read_whole(const std::string& path, uint64_t limit_bytes,
+                                   std::string& into) const {
+  TRY_ASSIGN(const bool exists, inner_->read_whole(path, limit_bytes, into));
+  if (exists) note(path, 0, into.size());
+  return exists;
 }
 
 std::vector<FileRange> NotedTree::noted() const {

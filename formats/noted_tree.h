@@ -36,8 +36,8 @@ class NotedTree : public FileTree {
   Result<std::vector<std::string>> list(const std::string& folder) const override {
     return inner_->list(folder);
   }
-  Result<std::optional<std::string>> read_small(const std::string& path,
-                                                uint64_t limit_bytes) const override;
+  Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,
+                          std::string& into) const override;
 
   const std::shared_ptr<const FileTree>& inner() const { return inner_; }
   // What has been read so far, sorted by path and offset; gaps of less than a page are filled.

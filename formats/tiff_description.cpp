@@ -75,8 +75,8 @@ class ImageJDescription {
       layout.z_assumed = layout.z > 1;
     }
     // Channels may be the samples of a voxel.
-    const bool counts_samples = first.samples > 1 && layout.c == first.samples &&
-                                layout.planes() == pages * first.samples;
+    const bool counts_samples =
+        first.samples > 1 && layout.c == first.samples && layout.planes() == pages * first.samples;
     if (counts_samples) layout.c = 1;
     const uint64_t planes = layout.planes();
     if (!counts_samples && planes != images.value_or(planes)) {

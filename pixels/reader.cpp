@@ -190,10 +190,7 @@ Result<bool> PixelReader::fetch(const Chunk& chunk, std::string& packed) const {
   uint64_t size_bytes = 0;
   for (const FileRange& range : chunk.bytes) {
     if (range.size_bytes == FileRange::kToEnd) {
-      TRY_ASSIGN(auto whole, image_->files().read_small(range.path, limit_bytes));
-      if (!whole) return false;
-      packed = *std::move(whole);
-      return true;
+      return image_->files().read_whole(range.path, limit_bytes, packed);
     }
     if (range.size_bytes > limit_bytes - size_bytes) {
       return damaged(fmt::format("it has more than {} bytes", limit_bytes));
