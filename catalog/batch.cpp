@@ -140,11 +140,11 @@ void Batch::erase_heat(InodeNumber inode) {
   changes_.erase(Family::heat, encoding::inode_key(inode));
 }
 
-void Batch::put_answer(const AnswerRecord& record) {
+void Batch::put_reply(const ReplyRecord& record) {
   changes_.put(Family::answer, encoding::answer_key(record.start, record.worker), encode(record));
 }
 
-void Batch::erase_answer(uint64_t start, uint64_t worker) {
+void Batch::erase_reply(uint64_t start, uint64_t worker) {
   changes_.erase(Family::answer, encoding::answer_key(start, worker));
 }
 

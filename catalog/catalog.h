@@ -72,8 +72,8 @@ class Batch {
   void put_heat(InodeNumber inode, Timestamp heat);
   void erase_heat(InodeNumber inode);
   // Replaces the record with the same start and worker.
-  void put_answer(const AnswerRecord& record);
-  void erase_answer(uint64_t start, uint64_t worker);
+  void put_reply(const ReplyRecord& record);
+  void erase_reply(uint64_t start, uint64_t worker);
   void put_run(std::string_view run, std::string_view json);
   void put_meta(std::string_view key, std::string_view value);
 
@@ -205,7 +205,7 @@ class Catalog {
   Result<void> for_each_lease(
       const std::function<bool(InodeNumber, const LeaseRecord&)>& visit) const;
   Result<Timestamp> heat(InodeNumber inode) const;  // 0 if never used
-  Result<std::vector<AnswerRecord>> answers() const;
+  Result<std::vector<ReplyRecord>> replies() const;
   Result<std::vector<std::pair<std::string, std::string>>> runs() const;
   Result<std::optional<std::string>> run(std::string_view run) const;
   Result<std::optional<std::string>> meta(std::string_view key) const;

@@ -467,14 +467,14 @@ Result<Timestamp> Catalog::heat(InodeNumber inode) const {
   return heat.value_or(Timestamp{});
 }
 
-Result<std::vector<AnswerRecord>> Catalog::answers() const {
-  std::vector<AnswerRecord> result;
+Result<std::vector<ReplyRecord>> Catalog::replies() const {
+  std::vector<ReplyRecord> result;
   TRY(visit_records(*store_, Family::answer, {}, {},
                     [&](std::string_view key, std::string_view value) -> Result<bool> {
                       TRY_ASSIGN(const auto start_and_worker, encoding::decode_pair_key(key));
-                      TRY_ASSIGN(const AnswerRecord answer,
-                                 encoding::decode_answer(start_and_worker.first,
-                                                         start_and_worker.second, value));
+                      TRY_ASSIGN(const ReplyRecord answer,
+                                 encoding::decode_reply(start_and_worker.first,
+                                                        start_and_worker.second, value));
                       result.push_back(answer);
                       return true;
                     }));

@@ -551,12 +551,12 @@ Result<Timestamp> decode_heat(std::string_view bytes) {
   });
 }
 
-std::string encode(const AnswerRecord& record) {
+std::string encode(const ReplyRecord& record) {
   return record_writer().u64(record.session).u64(record.unique).u64(record.inode.value()).take();
 }
 
-Result<AnswerRecord> decode_answer(uint64_t start, uint64_t worker, std::string_view bytes) {
-  return decode_record<AnswerRecord>("answer", bytes, [=](ByteReader& in, AnswerRecord& record) {
+Result<ReplyRecord> decode_reply(uint64_t start, uint64_t worker, std::string_view bytes) {
+  return decode_record<ReplyRecord>("answer", bytes, [=](ByteReader& in, ReplyRecord& record) {
     record.start = start;
     record.worker = worker;
     record.session = in.u64();

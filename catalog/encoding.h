@@ -74,9 +74,9 @@ std::string encode(ReapKind kind);
 std::string encode(const DepartureRecord& record);
 std::string encode(const PrefetchRecord& record);  // without the id, which is in the key
 std::string encode(const PrefetchItem& record);
-std::string encode(const LeaseRecord& record);   // without the owner, which is in the key
-std::string encode(Timestamp time);              // heat
-std::string encode(const AnswerRecord& record);  // without start and worker, which are in the key
+std::string encode(const LeaseRecord& record);  // without the owner, which is in the key
+std::string encode(Timestamp time);             // heat
+std::string encode(const ReplyRecord& record);  // without start and worker, which are in the key
 
 Result<InodeRecord> decode_inode(std::string_view bytes);
 Result<InodeNumber> decode_dirent(std::string_view bytes);
@@ -94,6 +94,6 @@ Result<PrefetchRecord> decode_prefetch(uint64_t id, std::string_view bytes);
 Result<PrefetchItem> decode_prefetch_item(std::string_view bytes);
 Result<LeaseRecord> decode_lease(std::string_view owner, std::string_view bytes);
 Result<Timestamp> decode_heat(std::string_view bytes);
-Result<AnswerRecord> decode_answer(uint64_t start, uint64_t worker, std::string_view bytes);
+Result<ReplyRecord> decode_reply(uint64_t start, uint64_t worker, std::string_view bytes);
 
 }  // namespace tierhub::encoding

@@ -254,13 +254,13 @@ struct LeaseRecord {
 // A request of the kernel that was carried out, written in the batch that did it: should the
 // process die before it answers, the next one finds here what to answer. Each thread that carries
 // out requests has one such record, which its next request replaces.
-struct AnswerRecord {
+struct ReplyRecord {
   uint64_t start = 0;   // which process of the session; part of the key
   uint64_t worker = 0;  // which of its threads; part of the key
   uint64_t session = 0;
   uint64_t unique = 0;  // the kernel's number of the request in that session
   InodeNumber inode;    // what was made; none if the answer is just "done"
-  bool operator==(const AnswerRecord&) const = default;
+  bool operator==(const ReplyRecord&) const = default;
 };
 
 }  // namespace tierhub

@@ -160,7 +160,7 @@ Result<void> Daemon::warn_of_shared_room() const {
 }
 
 Result<void> Daemon::adopt_session() {
-  TRY_ASSIGN(answers_, answers_left(*catalog_, kept_.get()));
+  TRY_ASSIGN(replies_, replies_left(*catalog_, kept_.get()));
   if (!kept_) return {};
   return restore_handles(*inodes_, *kept_);
 }
@@ -368,7 +368,7 @@ Result<void> Daemon::mount() {
   if (kept_) {
     TRY_ASSIGN(session_,
                FuseSession::take_over(*file_system_, std::move(options), std::move(device_),
-                                      std::move(kept_), std::move(answers_)));
+                                      std::move(kept_), std::move(replies_)));
   } else {
     TRY_ASSIGN(session_, FuseSession::mount(*file_system_, std::move(options)));
   }

@@ -76,7 +76,7 @@ class Daemon {
   // A session that is taken over.
   UniqueFd device_;
   std::unique_ptr<KeptSession> kept_;
-  std::vector<AnswerRecord> answers_;
+  std::vector<ReplyRecord> replies_;
   std::unique_ptr<ArchiveClient> archive_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<Scratch> scratch_;

@@ -51,7 +51,7 @@ FileSystem::FileSystem(InodeTable& inodes, Scratch& scratch, FileSystemHooks& ho
 // asked for the change: killed behind this, the request comes again and finds it.
 Result<void> FileSystem::commit_change(Batch& batch, InodeNumber made, Durability durability) {
   if (const auto& request = RequestScope::current()) {
-    batch.put_answer({request->start, request->worker, request->session, request->unique, made});
+    batch.put_reply({request->start, request->worker, request->session, request->unique, made});
   }
   TRY(catalog_.commit(batch, durability));
   fault_point(FaultPoint::change_after_commit);

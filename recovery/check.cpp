@@ -57,7 +57,7 @@ bool can_be_read(Family family, std::string_view key, std::string_view value) {
     case Family::heat:
       return both(decode_number_key(key), decode_heat(value));
     case Family::answer:
-      return both(decode_pair_key(key), decode_answer(0, 0, value));
+      return both(decode_pair_key(key), decode_reply(0, 0, value));
     case Family::run:
     case Family::meta:
       return decode_text(value).has_value();

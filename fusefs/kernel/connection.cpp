@@ -67,7 +67,7 @@ FuseConnection::FuseConnection(FileSystem& file_system, Options options,
       goes_on_(kept_->begun()),
       reader_(options_.reading),
       recent_listings_(std::chrono::duration<double>(options_.timeouts.entry_s / 2)) {
-  for (const AnswerRecord& answer : options_.answers) answers_left_[answer.unique] = answer;
+  for (const ReplyRecord& reply : options_.replies) replies_left_[reply.unique] = reply;
 }
 
 FuseConnection::~FuseConnection() {
@@ -248,9 +248,9 @@ std::optional<RequestIdentity> FuseConnection::identify(uint64_t unique) const {
   return RequestIdentity{kept().id(), kept().start(), this_worker(), unique};
 }
 
-std::optional<AnswerRecord> FuseConnection::answer_left(uint64_t unique) const {
-  const auto found = answers_left_.find(unique);
-  if (found == answers_left_.end()) return std::nullopt;
+std::optional<ReplyRecord> FuseConnection::reply_left(uint64_t unique) const {
+  const auto found = replies_left_.find(unique);
+  if (found == replies_left_.end()) return std::nullopt;
   return found->second;
 }
 

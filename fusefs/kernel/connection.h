@@ -30,7 +30,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
     std::string passthrough_off_reason;  // empty: use it
     RequestReader::Options reading;
     // What processes before this one carried out and may not have answered.
-    std::vector<AnswerRecord> answers;
+    std::vector<ReplyRecord> replies;
     // Another process will take the session over when this one ends without unmounting.
     bool kept = false;
     // Called once, by begin(): the kernel has begun the session, or goes on with it.
@@ -81,7 +81,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   // That request for the batch that carries it out; none if it cannot come again.
   std::optional<RequestIdentity> identify(uint64_t unique) const;
   // What a process before this one wrote when it carried that request out.
-  std::optional<AnswerRecord> answer_left(uint64_t unique) const;
+  std::optional<ReplyRecord> reply_left(uint64_t unique) const;
 
   // Nothing is answered any more: whatever is not answered yet is for the next process.
   void fall_silent() { silent_ = true; }
@@ -111,7 +111,7 @@ class FuseConnection : public std::enable_shared_from_this<FuseConnection> {
   const Options options_;
   const std::unique_ptr<KeptSession> kept_;
   const bool goes_on_;  // the session was begun by an earlier process
-  std::unordered_map<uint64_t, AnswerRecord> answers_left_;  // by unique
+  std::unordered_map<uint64_t, ReplyRecord> replies_left_;  // by unique
   RequestReader reader_;
   RecentListings recent_listings_;
   fuse_session* session_ = nullptr;

@@ -259,13 +259,13 @@ Result<void> restore_handles(InodeTable& inodes, const KeptSession& session) {
   return {};
 }
 
-Result<std::vector<AnswerRecord>> answers_left(Catalog& catalog, const KeptSession* session) {
-  TRY_ASSIGN(auto answers, catalog.answers());
+Result<std::vector<ReplyRecord>> replies_left(Catalog& catalog, const KeptSession* session) {
+  TRY_ASSIGN(auto answers, catalog.replies());
   Batch batch;
-  std::erase_if(answers, [&](const AnswerRecord& answer) {
+  std::erase_if(answers, [&](const ReplyRecord& answer) {
     const bool serves = session != nullptr && answer.session == session->id() &&
                         answer.start + kStartsKept > session->start();
-    if (!serves) batch.erase_answer(answer.start, answer.worker);
+    if (!serves) batch.erase_reply(answer.start, answer.worker);
     return !serves;
   });
   if (!batch.empty()) TRY(catalog.commit(batch));

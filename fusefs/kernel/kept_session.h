@@ -116,6 +116,6 @@ class KeptSession {
 Result<void> restore_handles(InodeTable& inodes, const KeptSession& session);
 // What earlier processes of the session carried out and may not have answered; null: there were
 // none. Erases from the catalog what no request can ask for any more.
-Result<std::vector<AnswerRecord>> answers_left(Catalog& catalog, const KeptSession* session);
+Result<std::vector<ReplyRecord>> replies_left(Catalog& catalog, const KeptSession* session);
 
 }  // namespace tierhub

@@ -32,8 +32,7 @@ void handle(fuse_req_t request, Handler&& handler) {
 template <class Change, class Again>
 void handle_once(fuse_req_t request, Change&& change, Again&& again) {
   handle(request, [&](Reply& reply) {
-    if (const auto done = reply.connection().answer_left(reply.unique()))
-      return again(reply, *done);
+    if (const auto done = reply.connection().reply_left(reply.unique())) return again(reply, *done);
     const RequestScope scope(reply.connection().identify(reply.unique()));
     change(reply);
   });
@@ -44,7 +43,7 @@ template <class Make>
 void make_once(fuse_req_t request, Make&& make) {
   handle_once(
       request, [&](Reply& reply) { reply.entry(make(reply)); },
-      [](Reply& reply, const AnswerRecord& done) {
+      [](Reply& reply, const ReplyRecord& done) {
         reply.entry(reply.file_system().getattr(done.inode));
       });
 }
@@ -53,7 +52,7 @@ template <class Change>
 void change_once(fuse_req_t request, Change&& change) {
   handle_once(
       request, [&](Reply& reply) { reply.done(change(reply)); },
-      [](Reply& reply, const AnswerRecord&) { reply.done(); });
+      [](Reply& reply, const ReplyRecord&) { reply.done(); });
 }
 
 // For answers that may come later, from another thread.
@@ -216,7 +215,7 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
         named ? files.create(InodeNumber(parent), name, mode & 07777, flags, reply.caller())
               : files.create_unnamed(InodeNumber(parent), mode & 07777, flags, reply.caller()));
   };
-  handle_once(request, make, [&](Reply& reply, const AnswerRecord& done) {
+  handle_once(request, make, [&](Reply& reply, const ReplyRecord& done) {
     // A file without a name that nobody had open yet is gone, and can be made again.
     if (!named && !reply.file_system().getattr(done.inode)) return make(reply);
     created_before(reply, done.inode, flags);

@@ -83,12 +83,12 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(FileSystem& file_system,
 Result<std::unique_ptr<FuseSession>> FuseSession::take_over(FileSystem& file_system,
                                                             Options options, UniqueFd device,
                                                             std::unique_ptr<KeptSession> kept,
-                                                            std::vector<AnswerRecord> answers) {
+                                                            std::vector<ReplyRecord> replies) {
   const KeptSession::Place place = kept->place();
   options.mount_point = place.mount_point;
   std::unique_ptr<FuseSession> session(new FuseSession(std::move(options)));
   session->device_ = place.device;
-  TRY(session->connect(file_system, std::move(device), std::move(kept), std::move(answers)));
+  TRY(session->connect(file_system, std::move(device), std::move(kept), std::move(replies)));
   session->connection_->close_lost_backings();
   file_system.attach(*session);
   return session;
@@ -96,11 +96,11 @@ Result<std::unique_ptr<FuseSession>> FuseSession::take_over(FileSystem& file_sys
 
 Result<void> FuseSession::connect(FileSystem& file_system, UniqueFd device,
                                   std::unique_ptr<KeptSession> kept,
-                                  std::vector<AnswerRecord> answers) {
+                                  std::vector<ReplyRecord> replies) {
   FuseConnection::Options connection_options{{options_.entry_timeout_s, options_.attr_timeout_s},
                                              options_.passthrough_off_reason,
                                              {options_.spin},
-                                             std::move(answers),
+                                             std::move(replies),
                                              options_.kept,
                                              [this] { on_start(); }};
   TRY_ASSIGN(connection_, FuseConnection::create(file_system, std::move(connection_options),

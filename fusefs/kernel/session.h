@@ -52,13 +52,13 @@ class FuseSession final : public KernelChannel {
   // Cleans a stale mount, mounts, and attaches itself to `file_system`, which outlives the session.
   // Until serve() runs, whoever touches the mount waits.
   static Result<std::unique_ptr<FuseSession>> mount(FileSystem& file_system, Options options);
-  // Goes on with a session that an earlier process began: `device` is its /dev/fuse, `answers` what
+  // Goes on with a session that an earlier process began: `device` is its /dev/fuse, `replies` what
   // it may have done without an answer. What is open is restored in the inodes already
   // (restore_handles). The mount point is the session's, whatever the options say.
   static Result<std::unique_ptr<FuseSession>> take_over(FileSystem& file_system, Options options,
                                                         UniqueFd device,
                                                         std::unique_ptr<KeptSession> session,
-                                                        std::vector<AnswerRecord> answers);
+                                                        std::vector<ReplyRecord> replies);
   // Unmounts, if that has not happened and the session was not handed over. serve() must have
   // returned.
   ~FuseSession() override;
@@ -94,7 +94,7 @@ class FuseSession final : public KernelChannel {
  private:
   explicit FuseSession(Options options);
   Result<void> connect(FileSystem& file_system, UniqueFd device, std::unique_ptr<KeptSession> kept,
-                       std::vector<AnswerRecord> answers);
+                       std::vector<ReplyRecord> replies);
   void on_start();
   void raise_read_ahead() const;
 

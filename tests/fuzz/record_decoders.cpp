@@ -100,8 +100,8 @@ std::vector<Decoder> record_decoders() {
           LeaseRecord{true, "me", "reason", {1}, {2}}),
       record_decoder("heat", encoding::decode_heat, Timestamp{7}),
       record_decoder(
-          "answer", [](std::string_view bytes) { return encoding::decode_answer(8, 9, bytes); },
-          AnswerRecord{8, 9, 1, 2, InodeNumber{3}}),
+          "answer", [](std::string_view bytes) { return encoding::decode_reply(8, 9, bytes); },
+          ReplyRecord{8, 9, 1, 2, InodeNumber{3}}),
   };
 }
 

@@ -476,19 +476,19 @@ TEST_P(CatalogContract, KeepsOneLeaseForEachOwner) {
 }
 
 TEST_P(CatalogContract, KeepsTheLastAnswerOfEachWorker) {
-  const AnswerRecord older{1, 0, 77, 5, kFile};
-  const AnswerRecord newer{1, 0, 77, 9, kNoInode};
-  const AnswerRecord other{2, 0, 77, 11, kFolder};
+  const ReplyRecord older{1, 0, 77, 5, kFile};
+  const ReplyRecord newer{1, 0, 77, 9, kNoInode};
+  const ReplyRecord other{2, 0, 77, 11, kFolder};
   Batch batch;
-  batch.put_answer(older);
-  batch.put_answer(newer);
-  batch.put_answer(other);
+  batch.put_reply(older);
+  batch.put_reply(newer);
+  batch.put_reply(other);
   commit(batch);
-  EXPECT_EQ(value_of(catalog_->answers()), (std::vector{newer, other}));
+  EXPECT_EQ(value_of(catalog_->replies()), (std::vector{newer, other}));
   Batch erase;
-  erase.erase_answer(1, 0);
+  erase.erase_reply(1, 0);
   commit(erase);
-  EXPECT_EQ(value_of(catalog_->answers()), (std::vector{other}));
+  EXPECT_EQ(value_of(catalog_->replies()), (std::vector{other}));
 }
 
 TEST_P(CatalogContract, KeepsHeatRunsAndMeta) {

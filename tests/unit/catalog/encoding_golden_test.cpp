@@ -270,7 +270,7 @@ TEST(GoldenRecords, Lease) {
 }
 
 TEST(GoldenRecords, Answer) {
-  EXPECT_EQ(hex(encoding::encode(AnswerRecord{8, 9, 1, 2, InodeNumber{3}})),
+  EXPECT_EQ(hex(encoding::encode(ReplyRecord{8, 9, 1, 2, InodeNumber{3}})),
             "01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00 03");
 }
 
