@@ -2,6 +2,7 @@
 // file are resident, which of its bytes are dirty.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>

@@ -27,14 +27,6 @@ Timestamp expiry(const PrefetchRecord& record) {
 
 }  // namespace
 
-// An ask whose large files are being measured, some at a time.
-struct Prefetcher::Measuring {
-  uint64_t id = 0;
-  LeaseAsk ask;
-  std::vector<InodeNumber> files;
-  size_t next = 0;
-};
-
 // True: there is more to do at once.
 bool Prefetcher::tend_leases() {
   void_receipts();

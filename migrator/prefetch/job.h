@@ -114,4 +114,12 @@ struct Prefetcher::Job {
   }
 };
 
+// An ask whose large files are being measured, some at a time.
+struct Prefetcher::Measuring {
+  uint64_t id = 0;
+  LeaseAsk ask;
+  std::vector<InodeNumber> files;
+  size_t next = 0;
+};
+
 }  // namespace tierhub
