@@ -35,15 +35,12 @@ as_root() {
   fi
 }
 
-is_installed() {
-  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
-}
-
 # Installs those of the named packages that are missing; does nothing if none is.
 install_packages() {
-  local package missing=()
+  local package installed missing=()
+  installed=$(dpkg-query -W -f ' ${Package}=${db:Status-Status} ' "$@" 2>/dev/null) || true
   for package in "$@"; do
-    is_installed "$package" || missing+=("$package")
+    [[ $installed == *" $package=installed "* ]] || missing+=("$package")
   done
   [ ${#missing[@]} = 0 ] && return
   command -v apt-get >/dev/null || die "these Debian packages are needed: ${missing[*]}"
@@ -59,16 +56,23 @@ use_ccache() {
   export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 }
 
-# build_preset PRESET [TARGET...]: configures it in build/PRESET and builds the targets, all if none is named.
-build_preset() {
-  local preset=$1 target targets=()
-  shift
-  for target in "$@"; do targets+=(--target "$target"); done
+# configure_preset PRESET: in build/PRESET. Ninja does it again by itself when a CMakeLists.txt changes.
+configure_preset() {
+  local preset=$1
   use_ccache
+  [ "$repository/build/$preset/build.ninja" -nt "$repository/CMakePresets.json" ] && return
   mkdir -p "$repository/build"
   (cd "$repository" && cmake --preset "$preset" >"$repository/build/$preset.configure.log" 2>&1) || {
     cat "$repository/build/$preset.configure.log" >&2
     die "cmake could not configure the preset $preset"
   }
+}
+
+# build_preset PRESET [TARGET...]: configures it and builds the targets, all if none is named.
+build_preset() {
+  local preset=$1 target targets=()
+  shift
+  for target in "$@"; do targets+=(--target "$target"); done
+  configure_preset "$preset"
   cmake --build "$repository/build/$preset" "${targets[@]}" -- -j"$(nproc)" >&2
 }

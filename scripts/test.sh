@@ -5,6 +5,9 @@
 #   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, recovery, crash, e2e,
 #                              compute, compare, or
 #                              tools: larger programs on the mount, which are not part of "everything"
+#   scripts/test.sh unit PART [FILTER]
+#                              while you edit: only the programs whose names begin with PART (a folder: migrator,
+#                              storage, ...), of the dev build; FILTER as GoogleTest has it: 'Evictor*'
 #   scripts/test.sh asan|tsan  one sanitizer
 #   scripts/test.sh locks      clang checks that what is GUARDED_BY a mutex is used with that mutex held; runs nothing
 # The last lines are ctest's own summary.
@@ -17,9 +20,20 @@ sanitized_labels='^(unit|contract|model)$'
 # Tests of the programs mostly wait for disks, the kernel and the programs, so more of them run than there are processors.
 tests_at_once=$((2 * $(nproc)))
 
+# Unit tests are built without all other programs.
+programs_of() {  # PRESET LABELS [OPTION...]
+  ctest --test-dir "$repository/build/$1" -N -L "$2" "${@:3}" |
+    sed -nE 's/^ *Test +#[0-9]+: (.*)$/\1/p' | sed -E 's/_[0-9]+_of_[0-9]+$//' | sort -u
+}
+
 run_tests() {  # PRESET LABELS [OPTION...]
-  local begin=$SECONDS
-  build_preset "$1"
+  local begin=$SECONDS targets=()
+  configure_preset "$1"
+  if [ "$2" = '^unit$' ]; then
+    mapfile -t targets < <(programs_of "$1" "${@:2}")
+    [ ${#targets[@]} -gt 0 ] || die "no program of the unit tests begins with ${4#^}"
+  fi
+  build_preset "$1" "${targets[@]}"
   say "the $1 build took $((SECONDS - begin)) s"
   (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$tests_at_once" -L "$2" "${@:3}")
 }
@@ -45,5 +59,12 @@ case "${1:-all}" in
     ;;
   asan | tsan) run_tests "$1" "$sanitized_labels" ;;
   locks) check_locks ;;
+  unit)
+    if [ $# = 1 ]; then
+      run_tests release '^unit$'
+    else
+      GTEST_FILTER=${3:-*} run_tests dev '^unit$' -R "^$2"
+    fi
+    ;;
   *) run_tests release "^$1\$" ;;
 esac
