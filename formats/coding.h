@@ -16,12 +16,14 @@ enum class ByteOrder { little, big };
 // A compressor, or what else wraps the bytes of a chunk.
 struct Codec {
   enum class Kind {
-    zlib,     // zlib and gzip streams
-    zstd,     // Zstandard
-    blosc,    // Blosc 1
-    lz4,      // numcodecs: 4 bytes of size, then one LZ4 block
-    crc32c,   // 4 bytes of checksum behind the others
-    shuffle,  // HDF5: all first bytes of the numbers, then all second bytes, ...
+    zlib,        // zlib and gzip streams
+    zstd,        // Zstandard
+    blosc,       // Blosc 1
+    lz4,         // numcodecs: 4 bytes of size, then one LZ4 block
+    lz4_hdf5,    // HDF5 filter 32004: blocks of LZ4, each behind its size
+    crc32c,      // 4 bytes of checksum behind the others
+    fletcher32,  // the same with HDF5's checksum
+    shuffle,     // HDF5: all first bytes of the numbers, then all second bytes, ...
   };
   Kind kind = Kind::zlib;
   uint64_t item_bytes = 1;  // of shuffle

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "formats/hdf5_image.h"
 #include "formats/mrc.h"
 #include "formats/ome_zarr.h"
 #include "formats/picture.h"
@@ -28,7 +29,6 @@ constexpr std::array kKnown = {
     Magic{0, "\xDA\xCE\xBE\x0A"sv, "an ND2 file (Nikon)"},
     Magic{0, "\0\0\0\x0CjP  \r\n\x87\n"sv, "a JPEG 2000 or old ND2 file"},
     Magic{0, "p\0\0\0"sv, "a LIF file (Leica)"},
-    Magic{0, "\x89HDF\r\n\x1A\n"sv, "an HDF5 file (Imaris, BigDataViewer)"},
     Magic{0, "PK\x03\x04"sv, "a zip archive"},
     Magic{0, "\xD0\xCF\x11\xE0"sv, "an OLE file (OIB, ZVI or an old Office format)"},
     Magic{0, "%PDF"sv, "a PDF file"},
@@ -50,6 +50,7 @@ Result<std::unique_ptr<Image>> open_file(std::shared_ptr<const NotedTree> tree) 
   if (head.empty()) return Error(std::errc::invalid_argument, tree->path() + " is empty");
   if (is_tiff_header(head)) return open_tiff(std::move(tree));
   if (is_picture_header(head)) return open_picture(std::move(tree));
+  if (is_hdf5_header(head)) return open_hdf5(std::move(tree));
   for (const Magic& magic : kKnown) {
     if (std::string_view(head)
             .substr(0, magic.offset_bytes + magic.bytes.size())

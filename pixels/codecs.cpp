@@ -76,12 +76,66 @@ Result<void> unpack_lz4(std::span<const std::byte> packed, std::span<std::byte> 
   return {};
 }
 
-Result<void> check_crc32c(std::span<const std::byte>& packed) {
+uint32_t big_endian_32(std::span<const std::byte> bytes) {
+  uint32_t value = 0;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return __builtin_bswap32(value);
+}
+
+// 8 bytes of size, 4 bytes of block size, then each block behind the size of what is stored of it.
+// A block that LZ4 would not make smaller is stored as it is.
+Result<void> unpack_lz4_hdf5(std::span<const std::byte> packed, std::span<std::byte> out) {
+  constexpr size_t kHeadBytes = 12, kSizeBytes = 4;
+  if (packed.size() < kHeadBytes) return damaged("lz4");
+  const uint64_t total_bytes =
+      uint64_t{big_endian_32(packed)} << 32 | big_endian_32(packed.subspan(4));
+  const uint32_t block_bytes = big_endian_32(packed.subspan(8));
+  if (total_bytes != out.size() || block_bytes == 0) return damaged("lz4");
+  packed = packed.subspan(kHeadBytes);
+  while (!out.empty()) {
+    const std::span<std::byte> to = out.first(std::min<size_t>(block_bytes, out.size()));
+    if (packed.size() < kSizeBytes) return damaged("lz4");
+    const uint32_t stored_bytes = big_endian_32(packed);
+    packed = packed.subspan(kSizeBytes);
+    if (stored_bytes > packed.size() || stored_bytes > LZ4_MAX_INPUT_SIZE ||
+        to.size() > LZ4_MAX_INPUT_SIZE)
+      return damaged("lz4");
+    if (stored_bytes == to.size()) {
+      std::memcpy(to.data(), packed.data(), to.size());
+    } else {
+      const int got = LZ4_decompress_safe(
+          reinterpret_cast<const char*>(packed.data()), reinterpret_cast<char*>(to.data()),
+          static_cast<int>(stored_bytes), static_cast<int>(to.size()));
+      if (got < 0 || static_cast<size_t>(got) != to.size()) return damaged("lz4");
+    }
+    packed = packed.subspan(stored_bytes);
+    out = out.subspan(to.size());
+  }
+  return {};
+}
+
+constexpr size_t kChecksumBytes = 4;
+
+Result<uint32_t> take_checksum(std::span<const std::byte>& packed) {
   uint32_t stored = 0;
-  if (packed.size() < sizeof stored) return damaged("crc32c");
-  std::memcpy(&stored, packed.data() + packed.size() - sizeof stored, sizeof stored);
-  packed = packed.first(packed.size() - sizeof stored);
+  if (packed.size() < kChecksumBytes) return damaged("it is shorter than its checksum");
+  std::memcpy(&stored, packed.data() + packed.size() - kChecksumBytes, kChecksumBytes);
+  packed = packed.first(packed.size() - kChecksumBytes);
+  return stored;
+}
+
+Result<void> check_crc32c(std::span<const std::byte>& packed) {
+  TRY_ASSIGN(const uint32_t stored, take_checksum(packed));
   if (formats::crc32c(packed) != stored) return damaged("its checksum is wrong");
+  return {};
+}
+
+Result<void> check_fletcher32(std::span<const std::byte>& packed) {
+  TRY_ASSIGN(const uint32_t stored, take_checksum(packed));
+  const uint32_t right = fletcher32(packed);
+  // HDF5 before 1.6.3 swapped the bytes of each half on some machines.
+  const uint32_t swapped = (right & 0x00FF00FF) << 8 | (right >> 8 & 0x00FF00FF);
+  if (stored != right && stored != swapped) return damaged("its checksum is wrong");
   return {};
 }
 
@@ -106,34 +160,62 @@ Result<void> decompress(formats::Codec::Kind kind, std::span<const std::byte> pa
       return unpack_blosc(packed, out);
     case formats::Codec::Kind::lz4:
       return unpack_lz4(packed, out);
+    case formats::Codec::Kind::lz4_hdf5:
+      return unpack_lz4_hdf5(packed, out);
     case formats::Codec::Kind::crc32c:
+    case formats::Codec::Kind::fletcher32:
     case formats::Codec::Kind::shuffle:
       break;
   }
   return Error(std::errc::not_supported, "this is no compressor");
 }
 
+bool is_checksum(const formats::Codec& codec) {
+  return codec.kind == formats::Codec::Kind::crc32c ||
+         codec.kind == formats::Codec::Kind::fletcher32;
+}
+
+bool is_compressor(const formats::Codec& codec) {
+  return !is_checksum(codec) && codec.kind != formats::Codec::Kind::shuffle;
+}
+
 }  // namespace
+
+uint32_t fletcher32(std::span<const std::byte> bytes) {
+  // 65535 is 0 modulo 65535: only a sum of nothing but zeros stays 0.
+  const auto add = [](uint32_t a, uint32_t b) {
+    const uint32_t sum = a + b;
+    return (sum & 0xFFFF) + (sum >> 16);
+  };
+  uint32_t first = 0, second = 0;
+  for (size_t i = 0; i < bytes.size(); i += 2) {
+    const uint32_t low = i + 1 < bytes.size() ? std::to_integer<uint32_t>(bytes[i + 1]) : 0;
+    first = add(first, std::to_integer<uint32_t>(bytes[i]) << 8 | low);
+    second = add(second, first);
+  }
+  return second << 16 | first;
+}
 
 Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
                          std::span<const std::byte> packed, std::span<std::byte> out) {
-  // What a compressor gave, while something is left to do with it.
+  if (std::count_if(codecs.begin(), codecs.end(), is_compressor) > 1)
+    return Error(std::errc::not_supported, "a chunk behind two compressors is not supported");
+  // What the step before gave, while something is left to do with it.
   std::vector<std::byte> between;
   bool is_out = false;
-  const auto compressors = std::count_if(codecs.begin(), codecs.end(), [](const auto& codec) {
-    return codec.kind != formats::Codec::Kind::crc32c &&
-           codec.kind != formats::Codec::Kind::shuffle;
-  });
-  if (compressors > 1)
-    return Error(std::errc::not_supported, "a chunk behind two compressors is not supported");
   for (size_t i = 0; i < codecs.size(); ++i) {
     const formats::Codec& codec = codecs[i];
-    if (codec.kind == formats::Codec::Kind::crc32c) {
-      TRY(check_crc32c(packed));
+    if (is_checksum(codec)) {
+      TRY(codec.kind == formats::Codec::Kind::crc32c ? check_crc32c(packed)
+                                                     : check_fletcher32(packed));
       continue;
     }
     is_out = i + 1 == codecs.size();
-    std::vector<std::byte> next(is_out ? 0 : out.size());
+    // Checksums that are still to be checked lie behind the voxels.
+    const auto checksums =
+        std::count_if(codecs.begin() + static_cast<ptrdiff_t>(i), codecs.end(), is_checksum);
+    std::vector<std::byte> next(
+        is_out ? 0 : out.size() + static_cast<size_t>(checksums) * kChecksumBytes);
     const std::span<std::byte> to = is_out ? out : std::span(next);
     if (codec.kind == formats::Codec::Kind::shuffle) {
       if (packed.size() != to.size() || codec.item_bytes == 0) return damaged("shuffle");

@@ -16,6 +16,9 @@ namespace tierhub::pixels {
 Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
                          std::span<const std::byte> packed, std::span<std::byte> out);
 
+// The checksum of HDF5.
+uint32_t fletcher32(std::span<const std::byte> bytes);
+
 // Packs a chunk as Blosc with Zstandard and byte shuffle: equal input gives equal bytes.
 Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes);
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Compares imgop with tifffile, zarr-python and Pillow, in both directions.
+"""Compares imgop with tifffile, zarr-python, h5py and Pillow, in both directions.
 
     compare_images.py IMGOP [FILE_OR_FOLDER...]
 
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+import h5py
 import numcodecs
 import numpy
 import tifffile
@@ -66,7 +67,7 @@ class Comparison:
 
 def as_read(array):
     """imgop gives half floats as floats, and truth values as bytes."""
-    if array.dtype == numpy.float16:
+    if array.dtype.newbyteorder("=") == numpy.float16:
         return array.astype("f4")
     return array.astype("u1") if array.dtype == bool else array
 
@@ -153,6 +154,42 @@ def compare_pictures(run):
             run.expect(f"JPEG {mode}", path, colours_first(numpy.asarray(Image.open(path))))
 
 
+def compare_hdf5_of_h5py(run):
+    storages = [{}, {"chunks": (2, 8, 16)}, {"chunks": (2, 8, 16), "compression": "gzip"},
+                {"chunks": (2, 8, 16), "compression": "gzip", "shuffle": True, "fletcher32": True},
+                {"chunks": (5, 23, 31), "fletcher32": True}, {"chunks": (1, 7, 31), "maxshape": (None, None, None)}]
+    path = run.path("a.h5")
+    for dtype in ["|u1", "|i1", "<u2", ">u2", "<i2", ">i4", "<u4", "<u8", ">i8", "<f2", ">f2", "<f4", ">f8", "|b1"]:
+        for index, options in enumerate(storages):
+            array = run.numbers(dtype, (5, 23, 31))
+            with h5py.File(path, "w", libver="latest" if index % 2 else "earliest") as file:
+                file.create_dataset("volume/data", data=array, **options)
+            run.expect(f"h5py {dtype} {options}", path, as_read(array))
+    sparse = run.whole((40, 64, 64))
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("data", sparse.shape, "u2", chunks=(4, 16, 16), fillvalue=513, compression="gzip")
+        dataset[8:20, 3:50, 17:33] = sparse[8:20, 3:50, 17:33]
+        sparse = dataset[:]
+    run.expect("h5py with a fill value", path, sparse)
+    compare_imaris(run)
+
+
+def compare_imaris(run):
+    path = run.path("a.ims")
+    array = run.whole((2, 3, 5, 37, 41))
+    with h5py.File(path, "w") as file:
+        for t in range(2):
+            for c in range(3):
+                group = file.create_group(f"DataSet/ResolutionLevel 0/TimePoint {t}/Channel {c}")
+                padded = numpy.pad(array[t, c], ((0, 3), (0, 27), (0, 23)), constant_values=9)
+                group.create_dataset("Data", data=padded, chunks=(4, 32, 32), compression="gzip")
+                group.create_dataset("Histogram", data=numpy.zeros(256, "u8"))
+                for name, size in zip("ZYX", array.shape[2:]):
+                    group.attrs[f"ImageSize{name}"] = numpy.frombuffer(str(size).encode(), "S1")
+        file.create_group("DataSetInfo/Image")
+    run.expect("Imaris layout", path, array)
+
+
 def read_mrc(path):
     with open(path, "rb") as file:
         header = file.read(1024)
@@ -192,6 +229,7 @@ def main():
             compare_zarr_of_zarr_python(run)
             compare_levels(run)
             compare_pictures(run)
+            compare_hdf5_of_h5py(run)
     for difference in run.differences:
         print(difference)
     print(f"{run.compared} images compared, {len(run.differences)} differ")

@@ -64,6 +64,7 @@ inline uint16_t to_half(float value) {
 
 std::vector<Sample> zarr_samples();
 std::vector<Sample> tiff_samples();
+std::vector<Sample> hdf5_samples();
 std::vector<Sample> other_samples();
 
 }  // namespace tierhub::test
