@@ -151,11 +151,12 @@ TEST_F(DiskFault, AFullDiskOfTheCatalogRefusesChangesUntilThereIsRoom) {
       if (::fallocate(file.get(), 0, size, left) == 0) return;
     }
   };
+  // Each attempt has a name of its own: the disk may become full between a file and its removal.
+  int attempt = 0;
   eventually("a change is refused", [&] {
     fill();
-    const UniqueFd file(
-        ::open(tier.in_mount("refused").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (file) fs::remove(tier.in_mount("refused"));
+    const std::string path = tier.in_mount("attempt" + std::to_string(attempt++));
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     return !file && errno == ENOSPC;
   });
   expect_status_says("the catalog's disk is full");
