@@ -31,7 +31,7 @@ struct Hdf5Content {
 Result<std::optional<Hdf5Content>> find_imaris(const Hdf5File& file);
 
 // BigDataViewer: each setup is a channel; nothing if the file is another. Voxel sizes are in an XML
-// file beside it, which is not read.
+// file next to it, which is not read.
 Result<std::optional<Hdf5Content>> find_big_data_viewer(const Hdf5File& file);
 
 // The only array. Its axes are those of the attribute `axes` ("zyx") or `axistags` (vigra,

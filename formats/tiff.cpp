@@ -1,6 +1,7 @@
 #include "formats/tiff.h"
 
 #include <algorithm>
+#include <cmath>
 #include <list>
 #include <map>
 #include <optional>
@@ -12,7 +13,6 @@
 #include "common/guarded.h"
 #include "formats/ome_xml.h"
 #include "formats/picture.h"
-#include "formats/raw_planes.h"
 #include "formats/tiff_description.h"
 #include "formats/tiff_directory.h"
 #include "formats/tiff_page.h"

@@ -20,12 +20,6 @@ using formats::PixelType;
 using formats::Region;
 using formats::Shape;
 
-Result<void> write_new(const std::string& path, std::string_view bytes) {
-  TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666));
-  if (auto written = posix::write_all(fd.get(), bytes); !written) return written.error().in(path);
-  return {};
-}
-
 std::string text_of(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -141,10 +135,10 @@ Result<void> ImageWriter::write_group() const {
   if (layout_.version == ZarrVersion::ome_0_5) {
     const Json group = {
         {"zarr_format", 3}, {"node_type", "group"}, {"attributes", {{"ome", attributes()}}}};
-    return write_new(path() + "/zarr.json", text_of(group));
+    return write_new_file(path() + "/zarr.json", text_of(group));
   }
-  TRY(write_new(path() + "/.zgroup", text_of({{"zarr_format", 2}})));
-  return write_new(path() + "/.zattrs", text_of(attributes()));
+  TRY(write_new_file(path() + "/.zgroup", text_of({{"zarr_format", 2}})));
+  return write_new_file(path() + "/.zattrs", text_of(attributes()));
 }
 
 Result<ImageWriter> ImageWriter::create(const std::string& path, const ImageLayout& layout) {
@@ -163,7 +157,7 @@ Result<void> ImageWriter::add_level(const Shape& shape) {
   levels_.push_back(shape);
   TRY(posix::make_directory_at(AT_FDCWD, folder, 0777));
   const char* name = layout_.version == ZarrVersion::ome_0_4 ? ".zarray" : "zarr.json";
-  TRY(write_new(folder + "/" + name, text_of(array_metadata(shape))));
+  TRY(write_new_file(folder + "/" + name, text_of(array_metadata(shape))));
   return write_group();
 }
 
@@ -192,7 +186,7 @@ Result<void> ImageWriter::write_chunk(size_t level, const Shape& at,
   if (layout_.version == ZarrVersion::ome_0_5) name += "/c";
   for (const Axis axis : layout_.axes) name += fmt::format("/{}", at.along(axis));
   TRY(make_parent_folder(name));
-  return write_new(name, packed);
+  return write_new_file(name, packed);
 }
 
 }  // namespace tierhub::imaging

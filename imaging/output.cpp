@@ -125,6 +125,12 @@ Result<void> write_output_file(const std::string& path, std::string_view bytes) 
   return written.error().in(path);
 }
 
+Result<void> write_new_file(const std::string& path, std::string_view bytes) {
+  TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666));
+  if (auto written = posix::write_all(fd.get(), bytes); !written) return written.error().in(path);
+  return {};
+}
+
 Result<void> make_parent_folder(const std::string& path) {
   const std::string parent = parent_of(without_slash(path));
   std::error_code failure;

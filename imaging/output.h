@@ -36,6 +36,9 @@ class OutputFolder {
 // Writes a file under a temporary name and renames it; makes the folders above it.
 Result<void> write_output_file(const std::string& path, std::string_view bytes);
 
+// Writes a file where nobody looks for it yet: inside an OutputFolder that is being filled.
+Result<void> write_new_file(const std::string& path, std::string_view bytes);
+
 // Makes the folder that `path` will lie in.
 Result<void> make_parent_folder(const std::string& path);
 

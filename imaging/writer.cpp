@@ -55,12 +55,6 @@ Json multiscales(const ZarrLayout& layout) {
   return Json::array({{{"version", "0.4"}, {"axes", axes}, {"datasets", Json::array({dataset})}}});
 }
 
-Result<void> write_new_file(const std::string& path, std::string_view bytes) {
-  TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666));
-  if (auto written = posix::write_all(fd.get(), bytes); !written) return written.error().in(path);
-  return {};
-}
-
 }  // namespace
 
 template <class T>
