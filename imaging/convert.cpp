@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -65,7 +65,10 @@ void shrink(const Region& from, const std::vector<std::byte>& voxels, const Regi
             sum += static_cast<long double>(source[i * behind.x + k]);
         const long double mean = sum / count;
         if constexpr (std::is_integral_v<T>) {
-          *target = static_cast<T>(std::floor(mean + 0.5L));
+          // Rounding must not leave the type: the largest number of 64 bits plus a half is rounded
+          // up.
+          constexpr auto kMost = static_cast<long double>(std::numeric_limits<T>::max());
+          *target = static_cast<T>(std::min(std::floor(mean + 0.5L), kMost));
         } else {
           *target = static_cast<T>(mean);
         }

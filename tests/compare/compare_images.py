@@ -140,6 +140,12 @@ def compare_levels(run):
     run.compared += 1
     if not numpy.array_equal(level, numpy.floor(sum(corners) / 4 + 0.5).astype("u2")):
         run.differences.append("large image: level 1 is not the mean of four voxels")
+    largest = numpy.full((1100, 1100), numpy.iinfo("u8").max, "u8")
+    tifffile.imwrite(path, largest)
+    run.expect("largest numbers", path, largest)
+    run.compared += 1
+    if not (zarr.open(run.path("out.ome.zarr"), "r")["1"][:] == largest[0, 0]).all():
+        run.differences.append("largest numbers: level 1 has others")
 
 
 def compare_pictures(run):
