@@ -14,19 +14,21 @@ std::vector<IntervalSet::Interval> InodeState::absent_chunks(ByteRange range) co
   const uint64_t end = std::min(range.end, recallable_bytes());
   if (range.begin >= end) return {};
   std::vector<IntervalSet::Interval> absent;
-  for (const auto& gap :
-       clean.missing(range.begin / chunk_bytes, (end + chunk_bytes - 1) / chunk_bytes)) {
-    for (uint64_t chunk = gap.begin; chunk < gap.end; ++chunk) {
-      // Dirty bytes that cover all of a chunk make it present without the archive.
-      if (dirty.contains(chunk * chunk_bytes,
-                         std::min((chunk + 1) * chunk_bytes, recallable_bytes())))
-        continue;
-      if (!absent.empty() && absent.back().end == chunk) {
-        absent.back().end = chunk + 1;
-      } else {
-        absent.push_back({chunk, chunk + 1});
-      }
+  const auto chunks_up_to = [this](uint64_t bytes) {
+    return (bytes + chunk_bytes - 1) / chunk_bytes;
+  };
+  for (const auto& gap : clean.missing(range.begin / chunk_bytes, chunks_up_to(end))) {
+    uint64_t begin = gap.begin;
+    // Dirty bytes that cover all of a chunk make it present without the archive.
+    const uint64_t gap_end = std::min(gap.end * chunk_bytes, recallable_bytes());
+    for (const auto& part : dirty.present(gap.begin * chunk_bytes, gap_end)) {
+      const uint64_t covered_begin = chunks_up_to(part.begin);
+      const uint64_t covered_end = part.end == gap_end ? gap.end : part.end / chunk_bytes;
+      if (covered_begin >= covered_end) continue;
+      if (begin < covered_begin) absent.push_back({begin, covered_begin});
+      begin = covered_end;
     }
+    if (begin < gap.end) absent.push_back({begin, gap.end});
   }
   return absent;
 }
