@@ -86,6 +86,17 @@ Result<Listing> Client::list(const std::string& path, Service::Depth depth,
   return Transport(socket_path_, time_limit_).ask<Listing>("GET", target);
 }
 
+Result<Residency> Client::residency(const std::string& path, ByteRange part, size_t limit) const {
+  return Transport(socket_path_, time_limit_)
+      .ask<Residency>("GET", fmt::format("/v1/residency?path={}&begin={}&end={}&limit={}",
+                                         to_target_text(path), part.begin, part.end, limit));
+}
+
+Result<ResidencyList> Client::residencies(const ResidencyRequest& request) const {
+  return Transport(socket_path_, time_limit_)
+      .ask<ResidencyList>("POST", "/v1/residency", encode(request));
+}
+
 Result<Prefetch> Client::start_prefetch(const PrefetchRequest& request) const {
   return Transport(socket_path_, time_limit_)
       .ask<Prefetch>("POST", "/v1/prefetch", encode(request));

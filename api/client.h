@@ -50,6 +50,11 @@ class Client {
   Result<Listing> list(const std::string& path, Service::Depth depth, const std::string& after = {},
                        size_t limit = 1'000) const;
 
+  // As the Service's: at most kMaxResidentRanges ranges.
+  Result<Residency> residency(const std::string& path, ByteRange part, size_t limit = 1'000) const;
+  // At most kMaxResidencyFiles files, kMaxResidencyRanges ranges and 8 MiB of JSON.
+  Result<ResidencyList> residencies(const ResidencyRequest& request) const;
+
   // At most 32 MiB of JSON: about 200,000 files. Split what is longer.
   Result<Prefetch> start_prefetch(const PrefetchRequest& request) const;
   Result<Prefetch> prefetch(uint64_t id) const;

@@ -98,6 +98,34 @@ void visit_fields(Is<FileRanges> auto& m, auto&& field) {
   field("ranges", m.ranges);
 }
 
+void visit_fields(Is<Residency> auto& m, auto&& field) {
+  field("path", m.path);
+  field("size", m.size);
+  field("begin", m.begin);
+  field("end", m.end);
+  field("resident", m.resident);
+  field("dirty", m.dirty);
+  field("ranges", m.ranges);
+  field("more", m.more);
+}
+
+void visit_fields(Is<ResidencyRequest> auto& m, auto&& field) { field("files", m.files); }
+
+void visit_fields(Is<FileResidency> auto& m, auto&& field) {
+  field("path", m.path);
+  field("size", m.size);
+  field("bytes", m.bytes);
+  field("resident", m.resident);
+  field("dirty", m.dirty);
+  field("code", m.code);
+  field("error", m.error);
+}
+
+void visit_fields(Is<ResidencyList> auto& m, auto&& field) {
+  field("files", m.files);
+  field("more", m.more);
+}
+
 void visit_fields(Is<PrefetchRequest> auto& m, auto&& field) {
   field("paths", m.paths);
   field("files", m.files);

@@ -108,6 +108,38 @@ struct FileRanges {
   std::vector<ByteRange> ranges;  // empty: the whole file
 };
 
+// How much of a part of a file is on the SSD, and which bytes of it.
+struct Residency {
+  std::string path;    // in the namespace, from its root
+  uint64_t size = 0;   // of the whole file
+  uint64_t begin = 0;  // the part, as far as the file has it
+  uint64_t end = 0;
+  uint64_t resident = 0;  // bytes of the part that need not come from the archive, holes included
+  uint64_t dirty = 0;     // bytes of the part that are newer than the archive
+  std::vector<ByteRange> ranges;  // that are resident: ascending, with a gap between any two
+  bool more = false;  // resident bytes follow `ranges`: ask again from the end of the last one
+};
+
+struct ResidencyRequest {
+  std::vector<FileRanges> files;
+};
+
+// The sums for one file of a request.
+struct FileResidency {
+  std::string path;       // as the request names it
+  uint64_t size = 0;      // of the whole file
+  uint64_t bytes = 0;     // of the ranges, as far as the file has them, each byte once
+  uint64_t resident = 0;  // of these
+  uint64_t dirty = 0;     // of these
+  std::string code;       // not empty: why there is no answer for this file, as in an error
+  std::string error;
+};
+
+struct ResidencyList {
+  std::vector<FileResidency> files;  // in the order of the request
+  bool more = false;  // there was no time for all files: ask again for those that are left
+};
+
 struct PrefetchRequest {
   std::vector<std::string> paths;  // a folder means all below it
   std::vector<FileRanges> files;   // exact files and ranges

@@ -99,6 +99,34 @@ Result<Response> list(const Call& call) {
                                   call.parameter("after"), limit));
 }
 
+// A number that may be left out.
+Result<uint64_t> number_parameter(const Call& call, const std::string& name, uint64_t usual) {
+  const std::string text = call.parameter(name);
+  if (text.empty()) return usual;
+  return number_of(text, name);
+}
+
+Result<Response> get_residency(const Call& call) {
+  constexpr uint64_t kUsualLimit = 1'000;
+  const std::string path = call.parameter("path");
+  if (path.empty()) return missing("path must name a file");
+  ByteRange part;
+  TRY_ASSIGN(part.begin, number_parameter(call, "begin", 0));
+  TRY_ASSIGN(part.end, number_parameter(call, "end", std::numeric_limits<uint64_t>::max()));
+  TRY_ASSIGN(const uint64_t limit, number_parameter(call, "limit", kUsualLimit));
+  if (part.begin > part.end)
+    return Error(std::errc::invalid_argument, "begin must not be larger than end");
+  if (limit > Service::kMaxResidentRanges)
+    return Error(std::errc::invalid_argument, "limit must be from 0 to 10000");
+  return answer(call.service.residency(call.caller, path, part, limit));
+}
+
+Result<Response> get_residencies(const Call& call) {
+  TRY_ASSIGN(auto request, body_of<ResidencyRequest>(call));
+  if (request.files.empty()) return missing("files must name what to look at");
+  return answer(call.service.residencies(call.caller, request));
+}
+
 Result<Response> start_prefetch(const Call& call) {
   TRY_ASSIGN(auto request, body_of<PrefetchRequest>(call));
   if (request.paths.empty() && request.files.empty()) {
@@ -244,11 +272,14 @@ Result<Response> report_agent(const Call& call) {
 }
 
 constexpr uint64_t kSmallBody = 1 << 20;
+constexpr uint64_t kResidencyBody = 8 << 20;
 constexpr uint64_t kPrefetchBody = 32 << 20;
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/status", get_status},
     {"GET", "/v1/ls", list, 0, "path recursive totals after limit "},
+    {"GET", "/v1/residency", get_residency, 0, "path begin end limit "},
+    {"POST", "/v1/residency", get_residencies, kResidencyBody},
     {"POST", "/v1/prefetch", start_prefetch, kPrefetchBody},
     {"GET", "/v1/prefetch", get_prefetches},
     {"GET", "/v1/prefetch/{id}", get_prefetch},

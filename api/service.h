@@ -34,6 +34,19 @@ class Service {
   virtual Result<Listing> list(const Caller& caller, const std::string& path, Depth depth,
                                const std::string& after, size_t limit) = 0;
 
+  // How much of `part` of a file is on the SSD, with the first `limit` resident ranges (0 to 10,000).
+  // `part` is cut to the file. The caller must be allowed to read the file.
+  static constexpr size_t kMaxResidentRanges = 10'000;
+  virtual Result<Residency> residency(const Caller& caller, const std::string& path, ByteRange part,
+                                      size_t limit) = 0;
+  // The same for many files, without the ranges. Takes about a second at most: the answer may lack
+  // the last files, but never all of them. A file that cannot be looked at has the reason in its
+  // place.
+  static constexpr size_t kMaxResidencyFiles = 10'000;
+  static constexpr size_t kMaxResidencyRanges = 100'000;
+  virtual Result<ResidencyList> residencies(const Caller& caller,
+                                            const ResidencyRequest& request) = 0;
+
   virtual Result<Prefetch> start_prefetch(const Caller& caller, const PrefetchRequest& request) = 0;
   virtual Result<Prefetch> prefetch(const Caller& caller, uint64_t id) = 0;
   virtual Result<std::vector<Prefetch>> prefetches(const Caller& caller) = 0;

@@ -50,6 +50,10 @@ class Control final : public api::Service {
   Result<api::Status> status(const api::Caller& caller) override;
   Result<api::Listing> list(const api::Caller& caller, const std::string& path, Depth depth,
                             const std::string& after, size_t limit) override;
+  Result<api::Residency> residency(const api::Caller& caller, const std::string& path,
+                                   ByteRange part, size_t limit) override;
+  Result<api::ResidencyList> residencies(const api::Caller& caller,
+                                         const api::ResidencyRequest& request) override;
   Result<api::Prefetch> start_prefetch(const api::Caller& caller,
                                        const api::PrefetchRequest& request) override;
   Result<api::Prefetch> prefetch(const api::Caller& caller, uint64_t id) override;
@@ -101,6 +105,10 @@ class Control final : public api::Service {
     SteadyClock::time_point look_again;
   };
   Result<api::Entry> entry_of(const FoundNode& node);
+  // In control_residency.cpp.
+  Result<FoundNode> readable_file(const api::Caller& caller, const std::string& path) const;
+  Result<void> add_residency(const api::Caller& caller, const api::FileRanges& file,
+                             api::FileResidency& sums);
   Result<bool> add_totals(const api::Caller& caller, const FoundNode& folder,
                           SteadyClock::time_point end, api::Entry& entry);
   // Visits each regular file at or below the paths.

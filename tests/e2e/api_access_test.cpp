@@ -193,6 +193,7 @@ void compare(const User& user, const std::vector<std::string>& paths, const Test
     api::PrefetchRequest request;
     request.paths = {path};
     judge("read", path, kernel, outcome(client.start_prefetch(request)));
+    judge("read", path, kernel, outcome(client.residency(path, {0, 1})));
     judge("write", path, kernel_write(tier.mount + path), outcome(client.start_publish({path})));
   }
   text += fmt::format("{} allowed, {} refused", yes, no);

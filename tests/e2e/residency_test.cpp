@@ -1,7 +1,9 @@
 // Which bytes of a file are on the fast tier, and that nobody who reads or copies can tell.
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
+#include <tuple>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -102,6 +104,124 @@ TEST_F(Residency, AnOpenOrPinnedFileIsNotEvicted) {
   EXPECT_EQ(evicted.skipped_files, 2u);
   EXPECT_EQ(tier.entry("/open").state, "hot");
   EXPECT_EQ(tier.entry("/pinned").state, "hot");
+}
+
+// What the API says about parts of files.
+class Parts : public Residency {
+ protected:
+  api::Residency part(const std::string& path, uint64_t begin, uint64_t end, size_t limit = 1'000) {
+    const auto answer = tier.client().residency(path, {begin, end}, limit);
+    if (!answer) throw std::runtime_error(answer.error().text());
+    return *answer;
+  }
+  void prefetch_parts(const std::string& path, std::vector<ByteRange> ranges) {
+    api::PrefetchRequest request;
+    request.files = {{path, std::move(ranges)}};
+    const auto started = tier.client().start_prefetch(request);
+    ASSERT_TRUE(started) << started.error().text();
+    eventually("the prefetch ends",
+               [&] { return tier.client().prefetch(started->id)->state == "done"; });
+  }
+  static constexpr uint64_t kSize = 30 * kMiB + 5;
+};
+
+TEST_F(Parts, OfAFileNameTheirResidentRanges) {
+  write_file(tier.in_archive("file"), random_bytes(kSize, 1));
+  tier.start();
+  EXPECT_EQ(part("/file", 0, kSize).resident, 0u);
+  prefetch_parts("/file", {{5 * kMiB, 6 * kMiB}, {17 * kMiB, kSize}});
+  const api::Residency all = part("/file", 0, UINT64_MAX);
+  EXPECT_EQ(all.path, "/file");
+  EXPECT_EQ(all.size, kSize);
+  EXPECT_EQ(all.begin, 0u);
+  EXPECT_EQ(all.end, kSize);
+  EXPECT_EQ(all.resident, 4 * kMiB + kSize - 16 * kMiB);
+  EXPECT_EQ(all.resident, tier.entry("/file").resident);
+  EXPECT_EQ(all.dirty, 0u);
+  EXPECT_THAT(all.ranges,
+              ::testing::ElementsAre(ByteRange{4 * kMiB, 8 * kMiB}, ByteRange{16 * kMiB, kSize}));
+  EXPECT_FALSE(all.more);
+  const api::Residency some = part("/file", 6 * kMiB, 17 * kMiB);
+  EXPECT_EQ(some.resident, 3 * kMiB);
+  EXPECT_THAT(some.ranges, ::testing::ElementsAre(ByteRange{6 * kMiB, 8 * kMiB},
+                                                  ByteRange{16 * kMiB, 17 * kMiB}));
+  EXPECT_EQ(part("/file", 8 * kMiB, 16 * kMiB).resident, 0u);
+  EXPECT_EQ(part("/file", kSize, UINT64_MAX).end, kSize);
+  EXPECT_EQ(part("/file", 2 * kSize, 3 * kSize).resident, 0u);
+}
+
+TEST_F(Parts, OfAFileSayThatThereAreMoreRanges) {
+  write_file(tier.in_archive("file"), random_bytes(kSize, 1));
+  tier.start();
+  prefetch_parts("/file", {{0, 1}, {9 * kMiB, 10 * kMiB}, {17 * kMiB, 18 * kMiB}});
+  const api::Residency none = part("/file", 0, kSize, 0);
+  EXPECT_EQ(none.resident, 12 * kMiB);
+  EXPECT_TRUE(none.ranges.empty());
+  EXPECT_TRUE(none.more);
+  const api::Residency first = part("/file", 0, kSize, 2);
+  EXPECT_EQ(first.resident, 12 * kMiB);
+  EXPECT_EQ(first.ranges.size(), 2u);
+  EXPECT_TRUE(first.more);
+  const api::Residency rest = part("/file", first.ranges.back().end, kSize, 2);
+  EXPECT_THAT(rest.ranges, ::testing::ElementsAre(ByteRange{16 * kMiB, 20 * kMiB}));
+  EXPECT_FALSE(rest.more);
+}
+
+TEST_F(Parts, OfAWrittenFileCountWhatIsDirty) {
+  write_file(tier.in_archive("file"), random_bytes(kSize, 1));
+  tier.start();
+  prefetch_parts("/file", {{0, 4 * kMiB}});
+  overwrite(tier.in_mount("file"), kMiB, random_bytes(100'000, 2));
+  const api::Residency written = part("/file", 0, kSize);
+  EXPECT_EQ(written.dirty, 100'000u);
+  EXPECT_EQ(written.resident, 4 * kMiB);
+  EXPECT_EQ(part("/file", kMiB + 40'000, 2 * kMiB).dirty, 60'000u);
+  EXPECT_EQ(part("/file", 2 * kMiB, kSize).dirty, 0u);
+  write_file(tier.in_mount("new"), random_bytes(1000, 3));
+  const api::Residency created = part("/new", 500, 2000);
+  EXPECT_EQ(created.dirty, 500u);
+  EXPECT_EQ(created.resident, 500u);
+}
+
+TEST_F(Parts, OfWhatIsNoReadableFileAreRefused) {
+  std::filesystem::create_directory(tier.in_archive("folder"));
+  tier.start();
+  const auto error_of = [&](const std::string& path) {
+    const auto answer = tier.client().residency(path, {0, 1});
+    return answer ? std::string("no error") : answer.error().text();
+  };
+  EXPECT_EQ(error_of("/folder"), "/folder is a folder: name a file, or use ls with totals=true");
+  EXPECT_THAT(error_of("/missing"), ::testing::HasSubstr("/missing"));
+  EXPECT_TRUE(
+      tier.client().residency("/missing", {0, 1}).error().is(std::errc::no_such_file_or_directory));
+}
+
+TEST_F(Parts, OfManyFilesComeInOneAnswerInTheirOrder) {
+  write_file(tier.in_archive("file"), random_bytes(kSize, 1));
+  write_file(tier.in_archive("small"), random_bytes(1000, 2));
+  tier.start();
+  prefetch_parts("/file", {{0, 4 * kMiB}});
+  const auto list = tier.client().residencies(
+      {{{"/small", {}},
+        {"/missing", {}},
+        {tier.in_mount("file"), {{2 * kMiB, 5 * kMiB}, {kMiB, 3 * kMiB}, {kSize - 5, kSize + 5}}},
+        {"/file", {}}}});
+  ASSERT_TRUE(list) << list.error().text();
+  EXPECT_FALSE(list->more);
+  ASSERT_EQ(list->files.size(), 4u);
+  const auto& [small, missing, some, all] =
+      std::tie(list->files[0], list->files[1], list->files[2], list->files[3]);
+  EXPECT_EQ(small.bytes, 1000u);
+  EXPECT_EQ(small.resident, 0u);
+  EXPECT_EQ(missing.code, "ENOENT");
+  EXPECT_EQ(missing.size, 0u);
+  EXPECT_EQ(some.path, tier.in_mount("file"));
+  EXPECT_EQ(some.bytes, 4 * kMiB + 5);
+  EXPECT_EQ(some.resident, 3 * kMiB);
+  EXPECT_EQ(all.bytes, kSize);
+  EXPECT_EQ(all.resident, 4 * kMiB);
+  EXPECT_FALSE(tier.client().residencies({{{"/file", {{5, 4}}}}}));
+  EXPECT_FALSE(tier.client().residencies({{api::Service::kMaxResidencyFiles + 1, {"/file", {}}}}));
 }
 
 // Copies of a tree by the tools that look for holes.

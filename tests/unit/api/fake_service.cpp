@@ -89,6 +89,41 @@ Result<Listing> FakeService::list(const Caller&, const std::string& path, Depth 
   return listing;
 }
 
+Result<Residency> FakeService::residency(const Caller& caller, const std::string& path,
+                                         ByteRange part, size_t limit) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(
+      fmt::format("residency {} begin={} end={} limit={}", path, part.begin, part.end, limit));
+  state_.caller = caller;
+  const auto found = state_.residencies.find(path);
+  if (found == state_.residencies.end()) return no_such(path);
+  return found->second;
+}
+
+Result<ResidencyList> FakeService::residencies(const Caller& caller,
+                                               const ResidencyRequest& request) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(fmt::format("residencies {}", request.files.size()));
+  state_.caller = caller;
+  ResidencyList list;
+  for (const FileRanges& file : request.files) {
+    FileResidency& answer = list.files.emplace_back();
+    answer.path = file.path;
+    const auto found = state_.residencies.find(file.path);
+    if (found == state_.residencies.end()) {
+      answer.code = "ENOENT";
+      answer.error = no_such(file.path).text();
+      continue;
+    }
+    answer.size = found->second.size;
+    for (const ByteRange& range : file.ranges) answer.bytes += range.size();
+    if (file.ranges.empty()) answer.bytes = answer.size;
+    answer.resident = found->second.resident;
+    answer.dirty = found->second.dirty;
+  }
+  return list;
+}
+
 Result<Prefetch> FakeService::start_prefetch(const Caller& caller, const PrefetchRequest& request) {
   std::lock_guard lock(mutex_);
   state_.calls.push_back(fmt::format("start_prefetch {}", fmt::join(request.paths, " ")));

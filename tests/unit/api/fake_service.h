@@ -20,7 +20,8 @@ class FakeService : public Service {
     Status status;
     std::map<std::string, Entry> entries;  // by path
     std::map<uint64_t, std::vector<Prefetch>>
-        prefetches;  // by id: successive answers, the last one stays
+        prefetches;                                // by id: successive answers, the last one stays
+    std::map<std::string, Residency> residencies;  // by path
     EvictResult evict_result;
     std::vector<PublishProgress> publishes;  // successive answers, the last one stays
     std::vector<ScanProgress> scans;         // the same
@@ -45,6 +46,9 @@ class FakeService : public Service {
   Result<Status> status(const Caller& caller) override;
   Result<Listing> list(const Caller& caller, const std::string& path, Depth depth,
                        const std::string& after, size_t limit) override;
+  Result<Residency> residency(const Caller& caller, const std::string& path, ByteRange part,
+                              size_t limit) override;
+  Result<ResidencyList> residencies(const Caller& caller, const ResidencyRequest& request) override;
   Result<Prefetch> start_prefetch(const Caller& caller, const PrefetchRequest& request) override;
   Result<Prefetch> prefetch(const Caller& caller, uint64_t id) override;
   Result<std::vector<Prefetch>> prefetches(const Caller& caller) override;

@@ -49,6 +49,38 @@ TEST_F(Routes, ListRefusesParametersThatItDoesNotUnderstand) {
   expect_refusal(send("GET", "/v1/status?path=/"), 400, "EINVAL", "unknown parameter path");
 }
 
+TEST_F(Routes, ResidencyIsThatOfTheWholeFileUnlessTold) {
+  service_.with([](auto& state) { state.residencies["/a b"].size = 7; });
+  EXPECT_EQ(send("GET", "/v1/residency?path=%2Fa%20b").status, 200);
+  EXPECT_EQ(service_.calls().back(), "residency /a b begin=0 end=18446744073709551615 limit=1000");
+  EXPECT_EQ(send("GET", "/v1/residency?path=%2Fa%20b&begin=3&end=5&limit=0").status, 200);
+  EXPECT_EQ(service_.calls().back(), "residency /a b begin=3 end=5 limit=0");
+}
+
+TEST_F(Routes, ResidencyRefusesWhatItDoesNotUnderstand) {
+  expect_refusal(send("GET", "/v1/residency"), 400, "EINVAL", "path must name a file");
+  expect_refusal(send("GET", "/v1/residency?path=/a&begin=x"), 400, "EINVAL",
+                 "begin must be a whole number");
+  expect_refusal(send("GET", "/v1/residency?path=/a&begin=5&end=4"), 400, "EINVAL",
+                 "begin must not be larger than end");
+  expect_refusal(send("GET", "/v1/residency?path=/a&limit=10001"), 400, "EINVAL",
+                 "limit must be from 0 to 10000");
+  expect_refusal(send("POST", "/v1/residency", "{}"), 400, "EINVAL",
+                 "files must name what to look at");
+}
+
+TEST_F(Routes, ResidencyOfManyFilesAnswersForEach) {
+  service_.with([](auto& state) { state.residencies["/a"].size = 7; });
+  const Response response =
+      send("POST", "/v1/residency", R"({"files":[{"path":"/b"},{"path":"/a"}]})");
+  EXPECT_EQ(response.status, 200);
+  const auto list = decode<ResidencyList>(response.body, UnknownMembers::refuse);
+  ASSERT_TRUE(list) << response.body;
+  ASSERT_EQ(list->files.size(), 2u);
+  EXPECT_EQ(list->files[0].code, "ENOENT");
+  EXPECT_EQ(list->files[1].size, 7u);
+}
+
 TEST_F(Routes, SayWhatDoesNotExist) {
   expect_refusal(send("GET", "/v2/status"), 404, "ENOSYS",
                  "there is no /v2/status in this API: see docs/API.md");
