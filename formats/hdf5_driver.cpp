@@ -11,7 +11,7 @@ constexpr const char* kName = "tierhub";
 constexpr haddr_t kMaxAddress = (haddr_t{1} << 62) - 1;
 
 // The source of the file that open_through_driver() opens.
-Hdf5Source* opening GUARDED_BY(hdf5_mutex) = nullptr;
+Hdf5Source* opening = nullptr;
 
 // The library casts between it and its first member.
 struct DriverFile {
@@ -25,7 +25,7 @@ DriverFile& file_of(const H5FD_t* file) {
 }
 
 // Only what open_through_driver() asks for: external links and virtual datasets name other files.
-H5FD_t* open_file(const char*, unsigned flags, hid_t, haddr_t) NO_LOCK_ANALYSIS {
+H5FD_t* open_file(const char*, unsigned flags, hid_t, haddr_t) {
   if (opening == nullptr || (flags & H5F_ACC_RDWR) != 0) return nullptr;
   auto* file = new DriverFile{};
   file->source = std::exchange(opening, nullptr);
@@ -70,8 +70,7 @@ bool is_sound_heap(const Hdf5Source& source, uint64_t base, std::span<const std:
   const uint64_t rest = source.size_bytes - base;
   if (size > kMaxBytes || address > rest || size > rest - address) return false;
   std::vector<std::byte> names(size);
-  const auto got = source.tree->read_at(source.tree->file(), names, base + address);
-  if (!got || *got != size) return false;
+  if (!source.read(base + address, names)) return false;
   uint64_t block = number_at(head, kFreeAt);
   for (uint64_t count = 0; block != kNoFreeBlock; ++count) {
     if (block == UINT64_MAX) return true;
@@ -96,9 +95,7 @@ herr_t read_file(H5FD_t* file, H5FD_mem_t type, hid_t, haddr_t address, size_t s
     return 0;
   }
   const std::span<std::byte> bytes(static_cast<std::byte*>(buffer), size);
-  const auto got = source.tree->read_at(source.tree->file(), bytes, address);
-  if (!got) source.failure = got.error();
-  if (!got || *got != size) return -1;
+  if (!source.read(address, bytes)) return -1;
   return !is_heap(type, bytes) || is_sound_heap(source, file->base_addr, bytes) ? 0 : -1;
 }
 
@@ -122,7 +119,7 @@ H5FD_class_t driver_class() {
   return driver;
 }
 
-hid_t driver_id() REQUIRES(hdf5_mutex) {
+hid_t driver_id() {
   static const H5FD_class_t driver = driver_class();
   static const hid_t id = H5FDregister(&driver);
   return id;
@@ -130,22 +127,15 @@ hid_t driver_id() REQUIRES(hdf5_mutex) {
 
 }  // namespace
 
-Mutex hdf5_mutex;
-
-Hdf5Lock::Hdf5Lock() {
-  hdf5_mutex.lock();
-  // The library has one setting for each thread.
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-}
-
 Hdf5Id open_through_driver(Hdf5Source& source) {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   // A file must not make the library load code.
   H5PLset_loading_state(0);
   const Hdf5Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   if (H5Pset_driver(access.get(), driver_id(), nullptr) < 0) return {};
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
   opening = &source;
-  Hdf5Id file(H5Fopen(source.tree->path().c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
+  Hdf5Id file(H5Fopen(source.path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
   opening = nullptr;
   return file;
 }

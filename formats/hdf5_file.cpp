@@ -1,222 +1,134 @@
 #include "formats/hdf5_file.h"
 
 #include <algorithm>
-#include <cstring>
-#include <deque>
-#include <set>
 
 #include <fmt/format.h>
 
+#include "formats/hdf5_messages.h"
+
 namespace tierhub::formats {
-namespace {
 
-constexpr size_t kMaxDepth = 32;
-constexpr size_t kMaxTextBytes = 64u << 10;
-constexpr size_t kMaxNumbers = 64;
+Hdf5Dataset::Hdf5Dataset(const Hdf5File& file, std::string path, Hdf5Layout layout)
+    : file_(file), path_(std::move(path)), layout_(std::move(layout)), coding_(coding_without(0)) {}
 
-struct Link {
-  std::string name;
-  bool hard = false;
-};
-
-struct Links {
-  std::vector<Link> found;
-  size_t limit = 0;
-};
-
-herr_t add_link(hid_t, const char* name, const H5L_info_t* info, void* data) noexcept {
-  Links& links = *static_cast<Links*>(data);
-  if (links.found.size() >= links.limit) return 1;
-  links.found.push_back({name, info->type == H5L_TYPE_HARD});
-  return 0;
+// Filter i is left out where bit i of `skipped` is set.
+std::shared_ptr<const Coding> Hdf5Dataset::coding_without(uint32_t skipped) const {
+  ArrayCoding coding = layout_.coding;
+  for (size_t i = layout_.filters.size(); i-- > 0;) {
+    if (i >= 32 || (skipped >> i & 1) == 0) coding.codecs.push_back(layout_.filters[i]);
+  }
+  return std::make_shared<const Coding>(std::move(coding));
 }
 
-enum class Listed { all, too_many, damaged };
-
-Listed list_links(hid_t file, const std::string& group, Links& links) REQUIRES(hdf5_mutex) {
-  const herr_t status = H5Literate_by_name(file, group.c_str(), H5_INDEX_NAME, H5_ITER_INC, nullptr,
-                                           add_link, &links, H5P_DEFAULT);
-  return status < 0 ? Listed::damaged : status > 0 ? Listed::too_many : Listed::all;
+Result<std::vector<Hdf5Dataset::Place>> Hdf5Dataset::places_of(
+    const std::vector<std::vector<uint64_t>>& firsts) const {
+  std::vector<Place> places;
+  if (!layout_.chunked) {
+    for (const auto& first : firsts) places.push_back(place_of_band(first));
+    return places;
+  }
+  TRY_ASSIGN(const auto chunks,
+             file_.ask<std::vector<std::optional<Hdf5Chunk>>>(Hdf5Question::chunks, path_, firsts));
+  if (chunks.size() != firsts.size()) return file_.damaged("libhdf5 answers what is impossible");
+  for (size_t i = 0; i < firsts.size(); ++i) {
+    TRY_ASSIGN(Place place, place_of_chunk(firsts[i], chunks[i]));
+    places.push_back(std::move(place));
+  }
+  return places;
 }
 
-// How many elements an attribute has; 0 if that is more than `limit`.
-size_t elements_of(hid_t attribute, size_t limit) REQUIRES(hdf5_mutex) {
-  const Hdf5Id space(H5Aget_space(attribute), H5Sclose);
-  if (!space) return 0;
-  const hssize_t count = H5Sget_simple_extent_npoints(space.get());
-  return count < 0 || static_cast<uint64_t>(count) > limit ? 0 : static_cast<size_t>(count);
+Hdf5Dataset::Place Hdf5Dataset::place_of_band(const std::vector<uint64_t>& first) const {
+  Place place{{}, coding_};
+  if (!layout_.offset_bytes) return place;
+  // A band begins at the start of a row.
+  uint64_t at = 0, voxels = layout_.chunks.back();
+  for (size_t i = 0; i < first.size(); ++i) at = at * layout_.sizes[i] + first[i];
+  const size_t rows = first.size() - 2;
+  voxels *= std::min(layout_.chunks[rows], layout_.sizes[rows] - first[rows]);
+  const uint64_t number_bytes = layout_.coding.stored_bytes();
+  place.bytes = {
+      {file_.tree().file(), *layout_.offset_bytes + at * number_bytes, voxels * number_bytes}};
+  return place;
 }
 
-}  // namespace
+Result<Hdf5Dataset::Place> Hdf5Dataset::place_of_chunk(
+    const std::vector<uint64_t>& first, const std::optional<Hdf5Chunk>& chunk) const {
+  Place place{{}, coding_};
+  if (!chunk) return place;
+  if (chunk->offset_bytes > file_.size_bytes() ||
+      chunk->size_bytes > file_.size_bytes() - chunk->offset_bytes)
+    return file_.damaged(fmt::format("a chunk of {} lies beyond its end", path_));
+  uint32_t skipped = chunk->skipped_filters;
+  bool beyond_the_edge = false;
+  for (size_t i = 0; i < first.size(); ++i)
+    beyond_the_edge = beyond_the_edge || layout_.chunks[i] > layout_.sizes[i] - first[i];
+  if (layout_.whole_chunks_only && beyond_the_edge) skipped = UINT32_MAX;
+  if (skipped != 0) place.coding = coding_without(skipped);
+  place.bytes = {{file_.tree().file(), chunk->offset_bytes, chunk->size_bytes}};
+  return place;
+}
 
 Result<std::unique_ptr<Hdf5File>> Hdf5File::open(std::shared_ptr<const NotedTree> tree) {
   std::unique_ptr<Hdf5File> file(new Hdf5File(std::move(tree)));
   TRY_ASSIGN(const auto size_bytes, file->tree_->size_of(file->tree_->file()));
   file->size_bytes_ = size_bytes.value_or(0);
-  std::optional<Error> failure;
-  {
-    const Hdf5Lock lock;
-    file->source_.tree = file->tree_.get();
-    file->source_.size_bytes = file->size_bytes_;
-    file->id_ = open_through_driver(file->source_);
-    if (!file->id_) failure = file->error("it has no valid superblock, or ends before its content");
-  }
-  if (failure) return *failure;
+  TRY_ASSIGN(file->process_, Hdf5Process::start(file->tree_, file->size_bytes_));
+  TRY(file->ask<bool>(Hdf5Question::open));
   return file;
 }
 
-Hdf5File::~Hdf5File() {
-  const Hdf5Lock lock;
-  id_ = {};
+template <class Answer, class... Arguments>
+Result<Answer> Hdf5File::ask(Hdf5Question question, const Arguments&... arguments) const {
+  ByteWriter out;
+  out.u8(static_cast<uint8_t>(question));
+  (write_value(out, arguments), ...);
+  const auto understood = [&]() -> Result<Answer> {
+    TRY_ASSIGN(const std::string bytes, process_->ask(out.bytes()));
+    auto answer = answer_from<Answer>(bytes);
+    if (!answer) return damaged("libhdf5 answers what is impossible");
+    return *std::move(answer);
+  };
+  Result<Answer> answer = understood();
+  if (!answer) failure_.with([&](auto& failure) { failure = failure.value_or(answer.error()); });
+  return answer;
 }
 
-Error Hdf5File::error(std::string_view why) const {
-  if (auto failure = std::exchange(source_.failure, std::nullopt)) return *std::move(failure);
+Error Hdf5File::damaged(std::string_view why) const {
   return Error(std::errc::invalid_argument,
                fmt::format("{} is truncated or damaged: {}", tree_->path(), why));
 }
 
 bool Hdf5File::exists(const std::string& path) const {
-  const Hdf5Lock lock;
-  // A path is looked up one name at a time: the library's own check needs all groups before the
-  // last name.
-  for (size_t slash = path.find('/', 1); slash != std::string::npos;
-       slash = path.find('/', slash + 1)) {
-    if (H5Lexists(id_.get(), path.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
-  }
-  return H5Lexists(id_.get(), path.c_str(), H5P_DEFAULT) > 0 &&
-         H5Oexists_by_name(id_.get(), path.c_str(), H5P_DEFAULT) > 0;
+  return ask<bool>(Hdf5Question::exists, path).value_or(false);
 }
 
 Result<std::vector<std::string>> Hdf5File::names_in(const std::string& group) const {
-  Links links;
-  links.limit = kMaxNames;
-  const Hdf5Lock lock;
-  switch (list_links(id_.get(), group, links)) {
-    case Listed::damaged:
-      return error(fmt::format("the group {} cannot be read", group));
-    case Listed::too_many:
-      return Error(std::errc::invalid_argument,
-                   fmt::format("{}: the group {} has more than {} names, which is not supported",
-                               tree_->path(), group, kMaxNames));
-    case Listed::all:
-      break;
-  }
-  std::vector<std::string> names;
-  for (Link& link : links.found) names.push_back(std::move(link.name));
-  std::sort(names.begin(), names.end());
-  return names;
+  return ask<std::vector<std::string>>(Hdf5Question::names_in, group);
 }
 
 Result<std::vector<std::string>> Hdf5File::arrays() const {
-  struct Group {
-    std::string path;  // ends with '/'
-    size_t depth = 0;
-  };
-  const Hdf5Lock lock;
-  std::vector<std::string> arrays;
-  std::set<haddr_t> seen;
-  std::deque<Group> groups = {{"/", 0}};
-  size_t objects = 0;
-  const auto too_many = [&](std::string_view what) {
-    return Error(std::errc::invalid_argument,
-                 fmt::format("{} has {}, too many to search for an image: convert it to OME-Zarr",
-                             tree_->path(), what));
-  };
-  for (; !groups.empty(); groups.pop_front()) {
-    const Group group = groups.front();
-    Links links;
-    links.limit = kMaxObjects;
-    const Listed listed = list_links(id_.get(), group.path, links);
-    if (listed == Listed::damaged)
-      return error(fmt::format("the group {} cannot be read", group.path));
-    objects += links.found.size();
-    if (listed == Listed::too_many || objects > kMaxObjects)
-      return too_many(fmt::format("more than {} groups and datasets", kMaxObjects));
-    for (const Link& link : links.found) {
-      // What a soft link names is found under its own name.
-      if (!link.hard) continue;
-      const std::string path = group.path + link.name;
-      H5O_info_t info;
-      if (H5Oget_info_by_name2(id_.get(), path.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0)
-        return error(fmt::format("{} cannot be read", path));
-      // Groups may contain each other.
-      if (!seen.insert(info.addr).second) continue;
-      if (info.type == H5O_TYPE_DATASET && is_array(path)) arrays.push_back(path);
-      if (info.type != H5O_TYPE_GROUP) continue;
-      if (group.depth >= kMaxDepth)
-        return too_many(fmt::format("more than {} groups inside each other", kMaxDepth));
-      groups.push_back({path + "/", group.depth + 1});
-    }
-  }
-  return arrays;
-}
-
-bool Hdf5File::is_array(const std::string& path) const {
-  const Hdf5Id dataset(H5Dopen2(id_.get(), path.c_str(), H5P_DEFAULT), H5Dclose);
-  if (!dataset) return false;
-  const Hdf5Id creation(H5Dget_create_plist(dataset.get()), H5Pclose);
-  // To get the size of such a dataset, the library would open other files.
-  if (!creation || H5Pget_layout(creation.get()) == H5D_VIRTUAL) return true;
-  const Hdf5Id space(H5Dget_space(dataset.get()), H5Sclose);
-  const Hdf5Id type(H5Dget_type(dataset.get()), H5Tclose);
-  if (!space || !type || H5Sget_simple_extent_ndims(space.get()) < 2) return false;
-  const H5T_class_t kind = H5Tget_class(type.get());
-  return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
+  return ask<std::vector<std::string>>(Hdf5Question::arrays);
 }
 
 Result<std::shared_ptr<const Hdf5Dataset>> Hdf5File::dataset(const std::string& path) const {
-  const auto dataset = std::make_shared<Hdf5Dataset>(*this, path);
-  const auto read = [&]() -> Result<void> {
-    const Hdf5Lock lock;
-    return dataset->read();
-  };
-  TRY(read());
-  return std::shared_ptr<const Hdf5Dataset>(dataset);
-}
-
-Hdf5Id Hdf5File::attribute(const std::string& path, const std::string& name) const {
-  if (H5Aexists_by_name(id_.get(), path.c_str(), name.c_str(), H5P_DEFAULT) <= 0) return {};
-  return {H5Aopen_by_name(id_.get(), path.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
-          H5Aclose};
+  TRY_ASSIGN(Hdf5Layout layout, ask<Hdf5Layout>(Hdf5Question::layout, path));
+  return std::make_shared<const Hdf5Dataset>(*this, path, std::move(layout));
 }
 
 std::optional<std::string> Hdf5File::text(const std::string& path, const std::string& name) const {
-  const Hdf5Lock lock;
-  const Hdf5Id found = attribute(path, name);
-  if (!found) return std::nullopt;
-  const Hdf5Id type(H5Aget_type(found.get()), H5Tclose);
-  if (!type || H5Tget_class(type.get()) != H5T_STRING) return std::nullopt;
-  const size_t count = elements_of(found.get(), kMaxTextBytes);
-  if (count == 0) return std::nullopt;
-  if (H5Tis_variable_str(type.get()) > 0) {
-    char* text = nullptr;
-    if (count != 1 || H5Aread(found.get(), type.get(), &text) < 0 || text == nullptr)
-      return std::nullopt;
-    std::string copy(text, ::strnlen(text, kMaxTextBytes));
-    H5free_memory(text);
-    return copy;
-  }
-  const size_t size = H5Tget_size(type.get());
-  if (size == 0 || size > kMaxTextBytes / count) return std::nullopt;
-  std::string joined(size * count, '\0');
-  if (H5Aread(found.get(), type.get(), joined.data()) < 0) return std::nullopt;
-  std::erase(joined, '\0');
-  return joined;
+  return ask<std::optional<std::string>>(Hdf5Question::text, path, name).value_or(std::nullopt);
 }
 
 std::vector<double> Hdf5File::numbers(const std::string& path, const std::string& name) const {
-  const Hdf5Lock lock;
-  const Hdf5Id found = attribute(path, name);
-  if (!found) return {};
-  const Hdf5Id type(H5Aget_type(found.get()), H5Tclose);
-  if (!type) return {};
-  const H5T_class_t kind = H5Tget_class(type.get());
-  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || H5Tget_size(type.get()) > sizeof(double))
+  return ask<std::vector<double>>(Hdf5Question::numbers, path, name)
+      .value_or(std::vector<double>());
+}
+
+Result<void> Hdf5File::check() const {
+  return failure_.with([](const auto& failure) -> Result<void> {
+    if (failure) return *failure;
     return {};
-  std::vector<double> values(elements_of(found.get(), kMaxNumbers));
-  if (values.empty() || H5Aread(found.get(), H5T_NATIVE_DOUBLE, values.data()) < 0) return {};
-  return values;
+  });
 }
 
 }  // namespace tierhub::formats

@@ -1,5 +1,4 @@
 // An HDF5 file: its groups and attributes, and what its datasets are. Only metadata is read.
-// HDF5 File Format Specification 3.0.
 #pragma once
 
 #include <memory>
@@ -8,8 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "common/guarded.h"
 #include "common/result.h"
-#include "formats/hdf5_library.h"
+#include "formats/hdf5_layout.h"
+#include "formats/hdf5_process.h"
 #include "formats/image.h"
 
 namespace tierhub::formats {
@@ -17,63 +18,35 @@ namespace tierhub::formats {
 // A dataset, and where its bytes are. Immutable; any thread.
 class Hdf5Dataset {
  public:
-  struct Layout {
-    std::vector<uint64_t> sizes;   // of the array, slowest first
-    std::vector<uint64_t> chunks;  // of what is decoded alone; bands of rows if it has no chunks
-    bool chunked = false;
-    ArrayCoding coding;     // without codecs
-    std::string type_name;  // "uint16", or as HDF5 calls what is never decoded
-    std::array<std::byte, 8> fill_value{};
-    std::vector<Codec> filters;      // in the order of the file: the last is undone first
-    bool whole_chunks_only = false;  // chunks beyond the edge are stored without filters
-    std::string compressor;
-    std::optional<std::string> not_decodable;
-  };
   // What is not stored has no bytes.
   struct Place {
     std::vector<FileRange> bytes;
     std::shared_ptr<const Coding> coding;
   };
 
-  Hdf5Dataset(const class Hdf5File& file, std::string path) : file_(file), path_(std::move(path)) {}
-  ~Hdf5Dataset();
-  Hdf5Dataset(const Hdf5Dataset&) = delete;
-  Hdf5Dataset& operator=(const Hdf5Dataset&) = delete;
+  Hdf5Dataset(const class Hdf5File& file, std::string path, Hdf5Layout layout);
 
-  const Layout& layout() const { return layout_; }
+  const Hdf5Layout& layout() const { return layout_; }
   const std::string& path() const { return path_; }
-  // Of the chunk whose first voxel is `first`.
-  Result<Place> place_of(const std::vector<uint64_t>& first) const;
+  // Of the chunks whose first voxels are `firsts`, in that order.
+  Result<std::vector<Place>> places_of(const std::vector<std::vector<uint64_t>>& firsts) const;
 
  private:
-  friend class Hdf5File;
-  Result<void> read() REQUIRES(hdf5_mutex);
-  Result<void> read_sizes() REQUIRES(hdf5_mutex);
-  void read_type() REQUIRES(hdf5_mutex);
-  Result<void> read_storage(hid_t creation) REQUIRES(hdf5_mutex);
-  void read_filters(hid_t creation) REQUIRES(hdf5_mutex);
-  void read_fill_value(hid_t creation) REQUIRES(hdf5_mutex);
-  Result<Place> chunk_at(const std::vector<uint64_t>& first) const REQUIRES(hdf5_mutex);
-  std::shared_ptr<const Coding> coding_without(unsigned skipped) const;
-  void refuse(std::string why);
-  Error damaged(std::string_view why) const;
+  Place place_of_band(const std::vector<uint64_t>& first) const;
+  Result<Place> place_of_chunk(const std::vector<uint64_t>& first,
+                               const std::optional<Hdf5Chunk>& chunk) const;
+  std::shared_ptr<const Coding> coding_without(uint32_t skipped) const;
 
   const Hdf5File& file_;
   const std::string path_;
-  Hdf5Id id_;
-  Hdf5Id type_;
-  Layout layout_;
-  uint64_t offset_bytes_ = HADDR_UNDEF;  // of an array without chunks
-  std::shared_ptr<const Coding> coding_;
+  const Hdf5Layout layout_;
+  const std::shared_ptr<const Coding> coding_;
 };
 
 // Any thread.
 class Hdf5File {
  public:
   static Result<std::unique_ptr<Hdf5File>> open(std::shared_ptr<const NotedTree> tree);
-  ~Hdf5File();
-  Hdf5File(const Hdf5File&) = delete;
-  Hdf5File& operator=(const Hdf5File&) = delete;
 
   // True if there is a group or a dataset.
   bool exists(const std::string& path) const;
@@ -91,21 +64,25 @@ class Hdf5File {
   std::optional<std::string> text(const std::string& path, const std::string& attribute) const;
   std::vector<double> numbers(const std::string& path, const std::string& attribute) const;
 
+  // An error if something that was asked for could not be read, so that nothing which is there
+  // counts as missing.
+  Result<void> check() const;
+
   const FileTree& tree() const { return *tree_; }
   uint64_t size_bytes() const { return size_bytes_; }
 
  private:
   friend class Hdf5Dataset;
   explicit Hdf5File(std::shared_ptr<const NotedTree> tree) : tree_(std::move(tree)) {}
-  // Why a call has failed: the tree's own error, or that the file is damaged.
-  Error error(std::string_view why) const REQUIRES(hdf5_mutex);
-  Hdf5Id attribute(const std::string& path, const std::string& name) const REQUIRES(hdf5_mutex);
-  bool is_array(const std::string& path) const REQUIRES(hdf5_mutex);
+  // The answer of the process; an error is kept for check().
+  template <class Answer, class... Arguments>
+  Result<Answer> ask(Hdf5Question question, const Arguments&... arguments) const;
+  Error damaged(std::string_view why) const;
 
   const std::shared_ptr<const NotedTree> tree_;
   uint64_t size_bytes_ = 0;
-  mutable Hdf5Source source_ GUARDED_BY(hdf5_mutex);
-  Hdf5Id id_;
+  std::unique_ptr<Hdf5Process> process_;
+  mutable Guarded<std::optional<Error>> failure_;  // the first
 };
 
 }  // namespace tierhub::formats

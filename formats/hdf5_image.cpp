@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint64_t kMaxVoxels = uint64_t{1} << 56;
 constexpr size_t kKnownDatasets = 64;
+constexpr size_t kLookedUpAtOnce = 256;
 
 bool is_possible(const Shape& shape) {
   uint64_t voxels = 1;
@@ -24,7 +25,7 @@ bool is_possible(const Shape& shape) {
   return true;
 }
 
-bool agree(const Hdf5Dataset::Layout& a, const Hdf5Dataset::Layout& b) {
+bool agree(const Hdf5Layout& a, const Hdf5Layout& b) {
   return a.sizes == b.sizes && a.chunks == b.chunks && a.chunked == b.chunked &&
          a.coding.type == b.coding.type && a.coding.number == b.coding.number &&
          a.fill_value == b.fill_value && b.not_decodable == a.not_decodable;
@@ -53,19 +54,34 @@ class Hdf5Image : public Image {
     return {};
   }
 
+  // After all metadata has been read.
+  Result<void> check() const { return file_->check(); }
+
+  // Looks up the places of several chunks of a dataset at once.
   Result<void> for_each_chunk(const Region& region, const UseChunk& use) const override {
     TRY(check_region(info_, region));
     const Level& level = info_.levels[region.level];
     const Grid grid{level.shape, level.chunk};
-    return grid.for_each(region, [&](const Shape& at) -> Result<void> {
+    std::shared_ptr<const Hdf5Dataset> dataset;
+    std::vector<Chunk> waiting;
+    const auto use_waiting = [&]() -> Result<void> {
+      if (waiting.empty()) return {};
+      TRY(set_places(*dataset, waiting));
+      for (const Chunk& chunk : waiting) TRY(use(chunk));
+      waiting.clear();
+      return {};
+    };
+    TRY(grid.for_each(region, [&](const Shape& at) -> Result<void> {
       Chunk chunk;
       chunk.region = grid.region_of(region.level, at);
       chunk.index = grid.index_of(at);
-      TRY_ASSIGN(const auto dataset,
-                 dataset_of(region.level, chunk.region.t.begin, chunk.region.c.begin));
-      TRY(set_place(*dataset, chunk));
-      return use(chunk);
-    });
+      TRY_ASSIGN(auto next, dataset_of(region.level, chunk.region.t.begin, chunk.region.c.begin));
+      if (next != dataset || waiting.size() == kLookedUpAtOnce) TRY(use_waiting());
+      dataset = std::move(next);
+      waiting.push_back(std::move(chunk));
+      return {};
+    }));
+    return use_waiting();
   }
 
  private:
@@ -73,7 +89,7 @@ class Hdf5Image : public Image {
   Result<void> add_level(Level& level) {
     const uint64_t number = info_.levels.size();
     TRY_ASSIGN(const auto dataset, file_->dataset(content_.path_of(number, 0, 0)));
-    const Hdf5Dataset::Layout& layout = dataset->layout();
+    const Hdf5Layout& layout = dataset->layout();
     if (!is_possible(level.shape)) {
       return Error(std::errc::invalid_argument,
                    fmt::format("{} is damaged: the size of level {} is empty or impossibly large",
@@ -97,7 +113,7 @@ class Hdf5Image : public Image {
     return {};
   }
 
-  // Opens it, unless it is one of those that were used last.
+  // Asks for it, unless it is one of those that were used last.
   Result<std::shared_ptr<const Hdf5Dataset>> dataset_of(uint64_t level, uint64_t t,
                                                         uint64_t c) const {
     using Dataset = std::shared_ptr<const Hdf5Dataset>;
@@ -119,27 +135,34 @@ class Hdf5Image : public Image {
                       "{}, which is not supported",
                       info_.path, path, level));
     }
-    // It is closed without the lock.
-    Dataset unused;
     datasets_.with([&](auto& datasets) {
       datasets.push_front(dataset);
       if (datasets.size() <= kKnownDatasets) return;
-      unused = std::move(datasets.back());
       datasets.pop_back();
     });
     return dataset;
   }
 
-  Result<void> set_place(const Hdf5Dataset& dataset, Chunk& chunk) const {
-    const Hdf5Dataset::Layout& layout = dataset.layout();
-    const Region& region = chunk.region;
-    const Shape begin{region.t.begin, region.c.begin, region.z.begin, region.y.begin,
-                      region.x.begin};
-    std::vector<uint64_t> first;
-    for (const Axis axis : content_.axes) first.push_back(begin.along(axis));
-    TRY_ASSIGN(Hdf5Dataset::Place place, dataset.place_of(first));
-    chunk.bytes = std::move(place.bytes);
-    chunk.coding = std::move(place.coding);
+  Result<void> set_places(const Hdf5Dataset& dataset, std::vector<Chunk>& chunks) const {
+    std::vector<std::vector<uint64_t>> firsts;
+    for (const Chunk& chunk : chunks) {
+      const Region& region = chunk.region;
+      const Shape begin{region.t.begin, region.c.begin, region.z.begin, region.y.begin,
+                        region.x.begin};
+      std::vector<uint64_t>& first = firsts.emplace_back();
+      for (const Axis axis : content_.axes) first.push_back(begin.along(axis));
+    }
+    TRY_ASSIGN(auto places, dataset.places_of(firsts));
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      chunks[i].bytes = std::move(places[i].bytes);
+      chunks[i].coding = std::move(places[i].coding);
+      set_strides(dataset.layout(), firsts[i], chunks[i]);
+    }
+    return {};
+  }
+
+  void set_strides(const Hdf5Layout& layout, const std::vector<uint64_t>& first,
+                   Chunk& chunk) const {
     uint64_t stride = 1;
     for (size_t i = first.size(); i-- > 0;) {
       const uint64_t size = layout.chunked ? layout.chunks[i]
@@ -148,14 +171,13 @@ class Hdf5Image : public Image {
       chunk.stride.along(content_.axes[i]) = stride;
       stride *= size;
     }
-    return {};
   }
 
   const std::unique_ptr<Hdf5File> file_;
   Hdf5Content content_;
   ImageInfo info_;
-  std::vector<Hdf5Dataset::Layout> layouts_;  // of the datasets of each level
-  // Those that were used last. They are closed before the file.
+  std::vector<Hdf5Layout> layouts_;  // of the datasets of each level
+  // Those that were used last.
   mutable Guarded<std::list<std::shared_ptr<const Hdf5Dataset>>> datasets_;
 };
 
@@ -181,6 +203,7 @@ Result<std::unique_ptr<Image>> open_hdf5(std::shared_ptr<const NotedTree> tree) 
   TRY_ASSIGN(Hdf5Content content, find_content(*file));
   auto image = std::make_unique<Hdf5Image>(std::move(tree), std::move(file), std::move(content));
   TRY(image->read());
+  TRY(image->check());
   return image;
 }
 

@@ -1,33 +1,21 @@
-// libhdf5, as the files hdf5_* use it: one thread at a time, reading through a driver that takes
-// all bytes from a FileTree. Nobody else includes this.
+// libhdf5, as the files hdf5_parser* use it: in a process of its own with one thread, through a
+// driver that takes all bytes from a source. Nobody else includes this.
 #pragma once
 
 #define H5_USE_110_API
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
+#include <string>
 #include <utility>
 
 #include <hdf5.h>
 
-#include "common/mutex.h"
-#include "formats/noted_tree.h"
-
 namespace tierhub::formats {
 
-// Held around every call of libhdf5, which is not to be called from two threads.
-extern Mutex hdf5_mutex;
-
-class [[nodiscard]] TIERHUB_LOCK_ATTRIBUTE(scoped_lockable) Hdf5Lock {
- public:
-  // Also keeps the library from printing what fails in this thread.
-  Hdf5Lock() ACQUIRE(hdf5_mutex);
-  ~Hdf5Lock() RELEASE() { hdf5_mutex.unlock(); }
-  Hdf5Lock(const Hdf5Lock&) = delete;
-  Hdf5Lock& operator=(const Hdf5Lock&) = delete;
-};
-
-// Owns an identifier of the library. Its owner holds the mutex when it goes.
+// Owns an identifier of the library.
 class Hdf5Id {
  public:
   using Close = herr_t (*)(hid_t);
@@ -51,18 +39,19 @@ class Hdf5Id {
   Close close_ = nullptr;
 };
 
-// Where the driver reads. Guarded by the mutex.
+// The bytes of a file.
 struct Hdf5Source {
-  const FileTree* tree = nullptr;
+  std::string path;  // for texts
   uint64_t size_bytes = 0;
-  std::optional<Error> failure;  // the last of the tree
+  // Fills the buffer with what is at the offset; false if that is not possible.
+  std::function<bool(uint64_t offset_bytes, std::span<std::byte> buffer)> read;
   // While this is set, nothing is read: the place of the bytes is kept instead.
   bool only_place = false;
   std::optional<std::pair<uint64_t, uint64_t>> place;  // offset and size in bytes
 };
 
-// The file of the tree, to be read only. `source` outlives it. Other files that the file names are
-// never opened.
-Hdf5Id open_through_driver(Hdf5Source& source) REQUIRES(hdf5_mutex);
+// The file of the source, to be read only. `source` outlives it. Other files that the file names
+// are never opened.
+Hdf5Id open_through_driver(Hdf5Source& source);
 
 }  // namespace tierhub::formats

@@ -8,7 +8,6 @@ namespace tierhub::test {
 namespace {
 
 using formats::Hdf5Id;
-using formats::Hdf5Lock;
 using formats::PixelType;
 using formats::Shape;
 
@@ -41,7 +40,6 @@ Sample plain(const std::string& name, PixelType type, hid_t stored, const Hdf5St
 Sample half(bool big_endian) {
   Hdf5Id type;
   {
-    const Hdf5Lock lock;
     type = Hdf5Id(H5Tcopy(big_endian ? H5T_IEEE_F32BE : H5T_IEEE_F32LE), H5Tclose);
     check(H5Tset_fields(type.get(), 15, 10, 5, 0, 10));
     check(H5Tset_size(type.get(), 2));
@@ -65,7 +63,6 @@ Sample half(bool big_endian) {
 Sample boolean() {
   Hdf5Id type;
   {
-    const Hdf5Lock lock;
     type = Hdf5Id(H5Tenum_create(H5T_STD_I8LE), H5Tclose);
     int8_t value = 0;
     check(H5Tenum_insert(type.get(), "FALSE", &value));
@@ -152,7 +149,6 @@ std::string padded(const Shape& shape, const Shape& sizes, uint64_t t, uint64_t 
 }  // namespace
 
 Hdf5Builder::Hdf5Builder(uint64_t user_block_bytes, bool latest) {
-  const Hdf5Lock lock;
   const Hdf5Id access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   if (latest) check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST));
   const Hdf5Id creation = checked(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
@@ -164,7 +160,6 @@ Hdf5Builder::Hdf5Builder(uint64_t user_block_bytes, bool latest) {
 void Hdf5Builder::add(const std::string& path, hid_t stored, const std::vector<hsize_t>& sizes,
                       const Hdf5Storage& storage, const std::string& bytes,
                       const std::string& fill) {
-  const Hdf5Lock lock;
   const Hdf5Id space =
       checked(H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose);
   const Hdf5Id creation = checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
@@ -194,14 +189,12 @@ void Hdf5Builder::add(const std::string& path, hid_t stored, const std::vector<h
 }
 
 void Hdf5Builder::add_group(const std::string& path) {
-  const Hdf5Lock lock;
   const Hdf5Id links = with_groups();
   checked(H5Gcreate2(file(), path.c_str(), links.get(), H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
 }
 
 void Hdf5Builder::add_numbers(const std::string& path, const std::string& name,
                               const std::vector<double>& numbers) {
-  const Hdf5Lock lock;
   const hsize_t count = numbers.size();
   const Hdf5Id space = checked(H5Screate_simple(1, &count, nullptr), H5Sclose);
   const Hdf5Id attribute =
@@ -213,7 +206,6 @@ void Hdf5Builder::add_numbers(const std::string& path, const std::string& name,
 
 void Hdf5Builder::add_text(const std::string& path, const std::string& name,
                            const std::string& text) {
-  const Hdf5Lock lock;
   const hsize_t count = text.size();
   const Hdf5Id space = checked(H5Screate_simple(1, &count, nullptr), H5Sclose);
   const Hdf5Id type = checked(H5Tcopy(H5T_C_S1), H5Tclose);
@@ -225,7 +217,6 @@ void Hdf5Builder::add_text(const std::string& path, const std::string& name,
 }
 
 std::string Hdf5Builder::finish() {
-  const Hdf5Lock lock;
   file_ = {};
   return read_bytes(folder_ / "file");
 }

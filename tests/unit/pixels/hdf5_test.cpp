@@ -1,12 +1,18 @@
 // What the conformance suite does not see: levels, names, filters that libhdf5 does not have, and
 // hostile files.
 #include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <sys/wait.h>
 
 #include <blosc.h>
 #include <gtest/gtest.h>
 #include <lz4.h>
 #include <zstd.h>
 
+#include "formats/hdf5_process.h"
 #include "pixels/codecs.h"
 #include "pixels/reader.h"
 #include "tests/unit/formats/trees.h"
@@ -16,7 +22,6 @@ namespace tierhub::pixels {
 namespace {
 
 using formats::Hdf5Id;
-using formats::Hdf5Lock;
 using formats::Image;
 using formats::PixelType;
 using formats::Region;
@@ -47,7 +52,6 @@ std::string one_chunk(const std::vector<H5Z_filter_t>& filters, const std::strin
                       uint32_t skipped = 0) {
   Hdf5Builder builder;
   {
-    const Hdf5Lock lock;
     const hsize_t sizes[] = {8, 16}, at[] = {0, 0};
     const Hdf5Id space(H5Screate_simple(2, sizes, nullptr), H5Sclose);
     const Hdf5Id creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
@@ -151,7 +155,6 @@ TEST(Hdf5, IgnoresLoopsOfLinksAndOtherFiles) {
   Hdf5Builder builder;
   builder.add("/a/b/data", H5T_STD_U16LE, {8, 16}, {}, array_bytes<uint16_t>(kChunk));
   {
-    const Hdf5Lock lock;
     EXPECT_GE(H5Lcreate_hard(builder.file(), "/a", builder.file(), "/a/b/loop", 0, 0), 0);
     EXPECT_GE(H5Lcreate_soft("/soft", builder.file(), "/soft", 0, 0), 0);
     EXPECT_GE(H5Lcreate_soft("/a/b/data", builder.file(), "/again", 0, 0), 0);
@@ -164,7 +167,6 @@ TEST(Hdf5, RefusesAnImageInAnotherFile) {
   Hdf5Builder builder;
   builder.add_group("/DataSet/ResolutionLevel 0/TimePoint 0/Channel 0");
   {
-    const Hdf5Lock lock;
     EXPECT_GE(H5Lcreate_external("a.h5", "/volume/data", builder.file(),
                                  "/DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/Data", 0, 0),
               0);
@@ -176,7 +178,6 @@ TEST(Hdf5, RefusesVirtualAndExternalArrays) {
   for (const bool is_virtual : {false, true}) {
     Hdf5Builder builder;
     {
-      const Hdf5Lock lock;
       const hsize_t sizes[] = {8, 16};
       const Hdf5Id space(H5Screate_simple(2, sizes, nullptr), H5Sclose);
       const Hdf5Id creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
@@ -222,6 +223,73 @@ TEST(Hdf5, RefusesAChunkBeyondTheEndOfTheFile) {
     damaged.replace(address, 8, test::bytes_of_number(wrong, false));
     EXPECT_NE(error_of(damaged).find("truncated or damaged"), std::string::npos);
   }
+}
+
+// libhdf5 1.10 copies as many bytes of a fill value as its message, version 3, claims to have.
+TEST(Hdf5, RefusesAFileOnWhichTheLibraryCrashes) {
+  Hdf5Builder builder;
+  builder.add("/a", H5T_STD_U32LE, {8, 8}, {}, array_bytes<uint32_t>({1, 1, 1, 8, 8}), "fill");
+  std::string bytes = builder.finish();
+  const size_t value = bytes.find("fill");
+  ASSERT_NE(value, std::string::npos);
+  ASSERT_EQ(bytes.substr(value - 4, 4), test::bytes_of_number(uint32_t{4}, false));
+  bytes.replace(value - 8, 6, "\x03\x2A" + test::bytes_of_number(uint32_t{1} << 29, false));
+  const std::string text = error_of(bytes);
+  EXPECT_NE(text.find("libhdf5 crashed"), std::string::npos) << text;
+  // Its process has been waited for.
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+}
+
+// An answer of "it is not there" may mean that it could not be read.
+TEST(Hdf5, FailsIfAnAttributeCannotBeRead) {
+  const std::string bytes = test::imaris_file();
+  const size_t name = bytes.find("DAPI");
+  ASSERT_NE(name, std::string::npos);
+  class Broken : public test::MemoryTree {
+   public:
+    Broken(std::string path, std::map<std::string, std::string> files, size_t at)
+        : MemoryTree(std::move(path), std::move(files)), at_(at) {}
+    Result<size_t> read_at(const std::string& file, std::span<std::byte> buffer,
+                           uint64_t offset_bytes) const override {
+      if (offset_bytes <= at_ && at_ < offset_bytes + buffer.size())
+        return Error(std::errc::io_error, "the archive is gone");
+      return MemoryTree::read_at(file, buffer, offset_bytes);
+    }
+
+   private:
+    const size_t at_;
+  };
+  const auto image = Image::open(
+      std::make_shared<Broken>("a", std::map<std::string, std::string>{{"a", bytes}}, name));
+  ASSERT_FALSE(image);
+  EXPECT_EQ(image.error().text(), "the archive is gone");
+}
+
+TEST(Hdf5, RefusesAFileThatTakesTooLong) {
+  const auto tree = std::make_shared<formats::NotedTree>(std::make_shared<test::MemoryTree>(
+      "a", test::Files{{"a", one_chunk({}, array_bytes<uint16_t>(kChunk))}}));
+  auto process = formats::Hdf5Process::start(tree, 1, std::chrono::seconds(1)).value();
+  pid_t child = 0;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task"))
+    std::ifstream(thread.path() / "children") >> child;
+  ASSERT_GT(child, 0);
+  ASSERT_EQ(::kill(child, SIGSTOP), 0);
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = process->ask("");
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().text(),
+              "image is damaged: reading its metadata, libhdf5 did not come to an end in 1 s");
+  }
+  EXPECT_EQ(::waitpid(child, nullptr, WNOHANG), -1);
+}
+
+TEST(Hdf5, EndsItsProcessWithTheImage) {
+  {
+    const auto image = open_bytes(one_chunk({}, array_bytes<uint16_t>(kChunk)));
+    ASSERT_TRUE(image);
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), 0);
+  }
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
 }
 
 TEST(Hdf5, RefusesTooManyObjects) {

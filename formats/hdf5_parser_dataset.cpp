@@ -1,10 +1,12 @@
+#include "formats/hdf5_parser_dataset.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include <fmt/format.h>
 
-#include "formats/hdf5_file.h"
+#include "formats/image.h"
 #include "formats/raw_planes.h"
 
 namespace tierhub::formats {
@@ -23,7 +25,7 @@ std::optional<uint64_t> bounded_product(const std::vector<uint64_t>& sizes, uint
   return product;
 }
 
-std::optional<PixelType> integer_type(hid_t type) REQUIRES(hdf5_mutex) {
+std::optional<PixelType> integer_type(hid_t type) {
   const size_t bytes = H5Tget_size(type);
   if (H5Tget_precision(type) != 8 * bytes || H5Tget_offset(type) != 0) return std::nullopt;
   return pixel_type_from(
@@ -31,7 +33,7 @@ std::optional<PixelType> integer_type(hid_t type) REQUIRES(hdf5_mutex) {
 }
 
 // True for the formats of IEEE 754 with 2, 4 and 8 bytes.
-bool is_ieee_float(hid_t type) REQUIRES(hdf5_mutex) {
+bool is_ieee_float(hid_t type) {
   struct Fields {
     size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
     bool operator==(const Fields&) const = default;
@@ -79,45 +81,45 @@ hid_t native_type(const ArrayCoding& coding, hid_t stored) {
 
 }  // namespace
 
-Hdf5Dataset::~Hdf5Dataset() {
-  const Hdf5Lock lock;
-  type_ = {};
-  id_ = {};
+Result<std::unique_ptr<const Hdf5Parser::Dataset>> Hdf5Parser::Dataset::open(
+    hid_t file, Hdf5Source& source, const std::string& path) {
+  std::unique_ptr<Dataset> dataset(new Dataset(source, path));
+  TRY(dataset->read(file));
+  return std::unique_ptr<const Dataset>(std::move(dataset));
 }
 
-Error Hdf5Dataset::damaged(std::string_view why) const {
+Error Hdf5Parser::Dataset::damaged(std::string_view why) const {
   return Error(std::errc::invalid_argument,
-               fmt::format("{} is truncated or damaged: {}: {}", file_.tree().path(), path_, why));
+               fmt::format("{} is truncated or damaged: {}: {}", source_.path, path_, why));
 }
 
-void Hdf5Dataset::refuse(std::string why) {
+void Hdf5Parser::Dataset::refuse(std::string why) {
   if (!layout_.not_decodable) layout_.not_decodable = std::move(why);
 }
 
-Result<void> Hdf5Dataset::read() {
-  id_ = Hdf5Id(H5Dopen2(file_.id_.get(), path_.c_str(), H5P_DEFAULT), H5Dclose);
-  if (!id_) return file_.error(fmt::format("the dataset {} cannot be opened", path_));
+Result<void> Hdf5Parser::Dataset::read(hid_t file) {
+  id_ = Hdf5Id(H5Dopen2(file, path_.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!id_) return damaged("it cannot be opened");
   type_ = Hdf5Id(H5Dget_type(id_.get()), H5Tclose);
   const Hdf5Id creation(H5Dget_create_plist(id_.get()), H5Pclose);
-  if (!type_ || !creation) return file_.error(fmt::format("the dataset {} cannot be read", path_));
+  if (!type_ || !creation) return damaged("it cannot be read");
   // To get the size of such a dataset, the library would open other files.
   if (H5Pget_layout(creation.get()) == H5D_VIRTUAL) {
     return Error(
         std::errc::not_supported,
         fmt::format("{}: the dataset {} is virtual, which is not supported: its voxels are "
                     "in other datasets",
-                    file_.tree().path(), path_));
+                    source_.path, path_));
   }
   TRY(read_sizes());
   read_type();
   TRY(read_storage(creation.get()));
   read_filters(creation.get());
   read_fill_value(creation.get());
-  coding_ = coding_without(0);
   return {};
 }
 
-Result<void> Hdf5Dataset::read_sizes() {
+Result<void> Hdf5Parser::Dataset::read_sizes() {
   const Hdf5Id space(H5Dget_space(id_.get()), H5Sclose);
   std::array<hsize_t, H5S_MAX_RANK> sizes{};
   const int count = space ? H5Sget_simple_extent_ndims(space.get()) : -1;
@@ -131,7 +133,7 @@ Result<void> Hdf5Dataset::read_sizes() {
   return {};
 }
 
-void Hdf5Dataset::read_type() {
+void Hdf5Parser::Dataset::read_type() {
   ArrayCoding& coding = layout_.coding;
   hid_t type = type_.get();
   coding.order = H5Tget_order(type) == H5T_ORDER_BE ? ByteOrder::big : ByteOrder::little;
@@ -163,7 +165,7 @@ void Hdf5Dataset::read_type() {
   if (!known) refuse(fmt::format("pixels of type {} are not supported", layout_.type_name));
 }
 
-Result<void> Hdf5Dataset::read_storage(hid_t creation) {
+Result<void> Hdf5Parser::Dataset::read_storage(hid_t creation) {
   const uint64_t number_bytes = layout_.coding.stored_bytes();
   const size_t axes = layout_.sizes.size();
   layout_.chunks.assign(axes, 1);
@@ -171,7 +173,7 @@ Result<void> Hdf5Dataset::read_storage(hid_t creation) {
     return Error(std::errc::not_supported,
                  fmt::format("{}: the voxels of the dataset {} are in other files, which is not "
                              "supported",
-                             file_.tree().path(), path_));
+                             source_.path, path_));
   }
   switch (H5Pget_layout(creation)) {
     case H5D_CHUNKED: {
@@ -189,11 +191,12 @@ Result<void> Hdf5Dataset::read_storage(hid_t creation) {
       const uint64_t row_bytes = layout_.sizes.back() * number_bytes;
       layout_.chunks.back() = layout_.sizes.back();
       layout_.chunks[axes - 2] = rows_at_once(row_bytes, layout_.sizes[axes - 2]);
-      offset_bytes_ = H5Dget_offset(id_.get());
+      const haddr_t offset = H5Dget_offset(id_.get());
       const uint64_t size_bytes = *bounded_product(layout_.sizes, kMaxVoxels) * number_bytes;
-      if (offset_bytes_ != HADDR_UNDEF &&
-          (offset_bytes_ > file_.size_bytes() || size_bytes > file_.size_bytes() - offset_bytes_))
+      if (offset == HADDR_UNDEF) break;
+      if (offset > source_.size_bytes || size_bytes > source_.size_bytes - offset)
         return damaged("its voxels lie beyond the end of the file");
+      layout_.offset_bytes = offset;
       break;
     }
     default:
@@ -205,7 +208,7 @@ Result<void> Hdf5Dataset::read_storage(hid_t creation) {
   return {};
 }
 
-void Hdf5Dataset::read_filters(hid_t creation) {
+void Hdf5Parser::Dataset::read_filters(hid_t creation) {
   const int count = H5Pget_nfilters(creation);
   for (int i = 0; i < count; ++i) {
     unsigned flags = 0;
@@ -251,7 +254,7 @@ void Hdf5Dataset::read_filters(hid_t creation) {
 }
 
 // What cannot be read is 0, as where nothing is defined.
-void Hdf5Dataset::read_fill_value(hid_t creation) {
+void Hdf5Parser::Dataset::read_fill_value(hid_t creation) {
   if (layout_.coding.type == PixelType::other) return;
   H5D_fill_value_t defined = H5D_FILL_VALUE_UNDEFINED;
   if (H5Pfill_value_defined(creation, &defined) < 0 || defined != H5D_FILL_VALUE_USER_DEFINED)
@@ -261,64 +264,32 @@ void Hdf5Dataset::read_fill_value(hid_t creation) {
     layout_.fill_value = value;
 }
 
-// Filter i is left out where bit i of `skipped` is set.
-std::shared_ptr<const Coding> Hdf5Dataset::coding_without(unsigned skipped) const {
-  ArrayCoding coding = layout_.coding;
-  for (size_t i = layout_.filters.size(); i-- > 0;) {
-    if (i >= 32 || (skipped >> i & 1) == 0) coding.codecs.push_back(layout_.filters[i]);
-  }
-  return std::make_shared<const Coding>(std::move(coding));
-}
-
-Result<Hdf5Dataset::Place> Hdf5Dataset::place_of(const std::vector<uint64_t>& first) const {
-  if (layout_.chunked) {
-    const Hdf5Lock lock;
-    return chunk_at(first);
-  }
-  Place place{{}, coding_};
-  if (offset_bytes_ == HADDR_UNDEF) return place;
-  // A band begins at the start of a row.
-  uint64_t at = 0, voxels = layout_.chunks.back();
-  for (size_t i = 0; i < first.size(); ++i) at = at * layout_.sizes[i] + first[i];
-  const size_t rows = first.size() - 2;
-  voxels *= std::min(layout_.chunks[rows], layout_.sizes[rows] - first[rows]);
-  const uint64_t number_bytes = layout_.coding.stored_bytes();
-  place.bytes = {{file_.tree().file(), offset_bytes_ + at * number_bytes, voxels * number_bytes}};
-  return place;
-}
-
 // H5Dget_chunk_info_by_coord() goes through all chunks up to the one that is asked for. Reading a
 // chunk finds it in the index: the driver keeps the place and does not read.
-Result<Hdf5Dataset::Place> Hdf5Dataset::chunk_at(const std::vector<uint64_t>& first) const {
-  Place place{{}, coding_};
+Result<std::optional<Hdf5Chunk>> Hdf5Parser::Dataset::chunk_at(
+    const std::vector<uint64_t>& first) const {
+  if (!layout_.chunked || first.size() != layout_.sizes.size()) return std::nullopt;
   const std::vector<hsize_t> at(first.begin(), first.end());
   hsize_t size_bytes = 0;
   if (H5Dget_chunk_storage_size(id_.get(), at.data(), &size_bytes) < 0) {
     // The call fails for a chunk that is not stored, too: then no call inside it has failed.
     constexpr ssize_t kErrorsOfOneCall = 2;
-    if (!file_.source_.failure && H5Eget_num(H5E_DEFAULT) == kErrorsOfOneCall) return place;
-    return file_.error(fmt::format("the index of the chunks of {} cannot be read", path_));
+    if (H5Eget_num(H5E_DEFAULT) == kErrorsOfOneCall) return std::nullopt;
+    return damaged("the index of its chunks cannot be read");
   }
-  if (size_bytes == 0) return place;
+  if (size_bytes == 0) return std::nullopt;
   if (size_bytes > 2 * Image::kMaxChunkBytes)
     return damaged(fmt::format("a chunk has {} bytes", size_bytes));
   // Nothing is written to it.
   const auto unused = std::make_unique_for_overwrite<std::byte[]>(size_bytes);
   uint32_t skipped = 0;
-  Hdf5Source& source = file_.source_;
-  source.place.reset();
-  source.only_place = true;
+  source_.place.reset();
+  source_.only_place = true;
   const herr_t status = H5Dread_chunk(id_.get(), H5P_DEFAULT, at.data(), &skipped, unused.get());
-  source.only_place = false;
-  if (status < 0 || !source.place || source.place->second != size_bytes)
-    return file_.error(fmt::format("a chunk of {} lies beyond the end of the file", path_));
-  bool beyond_the_edge = false;
-  for (size_t i = 0; i < first.size(); ++i)
-    beyond_the_edge = beyond_the_edge || layout_.chunks[i] > layout_.sizes[i] - first[i];
-  if (layout_.whole_chunks_only && beyond_the_edge) skipped = UINT32_MAX;
-  if (skipped != 0) place.coding = coding_without(skipped);
-  place.bytes = {{file_.tree().file(), source.place->first, source.place->second}};
-  return place;
+  source_.only_place = false;
+  if (status < 0 || !source_.place || source_.place->second != size_bytes)
+    return damaged("a chunk lies beyond the end of the file");
+  return Hdf5Chunk{source_.place->first, source_.place->second, skipped};
 }
 
 }  // namespace tierhub::formats
