@@ -2,11 +2,13 @@
 // standard error, and returns an exit code; main() turns an Error into a sentence and a code.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "api/client.h"
 #include "common/result.h"
+#include "formats/selection.h"
 
 namespace tierhub::tierctl {
 
@@ -43,11 +45,21 @@ Result<ExitCode> list(const Context& context, const LsOptions& options);
 // Why files are where they are, what keeps them from being evicted, what prefetches wait for.
 Result<ExitCode> why(const Context& context, const std::vector<std::string>& paths);
 
+// What an image is, and how much of each of its levels is on the SSD.
+struct DatasetOptions {
+  std::string path;
+  // small: levels of very many chunks are not looked at.
+  enum class Levels { small, all } levels = Levels::small;
+};
+Result<ExitCode> show_dataset(const Context& context, const DatasetOptions& options);
+
 struct PrefetchOptions {
   std::vector<std::string> paths;
   std::string label;
   Wait wait = Wait::no;
   std::string urgency;
+  // The paths are images, of which this is fetched.
+  std::optional<formats::Selection> selection;
 };
 Result<ExitCode> prefetch(const Context& context, const PrefetchOptions& options);
 Result<ExitCode> list_prefetches(const Context& context);

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <map>
 #include <optional>
 
 #include <CLI/CLI.hpp>
@@ -30,6 +31,7 @@ Examples:
   tierctl status                                 is all well, and what is not yet in the archive?
   tierctl ls -r /mnt/tier/brain42                which files are on the SSD?
   tierctl prefetch --wait /mnt/tier/brain42      fetch a dataset before you use it
+  tierctl dataset show brain42/scan.ome.zarr     what is this image, and which levels are on the SSD?
   tierctl publish --wait /brain42                publish now, and wait until it is in the archive
   tierctl pin --reason "course on Monday" /demo  keep it on the SSD until: tierctl unpin /demo
   tierctl jobs list --json | jq '.runs[].state'  for scripts
@@ -49,11 +51,15 @@ struct Arguments {
   bool detailed = false;
   bool list = false;
   bool later = false;
+  bool all = false;
   uint64_t id = 0;
   std::vector<std::string> paths;
   std::string owner;
   std::string reason;
   std::string label;
+  // Of an image: the value of --level, --t, ... by the key of a selection, and that of --box.
+  std::map<std::string, std::string> selected;
+  std::string box;
   std::string run;
   FsckOptions fsck;
   Command command;
@@ -105,6 +111,57 @@ Example:
   tierctl why /brain42/scan.tif)");
 }
 
+void add_dataset(CLI::App& app, Arguments& a) {
+  auto* dataset = app.add_subcommand("dataset", "Look at an image: OME-Zarr, TIFF, HDF5, MRC, ...");
+  dataset->fallthrough();
+  dataset->require_subcommand(1);
+  auto* show = add_command(*dataset, "show",
+                           "Show what an image is, and how much of each level is on the SSD", a,
+                           [&a](const Context& context) {
+                             using enum DatasetOptions::Levels;
+                             return show_dataset(context, {a.paths.front(), a.all ? all : small});
+                           });
+  add_paths(show, a)->required()->expected(1);
+  show->add_flag("--all", a.all,
+                 "Also look at levels of more than 1,000,000 chunks: takes minutes");
+  show->footer(R"(
+STORED is what the chunks of a level take in their files, without metadata; RESIDENT is what of that is
+on the SSD. CHUNKS also counts empty chunks, which are not stored. The metadata is read
+through the mount, which fetches it; no pixel is read.
+
+Example:
+  tierctl dataset show /mnt/tier/brain42/scan.ome.zarr)");
+}
+
+// What --level, --t, ... and --box say together; nothing if none of them is there.
+std::optional<formats::Selection> selection_of(const Arguments& a) {
+  std::string text;
+  for (const auto& [key, value] : a.selected) {
+    if (!value.empty()) text += fmt::format("{}{}={}", text.empty() ? "" : ",", key, value);
+  }
+  if (!a.box.empty()) text += (text.empty() ? "" : ",") + a.box;
+  if (text.empty()) return std::nullopt;
+  const auto selection = formats::parse_selection(text);
+  if (!selection) throw CLI::ValidationError("prefetch", selection.error().text());
+  return *selection;
+}
+
+void add_selection(CLI::App* command, Arguments& a) {
+  constexpr const char* kGroup = "Part of an image";
+  const auto add = [&](const std::string& key, const std::string& help) {
+    command->add_option("--" + key, a.selected[key], help)->type_name("RANGE")->group(kGroup);
+  };
+  add("level", "Resolution levels, 0 is the finest [default: 0]");
+  add("t", "Time points [default: all, like the following]");
+  add("c", "Channels");
+  add("z", "Planes, in voxels of the level, like y and x");
+  add("y", "Rows");
+  add("x", "Columns");
+  command->add_option("--box", a.box, "The same in one text, as workflows write it")
+      ->type_name("BOX")
+      ->group(kGroup);
+}
+
 void add_prefetch(CLI::App& app, Arguments& a) {
   auto* command =
       add_command(app, "prefetch", "Fetch files to the SSD before they are read", a, nullptr);
@@ -118,11 +175,20 @@ void add_prefetch(CLI::App& app, Arguments& a) {
           ->type_name("ID");
   auto* resume = command->add_option("--resume", a.id, "Resume a parked prefetch (see `status`)")
                      ->type_name("ID");
+  add_selection(command, a);
   command->footer(R"(
 Ctrl-C stops waiting; the prefetch continues.
 
+With a part of an image, each PATH is one image (OME-Zarr, TIFF, HDF5, MRC, ...), and exactly the bytes
+of the chunks of that part are fetched, and the metadata. The SSD holds them in whole chunks of tierd's
+own (chunk_size, 4 MiB), so up to one more at each end of a range. A RANGE is one index (3), first and
+last (0-9), from one on (2-), or half-open (0:10).
+
 Examples:
   tierctl prefetch --wait scan.ome.zarr     (exit code 0: every byte is on the SSD)
+  tierctl prefetch --wait --level 2- scan.ome.zarr
+  tierctl prefetch --t 0-9 --c 1 --z 100-200 scan.ome.tif
+  tierctl prefetch --box level=0,z=0:64,y=0:512,x=512:1024 scan.ims
   tierctl prefetch --later brain42          (for tonight)
   tierctl prefetch --list
   tierctl prefetch --cancel 7)");
@@ -130,17 +196,18 @@ Examples:
     const bool start = !a.paths.empty();
     const bool stop = cancel->count() > 0;
     const bool again = resume->count() > 0;
-    const bool says_how = a.wait || a.later || !a.label.empty();
+    const auto selection = selection_of(a);
+    const bool says_how = a.wait || a.later || !a.label.empty() || selection;
     if (int{start} + int{a.list} + int{stop} + int{again} != 1 || (!start && says_how)) {
       throw CLI::ValidationError("prefetch",
                                  "give PATHs to fetch, or --list, or --cancel ID, or --resume ID");
     }
-    a.command = [&a, stop, again](const Context& context) -> Result<ExitCode> {
+    a.command = [&a, stop, again, selection](const Context& context) -> Result<ExitCode> {
       if (a.list) return list_prefetches(context);
       if (stop) return cancel_prefetch(context, a.id);
       if (again) return resume_prefetch(context, a.id);
-      return prefetch(
-          context, {a.paths, a.label, a.wait ? Wait::yes : Wait::no, a.later ? "later" : "task"});
+      return prefetch(context, {a.paths, a.label, a.wait ? Wait::yes : Wait::no,
+                                a.later ? "later" : "task", selection});
     };
   });
 }
@@ -302,6 +369,7 @@ void describe(CLI::App& app, Arguments& a) {
   app.require_subcommand(1);
   add_reading_commands(app, a);
   add_why(app, a);
+  add_dataset(app, a);
   add_prefetch(app, a);
   add_publish(app, a);
   add_keeping_commands(app, a);

@@ -12,6 +12,10 @@ namespace tierhub::tierctl {
 
 inline void print(std::string_view text) { fmt::print("{}", text); }
 inline void print_line(std::string_view text) { fmt::print("{}\n", text); }
+// One line of a list of titles and values.
+inline void print_row(std::string_view title, std::string_view text) {
+  print_line(fmt::format("{:<12} {}", title, text));
+}
 // A sentence for the person at the terminal.
 inline void say(std::string_view text) { fmt::print(stderr, "tierctl: {}\n", text); }
 

@@ -1,4 +1,9 @@
+#include <algorithm>
+#include <optional>
+#include <vector>
+
 #include "tools/tierctl/commands.h"
+#include "tools/tierctl/dataset.h"
 #include "tools/tierctl/human.h"
 #include "tools/tierctl/output.h"
 #include "tools/tierctl/paths.h"
@@ -31,50 +36,108 @@ std::string sentence_of(const api::Prefetch& p) {
                      human_size(p.done_bytes), human_size(p.total_bytes));
 }
 
-ExitCode report(const Context& context, const api::Prefetch& p) {
+// What was asked for, as one or several prefetches.
+ExitCode report(const Context& context, const std::vector<api::Prefetch>& prefetches) {
   if (context.format == Format::json) {
-    print_json(p);
-  } else {
-    print_line(sentence_of(p));
+    if (prefetches.size() == 1) {
+      print_json(prefetches.front());
+    } else {
+      print_json(api::PrefetchList{prefetches});
+    }
   }
-  if (p.state != "failed" && p.state != "cancelled") return ExitCode::done;
-  if (!p.first_error.empty()) {
+  ExitCode code = ExitCode::done;
+  for (const api::Prefetch& p : prefetches) {
+    if (context.format != Format::json) print_line(sentence_of(p));
+    if (p.state != "failed" && p.state != "cancelled") continue;
+    code = ExitCode::failed;
+    if (p.first_error.empty()) continue;
     say(fmt::format("{} could not be fetched; the first: {}", human_count(p.failed_files, "file"),
                     printable(p.first_error)));
   }
-  return ExitCode::failed;
+  return code;
 }
 
-Result<ExitCode> wait_for(const Context& context, api::Prefetch p) {
+// Nothing if the user interrupted it.
+Result<std::optional<api::Prefetch>> wait_for(const Context& context, api::Prefetch p) {
   Interruptible interruptible;
-  {
-    ProgressLine line;
-    while (true) {
-      line.show(fmt::format("prefetch {}", p.id), fraction_of(p), detail_of(p));
-      if (p.finished()) break;
-      if (interruptible.pause() == Interruptible::Pause::interrupted) {
-        line.finish();
-        say(fmt::format(
-            "interrupted: prefetch {} continues; to cancel it: tierctl prefetch --cancel {}", p.id,
-            p.id));
-        return ExitCode::interrupted;
-      }
-      TRY_ASSIGN(p, context.client.prefetch(p.id));
+  ProgressLine line;
+  while (true) {
+    line.show(fmt::format("prefetch {}", p.id), fraction_of(p), detail_of(p));
+    if (p.finished()) break;
+    if (interruptible.pause() == Interruptible::Pause::interrupted) {
+      line.finish();
+      return std::optional<api::Prefetch>();
     }
-    line.finish();
+    TRY_ASSIGN(p, context.client.prefetch(p.id));
   }
-  return report(context, p);
+  line.finish();
+  return std::optional(p);
+}
+
+// Requests have limits for files and ranges, and a limit of bytes, which paths of 200 bytes keep.
+constexpr size_t kNamesAtOnce = 100'000;
+
+// All bytes that the selected parts of the images need, in as few requests as take them.
+Result<std::vector<api::PrefetchRequest>> requests_for_parts(const Context& context,
+                                                             const PrefetchOptions& options) {
+  std::vector<api::PrefetchRequest> requests;
+  size_t room = 0;
+  std::string parts;
+  for (const std::string& path : options.paths) {
+    TRY_ASSIGN(const Dataset dataset, open_dataset(context.client, path));
+    TRY_ASSIGN(NeededBytes needed, needed_bytes(dataset, *options.selection));
+    const std::string part = dataset.path + " " + needed.selection;
+    say(fmt::format("{}: {} in {}", printable(part), human_size(needed.bytes),
+                    human_count(needed.files.size(), "file")));
+    parts += (parts.empty() ? "" : ", ") + part;
+    for (api::FileRanges& file : needed.files) {
+      // A file in many pieces may need several requests by itself.
+      for (size_t begin = 0; begin == 0 || begin < file.ranges.size();) {
+        if (room == 0) {
+          requests.emplace_back();
+          room = kNamesAtOnce;
+        }
+        const size_t taken = std::min(room, file.ranges.size() - begin);
+        const auto first = file.ranges.begin() + static_cast<ptrdiff_t>(begin);
+        requests.back().files.push_back(
+            {file.path, std::vector(first, first + static_cast<ptrdiff_t>(taken))});
+        const size_t cost = std::max<size_t>(taken, 1);
+        begin += cost;
+        room -= cost;
+      }
+    }
+  }
+  constexpr size_t kLabelBytes = 200;
+  if (parts.size() > kLabelBytes) parts = parts.substr(0, kLabelBytes) + "...";
+  for (api::PrefetchRequest& request : requests) request.label = parts;
+  return requests;
 }
 
 }  // namespace
 
 Result<ExitCode> prefetch(const Context& context, const PrefetchOptions& options) {
-  api::PrefetchRequest request;
-  TRY_ASSIGN(request.paths, resolve_paths(context.client, options.paths));
-  request.label = options.label;
-  request.urgency = options.urgency;
-  TRY_ASSIGN(auto started, context.client.start_prefetch(request));
-  if (options.wait == Wait::yes) return wait_for(context, started);
+  std::vector<api::PrefetchRequest> requests;
+  if (options.selection) {
+    TRY_ASSIGN(requests, requests_for_parts(context, options));
+  } else {
+    TRY_ASSIGN(requests.emplace_back().paths, resolve_paths(context.client, options.paths));
+  }
+  std::vector<api::Prefetch> started;
+  for (api::PrefetchRequest& request : requests) {
+    if (!options.label.empty()) request.label = options.label;
+    request.urgency = options.urgency;
+    TRY_ASSIGN(const auto prefetch, context.client.start_prefetch(request));
+    started.push_back(prefetch);
+    if (options.wait == Wait::no) continue;
+    TRY_ASSIGN(const auto ended, wait_for(context, prefetch));
+    if (!ended) {
+      say(fmt::format(
+          "interrupted: prefetch {} continues; to cancel it: tierctl prefetch --cancel {}",
+          prefetch.id, prefetch.id));
+      return ExitCode::interrupted;
+    }
+    started.back() = *ended;
+  }
   return report(context, started);
 }
 

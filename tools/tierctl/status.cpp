@@ -5,10 +5,6 @@
 namespace tierhub::tierctl {
 namespace {
 
-void print_row(std::string_view title, std::string_view text) {
-  print_line(fmt::format("{:<12} {}", title, text));
-}
-
 void print_places(const api::Status& s) {
   print_row("mount", fmt::format("{} ({})", printable(s.mount), s.data_path));
   print_row("archive", fmt::format("{}: {}", printable(s.archive), s.archive_state));

@@ -107,6 +107,8 @@ Result<ResidencyList> FakeService::residencies(const Caller& caller,
   state_.caller = caller;
   ResidencyList list;
   for (const FileRanges& file : request.files) {
+    list.more = list.files.size() == state_.residencies_at_once;
+    if (list.more) break;
     FileResidency& answer = list.files.emplace_back();
     answer.path = file.path;
     const auto found = state_.residencies.find(file.path);

@@ -22,6 +22,7 @@ class FakeService : public Service {
     std::map<uint64_t, std::vector<Prefetch>>
         prefetches;                                // by id: successive answers, the last one stays
     std::map<std::string, Residency> residencies;  // by path
+    size_t residencies_at_once = SIZE_MAX;         // answered of one request
     EvictResult evict_result;
     std::vector<PublishProgress> publishes;  // successive answers, the last one stays
     std::vector<ScanProgress> scans;         // the same

@@ -18,7 +18,7 @@ TEST_F(Tierctl, TeachesWithHelp) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_THAT(help.out, HasSubstr("Exit codes: 0 done, 1 failed, 2 usage"));
   for (const char* command :
-       {"status", "ls", "prefetch", "publish", "evict", "pin", "unpin", "scan", "trash", "jobs"}) {
+       {"status", "ls", "dataset", "prefetch", "publish", "evict", "pin", "unpin", "scan", "trash", "jobs"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + command + " "));
     auto own = run({command, "--help"});
     EXPECT_EQ(own.exit_code, 0) << command;
@@ -38,6 +38,15 @@ TEST_F(Tierctl, EndsWith2WhenItIsCalledWrongly) {
                                              {"prefetch", "--list", "/a"},
                                              {"prefetch", "--cancel", "seven"},
                                              {"prefetch", "--cancel", "7", "--wait"},
+                                             {"prefetch", "--cancel", "7", "--level", "2"},
+                                             {"prefetch", "--level", "2"},
+                                             {"prefetch", "--t", "nine", "/a"},
+                                             {"prefetch", "--t", "9-0", "/a"},
+                                             {"prefetch", "--box", "t=0,w=1", "/a"},
+                                             {"prefetch", "--box", "t=0", "--t", "0", "/a"},
+                                             {"dataset"},
+                                             {"dataset", "show"},
+                                             {"dataset", "show", "/a", "/b"},
                                              {"scan", "--show", "--wait"},
                                              {"jobs", "show"}}) {
     auto outcome = run(wrong);
