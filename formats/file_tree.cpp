@@ -45,6 +45,8 @@ Error too_large(const std::string& path, uint64_t size_bytes, uint64_t limit_byt
 
 }  // namespace
 
+Result<void> FileTree::prepare(const std::vector<std::string>&) const { return {}; }
+
 Result<bool> FileTree::read_whole(const std::string& path, uint64_t limit_bytes,
                                   std::string& into) const {
   TRY_ASSIGN(const auto size_bytes, size_of(path));

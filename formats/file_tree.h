@@ -40,6 +40,10 @@ class FileTree {
   static constexpr size_t kMaxNames = 1'000'000;
   virtual Result<std::vector<std::string>> list(const std::string& folder) const = 0;
 
+  // The beginnings of these files will be read soon: a tree whose files come from far away fetches
+  // all of them at once.
+  virtual Result<void> prepare(const std::vector<std::string>& paths) const;
+
   // Reads a whole file into `into`, whose memory is used again; false if there is none. An error if
   // it is larger than `limit_bytes`.
   virtual Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,

@@ -10,6 +10,7 @@
 #include "formats/mrc.h"
 #include "formats/ome_zarr.h"
 #include "formats/picture.h"
+#include "formats/series.h"
 #include "formats/tiff.h"
 
 namespace tierhub::formats {
@@ -82,10 +83,7 @@ Result<std::unique_ptr<Image>> Image::open(std::shared_ptr<const FileTree> tree)
   if (!noted->is_folder()) return open_file(std::move(noted));
   TRY_ASSIGN(const bool is_zarr, looks_like_zarr(*noted));
   if (is_zarr) return open_ome_zarr(std::move(noted));
-  return Error(std::errc::not_supported,
-               noted->path() +
-                   " is a folder without Zarr metadata, which is not supported: name an OME-Zarr "
-                   "folder or one image file");
+  return open_series(std::move(noted));
 }
 
 Result<std::unique_ptr<Image>> Image::open(const std::string& path) {

@@ -104,6 +104,9 @@ struct ImageInfo {
   std::string well;               // "A/1"
   // The file does not say what its pages are, so they were taken for planes along z.
   bool z_assumed = false;
+  // Of numbered files: "a_t<001-100>_c<0-1>.tif", and how many they are.
+  std::string series;
+  uint64_t files = 1;
   // Why the pixels cannot be decoded; staging needs no pixel and ignores it.
   std::optional<std::string> not_decodable;
 
@@ -151,7 +154,8 @@ struct Chunk {
 // bounded, whatever the files say.
 class Image {
  public:
-  // An OME-Zarr image, a TIFF file, ...: the file or folder that `tree` was opened at. A format
+  // An OME-Zarr image, a TIFF file, ...: the file or folder that `tree` was opened at. A folder whose
+  // image files are one numbered series is that series; a file of it is that file alone. A format
   // that is not known is an error of code not_supported that names it and says how to convert it (a
   // caller that only stages bytes then takes all files); damaged metadata is one of code
   // invalid_argument.
@@ -171,6 +175,9 @@ class Image {
   // What is decoded at once is never larger.
   static constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 30;
   virtual Result<void> for_each_chunk(const Region& region, const UseChunk& use) const = 0;
+
+  // The files that a set of OME-TIFF files or a series has, relative to the tree; else none.
+  virtual std::vector<std::string> members() const { return {}; }
 
   // The files, for reading the bytes of chunks.
   const FileTree& files() const { return *tree_->inner(); }

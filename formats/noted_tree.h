@@ -36,6 +36,9 @@ class NotedTree : public FileTree {
   Result<std::vector<std::string>> list(const std::string& folder) const override {
     return inner_->list(folder);
   }
+  Result<void> prepare(const std::vector<std::string>& paths) const override {
+    return inner_->prepare(paths);
+  }
   Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,
                           std::string& into) const override;
 

@@ -70,6 +70,7 @@ class TiffFiles {
   }
 
   const std::string& name_of(uint32_t file) const { return names_[file]; }
+  const std::vector<std::string>& names() const { return names_; }
 
  private:
   Result<std::shared_ptr<const Pages>> read(const std::string& name) const {
@@ -126,6 +127,9 @@ class TiffImage : public Image {
   explicit TiffImage(std::shared_ptr<const NotedTree> tree) : Image(tree), files_(tree) {}
 
   const ImageInfo& info() const override { return info_; }
+  std::vector<std::string> members() const override {
+    return files_.names().size() > 1 ? files_.names() : std::vector<std::string>();
+  }
 
   Result<void> for_each_chunk(const Region& region, const UseChunk& use) const override {
     TRY(check_region(info_, region));

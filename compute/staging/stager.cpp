@@ -22,6 +22,8 @@ constexpr milliseconds kIdle{500};
 constexpr std::chrono::seconds kReportEvery{1};
 constexpr std::chrono::seconds kRenewEvery{kLeaseSeconds / 5};
 constexpr size_t kPolledAtOnce = 8;
+// A metadata file of at most this size is fetched whole; of a larger one only what is read.
+constexpr uint64_t kSmallBytes = 4 << 20;
 
 Result<UniqueFd> make_event() {
   UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -149,22 +151,39 @@ Result<std::shared_ptr<StagingTree>> StagingTree::open(const std::string& path,
       new StagingTree(std::move(inner), std::move(folder), std::move(prefetch)));
 }
 
+Result<void> StagingTree::ask_for(std::vector<TaskInput::File> files) const {
+  asked_.with([&](const AskedBytes& asked) {
+    std::erase_if(files, [&](const TaskInput::File& file) { return asked.covers(file); });
+  });
+  if (files.empty()) return {};
+  const TaskInput input{std::move(files), {}};
+  TRY(prefetch_(input));
+  asked_.with([&](AskedBytes& asked) { asked.add(input); });
+  return {};
+}
+
 Result<size_t> StagingTree::read_at(const std::string& path, std::span<std::byte> buffer,
                                     uint64_t offset_bytes) const {
-  // A metadata file is small and read whole; of a large one only what is asked for is brought.
-  constexpr uint64_t kSmallBytes = 4 << 20;
   TRY_ASSIGN(const std::optional<uint64_t> size, inner_->size_of(path));
   if (size && offset_bytes < *size && !buffer.empty()) {
     TaskInput::File file{namespace_folder_ + "/" + path, *size, {}};
     file.ranges = {{offset_bytes, std::min(*size, offset_bytes + buffer.size())}};
     if (*size <= kSmallBytes) file.ranges = {{0, *size}};
-    if (!asked_.with([&](const AskedBytes& asked) { return asked.covers(file); })) {
-      const TaskInput input{{file}, {}};
-      TRY(prefetch_(input));
-      asked_.with([&](AskedBytes& asked) { asked.add(input); });
-    }
+    TRY(ask_for({std::move(file)}));
   }
   return inner_->read_at(path, buffer, offset_bytes);
+}
+
+Result<void> StagingTree::prepare(const std::vector<std::string>& paths) const {
+  constexpr uint64_t kHeadBytes = 64 << 10;
+  std::vector<TaskInput::File> files;
+  for (const std::string& path : paths) {
+    TRY_ASSIGN(const std::optional<uint64_t> size, inner_->size_of(path));
+    if (!size || *size == 0) continue;
+    const uint64_t end = *size <= kSmallBytes ? *size : kHeadBytes;
+    files.push_back({namespace_folder_ + "/" + path, *size, {{0, end}}});
+  }
+  return ask_for(std::move(files));
 }
 
 Result<std::unique_ptr<Stager>> Stager::start(std::shared_ptr<TierClient> tier, std::string run,

@@ -82,8 +82,12 @@ class StagingTree : public formats::FileTree {
   }
   Result<size_t> read_at(const std::string& path, std::span<std::byte> buffer,
                          uint64_t offset_bytes) const override;
+  Result<void> prepare(const std::vector<std::string>& paths) const override;
 
  private:
+  // Prefetches those of the files that were not asked for.
+  Result<void> ask_for(std::vector<TaskInput::File> files) const;
+
   StagingTree(std::shared_ptr<const formats::PosixTree> inner, std::string namespace_folder,
               Prefetch prefetch)
       : inner_(std::move(inner)),

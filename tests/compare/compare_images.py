@@ -160,6 +160,38 @@ def compare_pictures(run):
             run.expect(f"JPEG {mode}", path, colours_first(numpy.asarray(Image.open(path))))
 
 
+def compare_series(run):
+    """Numbered files, put together by tifffile and by numpy."""
+    array = run.whole((3, 2, 4, 37, 41))
+    folder = run.path("series")
+    for name, options in (("pages", {}), ("tiles", {"compression": "zlib", "tile": (16, 32)}),
+                          ("big-endian", {"byteorder": ">"})):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder)
+        for t, c, z in numpy.ndindex(array.shape[:3]):
+            tifffile.imwrite(f"{folder}/a_t{t + 8}_c{c:02}_z{z:03}.tif", array[t, c, z], **options)
+        sequence = tifffile.TiffSequence(sorted(os.listdir(folder)), pattern=r"(t)(\d+)_(c)(\d+)_(z)(\d+)")
+        if sequence.shape != array.shape[:3]:
+            run.differences.append(f"series of {name}: tifffile sees the shape {sequence.shape}")
+        run.expect(f"series of {name}", folder, array)
+    shutil.rmtree(folder)
+    os.mkdir(folder)
+    for t in range(3):
+        tifffile.imwrite(f"{folder}/T{t}.tif", array[t].swapaxes(0, 1), imagej=True, metadata={"axes": "ZCYX"})
+    run.expect("series of ImageJ hyperstacks", folder, array)
+    shutil.rmtree(folder)
+    os.mkdir(folder)
+    for t, c in numpy.ndindex(array.shape[:2]):
+        tifffile.imwrite(f"{folder}/e_T{t:03}_ch{c:02}.tif", array[t, c], photometric="minisblack")
+    run.expect("series of stacks", folder, array)
+    colours = run.whole((4, 37, 29, 3), "u1")
+    shutil.rmtree(folder)
+    os.mkdir(folder)
+    for z, page in enumerate(colours):
+        Image.fromarray(page, "RGB").save(f"{folder}/slice-z{z + 1}.png")
+    run.expect("series of colour PNG files", folder, numpy.moveaxis(colours, -1, 0))
+
+
 def compare_hdf5_of_h5py(run):
     storages = [{}, {"chunks": (2, 8, 16)}, {"chunks": (2, 8, 16), "compression": "gzip"},
                 {"chunks": (2, 8, 16), "compression": "gzip", "shuffle": True, "fletcher32": True},
@@ -235,6 +267,7 @@ def main():
             compare_zarr_of_zarr_python(run)
             compare_levels(run)
             compare_pictures(run)
+            compare_series(run)
             compare_hdf5_of_h5py(run)
     for difference in run.differences:
         print(difference)

@@ -52,9 +52,10 @@ output: results/{user}/{workflow}/{run}
           "workflow: w\ninput: {dataset: [a, 'b*.tif']}\nsteps: [{id: a, run: [x]}]\noutput: o\n"};
 }
 
-// One file, or the files of a folder: paths and contents, separated by zeros.
+// One file; or after ".", the files of a folder: paths and contents, separated by zeros; or after
+// "#", paths, each behind a zero, an empty one, and the content that all of these files have.
 std::shared_ptr<const formats::FileTree> tree_of(std::string_view bytes) {
-  if (!bytes.starts_with(".")) {
+  if (!bytes.starts_with(".") && !bytes.starts_with("#")) {
     return std::make_shared<tierhub::test::MemoryTree>(
         "image", std::map<std::string, std::string>{{"image", std::string(bytes)}});
   }
@@ -65,6 +66,13 @@ std::shared_ptr<const formats::FileTree> tree_of(std::string_view bytes) {
     return std::string(part);
   };
   std::map<std::string, std::string> files;
+  if (bytes.starts_with("#")) {
+    bytes.remove_prefix(1);
+    std::vector<std::string> paths;
+    for (std::string path = take(); !path.empty(); path = take()) paths.push_back(path);
+    for (const std::string& path : paths) files[path] = bytes;
+    return std::make_shared<tierhub::test::MemoryTree>("", std::move(files));
+  }
   while (!bytes.empty()) {
     const std::string path = take();
     files[path] = take();
@@ -126,6 +134,14 @@ void read_pixels(std::string_view bytes) {
   }
 }
 
+// Files of one content that are a series.
+std::string series_seed(const std::string& content) {
+  std::string seed = "#";
+  for (const char* name : {"a_t1_z1.tif", "a_t1_z2.tif", "a_t2_z1.tif", "a_t2_z2.tif", "x.txt"})
+    seed += name + std::string(1, '\0');
+  return seed + '\0' + content;
+}
+
 std::vector<std::string> pixel_seeds() {
   std::vector<std::string> seeds;
   for (const tierhub::test::Sample& sample : tierhub::test::all_samples()) {
@@ -134,6 +150,9 @@ std::vector<std::string> pixel_seeds() {
       if (bytes.size() < 20'000) seeds.push_back(bytes);
     }
   }
+  tierhub::test::TiffBuilder page;
+  page.add_page(8, 4, 16);
+  seeds.push_back(series_seed(page.bytes()));
   return seeds;
 }
 
@@ -156,7 +175,7 @@ std::vector<std::string> dataset_seeds() {
   const std::pair<std::string, std::string> files[] = {
       {".zattrs", image}, {".zgroup", R"({"zarr_format":2})"}, {"0/.zarray", array}};
   for (const auto& [path, content] : files) zarr += path + '\0' + content + '\0';
-  return {little.bytes(), big.bytes(), shaped.bytes(), zarr};
+  return {little.bytes(), big.bytes(), shaped.bytes(), zarr, series_seed(little.bytes())};
 }
 
 void read_settings(std::string_view bytes) {

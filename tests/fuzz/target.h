@@ -20,9 +20,11 @@ extern const Target
 extern const Target kWire;  // messages between tierd and its archive helper: likewise
 extern const Target kRequests;   // the control API: "METHOD TARGET\nBODY"
 extern const Target kWorkflows;  // workflow files
-extern const Target kDatasets;   // image files; OME-Zarr metadata as "path\0content\0path\0content"
-extern const Target kPixels;     // the same, and their voxels
-extern const Target kSettings;   // tierd's configuration file
+// Image files; OME-Zarr metadata as "path\0content\0path\0content"; a series as
+// "#path\0path\0\0content".
+extern const Target kDatasets;
+extern const Target kPixels;    // the same, and their voxels
+extern const Target kSettings;  // tierd's configuration file
 
 inline constexpr const Target* kTargets[] = {&kRecords,  &kWire,   &kRequests, &kWorkflows,
                                              &kDatasets, &kPixels, &kSettings};

@@ -33,6 +33,18 @@ class Inputs : public ::testing::Test {
       "order":"C","filters":null,"dimension_separator":"."})");
   }
 
+  // Two time points in files of a series; each is a map of 2x3x4 bytes.
+  void write_series(const std::string& path) {
+    std::string map(1024 + 24, '\0');
+    map[0] = 4;
+    map[4] = 3;
+    map[8] = 2;
+    map[88] = 1;
+    map.replace(208, 4, "MAP ");
+    map.replace(212, 2, "DD");
+    for (const char* name : {"/a_t1.mrc", "/a_t2.mrc"}) write(path + name, map);
+  }
+
   Result<RunInputs> make(const std::string& head, const std::string& run = "[t, \"{input}\"]") {
     Result<Workflow> parsed =
         parse_workflow("workflow: w\n" + head + "\nsteps: [{id: a, run: " + run + "}]\n");
@@ -284,6 +296,27 @@ TEST_F(Inputs, ATaskStagesItsBlockWithHaloAndTheMetadata) {
   std::sort(files.begin(), files.end());
   EXPECT_EQ(files, (Texts{"/scan.ome.zarr/.zattrs", "/scan.ome.zarr/0/.zarray",
                           "/scan.ome.zarr/0/0.0.0", "/scan.ome.zarr/0/0.0.1"}));
+}
+
+TEST_F(Inputs, AFolderWithASeriesIsOneImageAndByFileStandsForItsFiles) {
+  write_series("d");
+  const Result<RunInputs> times =
+      make("input: {dataset: d}\nscatter: {by: t}", "[t, \"{input}\", \"{box}\"]");
+  ASSERT_TRUE(times) << times.error().text();
+  EXPECT_EQ(values(*times, Placeholder::input), (Texts{folder / "d", folder / "d"}));
+  EXPECT_EQ(values(*times, Placeholder::box),
+            (Texts{"level=0,t=0,c=0,z=0:2,y=0:3,x=0:4", "level=0,t=1,c=0,z=0:2,y=0:3,x=0:4"}));
+  EXPECT_EQ(staged(*times, 0), Texts{"/d/a_t1.mrc"});
+  EXPECT_EQ(staged(*times, 1), (Texts{"/d/a_t1.mrc", "/d/a_t2.mrc"}))
+      << "the first file says what the series is";
+  const Result<RunInputs> files =
+      make("input: {dataset: d}\nscatter: {by: file}", "[t, \"{input}\", \"{select}\"]");
+  ASSERT_TRUE(files) << files.error().text();
+  EXPECT_EQ(values(*files, Placeholder::input),
+            (Texts{folder / "d/a_t1.mrc", folder / "d/a_t2.mrc"}));
+  EXPECT_EQ(files->selection_of(workflow.steps[0], 1).value(), "level=0,t=0,c=0")
+      << "a file of a series is that file alone";
+  EXPECT_EQ(staged(*files, 1), Texts{"/d/a_t2.mrc"});
 }
 
 TEST_F(Inputs, AStepThatDoesNotReadTheInputStagesNothing) {

@@ -224,6 +224,25 @@ TEST_F(StagerTest, TheLastReportIsAlwaysSent) {
   });
 }
 
+TEST(StagingTree, PreparesFilesWithOnePrefetch) {
+  const TemporaryDirectory folder;
+  for (const char* name : {"a", "b", "c"}) std::ofstream(folder / name) << "text";
+  std::ofstream(folder / "empty");
+  std::vector<size_t> asked;
+  const auto tree = StagingTree::open(folder.path(), "/scan", [&](const TaskInput& input) {
+    asked.push_back(input.files.size());
+    return Result<void>();
+  });
+  ASSERT_TRUE(tree);
+  std::array<std::byte, 4> buffer{};
+  EXPECT_EQ((*tree)->read_at("a", buffer, 0).value(), 4u);
+  EXPECT_TRUE((*tree)->prepare({"a", "b", "c", "empty", "none"}));
+  EXPECT_EQ(asked, (std::vector<size_t>{1, 2})) << "what was asked for is not asked for again";
+  EXPECT_TRUE((*tree)->prepare({"b", "c"}));
+  EXPECT_EQ((*tree)->read_at("c", buffer, 0).value(), 4u);
+  EXPECT_EQ(asked.size(), 2u);
+}
+
 TEST(StagingTree, PrefetchesBeforeItReadsAndEachFileOnce) {
   const TemporaryDirectory folder;
   std::ofstream(folder / ".zattrs") << "0123456789";

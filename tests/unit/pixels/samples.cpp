@@ -4,7 +4,7 @@ namespace tierhub::test {
 
 std::vector<Sample> all_samples() {
   std::vector<Sample> all = zarr_samples();
-  for (const auto& more : {tiff_samples(), hdf5_samples(), other_samples()})
+  for (const auto& more : {tiff_samples(), hdf5_samples(), other_samples(), series_samples()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }

@@ -66,5 +66,6 @@ std::vector<Sample> zarr_samples();
 std::vector<Sample> tiff_samples();
 std::vector<Sample> hdf5_samples();
 std::vector<Sample> other_samples();
+std::vector<Sample> series_samples();
 
 }  // namespace tierhub::test
