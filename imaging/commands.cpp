@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -39,7 +40,10 @@ std::function<std::string(const std::string&)> check(Parse parse) {
 }
 
 void add_input(CLI::App& command, Part& part) {
-  command.add_option("--in", part.in, "OME-Zarr folder or TIFF file")->required();
+  command
+      .add_option("--in", part.in,
+                  "Image: an OME-Zarr folder, a folder with one numbered series, or a file")
+      ->required();
 }
 
 // --select of one image: one level, time point and channel, and ranges of z, y and x.
@@ -142,14 +146,34 @@ struct InfoCommand {
   bool json = false;
 };
 
-Result<void> run_info(const InfoCommand& command) {
-  TRY_ASSIGN(const auto image, formats::Image::open(command.part.in));
+void print_json(const formats::Json& json) {
+  fmt::print("{}\n", json.dump(2, ' ', false, formats::Json::error_handler_t::replace));
+}
+
+// A folder that is no image stands for the datasets in it.
+Result<void> list_datasets(const InfoCommand& command, const Error& why_no_image) {
+  const std::string& folder = command.part.in;
+  TRY_ASSIGN(const formats::DatasetList list, formats::find_datasets(folder));
+  const bool is_damaged_image = list.datasets.size() == 1 && list.datasets.front().path == ".";
+  if (is_damaged_image) return why_no_image;
   if (command.json) {
-    fmt::print(
-        "{}\n",
-        info_json(image->info()).dump(2, ' ', false, formats::Json::error_handler_t::replace));
+    print_json(datasets_json(list));
   } else {
-    fmt::print("{}", info_text(image->info()));
+    fmt::print("{}", datasets_text(list, folder));
+  }
+  return {};
+}
+
+Result<void> run_info(const InfoCommand& command) {
+  const auto image = formats::Image::open(command.part.in);
+  std::error_code ignored;
+  if (!image && std::filesystem::is_directory(command.part.in, ignored))
+    return list_datasets(command, image.error());
+  if (!image) return image.error();
+  if (command.json) {
+    print_json(info_json((*image)->info()));
+  } else {
+    fmt::print("{}", info_text((*image)->info()));
   }
   return {};
 }
@@ -341,10 +365,14 @@ void add_sigma(CLI::App& command, double& sigma) {
 
 void add_info(CLI::App& app, Action& action) {
   const auto options = std::make_shared<InfoCommand>();
-  CLI::App* command =
-      add_command(app, action, "info", "Describe a dataset: axes, shape, type, levels, channels",
-                  "imgop info --in vol.ome.zarr --json", options, run_info);
-  add_input(*command, options->part);
+  CLI::App* command = add_command(
+      app, action, "info",
+      "Describe a dataset (axes, shape, type, levels, channels), or list those of a folder",
+      "imgop info --in vol.ome.zarr --json", options, run_info);
+  command
+      ->add_option("--in", options->part.in,
+                   "Image, or a folder: then the datasets in it are listed, one a line")
+      ->required();
   command->add_flag("--json", options->json, "Print JSON");
 }
 

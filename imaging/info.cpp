@@ -58,6 +58,7 @@ std::string info_text(const ImageInfo& info) {
   };
   add("name", base_name(info.path));
   add("format", info.format);
+  if (!info.series.empty()) add("files", fmt::format("{} ({})", info.files, info.series));
   add("axes", info.axes_text());
   add("shape", sizes_text(info, info.levels.front().shape));
   add("type", info.type_name);
@@ -71,7 +72,9 @@ std::string info_text(const ImageInfo& info) {
   if (info.has_axis(Axis::c)) add("channels", channels_text(info));
   if (info.levels.front().voxel_size_known) add("voxel size", voxel_size_text(info));
   if (info.z_assumed) {
-    add("z assumed", fmt::format("the file does not say what its {} pages are", info.planes()));
+    add("z assumed", fmt::format("the {} what {} {} pages are",
+                                 info.files > 1 ? "files do not say" : "file does not say",
+                                 info.files > 1 ? "their" : "its", info.planes()));
   }
   if (info.not_decodable) add("pixels", "cannot be decoded: " + *info.not_decodable);
   return text;
@@ -103,8 +106,59 @@ Json info_json(const ImageInfo& info) {
       {"type", info.type_name},       {"levels", levels},
       {"channel_names", names},       {"voxel_unit", info.voxel_unit},
       {"z_assumed", info.z_assumed}};
+  if (!info.series.empty()) {
+    json["series"] = info.series;
+    json["files"] = info.files;
+  }
   json["not_decodable"] = info.not_decodable ? Json(*info.not_decodable) : Json(nullptr);
   return json;
+}
+
+namespace {
+
+// On one line, whatever is in the names of files.
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ') c = '?';
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string datasets_text(const formats::DatasetList& list, const std::string& folder) {
+  if (list.datasets.empty() && list.left_out.empty())
+    return fmt::format("no datasets in {}\n", folder);
+  std::string text;
+  for (const formats::Dataset& one : list.datasets) {
+    if (one.info) {
+      text +=
+          fmt::format("{}: {}, {}, {}, {}\n", one.path, one.info->format, one.info->axes_text(),
+                      sizes_text(*one.info, one.info->levels.front().shape), one.info->type_name);
+    } else {
+      text += fmt::format("{}: cannot be read: {}\n", one.path, one.error);
+    }
+  }
+  for (const std::string& reason : list.left_out)
+    text += one_line(fmt::format("not complete: {}", reason));
+  return text;
+}
+
+Json datasets_json(const formats::DatasetList& list) {
+  Json datasets = Json::array();
+  for (const formats::Dataset& one : list.datasets) {
+    Json json = {{"path", one.path}};
+    if (one.info) {
+      json.update({{"format", one.info->format},
+                   {"axes", one.info->axes_text()},
+                   {"shape", sizes_json(*one.info, one.info->levels.front().shape)},
+                   {"type", one.info->type_name}});
+    } else {
+      json["error"] = one.error;
+    }
+    datasets.push_back(std::move(json));
+  }
+  return {{"datasets", std::move(datasets)}, {"left_out", list.left_out}};
 }
 
 }  // namespace tierhub::imaging

@@ -66,6 +66,34 @@ TEST(Imgop, FailsWithOneSentenceAndLeavesNothing) {
               std::filesystem::is_empty(folder / "out"));
 }
 
+TEST(Imgop, InfoListsTheDatasetsOfAFolderThatIsNoImage) {
+  const ScratchFolder folder;
+  test::TiffBuilder page;
+  page.add_page(8, 4, 16);
+  EXPECT_EQ(imgop("info --in " + folder.path()).text, "no datasets in " + folder.path() + "\n");
+  for (const char* name : {"b.tif", "e/a_t1.tif", "e/a_t2.tif"}) folder.write(name, page.bytes());
+  folder.write("cut.png", "no picture");
+  const Outcome outcome = imgop("info --in " + folder.path());
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_NE(outcome.text.find("b.tif: TIFF, yx, 4 x 8, uint16\ncut.png: cannot be read: "),
+            std::string::npos)
+      << outcome.text;
+  EXPECT_TRUE(outcome.text.ends_with("\ne: TIFF series, tyx, 2 x 4 x 8, uint16\n")) << outcome.text;
+  const auto json = formats::parse_json(imgop("info --json --in " + folder.path()).text, "json");
+  ASSERT_TRUE(json) << json.error().text();
+  EXPECT_EQ(json->at("datasets").size(), 3u);
+  EXPECT_EQ(json->at("datasets")[2].at("shape"), formats::Json({2, 4, 8}));
+  EXPECT_TRUE(json->at("left_out").empty());
+  const Outcome series = imgop("info --in " + (folder / "e"));
+  EXPECT_EQ(series.exit_code, 0);
+  EXPECT_NE(series.text.find("\nfiles: 2 (a_t<1-2>.tif)\n"), std::string::npos) << series.text;
+  std::filesystem::remove(folder / "e/a_t1.tif");
+  folder.write("e/a_t4.tif", page.bytes());
+  const Outcome gap = imgop("info --in " + (folder / "e"));
+  EXPECT_EQ(gap.exit_code, 1);
+  EXPECT_NE(gap.text.find("lacks a_t3.tif"), std::string::npos) << gap.text;
+}
+
 TEST(Imgop, RunsTheWorkflowAsWellInBlocksAsAtOnce) {
   const ScratchFolder folder;
   const std::string image = folder / "vol.ome.zarr";

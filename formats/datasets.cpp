@@ -1,0 +1,202 @@
+#include "formats/datasets.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "formats/ome_zarr.h"
+#include "formats/series.h"
+#include "formats/series_names.h"
+
+namespace tierhub::formats {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What lies in one folder, sorted.
+struct FolderEntries {
+  std::vector<std::string> files;
+  std::vector<std::string> folders;
+};
+
+class DatasetSearch {
+ public:
+  DatasetSearch(std::string root, const SearchLimits& limits)
+      : root_(std::move(root)), limits_(limits) {}
+
+  Result<DatasetList> run() {
+    std::error_code failure;
+    real_root_ = fs::canonical(root_, failure).string();
+    if (failure) return Error(failure, root_);
+    TRY(search("", 0));
+    std::sort(list_.datasets.begin(), list_.datasets.end(),
+              [](const Dataset& a, const Dataset& b) { return a.path < b.path; });
+    return std::move(list_);
+  }
+
+ private:
+  std::string absolute(const std::string& path) const {
+    return path.empty() ? root_ : root_ + "/" + path;
+  }
+  static std::string inside(const std::string& folder, const std::string& name) {
+    return folder.empty() ? name : folder + "/" + name;
+  }
+
+  // An error only if the first folder cannot be listed.
+  Result<void> search(const std::string& folder, size_t depth) {
+    if (full()) return {};
+    const auto entries = list(folder);
+    if (!entries && folder.empty()) return entries.error();
+    if (!entries) {
+      list_.left_out.push_back(entries.error().text());
+      return {};
+    }
+    if (add_zarr(folder)) return {};
+    add_files(folder, entries->files);
+    if (depth == limits_.depth) {
+      if (!entries->folders.empty() && !too_deep_) {
+        too_deep_ = true;
+        list_.left_out.push_back(
+            fmt::format("folders more than {} deep were not searched, such as {}", limits_.depth,
+                        inside(folder, entries->folders.front())));
+      }
+      return {};
+    }
+    for (const std::string& name : entries->folders) TRY(search(inside(folder, name), depth + 1));
+    return {};
+  }
+
+  // True once a limit is reached; called when there may be more.
+  bool full() {
+    if (!is_full_ && list_.datasets.size() >= limits_.datasets)
+      stop(fmt::format("{} datasets", limits_.datasets));
+    return is_full_;
+  }
+  void stop(std::string_view limit) {
+    is_full_ = true;
+    list_.left_out.push_back(
+        fmt::format("the search ended after {}: search a folder inside", limit));
+  }
+
+  Result<FolderEntries> list(const std::string& folder) {
+    FolderEntries entries;
+    std::error_code failure;
+    fs::directory_iterator entry(absolute(folder), failure);
+    for (; !failure && entry != fs::directory_iterator(); entry.increment(failure)) {
+      // A part of a series would be another one.
+      if (names_ == limits_.names) {
+        stop(fmt::format("{} files and folders", limits_.names));
+        return FolderEntries{};
+      }
+      ++names_;
+      std::string name = entry->path().filename().string();
+      if (name.starts_with('.')) continue;
+      std::error_code ignored;
+      if (entry->is_symlink(ignored)) {
+        if (leads_to_a_file_inside(entry->path())) entries.files.push_back(std::move(name));
+      } else if (entry->is_directory(ignored)) {
+        entries.folders.push_back(std::move(name));
+      } else if (entry->is_regular_file(ignored)) {
+        entries.files.push_back(std::move(name));
+      }
+    }
+    if (failure) return Error(failure, absolute(folder));
+    std::sort(entries.files.begin(), entries.files.end());
+    std::sort(entries.folders.begin(), entries.folders.end());
+    return entries;
+  }
+
+  bool leads_to_a_file_inside(const fs::path& link) const {
+    std::error_code failure;
+    const std::string target = fs::canonical(link, failure).string();
+    return !failure && target.starts_with(real_root_ + "/") && fs::is_regular_file(target, failure);
+  }
+
+  void add(const std::string& path, const Result<std::unique_ptr<Image>>& image) {
+    Dataset dataset{path.empty() ? "." : path, std::nullopt, {}};
+    if (image) {
+      dataset.info = (*image)->info();
+    } else {
+      dataset.error = image.error().text();
+    }
+    list_.datasets.push_back(std::move(dataset));
+  }
+
+  // True if the folder is an image, or would be one if it were not damaged. A plate and other groups
+  // are folders of images.
+  bool add_zarr(const std::string& folder) {
+    const auto tree = PosixTree::open(absolute(folder));
+    if (!tree) return false;  // it is reported when it is listed
+    const auto zarr = looks_like_zarr(**tree);
+    if (!zarr || !*zarr) return false;
+    const auto group = read_zarr_group(**tree, "");
+    auto image = group ? Image::open(*tree) : Result<std::unique_ptr<Image>>(group.error());
+    const bool is_group = group && *group && find_member((*group)->ome, "multiscales") == nullptr;
+    const auto array = (*tree)->size_of(".zarray");
+    if (!image && is_group && !(array && *array)) return false;
+    add(folder, image);
+    return true;
+  }
+
+  void add_files(const std::string& folder, const std::vector<std::string>& files) {
+    FolderNames names = find_series(files);
+    const bool alone = names.series.size() == 1 && names.others.empty();
+    members_.clear();
+    for (SeriesFiles& series : names.series) {
+      if (full()) return;
+      add_series(folder, std::move(series), alone);
+    }
+    for (const std::string& name : names.others) {
+      if (full()) return;
+      add_file(folder, name);
+    }
+  }
+
+  // A series whose first file is one of a set of OME-TIFF files is no series.
+  void add_series(const std::string& folder, SeriesFiles series, bool alone) {
+    const auto first = Image::open(absolute(inside(folder, series.names.front())));
+    if (first && !(*first)->members().empty()) {
+      for (const std::string& name : series.names) {
+        if (!full()) add_file(folder, name);
+      }
+      return;
+    }
+    const std::string path = alone ? folder : inside(folder, series.pattern);
+    const auto tree = PosixTree::open(absolute(folder));
+    if (!tree) {
+      add(path, tree.error());
+    } else {
+      add(path, open_series(std::make_shared<const NotedTree>(*tree), std::move(series)));
+    }
+  }
+
+  void add_file(const std::string& folder, const std::string& name) {
+    if (members_.contains(name)) return;
+    const auto image = Image::open(absolute(inside(folder, name)));
+    if (image) {
+      for (std::string& member : (*image)->members()) members_.insert(std::move(member));
+    }
+    add(inside(folder, name), image);
+  }
+
+  const std::string root_;
+  const SearchLimits limits_;
+  std::string real_root_;
+  DatasetList list_;
+  std::set<std::string> members_;  // of the sets of OME-TIFF files of the folder
+  size_t names_ = 0;
+  bool too_deep_ = false;
+  bool is_full_ = false;
+};
+
+}  // namespace
+
+Result<DatasetList> find_datasets(const std::string& folder, const SearchLimits& limits) {
+  std::string root = folder;
+  while (root.size() > 1 && root.ends_with('/')) root.pop_back();
+  return DatasetSearch(std::move(root), limits).run();
+}
+
+}  // namespace tierhub::formats
