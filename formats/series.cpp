@@ -1,8 +1,10 @@
 #include "formats/series.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <list>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -49,6 +51,10 @@ std::string shape_words(const ImageInfo& info) {
   for (const Axis axis : info.axes)
     text += fmt::format("{} {}, ", to_letter(axis), info.levels.front().shape.along(axis));
   return text + info.type_name;
+}
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> all) {
+  return std::find(all.begin(), all.end(), text) != all.end();
 }
 
 bool are_alike(const Level& a, const Level& b) {
@@ -230,7 +236,10 @@ class SeriesImage : public Image {
   void remember(uint64_t member, const std::shared_ptr<const Image>& image) const {
     constexpr size_t kMostMembers = 1024;
     constexpr uint64_t kMostBytes = 64u << 20;
-    uint64_t bytes = 0;
+    // An HDF5 image keeps a process.
+    constexpr uint64_t kProcessBytes = 8u << 20;
+    const bool has_process = !is_one_of(first_.format, {"TIFF", "MRC", "PNG", "JPEG"});
+    uint64_t bytes = has_process ? kProcessBytes : 0;
     for (const FileRange& range : image->metadata()) bytes += range.size_bytes;
     remembered_.with([&](Remembered& all) {
       const auto known = all.places.find(member);

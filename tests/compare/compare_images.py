@@ -184,6 +184,12 @@ def compare_series(run):
     for t, c in numpy.ndindex(array.shape[:2]):
         tifffile.imwrite(f"{folder}/e_T{t:03}_ch{c:02}.tif", array[t, c], photometric="minisblack")
     run.expect("series of stacks", folder, array)
+    shutil.rmtree(folder)
+    os.mkdir(folder)
+    for t, c in numpy.ndindex(array.shape[:2]):
+        with h5py.File(f"{folder}/t{t}c{c}.h5", "w") as file:
+            file.create_dataset("data", data=array[t, c], chunks=(2, 16, 16), compression="gzip")
+    run.expect("series of HDF5 volumes", folder, array)
     colours = run.whole((4, 37, 29, 3), "u1")
     shutil.rmtree(folder)
     os.mkdir(folder)
