@@ -116,13 +116,18 @@ Region whole(const Shape& shape, uint64_t level) {
 }
 
 Result<void> check_region(const ImageInfo& info, const Region& region) {
-  TRY(check_range("level", {region.level, region.level + 1}, info.levels.size(), info.path));
-  const Shape& shape = info.levels[region.level].shape;
-  TRY(check_range("t", region.t, shape.t, info.path));
-  TRY(check_range("c", region.c, shape.c, info.path));
-  TRY(check_range("z", region.z, shape.z, info.path));
-  TRY(check_range("y", region.y, shape.y, info.path));
-  return check_range("x", region.x, shape.x, info.path);
+  return check_region(info.path, info.levels, region);
+}
+
+Result<void> check_region(const std::string& path, const std::vector<Level>& levels,
+                          const Region& region) {
+  TRY(check_range("level", {region.level, region.level + 1}, levels.size(), path));
+  const Shape& shape = levels[region.level].shape;
+  TRY(check_range("t", region.t, shape.t, path));
+  TRY(check_range("c", region.c, shape.c, path));
+  TRY(check_range("z", region.z, shape.z, path));
+  TRY(check_range("y", region.y, shape.y, path));
+  return check_range("x", region.x, shape.x, path);
 }
 
 Result<Box> whole_volume(const ImageInfo& info, uint64_t level, uint64_t t, uint64_t c) {

@@ -195,6 +195,8 @@ class Image {
 
 // An error unless `region` lies inside the image.
 Result<void> check_region(const ImageInfo& info, const Region& region);
+Result<void> check_region(const std::string& path, const std::vector<Level>& levels,
+                          const Region& region);
 
 // The whole volume of one level, time point and channel; an error if there is no such volume.
 Result<Box> whole_volume(const ImageInfo& info, uint64_t level = 0, uint64_t t = 0, uint64_t c = 0);

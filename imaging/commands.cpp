@@ -194,7 +194,7 @@ Result<void> run_convert(const ConvertCommand& command) {
   }
   ConvertOptions options;
   if (command.version == "0.5") options.version = ZarrVersion::ome_0_5;
-  if (command.shrink == "nearest") options.shrink = ConvertOptions::Shrink::nearest;
+  if (command.shrink == "nearest") options.shrink = pixels::Shrink::nearest;
   TRY_ASSIGN(const size_t levels, convert_to_zarr(*image, command.out, options));
   fmt::print("{} level{}\n", levels, levels == 1 ? "" : "s");
   return {};

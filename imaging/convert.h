@@ -11,8 +11,7 @@ namespace tierhub::imaging {
 
 struct ConvertOptions {
   ZarrVersion version = ZarrVersion::ome_0_4;
-  // How a voxel of a smaller level follows from the four behind it.
-  enum class Shrink { mean, nearest } shrink = Shrink::mean;
+  pixels::Shrink shrink = pixels::Shrink::mean;
 };
 
 // All of level 0, and smaller levels where the image is large: y and x are halved until both are at

@@ -63,6 +63,23 @@ std::string name_of(const formats::FileTree& files, const std::string& path) {
   return path == files.file() ? files.path() : files.path() + "/" + path;
 }
 
+// Of the levels that are computed: as large as a tile of a viewer.
+constexpr Shape kComputedChunk{1, 1, 1, kSmallestLevel, kSmallestLevel};
+
+std::vector<formats::Level> with_computed(std::vector<formats::Level> levels) {
+  while (std::max(levels.back().shape.y, levels.back().shape.x) > kSmallestLevel) {
+    formats::Level next;
+    next.shape = halved(levels.back().shape);
+    next.chunk = kComputedChunk;
+    next.voxel_size = levels.back().voxel_size;
+    next.voxel_size.y *= 2;
+    next.voxel_size.x *= 2;
+    next.voxel_size_known = levels.back().voxel_size_known;
+    levels.push_back(next);
+  }
+  return levels;
+}
+
 }  // namespace
 
 bool can_hold(PixelType to, PixelType from) { return converter(from, to) != nullptr; }
@@ -86,12 +103,13 @@ Result<std::unique_ptr<PixelReader>> PixelReader::open(const std::string& path,
 PixelReader::PixelReader(std::unique_ptr<formats::Image> image, const Options& options)
     : image_(std::move(image)),
       options_(options),
+      levels_(with_computed(image_->info().levels)),
       pool_(options.threads > 1 ? std::make_unique<WorkerPool>(options.threads - 1) : nullptr),
       cache_(std::make_unique<ChunkCache>(options.cache_bytes)) {}
 
 Result<void> PixelReader::read(const Region& region, PixelType type,
                                std::span<std::byte> voxels) const {
-  TRY(formats::check_region(info(), region));
+  TRY(formats::check_region(info().path, levels_, region));
   if (!can_hold(type, info().type)) {
     return Error(std::errc::not_supported,
                  fmt::format("{} cannot be read as {}: its pixels are {}", info().path,
@@ -99,10 +117,38 @@ Result<void> PixelReader::read(const Region& region, PixelType type,
   }
   if (voxels.size() != region.shape().voxels() * formats::bytes_of(type))
     return Error(std::errc::invalid_argument, "the buffer has another size than the region");
-  const Target target{region, type, voxels};
-  if (pool_) return read_parallel(target);
-  return image_->for_each_chunk(region,
-                                [&](const Chunk& chunk) { return read_chunk(chunk, target); });
+  return read_target({region, type, voxels}, pool_ != nullptr);
+}
+
+Result<void> PixelReader::read_target(const Target& target, bool parallel) const {
+  if (parallel) return read_parallel(target);
+  return for_each_chunk(target.region,
+                        [&](const Chunk& chunk) { return read_chunk(chunk, target); });
+}
+
+Result<void> PixelReader::for_each_chunk(const Region& region,
+                                         const formats::Image::UseChunk& use) const {
+  if (is_stored(region.level)) return image_->for_each_chunk(region, use);
+  const formats::Level& level = levels_[region.level];
+  const formats::Grid grid{level.shape, level.chunk};
+  return grid.for_each(region, [&](const Shape& at) {
+    Chunk chunk;
+    chunk.region = grid.region_of(region.level, at);
+    chunk.index = grid.index_of(at);
+    chunk.stored = chunk.region.shape();
+    chunk.stride = formats::dense_strides(chunk.stored);
+    return use(chunk);
+  });
+}
+
+// A chunk of a level that is not stored. Also called while another one of a smaller level is
+// computed, in the same thread.
+Result<void> PixelReader::compute(const Chunk& chunk, std::span<std::byte> voxels) const {
+  const Region from = region_behind(chunk.region, levels_[chunk.region.level - 1].shape);
+  Voxels behind(from.shape().voxels() * formats::bytes_of(info().type));
+  TRY(read_target({from, info().type, behind}, false));
+  shrink(info().type, from.shape(), behind, chunk.stored, voxels, options_.shrink);
+  return {};
 }
 
 Result<void> PixelReader::read_parallel(const Target& target) const {
@@ -124,7 +170,7 @@ Result<void> PixelReader::read_parallel(const Target& target) const {
       return {};
     });
   };
-  TRY(image_->for_each_chunk(target.region, [&](const Chunk& chunk) -> Result<void> {
+  TRY(for_each_chunk(target.region, [&](const Chunk& chunk) -> Result<void> {
     batch.push_back(chunk);
     return batch.size() < batch_size ? Result<void>() : work();
   }));
@@ -138,6 +184,12 @@ Result<void> PixelReader::read_chunk(const Chunk& chunk, const Target& target) c
   if (intersect(chunk.region, target.region) == chunk.region) {
     if (const auto known = cache_->find(key)) {
       copy(chunk, known->data(), target);
+      return {};
+    }
+    if (!is_stored(target.region.level)) {
+      Voxels computed(decoded_bytes);
+      TRY(compute(chunk, computed));
+      copy(chunk, computed.data(), target);
       return {};
     }
     thread_local Voxels decoded;
@@ -157,6 +209,10 @@ Result<void> PixelReader::read_chunk(const Chunk& chunk, const Target& target) c
 }
 
 Result<bool> PixelReader::load(const Chunk& chunk, std::span<std::byte> voxels) const {
+  if (!is_stored(chunk.region.level)) {
+    TRY(compute(chunk, voxels));
+    return true;
+  }
   if (chunk.bytes.empty()) return false;
   const std::string name = name_of(image_->files(), chunk.bytes.front().path);
   if (is_stored_plain(*chunk.coding) && chunk.bytes.size() == 1 &&
@@ -218,7 +274,7 @@ void PixelReader::copy(const Chunk& chunk, const std::byte* decoded, const Targe
   const Shape& from_stride = chunk.stride;
   const Region& origin = chunk.region;
   const Region& aim = target.region;
-  const std::byte* fill = info().levels[target.region.level].fill_value.data();
+  const std::byte* fill = levels_[target.region.level].fill_value.data();
   const bool same = info().type == target.type && from_stride.x == 1 && decoded != nullptr;
   for (uint64_t t = part.t.begin; t < part.t.end; ++t) {
     for (uint64_t c = part.c.begin; c < part.c.end; ++c) {

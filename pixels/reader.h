@@ -1,5 +1,6 @@
 // Reads the voxels of an image, whatever its format: decodes the chunks that a region touches, and
-// no others.
+// no others. An image without small levels appears to have them: they are computed when they are
+// read.
 #pragma once
 
 #include <cstddef>
@@ -7,11 +8,13 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 #include "common/worker_pool.h"
 #include "formats/image.h"
 #include "pixels/chunk_cache.h"
+#include "pixels/shrink.h"
 
 namespace tierhub::pixels {
 
@@ -22,6 +25,7 @@ class PixelReader {
     size_t threads = 1;  // that decode the chunks of one region
     // Of decoded chunks that are kept, because a region had only a part of them.
     uint64_t cache_bytes = uint64_t{256} << 20;
+    Shrink shrink = Shrink::mean;  // of levels that are not stored
   };
   // An error names the reason if the pixels cannot be decoded.
   static Result<std::unique_ptr<PixelReader>> open(std::unique_ptr<formats::Image> image,
@@ -30,6 +34,11 @@ class PixelReader {
 
   const formats::Image& image() const { return *image_; }
   const formats::ImageInfo& info() const { return image_->info(); }
+
+  // The levels of the image, then those that are not stored, each half of the one before in y and x,
+  // until both sides have at most kSmallestLevel voxels. Reading one of those reads the last
+  // stored level: all of it for the whole of the smallest.
+  const std::vector<formats::Level>& levels() const { return levels_; }
 
   // Fills `voxels` with the region in the order t, c, z, y, x (x fastest), as numbers of `type`,
   // little-endian; it has exactly that size. `type` must be able to hold every number of the
@@ -45,16 +54,22 @@ class PixelReader {
   };
 
   PixelReader(std::unique_ptr<formats::Image> image, const Options& options);
+  bool is_stored(uint64_t level) const { return level < info().levels.size(); }
+  Result<void> read_target(const Target& target, bool parallel) const;
+  Result<void> for_each_chunk(const formats::Region& region,
+                              const formats::Image::UseChunk& use) const;
   Result<void> read_chunk(const formats::Chunk& chunk, const Target& target) const;
   Result<void> read_parallel(const Target& target) const;
   // False: it is not stored.
   Result<bool> load(const formats::Chunk& chunk, std::span<std::byte> voxels) const;
+  Result<void> compute(const formats::Chunk& chunk, std::span<std::byte> voxels) const;
   Result<bool> fetch(const formats::Chunk& chunk, std::string& packed) const;
   Result<void> fetch_plain(const formats::Chunk& chunk, std::span<std::byte> voxels) const;
   void copy(const formats::Chunk& chunk, const std::byte* decoded, const Target& target) const;
 
   const std::unique_ptr<formats::Image> image_;
   const Options options_;
+  const std::vector<formats::Level> levels_;
   const std::unique_ptr<WorkerPool> pool_;  // null: one thread
   const std::unique_ptr<ChunkCache> cache_;
 };
