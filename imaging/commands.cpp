@@ -186,17 +186,16 @@ struct ConvertCommand {
 };
 
 Result<void> run_convert(const ConvertCommand& command) {
-  TRY_ASSIGN(const auto image, pixels::PixelReader::open(command.in, {}));
-  if (is_tiff_name(command.out)) {
-    TRY(convert_to_tiff(*image, command.out));
-    fmt::print("{} planes\n", image->info().planes());
-    return {};
-  }
   ConvertOptions options;
   if (command.version == "0.5") options.version = ZarrVersion::ome_0_5;
   if (command.shrink == "nearest") options.shrink = pixels::Shrink::nearest;
-  TRY_ASSIGN(const size_t levels, convert_to_zarr(*image, command.out, options));
-  fmt::print("{} level{}\n", levels, levels == 1 ? "" : "s");
+  pixels::PixelReader::Options reading;
+  reading.shrink = options.shrink;
+  TRY_ASSIGN(const auto image, pixels::PixelReader::open(command.in, reading));
+  TRY_ASSIGN(const size_t levels, is_tiff_name(command.out)
+                                      ? convert_to_tiff(*image, command.out)
+                                      : convert_to_zarr(*image, command.out, options));
+  fmt::print("{} planes, {} level{}\n", image->info().planes(), levels, levels == 1 ? "" : "s");
   return {};
 }
 

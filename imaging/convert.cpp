@@ -20,6 +20,8 @@ using pixels::PixelReader;
 // Beyond this size an image gets smaller levels, until both sides fit into a picture.
 constexpr uint64_t kLarge = 1024;
 
+bool is_large(const Shape& shape) { return std::max(shape.y, shape.x) > kLarge; }
+
 ImageLayout layout_of(const ImageInfo& info, const ConvertOptions& options) {
   const formats::Level& level = info.levels.front();
   ImageLayout layout;
@@ -59,7 +61,7 @@ Result<size_t> convert_to_zarr(const PixelReader& image, const std::string& out,
   PixelReader::Options smaller;
   smaller.shrink = options.shrink;
   size_t levels = 1;
-  while (std::max(layout.shape.y, layout.shape.x) > kLarge) {
+  while (is_large(layout.shape)) {
     // Knows the levels that have been written, and what follows from them.
     TRY_ASSIGN(const auto before, PixelReader::open(writer.path(), smaller));
     if (levels == before->levels().size()) break;
@@ -70,9 +72,15 @@ Result<size_t> convert_to_zarr(const PixelReader& image, const std::string& out,
   return levels;
 }
 
-Result<void> convert_to_tiff(const PixelReader& image, const std::string& out) {
-  TRY(make_parent_folder(out));
-  return pixels::write_ome_tiff(image, out);
+Result<size_t> convert_to_tiff(const PixelReader& image, const std::string& out) {
+  const auto& levels = image.levels();
+  const Shape& finest = levels.front().shape;
+  size_t count = 1;
+  while (is_large(finest) && count < levels.size() && levels[count].shape.z == finest.z) ++count;
+  TRY_ASSIGN(OutputFile file, OutputFile::create(out));
+  TRY(pixels::write_ome_tiff(image, count, file.path()));
+  TRY(file.commit());
+  return count;
 }
 
 }  // namespace tierhub::imaging

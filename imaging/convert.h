@@ -14,13 +14,14 @@ struct ConvertOptions {
   pixels::Shrink shrink = pixels::Shrink::mean;
 };
 
-// All of level 0, and smaller levels where the image is large: y and x are halved until both are at
-// most 512; z is kept. Voxels are the same numbers, in the same type. Memory is bounded by a few
-// chunks. Returns how many levels were written.
+// All of level 0, and smaller levels where a side is longer than 1024: y and x are halved until both
+// are at most 512; z is kept. Voxels are the same numbers, in the same type. Memory is bounded by a
+// few chunks. Returns how many levels were written.
 Result<size_t> convert_to_zarr(const pixels::PixelReader& image, const std::string& out,
                                const ConvertOptions& options);
 
-// One BigTIFF file of level 0, in tiles, Deflate-compressed, with OME-XML.
-Result<void> convert_to_tiff(const pixels::PixelReader& image, const std::string& out);
+// The same as one OME-TIFF file (pixels/tiff_writer.h). Smaller levels are those that `image` has,
+// as far as they have all slices, then those that it computes.
+Result<size_t> convert_to_tiff(const pixels::PixelReader& image, const std::string& out);
 
 }  // namespace tierhub::imaging

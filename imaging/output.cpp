@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <random>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -110,19 +111,34 @@ Result<void> OutputFolder::commit() {
   return {};
 }
 
+OutputFile::OutputFile(std::string final_path, std::string temporary)
+    : final_(std::move(final_path)), temporary_(std::move(temporary)) {}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : final_(std::move(other.final_)), temporary_(std::exchange(other.temporary_, {})) {}
+
+OutputFile::~OutputFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<OutputFile> OutputFile::create(const std::string& final_path) {
+  TRY(make_parent_folder(final_path));
+  std::string temporary = random_sibling(final_path);
+  auto created = posix::open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  if (!created) return created.error().in(final_path);
+  return OutputFile(final_path, std::move(temporary));
+}
+
+Result<void> OutputFile::commit() {
+  TRY(posix::rename_at(AT_FDCWD, temporary_, AT_FDCWD, final_));
+  temporary_.clear();
+  return {};
+}
+
 Result<void> write_output_file(const std::string& path, std::string_view bytes) {
-  TRY(make_parent_folder(path));
-  const std::string temporary = random_sibling(path);
-  const auto write = [&]() -> Result<void> {
-    TRY_ASSIGN(const UniqueFd fd,
-               posix::open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL, 0666));
-    TRY(posix::write_all(fd.get(), bytes));
-    return posix::rename_at(AT_FDCWD, temporary, AT_FDCWD, path);
-  };
-  auto written = write();
-  if (written) return {};
-  ::unlink(temporary.c_str());
-  return written.error().in(path);
+  TRY_ASSIGN(OutputFile file, OutputFile::create(path));
+  if (auto written = write_new_file(file.path(), bytes); !written) return written.error().in(path);
+  return file.commit();
 }
 
 Result<void> write_new_file(const std::string& path, std::string_view bytes) {

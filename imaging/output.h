@@ -33,7 +33,28 @@ class OutputFolder {
   UniqueFd lock_;
 };
 
-// Writes a file under a temporary name and renames it; makes the folders above it.
+// A file that is written under a hidden temporary name beside its final one, and removed again
+// unless it is committed. Makes the folders above it.
+class OutputFile {
+ public:
+  static Result<OutputFile> create(const std::string& final_path);
+  OutputFile(OutputFile&& other) noexcept;
+  OutputFile& operator=(OutputFile&&) = delete;
+  ~OutputFile();
+
+  // Where to write now: an empty file.
+  const std::string& path() const { return temporary_; }
+  // Gives the file its final name; a file of that name is replaced.
+  Result<void> commit();
+
+ private:
+  OutputFile(std::string final_path, std::string temporary);
+
+  std::string final_;
+  std::string temporary_;
+};
+
+// Writes an OutputFile.
 Result<void> write_output_file(const std::string& path, std::string_view bytes);
 
 // Writes a file where nobody looks for it yet: inside an OutputFolder that is being filled.

@@ -180,16 +180,10 @@ Result<void> PixelReader::read_parallel(const Target& target) const {
 Result<void> PixelReader::read_chunk(const Chunk& chunk, const Target& target) const {
   const uint64_t decoded_bytes = chunk.stored.voxels() * formats::bytes_of(info().type);
   const ChunkCache::Key key{target.region.level, chunk.index};
-  // A chunk that is used whole is not wanted again soon.
-  if (intersect(chunk.region, target.region) == chunk.region) {
+  // A chunk that is used whole is not wanted again soon, unless a smaller level follows from it.
+  if (is_stored(target.region.level) && intersect(chunk.region, target.region) == chunk.region) {
     if (const auto known = cache_->find(key)) {
       copy(chunk, known->data(), target);
-      return {};
-    }
-    if (!is_stored(target.region.level)) {
-      Voxels computed(decoded_bytes);
-      TRY(compute(chunk, computed));
-      copy(chunk, computed.data(), target);
       return {};
     }
     thread_local Voxels decoded;

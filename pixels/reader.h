@@ -23,7 +23,7 @@ class PixelReader {
  public:
   struct Options {
     size_t threads = 1;  // that decode the chunks of one region
-    // Of decoded chunks that are kept, because a region had only a part of them.
+    // Of decoded chunks that are kept: a region had only a part of them, or they were computed.
     uint64_t cache_bytes = uint64_t{256} << 20;
     Shrink shrink = Shrink::mean;  // of levels that are not stored
   };

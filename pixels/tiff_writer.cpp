@@ -5,13 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <fmt/format.h>
-#include <stdio.h>
 
-#include "common/posix.h"
 #include "pixels/open_tiff.h"
 
 namespace tierhub::pixels {
@@ -106,24 +101,17 @@ std::string ome_xml(const ImageInfo& info) {
 
 class Writer {
  public:
-  Writer(const PixelReader& image, const std::string& path) : image_(image), path_(path) {}
+  Writer(const PixelReader& image, size_t levels, const std::string& path)
+      : image_(image), levels_(levels), path_(path) {}
 
   Result<void> write() {
     const TiffOptions options = quiet_tiff_options(complaint_);
     tiff_.reset(TIFFOpenExt(path_.c_str(), "w8l", options.get()));
     if (!tiff_) return failed();
-    const Shape& shape = image_.info().levels.front().shape;
-    bool first = true;
-    for (uint64_t t = 0; t < shape.t; ++t) {
-      for (uint64_t c = 0; c < shape.c; ++c) {
-        for (uint64_t z = 0; z < shape.z; ++z) {
-          set_tags(shape, first);
-          first = false;
-          TRY(write_plane({0, {t, t + 1}, {c, c + 1}, {z, z + 1}, {0, shape.y}, {0, shape.x}}));
-          if (TIFFWriteDirectory(tiff_.get()) == 0) return failed();
-        }
-      }
-    }
+    const Shape& shape = image_.levels().front().shape;
+    for (uint64_t t = 0; t < shape.t; ++t)
+      for (uint64_t c = 0; c < shape.c; ++c)
+        for (uint64_t z = 0; z < shape.z; ++z) TRY(write_page(t, c, z));
     tiff_.reset();
     return complaint_.empty() ? Result<void>() : failed();
   }
@@ -133,7 +121,29 @@ class Writer {
     return Error(std::errc::io_error, fmt::format("{} cannot be written: {}", path_, complaint_));
   }
 
-  void set_tags(const Shape& shape, bool first) {
+  // A plane in all levels.
+  Result<void> write_page(uint64_t t, uint64_t c, uint64_t z) {
+    for (uint64_t level = 0; level < levels_; ++level) {
+      const Shape& shape = image_.levels()[level].shape;
+      set_tags(shape);
+      if (level > 0) TIFFSetField(tiff_.get(), TIFFTAG_SUBFILETYPE, FILETYPE_REDUCEDIMAGE);
+      if (level == 0) set_tags_of_page(t == 0 && c == 0 && z == 0);
+      TRY(write_plane({level, {t, t + 1}, {c, c + 1}, {z, z + 1}, {0, shape.y}, {0, shape.x}}));
+      if (TIFFWriteDirectory(tiff_.get()) == 0) return failed();
+    }
+    return {};
+  }
+
+  void set_tags_of_page(bool first) {
+    if (first) TIFFSetField(tiff_.get(), TIFFTAG_IMAGEDESCRIPTION, ome_xml(image_.info()).c_str());
+    // libtiff fills in the places of as many directories that follow.
+    const std::vector<uint64_t> places(levels_ - 1);
+    if (!places.empty())
+      TIFFSetField(tiff_.get(), TIFFTAG_SUBIFD, static_cast<uint16_t>(places.size()),
+                   places.data());
+  }
+
+  void set_tags(const Shape& shape) {
     const PixelType type = image_.info().type;
     TIFF* tiff = tiff_.get();
     TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, static_cast<uint32_t>(shape.x));
@@ -151,7 +161,6 @@ class Writer {
       TIFFSetField(tiff, TIFFTAG_PREDICTOR, PREDICTOR_HORIZONTAL);
     TIFFSetField(tiff, TIFFTAG_TILEWIDTH, kTile);
     TIFFSetField(tiff, TIFFTAG_TILELENGTH, kTile);
-    if (first) TIFFSetField(tiff, TIFFTAG_IMAGEDESCRIPTION, ome_xml(image_.info()).c_str());
   }
 
   Result<void> write_plane(const Region& plane) {
@@ -178,6 +187,7 @@ class Writer {
   }
 
   const PixelReader& image_;
+  const size_t levels_;
   const std::string& path_;
   std::string complaint_;
   OpenTiff tiff_;
@@ -185,7 +195,7 @@ class Writer {
 
 }  // namespace
 
-Result<void> write_ome_tiff(const PixelReader& image, const std::string& path) {
+Result<void> write_ome_tiff(const PixelReader& image, size_t levels, const std::string& path) {
   const ImageInfo& info = image.info();
   if (ome_type(info.type).empty()) {
     return Error(
@@ -194,13 +204,7 @@ Result<void> write_ome_tiff(const PixelReader& image, const std::string& path) {
                     "OME-Zarr",
                     info.path, info.type_name));
   }
-  const std::string temporary = path + ".part";
-  const auto written = Writer(image, temporary).write();
-  if (!written) {
-    ::unlink(temporary.c_str());
-    return written;
-  }
-  return posix::rename_at(AT_FDCWD, temporary, AT_FDCWD, path);
+  return Writer(image, levels, path).write();
 }
 
 }  // namespace tierhub::pixels

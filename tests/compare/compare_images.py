@@ -136,16 +136,38 @@ def compare_levels(run):
     tifffile.imwrite(path, array)
     run.expect("large image", path, array)
     level = zarr.open(run.path("out.ome.zarr"), "r")["1"][:]
-    corners = [array[i::2, k::2].astype("f8") for i in (0, 1) for k in (0, 1)]
     run.compared += 1
-    if not numpy.array_equal(level, numpy.floor(sum(corners) / 4 + 0.5).astype("u2")):
+    if not numpy.array_equal(level, mean_of_four(array)):
         run.differences.append("large image: level 1 is not the mean of four voxels")
+    compare_levels_of_ome_tiff(run)
     largest = numpy.full((1100, 1100), numpy.iinfo("u8").max, "u8")
     tifffile.imwrite(path, largest)
     run.expect("largest numbers", path, largest)
     run.compared += 1
     if not (zarr.open(run.path("out.ome.zarr"), "r")["1"][:] == largest[0, 0]).all():
         run.differences.append("largest numbers: level 1 has others")
+
+
+def mean_of_four(array):
+    corners = [array[..., i::2, k::2].astype("f8") for i in (0, 1) for k in (0, 1)]
+    return numpy.floor(sum(corners) / 4 + 0.5).astype(array.dtype)
+
+
+def compare_levels_of_ome_tiff(run):
+    """Sub-directories as tifffile finds them, and back in imgop."""
+    array = run.whole((2, 3, 1400, 2400), "u2")
+    path = run.path("planes.ome.tif")
+    tifffile.imwrite(path, array, metadata={"axes": "CZYX"})
+    run.expect("OME-TIFF with levels", path, array, "out.ome.tif")
+    expected = [array, mean_of_four(array), mean_of_four(mean_of_four(array))]
+    with tifffile.TiffFile(run.path("out.ome.tif")) as file:
+        levels = [level.asarray() for level in file.series[0].levels]
+    run.compared += len(expected)
+    if [level.shape[-1] for level in levels] != [2400, 1200, 600, 300]:
+        run.differences.append(f"OME-TIFF with levels: tifffile finds {[level.shape for level in levels]}")
+    for number, (found, wanted) in enumerate(zip(levels, expected)):
+        if not numpy.array_equal(found, wanted):
+            run.differences.append(f"OME-TIFF with levels: level {number} differs")
 
 
 def compare_pictures(run):
