@@ -49,6 +49,14 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
+# Installs what package-lock.json of the folder names, unless it is there; and Node.js, unless there is one.
+install_node_modules() {  # FOLDER
+  local folder=$repository/$1 installed=$repository/$1/node_modules/.package-lock.json
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then install_packages nodejs npm; fi
+  [ "$installed" -nt "$folder/package-lock.json" ] && return
+  npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error >&2
+}
+
 # Makes a second build quick, in this checkout or in another one.
 use_ccache() {
   export CCACHE_BASEDIR=$repository

@@ -51,6 +51,9 @@ check_locks() {
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 [ "${1:-all}" != tools ] || install_packages "${tool_packages[@]}"
 case "${1:-all}" in
+  all | compare) install_node_modules tests/compare/zarrita ;;
+esac
+case "${1:-all}" in
   all)
     check_locks
     run_tests asan "$sanitized_labels"
