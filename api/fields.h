@@ -133,6 +133,7 @@ void visit_fields(Is<PrefetchRequest> auto& m, auto&& field) {
   field("lease_owner", m.lease_owner);
   field("lease_ttl_s", m.lease_ttl_s);
   field("urgency", m.urgency);
+  field("keep", m.keep);
 }
 
 void visit_fields(Is<Prefetch> auto& m, auto&& field) {

@@ -148,6 +148,8 @@ struct PrefetchRequest {
   uint64_t lease_ttl_s = 0;
   // "task": somebody waits for it; "later": it may take long, and others come first. Empty: task.
   std::string urgency;
+  // "metadata": what is named is evicted last, as far as there is room for that. Empty: as usual.
+  std::string keep;
 };
 
 struct Prefetch {

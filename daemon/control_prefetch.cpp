@@ -25,6 +25,14 @@ Result<PrefetchUrgency> urgency_of(const std::string& text) {
   return Error(std::errc::invalid_argument, "urgency must be task or later");
 }
 
+enum class Keep { as_usual, to_the_last };
+
+Result<Keep> keep_of(const std::string& text) {
+  if (text.empty()) return Keep::as_usual;
+  if (text == "metadata") return Keep::to_the_last;
+  return Error(std::errc::invalid_argument, "keep must be metadata, or empty");
+}
+
 std::string label_of(const api::PrefetchRequest& request) {
   if (!request.label.empty()) return request.label;
   std::string label = request.paths.empty() ? request.files.front().path : request.paths.front();
@@ -130,8 +138,21 @@ Result<api::Prefetch> Control::start_prefetch(const api::Caller& caller,
   TRY(check_lease_time(request.lease_ttl_s));
   Prefetcher::Request wanted;
   TRY_ASSIGN(wanted.urgency, urgency_of(request.urgency));
-  wanted.items = [&](const Prefetcher::TakeItem& take) {
-    return hand_over_items(caller, request, take);
+  TRY_ASSIGN(const Keep keep, keep_of(request.keep));
+  std::vector<PrefetchItem> kept;
+  if (keep == Keep::to_the_last) {
+    TRY(hand_over_items(caller, request, [&](PrefetchItem item) -> Result<void> {
+      kept.push_back(std::move(item));
+      if (kept.size() <= KeptLast::kMostFiles) return {};
+      return Error(std::errc::argument_list_too_long,
+                   fmt::format("at most {} files can be kept as metadata", KeptLast::kMostFiles));
+    }));
+    TRY(parts_.evictor.evict_last(kept));
+  }
+  wanted.items = [&](const Prefetcher::TakeItem& take) -> Result<void> {
+    if (keep == Keep::as_usual) return hand_over_items(caller, request, take);
+    for (PrefetchItem& item : kept) TRY(take(std::move(item)));
+    return {};
   };
   wanted.label = label_of(request);
   wanted.owner_uid = caller.uid;

@@ -307,12 +307,14 @@ void Capacity::answer_waiters() {
   if (const uint64_t wanted = queue_.answer(); wanted > 0) want(wanted);
 }
 
-uint64_t Capacity::pass_begins() {
+Capacity::Pass Capacity::pass_begins() {
   queue_.pass_begins();
   const uint64_t used = used_bytes();
-  const uint64_t low = share_of_limit(options_.low_share);
   const uint64_t asked = used + wanted_.exchange(0);
-  return std::max(used > low ? used - low : 0, asked > limit_bytes() ? asked - limit_bytes() : 0);
+  const auto beyond = [](uint64_t bytes, uint64_t mark) { return bytes > mark ? bytes - mark : 0; };
+  const uint64_t room = beyond(asked, limit_bytes());
+  return {std::max(beyond(used, share_of_limit(options_.low_share)), room),
+          std::max(beyond(used, share_of_limit(options_.high_share)), room)};
 }
 
 void Capacity::pass_ended() {

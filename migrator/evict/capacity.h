@@ -122,9 +122,13 @@ class Capacity {
   double recount_interval_s() const { return recount_interval_s_.load(); }
 
   // The evictor tells when it begins and ends a pass, and in between when it removed something.
-  // How much the pass is to free: down to the low mark, and room for what was asked for in vain
-  // since the last pass began.
-  uint64_t pass_begins();
+  struct Pass {
+    uint64_t wanted_bytes = 0;  // down to the low mark, and room for what was asked for in vain
+                                // since the last pass began
+    uint64_t needed_bytes = 0;  // of that: down to the high mark, and the same room
+  };
+  // How much the pass is to free.
+  Pass pass_begins();
   void pass_ended();
   void answer_waiters();
   // Called when someone waits for room; set once, before threads start.

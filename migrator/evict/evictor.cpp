@@ -21,10 +21,18 @@ constexpr size_t kReapBatch = 1024;
 // Files that go at the same time: each asks the archive, which may be far away.
 constexpr size_t kEvictionLanes = 8;
 // A pass ends when so many draws in a row freed nothing.
-constexpr int kDrawsInVain = 32;
+constexpr size_t kDrawsInVain = 32;
 constexpr int kDrawsPerReap = 8;
 // Warmer than any file is by its uses.
 constexpr int64_t kLast_ns = 52 * kHeatHalfLife_ns;
+
+IntervalSet common(const IntervalSet& a, const IntervalSet& b) {
+  IntervalSet result;
+  for (const auto& one : a.intervals()) {
+    for (const auto& part : b.present(one.begin, one.end)) result.add(part.begin, part.end);
+  }
+  return result;
+}
 
 }  // namespace
 
@@ -58,6 +66,7 @@ Evictor::Evictor(InodeTable& inodes, const Scratch& scratch, Archive& archive, C
       scratch_(scratch),
       archive_(archive),
       capacity_(capacity),
+      kept_(catalog_),
       victims_([this](InodeNumber after) { return catalog_.resident_after(after); },
                [this](InodeNumber after) { return catalog_.resident_near(after); },
                [this](InodeNumber inode) { return heat_of(inode); },
@@ -125,7 +134,7 @@ Result<std::optional<ArchiveVersion>> Evictor::evictable_version(InodeNumber ino
   return version;
 }
 
-Result<Eviction> Evictor::evict(InodeNumber inode) {
+Result<Eviction> Evictor::evict(InodeNumber inode, What what) {
   Eviction eviction;
   TRY_ASSIGN(const auto version, evictable_version(inode, eviction));
   if (!version) return eviction;
@@ -149,10 +158,17 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
       }
     }
   }
+  IntervalSet kept;
+  if (what == What::all_but_kept) kept = common(kept_.chunks_of(inode), lock->clean);
   if (judgement.only_clean) {
     eviction.skip = {Obstacle::unpublished, {}};
     // Without an object lease a publish could be reading the object.
-    if (object_lease) TRY(drop_clean_chunks(*lock, *object_lease, eviction));
+    if (object_lease) TRY(drop_clean_chunks(*lock, *object_lease, kept, eviction));
+    return eviction;
+  }
+  // Where objects have no leases, a file goes as a whole.
+  if (!kept.empty() && object_lease) {
+    TRY(drop_clean_chunks(*lock, *object_lease, kept, eviction));
     return eviction;
   }
   TRY_ASSIGN(const uint64_t occupied_bytes, scratch_.occupied_bytes(inode));
@@ -167,9 +183,10 @@ Result<Eviction> Evictor::evict(InodeNumber inode) {
 
 // The chunks go by the descriptor of the object lease: another one would break it.
 Result<void> Evictor::drop_clean_chunks(InodeState& inode, const ObjectLease& object_lease,
-                                        Eviction& eviction) {
+                                        const IntervalSet& kept, Eviction& eviction) {
   const uint64_t chunk_bytes = inode.chunk_bytes;
   IntervalSet going = inode.clean;
+  for (const auto& part : kept.intervals()) going.remove(part.begin, part.end);
   // A chunk with a dirty byte stays: the rest of it would have to be fetched to publish it.
   for (const auto& part : inode.dirty.intervals())
     going.remove(part.begin / chunk_bytes, (part.end + chunk_bytes - 1) / chunk_bytes);
@@ -203,8 +220,10 @@ Result<void> Evictor::reap_inode(InodeNumber inode) {
   Batch batch;
   if (!lock.exists() || lock->rec().nlink > 0) {
     batch.erase_reap(inode);
+    if (!lock.exists()) kept_.forget(inode);
     return catalog_.commit(batch);
   }
+  kept_.forget(inode);
   if (lock->handles > 0 || !lock->filling.empty()) return {};
   std::optional<ObjectLease> object_lease;
   if (lock->rec().has_object && scratch_.has_object_leases()) {
@@ -212,6 +231,27 @@ Result<void> Evictor::reap_inode(InodeNumber inode) {
     if (!object_lease) return {};  // a mapping outlived its handle, or a writer outlived the daemon
   }
   return drop_content(catalog_, scratch_, *lock, std::nullopt, std::move(batch));
+}
+
+Result<void> Evictor::evict_last(const std::vector<PrefetchItem>& items) {
+  const uint64_t chunk_bytes = catalog_.chunk_bytes();
+  const auto chunks_up_to = [&](uint64_t bytes) {
+    return bytes / chunk_bytes + (bytes % chunk_bytes > 0);
+  };
+  std::vector<KeptLast::Item> kept;
+  for (const PrefetchItem& item : items) {
+    TRY_ASSIGN(const auto record, catalog_.inode(item.inode));
+    if (!record || record->attributes.kind != FileKind::file) continue;
+    const uint64_t size_bytes = record->attributes.size_bytes;
+    KeptLast::Item& one = kept.emplace_back(KeptLast::Item{item.inode, {}, size_bytes});
+    if (item.ranges.empty()) one.chunks.add(0, chunks_up_to(size_bytes));
+    for (const ByteRange& range : item.ranges) {
+      const uint64_t end = std::min(range.end, size_bytes);
+      if (range.begin < end) one.chunks.add(range.begin / chunk_bytes, chunks_up_to(end));
+    }
+  }
+  const double most = static_cast<double>(capacity_.marks().capacity_bytes) * kKeptShare;
+  return kept_.add(kept, static_cast<uint64_t>(most));
 }
 
 Result<void> Evictor::reap() {
@@ -251,7 +291,16 @@ Result<std::optional<Timestamp>> Evictor::heat_of(InodeNumber inode) const {
   TRY_ASSIGN(const auto held, pin_or_lease_on(inode));
   if (held) return std::nullopt;
   TRY_ASSIGN(const Timestamp used, catalog_.heat(inode));
-  const Timestamp heat = std::max(used, record->attributes.btime);
+  Timestamp heat = std::max(used, record->attributes.btime);
+  if (const IntervalSet kept = kept_.chunks_of(inode); !kept.empty()) {
+    if (pass_takes_ == What::all) {
+      heat.ns += kLast_ns;
+    } else {
+      TRY_ASSIGN(IntervalSet others, catalog_.ranges(inode, RangeKind::clean));
+      for (const auto& part : kept.intervals()) others.remove(part.begin, part.end);
+      if (others.empty()) return std::nullopt;
+    }
+  }
   // Of a partly dirty file the clean chunks go last: should somebody replace it in the archive
   // before it is published, they would be what is missing of ours.
   TRY_ASSIGN(const IntervalSet dirty, catalog_.ranges(inode, RangeKind::dirty));
@@ -262,12 +311,12 @@ Result<std::optional<Timestamp>> Evictor::heat_of(InodeNumber inode) const {
 // Files go one by one until it is known that all of the next ones are needed: those go together,
 // since each asks the archive.
 Result<uint64_t> Evictor::evict_in_order(const std::vector<InodeNumber>& victims,
-                                         uint64_t wanted_bytes) {
+                                         uint64_t wanted_bytes, What what) {
   std::atomic<uint64_t> freed{0};
   std::atomic<uint64_t> largest{0};
   Guarded<std::optional<Error>> failure;
   const auto evict_one = [&](InodeNumber victim) {
-    auto eviction = evict(victim);
+    auto eviction = evict(victim, what);
     if (!eviction) {
       if (!eviction.error().is(std::errc::no_such_file_or_directory))
         failure.with([&](auto& first) { first = eviction.error(); });
@@ -288,14 +337,18 @@ Result<uint64_t> Evictor::evict_in_order(const std::vector<InodeNumber>& victims
   return freed.load();
 }
 
-Result<uint64_t> Evictor::evict_coldest(uint64_t wanted_bytes) {
+Result<uint64_t> Evictor::evict_coldest(uint64_t wanted_bytes, What what) {
   if (wanted_bytes == 0 || !archive_is_up()) return 0;
+  pass_takes_ = what;
   victims_.begin(catalog_.newest_inode());
+  // What is kept does not hide what can go, however many files of it there are.
+  size_t most_in_vain = kDrawsInVain;
+  if (what == What::all_but_kept) most_in_vain += kept_.files() / (Victims::kLooks / 2);
   uint64_t freed = 0;
-  int draws_in_vain = 0;
-  for (int draws = 1; freed < wanted_bytes && draws_in_vain < kDrawsInVain; ++draws) {
+  size_t draws_in_vain = 0;
+  for (int draws = 1; freed < wanted_bytes && draws_in_vain < most_in_vain; ++draws) {
     TRY_ASSIGN(const auto coldest, victims_.draw());
-    TRY_ASSIGN(const uint64_t bytes, evict_in_order(coldest, wanted_bytes - freed));
+    TRY_ASSIGN(const uint64_t bytes, evict_in_order(coldest, wanted_bytes - freed, what));
     draws_in_vain = bytes == 0 ? draws_in_vain + 1 : 0;
     freed += bytes;
     // Whoever waits goes on before the pass ends.
@@ -307,9 +360,17 @@ Result<uint64_t> Evictor::evict_coldest(uint64_t wanted_bytes) {
   return freed;
 }
 
+// What is kept goes if it must: to miss the low mark is no reason.
+Result<uint64_t> Evictor::evict_for_room(const Capacity::Pass& pass) {
+  TRY_ASSIGN(const uint64_t freed, evict_coldest(pass.wanted_bytes, What::all_but_kept));
+  if (freed >= pass.needed_bytes || kept_.files() == 0) return freed;
+  TRY_ASSIGN(const uint64_t kept, evict_coldest(pass.needed_bytes - freed, What::all));
+  return freed + kept;
+}
+
 Result<uint64_t> Evictor::make_room() {
   MutexLock lock(pass_mutex_);
-  auto freed = evict_coldest(capacity_.pass_begins());
+  auto freed = evict_for_room(capacity_.pass_begins());
   if (auto reaped = reap_now(); !reaped && freed) freed = reaped.error();
   capacity_.pass_ended();
   return freed;

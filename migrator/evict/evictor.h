@@ -10,7 +10,9 @@
 //      hot. After it: cold, and recovery finds an object that no record wants.
 //   4. Sync the catalog, once for many files; only then delete the objects.
 //
-// If a file has dirty ranges, only the clean chunks without a dirty byte are dropped:
+// If a file has dirty ranges, only the clean chunks without a dirty byte are dropped; and if some of
+// its chunks are to be evicted last (KeptLast), only the others, as long as a pass finds something
+// else:
 //   1. and 2. as above;
 //   3. under the lock: as above, but the batch takes those chunks out of the residency, and is
 //      synced before it is acted upon;
@@ -19,6 +21,7 @@
 //      overwritten by the next fill.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -29,6 +32,7 @@
 #include "common/worker_pool.h"
 #include "inodes/inode_table.h"
 #include "migrator/evict/capacity.h"
+#include "migrator/evict/kept_last.h"
 #include "migrator/evict/victims.h"
 #include "storage/archive/archive.h"
 #include "storage/scratch/scratch.h"
@@ -70,9 +74,16 @@ class Evictor {
   // All functions: any thread. One reap() or make_room() runs at a time; evict() does not wait for
   // it.
 
+  // What of a file goes: all of it, or all but the chunks that are evicted last.
+  enum class What { all, all_but_kept };
   // Steps 1 to 3 for one file. Space is free after reap(). A cold file is neither evicted nor
   // skipped.
-  Result<Eviction> evict(InodeNumber inode);
+  Result<Eviction> evict(InodeNumber inode, What what = What::all);
+  // These files, or the chunks with these ranges, are evicted last from now on: passes take them
+  // when they find nothing else. At most kKeptShare of the capacity is kept so; the oldest gives
+  // way, and errc::no_space_on_device if these alone are more.
+  Result<void> evict_last(const std::vector<PrefetchItem>& items);
+  static constexpr double kKeptShare = 0.01;
   // Step 4 for all files that were moved aside, and the removal of inodes that lost their last name
   // and are unused.
   Result<void> reap();
@@ -93,11 +104,13 @@ class Evictor {
   Result<std::optional<ArchiveVersion>> evictable_version(InodeNumber inode, Eviction& eviction);
   Result<std::optional<Skip>> pin_or_lease_on(InodeNumber inode) const;
   Result<void> drop_clean_chunks(InodeState& inode, const ObjectLease& object_lease,
-                                 Eviction& eviction);
+                                 const IntervalSet& kept, Eviction& eviction);
   Result<std::optional<Timestamp>> heat_of(InodeNumber inode) const;
-  Result<uint64_t> evict_coldest(uint64_t wanted_bytes) REQUIRES(pass_mutex_);
+  Result<uint64_t> evict_for_room(const Capacity::Pass& pass) REQUIRES(pass_mutex_);
+  Result<uint64_t> evict_coldest(uint64_t wanted_bytes, What what) REQUIRES(pass_mutex_);
   Result<void> reap_now() REQUIRES(pass_mutex_);
-  Result<uint64_t> evict_in_order(const std::vector<InodeNumber>& victims, uint64_t wanted_bytes);
+  Result<uint64_t> evict_in_order(const std::vector<InodeNumber>& victims, uint64_t wanted_bytes,
+                                  What what);
   Result<void> reap_inode(InodeNumber inode);
 
   InodeTable& inodes_;
@@ -105,6 +118,8 @@ class Evictor {
   const Scratch& scratch_;
   Archive& archive_;
   Capacity& capacity_;
+  KeptLast kept_;
+  std::atomic<What> pass_takes_{What::all_but_kept};  // of the pass that holds pass_mutex_
   Mutex pass_mutex_;
   // Inodes that are in use don't hide those behind them.
   InodeNumber reap_cursor_ GUARDED_BY(pass_mutex_);

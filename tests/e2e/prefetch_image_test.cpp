@@ -43,6 +43,28 @@ class PrefetchImage : public TierTest {
     fs::create_directories(fs::path(file).parent_path());
     write_file(file, bytes);
   }
+  // Three time points, two levels, chunks of 20,000 bytes.
+  void write_zarr() {
+    write("a.ome.zarr/.zgroup", R"({"zarr_format": 2})");
+    write("a.ome.zarr/.zattrs", R"({"multiscales": [{"version": "0.4", "axes": [
+      {"name": "t", "type": "time"}, {"name": "z", "type": "space"},
+      {"name": "y", "type": "space"}, {"name": "x", "type": "space"}],
+      "datasets": [
+        {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1, 1]}]},
+        {"path": "1", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 2, 2]}]}]}]})");
+    for (const uint64_t level : {0, 1}) {
+      const uint64_t side = level == 0 ? 2 : 1;
+      const std::string folder = fmt::format("a.ome.zarr/{}/", level);
+      write(folder + ".zarray", fmt::format(R"({{"zarr_format": 2, "shape": [3, 8, {0}, {0}],
+        "chunks": [1, 4, 50, 50], "dtype": "<u2", "order": "C", "compressor": null, "filters": null,
+        "fill_value": 0, "dimension_separator": "/"}})",
+                                            side * 50));
+      for (uint64_t i = 0; i < 3 * 2 * side * side; ++i) {
+        const uint64_t t = i / (2 * side * side), z = i / (side * side) % 2, y = i / side % side;
+        write(fmt::format("{}{}/{}/{}/{}", folder, t, z, y, i % side), random_bytes(20'000, i));
+      }
+    }
+  }
   // What the archive's copy of the image needs, by path in it.
   std::vector<formats::NeededFile> needed(const std::string& path, const std::string& selection) {
     const auto image = formats::Image::open(tier.in_archive(path));
@@ -94,25 +116,7 @@ class PrefetchImage : public TierTest {
 };
 
 TEST_F(PrefetchImage, OfAnOmeZarrFetchesTheChunksOfThePartAndNoOthers) {
-  write("a.ome.zarr/.zgroup", R"({"zarr_format": 2})");
-  write("a.ome.zarr/.zattrs", R"({"multiscales": [{"version": "0.4", "axes": [
-      {"name": "t", "type": "time"}, {"name": "z", "type": "space"},
-      {"name": "y", "type": "space"}, {"name": "x", "type": "space"}],
-      "datasets": [
-        {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1, 1]}]},
-        {"path": "1", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 2, 2]}]}]}]})");
-  for (const uint64_t level : {0, 1}) {
-    const uint64_t side = level == 0 ? 2 : 1;
-    const std::string folder = fmt::format("a.ome.zarr/{}/", level);
-    write(folder + ".zarray", fmt::format(R"({{"zarr_format": 2, "shape": [3, 8, {0}, {0}],
-        "chunks": [1, 4, 50, 50], "dtype": "<u2", "order": "C", "compressor": null, "filters": null,
-        "fill_value": 0, "dimension_separator": "/"}})",
-                                          side * 50));
-    for (uint64_t i = 0; i < 3 * 2 * side * side; ++i) {
-      const uint64_t t = i / (2 * side * side), z = i / (side * side) % 2, y = i / side % side;
-      write(fmt::format("{}{}/{}/{}/{}", folder, t, z, y, i % side), random_bytes(20'000, i));
-    }
-  }
+  write_zarr();
   start();
   const std::string selection = "level=0:2,t=1:3,z=4:8,x=0:50";
   const auto announced = needed("a.ome.zarr", selection);
@@ -170,6 +174,59 @@ TEST_F(PrefetchImage, OfEachFormatFetchesWhatIsNeededAndNoMore) {
     EXPECT_THAT(shown.out, ::testing::HasSubstr(format));
   }
   EXPECT_GT(formats.size(), 4u);
+}
+
+TEST_F(PrefetchImage, KeepsMetadataWhenTheRestIsEvicted) {
+  constexpr uint64_t kMiB = 1 << 20;
+  tier.settings["capacity"] = "16MiB";
+  tier.settings["reserve"] = "1MiB";
+  write_zarr();
+  for (uint64_t i = 0; i < 30; ++i) write(fmt::format("others/{}", i), random_bytes(kMiB, i));
+  start();
+  const auto result = tier.tierctl({"prefetch", "--wait", "--keep-metadata", "/a.ome.zarr"});
+  EXPECT_EQ(result.exit_code, 0) << result.text;
+  const auto resident_below = [&](const std::string& folder) {
+    uint64_t bytes = 0;
+    for (const auto& [path, ranges] : resident(folder)) {
+      for (const ByteRange& range : ranges) bytes += range.size();
+    }
+    return bytes;
+  };
+  EXPECT_GT(resident_below("/a.ome.zarr/0"), 24 * 20'000u);
+  const auto expect_kept = [&] {
+    for (const char* path :
+         {"/a.ome.zarr/.zattrs", "/a.ome.zarr/0/.zarray", "/a.ome.zarr/1/.zarray"})
+      EXPECT_EQ(tier.entry(path).state, "hot") << path;
+  };
+  // They are used more often than the image.
+  const auto read_others = [&](uint64_t first) {
+    for (uint64_t i = first; i < first + 15; ++i)
+      EXPECT_EQ(read_file(tier.in_mount(fmt::format("others/{}", i))), random_bytes(kMiB, i));
+  };
+  read_others(0);
+  tier.stop();
+  start();
+  expect_kept();
+  read_others(15);
+  eventually("the pixels are evicted", [&] {
+    read_others(0);
+    read_others(15);
+    return resident_below("/a.ome.zarr/0/0") + resident_below("/a.ome.zarr/0/1") +
+               resident_below("/a.ome.zarr/0/2") ==
+           0;
+  });
+  expect_kept();
+}
+
+TEST_F(PrefetchImage, KeepsOnlyMetadata) {
+  write("file", "x");
+  tier.start();
+  api::PrefetchRequest request;
+  request.paths = {"/file"};
+  request.keep = "pixels";
+  const auto refused = tier.client().start_prefetch(request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text(), "keep must be metadata, or empty");
 }
 
 TEST_F(PrefetchImage, OutsideOfItIsAnError) {

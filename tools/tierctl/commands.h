@@ -60,6 +60,8 @@ struct PrefetchOptions {
   std::string urgency;
   // The paths are images, of which this is fetched.
   std::optional<formats::Selection> selection;
+  // last: the paths are images, whose metadata is evicted last. It is a prefetch of its own.
+  enum class Metadata { as_usual, last } metadata = Metadata::as_usual;
 };
 Result<ExitCode> prefetch(const Context& context, const PrefetchOptions& options);
 Result<ExitCode> list_prefetches(const Context& context);

@@ -1,5 +1,6 @@
 #include "tools/tierctl/dataset.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -54,6 +55,21 @@ Result<NeededBytes> needed_bytes(const Dataset& dataset, const formats::Selectio
     needed.files.push_back({dataset.path_of(file.path), std::move(file.ranges)});
   }
   return needed;
+}
+
+Result<std::vector<api::FileRanges>> metadata_files(const Dataset& dataset) {
+  std::vector<api::FileRanges> files;
+  // Sorted by path.
+  for (const formats::FileRange& range : dataset.image->metadata()) {
+    TRY_ASSIGN(const auto size, dataset.image->files().size_of(range.path));
+    if (!size || range.offset_bytes >= *size) continue;
+    const std::string path = dataset.path_of(range.path);
+    if (files.empty() || files.back().path != path) files.push_back({path, {}});
+    const uint64_t rest = *size - range.offset_bytes;
+    files.back().ranges.push_back(
+        {range.offset_bytes, range.offset_bytes + std::min(rest, range.size_bytes)});
+  }
+  return files;
 }
 
 Result<void> StoredBytes::add(const formats::FileRange& range) {

@@ -35,6 +35,9 @@ struct NeededBytes {
 };
 Result<NeededBytes> needed_bytes(const Dataset& dataset, const formats::Selection& selection);
 
+// The metadata that was read so far, each file once.
+Result<std::vector<api::FileRanges>> metadata_files(const Dataset& dataset);
+
 // Asks tierd about bytes of the image's files, many at a time.
 class StoredBytes {
  public:

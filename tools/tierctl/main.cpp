@@ -52,6 +52,7 @@ struct Arguments {
   bool list = false;
   bool later = false;
   bool all = false;
+  bool keep_metadata = false;
   uint64_t id = 0;
   std::vector<std::string> paths;
   std::string owner;
@@ -160,6 +161,8 @@ void add_selection(CLI::App* command, Arguments& a) {
   command->add_option("--box", a.box, "The same in one text, as workflows write it")
       ->type_name("BOX")
       ->group(kGroup);
+  command->add_flag("--keep-metadata", a.keep_metadata,
+                    "Each PATH is an image: its metadata is evicted last");
 }
 
 void add_prefetch(CLI::App& app, Arguments& a) {
@@ -184,11 +187,16 @@ of the chunks of that part are fetched, and the metadata. The SSD holds them in 
 own (chunk_size, 4 MiB), so up to one more at each end of a range. A RANGE is one index (3), first and
 last (0-9), from one on (2-), or half-open (0:10).
 
+With --keep-metadata the metadata is a prefetch of its own, the first one; it stays on the SSD as long as
+anything else can go. At most 1 % of the SSD is kept this way, for all images together; the oldest gives
+way.
+
 Examples:
   tierctl prefetch --wait scan.ome.zarr     (exit code 0: every byte is on the SSD)
   tierctl prefetch --wait --level 2- scan.ome.zarr
   tierctl prefetch --t 0-9 --c 1 --z 100-200 scan.ome.tif
   tierctl prefetch --box level=0,z=0:64,y=0:512,x=512:1024 scan.ims
+  tierctl prefetch --keep-metadata --level 3- scan.ome.zarr
   tierctl prefetch --later brain42          (for tonight)
   tierctl prefetch --list
   tierctl prefetch --cancel 7)");
@@ -197,7 +205,7 @@ Examples:
     const bool stop = cancel->count() > 0;
     const bool again = resume->count() > 0;
     const auto selection = selection_of(a);
-    const bool says_how = a.wait || a.later || !a.label.empty() || selection;
+    const bool says_how = a.wait || a.later || a.keep_metadata || !a.label.empty() || selection;
     if (int{start} + int{a.list} + int{stop} + int{again} != 1 || (!start && says_how)) {
       throw CLI::ValidationError("prefetch",
                                  "give PATHs to fetch, or --list, or --cancel ID, or --resume ID");
@@ -207,7 +215,9 @@ Examples:
       if (stop) return cancel_prefetch(context, a.id);
       if (again) return resume_prefetch(context, a.id);
       return prefetch(context, {a.paths, a.label, a.wait ? Wait::yes : Wait::no,
-                                a.later ? "later" : "task", selection});
+                                a.later ? "later" : "task", selection,
+                                a.keep_metadata ? PrefetchOptions::Metadata::last
+                                                : PrefetchOptions::Metadata::as_usual});
     };
   });
 }

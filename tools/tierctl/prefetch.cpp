@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <vector>
 
@@ -77,39 +78,63 @@ Result<std::optional<api::Prefetch>> wait_for(const Context& context, api::Prefe
 // Requests have limits for files and ranges, and a limit of bytes, which paths of 200 bytes keep.
 constexpr size_t kNamesAtOnce = 100'000;
 
-// All bytes that the selected parts of the images need, in as few requests as take them.
-Result<std::vector<api::PrefetchRequest>> requests_for_parts(const Context& context,
-                                                             const PrefetchOptions& options) {
-  std::vector<api::PrefetchRequest> requests;
-  size_t room = 0;
-  std::string parts;
-  for (const std::string& path : options.paths) {
-    TRY_ASSIGN(const Dataset dataset, open_dataset(context.client, path));
-    TRY_ASSIGN(NeededBytes needed, needed_bytes(dataset, *options.selection));
-    const std::string part = dataset.path + " " + needed.selection;
-    say(fmt::format("{}: {} in {}", printable(part), human_size(needed.bytes),
-                    human_count(needed.files.size(), "file")));
-    parts += (parts.empty() ? "" : ", ") + part;
-    for (api::FileRanges& file : needed.files) {
-      // A file in many pieces may need several requests by itself.
-      for (size_t begin = 0; begin == 0 || begin < file.ranges.size();) {
-        if (room == 0) {
-          requests.emplace_back();
-          room = kNamesAtOnce;
-        }
-        const size_t taken = std::min(room, file.ranges.size() - begin);
-        const auto first = file.ranges.begin() + static_cast<ptrdiff_t>(begin);
-        requests.back().files.push_back(
-            {file.path, std::vector(first, first + static_cast<ptrdiff_t>(taken))});
-        const size_t cost = std::max<size_t>(taken, 1);
-        begin += cost;
-        room -= cost;
+// Requests for files and ranges, as few as take them.
+class Requests {
+ public:
+  // A file in many pieces may need several requests by itself.
+  void add(const api::FileRanges& file) {
+    for (size_t begin = 0; begin == 0 || begin < file.ranges.size();) {
+      if (room_ == 0) {
+        requests_.emplace_back();
+        room_ = kNamesAtOnce;
       }
+      const size_t taken = std::min(room_, file.ranges.size() - begin);
+      const auto first = file.ranges.begin() + static_cast<ptrdiff_t>(begin);
+      requests_.back().files.push_back(
+          {file.path, std::vector(first, first + static_cast<ptrdiff_t>(taken))});
+      const size_t cost = std::max<size_t>(taken, 1);
+      begin += cost;
+      room_ -= cost;
     }
   }
-  constexpr size_t kLabelBytes = 200;
-  if (parts.size() > kLabelBytes) parts = parts.substr(0, kLabelBytes) + "...";
-  for (api::PrefetchRequest& request : requests) request.label = parts;
+  void add_label(const std::string& text) { label_ += (label_.empty() ? "" : ", ") + text; }
+  std::vector<api::PrefetchRequest> take() {
+    constexpr size_t kLabelBytes = 200;
+    if (label_.size() > kLabelBytes) label_ = label_.substr(0, kLabelBytes) + "...";
+    for (api::PrefetchRequest& request : requests_) request.label = label_;
+    return std::move(requests_);
+  }
+
+ private:
+  std::vector<api::PrefetchRequest> requests_;
+  size_t room_ = 0;  // of the last one
+  std::string label_;
+};
+
+// Of the images: their metadata, if it is to be evicted last, and all bytes that the selected parts
+// need.
+Result<std::vector<api::PrefetchRequest>> requests_for_images(const Context& context,
+                                                              const PrefetchOptions& options) {
+  Requests metadata;
+  Requests parts;
+  for (const std::string& path : options.paths) {
+    TRY_ASSIGN(const Dataset dataset, open_dataset(context.client, path));
+    if (options.selection) {
+      TRY_ASSIGN(const NeededBytes needed, needed_bytes(dataset, *options.selection));
+      const std::string part = dataset.path + " " + needed.selection;
+      say(fmt::format("{}: {} in {}", printable(part), human_size(needed.bytes),
+                      human_count(needed.files.size(), "file")));
+      parts.add_label(part);
+      for (const api::FileRanges& file : needed.files) parts.add(file);
+    }
+    if (options.metadata == PrefetchOptions::Metadata::as_usual) continue;
+    TRY_ASSIGN(const auto files, metadata_files(dataset));
+    metadata.add_label("metadata of " + dataset.path);
+    for (const api::FileRanges& file : files) metadata.add(file);
+  }
+  std::vector<api::PrefetchRequest> requests = metadata.take();
+  for (api::PrefetchRequest& request : requests) request.keep = "metadata";
+  std::ranges::move(parts.take(), std::back_inserter(requests));
   return requests;
 }
 
@@ -117,9 +142,10 @@ Result<std::vector<api::PrefetchRequest>> requests_for_parts(const Context& cont
 
 Result<ExitCode> prefetch(const Context& context, const PrefetchOptions& options) {
   std::vector<api::PrefetchRequest> requests;
-  if (options.selection) {
-    TRY_ASSIGN(requests, requests_for_parts(context, options));
-  } else {
+  if (options.selection || options.metadata == PrefetchOptions::Metadata::last) {
+    TRY_ASSIGN(requests, requests_for_images(context, options));
+  }
+  if (!options.selection) {
     TRY_ASSIGN(requests.emplace_back().paths, resolve_paths(context.client, options.paths));
   }
   std::vector<api::Prefetch> started;

@@ -131,6 +131,7 @@ Result<Prefetch> FakeService::start_prefetch(const Caller& caller, const Prefetc
   state_.calls.push_back(fmt::format("start_prefetch {}", fmt::join(request.paths, " ")));
   state_.caller = caller;
   state_.prefetch_request = request;
+  state_.prefetch_requests.push_back(request);
   if (state_.prefetches.empty()) return no_such("prefetch in this test");
   return take(state_.prefetches.begin()->second);
 }

@@ -31,7 +31,8 @@ class FakeService : public Service {
     // What came.
     std::vector<std::string> calls;  // "evict /a /b"
     Caller caller;
-    PrefetchRequest prefetch_request;
+    PrefetchRequest prefetch_request;  // the last one
+    std::vector<PrefetchRequest> prefetch_requests;
     // Runs at the start of status(), without the lock.
     std::function<void()> on_status;
   };

@@ -150,7 +150,7 @@ TEST_F(CapacityNumbers, RefuseWhatWouldTouchTheReserveAndAskForEviction) {
   EXPECT_EQ(capacity->used_bytes(), 85 * kMiB) << "nothing stays reserved";
   EXPECT_TRUE(capacity->above_high_mark());
   // 80 % of 90 is the low mark.
-  EXPECT_EQ(capacity->pass_begins(), 13 * kMiB);
+  EXPECT_EQ(capacity->pass_begins().wanted_bytes, 13 * kMiB);
 }
 
 // Below the low mark too: else whoever asks for much would wait for ever.
@@ -172,9 +172,9 @@ TEST_F(CapacityNumbers, HaveAPassMakeRoomForWhatWasAskedFor) {
   const auto capacity = make(true);
   EXPECT_FALSE(capacity->above_high_mark());
   EXPECT_FALSE(capacity->try_reserve(32 * kMiB));
-  EXPECT_EQ(capacity->pass_begins(), 12 * kMiB);
+  EXPECT_EQ(capacity->pass_begins().wanted_bytes, 12 * kMiB);
   capacity->pass_ended();
-  EXPECT_EQ(capacity->pass_begins(), 0u) << "asked for once";
+  EXPECT_EQ(capacity->pass_begins().wanted_bytes, 0u) << "asked for once";
 }
 
 TEST_F(CapacityNumbers, LeaveToOthersWhatTheyUseOfTheFileSystem) {

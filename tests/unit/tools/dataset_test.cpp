@@ -188,6 +188,30 @@ TEST_F(Dataset, APartOutsideTheImageIsAnErrorByName) {
   EXPECT_EQ(run({"prefetch", "--z", "1", "/a.ome.zarr"}).exit_code, 1);
 }
 
+TEST_F(Dataset, MetadataToKeepIsAPrefetchOfItsOwn) {
+  write_zarr();
+  answer_prefetches();
+  const auto outcome = run({"prefetch", "--keep-metadata", "--t", "0", "--json", "/a.ome.zarr"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(Json::parse(outcome.out)["prefetches"].size(), 2u);
+  EXPECT_EQ(run({"prefetch", "--keep-metadata", "/a.ome.zarr"}).exit_code, 0);
+  const auto requests = service_.with([](State& state) { return state.prefetch_requests; });
+  ASSERT_EQ(requests.size(), 4u);
+  for (const size_t of_metadata : {0, 2}) {
+    const api::PrefetchRequest& request = requests[of_metadata];
+    EXPECT_EQ(request.keep, "metadata");
+    EXPECT_EQ(request.label, "metadata of /a.ome.zarr");
+    std::vector<std::string> paths;
+    for (const api::FileRanges& file : request.files) paths.push_back(file.path);
+    EXPECT_THAT(paths, ElementsAre("/a.ome.zarr/.zattrs", "/a.ome.zarr/.zgroup",
+                                   "/a.ome.zarr/0/.zarray", "/a.ome.zarr/1/.zarray"));
+  }
+  EXPECT_EQ(requests[1].keep, "");
+  EXPECT_EQ(requests[1].files.size(), 8u);
+  EXPECT_EQ(requests[3].keep, "");
+  EXPECT_THAT(requests[3].paths, ElementsAre("/a.ome.zarr"));
+}
+
 TEST_F(Dataset, SeveralImagesArePrefetchedTogether) {
   write_zarr();
   test::TiffBuilder tiff;

@@ -40,6 +40,7 @@ TEST_F(Tierctl, EndsWith2WhenItIsCalledWrongly) {
                                              {"prefetch", "--cancel", "7", "--wait"},
                                              {"prefetch", "--cancel", "7", "--level", "2"},
                                              {"prefetch", "--level", "2"},
+                                             {"prefetch", "--keep-metadata"},
                                              {"prefetch", "--t", "nine", "/a"},
                                              {"prefetch", "--t", "9-0", "/a"},
                                              {"prefetch", "--box", "t=0,w=1", "/a"},
