@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -71,6 +72,11 @@ struct PictureCoding {
   uint64_t channels = 1;
 };
 
-using Coding = std::variant<ArrayCoding, TiffCoding, PictureCoding>;
+// A part of a slide that OpenSlide reads.
+struct SlideCoding {
+  std::shared_ptr<const class SlideFile> slide;
+};
+
+using Coding = std::variant<ArrayCoding, TiffCoding, PictureCoding, SlideCoding>;
 
 }  // namespace tierhub::formats

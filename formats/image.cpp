@@ -11,6 +11,7 @@
 #include "formats/ome_zarr.h"
 #include "formats/picture.h"
 #include "formats/series.h"
+#include "formats/slide.h"
 #include "formats/tiff.h"
 
 namespace tierhub::formats {
@@ -49,6 +50,7 @@ Result<std::unique_ptr<Image>> open_file(std::shared_ptr<const NotedTree> tree) 
              tree->read_at(tree->file(), std::as_writable_bytes(std::span(head)), 0));
   head.resize(got);
   if (head.empty()) return Error(std::errc::invalid_argument, tree->path() + " is empty");
+  if (is_slide_name(tree->file())) return open_slide(std::move(tree));
   if (is_tiff_header(head)) return open_tiff(std::move(tree));
   if (is_picture_header(head)) return open_picture(std::move(tree));
   if (is_hdf5_header(head)) return open_hdf5(std::move(tree));

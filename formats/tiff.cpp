@@ -13,6 +13,7 @@
 #include "common/guarded.h"
 #include "formats/ome_xml.h"
 #include "formats/picture.h"
+#include "formats/slide.h"
 #include "formats/tiff_description.h"
 #include "formats/tiff_directory.h"
 #include "formats/tiff_page.h"
@@ -152,12 +153,16 @@ class TiffImage : public Image {
     return {};
   }
 
+  // Known after read(), even if that has failed.
+  bool needs_openslide() const { return is_slide_; }
+
   Result<void> read() {
     info_.path = tree().path();
     info_.format = "TIFF";
     TRY_ASSIGN(const uint32_t own, files_.add(tree().file()));
     TRY_ASSIGN(const auto pages, files_.pages_of(own));
     set_pixels(pages->first);
+    is_slide_ = is_slide(pages->described);
     for (const std::string& text : pages->described.descriptions) {
       if (is_ome_xml(text)) return read_ome(text, *pages);
     }
@@ -180,6 +185,13 @@ class TiffImage : public Image {
   static AxisRange intersect_channels(const AxisRange& wanted, const AxisRange& page) {
     return {std::max(wanted.begin, page.begin) - page.begin,
             std::min(wanted.end, page.end) - page.begin};
+  }
+
+  // Their levels do not follow from the sizes of their pages, or their tiles overlap.
+  bool is_slide(const TiffDirectory& page) const {
+    if (page.software.starts_with("Philips") || page.software.starts_with("MedScan")) return true;
+    return info_.not_decodable && !page.descriptions.empty() &&
+           page.descriptions.front().starts_with("Aperio");
   }
 
   void set_pixels(const TiffDirectory& page) {
@@ -465,6 +477,7 @@ class TiffImage : public Image {
   }
 
   TiffFiles files_;
+  bool is_slide_ = false;
   ImageInfo info_;
   TiffPixels pixels_;
   uint64_t t_ = 1;
@@ -494,8 +507,10 @@ bool is_tiff_header(std::string_view head) {
 }
 
 Result<std::unique_ptr<Image>> open_tiff(std::shared_ptr<const NotedTree> tree) {
-  auto image = std::make_unique<TiffImage>(std::move(tree));
-  TRY(image->read());
+  auto image = std::make_unique<TiffImage>(tree);
+  auto read = image->read();
+  if (image->needs_openslide()) return open_slide(std::move(tree));
+  TRY(std::move(read));
   return image;
 }
 

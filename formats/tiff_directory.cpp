@@ -32,6 +32,7 @@ enum Tag : uint64_t {
   kT4Options = 292,
   kT6Options = 293,
   kResolutionUnit = 296,
+  kSoftware = 305,
   kPredictor = 317,
   kPalette = 320,
   kTileWidth = 322,
@@ -275,6 +276,9 @@ Result<TiffDirectory> TiffFile::read_directory(uint64_t offset_bytes, uint64_t& 
         directory.descriptions.size() < kMaxDescriptions) {
       TRY_ASSIGN(std::string text, bytes(entry, kMaxDescriptionBytes));
       directory.descriptions.push_back(std::move(text));
+    }
+    if (tag == kSoftware && descriptions == Descriptions::read) {
+      TRY_ASSIGN(directory.software, bytes(entry, kMaxDescriptionBytes));
     }
     apply(tag, std::move(entry), directory);
   }

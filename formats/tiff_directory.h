@@ -51,6 +51,8 @@ struct TiffDirectory {
   std::vector<std::string>
       descriptions;  // only if they were asked for; some programs write several
 
+  std::string software;  // only if descriptions were asked for
+
   bool tiled() const { return tile_width != 0 && tile_height != 0; }
 };
 

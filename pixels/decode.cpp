@@ -8,6 +8,7 @@
 
 #include "pixels/codecs.h"
 #include "pixels/picture_decoder.h"
+#include "pixels/slide_decoder.h"
 #include "pixels/tiff_decoder.h"
 
 namespace tierhub::pixels {
@@ -95,6 +96,9 @@ Result<void> decode(const formats::Chunk& chunk, std::span<const std::byte> pack
     }
     Result<void> operator()(const formats::PictureCoding& coding) const {
       return decode_picture(coding, chunk.stored, packed, voxels);
+    }
+    Result<void> operator()(const formats::SlideCoding& coding) const {
+      return decode_slide(coding, chunk.region, voxels);
     }
   };
   return std::visit(Decoder{chunk, packed, voxels}, *chunk.coding);

@@ -214,6 +214,10 @@ Result<bool> PixelReader::load(const Chunk& chunk, std::span<std::byte> voxels) 
     if (const auto fetched = fetch_plain(chunk, voxels); !fetched) return fetched.error().in(name);
     return true;
   }
+  if (std::holds_alternative<formats::SlideCoding>(*chunk.coding)) {
+    TRY(decode(chunk, {}, voxels));
+    return true;
+  }
   thread_local std::string packed;
   const auto fetched = fetch(chunk, packed);
   if (!fetched) return fetched.error().in(name);

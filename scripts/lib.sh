@@ -9,12 +9,12 @@ build_packages=(
   build-essential g++ cmake ninja-build ccache pkg-config git ca-certificates
   libfuse3-dev fuse3 librocksdb-dev liburing-dev libxxhash-dev
   libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libyaml-cpp-dev libexpected-dev
-  libboost-dev libinsighttoolkit5-dev libtiff-dev libblosc-dev libzstd-dev zlib1g-dev libpng-dev libjpeg-dev liblz4-dev libpugixml-dev libhdf5-dev
+  libboost-dev libinsighttoolkit5-dev libtiff-dev libblosc-dev libzstd-dev zlib1g-dev libpng-dev libjpeg-dev liblz4-dev libpugixml-dev libhdf5-dev libopenslide-dev
   libgtest-dev libgmock-dev
 )
 # Other programs that the tests call.
 test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs btrfs-progs systemd
-  python3-numpy python3-tifffile python3-zarr python3-numcodecs python3-pil python3-h5py)
+  python3-numpy python3-tifffile python3-zarr python3-numcodecs python3-pil python3-h5py python3-openslide)
 # Other programs that the label `tools` runs on the mount.
 tool_packages=(fio stress-ng dbench samba samba-vfs-modules samba-testsuite smbclient)
 # What checks the annotations of locks.

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Compares imgop with tifffile, zarr-python, h5py and Pillow, in both directions.
+"""Compares imgop with tifffile, zarr-python, h5py, Pillow and OpenSlide, in both directions.
 
     compare_images.py IMGOP [FILE_OR_FOLDER...]
 
@@ -7,6 +7,7 @@ What they write, imgop converts; what imgop writes, they read; all voxels must b
 arguments are images of one's own: TIFF files, MRC files, PNG and JPEG files and OME-Zarr folders, compared in the same
 way. Prints a line for each image that differs, and how many were compared; exit code 1 if one differs.
 """
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import h5py
 import numcodecs
 import numpy
+import openslide
 import tifffile
 import zarr
 from PIL import Image
@@ -170,6 +172,46 @@ def compare_levels_of_ome_tiff(run):
             run.differences.append(f"OME-TIFF with levels: level {number} differs")
 
 
+def write_slide(path, array, levels, description, software, compression):
+    """As scanners do: a tiled page for each level."""
+    with tifffile.TiffWriter(path) as file:
+        for level in range(levels):
+            step = 2 ** level
+            file.write(array[::step, ::step], tile=(256, 256), photometric="rgb", compression=compression,
+                       description=description, software=software, metadata=None, subfiletype=int(level > 0))
+
+
+def smooth_colours(shape):
+    y, x = numpy.mgrid[0:shape[0], 0:shape[1]]
+    return numpy.stack([(y // 3) % 256, (x // 5) % 256, (x + y) // 7 % 256], -1).astype("u1")
+
+
+def compare_slides(run):
+    """Slides that imgop reads itself, and one that it reads with OpenSlide, as python3-openslide shows them."""
+    array = smooth_colours((1500, 2300))
+    slides = {
+        "tiled TIFF": ("a.tif", "", ""),
+        "Aperio": ("a.svs", "Aperio Image Library v11\r\n2300x1500 (256x256)|AppMag = 20|MPP = 0.5", ""),
+        "Trestle": ("trestle.tif", "Background Color=FFFFFF;OverlapsXY= 0 0 0 0 0 0", "MedScan 1"),
+    }
+    for name, (file, description, software) in slides.items():
+        path = run.path(file)
+        write_slide(path, array, 3, description, software, None)
+        run.expect(f"slide {name}", path, colours_first(array))
+        slide = openslide.OpenSlide(path)
+        info = json.loads(subprocess.run([IMGOP, "info", "--in", path, "--json"], capture_output=True, check=True).stdout)
+        run.compared += 1
+        sizes = [tuple(level["shape"][:-3:-1]) for level in info["levels"]]
+        if tuple(sizes) != slide.level_dimensions:
+            run.differences.append(f"slide {name}: levels {sizes} instead of {slide.level_dimensions}")
+        run.compared += 1
+        shown = numpy.asarray(slide.read_region((0, 0), 0, slide.dimensions).convert("RGB"))
+        if not numpy.array_equal(shown, array):
+            run.differences.append(f"slide {name}: OpenSlide shows other voxels than were written")
+    if "trestle" not in info["format"]:
+        run.differences.append("slide Trestle: not read with OpenSlide")
+
+
 def compare_pictures(run):
     for mode, shape in (("L", (37, 29)), ("RGB", (37, 29, 3)), ("RGBA", (37, 29, 4)), ("I;16", (37, 29))):
         array = run.whole(shape, "u2" if mode == "I;16" else "u1")
@@ -294,6 +336,7 @@ def main():
             compare_descriptions(run)
             compare_zarr_of_zarr_python(run)
             compare_levels(run)
+            compare_slides(run)
             compare_pictures(run)
             compare_series(run)
             compare_hdf5_of_h5py(run)
