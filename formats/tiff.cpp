@@ -326,12 +326,24 @@ class TiffImage : public Image {
       if (says_nothing || (image.x == first.width && image.y == first.height))
         fitting.push_back(std::move(image));
     }
-    if (fitting.size() == 1) return std::move(fitting.front());
     if (fitting.empty()) return contradiction("size");
+    // The positions of a microscope: each has a file of its own, and all files describe all of them.
+    if (fitting.size() > 1)
+      std::erase_if(fitting, [&](const OmeImage& image) { return !is_stored_here(image); });
+    if (fitting.size() == 1) return std::move(fitting.front());
+    if (fitting.empty()) return contradiction("files");
     return Error(std::errc::not_supported,
                  fmt::format("{} holds {} images, which is not supported: convert it to OME-Zarr, "
                              "for example with bioformats2raw, and name one of them",
                              info_.path, fitting.size()));
+  }
+
+  // True if planes of the image are in the file that was opened.
+  bool is_stored_here(const OmeImage& image) const {
+    return image.planes.empty() ||
+           std::any_of(image.planes.begin(), image.planes.end(), [&](const OmePlanes& part) {
+             return part.file.empty() || part.file == tree().file();
+           });
   }
 
   Result<void> set_planes(const OmeImage& image, const TiffFiles::Pages& own) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "formats/selection.h"
@@ -137,6 +138,36 @@ TEST(Tiff, NamesAPlaneThatAnAcquisitionLacks) {
   const auto missing = (*image)->for_each_chunk({0, {0, 3}, {0, 1}, {0, 1}, {0, 4}, {0, 4}}, use);
   ASSERT_FALSE(missing);
   EXPECT_NE(missing.error().text().find("lacks the plane t 1, c 0, z 0"), std::string::npos);
+}
+
+TEST(Tiff, OfSeveralImagesTakesTheOneThatIsInTheFile) {
+  const ScratchFolder folder;
+  const auto pixels = [](int id, int times, const std::string& file) {
+    std::string text = fmt::format(
+        R"(<Image ID="Image:{}"><Pixels DimensionOrder="XYZCT" SizeX="4" SizeY="4" SizeZ="1" )"
+        R"(SizeC="1" SizeT="{}" Type="uint16">)",
+        id, times);
+    for (int t = 0; t < times; ++t)
+      text += fmt::format(R"(<TiffData FirstT="{0}" IFD="{0}" PlaneCount="1"><UUID FileName="{1}">)"
+                          R"(u</UUID></TiffData>)",
+                          t, file);
+    return text + "</Pixels></Image>";
+  };
+  const std::string head =
+      R"(<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">)";
+  const std::string positions =
+      head + pixels(0, 2, "p0.tif") + pixels(1, 3, "a.tif") + pixels(2, 1, "p2.tif") + "</OME>";
+  const auto image = open_described(folder, 3, positions);
+  ASSERT_TRUE(image) << image.error().text();
+  EXPECT_EQ(image->levels[0].shape, (Shape{3, 1, 1, 4, 4}));
+  EXPECT_TRUE((*Image::open(folder / "a.tif"))->members().empty());
+  const std::string both = head + pixels(0, 1, "a.tif") + pixels(1, 1, "a.tif") + "</OME>";
+  const auto several = open_described(folder, 2, both);
+  ASSERT_FALSE(several);
+  EXPECT_NE(several.error().text().find("holds 2 images"), std::string::npos)
+      << several.error().text();
+  const std::string neither = head + pixels(0, 1, "b.tif") + pixels(1, 1, "c.tif") + "</OME>";
+  EXPECT_FALSE(open_described(folder, 1, neither));
 }
 
 TEST(Tiff, TakesTheAxesFromImageJ) {
