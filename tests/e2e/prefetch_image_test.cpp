@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "api/json.h"
 #include "common/interval_set.h"
@@ -80,6 +81,28 @@ class PrefetchImage : public TierTest {
       for (const ByteRange& range : file.ranges) bytes += range.size();
     }
     return bytes;
+  }
+  // How many chunks the finest level of the archive's copy has, and how many bytes they are.
+  std::pair<uint64_t, uint64_t> stored(const std::string& path) {
+    const auto image = formats::Image::open(tier.in_archive(path));
+    if (!image) throw std::runtime_error(image.error().text());
+    std::map<std::string, IntervalSet> files;
+    uint64_t chunks = 0;
+    const auto note = [&](const formats::Chunk& chunk) -> Result<void> {
+      ++chunks;
+      for (const formats::FileRange& range : chunk.bytes) {
+        const uint64_t size = (*image)->files().size_of(range.path)->value_or(0);
+        const uint64_t begin = std::min(range.offset_bytes, size);
+        files[range.path].add(begin, begin + std::min(range.size_bytes, size - begin));
+      }
+      return {};
+    };
+    const auto walked =
+        (*image)->for_each_chunk(formats::whole((*image)->info().levels.front().shape, 0), note);
+    if (!walked) throw std::runtime_error(walked.error().text());
+    uint64_t bytes = 0;
+    for (const auto& [file, parts] : files) bytes += parts.size();
+    return {chunks, bytes};
   }
   // In whole chunks.
   static std::vector<ByteRange> rounded(const formats::NeededFile& file) {
@@ -171,9 +194,13 @@ TEST_F(PrefetchImage, OfEachFormatFetchesWhatIsNeededAndNoMore) {
     for (const auto& file : announced)
       expected["/" + sample.name + "/" + file.path] = rounded(file);
     EXPECT_EQ(resident("/" + sample.name), expected);
-    const auto shown = tier.tierctl({"dataset", "show", "/" + path});
-    EXPECT_EQ(shown.exit_code, 0) << shown.text;
-    EXPECT_THAT(shown.out, ::testing::HasSubstr(format));
+    const auto shown = tier.tierctl({"dataset", "show", "--json", "/" + path});
+    ASSERT_EQ(shown.exit_code, 0) << shown.text;
+    const auto document = nlohmann::json::parse(shown.out);
+    EXPECT_EQ(document["format"], format);
+    const auto [chunks, bytes] = stored(path);
+    EXPECT_EQ(document["levels"][0]["chunks"], chunks);
+    EXPECT_EQ(document["levels"][0]["stored"], bytes);
   }
   EXPECT_GT(formats.size(), 4u);
 }
