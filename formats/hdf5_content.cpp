@@ -5,11 +5,13 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "formats/bdv_xml.h"
 #include "formats/json.h"
 
 namespace tierhub::formats {
@@ -124,6 +126,46 @@ std::vector<uint64_t> numbered(const std::vector<std::string>& names, char prefi
   return numbers;
 }
 
+// Levels are smaller by whole factors, and their sizes are rounded.
+double factor(uint64_t finest, uint64_t size) {
+  return std::round(static_cast<double>(finest) / static_cast<double>(size));
+}
+
+// Names of channels, and the size of voxels if all setups have the same.
+Result<void> describe_setups(const Hdf5File& file, const std::vector<uint64_t>& setups,
+                             Hdf5Content& content) {
+  constexpr uint64_t kMaxXmlBytes = 64u << 20;
+  std::string name = file.tree().file();
+  name = name.substr(0, name.rfind('.')) + ".xml";
+  TRY_ASSIGN(const auto xml, file.tree().read_small(name, kMaxXmlBytes));
+  if (!xml) return {};
+  std::map<uint64_t, BdvSetup> known;
+  for (BdvSetup& setup : parse_bdv_xml(*xml)) known.emplace(setup.id, std::move(setup));
+  std::optional<VoxelSize> voxel_size;
+  bool different = false;
+  for (size_t c = 0; c < setups.size(); ++c) {
+    const BdvSetup& setup = known[setups[c]];
+    if (!setup.name.empty()) content.channels[c].name = setup.name;
+    if (c == 0) {
+      voxel_size = setup.voxel_size;
+      content.voxel_unit = setup.unit;
+    }
+    different = different || setup.voxel_size != voxel_size || setup.unit != content.voxel_unit;
+  }
+  if (!voxel_size || different) {
+    content.voxel_unit.clear();
+    return {};
+  }
+  const Shape finest = content.levels.front().shape;
+  for (Level& level : content.levels) {
+    level.voxel_size = {voxel_size->z * factor(finest.z, level.shape.z),
+                        voxel_size->y * factor(finest.y, level.shape.y),
+                        voxel_size->x * factor(finest.x, level.shape.x)};
+    level.voxel_size_known = true;
+  }
+  return {};
+}
+
 // Of the letters t, c, z, y and x, each once, with y and x; else nothing.
 std::optional<std::vector<Axis>> axes_from(std::string_view letters, size_t count) {
   std::vector<Axis> axes;
@@ -225,6 +267,7 @@ Result<std::optional<Hdf5Content>> find_big_data_viewer(const Hdf5File& file) {
   }
   for (const uint64_t setup : setups)
     content.channels.push_back({fmt::format("s{:02}", setup), {}});
+  TRY(describe_setups(file, setups, content));
   return content;
 }
 

@@ -30,8 +30,8 @@ struct Hdf5Content {
 // Imaris 5.5 and later; nothing if the file is another. Arrays may be larger than the image.
 Result<std::optional<Hdf5Content>> find_imaris(const Hdf5File& file);
 
-// BigDataViewer: each setup is a channel; nothing if the file is another. Voxel sizes are in an XML
-// file next to it, which is not read.
+// BigDataViewer: each setup is a channel; nothing if the file is another. Names and voxel sizes are
+// in the XML file of the same name next to it, if there is one.
 Result<std::optional<Hdf5Content>> find_big_data_viewer(const Hdf5File& file);
 
 // The only array. Its axes are those of the attribute `axes` ("zyx") or `axistags` (vigra,

@@ -10,7 +10,7 @@
 namespace tierhub::formats {
 namespace {
 
-constexpr int64_t kMaxSide = int64_t{1} << 31;
+constexpr int64_t kMaxSlideSide = int64_t{1} << 31;
 
 std::optional<double> positive_number(const std::optional<std::string>& text) {
   if (!text) return std::nullopt;
@@ -37,7 +37,8 @@ Result<std::shared_ptr<const SlideFile>> SlideFile::open(const std::string& path
     int64_t width = 0, height = 0;
     openslide_get_level_dimensions(slide, i, &width, &height);
     const double downsample = openslide_get_level_downsample(slide, i);
-    if (width <= 0 || height <= 0 || width >= kMaxSide || height >= kMaxSide || !(downsample >= 1))
+    if (width <= 0 || height <= 0 || width >= kMaxSlideSide || height >= kMaxSlideSide ||
+        !(downsample >= 1))
       return Error(std::errc::invalid_argument,
                    fmt::format("{} is damaged: the size of level {} is impossible", path, i));
     file->levels_.push_back(

@@ -21,7 +21,7 @@
 namespace tierhub::formats {
 namespace {
 
-constexpr size_t kMaxLevels = 64;
+constexpr size_t kMaxTiffLevels = 64;
 constexpr size_t kMaxFiles = 100'000;
 constexpr uint64_t kMaxCompanionBytes = 64u << 20;
 // Strips and tiles whose places are remembered.
@@ -213,7 +213,8 @@ class TiffImage : public Image {
       info_.channels = c_ == 1 ? colour_channels(channels) : std::vector<Channel>();
     TRY(add_level(pages.file, pages.first, voxel_size));
     if (pages.first.sub_directories.count > 0) {
-      TRY_ASSIGN(const auto offsets, pages.file.numbers(pages.first.sub_directories, kMaxLevels));
+      TRY_ASSIGN(const auto offsets,
+                 pages.file.numbers(pages.first.sub_directories, kMaxTiffLevels));
       for (const uint64_t offset : offsets) {
         uint64_t next = 0;
         TRY_ASSIGN(const TiffDirectory page, pages.file.read_directory(offset, next));
@@ -242,7 +243,7 @@ class TiffImage : public Image {
     // Sizes are rounded.
     const double slack = 1.0 / static_cast<double>(std::min(page.width, page.height)) + 0.01;
     return pixels.type == pixels_.type && pixels.channels == pixels_.channels &&
-           std::abs(wide / high - 1) < slack && info_.levels.size() < kMaxLevels;
+           std::abs(wide / high - 1) < slack && info_.levels.size() < kMaxTiffLevels;
   }
 
   Result<void> add_level(const TiffFile& file, const TiffDirectory& directory,
@@ -469,7 +470,8 @@ class TiffImage : public Image {
     if (level > 0 && level_pages_[level - 1]) offset = *level_pages_[level - 1];
     TRY_ASSIGN(TiffDirectory directory, pages->file.read_directory(offset, next));
     if (level > 0 && !level_pages_[level - 1]) {
-      TRY_ASSIGN(const auto offsets, pages->file.numbers(directory.sub_directories, kMaxLevels));
+      TRY_ASSIGN(const auto offsets,
+                 pages->file.numbers(directory.sub_directories, kMaxTiffLevels));
       if (level > offsets.size()) return contradiction("levels");
       TRY_ASSIGN(directory, pages->file.read_directory(offsets[level - 1], next));
     }

@@ -9,7 +9,7 @@
 namespace tierhub::formats {
 namespace {
 
-constexpr uint64_t kMaxSide = uint64_t{1} << 31;
+constexpr uint64_t kMaxPageSide = uint64_t{1} << 31;
 constexpr uint64_t kMaxSamples = 4096;
 constexpr uint64_t kMaxStrips = uint64_t{1} << 26;
 constexpr uint64_t kMaxTablesBytes = 1u << 20;
@@ -127,8 +127,8 @@ Result<std::shared_ptr<const TiffPage>> TiffPage::open(const TiffFile& file,
     return Error(std::errc::invalid_argument,
                  fmt::format("{} is truncated or damaged: {}", file.path(), why));
   };
-  if (directory.width == 0 || directory.height == 0 || directory.width > kMaxSide ||
-      directory.height > kMaxSide || directory.samples == 0 || directory.samples > kMaxSamples)
+  if (directory.width == 0 || directory.height == 0 || directory.width > kMaxPageSide ||
+      directory.height > kMaxPageSide || directory.samples == 0 || directory.samples > kMaxSamples)
     return damaged("the size of a page is impossible");
   auto page = std::make_shared<TiffPage>();
   page->path_ = file.path();
@@ -145,7 +145,7 @@ Result<std::shared_ptr<const TiffPage>> TiffPage::open(const TiffFile& file,
                                                                ? directory.height
                                                                : directory.rows_per_strip);
   chunk.x = directory.tiled() ? directory.tile_width : directory.width;
-  if (chunk.y > kMaxSide || chunk.x > kMaxSide)
+  if (chunk.y > kMaxPageSide || chunk.x > kMaxPageSide)
     return damaged("the size of its tiles is impossible");
   page->grid_.shape = {1, pixels.apart ? pixels.channels : 1, 1, directory.height, directory.width};
   const uint64_t strips = page->chunks();

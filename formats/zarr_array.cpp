@@ -13,7 +13,7 @@
 namespace tierhub::formats {
 namespace {
 
-constexpr uint64_t kMaxMetadataBytes = 16u << 20;
+constexpr uint64_t kMaxArrayMetadataBytes = 16u << 20;
 constexpr uint64_t kMaxVoxels = uint64_t{1} << 56;
 constexpr uint64_t kMaxChunksOfShard = uint64_t{1} << 22;
 constexpr size_t kKnownIndices = 64;
@@ -345,7 +345,7 @@ Result<std::unique_ptr<ZarrArray>> ZarrArray::open(const FileTree& tree, const s
                                                    const std::vector<Axis>& axes) {
   const std::string prefix = folder.empty() ? "" : folder + "/";
   for (const char* file : {"zarr.json", ".zarray"}) {
-    TRY_ASSIGN(const auto text, tree.read_small(prefix + file, kMaxMetadataBytes));
+    TRY_ASSIGN(const auto text, tree.read_small(prefix + file, kMaxArrayMetadataBytes));
     if (!text) continue;
     const std::string name = fmt::format("{}/{}{}", tree.path(), prefix, file);
     TRY_ASSIGN(const Json json, parse_json(*text, name));

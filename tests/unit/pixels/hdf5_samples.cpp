@@ -116,6 +116,8 @@ Sample named_axes() {
   return {"Hdf5NamedAxes", PixelType::int32, shape, {{"a.h5", builder.finish()}}, "a.h5", {}};
 }
 
+}  // namespace
+
 Sample big_data_viewer() {
   const Shape shape{2, 2, 4, 17, 21};
   Hdf5Builder builder;
@@ -133,6 +135,8 @@ Sample big_data_viewer() {
                 std::string(48, '\0'));
   return {"BigDataViewer", PixelType::uint16, shape, {{"a.h5", builder.finish()}}, "a.h5", {}};
 }
+
+namespace {
 
 // `shape` in an array of `sizes`; what is beyond it has another number.
 std::string padded(const Shape& shape, const Shape& sizes, uint64_t t, uint64_t c) {

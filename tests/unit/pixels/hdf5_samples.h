@@ -56,6 +56,8 @@ std::string array_bytes(const formats::Shape& shape, bool big_endian = false, ui
 // Level 0 of 3 x 17 x 23 in arrays of 4 x 20 x 24, level 1 of 3 x 9 x 12; 2 time points, 2 channels.
 std::string imaris_file();
 
+Sample big_data_viewer();
+
 std::vector<Sample> hdf5_samples();
 
 }  // namespace tierhub::test

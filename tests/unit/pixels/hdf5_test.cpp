@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <blosc.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <lz4.h>
 #include <zstd.h>
@@ -141,6 +142,39 @@ TEST(Hdf5, ReadsTheLevelsAndNamesOfImaris) {
   EXPECT_EQ(info.channels[0].colour, 0x0000FFu);
   EXPECT_FALSE(info.channels[1].colour);
   EXPECT_EQ(read_all(*std::move(image), 1), array_bytes<uint16_t>({2, 2, 3, 9, 12}));
+}
+
+TEST(Hdf5, ReadsTheNamesAndVoxelSizesOfBigDataViewer) {
+  const auto setup = [](int id, const char* name, const char* size) {
+    return fmt::format(
+        "<ViewSetup><id>{}</id><name>{}</name><size>17 13 6</size><voxelSize><unit>\u00B5m</unit>"
+        "<size>{}</size></voxelSize></ViewSetup>",
+        id, name, size);
+  };
+  const auto open = [](test::Files files) {
+    return Image::open(std::make_shared<test::MemoryTree>("a.h5", std::move(files))).value();
+  };
+  test::Files files = test::big_data_viewer().files;
+  const auto image = open(files);
+  ASSERT_EQ(image->info().channels.size(), 2u);
+  EXPECT_FALSE(image->info().levels[0].voxel_size_known);
+  const auto with_xml = [&](const char* second_size) {
+    files["a.xml"] =
+        "<?xml version=\"1.0\"?><SpimData version=\"0.2\"><SequenceDescription><ViewSetups>" +
+        setup(0, "DAPI", "0.25 0.5 2") + setup(1, "GFP", second_size) +
+        "</ViewSetups></SequenceDescription></SpimData>";
+    return open(files);
+  };
+  const auto described = with_xml("0.25 0.5 2");
+  EXPECT_EQ(described->info().channels[0].name, "DAPI");
+  EXPECT_EQ(described->info().channels[1].name, "GFP");
+  EXPECT_EQ(described->info().voxel_unit, "micrometer");
+  EXPECT_EQ(described->info().levels[0].voxel_size, (formats::VoxelSize{2, 0.5, 0.25}));
+  EXPECT_EQ(described->info().levels[1].voxel_size, (formats::VoxelSize{2, 1, 0.5}));
+  // One size cannot stand for two.
+  const auto different = with_xml("0.3 0.5 2");
+  EXPECT_EQ(different->info().channels[1].name, "GFP");
+  EXPECT_FALSE(different->info().levels[0].voxel_size_known);
 }
 
 TEST(Hdf5, ListsTheArraysWhenThereAreSeveral) {

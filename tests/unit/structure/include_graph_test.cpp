@@ -82,7 +82,7 @@ const std::vector<Library> kLibraries = {
      "pixels/.*|imaging/png\\.cpp"},
     {"HDF5", "hdf5.*|H5.*", "formats/hdf5_library\\.h"},
     {"OpenSlide", "openslide.*", "formats/slide_file\\.cpp"},
-    {"pugixml", "pugixml.*", "formats/ome_xml\\.cpp"},
+    {"pugixml", "pugixml.*", "formats/(ome|bdv)_xml\\.cpp"},
     {"xxHash", "xxhash\\.h", "common/hash\\.cpp"},
     {"spdlog", "spdlog/.*", "common/log\\.cpp"},
     {"tl::expected", "tl/.*", "common/result\\.h|compute/workflow/placeholders\\.h"},
