@@ -154,7 +154,7 @@ class DatasetSearch {
     }
   }
 
-  // A series whose first file is one of a set of OME-TIFF files is no series.
+  // Files that describe an image of several files are no series.
   void add_series(const std::string& folder, SeriesFiles series, bool alone) {
     const auto first = Image::open(absolute(inside(folder, series.names.front())));
     if (first && !(*first)->members().empty()) {
@@ -175,9 +175,13 @@ class DatasetSearch {
   void add_file(const std::string& folder, const std::string& name) {
     if (members_.contains(name)) return;
     const auto image = Image::open(absolute(inside(folder, name)));
-    if (image) {
-      for (std::string& member : (*image)->members()) members_.insert(std::move(member));
+    // Those that were found before it are parts of it, too.
+    std::set<std::string> paths;
+    for (const std::string& member : image ? (*image)->members() : std::vector<std::string>()) {
+      paths.insert(inside(folder, member));
+      members_.insert(member);
     }
+    std::erase_if(list_.datasets, [&](const Dataset& one) { return paths.contains(one.path); });
     add(inside(folder, name), image);
   }
 
@@ -185,7 +189,7 @@ class DatasetSearch {
   const SearchLimits limits_;
   std::string real_root_;
   DatasetList list_;
-  std::set<std::string> members_;  // of the sets of OME-TIFF files of the folder
+  std::set<std::string> members_;  // of the folder's images of several files
   size_t names_ = 0;
   bool too_deep_ = false;
   bool is_full_ = false;

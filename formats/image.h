@@ -176,7 +176,8 @@ class Image {
   static constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 30;
   virtual Result<void> for_each_chunk(const Region& region, const UseChunk& use) const = 0;
 
-  // The files that a set of OME-TIFF files or a series has, relative to the tree; else none.
+  // The files of an image that has several and is named by one of them (a set of OME-TIFF files, a
+  // slide with its data), or of a series, relative to the tree; else none.
   virtual std::vector<std::string> members() const { return {}; }
 
   // The files, for reading the bytes of chunks.

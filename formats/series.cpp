@@ -199,11 +199,10 @@ class SeriesImage : public Image {
   // A file that describes others is no member: it is the whole of another image.
   Result<void> check_alone(const Image& image, const std::string& name) const {
     if (image.members().empty()) return {};
-    return Error(
-        std::errc::not_supported,
-        fmt::format("{} is a folder: its files are a set of OME-TIFF files, so name one of "
-                    "them, such as {}/{}",
-                    tree().path(), tree().path(), name));
+    return Error(std::errc::not_supported,
+                 fmt::format("{} is a folder, and its files are no series: each describes an image "
+                             "of several files, so name one of them, such as {}/{}",
+                             tree().path(), tree().path(), name));
   }
 
   Result<std::shared_ptr<const Image>> open_member(uint64_t member) const {
@@ -220,7 +219,7 @@ class SeriesImage : public Image {
     if (known) return known;
     const std::string& name = files_.names[member];
     TRY_ASSIGN(std::shared_ptr<const Image> image, open_member(member));
-    if (!image->members().empty()) return unlike(name, "it is one of a set of OME-TIFF files");
+    if (!image->members().empty()) return unlike(name, "it describes an image of several files");
     const ImageInfo& info = image->info();
     const bool same = info.type_name == first_.type_name && info.type == first_.type &&
                       std::equal(info.levels.begin(), info.levels.end(), first_.levels.begin(),

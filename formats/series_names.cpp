@@ -227,10 +227,11 @@ class NumberedNames {
 bool has_image_ending(std::string_view name) {
   // Those that are refused are images, too.
   constexpr std::array kEndings = {
-      ".tif"sv, ".tiff"sv, ".btf"sv,  ".tf8"sv, ".svs"sv,  ".ndpi"sv, ".scn"sv, ".lsm"sv, ".stk"sv,
-      ".png"sv, ".jpg"sv,  ".jpeg"sv, ".mrc"sv, ".mrcs"sv, ".ccp4"sv, ".map"sv, ".rec"sv, ".st"sv,
-      ".ims"sv, ".h5"sv,   ".hdf5"sv, ".czi"sv, ".nd2"sv,  ".lif"sv,  ".oib"sv, ".oif"sv, ".zvi"sv,
-      ".jp2"sv, ".dv"sv,   ".vsi"sv,  ".bmp"sv, ".gif"sv,  ".webp"sv};
+      ".tif"sv, ".tiff"sv, ".btf"sv,  ".tf8"sv,  ".svs"sv,  ".ndpi"sv, ".scn"sv,     ".lsm"sv,
+      ".stk"sv, ".png"sv,  ".jpg"sv,  ".jpeg"sv, ".mrc"sv,  ".mrcs"sv, ".ccp4"sv,    ".map"sv,
+      ".rec"sv, ".st"sv,   ".ims"sv,  ".h5"sv,   ".hdf5"sv, ".czi"sv,  ".nd2"sv,     ".lif"sv,
+      ".oib"sv, ".oif"sv,  ".mrxs"sv, ".vms"sv,  ".vmu"sv,  ".bif"sv,  ".svslide"sv, ".zvi"sv,
+      ".jp2"sv, ".dv"sv,   ".vsi"sv,  ".bmp"sv,  ".gif"sv,  ".webp"sv};
   const std::string lower =
       lower_case(name.substr(name.rfind('.') == name.npos ? name.size() : name.rfind('.')));
   return std::find(kEndings.begin(), kEndings.end(), lower) != kEndings.end();

@@ -33,6 +33,11 @@ class SlideImage : public Image {
   explicit SlideImage(std::shared_ptr<const NotedTree> tree) : Image(std::move(tree)) {}
 
   const ImageInfo& info() const override { return info_; }
+  std::vector<std::string> members() const override {
+    std::vector<std::string> names;
+    for (const FileRange& file : bytes_) names.push_back(file.path);
+    return names.size() > 1 ? names : std::vector<std::string>();
+  }
 
   Result<void> read() {
     info_.path = tree().path();

@@ -64,24 +64,31 @@ TEST(Datasets, EachIsOneThing) {
                    "two/overview.tif: TIFF yx"}));
 }
 
+// A file that describes two time points, one in each file.
+std::string page_of_set(const std::string& first, const std::string& second) {
+  return page(
+      {{270,
+        2,
+        {},
+        fmt::format(
+            R"(<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">)"
+            R"(<Image ID="Image:0"><Pixels DimensionOrder="XYZCT" SizeX="8" SizeY="4" SizeZ="1")"
+            R"( SizeC="1" SizeT="2" Type="uint16"><TiffData FirstT="0" PlaneCount="1">)"
+            R"(<UUID FileName="{}">u</UUID></TiffData><TiffData FirstT="1" PlaneCount="1">)"
+            R"(<UUID FileName="{}">v</UUID></TiffData></Pixels></Image></OME>)",
+            first, second)}});
+}
+
 TEST(Datasets, ASetOfOmeTiffFilesIsListedOnce) {
   const ScratchFolder folder;
-  for (const char* name : {"s_t0.ome.tif", "s_t1.ome.tif"}) {
-    folder.write(
-        name,
-        page(
-            {{270,
-              2,
-              {},
-              R"(<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">)"
-              R"(<Image ID="Image:0"><Pixels DimensionOrder="XYZCT" SizeX="8" SizeY="4" SizeZ="1")"
-              R"( SizeC="1" SizeT="2" Type="uint16"><TiffData FirstT="0" PlaneCount="1">)"
-              R"(<UUID FileName="s_t0.ome.tif">u</UUID></TiffData><TiffData FirstT="1" )"
-              R"(PlaneCount="1"><UUID FileName="s_t1.ome.tif">v</UUID></TiffData></Pixels></Image>)"
-              R"(</OME>)"}}));
-  }
+  for (const char* name : {"s_t0.ome.tif", "s_t1.ome.tif"})
+    folder.write(name, page_of_set("s_t0.ome.tif", "s_t1.ome.tif"));
   folder.write("x.tif", page());
   EXPECT_EQ(found(folder), (Texts{"s_t0.ome.tif: TIFF tyx", "x.tif: TIFF yx"}));
+  const ScratchFolder last;
+  last.write("s1.tif", page());
+  last.write("s2.tif", page_of_set("s1.tif", "s2.tif"));
+  EXPECT_EQ(found(last), Texts{"s2.tif: TIFF tyx"}) << "only the last file describes the others";
 }
 
 TEST(Datasets, ThoseThatCannotBeReadSayWhy) {
