@@ -106,9 +106,9 @@ class Control final : public api::Service {
   };
   Result<api::Entry> entry_of(const FoundNode& node);
   // In control_residency.cpp.
-  Result<FoundNode> readable_file(const api::Caller& caller, const std::string& path) const;
-  Result<void> add_residency(const api::Caller& caller, const api::FileRanges& file,
-                             api::FileResidency& sums);
+  Result<void> check_readable_file(const api::Caller& caller, const FoundNode& node) const;
+  Result<void> add_residency(const api::Caller& caller, NamespaceWalk::Nearby& nearby,
+                             const api::FileRanges& file, api::FileResidency& sums);
   Result<bool> add_totals(const api::Caller& caller, const FoundNode& folder,
                           SteadyClock::time_point end, api::Entry& entry);
   // Visits each regular file at or below the paths.

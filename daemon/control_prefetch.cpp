@@ -112,8 +112,9 @@ Result<void> Control::hand_over_items(const api::Caller& caller,
     TRY(walk_.walk(caller, start, "", take_file));
   std::vector<NamedFile> files;
   std::map<InodeNumber, size_t> known;
+  NamespaceWalk::Nearby nearby(walk_, caller);
   for (const api::FileRanges& file : request.files) {
-    TRY_ASSIGN(const FoundNode node, walk_.resolve(caller, file.path));
+    TRY_ASSIGN(const FoundNode node, nearby.resolve(file.path));
     if (node.record.attributes.kind != FileKind::file) {
       return Error(std::errc::invalid_argument,
                    node.path + " is not a file: name folders in `paths`");

@@ -46,8 +46,7 @@ uint64_t dirty_bytes(const InodeState& inode, ByteRange part) {
 
 }  // namespace
 
-Result<FoundNode> Control::readable_file(const api::Caller& caller, const std::string& path) const {
-  TRY_ASSIGN(FoundNode node, walk_.resolve(caller, path));
+Result<void> Control::check_readable_file(const api::Caller& caller, const FoundNode& node) const {
   if (node.record.attributes.kind == FileKind::directory) {
     return Error(std::errc::is_a_directory,
                  node.path + " is a folder: name a file, or use ls with totals=true");
@@ -55,14 +54,15 @@ Result<FoundNode> Control::readable_file(const api::Caller& caller, const std::s
   if (node.record.attributes.kind != FileKind::file)
     return Error(std::errc::invalid_argument, node.path + " is not a file");
   TRY_ASSIGN(const bool readable, walk_.may(caller, node, Access::read));
-  if (readable) return node;
+  if (readable) return {};
   return Error(std::errc::permission_denied, node.path + ": you may not read it");
 }
 
 Result<api::Residency> Control::residency(const api::Caller& caller, const std::string& path,
                                           ByteRange part, size_t limit) {
   limit = std::min(limit, kMaxResidentRanges);
-  TRY_ASSIGN(const FoundNode node, readable_file(caller, path));
+  TRY_ASSIGN(const FoundNode node, walk_.resolve(caller, path));
+  TRY(check_readable_file(caller, node));
   TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock_existing(node.inode));
   TRY_ASSIGN(const Attributes current, current_attributes(parts_.scratch, *lock));
   part = cut(part, current.size_bytes);
@@ -88,9 +88,10 @@ Result<api::Residency> Control::residency(const api::Caller& caller, const std::
   return answer;
 }
 
-Result<void> Control::add_residency(const api::Caller& caller, const api::FileRanges& file,
-                                    api::FileResidency& sums) {
-  TRY_ASSIGN(const FoundNode node, readable_file(caller, file.path));
+Result<void> Control::add_residency(const api::Caller& caller, NamespaceWalk::Nearby& nearby,
+                                    const api::FileRanges& file, api::FileResidency& sums) {
+  TRY_ASSIGN(const FoundNode node, nearby.resolve(file.path));
+  TRY(check_readable_file(caller, node));
   TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock_existing(node.inode));
   TRY_ASSIGN(const Attributes current, current_attributes(parts_.scratch, *lock));
   sums.size = current.size_bytes;
@@ -128,13 +129,14 @@ Result<api::ResidencyList> Control::residencies(const api::Caller& caller,
                     request.files.size(), ranges, kMaxResidencyFiles, kMaxResidencyRanges));
   }
   const auto end = SteadyClock::now() + kLookingTime;
+  NamespaceWalk::Nearby nearby(walk_, caller);
   api::ResidencyList list;
   for (const api::FileRanges& file : request.files) {
     list.more = !list.files.empty() && SteadyClock::now() >= end;
     if (list.more) break;
     api::FileResidency sums;
     sums.path = file.path;
-    const auto added = add_residency(caller, file, sums);
+    const auto added = add_residency(caller, nearby, file, sums);
     if (!added) {
       sums.code = api::error_name(added.error());
       sums.error = added.error().text();

@@ -147,6 +147,28 @@ Result<FoundNode> NamespaceWalk::resolve(const api::Caller& caller, const std::s
   return Resolver(*this, caller).resolve(path);
 }
 
+Result<FoundNode> NamespaceWalk::Nearby::resolve(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string name = slash == std::string::npos ? "" : path.substr(slash + 1);
+  const bool is_special = name.empty() || name == "." || name == ".." || path == walk_.mount_;
+  if (is_special) return walk_.resolve(caller_, path);
+  if (std::string_view(path).substr(0, slash + 1) != text_) {
+    text_ = path.substr(0, slash + 1);
+    folder_.reset();
+    auto folder = walk_.resolve(caller_, text_);
+    if (folder && is_folder(*folder)) {
+      TRY_ASSIGN(const bool allowed, walk_.may(caller_, *folder, Access::traverse));
+      if (allowed) folder_ = *std::move(folder);
+    }
+  }
+  if (folder_) {
+    TRY_ASSIGN(auto child, walk_.child_of(*folder_, name));
+    if (child && child->record.attributes.kind != FileKind::symlink) return *std::move(child);
+  }
+  // It follows the link, or says what is wrong.
+  return walk_.resolve(caller_, path);
+}
+
 // A folder that is being listed.
 struct NamespaceWalk::Level {
   FoundNode folder;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,20 @@ class NamespaceWalk {
   // they stay in the namespace; one that leads out of it is errc::cross_device_link. Errors are
   // those of stat(2).
   Result<FoundNode> resolve(const api::Caller& caller, const std::string& path) const;
+
+  // The same for the many paths of one request of one caller, of which most are in the folder of the
+  // one before: that folder is not resolved again.
+  class Nearby {
+   public:
+    Nearby(const NamespaceWalk& walk, const api::Caller& caller) : walk_(walk), caller_(caller) {}
+    Result<FoundNode> resolve(const std::string& path);
+
+   private:
+    const NamespaceWalk& walk_;
+    const api::Caller& caller_;
+    std::string text_;                 // of the folder that was resolved last, with the slash
+    std::optional<FoundNode> folder_;  // that it led to, if the caller may pass it
+  };
 
   // Visits `start` and, if it is a folder, all below it: each folder before its entries, those in
   // the order of their names in the catalog. Not empty, `after` is the path of a node visited

@@ -1,5 +1,6 @@
 // The control API lets a caller do what the kernel lets them do in the mount, and nothing else: the
 // same users try the same paths both ways.
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <random>
@@ -185,6 +186,19 @@ void compare(const User& user, const std::vector<std::string>& paths, const Test
       text += fmt::format("{} {} by {}: the kernel says {}, the API {}\n", what, path, user.uid,
                           kernel, api);
   };
+  // All at once, neighbours first, as a client asks that knows many files of a folder.
+  std::vector<std::string> sorted = paths;
+  std::ranges::sort(sorted);
+  api::ResidencyRequest residencies;
+  for (const std::string& path : sorted) residencies.files.push_back({path, {}});
+  const auto all = client.residencies(residencies);
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    const std::string kernel = kernel_read(tier.mount + sorted[i]);
+    if (kernel == "folder") continue;
+    const bool answered = all && i < all->files.size();
+    const std::string& code = answered ? all->files[i].code : "none";
+    judge("read with others", sorted[i], kernel, code.empty() ? "ok" : code);
+  }
   for (const std::string& path : paths) {
     judge("list", path, kernel_list(tier.mount + path),
           outcome(client.list(path, api::Service::Depth::children)));
