@@ -71,7 +71,7 @@ class Hdf5Image : public Image {
       waiting.clear();
       return {};
     };
-    TRY(grid.for_each(region, [&](const Shape& at) -> Result<void> {
+    const auto wait = [&](const Shape& at) -> Result<void> {
       Chunk chunk;
       chunk.region = grid.region_of(region.level, at);
       chunk.index = grid.index_of(at);
@@ -80,7 +80,8 @@ class Hdf5Image : public Image {
       dataset = std::move(next);
       waiting.push_back(std::move(chunk));
       return {};
-    }));
+    };
+    TRY(grid.for_each(region, wait));
     return use_waiting();
   }
 

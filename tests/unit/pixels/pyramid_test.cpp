@@ -9,6 +9,7 @@
 namespace tierhub::pixels {
 namespace {
 
+using formats::AxisRange;
 using formats::PixelType;
 using formats::Region;
 using formats::Shape;
