@@ -70,12 +70,15 @@ T expected(uint64_t level, uint64_t z, uint64_t y, uint64_t x, Shrink how) {
   for (uint64_t i = 2 * y; i < std::min(2 * y + 2, behind.y); ++i)
     for (uint64_t k = 2 * x; k < std::min(2 * x + 2, behind.x); ++k, ++count)
       sum += expected<T>(level - 1, z, i, k, how);
-  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(sum / count);
-  // The nearest number, halves up.
-  auto nearest = static_cast<T>(sum / count);
-  while (2 * (sum - __int128{nearest} * count) >= count) ++nearest;
-  while (2 * (sum - __int128{nearest} * count) < -count) --nearest;
-  return nearest;
+  if constexpr (std::is_floating_point_v<T>) {
+    return static_cast<T>(sum / count);
+  } else {
+    // The nearest number, halves up.
+    auto nearest = static_cast<T>(sum / count);
+    while (2 * (sum - __int128{nearest} * count) >= count) ++nearest;
+    while (2 * (sum - __int128{nearest} * count) < -count) --nearest;
+    return nearest;
+  }
 }
 
 template <class T>
