@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -91,6 +92,21 @@ Result<std::unique_ptr<Image>> Image::open(std::shared_ptr<const FileTree> tree)
 Result<std::unique_ptr<Image>> Image::open(const std::string& path) {
   TRY_ASSIGN(auto tree, PosixTree::open(path));
   return open(std::move(tree));
+}
+
+Result<std::unique_ptr<Image>> Image::open_series_of(const std::string& path) {
+  const std::filesystem::path file(path);
+  const std::string folder = file.parent_path().string();
+  TRY_ASSIGN(auto tree, PosixTree::open(folder.empty() ? "." : folder));
+  TRY_ASSIGN(const auto names, tree->list(""));
+  FolderNames found = find_series(names);
+  for (SeriesFiles& series : found.series) {
+    const auto& members = series.names;
+    if (std::find(members.begin(), members.end(), file.filename().string()) != members.end())
+      return open_series(std::make_shared<const NotedTree>(std::move(tree)), std::move(series));
+  }
+  return Error(std::errc::invalid_argument,
+               path + " belongs to no numbered series (a_t001.tif, a_t002.tif)");
 }
 
 std::string ImageInfo::axes_text() const {

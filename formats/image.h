@@ -161,6 +161,9 @@ class Image {
   // invalid_argument.
   static Result<std::unique_ptr<Image>> open(std::shared_ptr<const FileTree> tree);
   static Result<std::unique_ptr<Image>> open(const std::string& path);
+  // The numbered series that the file at `path` belongs to, whatever else its folder holds; an error
+  // if it belongs to none.
+  static Result<std::unique_ptr<Image>> open_series_of(const std::string& path);
   virtual ~Image() = default;
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;

@@ -143,11 +143,21 @@ bool is_tiff_name(const std::string& path) {
 
 struct InfoCommand {
   Part part;
+  bool series = false;
   bool json = false;
 };
 
 void print_json(const formats::Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, formats::Json::error_handler_t::replace));
+}
+
+Result<std::unique_ptr<formats::Image>> open_image(const std::string& path, bool series) {
+  return series ? formats::Image::open_series_of(path) : formats::Image::open(path);
+}
+
+void add_series(CLI::App& command, bool& series) {
+  command.add_flag("--series", series,
+                   "The file of --in stands for the numbered series that it belongs to");
 }
 
 // A folder that is no image stands for the datasets in it.
@@ -165,7 +175,7 @@ Result<void> list_datasets(const InfoCommand& command, const Error& why_no_image
 }
 
 Result<void> run_info(const InfoCommand& command) {
-  const auto image = formats::Image::open(command.part.in);
+  const auto image = open_image(command.part.in, command.series);
   std::error_code ignored;
   if (!image && std::filesystem::is_directory(command.part.in, ignored))
     return list_datasets(command, image.error());
@@ -180,6 +190,7 @@ Result<void> run_info(const InfoCommand& command) {
 
 struct ConvertCommand {
   std::string in;
+  bool series = false;
   std::string out;
   std::string version = "0.4";
   std::string shrink = "mean";
@@ -191,7 +202,8 @@ Result<void> run_convert(const ConvertCommand& command) {
   if (command.shrink == "nearest") options.shrink = pixels::Shrink::nearest;
   pixels::PixelReader::Options reading;
   reading.shrink = options.shrink;
-  TRY_ASSIGN(const auto image, pixels::PixelReader::open(command.in, reading));
+  TRY_ASSIGN(auto opened, open_image(command.in, command.series));
+  TRY_ASSIGN(const auto image, pixels::PixelReader::open(std::move(opened), reading));
   TRY_ASSIGN(const size_t levels, is_tiff_name(command.out)
                                       ? convert_to_tiff(*image, command.out)
                                       : convert_to_zarr(*image, command.out, options));
@@ -372,6 +384,7 @@ void add_info(CLI::App& app, Action& action) {
       ->add_option("--in", options->part.in,
                    "Image, or a folder: then the datasets in it are listed, one a line")
       ->required();
+  add_series(*command, options->series);
   command->add_flag("--json", options->json, "Print JSON");
 }
 
@@ -381,6 +394,7 @@ void add_convert(CLI::App& app, Action& action) {
       add_command(app, action, "convert", "Convert an image of any format to OME-Zarr or OME-TIFF",
                   "imgop convert --in scan.mrc --out scan.ome.zarr", options, run_convert);
   command->add_option("--in", options->in, "Image to read")->required();
+  add_series(*command, options->series);
   command
       ->add_option(
           "--out", options->out,

@@ -181,6 +181,25 @@ TEST(Series, ASetOfOmeTiffFilesIsNamedByOneOfThem) {
   EXPECT_EQ((*set)->members(), (Names{"a_t1.ome.tif", "a_t0.ome.tif"}));
 }
 
+TEST(Series, IsNamedByAnyMemberNextToOtherImages) {
+  const test::ScratchFolder folder;
+  for (const char* name : {"a_t1.tif", "a_t2.tif", "b_z1.tif", "b_z2.tif", "b_z3.tif", "other.tif"})
+    folder.write(name, tiff(8, 4));
+  const auto series = Image::open_series_of(folder / "b_z2.tif");
+  ASSERT_TRUE(series) << series.error().text();
+  EXPECT_EQ((*series)->info().series, "b_z<1-3>.tif");
+  EXPECT_EQ((*series)->info().levels.front().shape, (Shape{1, 1, 3, 4, 8}));
+  EXPECT_TRUE(touch(**series, whole({1, 1, 3, 4, 8}, 0)));
+  const auto alone = Image::open(folder / "b_z2.tif");
+  ASSERT_TRUE(alone);
+  EXPECT_EQ((*alone)->info().levels.front().shape, (Shape{1, 1, 1, 4, 8}));
+  for (const char* name : {"other.tif", "absent_t1.tif"}) {
+    const auto none = Image::open_series_of(folder / name);
+    ASSERT_FALSE(none);
+    EXPECT_NE(none.error().text().find("belongs to no numbered series"), std::string::npos);
+  }
+}
+
 TEST(Series, OpeningReadsTheFirstFileAlone) {
   std::map<std::string, std::string> files;
   const std::string page = tiff(8, 4);
