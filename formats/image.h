@@ -92,7 +92,7 @@ struct Channel {
 // What an image is.
 struct ImageInfo {
   std::string path;    // as it was opened
-  std::string format;  // "OME-Zarr", "TIFF", "MRC", "Imaris"
+  std::string format;  // "OME-Zarr", "TIFF", "OME-TIFF", "MRC", "Imaris"
   // Those that exist, in the order t, c, z, y, x.
   std::vector<Axis> axes;
   PixelType type = PixelType::other;

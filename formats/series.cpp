@@ -237,7 +237,7 @@ class SeriesImage : public Image {
     constexpr uint64_t kMostBytes = 64u << 20;
     // An HDF5 image keeps a process.
     constexpr uint64_t kProcessBytes = 8u << 20;
-    const bool has_process = !is_one_of(first_.format, {"TIFF", "MRC", "PNG", "JPEG"});
+    const bool has_process = !is_one_of(first_.format, {"TIFF", "OME-TIFF", "MRC", "PNG", "JPEG"});
     uint64_t bytes = has_process ? kProcessBytes : 0;
     for (const FileRange& range : image->metadata()) bytes += range.size_bytes;
     remembered_.with([&](Remembered& all) {

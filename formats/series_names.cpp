@@ -34,9 +34,9 @@ std::string lower_case(std::string_view text) {
 
 std::optional<Axis> axis_of_word(std::string_view word) {
   const std::string lower = lower_case(word);
-  if (lower == "t" || lower == "time") return Axis::t;
+  if (lower == "t" || lower == "time" || lower == "frame") return Axis::t;
   if (lower == "c" || lower == "ch" || lower == "channel" || lower == "w") return Axis::c;
-  if (lower == "z") return Axis::z;
+  if (lower == "z" || lower == "slice") return Axis::z;
   return std::nullopt;
 }
 
@@ -75,14 +75,32 @@ void add_part(std::string_view part, NumberedName& name) {
   }
 }
 
+// The number of an axis that is written out: the "3" of "Channel_3". A letter alone may be anything.
+std::optional<Axis> axis_of_number(std::string_view word_before, std::string_view part) {
+  if (word_before.size() < 2 || part.size() > kMaxDigits ||
+      !std::all_of(part.begin(), part.end(), is_digit))
+    return std::nullopt;
+  return axis_of_word(word_before);
+}
+
 // Without numbers if it names no axis.
 NumberedName split_name(std::string_view name) {
   NumberedName split;
   split.texts.emplace_back();
   size_t begin = 0;
+  std::string_view before;
   for (size_t i = 0; i <= name.size(); ++i) {
     if (i < name.size() && !is_separator(name[i])) continue;
-    if (i > begin) add_part(name.substr(begin, i - begin), split);
+    const std::string_view part = name.substr(begin, i - begin);
+    if (const auto axis = part.empty() ? std::nullopt : axis_of_number(before, part)) {
+      split.texts.emplace_back();
+      split.numbers.emplace_back(part);
+      split.axes.push_back(*axis);
+      split.words.emplace_back(before);
+    } else {
+      add_part(part, split);
+    }
+    before = part;
     if (i < name.size()) split.texts.back() += name[i];
     begin = i + 1;
   }

@@ -12,7 +12,8 @@
 namespace tierhub::formats {
 
 // Files whose names differ only in the numbers of their axes. An axis is a word of its own, or
-// follows another one: t or time, c, ch, channel or w, and z, in any case, right before the number.
+// follows another one: t, time or frame, c, ch, channel or w, and z or slice, in any case, right before
+// the number. Behind a longer word there may be a separator: "Channel_0.tif".
 struct SeriesFiles {
   std::string pattern;             // "a_t<001-100>_z<01-20>.tif"
   Shape counts;                    // how many numbers there are along t, c and z; 1 of y and x

@@ -290,6 +290,7 @@ class TiffImage : public Image {
 
   Result<void> read_ome(const std::string& text, const TiffFiles::Pages& own) {
     TRY_ASSIGN(OmeXml xml, parse_ome_xml(text, info_.path));
+    info_.format = "OME-TIFF";
     if (xml.images.empty() && !xml.metadata_file.empty()) {
       TRY_ASSIGN(const auto elsewhere, tree().read_small(xml.metadata_file, kMaxCompanionBytes));
       if (!elsewhere) {

@@ -84,11 +84,12 @@ TEST(Datasets, ASetOfOmeTiffFilesIsListedOnce) {
   for (const char* name : {"s_t0.ome.tif", "s_t1.ome.tif"})
     folder.write(name, page_of_set("s_t0.ome.tif", "s_t1.ome.tif"));
   folder.write("x.tif", page());
-  EXPECT_EQ(found(folder), (Texts{"s_t0.ome.tif: TIFF tyx", "x.tif: TIFF yx"}));
+  EXPECT_EQ(found(folder), (Texts{"s_t0.ome.tif: OME-TIFF tyx", "x.tif: TIFF yx"}));
   const ScratchFolder last;
   last.write("s1.tif", page());
   last.write("s2.tif", page_of_set("s1.tif", "s2.tif"));
-  EXPECT_EQ(found(last), Texts{"s2.tif: TIFF tyx"}) << "only the last file describes the others";
+  EXPECT_EQ(found(last), Texts{"s2.tif: OME-TIFF tyx"})
+      << "only the last file describes the others";
 }
 
 TEST(Datasets, ThoseThatCannotBeReadSayWhy) {

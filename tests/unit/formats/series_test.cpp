@@ -48,6 +48,10 @@ TEST(SeriesNames, NumbersBehindTheLettersOfAxesAreSeries) {
   EXPECT_EQ(found({"a_t1.tif", "a_t2.tif"}), Names{"a_t<1-2>.tif 2 1 1"});
   EXPECT_EQ(found({"e_ch00.tif", "e_ch01.tif"}), Names{"e_ch<00-01>.tif 1 2 1"});
   EXPECT_EQ(found({"w1.png", "w2.png"}), Names{"w<1-2>.png 1 2 1"});
+  EXPECT_EQ(found({"Channel_0.tif", "Channel_1.tif"}), Names{"Channel_<0-1>.tif 1 2 1"});
+  EXPECT_EQ(found({"a_frame-1_slice 2.tif", "a_frame-1_slice 3.tif"}),
+            Names{"a_frame-1_slice <2-3>.tif 1 1 2"});
+  EXPECT_EQ(found({"a_c_1.tif", "a_c_2.tif"}), (Names{"a_c_1.tif", "a_c_2.tif"}));
   EXPECT_EQ(found({"A-Time3-Z7.JPG", "A-Time3-Z8.JPG"}), Names{"A-Time3-Z<7-8>.JPG 1 1 2"});
   EXPECT_EQ(found({"a t001z02c1.ome.tif", "a t002z02c1.ome.tif"}),
             Names{"a t<001-002>z02c1.ome.tif 2 1 1"});
