@@ -87,6 +87,12 @@ TEST(Imgop, InfoListsTheDatasetsOfAFolderThatIsNoImage) {
   const Outcome series = imgop("info --in " + (folder / "e"));
   EXPECT_EQ(series.exit_code, 0);
   EXPECT_NE(series.text.find("\nfiles: 2 (a_t<1-2>.tif)\n"), std::string::npos) << series.text;
+  const std::string member = folder / "e/a_t2.tif";
+  EXPECT_EQ(imgop("info --series --in " + member).text, series.text);
+  EXPECT_NE(imgop("info --in " + member).text.find("\nshape: 4 x 8\n"), std::string::npos);
+  const Outcome converted =
+      imgop("convert --series --in " + member + " --out " + (folder / "out/e.ome.zarr"));
+  EXPECT_EQ(converted.text, "2 planes, 1 level\n");
   std::filesystem::remove(folder / "e/a_t1.tif");
   folder.write("e/a_t4.tif", page.bytes());
   const Outcome gap = imgop("info --in " + (folder / "e"));
