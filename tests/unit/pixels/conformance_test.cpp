@@ -87,20 +87,19 @@ TEST_P(Conformance, RegionsHaveTheirVoxels) {
 TEST_P(Conformance, ReadingTouchesTheBytesThatWereAnnouncedAndNoOthers) {
   for (const Region& region : regions(10)) {
     const formats::Box box{0, region.t.begin, region.c.begin, region.z, region.y, region.x};
-    std::map<std::string, IntervalSet> announced;
-    {
-      const auto image = formats::Image::open(tree_);
-      ASSERT_TRUE(image);
-      const auto files = formats::needed_files(**image, {box});
-      ASSERT_TRUE(files) << files.error().text();
-      for (const formats::NeededFile& file : *files) {
-        if (file.ranges.empty()) announced[file.path].add(0, file.size_bytes);
-        for (const ByteRange& range : file.ranges) announced[file.path].add(range.begin, range.end);
-      }
-    }
     tree_->take();
-    const auto reader = open();
-    EXPECT_EQ(read(*reader, box), expected_voxels(sample_, box));
+    auto image = formats::Image::open(tree_);
+    ASSERT_TRUE(image);
+    const auto files = formats::needed_files(**image, {box});
+    ASSERT_TRUE(files) << files.error().text();
+    std::map<std::string, IntervalSet> announced;
+    for (const formats::NeededFile& file : *files) {
+      if (file.ranges.empty()) announced[file.path].add(0, file.size_bytes);
+      for (const ByteRange& range : file.ranges) announced[file.path].add(range.begin, range.end);
+    }
+    const auto reader = PixelReader::open(*std::move(image), {});
+    ASSERT_TRUE(reader);
+    EXPECT_EQ(read(**reader, box), expected_voxels(sample_, box));
     for (const auto& [path, touched] : tree_->take()) {
       for (const IntervalSet::Interval& part : touched.intervals())
         EXPECT_TRUE(announced[path].contains(part.begin, part.end))
