@@ -72,7 +72,9 @@ Result<std::unique_ptr<Hdf5File>> Hdf5File::open(std::shared_ptr<const NotedTree
   std::unique_ptr<Hdf5File> file(new Hdf5File(std::move(tree)));
   TRY_ASSIGN(const auto size_bytes, file->tree_->size_of(file->tree_->file()));
   file->size_bytes_ = size_bytes.value_or(0);
-  TRY_ASSIGN(file->process_, Hdf5Process::start(file->tree_, file->size_bytes_));
+  TRY_ASSIGN(file->process_,
+             IsolatedProcess::start(file->tree_, file->size_bytes_, "libhdf5",
+                                    hdf5_answerer(file->tree_->path(), file->size_bytes_)));
   TRY(file->ask<bool>(Hdf5Question::open));
   return file;
 }

@@ -10,7 +10,7 @@
 #include "common/guarded.h"
 #include "common/result.h"
 #include "formats/hdf5_layout.h"
-#include "formats/hdf5_process.h"
+#include "formats/hdf5_messages.h"
 #include "formats/image.h"
 
 namespace tierhub::formats {
@@ -81,7 +81,7 @@ class Hdf5File {
 
   const std::shared_ptr<const NotedTree> tree_;
   uint64_t size_bytes_ = 0;
-  std::unique_ptr<Hdf5Process> process_;
+  std::unique_ptr<IsolatedProcess> process_;
   mutable Guarded<std::optional<Error>> failure_;  // the first
 };
 

@@ -1,6 +1,6 @@
 // Reads the metadata of an HDF5 file with libhdf5: its groups, attributes and datasets.
 // HDF5 File Format Specification 3.0. libhdf5 crashes on some damaged files, so this is called only
-// in the process of an Hdf5Process.
+// in an IsolatedProcess.
 #pragma once
 
 #include <list>

@@ -30,7 +30,8 @@ std::string extension_of(const std::string& path) {
 
 class SlideImage : public Image {
  public:
-  explicit SlideImage(std::shared_ptr<const NotedTree> tree) : Image(std::move(tree)) {}
+  explicit SlideImage(std::shared_ptr<const NotedTree> tree)
+      : Image(tree), tree_(std::move(tree)) {}
 
   const ImageInfo& info() const override { return info_; }
   std::vector<std::string> members() const override {
@@ -41,15 +42,15 @@ class SlideImage : public Image {
 
   Result<void> read() {
     info_.path = tree().path();
-    TRY_ASSIGN(slide_, SlideFile::open(tree().path()));
-    info_.format = fmt::format("whole slide ({})", slide_->vendor());
+    TRY_ASSIGN(slide_, SlideFile::open(tree_));
+    const SlideInfo& slide = slide_->info();
+    info_.format = fmt::format("whole slide ({})", slide.vendor);
     info_.axes = {Axis::c, Axis::y, Axis::x};
     info_.type = PixelType::uint8;
     info_.type_name = to_text(info_.type);
     info_.channels = colour_channels(kColours);
-    for (const SlideFile::Level& stored : slide_->levels())
-      info_.levels.push_back(level_of(stored));
-    if (slide_->pixel_size()) info_.voxel_unit = "micrometer";
+    for (const SlideInfo::Level& stored : slide.levels) info_.levels.push_back(level_of(stored));
+    if (slide.pixel_width && slide.pixel_height) info_.voxel_unit = "micrometer";
     coding_ = std::make_shared<const Coding>(SlideCoding{slide_});
     return list_files();
   }
@@ -71,14 +72,15 @@ class SlideImage : public Image {
   }
 
  private:
-  Level level_of(const SlideFile::Level& stored) const {
+  Level level_of(const SlideInfo::Level& stored) const {
+    const SlideInfo& slide = slide_->info();
     Level level;
     level.shape = {1, kColours, 1, stored.height, stored.width};
     level.chunk = {1, kColours, 1, kTile, kTile};
     level.compressor = "of the scanner";
-    if (slide_->pixel_size()) {
-      const auto& [x, y] = *slide_->pixel_size();
-      level.voxel_size = {1, y * stored.downsample, x * stored.downsample};
+    if (slide.pixel_width && slide.pixel_height) {
+      level.voxel_size = {1, *slide.pixel_height * stored.downsample,
+                          *slide.pixel_width * stored.downsample};
       level.voxel_size_known = true;
     }
     return level;
@@ -111,6 +113,7 @@ class SlideImage : public Image {
     return {};
   }
 
+  const std::shared_ptr<const NotedTree> tree_;
   std::shared_ptr<const SlideFile> slide_;
   ImageInfo info_;
   std::vector<FileRange> bytes_;

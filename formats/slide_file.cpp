@@ -1,83 +1,83 @@
 #include "formats/slide_file.h"
 
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
+#include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
-#include <openslide.h>
+
+#include "formats/slide_messages.h"
 
 namespace tierhub::formats {
 namespace {
 
-constexpr int64_t kMaxSlideSide = int64_t{1} << 31;
+constexpr uint64_t kMaxSlideSide = uint64_t{1} << 31;
 
-std::optional<double> positive_number(const std::optional<std::string>& text) {
-  if (!text) return std::nullopt;
-  char* end = nullptr;
-  const double number = std::strtod(text->c_str(), &end);
-  if (end == text->c_str() || !std::isfinite(number) || number <= 0) return std::nullopt;
-  return number;
+Error impossible(const std::string& path) {
+  return Error(std::errc::invalid_argument,
+               path + " is damaged: OpenSlide answers what is impossible");
 }
 
 }  // namespace
 
-void SlideFile::Close::operator()(_openslide* slide) const { openslide_close(slide); }
+void write_value(ByteWriter& out, const SlideInfo::Level& level) {
+  out.u64(level.width).u64(level.height);
+  write_value(out, level.downsample);
+}
 
-Result<std::shared_ptr<const SlideFile>> SlideFile::open(const std::string& path) {
-  std::shared_ptr<SlideFile> file(new SlideFile(path));
-  file->slide_.reset(openslide_open(path.c_str()));
-  if (!file->slide_) {
-    return Error(std::errc::invalid_argument,
-                 fmt::format("{} is no whole slide that OpenSlide can read", path));
-  }
-  TRY(file->check());
-  _openslide* const slide = file->slide_.get();
-  for (int32_t i = 0; i < openslide_get_level_count(slide); ++i) {
-    int64_t width = 0, height = 0;
-    openslide_get_level_dimensions(slide, i, &width, &height);
-    const double downsample = openslide_get_level_downsample(slide, i);
-    if (width <= 0 || height <= 0 || width >= kMaxSlideSide || height >= kMaxSlideSide ||
-        !(downsample >= 1))
-      return Error(std::errc::invalid_argument,
-                   fmt::format("{} is damaged: the size of level {} is impossible", path, i));
-    file->levels_.push_back(
-        {static_cast<uint64_t>(width), static_cast<uint64_t>(height), downsample});
-  }
-  TRY(file->check());
-  if (file->levels_.empty())
-    return Error(std::errc::invalid_argument, path + " is damaged: it has no levels");
-  file->vendor_ = file->property(OPENSLIDE_PROPERTY_NAME_VENDOR).value_or("unknown");
-  const auto x = positive_number(file->property(OPENSLIDE_PROPERTY_NAME_MPP_X));
-  const auto y = positive_number(file->property(OPENSLIDE_PROPERTY_NAME_MPP_Y));
-  if (x && y) file->pixel_size_.emplace(*x, *y);
-  if (const auto colour = file->property(OPENSLIDE_PROPERTY_NAME_BACKGROUND_COLOR))
-    std::from_chars(colour->data(), colour->data() + colour->size(), file->background_, 16);
+bool read_value(ByteReader& in, SlideInfo::Level& level) {
+  level.width = in.u64();
+  level.height = in.u64();
+  return read_value(in, level.downsample) && level.width > 0 && level.width < kMaxSlideSide &&
+         level.height > 0 && level.height < kMaxSlideSide && level.downsample >= 1 &&
+         level.downsample < static_cast<double>(kMaxSlideSide);
+}
+
+void write_value(ByteWriter& out, const SlideInfo& info) {
+  out.text(info.vendor).u32(info.background);
+  write_value(out, info.levels);
+  write_value(out, info.pixel_width);
+  write_value(out, info.pixel_height);
+}
+
+bool read_value(ByteReader& in, SlideInfo& info) {
+  info.vendor = in.text();
+  info.background = in.u32();
+  return read_value(in, info.levels) && read_value(in, info.pixel_width) &&
+         read_value(in, info.pixel_height) && !info.levels.empty();
+}
+
+Result<std::shared_ptr<const SlideFile>> SlideFile::open(std::shared_ptr<const NotedTree> tree) {
+  std::shared_ptr<SlideFile> file(new SlideFile());
+  file->path_ = tree->path();
+  TRY_ASSIGN(file->process_,
+             IsolatedProcess::start(std::move(tree), 0, "OpenSlide", slide_answerer(file->path_)));
+  ByteWriter question;
+  question.u8(static_cast<uint8_t>(SlideQuestion::open));
+  TRY_ASSIGN(const std::string bytes, file->process_->ask(question.bytes()));
+  auto answer = answer_from<SlideInfo>(bytes);
+  if (!answer) return impossible(file->path_);
+  TRY_ASSIGN(file->info_, *std::move(answer));
   return std::shared_ptr<const SlideFile>(std::move(file));
 }
 
-Result<void> SlideFile::check() const {
-  const char* error = openslide_get_error(slide_.get());
-  if (error == nullptr) return {};
-  return Error(std::errc::io_error, fmt::format("{}: OpenSlide: {}", path_, error));
-}
-
-std::optional<std::string> SlideFile::property(const char* name) const {
-  const char* value = openslide_get_property_value(slide_.get(), name);
-  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-}
-
-Result<void> SlideFile::read(size_t level, uint64_t x, uint64_t y, uint64_t width, uint64_t height,
-                             std::span<uint32_t> pixels) const {
-  if (level >= levels_.size() || pixels.size() != width * height)
-    return Error(std::errc::invalid_argument, "the rectangle has no such level or size");
-  // OpenSlide takes the place in pixels of level 0.
-  const double downsample = levels_[level].downsample;
-  openslide_read_region(
-      slide_.get(), pixels.data(), std::llround(static_cast<double>(x) * downsample),
-      std::llround(static_cast<double>(y) * downsample), static_cast<int32_t>(level),
-      static_cast<int64_t>(width), static_cast<int64_t>(height));
-  return check();
+Result<void> SlideFile::read(uint64_t level, uint64_t x, uint64_t y, uint64_t width,
+                             uint64_t height, std::span<uint32_t> pixels) const {
+  if (level >= info_.levels.size() || width > kMaxSlidePixels || height > kMaxSlidePixels ||
+      width * height > kMaxSlidePixels || pixels.size() != width * height) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("{}: {} x {} pixels of level {} cannot be read at once", path_, width,
+                             height, level));
+  }
+  ByteWriter question;
+  question.u8(static_cast<uint8_t>(SlideQuestion::read));
+  question.u64(level).u64(x).u64(y).u64(width).u64(height);
+  TRY_ASSIGN(const std::string bytes, process_->ask(question.bytes()));
+  auto answer = answer_from<std::string>(bytes);
+  if (!answer) return impossible(path_);
+  TRY_ASSIGN(const std::string colours, *std::move(answer));
+  if (colours.size() != pixels.size_bytes()) return impossible(path_);
+  std::memcpy(pixels.data(), colours.data(), colours.size());
+  return {};
 }
 
 }  // namespace tierhub::formats

@@ -1,4 +1,4 @@
-// A whole slide that OpenSlide has open.
+// A whole slide, which OpenSlide reads in a process of its own.
 #pragma once
 
 #include <cstdint>
@@ -9,51 +9,45 @@
 #include <vector>
 
 #include "common/result.h"
-
-// openslide.h
-struct _openslide;
+#include "formats/isolated_process.h"
+#include "formats/noted_tree.h"
 
 namespace tierhub::formats {
 
-// Any thread.
-class SlideFile {
- public:
+struct SlideInfo {
   struct Level {
     uint64_t width = 0;
     uint64_t height = 0;
     double downsample = 1;  // of level 0
   };
+  std::string vendor;         // as OpenSlide calls it: "hamamatsu"
+  std::vector<Level> levels;  // the finest first
+  // Micrometers of a pixel of level 0.
+  std::optional<double> pixel_width;
+  std::optional<double> pixel_height;
+  uint32_t background = 0xFFFFFF;  // 0xRRGGBB: what the scanner has not seen
+};
 
-  // A file of the local file system, with the files next to it that belong to it.
-  static Result<std::shared_ptr<const SlideFile>> open(const std::string& path);
+// Any thread; reads wait for each other.
+class SlideFile {
+ public:
+  // The file that the tree was opened at. OpenSlide reads it, and the files next to it that belong
+  // to it, from the local file system, whatever the tree is.
+  static Result<std::shared_ptr<const SlideFile>> open(std::shared_ptr<const NotedTree> tree);
 
-  const std::string& vendor() const { return vendor_; }  // as OpenSlide calls it: "hamamatsu"
-  const std::vector<Level>& levels() const { return levels_; }  // the finest first
-  // Micrometers of a pixel of level 0, along x and y.
-  const std::optional<std::pair<double, double>>& pixel_size() const { return pixel_size_; }
-  // 0xRRGGBB: what the scanner has not seen.
-  uint32_t background() const { return background_; }
+  const SlideInfo& info() const { return info_; }
 
   // A rectangle of a level, from (x, y) of it: one number 0xAARRGGBB for each pixel, with colours
   // multiplied by the opacity; as many numbers as there are pixels.
-  Result<void> read(size_t level, uint64_t x, uint64_t y, uint64_t width, uint64_t height,
+  Result<void> read(uint64_t level, uint64_t x, uint64_t y, uint64_t width, uint64_t height,
                     std::span<uint32_t> pixels) const;
 
  private:
-  struct Close {
-    void operator()(_openslide* slide) const;
-  };
-  explicit SlideFile(std::string path) : path_(std::move(path)) {}
-  // Once OpenSlide has met an error, it reads nothing any more.
-  Result<void> check() const;
-  std::optional<std::string> property(const char* name) const;
+  SlideFile() = default;
 
-  const std::string path_;
-  std::unique_ptr<_openslide, Close> slide_;
-  std::string vendor_;
-  std::vector<Level> levels_;
-  std::optional<std::pair<double, double>> pixel_size_;
-  uint32_t background_ = 0xFFFFFF;
+  std::string path_;
+  SlideInfo info_;
+  std::unique_ptr<IsolatedProcess> process_;
 };
 
 }  // namespace tierhub::formats

@@ -18,7 +18,7 @@ Result<void> decode_slide(const formats::SlideCoding& coding, const formats::Reg
     const uint32_t hidden = kOpaque - (pixels[i] >> 24);
     for (size_t colour = 0; colour < 3; ++colour) {
       const size_t shift = 8 * (2 - colour);
-      const uint32_t behind = (coding.slide->background() >> shift & 255) * hidden;
+      const uint32_t behind = (coding.slide->info().background >> shift & 255) * hidden;
       const uint32_t own = pixels[i] >> shift & 255;
       voxels[colour * count + i] = static_cast<std::byte>(own + (behind + kOpaque / 2) / kOpaque);
     }

@@ -10,7 +10,7 @@
 namespace tierhub::pixels {
 
 // Fills `voxels` with red, green and blue planes of a region of one level. What the scanner has not
-// seen has the slide's background colour. The file is read by OpenSlide itself.
+// seen has the slide's background colour. OpenSlide reads the file, in a process of its own.
 Result<void> decode_slide(const formats::SlideCoding& coding, const formats::Region& region,
                           std::span<std::byte> voxels);
 

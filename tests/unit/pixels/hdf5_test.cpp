@@ -13,7 +13,7 @@
 #include <lz4.h>
 #include <zstd.h>
 
-#include "formats/hdf5_process.h"
+#include "formats/hdf5_messages.h"
 #include "pixels/codecs.h"
 #include "pixels/reader.h"
 #include "tests/unit/formats/trees.h"
@@ -302,7 +302,10 @@ TEST(Hdf5, FailsIfAnAttributeCannotBeRead) {
 TEST(Hdf5, RefusesAFileThatTakesTooLong) {
   const auto tree = std::make_shared<formats::NotedTree>(std::make_shared<test::MemoryTree>(
       "a", test::Files{{"a", one_chunk({}, array_bytes<uint16_t>(kChunk))}}));
-  auto process = formats::Hdf5Process::start(tree, 1, std::chrono::seconds(1)).value();
+  auto process =
+      formats::IsolatedProcess::start(tree, 1, "libhdf5", formats::hdf5_answerer("image", 1),
+                                      std::chrono::seconds(1))
+          .value();
   pid_t child = 0;
   for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task"))
     std::ifstream(thread.path() / "children") >> child;
@@ -312,7 +315,7 @@ TEST(Hdf5, RefusesAFileThatTakesTooLong) {
     const auto answer = process->ask("");
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().text(),
-              "image is damaged: reading its metadata, libhdf5 did not come to an end in 1 s");
+              "image is damaged: reading it, libhdf5 did not come to an end in 1 s");
   }
   EXPECT_EQ(::waitpid(child, nullptr, WNOHANG), -1);
 }

@@ -1,4 +1,7 @@
 // A slide that is read with OpenSlide: of Trestle, which is a TIFF file of tiled pages with a mark.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <random>
 
 #include <fmt/format.h>
@@ -15,14 +18,6 @@ using formats::Region;
 using formats::Shape;
 
 constexpr uint32_t kWidth = 1400, kHeight = 700, kTile = 256;
-
-// The thread sanitizer does not see the mutexes of OpenSlide's GLib, and takes what they guard for a
-// race.
-#ifdef __SANITIZE_THREAD__
-const std::vector<size_t> kThreads = {1};
-#else
-const std::vector<size_t> kThreads = {1, 3};
-#endif
 
 uint8_t colour_at(uint64_t level, uint64_t c, uint64_t y, uint64_t x) {
   return static_cast<uint8_t>((x + 3 * y + 50 * c + 100 * level) % 251);
@@ -64,7 +59,7 @@ std::string write_slide(const test::ScratchFolder& folder) {
 TEST(Slide, RegionsHaveTheirVoxels) {
   const test::ScratchFolder folder;
   const std::string path = write_slide(folder);
-  for (const size_t threads : kThreads) {
+  for (const size_t threads : {1, 3}) {
     PixelReader::Options options;
     options.threads = threads;
     const auto opened = PixelReader::open(path, options);
@@ -106,6 +101,24 @@ TEST(Slide, NeedsTheWholeFile) {
     return {};
   };
   EXPECT_TRUE((*image)->for_each_chunk({0, {0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}}, all_of_it));
+}
+
+TEST(Slide, IsAnErrorWhenOpenSlideCrashes) {
+  const test::ScratchFolder folder;
+  const auto reader = PixelReader::open(write_slide(folder), {});
+  ASSERT_TRUE(reader) << reader.error().text();
+  pid_t child = 0;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task"))
+    std::ifstream(thread.path() / "children") >> child;
+  ASSERT_GT(child, 0);
+  ASSERT_EQ(::kill(child, SIGKILL), 0);
+  std::byte voxel{};
+  const auto read = (*reader)->read({0, {0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
+                                    formats::PixelType::uint8, std::span(&voxel, 1));
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().text().find("slide.tif is damaged: reading it, OpenSlide crashed"),
+            std::string::npos)
+      << read.error().text();
 }
 
 TEST(Slide, RefusesWhatIsNoSlide) {

@@ -81,7 +81,7 @@ const std::vector<Library> kLibraries = {
     {"image files", "tiff.*|png\\.h|jpeglib\\.h|zlib\\.h|zstd\\.h|blosc\\.h|lz4\\.h",
      "pixels/.*|imaging/png\\.cpp"},
     {"HDF5", "hdf5.*|H5.*", "formats/hdf5_library\\.h"},
-    {"OpenSlide", "openslide.*", "formats/slide_file\\.cpp"},
+    {"OpenSlide", "openslide.*", "formats/slide_answerer\\.cpp"},
     {"pugixml", "pugixml.*", "formats/(ome|bdv)_xml\\.cpp"},
     {"xxHash", "xxhash\\.h", "common/hash\\.cpp"},
     {"spdlog", "spdlog/.*", "common/log\\.cpp"},

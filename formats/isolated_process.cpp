@@ -1,4 +1,4 @@
-#include "formats/hdf5_process.h"
+#include "formats/isolated_process.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -14,7 +14,7 @@
 
 #include <fmt/format.h>
 
-#include "formats/hdf5_parser.h"
+#include "common/bytes.h"
 
 namespace tierhub::formats {
 namespace {
@@ -43,14 +43,10 @@ Result<void> send(int socket, const std::string& body) {
 // In the process: it ends when nobody is at the other end.
 class Server {
  public:
-  explicit Server(Hdf5Source source) : source_(std::move(source)) {
-    source_.read = [this](uint64_t offset, std::span<std::byte> buffer) {
-      return read(offset, buffer);
-    };
-  }
-
-  [[noreturn]] void serve() {
-    for (;;) send_or_end(message(Kind::answer, answer(receive())));
+  [[noreturn]] void serve(const MakeAnswerer& make) {
+    const auto answerer =
+        make([this](uint64_t offset, std::span<std::byte> buffer) { return read(offset, buffer); });
+    for (;;) send_or_end(message(Kind::answer, answerer->answer(receive())));
   }
 
  private:
@@ -77,43 +73,7 @@ class Server {
     return true;
   }
 
-  std::string answer(const std::string& question) {
-    ByteReader in(question);
-    const auto kind = static_cast<Hdf5Question>(in.u8());
-    if (kind == Hdf5Question::open) return open();
-    if (kind == Hdf5Question::arrays) return to_bytes(parser_->arrays());
-    const std::string path = in.text();
-    switch (kind) {
-      case Hdf5Question::exists:
-        return to_bytes(Result<bool>(parser_->exists(path)));
-      case Hdf5Question::names_in:
-        return to_bytes(parser_->names_in(path));
-      case Hdf5Question::text:
-        return to_bytes(Result<std::optional<std::string>>(parser_->text(path, in.text())));
-      case Hdf5Question::numbers:
-        return to_bytes(Result<std::vector<double>>(parser_->numbers(path, in.text())));
-      case Hdf5Question::layout:
-        return to_bytes(parser_->layout(path));
-      case Hdf5Question::chunks: {
-        std::vector<std::vector<uint64_t>> firsts;
-        read_value(in, firsts);
-        return to_bytes(parser_->chunks(path, firsts));
-      }
-      default:
-        ::_exit(1);
-    }
-  }
-
-  std::string open() {
-    auto opened = Hdf5Parser::open(source_);
-    if (!opened) return to_bytes(Result<bool>(opened.error()));
-    parser_ = *std::move(opened);
-    return to_bytes(Result<bool>(true));
-  }
-
-  Hdf5Source source_;
   FrameReader frames_;
-  std::unique_ptr<Hdf5Parser> parser_;
 };
 
 void set_limit(__rlimit_resource kind, rlim_t limit) {
@@ -143,21 +103,21 @@ void isolate(int socket) {
   if (socket != kSocket) ::dup2(socket, kSocket);
   ::syscall(SYS_close_range, kSocket + 1, ~0U, 0);
   if (const uint64_t bytes = data_bytes(); bytes > 0)
-    set_limit(RLIMIT_DATA, bytes + Hdf5Process::kMaxMoreBytes);
+    set_limit(RLIMIT_DATA, bytes + IsolatedProcess::kMaxMoreBytes);
   set_limit(RLIMIT_CPU, kMaxProcessorSeconds);
   set_limit(RLIMIT_CORE, 0);
 }
 
-Error gone(const FileTree& tree, std::string_view how) {
+Error gone(const FileTree& tree, std::string_view library, std::string_view how) {
   return Error(std::errc::invalid_argument,
-               fmt::format("{} is damaged: reading its metadata, libhdf5 {}", tree.path(), how));
+               fmt::format("{} is damaged: reading it, {} {}", tree.path(), library, how));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Hdf5Process>> Hdf5Process::start(std::shared_ptr<const NotedTree> tree,
-                                                        uint64_t size_bytes,
-                                                        std::chrono::seconds max_time) {
+Result<std::unique_ptr<IsolatedProcess>> IsolatedProcess::start(
+    std::shared_ptr<const NotedTree> tree, uint64_t size_bytes, std::string library,
+    const MakeAnswerer& make, std::chrono::seconds max_time) {
   TRY_ASSIGN(auto sockets, make_socket_pair());
   const std::string path = tree->path();
   // No handler of ours runs in the process.
@@ -167,7 +127,7 @@ Result<std::unique_ptr<Hdf5Process>> Hdf5Process::start(std::shared_ptr<const No
   const pid_t pid = ::fork();
   if (pid == 0) {
     isolate(sockets.second.get());
-    Server({path, size_bytes, {}, false, {}}).serve();
+    Server().serve(make);
   }
   const int code = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -179,19 +139,20 @@ Result<std::unique_ptr<Hdf5Process>> Hdf5Process::start(std::shared_ptr<const No
     ::waitpid(pid, nullptr, 0);
     return error;
   }
-  std::unique_ptr<Hdf5Process> process(new Hdf5Process(std::move(tree), size_bytes, max_time));
+  std::unique_ptr<IsolatedProcess> process(
+      new IsolatedProcess(std::move(tree), size_bytes, std::move(library), max_time));
   const MutexLock lock(process->mutex_);
   process->socket_ = std::move(sockets.first);
   process->process_ = std::move(descriptor);
   return process;
 }
 
-Hdf5Process::~Hdf5Process() {
+IsolatedProcess::~IsolatedProcess() {
   const MutexLock lock(mutex_);
   end();
 }
 
-void Hdf5Process::end() {
+void IsolatedProcess::end() {
   if (!process_) return;
   ::syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
   siginfo_t info;
@@ -203,7 +164,7 @@ void Hdf5Process::end() {
   socket_.reset();
 }
 
-Result<std::string> Hdf5Process::ask(const std::string& question) {
+Result<std::string> IsolatedProcess::ask(const std::string& question) {
   const MutexLock lock(mutex_);
   if (ended_) return *ended_;
   auto answer = exchange(question);
@@ -212,9 +173,9 @@ Result<std::string> Hdf5Process::ask(const std::string& question) {
   return answer;
 }
 
-Result<std::string> Hdf5Process::exchange(const std::string& question) {
+Result<std::string> IsolatedProcess::exchange(const std::string& question) {
   const auto give_up = [this](std::string_view how)
-                           REQUIRES(mutex_) { return ended_.emplace(gone(*tree_, how)); };
+                           REQUIRES(mutex_) { return ended_.emplace(gone(*tree_, library_, how)); };
   constexpr std::string_view kCrashed = "crashed", kMisled = "sent what is no answer";
   if (!send(socket_.get(), question)) return give_up(kCrashed);
   std::optional<Error> failure;
@@ -239,7 +200,7 @@ Result<std::string> Hdf5Process::exchange(const std::string& question) {
   }
 }
 
-Result<std::string> Hdf5Process::receive(Clock::time_point deadline) {
+Result<std::string> IsolatedProcess::receive(Clock::time_point deadline) {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
     pollfd ready{socket_.get(), POLLIN, 0};
@@ -251,8 +212,8 @@ Result<std::string> Hdf5Process::receive(Clock::time_point deadline) {
   }
 }
 
-std::optional<std::string> Hdf5Process::read(std::string_view request,
-                                             std::optional<Error>& failure) const {
+std::optional<std::string> IsolatedProcess::read(std::string_view request,
+                                                 std::optional<Error>& failure) const {
   ByteReader in(request);
   const uint64_t offset = in.u64(), size = in.u64();
   if (!in.complete() || size > kMaxReadBytes || offset > size_bytes_ || size > size_bytes_ - offset)
