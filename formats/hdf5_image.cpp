@@ -17,12 +17,7 @@ constexpr size_t kKnownDatasets = 64;
 constexpr size_t kLookedUpAtOnce = 256;
 
 bool is_possible(const Shape& shape) {
-  uint64_t voxels = 1;
-  for (const uint64_t size : {shape.t, shape.c, shape.z, shape.y, shape.x}) {
-    if (size == 0 || size > kMaxVoxels / voxels) return false;
-    voxels *= size;
-  }
-  return true;
+  return bounded_product({shape.t, shape.c, shape.z, shape.y, shape.x}, kMaxVoxels).has_value();
 }
 
 bool agree(const Hdf5Layout& a, const Hdf5Layout& b) {

@@ -7,15 +7,6 @@ namespace {
 
 constexpr uint64_t kMaxVoxels = uint64_t{1} << 56;
 
-bool is_possible(const std::vector<uint64_t>& sizes, uint64_t limit) {
-  uint64_t product = 1;
-  for (const uint64_t size : sizes) {
-    if (size == 0 || size > limit / product) return false;
-    product *= size;
-  }
-  return true;
-}
-
 // One of the values up to `last`.
 template <class Enum>
 bool read_enum(ByteReader& in, Enum last, Enum& value) {
@@ -63,7 +54,7 @@ bool read_value(ByteReader& in, Hdf5Layout& layout) {
   if (!read_value(in, layout.not_decodable)) return false;
   const uint64_t limit = Image::kMaxChunkBytes / layout.coding.stored_bytes();
   return layout.sizes.size() >= 2 && layout.chunks.size() == layout.sizes.size() &&
-         is_possible(layout.sizes, kMaxVoxels) && is_possible(layout.chunks, limit);
+         bounded_product(layout.sizes, kMaxVoxels) && bounded_product(layout.chunks, limit);
 }
 
 void write_value(ByteWriter& out, const Hdf5Chunk& chunk) {

@@ -16,15 +16,6 @@ constexpr uint64_t kMaxVoxels = uint64_t{1} << 56;
 // Registered numbers: https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md
 constexpr H5Z_filter_t kBlosc = 32001, kLz4 = 32004, kZstd = 32015;
 
-std::optional<uint64_t> bounded_product(const std::vector<uint64_t>& sizes, uint64_t limit) {
-  uint64_t product = 1;
-  for (const uint64_t size : sizes) {
-    if (size == 0 || size > limit / product) return std::nullopt;
-    product *= size;
-  }
-  return product;
-}
-
 std::optional<PixelType> integer_type(hid_t type) {
   const size_t bytes = H5Tget_size(type);
   if (H5Tget_precision(type) != 8 * bytes || H5Tget_offset(type) != 0) return std::nullopt;

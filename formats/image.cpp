@@ -115,6 +115,13 @@ std::string ImageInfo::axes_text() const {
   return text;
 }
 
+std::string ImageInfo::sizes_text(const Shape& shape) const {
+  std::string text;
+  for (const Axis axis : axes)
+    text += fmt::format("{}{}", text.empty() ? "" : " x ", shape.along(axis));
+  return text;
+}
+
 bool ImageInfo::has_axis(Axis axis) const {
   return std::find(axes.begin(), axes.end(), axis) != axes.end();
 }
@@ -131,6 +138,15 @@ Region intersect(const Region& a, const Region& b) {
 
 Region whole(const Shape& shape, uint64_t level) {
   return {level, {0, shape.t}, {0, shape.c}, {0, shape.z}, {0, shape.y}, {0, shape.x}};
+}
+
+std::optional<uint64_t> bounded_product(const std::vector<uint64_t>& sizes, uint64_t limit) {
+  uint64_t product = 1;
+  for (const uint64_t size : sizes) {
+    if (size == 0 || size > limit / product) return std::nullopt;
+    product *= size;
+  }
+  return product;
 }
 
 Result<void> check_region(const ImageInfo& info, const Region& region) {

@@ -110,7 +110,8 @@ struct ImageInfo {
   // Why the pixels cannot be decoded; staging needs no pixel and ignores it.
   std::optional<std::string> not_decodable;
 
-  std::string axes_text() const;  // "tczyx"
+  std::string axes_text() const;                     // "tczyx"
+  std::string sizes_text(const Shape& shape) const;  // "2 x 64 x 512 x 512", of the axes
   bool has_axis(Axis axis) const;
   uint64_t planes() const;  // along t, c and z
 };
@@ -196,6 +197,9 @@ class Image {
  private:
   const std::shared_ptr<const NotedTree> tree_;
 };
+
+// The product of all sizes, or nothing if it is 0 or larger than `limit`.
+std::optional<uint64_t> bounded_product(const std::vector<uint64_t>& sizes, uint64_t limit);
 
 // An error unless `region` lies inside the image.
 Result<void> check_region(const ImageInfo& info, const Region& region);

@@ -18,16 +18,6 @@ constexpr uint64_t kMaxVoxels = uint64_t{1} << 56;
 constexpr uint64_t kMaxChunksOfShard = uint64_t{1} << 22;
 constexpr size_t kKnownIndices = 64;
 
-// The product of all sizes, or nothing if it is 0 or larger than `limit`.
-std::optional<uint64_t> bounded_product(const std::vector<uint64_t>& sizes, uint64_t limit) {
-  uint64_t product = 1;
-  for (const uint64_t size : sizes) {
-    if (size == 0 || size > limit / product) return std::nullopt;
-    product *= size;
-  }
-  return product;
-}
-
 const Json& member(const Json& object, std::string_view key) {
   static const Json kNothing;
   const Json* found = find_member(object, key);

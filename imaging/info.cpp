@@ -14,13 +14,6 @@ using formats::ImageInfo;
 using formats::Json;
 using formats::Shape;
 
-std::string sizes_text(const ImageInfo& info, const Shape& shape) {
-  std::string text;
-  for (const Axis axis : info.axes)
-    text += fmt::format("{}{}", text.empty() ? "" : " x ", shape.along(axis));
-  return text;
-}
-
 Json sizes_json(const ImageInfo& info, const Shape& shape) {
   Json sizes = Json::array();
   for (const Axis axis : info.axes) sizes.push_back(shape.along(axis));
@@ -60,14 +53,14 @@ std::string info_text(const ImageInfo& info) {
   add("format", info.format);
   if (!info.series.empty()) add("files", fmt::format("{} ({})", info.files, info.series));
   add("axes", info.axes_text());
-  add("shape", sizes_text(info, info.levels.front().shape));
+  add("shape", info.sizes_text(info.levels.front().shape));
   add("type", info.type_name);
   add("levels", fmt::format("{}", info.levels.size()));
   for (size_t i = 0; i < info.levels.size(); ++i) {
     const formats::Level& level = info.levels[i];
     add(fmt::format("level {}", i),
-        fmt::format("{} in chunks of {}, compressor {}", sizes_text(info, level.shape),
-                    sizes_text(info, level.chunk), level.compressor));
+        fmt::format("{} in chunks of {}, compressor {}", info.sizes_text(level.shape),
+                    info.sizes_text(level.chunk), level.compressor));
   }
   if (info.has_axis(Axis::c)) add("channels", channels_text(info));
   if (info.levels.front().voxel_size_known) add("voxel size", voxel_size_text(info));
@@ -134,7 +127,7 @@ std::string datasets_text(const formats::DatasetList& list, const std::string& f
     if (one.info) {
       text +=
           fmt::format("{}: {}, {}, {}, {}\n", one.path, one.info->format, one.info->axes_text(),
-                      sizes_text(*one.info, one.info->levels.front().shape), one.info->type_name);
+                      one.info->sizes_text(one.info->levels.front().shape), one.info->type_name);
     } else {
       text += fmt::format("{}: cannot be read: {}\n", one.path, one.error);
     }

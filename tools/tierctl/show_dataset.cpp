@@ -92,13 +92,6 @@ Result<LevelUse> look_at_level(const Context& context, const Dataset& dataset, s
   return use;
 }
 
-std::string sizes_text(const ImageInfo& info, const Shape& shape) {
-  std::string text;
-  for (const Axis axis : info.axes)
-    text += fmt::format("{}{}", text.empty() ? "" : " x ", shape.along(axis));
-  return text;
-}
-
 Json sizes_json(const ImageInfo& info, const Shape& shape) {
   Json sizes = Json::array();
   for (const Axis axis : info.axes) sizes.push_back(shape.along(axis));
@@ -135,7 +128,7 @@ void print_text(const Dataset& dataset, const Shown& shown) {
   print_row("path", printable(dataset.path));
   print_row("format", info.format);
   print_row("axes", info.axes_text());
-  print_row("shape", sizes_text(info, info.levels.front().shape));
+  print_row("shape", info.sizes_text(info.levels.front().shape));
   print_row("type", printable(info.type_name));
   if (info.has_axis(Axis::c)) print_row("channels", channels_text(info));
   if (info.levels.front().voxel_size_known) print_row("voxel size", voxel_text(info));
@@ -159,8 +152,8 @@ void print_text(const Dataset& dataset, const Shown& shown) {
   for (size_t i = 0; i < info.levels.size(); ++i) {
     const auto& [chunks, stored] = shown.levels[i];
     all = all && stored;
-    table.add({std::to_string(i), sizes_text(info, info.levels[i].shape),
-               sizes_text(info, info.levels[i].chunk), human_number(chunks),
+    table.add({std::to_string(i), info.sizes_text(info.levels[i].shape),
+               info.sizes_text(info.levels[i].chunk), human_number(chunks),
                stored ? human_size(stored->bytes) : "-",
                stored ? human_size(stored->resident) : "-",
                stored ? human_percent(stored->resident, stored->bytes) : "-"});
