@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "imaging/smooth.h"
+#include "imaging/voxels/smooth.h"
 
 namespace tierhub::imaging {
 

@@ -20,9 +20,10 @@
 #include "imaging/part.h"
 #include "imaging/project.h"
 #include "imaging/segment.h"
-#include "imaging/smooth.h"
 #include "imaging/source.h"
 #include "imaging/synth.h"
+#include "imaging/voxels/otsu.h"
+#include "imaging/voxels/smooth.h"
 
 namespace tierhub::imaging {
 namespace {

@@ -8,7 +8,7 @@
 #include "common/posix.h"
 #include "formats/json.h"
 #include "imaging/blocks.h"
-#include "imaging/smooth.h"
+#include "imaging/voxels/smooth.h"
 
 namespace tierhub::imaging {
 namespace {

@@ -10,7 +10,7 @@
 #include "formats/selection.h"
 #include "imaging/reader.h"
 #include "imaging/source.h"
-#include "imaging/volume.h"
+#include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
 
@@ -35,11 +35,6 @@ Result<Histogram> histogram_from_json(std::string_view text, const std::string& 
 // Reads one histogram file, or all *.json of a folder, and adds them. An error unless they tile
 // what is selected of their volume, and agree in volume, shape, type and sigma.
 Result<Histogram> read_histograms(const std::string& path, const formats::Selection& selection);
-
-// Otsu's threshold: the smallest t that maximises the variance between the voxels <= t and those >
-// t, compared in exact integers. If all voxels are equal it is their value, so that there is no
-// object. The histogram must not be empty.
-uint64_t otsu_threshold(const std::vector<uint64_t>& counts);
 
 // A threshold file, as `imgop threshold` writes it.
 struct Threshold {

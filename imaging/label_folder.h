@@ -9,10 +9,10 @@
 
 #include "common/result.h"
 #include "formats/image.h"
-#include "imaging/label.h"
-#include "imaging/objects.h"
 #include "imaging/reader.h"
 #include "imaging/source.h"
+#include "imaging/voxels/label.h"
+#include "imaging/voxels/objects.h"
 #include "imaging/writer.h"
 
 namespace tierhub::imaging {

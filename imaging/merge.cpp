@@ -16,7 +16,7 @@
 #include <fmt/format.h>
 
 #include "imaging/label_folder.h"
-#include "imaging/union_find.h"
+#include "imaging/voxels/union_find.h"
 
 namespace tierhub::imaging {
 namespace {

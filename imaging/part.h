@@ -6,7 +6,7 @@
 
 #include "common/result.h"
 #include "formats/image.h"
-#include "imaging/volume.h"
+#include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
 

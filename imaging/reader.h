@@ -6,7 +6,7 @@
 
 #include "common/result.h"
 #include "formats/image.h"
-#include "imaging/volume.h"
+#include "imaging/voxels/volume.h"
 #include "pixels/reader.h"
 
 namespace tierhub::imaging {

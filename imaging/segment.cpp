@@ -5,7 +5,8 @@
 #include "imaging/blocks.h"
 #include "imaging/histogram.h"
 #include "imaging/merge.h"
-#include "imaging/smooth.h"
+#include "imaging/voxels/otsu.h"
+#include "imaging/voxels/smooth.h"
 
 namespace tierhub::imaging {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/result.h"
-#include "imaging/volume.h"
+#include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
 

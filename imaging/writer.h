@@ -10,7 +10,7 @@
 #include "formats/image.h"
 #include "formats/json.h"
 #include "imaging/output.h"
-#include "imaging/volume.h"
+#include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
 

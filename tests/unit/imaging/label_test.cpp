@@ -1,4 +1,4 @@
-#include "imaging/label.h"
+#include "imaging/voxels/label.h"
 
 #include <array>
 #include <cstdlib>
@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "imaging/objects.h"
+#include "imaging/voxels/objects.h"
 
 namespace tierhub::imaging {
 namespace {

@@ -1,3 +1,5 @@
+#include "imaging/voxels/otsu.h"
+
 #include <random>
 
 #include <gtest/gtest.h>

@@ -13,7 +13,8 @@
 #include "imaging/histogram.h"
 #include "imaging/merge.h"
 #include "imaging/segment.h"
-#include "imaging/smooth.h"
+#include "imaging/voxels/otsu.h"
+#include "imaging/voxels/smooth.h"
 #include "imaging/writer.h"
 #include "tests/unit/formats/samples.h"
 

@@ -10,7 +10,7 @@
 
 #include "common/result.h"
 #include "formats/box.h"
-#include "imaging/volume.h"
+#include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
 

@@ -1,4 +1,4 @@
-#include "imaging/objects.h"
+#include "imaging/voxels/objects.h"
 
 #include <algorithm>
 #include <charconv>

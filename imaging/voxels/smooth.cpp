@@ -1,4 +1,4 @@
-#include "imaging/smooth.h"
+#include "imaging/voxels/smooth.h"
 
 #include <cmath>
 

@@ -1,11 +1,11 @@
-#include "imaging/label.h"
+#include "imaging/voxels/label.h"
 
 #include <limits>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "imaging/union_find.h"
+#include "imaging/voxels/union_find.h"
 
 namespace tierhub::imaging {
 namespace {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "common/result.h"
-#include "imaging/volume.h"
+#include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
 

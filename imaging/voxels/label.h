@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "common/result.h"
-#include "imaging/volume.h"
+#include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
 

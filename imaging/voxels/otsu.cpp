@@ -1,8 +1,8 @@
+#include "imaging/voxels/otsu.h"
+
 #include <optional>
 
 #include <boost/multiprecision/cpp_int.hpp>
-
-#include "imaging/histogram.h"
 
 namespace tierhub::imaging {
 namespace {
