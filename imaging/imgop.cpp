@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "imaging/commands.h"
+#include "imaging/commands/commands.h"
 
 namespace {
 

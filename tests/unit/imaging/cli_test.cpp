@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "imaging/synth.h"
+#include "imaging/images/synth.h"
 #include "pixels/reader.h"
 #include "tests/unit/imaging/volumes.h"
 

@@ -1,7 +1,7 @@
 // Blocked runs must equal the run on the whole volume bit for bit, whatever the blocks are.
 #include <gtest/gtest.h>
 
-#include "imaging/synth.h"
+#include "imaging/images/synth.h"
 #include "tests/unit/imaging/volumes.h"
 
 namespace tierhub::imaging {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "imaging/histogram.h"
+#include "imaging/labels/histogram.h"
 
 namespace tierhub::imaging {
 namespace {

@@ -1,4 +1,4 @@
-#include "imaging/synth.h"
+#include "imaging/images/synth.h"
 
 #include <gtest/gtest.h>
 

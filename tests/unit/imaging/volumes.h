@@ -10,12 +10,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "imaging/histogram.h"
-#include "imaging/merge.h"
-#include "imaging/segment.h"
+#include "imaging/images/writer.h"
+#include "imaging/labels/histogram.h"
+#include "imaging/labels/merge.h"
+#include "imaging/labels/segment.h"
 #include "imaging/voxels/otsu.h"
 #include "imaging/voxels/smooth.h"
-#include "imaging/writer.h"
 #include "tests/unit/formats/samples.h"
 
 namespace tierhub::imaging {

@@ -49,7 +49,13 @@ const std::map<std::string, std::set<std::string>> kArrows = {
     {"formats", {"common"}},
     {"pixels", {"formats", "common"}},
     {"imaging/voxels", {"formats", "common"}},
-    {"imaging", {"imaging/voxels", "pixels", "formats", "common"}},
+    {"imaging/images", {"imaging/voxels", "pixels", "formats", "common"}},
+    {"imaging/labels", {"imaging/images", "imaging/voxels", "formats", "common"}},
+    {"imaging/pictures", {"imaging/images", "imaging/voxels", "formats", "common"}},
+    {"imaging/commands",
+     {"imaging/images", "imaging/labels", "imaging/pictures", "imaging/voxels", "pixels", "formats",
+      "common"}},
+    {"imaging", {"imaging/commands", "common"}},
     {"http", {"common"}},
     {"api", {"http", "common"}},
     {"recovery", {"migrator/scan", "storage", "inodes", "catalog", "common"}},
@@ -80,7 +86,7 @@ const std::vector<Library> kLibraries = {
     {"Boost", "boost/.*", "http/.*|api/.*|imaging/.*"},
     {"ITK", "itk.*", "imaging/.*"},
     {"image files", "tiff.*|png\\.h|jpeglib\\.h|zlib\\.h|zstd\\.h|blosc\\.h|lz4\\.h",
-     "pixels/.*|imaging/png\\.cpp"},
+     "pixels/.*|imaging/images/png\\.cpp"},
     {"HDF5", "hdf5.*|H5.*", "formats/hdf5_library\\.h"},
     {"OpenSlide", "openslide.*", "formats/slide_answerer\\.cpp"},
     {"pugixml", "pugixml.*", "formats/(ome|bdv)_xml\\.cpp"},
@@ -89,7 +95,7 @@ const std::vector<Library> kLibraries = {
     {"tl::expected", "tl/.*", "common/result\\.h|compute/workflow/placeholders\\.h"},
     {"yaml-cpp", "yaml-cpp/.*", "daemon/config\\.cpp|compute/workflow/yaml_document\\..*"},
     {"nlohmann-json", "nlohmann/.*", "(api|formats|compute|tools|imaging|daemon)/.*"},
-    {"CLI11", "CLI/.*", "(daemon|compute)/main\\.cpp|tools/.*|imaging/(commands|imgop)\\..*"},
+    {"CLI11", "CLI/.*", "(daemon|compute)/main\\.cpp|tools/.*|imaging/(commands/.*|imgop\\.cpp)"},
 };
 
 struct Include {

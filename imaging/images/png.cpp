@@ -1,9 +1,9 @@
-#include "imaging/png.h"
+#include "imaging/images/png.h"
 
 #include <fmt/format.h>
 #include <png.h>
 
-#include "imaging/output.h"
+#include "imaging/images/output.h"
 
 namespace tierhub::imaging {
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "common/result.h"
-#include "imaging/label_folder.h"
-#include "imaging/reader.h"
+#include "imaging/images/reader.h"
+#include "imaging/labels/label_folder.h"
 
 namespace tierhub::imaging {
 

@@ -1,4 +1,4 @@
-#include "imaging/reader.h"
+#include "imaging/images/reader.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "imaging/image_writer.h"
+#include "imaging/images/image_writer.h"
 
 #include <algorithm>
 #include <cstring>

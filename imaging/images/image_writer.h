@@ -10,7 +10,7 @@
 #include "common/result.h"
 #include "formats/image.h"
 #include "formats/json.h"
-#include "imaging/output.h"
+#include "imaging/images/output.h"
 
 namespace tierhub::imaging {
 

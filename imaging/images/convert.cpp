@@ -1,4 +1,4 @@
-#include "imaging/convert.h"
+#include "imaging/images/convert.h"
 
 #include <algorithm>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "imaging/label_folder.h"
+#include "imaging/labels/label_folder.h"
 
 #include <filesystem>
 

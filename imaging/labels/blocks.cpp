@@ -1,4 +1,4 @@
-#include "imaging/blocks.h"
+#include "imaging/labels/blocks.h"
 
 #include <algorithm>
 

@@ -1,10 +1,10 @@
-#include "imaging/segment.h"
+#include "imaging/labels/segment.h"
 
 #include <fmt/format.h>
 
-#include "imaging/blocks.h"
-#include "imaging/histogram.h"
-#include "imaging/merge.h"
+#include "imaging/labels/blocks.h"
+#include "imaging/labels/histogram.h"
+#include "imaging/labels/merge.h"
 #include "imaging/voxels/otsu.h"
 #include "imaging/voxels/smooth.h"
 

@@ -1,10 +1,10 @@
-#include "imaging/info.h"
+#include "imaging/images/info.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "imaging/output.h"
+#include "imaging/images/output.h"
 
 namespace tierhub::imaging {
 namespace {

@@ -1,4 +1,4 @@
-#include "imaging/output.h"
+#include "imaging/images/output.h"
 
 #include <filesystem>
 #include <random>

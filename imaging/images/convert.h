@@ -4,7 +4,7 @@
 #include <string>
 
 #include "common/result.h"
-#include "imaging/image_writer.h"
+#include "imaging/images/image_writer.h"
 #include "pixels/reader.h"
 
 namespace tierhub::imaging {

@@ -9,7 +9,7 @@
 #include "formats/box.h"
 #include "formats/image.h"
 #include "formats/json.h"
-#include "imaging/output.h"
+#include "imaging/images/output.h"
 #include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {

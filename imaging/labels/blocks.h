@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/result.h"
-#include "imaging/reader.h"
+#include "imaging/images/reader.h"
 
 namespace tierhub::imaging {
 

@@ -1,4 +1,4 @@
-#include "imaging/synth.h"
+#include "imaging/images/synth.h"
 
 #include <algorithm>
 #include <bit>
@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "imaging/output.h"
-#include "imaging/writer.h"
+#include "imaging/images/output.h"
+#include "imaging/images/writer.h"
 
 namespace tierhub::imaging {
 namespace {

@@ -3,7 +3,7 @@
 // that touch.
 // 3. Add up each set's sums, and number the sets by their first voxels.
 // 4. Write the labels, chunk by chunk, and the table.
-#include "imaging/merge.h"
+#include "imaging/labels/merge.h"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,7 @@
 
 #include <fmt/format.h>
 
-#include "imaging/label_folder.h"
+#include "imaging/labels/label_folder.h"
 #include "imaging/voxels/union_find.h"
 
 namespace tierhub::imaging {

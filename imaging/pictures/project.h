@@ -4,7 +4,7 @@
 #include <string>
 
 #include "common/result.h"
-#include "imaging/reader.h"
+#include "imaging/images/reader.h"
 
 namespace tierhub::imaging {
 

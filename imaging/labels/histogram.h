@@ -8,8 +8,8 @@
 #include "common/result.h"
 #include "formats/image.h"
 #include "formats/selection.h"
-#include "imaging/reader.h"
-#include "imaging/source.h"
+#include "imaging/images/reader.h"
+#include "imaging/images/source.h"
 #include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {

@@ -1,4 +1,4 @@
-#include "imaging/writer.h"
+#include "imaging/images/writer.h"
 
 #include <algorithm>
 

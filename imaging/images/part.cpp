@@ -1,4 +1,4 @@
-#include "imaging/part.h"
+#include "imaging/images/part.h"
 
 #include <vector>
 

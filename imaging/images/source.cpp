@@ -1,8 +1,8 @@
-#include "imaging/source.h"
+#include "imaging/images/source.h"
 
 #include <fmt/format.h>
 
-#include "imaging/output.h"
+#include "imaging/images/output.h"
 
 namespace tierhub::imaging {
 namespace {

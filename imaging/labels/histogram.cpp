@@ -1,4 +1,4 @@
-#include "imaging/histogram.h"
+#include "imaging/labels/histogram.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -7,7 +7,7 @@
 
 #include "common/posix.h"
 #include "formats/json.h"
-#include "imaging/blocks.h"
+#include "imaging/labels/blocks.h"
 #include "imaging/voxels/smooth.h"
 
 namespace tierhub::imaging {

@@ -7,7 +7,7 @@
 
 #include "common/result.h"
 #include "formats/selection.h"
-#include "imaging/label_folder.h"
+#include "imaging/labels/label_folder.h"
 
 namespace tierhub::imaging {
 

@@ -1,11 +1,11 @@
-#include "imaging/project.h"
+#include "imaging/pictures/project.h"
 
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
 
-#include "imaging/png.h"
+#include "imaging/images/png.h"
 
 namespace tierhub::imaging {
 namespace {

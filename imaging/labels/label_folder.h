@@ -9,11 +9,11 @@
 
 #include "common/result.h"
 #include "formats/image.h"
-#include "imaging/reader.h"
-#include "imaging/source.h"
+#include "imaging/images/reader.h"
+#include "imaging/images/source.h"
+#include "imaging/images/writer.h"
 #include "imaging/voxels/label.h"
 #include "imaging/voxels/objects.h"
-#include "imaging/writer.h"
 
 namespace tierhub::imaging {
 
