@@ -17,19 +17,9 @@
 #include "imaging/voxels/otsu.h"
 #include "imaging/voxels/smooth.h"
 #include "tests/unit/formats/samples.h"
+#include "tests/unit/imaging/voxel_samples.h"
 
 namespace tierhub::imaging {
-
-// Fails the test with the text of the error.
-template <class T>
-T must(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().text());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-inline Box whole_box(const Extent& shape) {
-  return Box{0, 0, 0, {0, shape.z}, {0, shape.y}, {0, shape.x}};
-}
 
 inline void write_volume(const std::string& path, const GreyVolume& volume,
                          const Extent& chunk = {4, 8, 8}) {
@@ -67,18 +57,6 @@ inline void write_channels(const test::ScratchFolder& folder, const std::string&
     folder.write(fmt::format("{}/0/0.{}.0.0.0", name, c),
                  {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
-}
-
-// Dim noise with bright voxels here and there: smoothed and thresholded it gives objects of many
-// forms.
-inline GreyVolume speckle(const Extent& shape, uint64_t seed) {
-  GreyVolume volume(shape);
-  std::mt19937_64 random(seed);
-  for (uint16_t& voxel : volume.voxels) {
-    voxel = static_cast<uint16_t>(random() % 200);
-    if (random() % 12 == 0) voxel = static_cast<uint16_t>(2000 + random() % 4000);
-  }
-  return volume;
 }
 
 // The contents of all files below a folder, by relative path.
