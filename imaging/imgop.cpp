@@ -1,11 +1,11 @@
-// imgop: image operators on whole images and on blocks of them. See commands.h for what it can do.
+// imgop: image operators on whole images and on blocks of them. The subcommands are in commands/.
 #include <cstdio>
 #include <exception>
 #include <new>
 
 #include <fmt/format.h>
 
-#include "imaging/commands/commands.h"
+#include "imaging/commands/operator.h"
 
 namespace {
 
@@ -39,15 +39,15 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", TIERHUB_VERSION);
   app.require_subcommand(1);
   app.footer("Exit codes: 0 done, 1 failed, 2 usage. imgop COMMAND --help explains each command.");
-  Action action;
-  for (const auto add : {add_info, add_convert, add_synth, add_histogram, add_threshold,
-                         add_segment, add_merge_labels, add_project}) {
-    add(app, action);
-  }
+  Registry registry{app, {}};
+  add_image_commands(registry);
+  add_label_commands(registry);
+  add_picture_commands(registry);
+  add_describe(registry);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {
     return app.exit(failure) == 0 ? kDone : kUsage;
   }
-  return run(action);
+  return run(registry.action);
 }

@@ -229,11 +229,16 @@ Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
   return is_out ? Result<void>() : copy(packed, out);
 }
 
-Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes) {
+const char* to_text(BloscCodec codec) {
+  return codec == BloscCodec::zstd ? BLOSC_ZSTD_COMPNAME : BLOSC_LZ4_COMPNAME;
+}
+
+Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes,
+                                   BloscCodec codec) {
   constexpr int kLevel = 5;
   std::string packed(bytes.size() + BLOSC_MAX_OVERHEAD, '\0');
   const int size = blosc_compress_ctx(kLevel, BLOSC_SHUFFLE, item_bytes, bytes.size(), bytes.data(),
-                                      packed.data(), packed.size(), BLOSC_ZSTD_COMPNAME, 0, 1);
+                                      packed.data(), packed.size(), to_text(codec), 0, 1);
   if (size <= 0) return Error(std::errc::io_error, "blosc cannot compress a chunk");
   packed.resize(static_cast<size_t>(size));
   return packed;

@@ -19,7 +19,11 @@ Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
 // The checksum of HDF5.
 uint32_t fletcher32(std::span<const std::byte> bytes);
 
-// Packs a chunk as Blosc with Zstandard and byte shuffle: equal input gives equal bytes.
-Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes);
+// Zstandard packs pictures best; LZ4 is faster, and as good for labels.
+enum class BloscCodec { zstd, lz4 };
+const char* to_text(BloscCodec codec);  // as Blosc names it
+// Packs a chunk as Blosc with byte shuffle: equal input gives equal bytes.
+Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes,
+                                   BloscCodec codec = BloscCodec::zstd);
 
 }  // namespace tierhub::pixels

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "common/guarded.h"
+#include "common/first_error.h"
 #include "pixels/damaged.h"
 #include "pixels/decode.h"
 
@@ -156,19 +156,11 @@ Result<void> PixelReader::read_parallel(const Target& target) const {
   const size_t batch_size = options_.threads * 16;
   std::vector<Chunk> batch;
   const auto work = [&]() -> Result<void> {
-    Guarded<std::optional<Error>> failure;
-    pool_->for_each(batch.size(), options_.threads, [&](size_t i) {
-      const auto done = read_chunk(batch[i], target);
-      if (done) return;
-      failure.with([&](auto& first) {
-        if (!first) first = done.error();
-      });
-    });
+    FirstError failure;
+    pool_->for_each(batch.size(), options_.threads,
+                    [&](size_t i) { failure.note(read_chunk(batch[i], target)); });
     batch.clear();
-    return failure.with([](const auto& first) -> Result<void> {
-      if (first) return *first;
-      return {};
-    });
+    return failure.result();
   };
   TRY(for_each_chunk(target.region, [&](const Chunk& chunk) -> Result<void> {
     batch.push_back(chunk);

@@ -40,34 +40,33 @@ ImageLayout layout_of(const ImageInfo& info, const ConvertOptions& options) {
 
 // Level `level` as the reader has it.
 Result<void> write_level(const PixelReader& image, const ImageWriter& writer, size_t level) {
-  const formats::Grid grid = writer.grid(level);
   const formats::PixelType type = image.info().type;
-  std::vector<std::byte> voxels;
-  return grid.for_each(whole(grid.shape, level), [&](const Shape& at) -> Result<void> {
-    const Region region = grid.region_of(level, at);
-    voxels.resize(region.shape().voxels() * formats::bytes_of(type));
-    TRY(image.read(region, type, voxels));
-    return writer.write_chunk(level, at, voxels);
+  return writer.fill_level(level, Parallel(1), [&](const Region& region, std::span<std::byte> to) {
+    return image.read(region, type, to);
   });
 }
 
 }  // namespace
 
-Result<size_t> convert_to_zarr(const PixelReader& image, const std::string& out,
-                               const ConvertOptions& options) {
-  const ImageLayout layout = layout_of(image.info(), options);
-  TRY_ASSIGN(ImageWriter writer, ImageWriter::create(out, layout));
-  TRY(write_level(image, writer, 0));
+Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink) {
   PixelReader::Options smaller;
-  smaller.shrink = options.shrink;
+  smaller.shrink = shrink;
   size_t levels = 1;
-  while (is_large(layout.shape)) {
+  while (is_large(writer.grid(0).shape)) {
     // Knows the levels that have been written, and what follows from them.
     TRY_ASSIGN(const auto before, PixelReader::open(writer.path(), smaller));
     if (levels == before->levels().size()) break;
     TRY(writer.add_level(before->levels()[levels].shape));
     TRY(write_level(*before, writer, levels++));
   }
+  return levels;
+}
+
+Result<size_t> convert_to_zarr(const PixelReader& image, const std::string& out,
+                               const ConvertOptions& options) {
+  TRY_ASSIGN(ImageWriter writer, ImageWriter::create(out, layout_of(image.info(), options)));
+  TRY(write_level(image, writer, 0));
+  TRY_ASSIGN(const size_t levels, add_smaller_levels(writer, options.shrink));
   TRY(writer.commit());
   return levels;
 }

@@ -20,6 +20,10 @@ struct ConvertOptions {
 Result<size_t> convert_to_zarr(const pixels::PixelReader& image, const std::string& out,
                                const ConvertOptions& options);
 
+// Adds the smaller levels to an image whose level 0 has been written. Returns how many levels it has
+// then.
+Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink);
+
 // The same as one OME-TIFF file (pixels/tiff_writer.h). Smaller levels are those that `image` has,
 // as far as they have all slices, then those that it computes.
 Result<size_t> convert_to_tiff(const pixels::PixelReader& image, const std::string& out);

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "common/first_error.h"
 #include "common/posix.h"
-#include "pixels/codecs.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -31,6 +31,11 @@ std::string dtype(PixelType type) {
   return fmt::format("{}{}{}", bytes == 1 ? '|' : '<', kind, bytes);
 }
 
+bool is_zero(std::span<const std::byte> bytes) {
+  return bytes.empty() ||
+         (bytes[0] == std::byte{0} && std::memcmp(&bytes[0], &bytes[1], bytes.size() - 1) == 0);
+}
+
 const char* kind_of(Axis axis) {
   return axis == Axis::t ? "time" : axis == Axis::c ? "channel" : "space";
 }
@@ -43,6 +48,17 @@ Json ImageWriter::per_axis(const Shape& sizes) const {
   return list;
 }
 
+Json ImageWriter::per_axis(const formats::VoxelSize& sizes, double others) const {
+  Json list = Json::array();
+  for (const Axis axis : layout_.axes) {
+    list.push_back(axis == Axis::z   ? sizes.z
+                   : axis == Axis::y ? sizes.y
+                   : axis == Axis::x ? sizes.x
+                                     : others);
+  }
+  return list;
+}
+
 Json ImageWriter::array_metadata(const Shape& shape) const {
   const uint64_t bytes = formats::bytes_of(layout_.type);
   if (layout_.version == ZarrVersion::ome_0_4) {
@@ -51,7 +67,11 @@ Json ImageWriter::array_metadata(const Shape& shape) const {
             {"chunks", per_axis(layout_.chunk)},
             {"dtype", dtype(layout_.type)},
             {"compressor",
-             {{"id", "blosc"}, {"cname", "zstd"}, {"clevel", 5}, {"shuffle", 1}, {"blocksize", 0}}},
+             {{"id", "blosc"},
+              {"cname", pixels::to_text(layout_.codec)},
+              {"clevel", 5},
+              {"shuffle", 1},
+              {"blocksize", 0}}},
             {"fill_value", 0},
             {"order", "C"},
             {"filters", nullptr},
@@ -63,7 +83,7 @@ Json ImageWriter::array_metadata(const Shape& shape) const {
                                    {{"name", "blosc"},
                                     {"configuration",
                                      {{"typesize", bytes},
-                                      {"cname", "zstd"},
+                                      {"cname", pixels::to_text(layout_.codec)},
                                       {"clevel", 5},
                                       {"shuffle", "shuffle"},
                                       {"blocksize", 0}}}}});
@@ -106,26 +126,30 @@ Json ImageWriter::attributes() const {
     if (axis >= Axis::z && !layout_.voxel_unit.empty()) one["unit"] = layout_.voxel_unit;
     axes.push_back(one);
   }
+  const formats::VoxelSize& size = layout_.voxel_size;
+  const Extent& origin = layout_.origin;
   Json datasets = Json::array();
   for (size_t level = 0; level < levels_.size(); ++level) {
-    Json scale = Json::array();
-    for (const Axis axis : layout_.axes) {
-      const double smaller = static_cast<double>(layout_.shape.along(axis)) /
-                             static_cast<double>(levels_[level].along(axis));
-      const formats::VoxelSize& size = layout_.voxel_size;
-      const double own = axis == Axis::z   ? size.z
-                         : axis == Axis::y ? size.y
-                         : axis == Axis::x ? size.x
-                                           : 1;
-      scale.push_back(own * smaller);
+    const auto shrunk = [&](Axis axis) {
+      return static_cast<double>(layout_.shape.along(axis)) /
+             static_cast<double>(levels_[level].along(axis));
+    };
+    const formats::VoxelSize scale{size.z * shrunk(Axis::z), size.y * shrunk(Axis::y),
+                                   size.x * shrunk(Axis::x)};
+    Json transformations = Json::array({{{"type", "scale"}, {"scale", per_axis(scale, 1)}}});
+    if (origin != Extent{0, 0, 0}) {
+      const formats::VoxelSize place{static_cast<double>(origin.z) * size.z,
+                                     static_cast<double>(origin.y) * size.y,
+                                     static_cast<double>(origin.x) * size.x};
+      transformations.push_back({{"type", "translation"}, {"translation", per_axis(place, 0)}});
     }
-    datasets.push_back(
-        {{"path", fmt::format("{}", level)},
-         {"coordinateTransformations", Json::array({{{"type", "scale"}, {"scale", scale}}})}});
+    datasets.push_back({{"path", fmt::format("{}", level)},
+                        {"coordinateTransformations", std::move(transformations)}});
   }
   Json multiscale = {{"axes", axes}, {"datasets", datasets}};
   if (layout_.version == ZarrVersion::ome_0_4) multiscale["version"] = "0.4";
-  Json all = {{"multiscales", Json::array({multiscale})}};
+  Json all = layout_.attributes;
+  all["multiscales"] = Json::array({multiscale});
   if (!layout_.channels.empty()) all["omero"] = channel_attributes();
   if (layout_.version == ZarrVersion::ome_0_5) all["version"] = "0.5";
   return all;
@@ -163,25 +187,74 @@ Result<void> ImageWriter::add_level(const Shape& shape) {
 
 Grid ImageWriter::grid(size_t level) const { return {levels_[level], layout_.chunk}; }
 
+Result<void> ImageWriter::write_file(const std::string& name, std::string_view bytes) const {
+  return write_new_file(path() + "/" + name, bytes);
+}
+
 Result<void> ImageWriter::write_chunk(size_t level, const Shape& at,
                                       std::span<const std::byte> voxels) const {
-  if (std::all_of(voxels.begin(), voxels.end(),
-                  [](std::byte byte) { return byte == std::byte{0}; }))
+  return pack_chunk(level, at, voxels.data(),
+                    dense_strides(grid(level).region_of(level, at).shape()));
+}
+
+Result<void> ImageWriter::for_each_chunk(
+    size_t level, Parallel parallel,
+    const std::function<Result<void>(const Shape& at, const Region&)>& use) const {
+  const Grid all = grid(level);
+  std::vector<Shape> places;
+  TRY(all.for_each(whole(all.shape, level), [&](const Shape& at) -> Result<void> {
+    places.push_back(at);
     return {};
+  }));
+  FirstError failure;
+  parallel.for_each(places.size(), [&](size_t i) {
+    if (!failure.is_set()) failure.note(use(places[i], all.region_of(level, places[i])));
+  });
+  return failure.result();
+}
+
+Result<void> ImageWriter::fill_level(size_t level, Parallel parallel, const Fill& fill) const {
+  return for_each_chunk(
+      level, parallel, [&](const Shape& at, const Region& region) -> Result<void> {
+        std::vector<std::byte> voxels(region.shape().voxels() * formats::bytes_of(layout_.type));
+        TRY(fill(region, voxels));
+        return write_chunk(level, at, voxels);
+      });
+}
+
+template <class T>
+Result<void> ImageWriter::write_volume(size_t level, const Volume<T>& volume,
+                                       Parallel parallel) const {
+  const Shape from = dense_strides(levels_[level]);
+  return for_each_chunk(level, parallel, [&](const Shape& at, const Region& region) {
+    const T& first = volume.at(region.z.begin, region.y.begin, region.x.begin);
+    return pack_chunk(level, at, reinterpret_cast<const std::byte*>(&first), from);
+  });
+}
+template Result<void> ImageWriter::write_volume(size_t, const GreyVolume&, Parallel) const;
+template Result<void> ImageWriter::write_volume(size_t, const LabelVolume&, Parallel) const;
+
+Result<void> ImageWriter::pack_chunk(size_t level, const Shape& at, const std::byte* voxels,
+                                     const Shape& from) const {
   const uint64_t bytes = formats::bytes_of(layout_.type);
-  const Region region = grid(level).region_of(level, at);
-  const Shape own = region.shape();
+  const Shape own = grid(level).region_of(level, at).shape();
+  const Shape to = dense_strides(layout_.chunk);
   // Chunks at the end of an axis are stored at full size.
   std::vector<std::byte> padded(layout_.chunk.voxels() * bytes);
-  const Shape from = dense_strides(own), to = dense_strides(layout_.chunk);
+  bool is_empty = true;
   for (uint64_t t = 0; t < own.t; ++t)
     for (uint64_t c = 0; c < own.c; ++c)
       for (uint64_t z = 0; z < own.z; ++z)
-        for (uint64_t y = 0; y < own.y; ++y)
-          std::memcpy(&padded[(t * to.t + c * to.c + z * to.z + y * to.y) * bytes],
-                      &voxels[(t * from.t + c * from.c + z * from.z + y * from.y) * bytes],
+        for (uint64_t y = 0; y < own.y; ++y) {
+          const std::byte* row =
+              voxels + (t * from.t + c * from.c + z * from.z + y * from.y) * bytes;
+          if (is_empty && is_zero({row, own.x * bytes})) continue;
+          is_empty = false;
+          std::memcpy(&padded[(t * to.t + c * to.c + z * to.z + y * to.y) * bytes], row,
                       own.x * bytes);
-  TRY_ASSIGN(const std::string packed, pixels::compress_blosc(padded, bytes));
+        }
+  if (is_empty) return {};
+  TRY_ASSIGN(const std::string packed, pixels::compress_blosc(padded, bytes, layout_.codec));
   std::string name = fmt::format("{}/{}", path(), level);
   if (layout_.version == ZarrVersion::ome_0_5) name += "/c";
   for (const Axis axis : layout_.axes) name += fmt::format("/{}", at.along(axis));

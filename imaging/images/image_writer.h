@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "formats/image.h"
 #include "formats/json.h"
 #include "imaging/images/output.h"
+#include "imaging/voxels/parallel.h"
+#include "imaging/voxels/volume.h"
+#include "pixels/codecs.h"
 
 namespace tierhub::imaging {
 
@@ -26,6 +30,10 @@ struct ImageLayout {
   std::string voxel_unit;  // empty: not known
   std::vector<formats::Channel> channels;
   ZarrVersion version = ZarrVersion::ome_0_4;
+  pixels::BloscCodec codec = pixels::BloscCodec::zstd;
+  // Where voxel 0 lies, in voxels of the image that this is a part of.
+  Extent origin{0, 0, 0};
+  formats::Json attributes = formats::Json::object();  // besides those of OME-Zarr
 };
 
 // The image appears under its name with commit(). Equal voxels give equal files. Chunks may be
@@ -41,6 +49,15 @@ class ImageWriter {
   // zeros gets no file.
   Result<void> write_chunk(size_t level, const formats::Shape& at,
                            std::span<const std::byte> voxels) const;
+  // Writes all chunks of a level: `fill` gets a region of it and its voxels, all 0 yet, in the order
+  // t, c, z, y, x. It is called by several threads.
+  using Fill = std::function<Result<void>(const formats::Region&, std::span<std::byte>)>;
+  Result<void> fill_level(size_t level, Parallel parallel, const Fill& fill) const;
+  // The same for a level of one time point and channel in memory; T is the layout's type.
+  template <class T>
+  Result<void> write_volume(size_t level, const Volume<T>& volume, Parallel parallel) const;
+  // A file beside the metadata of the image.
+  Result<void> write_file(const std::string& name, std::string_view bytes) const;
   // Where the image is until commit(): its levels so far can be read there.
   const std::string& path() const { return folder_.path(); }
   Result<void> commit() { return folder_.commit(); }
@@ -49,10 +66,17 @@ class ImageWriter {
   ImageWriter(OutputFolder folder, const ImageLayout& layout)
       : folder_(std::move(folder)), layout_(layout) {}
   formats::Json per_axis(const formats::Shape& sizes) const;
+  formats::Json per_axis(const formats::VoxelSize& sizes, double others) const;
   formats::Json array_metadata(const formats::Shape& shape) const;
   formats::Json attributes() const;
   formats::Json channel_attributes() const;
   Result<void> write_group() const;
+  Result<void> for_each_chunk(size_t level, Parallel parallel,
+                              const std::function<Result<void>(const formats::Shape& at,
+                                                               const formats::Region&)>& use) const;
+  // `voxels`: the first of the chunk at `at`; `from`: the steps between neighbours there.
+  Result<void> pack_chunk(size_t level, const formats::Shape& at, const std::byte* voxels,
+                          const formats::Shape& from) const;
 
   OutputFolder folder_;
   ImageLayout layout_;

@@ -6,8 +6,10 @@ namespace tierhub::imaging {
 
 using formats::PixelType;
 
-Result<ImageReader> ImageReader::open(const std::string& path) {
-  TRY_ASSIGN(auto pixels, pixels::PixelReader::open(path, {}));
+Result<ImageReader> ImageReader::open(const std::string& path, size_t threads) {
+  pixels::PixelReader::Options options;
+  options.threads = threads;
+  TRY_ASSIGN(auto pixels, pixels::PixelReader::open(path, options));
   return ImageReader(std::move(pixels));
 }
 

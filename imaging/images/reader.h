@@ -15,7 +15,8 @@ namespace tierhub::imaging {
 class ImageReader {
  public:
   // An error names the reason if the image cannot be decoded.
-  static Result<ImageReader> open(const std::string& path);
+  // Decodes with up to `threads` threads.
+  static Result<ImageReader> open(const std::string& path, size_t threads = 1);
 
   const formats::ImageInfo& info() const { return pixels_->info(); }
   // The size of the volume at a box's level.

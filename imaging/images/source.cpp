@@ -28,7 +28,15 @@ Source source_of(const formats::ImageInfo& info) {
   // What is no UTF-8 in the name is replaced: it goes into JSON.
   const std::string json =
       Json(image_name(info.path)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return {Json::parse(json).get<std::string>(), info.z_assumed ? info.planes() : 0};
+  Source source;
+  source.image = Json::parse(json).get<std::string>();
+  if (!info.well.empty()) {
+    source.well = info.well;
+    std::erase(source.well, '/');
+    source.field = base_name(info.path);
+  }
+  source.assumed_planes = info.z_assumed ? info.planes() : 0;
+  return source;
 }
 
 bool agree(const Source& a, const Source& b) {
@@ -47,11 +55,15 @@ std::string image_name(const std::string& path) {
 
 void add_source(Json& json, const Source& source) {
   if (!source.image.empty()) json["image"] = source.image;
+  if (!source.well.empty()) json["well"] = source.well;
+  if (!source.field.empty()) json["field"] = source.field;
   if (source.assumed_planes > 0) json["z_assumed_pages"] = source.assumed_planes;
 }
 
 Source source_from(const Json& json) {
   return {formats::get_text(json, "image").value_or(""),
+          formats::get_text(json, "well").value_or(""),
+          formats::get_text(json, "field").value_or(""),
           formats::get_unsigned(json, "z_assumed_pages").value_or(0)};
 }
 

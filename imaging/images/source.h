@@ -16,6 +16,8 @@ namespace tierhub::imaging {
 // The image itself. Records of earlier versions say nothing about it: it is empty then.
 struct Source {
   std::string image;            // its name, as people know it
+  std::string well;             // of an OME-Zarr plate: "A1"; else empty
+  std::string field;            // of the well: "0"
   uint64_t assumed_planes = 0;  // pages that were taken for planes along z; 0: the file says it
 };
 Source source_of(const formats::ImageInfo& info);

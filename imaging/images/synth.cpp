@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "imaging/images/image_writer.h"
 #include "imaging/images/output.h"
-#include "imaging/images/writer.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -16,7 +16,7 @@ constexpr double kGap =
     8;  // between nuclei that don't touch: smoothing with sigma 2 keeps them apart
 constexpr double kEdge =
     0.3;  // the width of the blurred edge, as a share of the radius, on either side
-constexpr Extent kChunk{32, 64, 64};
+constexpr formats::Shape kChunk{1, 1, 32, 64, 64};
 
 // SplitMix64: a good 64-bit mix of a counter.
 uint64_t mix(uint64_t v) {
@@ -235,11 +235,20 @@ GreyVolume render(const SynthOptions& options, const std::vector<Nucleus>& nucle
 
 Result<std::string> synthesise(const SynthOptions& options, const std::string& out) {
   TRY_ASSIGN(const std::vector<Nucleus> nuclei, place_nuclei(options));
-  const ZarrLayout layout{
-      options.shape, kChunk, options.shape.z == 1 ? Dimensions::yx : Dimensions::zyx, {0, 0, 0}};
-  TRY_ASSIGN(auto writer, ZarrWriter<uint16_t>::create(out, layout, formats::Json::object()));
-  TRY_ASSIGN(const std::vector<Box> chunks, writer.chunks());
-  for (const Box& chunk : chunks) TRY(writer.write_chunk(chunk, render(options, nuclei, chunk)));
+  const Extent& shape = options.shape;
+  ImageLayout layout;
+  layout.axes = {formats::Axis::y, formats::Axis::x};
+  if (shape.z > 1) layout.axes.insert(layout.axes.begin(), formats::Axis::z);
+  layout.shape = {1, 1, shape.z, shape.y, shape.x};
+  layout.chunk = kChunk;
+  TRY_ASSIGN(ImageWriter writer, ImageWriter::create(out, layout));
+  TRY(writer.fill_level(
+      0, Parallel(1),
+      [&](const formats::Region& region, std::span<std::byte> voxels) -> Result<void> {
+        const GreyVolume volume = render(options, nuclei, {0, 0, 0, region.z, region.y, region.x});
+        std::memcpy(voxels.data(), volume.voxels.data(), voxels.size());
+        return {};
+      }));
   const std::string truth = truth_path(out);
   TRY(write_output_file(truth, truth_csv(nuclei)));
   TRY(writer.commit());

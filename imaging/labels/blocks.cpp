@@ -9,16 +9,18 @@
 namespace tierhub::imaging {
 
 Result<std::vector<Box>> working_parts(const formats::ImageInfo& info, const Box& box) {
+  constexpr uint64_t kVoxelsAtOnce = uint64_t{1} << 26;
   constexpr uint64_t kSlabVoxels = uint64_t{1} << 24;
   constexpr Extent kCube{64, 512, 512};
   constexpr Extent kTile{1, 4096, 4096};
+  if (box.voxels() <= kVoxelsAtOnce) return std::vector{box};
   if (info.levels[box.level].chunk.z > 1) return formats::tile(box, kCube);
   const uint64_t planes = kSlabVoxels / (box.y.size() * box.x.size());
   if (planes == 0) return formats::tile(box, kTile);
   return formats::tile(box, {planes, box.y.size(), box.x.size()});
 }
 
-Result<SmoothedBlock> read_smoothed(ImageReader& reader, const Box& owned, const Halo& halo,
+Result<SmoothedBlock> read_smoothed(const ImageReader& reader, const Box& owned, const Halo& halo,
                                     double sigma) {
   const Extent shape = reader.shape_at(owned.level);
   const Box grown = formats::grow(owned, halo, shape);

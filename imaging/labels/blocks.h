@@ -9,8 +9,8 @@
 
 namespace tierhub::imaging {
 
-// Cuts `box` into parts that suit the image: cubes where chunks are deep, slabs of planes where
-// they are flat.
+// Cuts `box` into parts that suit memory and the image: one part if it has at most 64 Mi voxels;
+// else cubes where chunks are deep, slabs of planes where they are flat.
 Result<std::vector<Box>> working_parts(const formats::ImageInfo& info, const Box& box);
 
 // The smoothed voxels of `owned`, and the original ones.
@@ -19,7 +19,7 @@ struct SmoothedBlock {
   GreyVolume smoothed;
 };
 // Reads no voxel farther than `halo` from the box; `halo` must be at least the minimum.
-Result<SmoothedBlock> read_smoothed(ImageReader& reader, const Box& owned, const Halo& halo,
+Result<SmoothedBlock> read_smoothed(const ImageReader& reader, const Box& owned, const Halo& halo,
                                     double sigma);
 
 // An error that names the minimum if `halo` is smaller than what smoothing with `sigma` needs.

@@ -8,6 +8,7 @@
 #include "common/posix.h"
 #include "formats/json.h"
 #include "imaging/labels/blocks.h"
+#include "imaging/voxels/otsu.h"
 #include "imaging/voxels/smooth.h"
 
 namespace tierhub::imaging {
@@ -56,15 +57,24 @@ Box volume_of(const Histogram& histogram) {
 
 }  // namespace
 
-Result<Histogram> compute_histogram(ImageReader& reader, const Box& box, double sigma) {
+Histogram empty_histogram(const ImageReader& reader, const Box& box, double sigma) {
   Histogram histogram{source_of(reader.info()), box, reader.shape_at(box.level), sigma,
                       reader.info().type,       {}};
   histogram.counts.resize(bins_of(histogram.type));
+  return histogram;
+}
+
+void add_voxels(Histogram& histogram, const GreyVolume& smoothed) {
+  for (const uint16_t value : smoothed.voxels) ++histogram.counts[value];
+}
+
+Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, double sigma) {
+  Histogram histogram = empty_histogram(reader, box, sigma);
   TRY_ASSIGN(const Halo halo, minimum_halo(sigma, histogram.shape));
   TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
   for (const Box& part : parts) {
     TRY_ASSIGN(const SmoothedBlock block, read_smoothed(reader, part, halo, sigma));
-    for (const uint16_t value : block.smoothed.voxels) ++histogram.counts[value];
+    add_voxels(histogram, block.smoothed);
   }
   return histogram;
 }
@@ -142,6 +152,11 @@ Result<Histogram> read_histograms(const std::string& path, const formats::Select
                             " (use --select to name the part, if only part of it was selected)");
   }
   return *sum;
+}
+
+Threshold otsu_threshold_of(const Histogram& histogram) {
+  return {otsu_threshold(histogram.counts), histogram.sigma, histogram.type,
+          Otsu{histogram.source.image, histogram.box}};
 }
 
 std::string to_json_text(const Threshold& threshold, const Histogram& histogram) {

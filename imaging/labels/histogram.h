@@ -25,9 +25,13 @@ struct Histogram {
   std::vector<uint64_t> counts;  // 256 or 65536
 };
 
+// Of no voxels yet.
+Histogram empty_histogram(const ImageReader& reader, const Box& box, double sigma);
+void add_voxels(Histogram& histogram, const GreyVolume& smoothed);
+
 // The histogram of the smoothed voxels of `box`, which needs `halo` voxels around it; computed in
 // parts, so that memory does not grow with the box.
-Result<Histogram> compute_histogram(ImageReader& reader, const Box& box, double sigma);
+Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, double sigma);
 
 std::string to_json_text(const Histogram& histogram);
 Result<Histogram> histogram_from_json(std::string_view text, const std::string& path);
@@ -43,6 +47,7 @@ struct Threshold {
   formats::PixelType type = formats::PixelType::uint16;
   std::optional<Otsu> otsu;  // nothing in files of earlier versions
 };
+Threshold otsu_threshold_of(const Histogram& histogram);
 std::string to_json_text(const Threshold& threshold, const Histogram& histogram);
 Result<Threshold> threshold_from_json(std::string_view text, const std::string& path);
 

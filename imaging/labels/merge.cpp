@@ -1,21 +1,22 @@
-// 1. Read what each block is; check that the blocks belong together and tile the region.
-// 2. Sweep along z, keeping the surfaces of blocks that later ones can touch, and unite objects
-// that touch.
-// 3. Add up each set's sums, and number the sets by their first voxels.
-// 4. Write the labels, chunk by chunk, and the table.
+// 1. Check that the blocks belong together and tile the region.
+// 2. Join objects: by touching, in a sweep along z that keeps the surfaces of blocks that later ones
+// can touch; or by keys.
+// 3. Add up each set's sums, remove what the filter does not keep, and number the rest by first
+// voxels.
+// 4. Read: labels of the blocks, renumbered.
 #include "imaging/labels/merge.h"
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <filesystem>
-#include <limits>
 #include <list>
+#include <map>
 #include <numeric>
-#include <vector>
 
 #include <fmt/format.h>
 
-#include "imaging/labels/label_folder.h"
+#include "imaging/images/convert.h"
 #include "imaging/voxels/union_find.h"
 
 namespace tierhub::imaging {
@@ -27,70 +28,29 @@ Error bad_labels(const std::string& path, std::string_view why) {
   return Error(std::errc::invalid_argument, fmt::format("{} {}", path, why));
 }
 
-// One input, and where its objects stand among those of all inputs.
-struct Block {
-  LabelFolder folder;
-  uint32_t first_object = 0;
-  const Box& box() const { return folder.record.box; }
-};
-
-Result<std::vector<std::string>> find_folders(const std::string& path) {
-  namespace fs = std::filesystem;
-  if (is_label_folder(path)) return std::vector{path};
-  std::error_code failure;
-  std::vector<std::string> folders;
-  for (const auto& entry : fs::directory_iterator(path, failure)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with('.') || !entry.is_directory(failure)) continue;
-    folders.push_back(entry.path().string());
+Result<void> check_fit(const std::vector<LabelBlock>& blocks) {
+  const LabelBlock& first = blocks.front();
+  for (const LabelBlock& block : blocks) {
+    const std::string difference = block.record().difference_from(first.record());
+    if (difference.empty()) continue;
+    return bad_labels(block.path(), fmt::format("does not fit {}: it was made with {}",
+                                                first.path(), difference));
   }
-  if (failure) return Error(failure, fmt::format("list {}: {}", path, failure.message()));
-  if (folders.empty()) return bad_labels(path, "holds no labels folders");
-  std::sort(folders.begin(), folders.end());
-  return folders;
+  return {};
 }
 
-Result<std::vector<Block>> open_blocks(const std::string& path) {
-  TRY_ASSIGN(const std::vector<std::string> folders, find_folders(path));
-  std::vector<Block> blocks;
-  for (const std::string& folder : folders) {
-    TRY_ASSIGN(LabelFolder labels, LabelFolder::open(folder));
-    if (!blocks.empty()) {
-      const LabelFolder& first = blocks.front().folder;
-      const std::string difference = labels.record.difference_from(first.record);
-      if (!difference.empty()) {
-        return bad_labels(
-            folder, fmt::format("does not fit {}: it was made with {}", first.path, difference));
-      }
-    }
-    blocks.push_back({std::move(labels), 0});
-  }
-  std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) {
-    return std::array{a.box().z.begin, a.box().y.begin, a.box().x.begin} <
-           std::array{b.box().z.begin, b.box().y.begin, b.box().x.begin};
-  });
-  uint64_t objects = 0;
-  for (Block& block : blocks) {
-    block.first_object = static_cast<uint32_t>(objects);
-    objects += block.folder.objects.size();
-    if (objects >= std::numeric_limits<uint32_t>::max()) {
-      return bad_labels(path, "holds more than 2^32 objects: raise the threshold or sigma");
-    }
-  }
-  return blocks;
-}
-
-Result<Box> check_region(const std::vector<Block>& blocks, const MergeOptions& options) {
-  const LabelRecord& record = blocks.front().folder.record;
+Result<Box> merged_region(const std::vector<LabelBlock>& blocks,
+                          const formats::Selection& selection) {
+  const LabelRecord& record = blocks.front().record();
   Box region = record.box;
   region.z = {0, record.shape.z};
   region.y = {0, record.shape.y};
   region.x = {0, record.shape.x};
-  TRY_ASSIGN(region, formats::part_of(region, options.selection));
+  TRY_ASSIGN(region, formats::part_of(region, selection));
   std::vector<Box> boxes;
-  for (const Block& block : blocks) boxes.push_back(block.box());
+  for (const LabelBlock& block : blocks) boxes.push_back(block.box());
   if (auto tiled = formats::check_tiling(boxes, region); !tiled) {
-    return tiled.error().in(options.in +
+    return tiled.error().in(std::filesystem::path(blocks.front().path()).parent_path().string() +
                             " (use --select to name the part, if only part of it was selected)");
   }
   return region;
@@ -99,15 +59,15 @@ Result<Box> check_region(const std::vector<Block>& blocks, const MergeOptions& o
 // The labels on the surface of a block: its first and last plane along each axis.
 class Surface {
  public:
-  static Result<Surface> read(Block& block) {
-    Surface surface(block);
+  static Result<Surface> read(const LabelBlock& block, uint32_t first_object) {
+    Surface surface(block.box(), first_object);
     for (size_t axis = 0; axis < kAxes.size(); ++axis) {
       const AxisRange range = block.box().*kAxes[axis];
       for (size_t side = 0; side < 2; ++side) {
         Box plane = block.box();
         const uint64_t at = side == 0 ? range.begin : range.end - 1;
         plane.*kAxes[axis] = {at, at + 1};
-        TRY_ASSIGN(surface.planes_[axis][side], block.folder.read(plane));
+        TRY_ASSIGN(surface.planes_[axis][side], block.read(plane));
         if (range.size() == 1) break;
       }
     }
@@ -132,7 +92,7 @@ class Surface {
 
  private:
   static constexpr std::array kAxes = {&Box::z, &Box::y, &Box::x};
-  explicit Surface(const Block& block) : box_(block.box()), first_object_(block.first_object) {}
+  Surface(const Box& box, uint32_t first_object) : box_(box), first_object_(first_object) {}
 
   Box box_;
   uint32_t first_object_;
@@ -181,109 +141,186 @@ bool touch(const Box& a, const Box& b) {
   return meet(a.z, b.z) && meet(a.y, b.y) && meet(a.x, b.x);
 }
 
-Result<UnionFind> join_all(std::vector<Block>& blocks) {
-  const Block& last = blocks.back();
-  UnionFind sets(last.first_object + last.folder.objects.size());
-  if (blocks.size() == 1) return sets;
+// The blocks in z, y, x order, and the number of their first objects.
+struct Row {
+  const std::vector<LabelBlock>& blocks;
+  const std::vector<uint32_t>& first_object;
+};
+
+Result<void> join_touching(const Row& row, UnionFind& sets) {
+  if (row.blocks.size() == 1) return {};
   std::list<Surface> active;
-  for (Block& block : blocks) {
+  for (size_t i = 0; i < row.blocks.size(); ++i) {
+    const LabelBlock& block = row.blocks[i];
     active.remove_if(
         [&](const Surface& earlier) { return earlier.box().z.end < block.box().z.begin; });
-    TRY_ASSIGN(Surface surface, Surface::read(block));
+    TRY_ASSIGN(Surface surface, Surface::read(block, row.first_object[i]));
     for (const Surface& earlier : active) {
       if (touch(earlier.box(), surface.box()))
-        join(earlier, surface, block.folder.record.connectivity, sets);
+        join(earlier, surface, block.record().connectivity, sets);
     }
     active.push_back(std::move(surface));
   }
-  return sets;
+  return {};
 }
 
-// The merged objects in the order of their labels, and the label of each object of a block.
-struct Merged {
-  std::vector<ObjectSums> objects;
-  std::vector<uint32_t> label_of;
-};
-
-Merged number_objects(std::vector<Block>& blocks, UnionFind& sets) {
-  std::vector<ObjectSums> sums(sets.size());
-  std::vector<uint32_t> roots;
-  for (Block& block : blocks) {
-    for (size_t i = 0; i < block.folder.objects.size(); ++i) {
-      const auto object = static_cast<uint32_t>(block.first_object + i);
-      const uint32_t root = sets.find(object);
-      if (root == object) roots.push_back(root);
-      sums[root].add(block.folder.objects[i]);
+void join_by_keys(const Row& row, UnionFind& sets) {
+  std::map<ObjectKey, uint32_t> known;
+  for (size_t i = 0; i < row.blocks.size(); ++i) {
+    const std::vector<ObjectKey>& keys = row.blocks[i].objects().keys;
+    for (size_t k = 0; k < keys.size(); ++k) {
+      const auto object = static_cast<uint32_t>(row.first_object[i] + k);
+      const auto [found, is_new] = known.try_emplace(keys[k], object);
+      if (!is_new) sets.unite(found->second, object);
     }
   }
-  std::sort(roots.begin(), roots.end(),
-            [&](uint32_t a, uint32_t b) { return sums[a].first < sums[b].first; });
-  Merged merged;
-  merged.label_of.resize(sets.size());
-  for (const uint32_t root : roots) {
-    merged.objects.push_back(sums[root]);
-    merged.label_of[root] = static_cast<uint32_t>(merged.objects.size());
+}
+
+}  // namespace
+
+bool ObjectFilter::keeps(const ObjectSums& object, const Extent& shape) const {
+  if (object.voxels < min_voxels || object.voxels > max_voxels) return false;
+  const auto at_border = [](const AxisRange& range, uint64_t size) {
+    return size > 1 && (range.begin == 0 || range.end == size);
+  };
+  return !exclude_border || !(at_border(object.z, shape.z) || at_border(object.y, shape.y) ||
+                              at_border(object.x, shape.x));
+}
+
+Result<MergedLabels> MergedLabels::merge(std::vector<LabelBlock> blocks,
+                                         const formats::Selection& selection,
+                                         const ObjectFilter& filter) {
+  MergedLabels merged;
+  TRY(check_fit(blocks));
+  merged.record_ = blocks.front().record();
+  TRY_ASSIGN(merged.record_.box, merged_region(blocks, selection));
+  std::sort(blocks.begin(), blocks.end(), [](const LabelBlock& a, const LabelBlock& b) {
+    return std::array{a.box().z.begin, a.box().y.begin, a.box().x.begin} <
+           std::array{b.box().z.begin, b.box().y.begin, b.box().x.begin};
+  });
+  uint64_t count = 0;
+  for (const LabelBlock& block : blocks) {
+    merged.first_object_.push_back(static_cast<uint32_t>(count));
+    count += block.objects().sums.size();
+    if (count >= std::numeric_limits<uint32_t>::max())
+      return bad_labels(block.path(),
+                        "and others hold more than 2^32 objects: raise the threshold");
   }
-  for (uint32_t object = 0; object < sets.size(); ++object)
-    merged.label_of[object] = merged.label_of[sets.find(object)];
+  UnionFind sets(count);
+  const Row row{blocks, merged.first_object_};
+  if (merged.record_.joining == Joining::keys) {
+    join_by_keys(row, sets);
+  } else {
+    TRY(join_touching(row, sets));
+  }
+  merged.blocks_ = std::move(blocks);
+  merged.number_objects(sets, filter);
   return merged;
 }
 
-// Copies the block's labels in `part`, renumbered, to their place in a chunk.
-Result<void> copy_labels(Block& block, const Box& part, const std::vector<uint32_t>& label_of,
-                         const Box& chunk, LabelVolume& volume) {
-  TRY_ASSIGN(const LabelVolume labels, block.folder.read(part));
+void MergedLabels::number_objects(UnionFind& sets, const ObjectFilter& filter) {
+  std::vector<ObjectSums> sums(sets.size());
+  std::vector<uint32_t> roots;
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    const std::vector<ObjectSums>& own = blocks_[b].objects().sums;
+    for (size_t i = 0; i < own.size(); ++i) {
+      const auto object = static_cast<uint32_t>(first_object_[b] + i);
+      const uint32_t root = sets.find(object);
+      if (root == object) roots.push_back(root);
+      sums[root].add(own[i]);
+    }
+  }
+  std::erase_if(roots, [&](uint32_t root) { return !filter.keeps(sums[root], record_.shape); });
+  std::sort(roots.begin(), roots.end(),
+            [&](uint32_t a, uint32_t b) { return sums[a].first < sums[b].first; });
+  label_of_.resize(sets.size());
+  for (const uint32_t root : roots) {
+    objects_.push_back(sums[root]);
+    label_of_[root] = static_cast<uint32_t>(objects_.size());
+  }
+  for (uint32_t object = 0; object < sets.size(); ++object)
+    label_of_[object] = label_of_[sets.find(object)];
+  is_identity_ = blocks_.size() == 1;
+  for (uint32_t object = 0; is_identity_ && object < sets.size(); ++object)
+    is_identity_ = label_of_[object] == object + 1;
+}
+
+// Copies the labels of a block in `part`, renumbered, to their place in `to`, which holds `to_box`.
+Result<void> MergedLabels::copy_labels(size_t block, const Box& part, const Box& to_box,
+                                       LabelVolume& to) const {
+  TRY_ASSIGN(const LabelVolume labels, blocks_[block].read(part));
+  const uint32_t first = first_object_[block];
   size_t i = 0;
   for (uint64_t z = part.z.begin; z < part.z.end; ++z) {
     for (uint64_t y = part.y.begin; y < part.y.end; ++y) {
-      uint32_t* to = &volume.at(z - chunk.z.begin, y - chunk.y.begin, part.x.begin - chunk.x.begin);
-      for (uint64_t x = part.x.begin; x < part.x.end; ++x, ++i, ++to) {
-        if (labels.voxels[i] != 0) *to = label_of[block.first_object + labels.voxels[i] - 1];
+      uint32_t* row = &to.at(z - to_box.z.begin, y - to_box.y.begin, part.x.begin - to_box.x.begin);
+      for (uint64_t x = part.x.begin; x < part.x.end; ++x, ++i, ++row) {
+        if (labels.voxels[i] != 0) *row = label_of_[first + labels.voxels[i] - 1];
       }
     }
   }
   return {};
 }
 
-Result<LabelWriter> write_labels(const std::string& path, std::vector<Block>& blocks,
-                                 const Box& region, const Merged& merged) {
-  LabelRecord record = blocks.front().folder.record;
-  record.box = region;
-  TRY_ASSIGN(LabelWriter writer, create_label_folder(path, record, merged.objects));
-  TRY_ASSIGN(const std::vector<Box> chunks, writer.chunks());
-  for (const Box& local : chunks) {
-    Box chunk = region;
-    chunk.z = {region.z.begin + local.z.begin, region.z.begin + local.z.end};
-    chunk.y = {region.y.begin + local.y.begin, region.y.begin + local.y.end};
-    chunk.x = {region.x.begin + local.x.begin, region.x.begin + local.x.end};
-    LabelVolume volume(chunk.extent());
-    for (Block& block : blocks) {
-      if (block.box().z.begin >= chunk.z.end) break;
-      const Box part = formats::intersect(block.box(), chunk);
-      if (!part.empty()) TRY(copy_labels(block, part, merged.label_of, chunk, volume));
-    }
-    TRY(writer.write_chunk(local, volume));
+Result<LabelVolume> MergedLabels::read(const Box& box) const {
+  if (is_identity_) return blocks_.front().read(box);
+  LabelVolume volume(box.extent());
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    const Box& own = blocks_[b].box();
+    if (own.z.begin >= box.z.end) break;
+    const Box part = formats::intersect(own, box);
+    if (!part.empty()) TRY(copy_labels(b, part, box, volume));
   }
-  return writer;
+  return volume;
 }
 
-}  // namespace
-
-Result<MergeResult> merge_labels(const MergeOptions& options) {
-  TRY_ASSIGN(std::vector<Block> blocks, open_blocks(options.in));
-  TRY_ASSIGN(const Box region, check_region(blocks, options));
-  TRY_ASSIGN(UnionFind sets, join_all(blocks));
-  const Merged merged = number_objects(blocks, sets);
-  std::optional<LabelWriter> writer;
-  if (!options.out.empty()) {
-    TRY_ASSIGN(LabelWriter written, write_labels(options.out, blocks, region, merged));
-    writer.emplace(std::move(written));
+Result<void> MergedLabels::write(const std::string& path, Parallel parallel) const {
+  TRY_ASSIGN(ImageWriter writer, create_label_folder(path, record_, {objects_, {}}));
+  if (is_identity_ && blocks_.front().in_memory() != nullptr) {
+    TRY(writer.write_volume(0, *blocks_.front().in_memory(), parallel));
+  } else {
+    TRY(write_chunks(writer, parallel));
   }
-  if (!options.table.empty()) TRY(write_output_file(options.table, table_to_csv(merged.objects)));
-  if (writer) TRY(writer->commit());
-  LabelRecord record = blocks.front().folder.record;
-  record.box = region;
-  return MergeResult{merged.objects.size(), blocks.size(), record};
+  TRY(add_smaller_levels(writer, pixels::Shrink::nearest));
+  return writer.commit();
+}
+
+Result<void> MergedLabels::write_chunks(const ImageWriter& writer, Parallel parallel) const {
+  const Box& own = record_.box;
+  return writer.fill_level(
+      0, parallel, [&](const formats::Region& local, std::span<std::byte> voxels) -> Result<void> {
+        Box box = own;
+        box.z = {own.z.begin + local.z.begin, own.z.begin + local.z.end};
+        box.y = {own.y.begin + local.y.begin, own.y.begin + local.y.end};
+        box.x = {own.x.begin + local.x.begin, own.x.begin + local.x.end};
+        TRY_ASSIGN(const LabelVolume labels, read(box));
+        std::memcpy(voxels.data(), labels.voxels.data(), voxels.size());
+        return {};
+      });
+}
+
+Result<std::vector<LabelBlock>> open_label_blocks(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> folders;
+  if (is_label_folder(path)) {
+    folders.push_back(path);
+  } else {
+    std::error_code failure;
+    for (const auto& entry : fs::directory_iterator(path, failure)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with('.') || !entry.is_directory(failure)) continue;
+      folders.push_back(entry.path().string());
+    }
+    if (failure) return Error(failure, fmt::format("list {}: {}", path, failure.message()));
+    if (folders.empty()) return bad_labels(path, "holds no labels folders");
+    std::sort(folders.begin(), folders.end());
+  }
+  std::vector<LabelBlock> blocks;
+  for (const std::string& folder : folders) {
+    TRY_ASSIGN(LabelBlock block, LabelBlock::open(folder));
+    blocks.push_back(std::move(block));
+  }
+  return blocks;
 }
 
 }  // namespace tierhub::imaging

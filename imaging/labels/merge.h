@@ -3,31 +3,66 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 #include "formats/selection.h"
-#include "imaging/labels/label_folder.h"
+#include "imaging/labels/label_block.h"
+#include "imaging/voxels/union_find.h"
 
 namespace tierhub::imaging {
 
-struct MergeOptions {
-  std::string in;                // a folder of labels folders, or one of them
-  formats::Selection selection;  // what of their volume the blocks must tile
-  std::string out;               // the merged labels folder; empty: none
-  std::string table;             // CSV; empty: none
+// Which objects are kept. It is applied to whole objects, after they were joined.
+struct ObjectFilter {
+  uint64_t min_voxels = 1;
+  uint64_t max_voxels = std::numeric_limits<uint64_t>::max();
+  // Objects that touch the border of the volume along an axis longer than one voxel are removed.
+  bool exclude_border = false;
+
+  bool keeps(const ObjectSums& object, const Extent& shape) const;
 };
 
-struct MergeResult {
-  uint64_t objects = 0;
-  uint64_t blocks = 0;
-  LabelRecord record;  // of the merged labels
+// The labels of all blocks, joined and numbered. Any thread.
+class MergedLabels {
+ public:
+  MergedLabels() = default;  // of nothing, to be assigned to
+  // Joins objects of blocks, keeps those that pass, numbers them by their first voxel in z, y, x
+  // order, and adds their sums. The result depends on the voxels alone: not on the blocks, their
+  // order or their names. An error unless the blocks belong together and tile what is selected of
+  // their volume. Memory grows with the number of objects and with the surface of two layers of
+  // blocks, not with the volume.
+  static Result<MergedLabels> merge(std::vector<LabelBlock> blocks,
+                                    const formats::Selection& selection,
+                                    const ObjectFilter& filter);
+
+  const LabelRecord& record() const { return record_; }  // of all of them
+  const std::vector<ObjectSums>& objects() const { return objects_; }
+  size_t block_count() const { return blocks_.size(); }
+
+  // The labels of a box inside record().box.
+  Result<LabelVolume> read(const Box& box) const;
+  // Writes a labels folder with the smaller levels that an image of this size has.
+  Result<void> write(const std::string& path, Parallel parallel) const;
+
+ private:
+  void number_objects(UnionFind& sets, const ObjectFilter& filter);
+  Result<void> write_chunks(const ImageWriter& writer, Parallel parallel) const;
+  Result<void> copy_labels(size_t block, const Box& part, const Box& to_box, LabelVolume& to) const;
+
+  std::vector<LabelBlock> blocks_;
+  // Where the objects of a block stand among those of all blocks.
+  std::vector<uint32_t> first_object_;
+  // The label of each object of a block; 0: it was removed.
+  std::vector<uint32_t> label_of_;
+  bool is_identity_ = false;  // one block, whose labels are the merged ones
+  LabelRecord record_;
+  std::vector<ObjectSums> objects_;
 };
 
-// Joins objects across faces, edges and corners as the blocks' connectivity says, numbers them by
-// their first voxel in z, y, x order, and adds their sums. The result depends on the voxels alone:
-// not on the blocks, their order or their names. Memory grows with the number of objects and with
-// the surface of two layers of blocks, not with the volume.
-Result<MergeResult> merge_labels(const MergeOptions& options);
+// A labels folder, or all of a folder, opened.
+Result<std::vector<LabelBlock>> open_label_blocks(const std::string& path);
 
 }  // namespace tierhub::imaging

@@ -78,7 +78,7 @@ bool is_outline(const LabelVolume& labels, uint64_t y, uint64_t x) {
          (x + 1 < labels.extent.x && differs(y, x + 1));
 }
 
-Result<LabelVolume> project_labels(ImageReader& labels, const Extent& size) {
+Result<LabelVolume> project_labels(const ImageReader& labels, const Extent& size) {
   const formats::Shape& shape = labels.info().levels.front().shape;
   if (shape.t > 1 || shape.c > 1) {
     return Error(
@@ -117,7 +117,7 @@ void draw_outlines(const LabelVolume& labels, PngImage& image) {
 
 }  // namespace
 
-Result<void> project(ImageReader& image, const Box& box, ImageReader* labels,
+Result<void> project(const ImageReader& image, const Box& box, const ImageReader* labels,
                      const std::string& out) {
   if (box.y.size() > kMaxPixels / box.x.size()) {
     return Error(std::errc::file_too_large,

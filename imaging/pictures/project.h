@@ -12,7 +12,7 @@ namespace tierhub::imaging {
 // (black) and the 99.8th (white) are spread evenly. With `labels` (null: none), which must have the
 // size of the box, the pixels at the edge of each object, seen along z, get its colour. Where
 // objects lie above one another the one of the larger label is drawn.
-Result<void> project(ImageReader& image, const Box& box, ImageReader* labels,
+Result<void> project(const ImageReader& image, const Box& box, const ImageReader* labels,
                      const std::string& out);
 
 }  // namespace tierhub::imaging

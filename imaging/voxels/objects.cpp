@@ -103,24 +103,4 @@ Result<std::vector<ObjectSums>> objects_from_text(std::string_view text, const s
   return objects;
 }
 
-std::string table_to_csv(const std::vector<ObjectSums>& objects) {
-  fmt::memory_buffer text;
-  const auto out = std::back_inserter(text);
-  fmt::format_to(
-      out,
-      "label,voxels,centroid_z,centroid_y,centroid_x,z_begin,z_end,y_begin,y_end,x_begin,x_end,"
-      "sum_intensity,mean_intensity\n");
-  for (size_t i = 0; i < objects.size(); ++i) {
-    const ObjectSums& o = objects[i];
-    // The only divisions: one each, of exact sums.
-    const auto mean = [&o](uint64_t sum) {
-      return static_cast<double>(sum) / static_cast<double>(o.voxels);
-    };
-    fmt::format_to(out, "{},{},{},{},{},{},{},{},{},{},{},{},{}\n", i + 1, o.voxels, mean(o.sum_z),
-                   mean(o.sum_y), mean(o.sum_x), o.z.begin, o.z.end, o.y.begin, o.y.end, o.x.begin,
-                   o.x.end, o.sum_intensity, mean(o.sum_intensity));
-  }
-  return fmt::to_string(text);
-}
-
 }  // namespace tierhub::imaging

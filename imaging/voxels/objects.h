@@ -37,7 +37,4 @@ std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& ima
 std::string objects_to_text(const std::vector<ObjectSums>& objects);
 Result<std::vector<ObjectSums>> objects_from_text(std::string_view text, const std::string& path);
 
-// The table as CSV: label, voxels, centroid, bounding box (half-open), intensity.
-std::string table_to_csv(const std::vector<ObjectSums>& objects);
-
 }  // namespace tierhub::imaging

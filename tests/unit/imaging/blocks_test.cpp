@@ -128,14 +128,14 @@ class BadBlocks : public ::testing::Test {
     boxes_ = must(formats::tile(whole_box({8, 8, 8}), {4, 8, 8}));
   }
   void segment(const Box& box, const std::string& name, uint64_t threshold = 500) {
-    const SegmentOptions options{0, Connectivity::full, folder_ / ("labels/" + name), "", {}};
-    must(segment_box(*reader_, box, {}, threshold, options));
+    const LabelBlock block = must(segment_box(*reader_, box, {}, given_threshold(threshold), {0}));
+    must(block.write(folder_ / ("labels/" + name), Parallel(1)));
   }
   std::string merge() {
-    const auto result =
-        merge_labels({folder_ / "labels", {}, folder_ / "merged.zarr", folder_ / "t.csv"});
+    auto blocks = open_label_blocks(folder_ / "labels");
+    if (!blocks) return blocks.error().text();
+    const auto result = MergedLabels::merge(*std::move(blocks), {}, {});
     if (result) return "";
-    EXPECT_FALSE(std::filesystem::exists(folder_ / "merged.zarr"));
     return result.error().text();
   }
 
@@ -196,16 +196,14 @@ TEST_F(BadBlocks, LeftUnfinishedAreNotSeen) {
 TEST_F(BadBlocks, OfAPartNeedTheRegionToBeNamed) {
   segment(boxes_[1], "1.zarr");
   EXPECT_NE(merge().find("--select"), std::string::npos);
-  EXPECT_TRUE(merge_labels(
-      {folder_ / "labels", formats::selection_of(boxes_[1]), folder_ / "merged.zarr", ""}));
+  EXPECT_TRUE(MergedLabels::merge(must(open_label_blocks(folder_ / "labels")),
+                                  formats::selection_of(boxes_[1]), {}));
 }
 
 TEST_F(BadBlocks, WithAHaloBelowTheMinimumAreRefused) {
-  const SegmentOptions options{2, Connectivity::full, folder_ / "labels/0.zarr", "", {}};
-  const auto result = segment_box(*reader_, boxes_[0], {8, 8, 1}, 500, options);
+  const auto result = segment_box(*reader_, boxes_[0], {8, 8, 1}, given_threshold(500), {2});
   ASSERT_FALSE(result);
   EXPECT_NE(result.error().text().find("z=7,y=7,x=7"), std::string::npos) << result.error().text();
-  EXPECT_FALSE(std::filesystem::exists(folder_ / "labels"));
 }
 
 TEST_F(BadBlocks, OfHistogramsAreRefused) {
@@ -232,14 +230,11 @@ TEST_F(BadBlocks, OfHistogramsAreRefused) {
 
 TEST(SegmentBox, KeepsTheSizeOfAVoxelAndThePlaceOfTheBox) {
   const ScratchFolder folder;
-  const ZarrLayout layout{{8, 8, 8}, {8, 8, 8}, Dimensions::zyx, {0, 0, 0}, {2, 0.5, 0.25}};
-  auto writer =
-      must(ZarrWriter<uint16_t>::create(folder / "image.zarr", layout, formats::Json::object()));
-  must(writer.write_all(speckle({8, 8, 8}, 1)));
-  must(writer.commit());
-  ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
+  write_volume(folder / "image.zarr", speckle({8, 8, 8}, 1), {8, 8, 8}, {2, 0.5, 0.25});
+  const ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
   const Box box{0, 0, 0, {4, 8}, {2, 8}, {4, 8}};
-  must(segment_box(reader, box, {}, 500, {0, Connectivity::full, folder / "labels.zarr", "", {}}));
+  const LabelBlock block = must(segment_box(reader, box, {}, given_threshold(500), {0}));
+  must(block.write(folder / "labels.zarr", Parallel(1)));
   const auto json = formats::Json::parse(test::read_bytes(folder / "labels.zarr/.zattrs"));
   const auto& transformations = json["multiscales"][0]["datasets"][0]["coordinateTransformations"];
   EXPECT_EQ(transformations[0]["scale"], (std::vector<double>{2, 0.5, 0.25}));
@@ -252,9 +247,9 @@ TEST(SegmentBox, ReadsNoChunkOutsideTheBoxAndItsHalo) {
   const Box box{0, 0, 0, {4, 8}, {16, 24}, {32, 40}};
   const Halo halo{4, 4, 4};
   const auto segment = [&] {
-    ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
-    must(segment_box(reader, box, halo, 500,
-                     {1, Connectivity::full, folder / "labels.zarr", "", {}}));
+    const ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
+    const LabelBlock block = must(segment_box(reader, box, halo, given_threshold(500), {1}));
+    must(block.write(folder / "labels.zarr", Parallel(1)));
     return files_below(folder / "labels.zarr");
   };
   const auto before = segment();

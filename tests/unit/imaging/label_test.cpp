@@ -81,12 +81,7 @@ TEST(Objects, AreMeasuredInCoordinatesOfTheVolume) {
   const auto objects = measure(labels, image, Box{0, 0, 0, {5, 6}, {10, 12}, {20, 22}}, 2);
   ASSERT_EQ(objects.size(), 2u);
   EXPECT_EQ(objects[0], (ObjectSums{2, 10, 21, 40, 30, {5, 10, 20}, {5, 6}, {10, 12}, {20, 21}}));
-  EXPECT_EQ(table_to_csv(objects),
-            "label,voxels,centroid_z,centroid_y,centroid_x,z_begin,z_end,y_begin,y_end,x_begin,x_"
-            "end,sum_intensity,"
-            "mean_intensity\n"
-            "1,2,5,10.5,20,5,6,10,12,20,21,30,15\n"
-            "2,1,5,11,21,5,6,11,12,21,22,65535,65535\n");
+  EXPECT_EQ(objects[1], (ObjectSums{1, 5, 11, 21, 65535, {5, 11, 21}, {5, 6}, {11, 12}, {21, 22}}));
 }
 
 TEST(Objects, ComeBackFromTheirText) {

@@ -225,10 +225,7 @@ TEST(Reader, RefusesAnImageOf32BitsButReadsItAsLabels) {
   const ScratchFolder folder;
   LabelVolume labels({2, 3, 4});
   labels.at(1, 2, 3) = 70000;
-  auto writer = must(ZarrWriter<uint32_t>::create(folder / "l.zarr", {labels.extent, {1, 2, 2}},
-                                                  formats::Json::object()));
-  must(writer.write_all(labels));
-  must(writer.commit());
+  write_volume(folder / "l.zarr", labels, {1, 2, 2});
   ImageReader reader = must(ImageReader::open(folder / "l.zarr"));
   EXPECT_EQ(must(reader.read_labels(whole_box(labels.extent))), labels);
   EXPECT_FALSE(reader.read_grey(whole_box(labels.extent)));

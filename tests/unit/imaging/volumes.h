@@ -10,10 +10,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "imaging/images/writer.h"
+#include "imaging/images/image_writer.h"
 #include "imaging/labels/histogram.h"
 #include "imaging/labels/merge.h"
 #include "imaging/labels/segment.h"
+#include "imaging/tables/object_table.h"
 #include "imaging/voxels/otsu.h"
 #include "imaging/voxels/smooth.h"
 #include "tests/unit/formats/samples.h"
@@ -21,12 +22,19 @@
 
 namespace tierhub::imaging {
 
-inline void write_volume(const std::string& path, const GreyVolume& volume,
-                         const Extent& chunk = {4, 8, 8}) {
-  const ZarrLayout layout{
-      volume.extent, chunk, volume.extent.z == 1 ? Dimensions::yx : Dimensions::zyx, {0, 0, 0}};
-  auto writer = must(ZarrWriter<uint16_t>::create(path, layout, formats::Json::object()));
-  must(writer.write_all(volume));
+template <class T>
+inline void write_volume(const std::string& path, const Volume<T>& volume,
+                         const Extent& chunk = {4, 8, 8}, formats::VoxelSize size = {}) {
+  using formats::Axis;
+  ImageLayout layout;
+  layout.axes = {Axis::y, Axis::x};
+  if (volume.extent.z > 1) layout.axes.insert(layout.axes.begin(), Axis::z);
+  layout.type = sizeof(T) == 2 ? formats::PixelType::uint16 : formats::PixelType::uint32;
+  layout.shape = {1, 1, volume.extent.z, volume.extent.y, volume.extent.x};
+  layout.chunk = {1, 1, chunk.z, chunk.y, chunk.x};
+  layout.voxel_size = size;
+  ImageWriter writer = must(ImageWriter::create(path, layout));
+  must(writer.write_volume(0, volume, Parallel(1)));
   must(writer.commit());
 }
 
@@ -77,46 +85,57 @@ struct RunResult {
   bool operator==(const RunResult&) const = default;
 };
 
+inline Threshold given_threshold(uint64_t value) {
+  return {value, 0, formats::PixelType::uint16, {}};
+}
+
+// Writes finished labels and their table, and reads them again.
+inline RunResult written(const MergedLabels& labels, const std::string& folder) {
+  must(labels.write(folder, Parallel(1)));
+  return {files_below(folder), object_table(labels.objects(), labels.record()),
+          labels.objects().size()};
+}
+
 inline RunResult segment_at_once(const std::string& image, const std::string& work, double sigma,
                                  Connectivity connectivity,
                                  std::optional<uint64_t> threshold = {}) {
-  ImageReader reader = must(ImageReader::open(image));
+  const ImageReader reader = must(ImageReader::open(image));
   const Box box = must(formats::whole_volume(reader.info()));
-  const SegmentOptions options{sigma, connectivity, work + "/whole.zarr", work + "/whole.csv", {}};
-  const SegmentResult result = must(segment_whole(reader, box, threshold, options));
-  return {files_below(options.out), test::read_bytes(options.table), result.objects};
+  std::optional<Threshold> given;
+  if (threshold) given = given_threshold(*threshold);
+  const std::string out = work + "/whole.zarr";
+  return written(
+      must(segment_whole(reader, box, given, {sigma, connectivity, Parallel(1)}, out)).labels, out);
 }
 
 // Histograms of all blocks, one threshold, labels of all blocks, merge: the steps of a workflow.
 inline RunResult segment_in_blocks(const std::string& image, const std::string& work,
                                    const Extent& block, double sigma, Connectivity connectivity,
-                                   std::optional<uint64_t> threshold = {}) {
-  ImageReader reader = must(ImageReader::open(image));
+                                   std::optional<uint64_t> given = {}) {
+  const ImageReader reader = must(ImageReader::open(image));
   const Box whole = must(formats::whole_volume(reader.info()));
   const Halo halo = must(minimum_halo(sigma, whole.extent()));
   std::vector<Box> boxes = must(formats::tile(whole, block));
   std::filesystem::remove_all(work + "/blocks");
-  std::optional<Otsu> otsu;
-  if (!threshold) {
-    otsu = Otsu{source_of(reader.info()).image, whole};
+  Threshold threshold = given_threshold(given.value_or(0));
+  if (!given) {
     for (size_t i = 0; i < boxes.size(); ++i) {
       const Histogram histogram = must(compute_histogram(reader, boxes[i], sigma));
       must(write_output_file(fmt::format("{}/blocks/histogram/{}.json", work, i),
                              to_json_text(histogram)));
     }
-    threshold = otsu_threshold(must(read_histograms(work + "/blocks/histogram", {})).counts);
+    threshold = otsu_threshold_of(must(read_histograms(work + "/blocks/histogram", {})));
   }
   // Tasks end in any order, and their names say nothing.
   std::shuffle(boxes.begin(), boxes.end(), std::mt19937_64(block.voxels()));
   for (size_t i = 0; i < boxes.size(); ++i) {
-    const SegmentOptions options{sigma, connectivity,
-                                 fmt::format("{}/blocks/labels/{}.zarr", work, i), "", otsu};
-    must(segment_box(reader, boxes[i], halo, *threshold, options));
+    const LabelBlock labels =
+        must(segment_box(reader, boxes[i], halo, threshold, {sigma, connectivity, Parallel(1)}));
+    must(labels.write(fmt::format("{}/blocks/labels/{}.zarr", work, i), Parallel(1)));
   }
-  const MergeOptions options{
-      work + "/blocks/labels", {}, work + "/blocks/merged.zarr", work + "/blocks/merged.csv"};
-  const MergeResult result = must(merge_labels(options));
-  return {files_below(options.out), test::read_bytes(options.table), result.objects};
+  return written(
+      must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/labels")), {}, {})),
+      work + "/blocks/merged.zarr");
 }
 
 }  // namespace tierhub::imaging

@@ -1,0 +1,29 @@
+// Options that several subcommands have.
+#pragma once
+
+#include <string>
+
+#include "imaging/commands/operator.h"
+#include "imaging/images/part.h"
+#include "imaging/voxels/parallel.h"
+
+namespace tierhub::imaging {
+
+void add_input(Operator& op, Part& part);
+// --select of one image: one level, time point and channel, and ranges of z, y and x.
+CLI::Option* add_select(Operator& op, Part& part);
+// --in, --select, and for blocks --box and --halo instead.
+void add_part(Operator& op, Part& part);
+// --select (or --region) of a command that puts blocks together: what the blocks tile, if it is not
+// a whole volume.
+void add_selected_blocks(Operator& op, std::string& select);
+// --out and --table of a command that finds objects.
+void add_label_outputs(Operator& op, std::string& labels, std::string& table);
+
+// As many threads as the workflow gives to the task (TIERHUB_CPUS), else as there are processors.
+Parallel allowed_threads();
+
+// Prints "report: NAME: TEXT": the runner puts it into the run's report.
+void print_report(const std::string& output, const std::string& text);
+
+}  // namespace tierhub::imaging

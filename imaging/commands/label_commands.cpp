@@ -1,0 +1,261 @@
+#include <charconv>
+#include <memory>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+#include "formats/json.h"
+#include "formats/selection.h"
+#include "imaging/commands/common_options.h"
+#include "imaging/images/output.h"
+#include "imaging/labels/blocks.h"
+#include "imaging/labels/histogram.h"
+#include "imaging/labels/merge.h"
+#include "imaging/labels/segment.h"
+#include "imaging/tables/object_table.h"
+#include "imaging/voxels/smooth.h"
+
+namespace tierhub::imaging {
+namespace {
+
+Error usage(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
+
+std::optional<uint64_t> to_number(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::string check_threshold(const std::string& text) {
+  if (to_number(text) || (text.size() > 1 && text[0] == '@')) return {};
+  return "--threshold must be a number, or @FILE with a file that imgop threshold wrote";
+}
+
+// "1234" or "@threshold.json"; a file must have been made for `sigma`.
+Result<Threshold> read_threshold(const std::string& text, double sigma) {
+  Threshold threshold;
+  if (const auto number = to_number(text)) {
+    threshold.value = *number;
+    return threshold;
+  }
+  const std::string path = text.substr(1);
+  TRY_ASSIGN(const std::string json, posix::read_file(path));
+  TRY_ASSIGN(threshold, threshold_from_json(json, path));
+  if (threshold.sigma != sigma) {
+    return usage(fmt::format(
+        "{} was computed with --sigma {}, not {}: use the same, or give the threshold as a number",
+        path, threshold.sigma, sigma));
+  }
+  return threshold;
+}
+
+// The threshold of one channel or level means nothing in another one of the same image.
+Result<void> check_threshold_fits(const Threshold& threshold, const Source& source,
+                                  const Box& box) {
+  if (!threshold.otsu || threshold.otsu->image != source.image) return {};
+  const Box& from = threshold.otsu->box;
+  if (from.level == box.level && from.c == box.c) return {};
+  return usage(
+      fmt::format("the threshold was computed for level {}, c {}, not for level {}, c {}: "
+                  "compute it there, or give it as a number",
+                  from.level, from.c, box.level, box.c));
+}
+
+struct HistogramCommand {
+  Part part;
+  double sigma = 2;
+  std::string out;
+};
+
+Result<void> run_histogram(const HistogramCommand& command) {
+  TRY_ASSIGN(const ImageReader reader,
+             ImageReader::open(command.part.in, allowed_threads().threads()));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  if (!command.part.box.empty()) {
+    TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
+    TRY(check_halo(halo, command.sigma, reader.shape_at(box.level)));
+  }
+  TRY_ASSIGN(const Histogram histogram, compute_histogram(reader, box, command.sigma));
+  TRY(write_output_file(command.out, to_json_text(histogram)));
+  // The histogram of a block is no result.
+  if (command.part.box.empty()) {
+    print_report(command.out,
+                 "histogram of " + place_text(histogram.source, histogram.box, histogram.shape));
+  }
+  return {};
+}
+
+struct ThresholdCommand {
+  std::string otsu;
+  std::string select;
+  std::string out;
+};
+
+Result<void> run_threshold(const ThresholdCommand& command) {
+  TRY_ASSIGN(const formats::Selection selection, formats::parse_selection(command.select));
+  TRY_ASSIGN(const Histogram histogram, read_histograms(command.otsu, selection));
+  const Threshold threshold = otsu_threshold_of(histogram);
+  TRY(write_output_file(command.out, to_json_text(threshold, histogram)));
+  fmt::print("threshold {}\n", threshold.value);
+  print_report(command.out,
+               fmt::format("threshold {} (Otsu) of {}", threshold.value,
+                           place_text(histogram.source, histogram.box, histogram.shape)));
+  return {};
+}
+
+// Writes finished labels and their table.
+Result<void> write_results(const MergedLabels& labels, const std::string& out,
+                           const std::string& table) {
+  TRY(labels.write(out, allowed_threads()));
+  if (!table.empty()) {
+    TRY(write_output_file(table, object_table(labels.objects(), labels.record())));
+  }
+  print_report(table.empty() ? out : table, objects_text(labels.objects().size(), labels.record()));
+  return {};
+}
+
+struct SegmentCommand {
+  Part part;
+  double sigma = 2;
+  std::string threshold;
+  std::string connectivity = "full";
+  std::string out;
+  std::string table;
+};
+
+Result<void> run_segment(const SegmentCommand& command) {
+  SegmentOptions options{command.sigma, {}, allowed_threads()};
+  TRY_ASSIGN(options.connectivity, parse_connectivity(command.connectivity));
+  std::optional<Threshold> threshold;
+  if (!command.threshold.empty()) {
+    TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma));
+  }
+  TRY_ASSIGN(const ImageReader reader,
+             ImageReader::open(command.part.in, options.parallel.threads()));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  if (threshold) TRY(check_threshold_fits(*threshold, source_of(reader.info()), box));
+  if (command.part.box.empty()) {
+    TRY_ASSIGN(const WholeLabels whole,
+               segment_whole(reader, box, threshold, options, command.out));
+    TRY(write_results(whole.labels, command.out, command.table));
+    fmt::print("{} objects brighter than {}\n", whole.labels.objects().size(),
+               *whole.labels.record().threshold());
+    return {};
+  }
+  TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
+  TRY_ASSIGN(const LabelBlock block, segment_box(reader, box, halo, *threshold, options));
+  TRY(block.write(command.out, options.parallel));
+  fmt::print("{} objects brighter than {}\n", block.objects().sums.size(), threshold->value);
+  return {};
+}
+
+struct MergeCommand {
+  std::string in;
+  std::string select;
+  std::string out;
+  std::string table;
+};
+
+Result<void> run_merge(const MergeCommand& command) {
+  TRY_ASSIGN(const formats::Selection selection, formats::parse_selection(command.select));
+  TRY_ASSIGN(std::vector<LabelBlock> blocks, open_label_blocks(command.in));
+  TRY_ASSIGN(const MergedLabels labels, MergedLabels::merge(std::move(blocks), selection, {}));
+  TRY(write_results(labels, command.out, command.table));
+  fmt::print("{} objects from {} blocks\n", labels.objects().size(), labels.block_count());
+  return {};
+}
+
+void add_sigma(Operator& op, double& sigma) {
+  op.add("--sigma", sigma, real(0, kMaxSigma, "pixel"),
+         "Width of the Gaussian in voxels; 0 means no smoothing");
+}
+
+constexpr const char* kGaussianHalo =
+    "the radius of the Gaussian, at which its error is below 0.001: 7 voxels for sigma 2";
+constexpr const char* kGrey = "uint8, uint16";
+
+void add_histogram(Registry& registry) {
+  const auto options = std::make_shared<HistogramCommand>();
+  Operator op(registry, "histogram", "Count the values of the smoothed image, or of one box of it",
+              "imgop histogram --sigma 2 --in vol.ome.zarr --box z=0:32,y=0:128,x=0:128 --halo "
+              "z=8,y=16,x=16 --out h/1.json");
+  op.set_halo(kGaussianHalo);
+  op.set_types(kGrey);
+  add_part(op, options->part);
+  add_sigma(op, options->sigma);
+  op.add("--out", options->out, path_out("json", {".json"}), "JSON file to write (.json)")
+      ->required();
+  op.set_run([options] { return run_histogram(*options); });
+}
+
+void add_threshold(Registry& registry) {
+  const auto options = std::make_shared<ThresholdCommand>();
+  Operator op(registry, "threshold", "Add histograms and find the threshold of their sum",
+              "imgop threshold --otsu h --out threshold.json");
+  op.add("--otsu", options->otsu, path_in("json"),
+         "A histogram, or a folder with the histograms of all blocks (*.json)")
+      ->required();
+  add_selected_blocks(op, options->select);
+  op.add("--out", options->out, path_out("json", {".json"}), "JSON file to write (.json)")
+      ->required();
+  op.set_run([options] { return run_threshold(*options); });
+}
+
+void add_segment(Registry& registry) {
+  const auto options = std::make_shared<SegmentCommand>();
+  Operator op(
+      registry, "segment",
+      "Smooth, threshold and label an image, or one box of it for merge-labels",
+      "imgop segment --sigma 2 --in vol.ome.zarr --out labels.ome.zarr --table objects.csv\n"
+      "  imgop segment --sigma 2 --threshold @threshold.json --in vol.ome.zarr --box "
+      "z=0:32,y=0:128,x=0:128 --halo z=8,y=16,x=16 --out labels/1.zarr");
+  op.set_halo(kGaussianHalo);
+  op.set_types(kGrey);
+  add_part(op, options->part);
+  add_sigma(op, options->sigma);
+  op.add("--threshold", options->threshold, text("threshold", check_threshold),
+         "Objects are brighter than this: a number, or @FILE from imgop threshold. Needed with "
+         "--box; otherwise Otsu's threshold of the image is the default");
+  op.add("--connectivity", options->connectivity, choice({"full", "face"}),
+         "full: voxels join at faces, edges and corners; face: only at faces");
+  add_label_outputs(op, options->out, options->table);
+  op.command().parse_complete_callback([options] {
+    if (!options->part.box.empty() && options->threshold.empty()) {
+      throw CLI::ValidationError(
+          "--box",
+          "a box needs --threshold: blocks with different thresholds would not fit together (first "
+          "run imgop histogram on all blocks, then imgop threshold)");
+    }
+    if (!options->part.box.empty() && !options->table.empty()) {
+      throw CLI::ValidationError(
+          "--table", "the objects of a block are no result: imgop merge-labels writes the table");
+    }
+  });
+  op.set_run([options] { return run_segment(*options); });
+}
+
+void add_merge_labels(Registry& registry) {
+  const auto options = std::make_shared<MergeCommand>();
+  Operator op(registry, "merge-labels",
+              "Merge the labels of all blocks into labels of the whole volume",
+              "imgop merge-labels --in labels --table objects.csv --out labels.ome.zarr");
+  op.add("--in", options->in, path_in("labels"),
+         "Folder with what imgop segment wrote for each block")
+      ->required();
+  add_selected_blocks(op, options->select);
+  add_label_outputs(op, options->out, options->table);
+  op.set_run([options] { return run_merge(*options); });
+}
+
+}  // namespace
+
+void add_label_commands(Registry& registry) {
+  add_histogram(registry);
+  add_threshold(registry);
+  add_segment(registry);
+  add_merge_labels(registry);
+}
+
+}  // namespace tierhub::imaging

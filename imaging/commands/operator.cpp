@@ -1,0 +1,98 @@
+#include "imaging/commands/operator.h"
+
+#include <fmt/format.h>
+
+#include "imaging/images/output.h"
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::Json;
+
+bool is_output(const Json& schema) { return schema.value("direction", "") == "out"; }
+bool is_input(const Json& schema) { return schema.value("direction", "") == "in"; }
+
+}  // namespace
+
+ArgumentType real(double least, double most, const char* unit) {
+  return {{{"type", "number"}, {"minimum", least}, {"maximum", most}, {"unit", unit}},
+          CLI::Range(least, most)};
+}
+
+ArgumentType integer(uint64_t least, uint64_t most, const char* unit) {
+  return {{{"type", "integer"}, {"minimum", least}, {"maximum", most}, {"unit", unit}},
+          CLI::Range(least, most)};
+}
+
+ArgumentType choice(const std::vector<std::string>& values) {
+  return {{{"type", "string"}, {"enum", values}}, CLI::IsMember(values)};
+}
+
+ArgumentType text(const char* kind, std::function<std::string(const std::string&)> check) {
+  if (!check) check = [](const std::string&) { return std::string(); };
+  return {{{"type", "string"}, {"kind", kind}}, CLI::Validator(check, "")};
+}
+
+ArgumentType path_in(const char* kind) {
+  ArgumentType type = text(kind);
+  type.schema["direction"] = "in";
+  return type;
+}
+
+ArgumentType path_out(const char* kind, const std::vector<std::string>& endings) {
+  const auto check = [endings](const std::string& path) -> std::string {
+    const std::string name = CLI::detail::to_lower(base_name(path));
+    std::string allowed;
+    for (const std::string& ending : endings) {
+      if (name.size() > ending.size() && name.ends_with(ending)) return {};
+      allowed += (allowed.empty() ? "" : " or ") + ending;
+    }
+    return fmt::format("\"{}\": the name must end in {}, which is what is written", path, allowed);
+  };
+  return {{{"type", "string"}, {"kind", kind}, {"direction", "out"}, {"endings", endings}},
+          CLI::Validator(check, "")};
+}
+
+Operator::Operator(Registry& registry, const char* name, const char* help, const char* example)
+    : registry_(registry), command_(registry.app.add_subcommand(name, help)) {
+  command_->footer(std::string("Example:\n  ") + example);
+  manifest_ = {{"name", name}, {"help", help}, {"example", example}};
+}
+
+Operator::~Operator() {
+  Json properties = Json::object(), required = Json::array();
+  Json inputs = Json::array(), outputs = Json::array();
+  for (size_t i = 0; i < options_.size(); ++i) {
+    const std::string name = options_[i]->get_lnames().front();
+    properties[name] = schemas_[i];
+    if (options_[i]->get_required()) required.push_back(name);
+    if (is_input(schemas_[i])) inputs.push_back(name);
+    if (is_output(schemas_[i])) outputs.push_back(name);
+  }
+  manifest_["arguments"] = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                            {"type", "object"},
+                            {"properties", std::move(properties)},
+                            {"required", std::move(required)},
+                            {"additionalProperties", false}};
+  manifest_["inputs"] = std::move(inputs);
+  manifest_["outputs"] = std::move(outputs);
+  registry_.manifests.push_back(std::move(manifest_));
+}
+
+CLI::Option* Operator::add_flag(const char* name, bool& value, const char* help) {
+  CLI::Option* option = command_->add_flag(name, value, help);
+  note(option, {{"type", "boolean"}, {"default", false}}, help);
+  return option;
+}
+
+void Operator::note(const CLI::Option* option, Json schema, const char* help) {
+  schema["description"] = help;
+  options_.push_back(option);
+  schemas_.push_back(std::move(schema));
+}
+
+void Operator::set_run(std::function<Result<void>()> run) {
+  command_->callback([&registry = registry_, run = std::move(run)] { registry.action = run; });
+}
+
+}  // namespace tierhub::imaging

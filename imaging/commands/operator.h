@@ -1,0 +1,103 @@
+// The subcommands of imgop. What each takes is declared once; the command line, its checks, --help
+// and the manifest that `imgop describe` prints are made from it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "common/result.h"
+#include "formats/json.h"
+
+namespace tierhub::imaging {
+
+// Set by the subcommand that was chosen, after its options were parsed.
+using Action = std::function<Result<void>()>;
+
+// All subcommands.
+struct Registry {
+  CLI::App& app;
+  Action action;
+  formats::Json manifests = formats::Json::array();
+};
+
+// The type of an argument: a JSON Schema, and the check of the command line that follows from it.
+struct ArgumentType {
+  formats::Json schema;
+  CLI::Validator check;
+};
+// A number in [least, most], with a unit for people: "pixel", "voxel", "percent".
+ArgumentType real(double least, double most, const char* unit);
+ArgumentType integer(uint64_t least, uint64_t most, const char* unit);
+ArgumentType choice(const std::vector<std::string>& values);
+// A text that `parse` reads: {box}, {halo}, {select}. `kind` is its name in the manifest.
+ArgumentType text(const char* kind, std::function<std::string(const std::string&)> check = {});
+// A path to read; `kind`: "image", "labels", "json", "table".
+ArgumentType path_in(const char* kind);
+// A path to write, whose name must end in one of `endings`: it decides what is written.
+ArgumentType path_out(const char* kind, const std::vector<std::string>& endings);
+
+// Turns a parser that returns a Result into a check of the command line.
+template <class Parse>
+std::function<std::string(const std::string&)> parsed_by(Parse parse) {
+  return [parse](const std::string& given) {
+    const auto value = parse(given);
+    return value ? std::string() : value.error().text();
+  };
+}
+
+class Operator {
+ public:
+  // `example`: complete command lines, one a line.
+  Operator(Registry& registry, const char* name, const char* help, const char* example);
+  // Adds the manifest to the registry.
+  ~Operator();
+  Operator(const Operator&) = delete;
+  Operator& operator=(const Operator&) = delete;
+
+  // `names` as CLI11 has them: "--select,--region". The value at the time of the call is the
+  // default.
+  template <class T>
+  CLI::Option* add(const char* names, T& value, const ArgumentType& type, const char* help) {
+    CLI::Option* option = command_->add_option(names, value, help)->check(type.check);
+    if constexpr (std::is_arithmetic_v<T>) option->capture_default_str();
+    if constexpr (std::is_same_v<T, std::string>) {
+      if (!value.empty()) option->capture_default_str();
+    }
+    formats::Json schema = type.schema;
+    if constexpr (std::is_arithmetic_v<T>) schema["default"] = value;
+    if constexpr (std::is_same_v<T, std::string>) {
+      if (!value.empty()) schema["default"] = value;
+    }
+    note(option, std::move(schema), help);
+    return option;
+  }
+  CLI::Option* add_flag(const char* name, bool& value, const char* help);
+
+  // How far around a box it reads, in words, and on which kinds of numbers it works.
+  void set_halo(const char* rule) { manifest_["halo"] = rule; }
+  void set_types(const char* types) { manifest_["pixel_types"] = types; }
+
+  CLI::App& command() { return *command_; }
+  void set_run(std::function<Result<void>()> run);
+
+ private:
+  void note(const CLI::Option* option, formats::Json schema, const char* help);
+
+  Registry& registry_;
+  CLI::App* command_;
+  formats::Json manifest_;
+  std::vector<const CLI::Option*> options_;
+  std::vector<formats::Json> schemas_;
+};
+
+// The subcommands, by what they are about.
+void add_image_commands(Registry& registry);
+void add_label_commands(Registry& registry);
+void add_picture_commands(Registry& registry);
+void add_describe(Registry& registry);
+
+}  // namespace tierhub::imaging

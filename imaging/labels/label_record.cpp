@@ -1,0 +1,111 @@
+#include "imaging/labels/label_record.h"
+
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::Json;
+
+constexpr uint64_t kVersion = 2;
+
+std::string difference(std::string_view what, std::string_view own, std::string_view theirs) {
+  return own == theirs ? std::string()
+                       : fmt::format("{0} {1} instead of {0} {2}", what, own, theirs);
+}
+
+std::string difference(std::string_view what, uint64_t own, uint64_t theirs) {
+  return difference(what, fmt::format("{}", own), fmt::format("{}", theirs));
+}
+
+// Of the first argument that differs.
+std::string difference_of_arguments(const Json& own, const Json& theirs) {
+  for (const auto& [name, value] : own.items()) {
+    const std::string other = theirs.contains(name) ? theirs[name].dump() : "(none)";
+    if (value.dump() != other) return difference(name, value.dump(), other);
+  }
+  return own.size() == theirs.size() ? "" : "fewer arguments";
+}
+
+}  // namespace
+
+std::string LabelRecord::difference_from(const LabelRecord& other) const {
+  if (!agree(source, other.source))
+    return difference("the image", source.image, other.source.image);
+  for (const std::string& one :
+       {difference("level", box.level, other.box.level), difference("t", box.t, other.box.t),
+        difference("c", box.c, other.box.c), difference_of_arguments(made_with, other.made_with),
+        difference("connectivity", to_text(connectivity), to_text(other.connectivity)),
+        difference("the shape", formats::to_text(shape), formats::to_text(other.shape))}) {
+    if (!one.empty()) return one;
+  }
+  if (joining != other.joining) return "another operator";
+  return has_z == other.has_z ? "" : "other axes";
+}
+
+std::optional<uint64_t> LabelRecord::threshold() const {
+  return formats::get_unsigned(made_with, "threshold");
+}
+
+LabelRecord record_of(const formats::ImageInfo& info, const Box& box) {
+  LabelRecord record;
+  record.source = source_of(info);
+  record.box = box;
+  record.shape = info.levels[box.level].shape.extent();
+  record.has_z = info.has_axis(formats::Axis::z);
+  record.voxel_size = info.levels[box.level].voxel_size;
+  record.voxel_unit = info.voxel_unit;
+  return record;
+}
+
+Json to_json(const LabelRecord& record) {
+  Json json = {{"version", kVersion},
+               {"box", formats::to_text(record.box)},
+               {"shape", {record.shape.z, record.shape.y, record.shape.x}},
+               {"joining", record.joining == Joining::keys ? "keys" : "touching"},
+               {"connectivity", to_text(record.connectivity)},
+               {"arguments", record.made_with}};
+  add_source(json, record.source);
+  add_otsu(json, record.otsu);
+  return json;
+}
+
+Result<LabelRecord> record_from_json(const Json& json, const std::string& path) {
+  const auto version = formats::get_unsigned(json, "version");
+  if (version && *version < kVersion) {
+    return Error(std::errc::invalid_argument,
+                 path + " was written by an earlier version of imgop: make it again");
+  }
+  const auto box = formats::get_text(json, "box");
+  const auto shape = formats::get_unsigned_list(json, "shape");
+  const auto joining = formats::get_text(json, "joining");
+  const auto connectivity = formats::get_text(json, "connectivity");
+  const Json* arguments = formats::find_member(json, "arguments");
+  if (version != kVersion || !box || !shape || shape->size() != 3 || !joining || !connectivity ||
+      arguments == nullptr || !arguments->is_object()) {
+    return Error(std::errc::invalid_argument, path + " is not a labels folder that imgop wrote");
+  }
+  LabelRecord record;
+  record.source = source_from(json);
+  TRY_ASSIGN(record.otsu, otsu_from(json));
+  TRY_ASSIGN(record.box, formats::parse_box(*box));
+  TRY_ASSIGN(record.connectivity, parse_connectivity(*connectivity));
+  record.joining = *joining == "keys" ? Joining::keys : Joining::touching;
+  record.shape = {(*shape)[0], (*shape)[1], (*shape)[2]};
+  record.made_with = *arguments;
+  return record;
+}
+
+std::string objects_text(uint64_t objects, const LabelRecord& record) {
+  std::string text = fmt::format("{} object{} in {}", objects, objects == 1 ? "" : "s",
+                                 place_text(record.source, record.box, record.shape));
+  if (const auto diameter = formats::get_number(record.made_with, "diameter"))
+    text += fmt::format("; diameter {}", *diameter);
+  if (const auto threshold = record.threshold())
+    text += "; " + threshold_text(*threshold, record.otsu, record.source.image, record.box);
+  return text;
+}
+
+}  // namespace tierhub::imaging

@@ -1,0 +1,25 @@
+// The table of the objects of one image.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "imaging/labels/label_record.h"
+#include "imaging/voxels/objects.h"
+
+namespace tierhub::imaging {
+
+// CSV (RFC 4180), a row for each object, label 1 first. Columns: where the object is (file, well,
+// field, t, c), its label, its size in pixels and, if the size of a voxel is known, in micrometres,
+// its centroid and bounding box (half-open) in voxels of the whole image, and the intensity before
+// smoothing. Numbers have the digits that are known: sizes and sums are exact, positions have
+// thousandths of a voxel, all else six significant digits.
+std::string object_table(const std::vector<ObjectSums>& objects, const LabelRecord& record);
+
+// A field of a CSV line: quoted if it must be.
+std::string csv_field(const std::string& text);
+
+// How many micrometres one of `unit` is ("nanometer": 0.001); nothing for other words.
+std::optional<double> micrometres(const std::string& unit);
+
+}  // namespace tierhub::imaging
