@@ -134,6 +134,10 @@ Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
       {"HOME", variable("HOME", "/")}, {"USER", variable("USER", "")},
       {"PATH", search_path()},         {"LANG", variable("LANG", "C.UTF-8")},
       {"TIERHUB_RUN", options_.run},   {"TIERHUB_TASK", number(task)}};
+  // Programs would otherwise start a thread for each processor, also where other tasks run.
+  for (const char* name :
+       {"TIERHUB_CPUS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"})
+    variables[name] = fmt::format("{}", slots_for(step));
   if (!options_.socket.empty()) variables["TIERHUB_SOCKET"] = options_.socket;
   for (const auto& [name, value] : step.env) variables[name] = value.text.expand(values);
   spec.environment = joined(variables);

@@ -337,7 +337,7 @@ class WorkflowParser {
               (key.front() >= '0' && key.front() <= '9')) {
             return yaml_.error(at, fmt::format("'{}' cannot be the name of a variable", key));
           }
-          if (key == "TIERHUB_RUN" || key == "TIERHUB_TASK") {
+          if (key == "TIERHUB_RUN" || key == "TIERHUB_TASK" || key == "TIERHUB_CPUS") {
             return yaml_.error(at, fmt::format("{} is set by the agent: leave it out", key));
           }
           TRY_ASSIGN(Template text, text_template(entry, "a variable's value"));

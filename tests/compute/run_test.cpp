@@ -322,14 +322,18 @@ TEST_F(Run, ATaskThatUsesTooMuchMemoryIsStopped) {
 TEST_F(Run, ATaskSeesTheEnvironmentThatIsDocumented) {
   const EndedRun run = drop_and_wait("job", once(R"(
   - id: a
-    run: [sh, -c, 'env -u PWD -u SHLVL -u _ -u OLDPWD | cut -d= -f1 | sort | tr "\n" " " > {output}/env; pwd > {output}/cwd; cat > {output}/stdin; echo "$TIERHUB_RUN $TIERHUB_TASK $PLACE" > {output}/values']
-    env: {PLACE: "{name}"}
+    run: [sh, -c, 'env -u PWD -u SHLVL -u _ -u OLDPWD | cut -d= -f1 | sort | tr "\n" " " > {output}/env; pwd > {output}/cwd; cat > {output}/stdin; echo "$TIERHUB_RUN $TIERHUB_TASK $PLACE $TIERHUB_CPUS $OMP_NUM_THREADS" > {output}/values']
+    env: {PLACE: "{name}", OMP_NUM_THREADS: "7"}
+    resources: {cpus: 2}
 )"));
   EXPECT_EQ(run.ending, "done") << run.report;
-  EXPECT_EQ(output(run, "env"), "HOME LANG PATH PLACE TIERHUB_RUN TIERHUB_TASK USER ");
+  EXPECT_EQ(
+      output(run, "env"),
+      "HOME LANG MKL_NUM_THREADS OMP_NUM_THREADS OPENBLAS_NUM_THREADS PATH PLACE TIERHUB_CPUS "
+      "TIERHUB_RUN TIERHUB_TASK USER ");
   EXPECT_EQ(output(run, "cwd"), at("work/" + run.run) + "\n");
   EXPECT_EQ(output(run, "stdin"), "");
-  EXPECT_EQ(output(run, "values"), run.run + " 0000 a\n");
+  EXPECT_EQ(output(run, "values"), run.run + " 0000 a 2 7\n");
 }
 
 TEST_F(Run, CutsAVolumeIntoBlocks) {
