@@ -1,95 +1,119 @@
 #include "imaging/voxels/smooth.h"
 
-#include <cmath>
+#include <algorithm>
 
-#include <fmt/format.h>
-#include <itkDiscreteGaussianImageFilter.h>
-#include <itkGaussianOperator.h>
-#include <itkImage.h>
+#include "imaging/voxels/row_smoother.h"
 
 namespace tierhub::imaging {
 namespace {
 
-using GreyImage = itk::Image<uint16_t, 3>;
-using RealImage = itk::Image<double, 3>;
-using Gaussian = itk::DiscreteGaussianImageFilter<GreyImage, RealImage>;
-
-constexpr double kMaximumError = 0.001;
-constexpr int kNoWidthLimit = 1 << 20;
-
-uint64_t kernel_radius(double sigma) {
-  itk::GaussianOperator<double, 1> kernel;
-  kernel.SetDirection(0);
-  kernel.SetVariance(sigma * sigma);
-  kernel.SetMaximumError(kMaximumError);
-  kernel.SetMaximumKernelWidth(kNoWidthLimit);
-  kernel.CreateDirectional();
-  return kernel.GetRadius(0);
+Result<Kernel> kernel_of(const Sigma& sigma, const Extent& shape) {
+  Kernel kernel;
+  TRY_ASSIGN(kernel.z, gaussian_taps(sigma.z));
+  TRY_ASSIGN(kernel.y, gaussian_taps(sigma.y));
+  TRY_ASSIGN(kernel.x, gaussian_taps(sigma.x));
+  if (shape.z == 1) kernel.z = {1};
+  if (shape.y == 1) kernel.y = {1};
+  if (shape.x == 1) kernel.x = {1};
+  return kernel;
 }
 
-GreyImage::RegionType region_of(const Box& box) {
-  GreyImage::RegionType region;
-  const auto set = [&region](unsigned axis, const formats::AxisRange& range) {
-    region.SetIndex(axis, static_cast<itk::IndexValueType>(range.begin));
-    region.SetSize(axis, range.size());
+// Runs body(range) for ranges of strips; each strip is some rows of a plane of `extent`, as high as
+// it takes to waste little on what two of them need both. Neighbouring planes follow each other, so
+// that they find each other's voxels in the cache.
+struct Strip {
+  uint64_t z, begin, end;
+};
+template <class Body>
+void for_strips(const Extent& extent, uint64_t height, Parallel parallel, const Body& body) {
+  const uint64_t strips = (extent.y + height - 1) / height;
+  parallel.for_ranges(strips * extent.z, [&](size_t first, size_t last) {
+    std::vector<Strip> range;
+    for (size_t i = first; i < last; ++i) {
+      const uint64_t begin = i / extent.z * height;
+      range.push_back({i % extent.z, begin, std::min(begin + height, extent.y)});
+    }
+    body(range);
+  });
+}
+
+uint64_t strip_height(const Kernel& kernel) {
+  constexpr uint64_t kLeast = 64;
+  return std::max<uint64_t>(kLeast, 4 * kernel.y.size());
+}
+
+void round_row(const float* from, size_t size, uint16_t* to) {
+  for (size_t x = 0; x < size; ++x)
+    to[x] = static_cast<uint16_t>(static_cast<int32_t>(from[x] + 0.5f));
+}
+
+void copy_row(const float* from, size_t size, float* to) { std::copy(from, from + size, to); }
+
+template <class T, class StoreRow>
+Result<Volume<T>> smooth_to(const GreyVolume& volume, const Box& grown, const Box& owned,
+                            const Sigma& sigma, const Extent& shape, Parallel parallel,
+                            const StoreRow& store) {
+  TRY_ASSIGN(const Kernel kernel, kernel_of(sigma, shape));
+  Volume<T> result(owned.extent());
+  const auto smooth_strips = [&](const std::vector<Strip>& strips) {
+    RowSmoother smoother(volume, grown, owned, kernel);
+    for (const Strip& strip : strips) {
+      smoother.start_strip(strip.z, strip.begin, strip.end);
+      for (uint64_t y = strip.begin; y < strip.end; ++y)
+        store(smoother.row(y), result.extent.x, &result.at(strip.z, y, 0));
+    }
   };
-  set(0, box.x);
-  set(1, box.y);
-  set(2, box.z);
-  return region;
-}
-
-// Lends the voxels to ITK without a copy.
-GreyImage::Pointer wrap(const GreyVolume& volume, const Box& box) {
-  auto image = GreyImage::New();
-  image->SetRegions(region_of(box));
-  constexpr bool kItkOwnsThem = false;
-  image->GetPixelContainer()->SetImportPointer(const_cast<uint16_t*>(volume.voxels.data()),
-                                               volume.voxels.size(), kItkOwnsThem);
-  return image;
-}
-
-GreyVolume rounded(const RealImage& image, const Extent& extent) {
-  GreyVolume volume(extent);
-  const double* from = image.GetBufferPointer();
-  for (uint16_t& voxel : volume.voxels) voxel = static_cast<uint16_t>(*from++ + 0.5);
-  return volume;
+  for_strips(result.extent, strip_height(kernel), parallel, smooth_strips);
+  return result;
 }
 
 }  // namespace
 
-Result<Halo> minimum_halo(double sigma, const Extent& shape) {
-  if (!(sigma >= 0 && sigma <= kMaxSigma)) {
-    return Error(std::errc::invalid_argument,
-                 fmt::format("sigma must be between 0 and {} voxels", kMaxSigma));
-  }
-  const uint64_t radius = sigma == 0 ? 0 : kernel_radius(sigma);
-  return Halo{shape.z > 1 ? radius : 0, shape.y > 1 ? radius : 0, shape.x > 1 ? radius : 0};
+Result<Halo> minimum_halo(const Sigma& sigma, const Extent& shape) {
+  TRY_ASSIGN(const Kernel kernel, kernel_of(sigma, shape));
+  return Halo{kernel.z.size() - 1, kernel.y.size() - 1, kernel.x.size() - 1};
+}
+
+Result<Halo> minimum_halo(const Sigma& narrow, const Sigma& wide, const Extent& shape) {
+  TRY_ASSIGN(const Halo a, minimum_halo(narrow, shape));
+  TRY_ASSIGN(const Halo b, minimum_halo(wide, shape));
+  return Halo{std::max(a.z, b.z), std::max(a.y, b.y), std::max(a.x, b.x)};
 }
 
 Result<GreyVolume> smooth(const GreyVolume& volume, const Box& grown, const Box& owned,
-                          double sigma, const Extent& shape) {
-  if (sigma == 0) return crop(volume, grown, owned);
-  // A kernel of variance 0 is exactly the identity.
-  Gaussian::ArrayType variance;
-  variance[0] = shape.x > 1 ? sigma * sigma : 0;
-  variance[1] = shape.y > 1 ? sigma * sigma : 0;
-  variance[2] = shape.z > 1 ? sigma * sigma : 0;
-  try {
-    auto filter = Gaussian::New();
-    filter->SetInput(wrap(volume, grown));
-    filter->SetUseImageSpacing(false);
-    filter->SetVariance(variance);
-    filter->SetMaximumError(kMaximumError);
-    filter->SetMaximumKernelWidth(kNoWidthLimit);
-    filter->UpdateOutputInformation();
-    filter->GetOutput()->SetRequestedRegion(region_of(owned));
-    filter->Update();
-    return rounded(*filter->GetOutput(), owned.extent());
-  } catch (const itk::ExceptionObject& failure) {
-    return Error(std::errc::io_error,
-                 fmt::format("smoothing failed: {}", failure.GetDescription()));
-  }
+                          const Sigma& sigma, const Extent& shape, Parallel parallel) {
+  return smooth_to<uint16_t>(volume, grown, owned, sigma, shape, parallel, round_row);
+}
+
+Result<Volume<float>> smooth_unrounded(const GreyVolume& volume, const Box& grown, const Box& owned,
+                                       const Sigma& sigma, const Extent& shape, Parallel parallel) {
+  return smooth_to<float>(volume, grown, owned, sigma, shape, parallel, copy_row);
+}
+
+Result<GreyVolume> difference_of_gaussians(const GreyVolume& volume, const Box& grown,
+                                           const Box& owned, const Sigma& narrow, const Sigma& wide,
+                                           const Extent& shape, Parallel parallel) {
+  TRY_ASSIGN(const Kernel narrow_kernel, kernel_of(narrow, shape));
+  TRY_ASSIGN(const Kernel wide_kernel, kernel_of(wide, shape));
+  GreyVolume result(owned.extent());
+  const auto subtract_strips = [&](const std::vector<Strip>& strips) {
+    RowSmoother narrow_rows(volume, grown, owned, narrow_kernel);
+    RowSmoother wide_rows(volume, grown, owned, wide_kernel);
+    for (const Strip& strip : strips) {
+      narrow_rows.start_strip(strip.z, strip.begin, strip.end);
+      wide_rows.start_strip(strip.z, strip.begin, strip.end);
+      for (uint64_t y = strip.begin; y < strip.end; ++y) {
+        const float* a = narrow_rows.row(y);
+        const float* b = wide_rows.row(y);
+        uint16_t* to = &result.at(strip.z, y, 0);
+        for (uint64_t x = 0; x < result.extent.x; ++x)
+          to[x] = static_cast<uint16_t>(static_cast<int32_t>(std::max(0.0f, a[x] - b[x]) + 0.5f));
+      }
+    }
+  };
+  for_strips(result.extent, std::max(strip_height(narrow_kernel), strip_height(wide_kernel)),
+             parallel, subtract_strips);
+  return result;
 }
 
 }  // namespace tierhub::imaging

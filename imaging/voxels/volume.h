@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "formats/box.h"
+#include "imaging/voxels/huge_pages.h"
 
 namespace tierhub::imaging {
 
@@ -19,7 +20,11 @@ using formats::Halo;
 template <class T>
 struct Volume {
   Volume() = default;
-  explicit Volume(const Extent& size) : extent(size), voxels(size.voxels()) {}
+  explicit Volume(const Extent& size) : extent(size) {
+    voxels.reserve(size.voxels());
+    prefer_huge_pages(voxels.data(), size.voxels() * sizeof(T));
+    voxels.resize(size.voxels());
+  }
 
   size_t index(uint64_t z, uint64_t y, uint64_t x) const {
     return (z * extent.y + y) * extent.x + x;
