@@ -85,7 +85,7 @@ const std::vector<Library> kLibraries = {
     {"liburing", "liburing.*", "storage/copy/ring[^/]*"},
     {"Beast and Asio", "boost/(beast|asio).*", "http/server\\.cpp|api/http_exchange\\.cpp"},
     {"Boost", "boost/.*", "http/.*|api/.*|imaging/.*"},
-    {"ITK", "itk.*", "imaging/.*"},
+    {"ITK", "itk.*", "tests only"},
     {"image files", "tiff.*|png\\.h|jpeglib\\.h|zlib\\.h|zstd\\.h|blosc\\.h|lz4\\.h",
      "pixels/.*|imaging/images/png\\.cpp"},
     {"HDF5", "hdf5.*|H5.*", "formats/hdf5_library\\.h"},
