@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "common/result.h"
+#include "imaging/voxels/parallel.h"
 #include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
@@ -19,8 +20,12 @@ struct Labelled {
   uint32_t count = 0;  // labels run from 1 to count, in the order of their first voxels
 };
 
-// Labels the voxels that are brighter than `threshold`. An error if there are 2^32 objects or more.
+// Labels the voxels that are brighter than `threshold`, or those of a mask that are not 0. An error
+// if there are 2^32 runs of such voxels or more, or a row of so many voxels. Memory beyond the
+// labels: 12 bytes for each run of such voxels in a row.
 Result<Labelled> label_components(const GreyVolume& volume, uint64_t threshold,
-                                  Connectivity connectivity);
+                                  Connectivity connectivity, Parallel parallel = Parallel());
+Result<Labelled> label_components(const MaskVolume& mask, Connectivity connectivity,
+                                  Parallel parallel = Parallel());
 
 }  // namespace tierhub::imaging

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
+
+#include "imaging/voxels/runs.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -29,14 +33,34 @@ Result<std::array<uint64_t, kColumns>> parse_line(std::string_view line, const s
   return values;
 }
 
-}  // namespace
-
-void ObjectSums::add_voxel(uint64_t at_z, uint64_t at_y, uint64_t at_x, uint64_t intensity) {
-  const formats::AxisRange own_z{at_z, at_z + 1};
-  const formats::AxisRange own_y{at_y, at_y + 1};
-  const formats::AxisRange own_x{at_x, at_x + 1};
-  add(ObjectSums{1, at_z, at_y, at_x, intensity, {at_z, at_y, at_x}, own_z, own_y, own_x});
+// Neighbouring voxels of one object in a row.
+ObjectSums sums_of_run(uint64_t z, uint64_t y, const formats::AxisRange& x,
+                       const uint16_t* intensities) {
+  const uint64_t n = x.size();
+  const uint64_t sum_x = n * x.begin + n * (n - 1) / 2;
+  const uint64_t sum = std::accumulate(intensities, intensities + n, uint64_t{0});
+  return {n, n * z, n * y, sum_x, sum, {z, y, x.begin}, {z, z + 1}, {y, y + 1}, x};
 }
+
+// Adds a row, counted through all planes. `runs` is scratch memory.
+void measure_row(const LabelVolume& labels, const GreyVolume& image, const Box& box, uint64_t row,
+                 std::vector<Run>& runs, std::vector<ObjectSums>& objects) {
+  const uint64_t z = box.z.begin + row / labels.extent.y;
+  const uint64_t y = box.y.begin + row % labels.extent.y;
+  const uint32_t* const label = &labels.voxels[row * labels.extent.x];
+  const uint16_t* const intensity = &image.voxels[row * labels.extent.x];
+  runs.clear();
+  append_runs(label, labels.extent.x, uint32_t{0}, runs);
+  for (const Run& run : runs) {
+    for (uint64_t begin = run.begin, end = begin; begin < run.end; begin = end) {
+      while (end < run.end && label[end] == label[begin]) ++end;
+      objects[label[begin] - 1].add(
+          sums_of_run(z, y, {box.x.begin + begin, box.x.begin + end}, intensity + begin));
+    }
+  }
+}
+
+}  // namespace
 
 void ObjectSums::add(const ObjectSums& other) {
   if (other.voxels == 0) return;
@@ -56,18 +80,20 @@ void ObjectSums::add(const ObjectSums& other) {
 }
 
 std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& image, const Box& box,
-                                uint64_t count) {
-  std::vector<ObjectSums> objects(count);
-  size_t i = 0;
-  for (uint64_t z = box.z.begin; z < box.z.end; ++z) {
-    for (uint64_t y = box.y.begin; y < box.y.end; ++y) {
-      for (uint64_t x = box.x.begin; x < box.x.end; ++x, ++i) {
-        if (labels.voxels[i] != 0)
-          objects[labels.voxels[i] - 1].add_voxel(z, y, x, image.voxels[i]);
-      }
-    }
+                                uint64_t count, Parallel parallel) {
+  const uint64_t rows = labels.extent.z * labels.extent.y;
+  std::vector<std::vector<ObjectSums>> parts(std::clamp<uint64_t>(rows, 1, parallel.threads()));
+  parallel.for_each(parts.size(), [&](size_t i) {
+    parts[i].resize(count);
+    std::vector<Run> runs;
+    const uint64_t end = rows * (i + 1) / parts.size();
+    for (uint64_t row = rows * i / parts.size(); row < end; ++row)
+      measure_row(labels, image, box, row, runs, parts[i]);
+  });
+  for (size_t i = 1; i < parts.size(); ++i) {
+    for (size_t label = 0; label < count; ++label) parts[0][label].add(parts[i][label]);
   }
-  return objects;
+  return std::move(parts[0]);
 }
 
 std::string objects_to_text(const std::vector<ObjectSums>& objects) {

@@ -10,6 +10,7 @@
 
 #include "common/result.h"
 #include "formats/box.h"
+#include "imaging/voxels/parallel.h"
 #include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
@@ -25,13 +26,13 @@ struct ObjectSums {
   formats::AxisRange z, y, x;          // the bounding box
   bool operator==(const ObjectSums&) const = default;
 
-  void add_voxel(uint64_t at_z, uint64_t at_y, uint64_t at_x, uint64_t intensity);
   void add(const ObjectSums& other);
 };
 
-// The sums of labels 1..count; `labels` and `image` hold the voxels of `box`.
+// The sums of labels 1..count; `labels` and `image` hold the voxels of `box`, which is less than 2^32
+// voxels wide. Each thread needs count * sizeof(ObjectSums) bytes.
 std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& image, const Box& box,
-                                uint64_t count);
+                                uint64_t count, Parallel parallel = Parallel());
 
 // One line of integers an object, label 1 first: how a labels folder keeps them.
 std::string objects_to_text(const std::vector<ObjectSums>& objects);

@@ -39,6 +39,7 @@ struct Volume {
 
 using GreyVolume = Volume<uint16_t>;
 using LabelVolume = Volume<uint32_t>;
+using MaskVolume = Volume<uint8_t>;  // 0 is background
 
 // The voxels of `part`, which lies inside `whole`, out of a volume that holds `whole`.
 template <class T>

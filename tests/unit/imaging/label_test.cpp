@@ -1,5 +1,6 @@
 #include "imaging/voxels/label.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <random>
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "imaging/voxels/objects.h"
+#include "tests/unit/imaging/blockwise.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -50,18 +52,48 @@ LabelVolume flood(const GreyVolume& volume, uint64_t threshold, Connectivity con
   return labels;
 }
 
+// Rows are longer than a word of 64 voxels now and then, and runs end at its edges.
+GreyVolume random_foreground(std::mt19937_64& random) {
+  const Extent shape = random() % 4 == 0 ? Extent{1 + random() % 3, 1 + random() % 4, 200}
+                                         : random_shape(random, 12);
+  GreyVolume volume(shape);
+  const uint64_t share = 1 + random() % 9;
+  const uint64_t length = 1 + random() % 70;
+  for (size_t i = 0; i < volume.voxels.size();) {
+    const uint16_t value = random() % 10 < share ? 7 : 5;
+    for (uint64_t n = 1 + random() % length; n > 0 && i < volume.voxels.size(); --n)
+      volume.voxels[i++] = value;
+  }
+  return volume;
+}
+
 TEST(Label, EqualsAFloodFillOnRandomVolumes) {
-  std::mt19937_64 random(11);
-  for (int round = 0; round < 60; ++round) {
-    GreyVolume volume({1 + random() % 7, 1 + random() % 9, 1 + random() % 11});
-    const uint64_t share = 1 + random() % 9;
-    for (uint16_t& voxel : volume.voxels) voxel = random() % 10 < share ? 7 : 3;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const GreyVolume volume = random_foreground(random);
+    MaskVolume mask(volume.extent);
+    for (size_t i = 0; i < mask.voxels.size(); ++i) mask.voxels[i] = volume.voxels[i] > 5 ? 200 : 0;
     for (const Connectivity connectivity : {Connectivity::full, Connectivity::face}) {
-      const auto labelled = label_components(volume, 5, connectivity);
-      ASSERT_TRUE(labelled);
-      EXPECT_EQ(labelled->labels, flood(volume, 5, connectivity)) << "round " << round;
+      const LabelVolume expected = flood(volume, 5, connectivity);
+      for (const size_t threads : {1, 3}) {
+        const Parallel parallel(threads);
+        const Labelled labelled = must(label_components(volume, 5, connectivity, parallel));
+        ASSERT_EQ(labelled.labels, expected) << threads << " threads";
+        ASSERT_EQ(labelled.count,
+                  *std::max_element(expected.voxels.begin(), expected.voxels.end()));
+        const Labelled masked = must(label_components(mask, connectivity, parallel));
+        ASSERT_EQ(masked.labels, expected) << threads << " threads";
+      }
     }
   }
+}
+
+TEST(Label, FindsNothingAboveTheLargestValue) {
+  GreyVolume volume({1, 1, 3});
+  volume.voxels = {65535, 65535, 65535};
+  EXPECT_EQ(must(label_components(volume, uint64_t{1} << 40, Connectivity::full)).count, 0u);
+  EXPECT_EQ(must(label_components(volume, 65534, Connectivity::full)).count, 1u);
 }
 
 TEST(Label, CountsOnlyVoxelsBrighterThanTheThreshold) {
@@ -82,6 +114,32 @@ TEST(Objects, AreMeasuredInCoordinatesOfTheVolume) {
   ASSERT_EQ(objects.size(), 2u);
   EXPECT_EQ(objects[0], (ObjectSums{2, 10, 21, 40, 30, {5, 10, 20}, {5, 6}, {10, 12}, {20, 21}}));
   EXPECT_EQ(objects[1], (ObjectSums{1, 5, 11, 21, 65535, {5, 11, 21}, {5, 6}, {11, 12}, {21, 22}}));
+}
+
+TEST(Objects, AreSumsOfTheirVoxelsWithEveryNumberOfThreads) {
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    std::mt19937_64 random(seed);
+    LabelVolume labels(random_shape(random, seed % 5 == 0 ? 90 : 9));
+    for (uint32_t& label : labels.voxels)
+      label = random() % 3 == 0 ? 0 : static_cast<uint32_t>(random() % 4);
+    const GreyVolume image = random_volume(random, labels.extent);
+    Box box = whole_box(labels.extent);
+    box.x = {1000, 1000 + labels.extent.x};
+    std::vector<ObjectSums> expected(3);
+    for (uint64_t z = 0; z < labels.extent.z; ++z) {
+      for (uint64_t y = 0; y < labels.extent.y; ++y) {
+        for (uint64_t x = 1000; x < box.x.end; ++x) {
+          const uint32_t label = labels.at(z, y, x - 1000);
+          const uint64_t intensity = image.at(z, y, x - 1000);
+          if (label == 0) continue;
+          expected[label - 1].add(
+              {1, z, y, x, intensity, {z, y, x}, {z, z + 1}, {y, y + 1}, {x, x + 1}});
+        }
+      }
+    }
+    for (const size_t threads : {1, 2, 5})
+      ASSERT_EQ(measure(labels, image, box, 3, Parallel(threads)), expected) << "seed " << seed;
+  }
 }
 
 TEST(Objects, ComeBackFromTheirText) {
