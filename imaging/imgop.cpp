@@ -41,7 +41,8 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 done, 1 failed, 2 usage. imgop COMMAND --help explains each command.");
   Registry registry{app, {}};
   add_image_commands(registry);
-  add_label_commands(registry);
+  add_segment_commands(registry);
+  add_object_commands(registry);
   add_picture_commands(registry);
   add_describe(registry);
   try {

@@ -41,14 +41,6 @@ void add_selected_blocks(Operator& op, std::string& select) {
          "segment)");
 }
 
-void add_label_outputs(Operator& op, std::string& labels, std::string& table) {
-  op.add("--out", labels, path_out("labels", {".zarr"}),
-         "Labels to write, an OME-Zarr folder (.zarr)")
-      ->required();
-  op.add("--table", table, path_out("table", {".csv"}),
-         "CSV file with a row for each object (.csv)");
-}
-
 Parallel allowed_threads() {
   const char* given = std::getenv("TIERHUB_CPUS");
   const std::string_view text = given == nullptr ? "" : given;

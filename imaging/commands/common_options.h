@@ -17,8 +17,6 @@ void add_part(Operator& op, Part& part);
 // --select (or --region) of a command that puts blocks together: what the blocks tile, if it is not
 // a whole volume.
 void add_selected_blocks(Operator& op, std::string& select);
-// --out and --table of a command that finds objects.
-void add_label_outputs(Operator& op, std::string& labels, std::string& table);
 
 // As many threads as the workflow gives to the task (TIERHUB_CPUS), else as there are processors.
 Parallel allowed_threads();

@@ -96,7 +96,8 @@ class Operator {
 
 // The subcommands, by what they are about.
 void add_image_commands(Registry& registry);
-void add_label_commands(Registry& registry);
+void add_segment_commands(Registry& registry);
+void add_object_commands(Registry& registry);
 void add_picture_commands(Registry& registry);
 void add_describe(Registry& registry);
 

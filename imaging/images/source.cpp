@@ -71,6 +71,7 @@ void add_otsu(Json& json, const std::optional<Otsu>& otsu) {
   if (!otsu) return;
   json["otsu_image"] = otsu->image;
   json["otsu_box"] = formats::to_text(otsu->box);
+  if (otsu->share != 1) json["otsu_share"] = otsu->share;
 }
 
 Result<std::optional<Otsu>> otsu_from(const Json& json) {
@@ -79,6 +80,7 @@ Result<std::optional<Otsu>> otsu_from(const Json& json) {
   Otsu otsu;
   otsu.image = formats::get_text(json, "otsu_image").value_or("");
   TRY_ASSIGN(otsu.box, formats::parse_box(*box));
+  otsu.share = formats::get_number(json, "otsu_share").value_or(1);
   return otsu;
 }
 
@@ -96,12 +98,14 @@ std::string place_text(const Source& source, const Box& box, const formats::Exte
 std::string threshold_text(uint64_t threshold, const std::optional<Otsu>& otsu,
                            const std::string& image, const Box& box) {
   if (!otsu) return fmt::format("threshold {} (given)", threshold);
+  const std::string method =
+      otsu->share == 1 ? "Otsu" : fmt::format("{} of Otsu above the darkest", otsu->share);
   if (otsu->box == box && otsu->image == image)
-    return fmt::format("threshold {} (Otsu)", threshold);
+    return fmt::format("threshold {} ({})", threshold, method);
   std::string of = place_of(otsu->image, otsu->box);
   if (otsu->box.y != box.y) of += ", " + range_text('y', otsu->box.y);
   if (otsu->box.x != box.x) of += ", " + range_text('x', otsu->box.x);
-  return fmt::format("threshold {} (Otsu of {})", threshold, of);
+  return fmt::format("threshold {} ({} of {})", threshold, method, of);
 }
 
 std::string report_line(const std::string& output, std::string_view text) {

@@ -35,9 +35,10 @@ Source source_from(const formats::Json& json);
 struct Otsu {
   std::string image;
   formats::Box box;
+  double share = 1;  // of the way from the darkest value to Otsu's threshold
   bool operator==(const Otsu&) const = default;
 };
-// The same as the members "otsu_image" and "otsu_box".
+// The same as the members "otsu_image", "otsu_box" and, if it is not 1, "otsu_share".
 void add_otsu(formats::Json& json, const std::optional<Otsu>& otsu);
 Result<std::optional<Otsu>> otsu_from(const formats::Json& json);
 

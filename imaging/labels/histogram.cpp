@@ -7,7 +7,8 @@
 
 #include "common/posix.h"
 #include "formats/json.h"
-#include "imaging/labels/blocks.h"
+#include "imaging/labels/parts.h"
+#include "imaging/labels/smoothed.h"
 #include "imaging/voxels/otsu.h"
 #include "imaging/voxels/smooth.h"
 
@@ -25,6 +26,22 @@ std::optional<formats::PixelType> type_from(const Json& json) {
   if (name == "uint8") return formats::PixelType::uint8;
   if (name == "uint16") return formats::PixelType::uint16;
   return std::nullopt;
+}
+
+// A number, or one for each of z, y and x.
+Json to_json(const Sigma& sigma) {
+  if (sigma == Sigma(sigma.x)) return sigma.x;
+  return {sigma.z, sigma.y, sigma.x};
+}
+
+std::optional<Sigma> sigma_from(const Json& json) {
+  if (const auto one = formats::get_number(json, "sigma")) return Sigma(*one);
+  const Json* list = formats::find_member(json, "sigma");
+  if (list == nullptr || !list->is_array() || list->size() != 3) return std::nullopt;
+  for (const Json& one : *list) {
+    if (!one.is_number()) return std::nullopt;
+  }
+  return Sigma((*list)[0].get<double>(), (*list)[1].get<double>(), (*list)[2].get<double>());
 }
 
 Error bad(const std::string& path, std::string_view why) {
@@ -57,7 +74,7 @@ Box volume_of(const Histogram& histogram) {
 
 }  // namespace
 
-Histogram empty_histogram(const ImageReader& reader, const Box& box, double sigma) {
+Histogram empty_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma) {
   Histogram histogram{source_of(reader.info()), box, reader.shape_at(box.level), sigma,
                       reader.info().type,       {}};
   histogram.counts.resize(bins_of(histogram.type));
@@ -68,12 +85,12 @@ void add_voxels(Histogram& histogram, const GreyVolume& smoothed) {
   for (const uint16_t value : smoothed.voxels) ++histogram.counts[value];
 }
 
-Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, double sigma) {
+Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma,
+                                    Parallel parallel) {
   Histogram histogram = empty_histogram(reader, box, sigma);
-  TRY_ASSIGN(const Halo halo, minimum_halo(sigma, histogram.shape));
   TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
   for (const Box& part : parts) {
-    TRY_ASSIGN(const SmoothedBlock block, read_smoothed(reader, part, halo, sigma));
+    TRY_ASSIGN(const SmoothedBlock block, read_smoothed(reader, part, {}, sigma, parallel));
     add_voxels(histogram, block.smoothed);
   }
   return histogram;
@@ -88,7 +105,7 @@ std::string to_json_text(const Histogram& histogram) {
                {"version", 1},
                {"box", formats::to_text(histogram.box)},
                {"shape", {histogram.shape.z, histogram.shape.y, histogram.shape.x}},
-               {"sigma", histogram.sigma},
+               {"sigma", to_json(histogram.sigma)},
                {"type", formats::to_text(histogram.type)},
                {"first_value", first - histogram.counts.begin()},
                {"counts", first < last ? std::vector(first, last) : std::vector<uint64_t>()}};
@@ -100,7 +117,7 @@ Result<Histogram> histogram_from_json(std::string_view text, const std::string& 
   TRY_ASSIGN(const Json json, formats::parse_json(text, path));
   const auto box_text = formats::get_text(json, "box");
   const auto shape = formats::get_unsigned_list(json, "shape");
-  const auto sigma = formats::get_number(json, "sigma");
+  const auto sigma = sigma_from(json);
   const auto first = formats::get_unsigned(json, "first_value");
   const auto counts = formats::get_unsigned_list(json, "counts");
   const auto type = type_from(json);
@@ -154,9 +171,14 @@ Result<Histogram> read_histograms(const std::string& path, const formats::Select
   return *sum;
 }
 
-Threshold otsu_threshold_of(const Histogram& histogram) {
-  return {otsu_threshold(histogram.counts), histogram.sigma, histogram.type,
-          Otsu{histogram.source.image, histogram.box}};
+Threshold otsu_threshold_of(const Histogram& histogram, double share) {
+  const std::vector<uint64_t>& counts = histogram.counts;
+  const auto is_used = [](uint64_t count) { return count != 0; };
+  const auto darkest =
+      static_cast<double>(std::find_if(counts.begin(), counts.end(), is_used) - counts.begin());
+  const auto otsu = static_cast<double>(otsu_threshold(counts));
+  return {static_cast<uint64_t>(darkest + share * (otsu - darkest)), histogram.sigma,
+          histogram.type, Otsu{histogram.source.image, histogram.box, share}};
 }
 
 std::string to_json_text(const Threshold& threshold, const Histogram& histogram) {
@@ -164,10 +186,11 @@ std::string to_json_text(const Threshold& threshold, const Histogram& histogram)
                {"version", 1},
                {"threshold", threshold.value},
                {"method", "otsu"},
-               {"sigma", threshold.sigma},
+               {"sigma", to_json(threshold.sigma)},
                {"type", formats::to_text(threshold.type)},
                {"region", formats::to_text(histogram.box)},
                {"voxels", histogram.box.voxels()}};
+  if (threshold.otsu && threshold.otsu->share != 1) json["share"] = threshold.otsu->share;
   add_source(json, histogram.source);
   return json.dump(2) + "\n";
 }
@@ -175,7 +198,7 @@ std::string to_json_text(const Threshold& threshold, const Histogram& histogram)
 Result<Threshold> threshold_from_json(std::string_view text, const std::string& path) {
   TRY_ASSIGN(const Json json, formats::parse_json(text, path));
   const auto value = formats::get_unsigned(json, "threshold");
-  const auto sigma = formats::get_number(json, "sigma");
+  const auto sigma = sigma_from(json);
   const auto type = type_from(json);
   if (formats::get_text(json, "imgop") != "threshold" || !value || !sigma || !type) {
     return bad(path, "is not a file that imgop threshold wrote");
@@ -183,7 +206,8 @@ Result<Threshold> threshold_from_json(std::string_view text, const std::string& 
   Threshold read{*value, *sigma, *type, {}};
   if (const auto region = formats::get_text(json, "region")) {
     TRY_ASSIGN(const Box box, formats::parse_box(*region));
-    read.otsu = Otsu{source_from(json).image, box};
+    const double share = formats::get_number(json, "share").value_or(1);
+    read.otsu = Otsu{source_from(json).image, box, share};
   }
   return read;
 }

@@ -10,6 +10,8 @@
 #include "formats/selection.h"
 #include "imaging/images/reader.h"
 #include "imaging/images/source.h"
+#include "imaging/voxels/parallel.h"
+#include "imaging/voxels/smooth.h"
 #include "imaging/voxels/volume.h"
 
 namespace tierhub::imaging {
@@ -20,18 +22,19 @@ struct Histogram {
   Source source;
   Box box;
   Extent shape;  // of the whole volume
-  double sigma = 0;
+  Sigma sigma = 0;
   formats::PixelType type = formats::PixelType::uint16;
   std::vector<uint64_t> counts;  // 256 or 65536
 };
 
 // Of no voxels yet.
-Histogram empty_histogram(const ImageReader& reader, const Box& box, double sigma);
+Histogram empty_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma);
 void add_voxels(Histogram& histogram, const GreyVolume& smoothed);
 
 // The histogram of the smoothed voxels of `box`, which needs `halo` voxels around it; computed in
 // parts, so that memory does not grow with the box.
-Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, double sigma);
+Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma,
+                                    Parallel parallel = Parallel());
 
 std::string to_json_text(const Histogram& histogram);
 Result<Histogram> histogram_from_json(std::string_view text, const std::string& path);
@@ -43,11 +46,12 @@ Result<Histogram> read_histograms(const std::string& path, const formats::Select
 // A threshold file, as `imgop threshold` writes it.
 struct Threshold {
   uint64_t value = 0;
-  double sigma = 0;
+  Sigma sigma = 0;
   formats::PixelType type = formats::PixelType::uint16;
   std::optional<Otsu> otsu;  // nothing in files of earlier versions
 };
-Threshold otsu_threshold_of(const Histogram& histogram);
+// Otsu's threshold, or a share of the way to it from the darkest value.
+Threshold otsu_threshold_of(const Histogram& histogram, double share = 1);
 std::string to_json_text(const Threshold& threshold, const Histogram& histogram);
 Result<Threshold> threshold_from_json(std::string_view text, const std::string& path);
 

@@ -103,6 +103,9 @@ std::string objects_text(uint64_t objects, const LabelRecord& record) {
                                  place_text(record.source, record.box, record.shape));
   if (const auto diameter = formats::get_number(record.made_with, "diameter"))
     text += fmt::format("; diameter {}", *diameter);
+  if (const auto z_step = formats::get_unsigned(record.made_with, "z_step");
+      z_step.value_or(16) != 16)
+    text += fmt::format(", voxels {:.3g} times as high as wide", static_cast<double>(*z_step) / 16);
   if (const auto threshold = record.threshold())
     text += "; " + threshold_text(*threshold, record.otsu, record.source.image, record.box);
   return text;

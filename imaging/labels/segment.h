@@ -16,13 +16,22 @@
 namespace tierhub::imaging {
 
 struct SegmentOptions {
-  double sigma = 2;
+  Sigma sigma = 2;
+  // Voxels must also be brighter than the mean of the box that reaches so far around them, as far as
+  // it lies in the volume; 0 on all axes: they need not.
+  Halo local_radius{};
+  // Of a threshold that is found: how far on the way from the darkest value to Otsu's it is.
+  double otsu_share = 1;
+  double diameter = 0;  // that the others follow from; 0: none
   Connectivity connectivity = Connectivity::full;
   Parallel parallel{};
 };
 
+// The halo that segment_box needs.
+Result<Halo> needed_halo(const SegmentOptions& options, const Extent& shape);
+
 // The labels of `box` alone, numbered by first voxel in the box: input for a merge. Reads no voxel
-// outside the box and its halo; a halo smaller than minimum_halo is an error.
+// outside the box and its halo; a halo smaller than needed_halo is an error.
 Result<LabelBlock> segment_box(const ImageReader& reader, const Box& box, const Halo& halo,
                                const Threshold& threshold, const SegmentOptions& options);
 

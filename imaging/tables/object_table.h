@@ -19,7 +19,4 @@ std::string object_table(const std::vector<ObjectSums>& objects, const LabelReco
 // A field of a CSV line: quoted if it must be.
 std::string csv_field(const std::string& text);
 
-// How many micrometres one of `unit` is ("nanometer": 0.001); nothing for other words.
-std::optional<double> micrometres(const std::string& unit);
-
 }  // namespace tierhub::imaging

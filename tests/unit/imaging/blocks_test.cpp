@@ -1,7 +1,6 @@
-#include "imaging/labels/blocks.h"
-
 #include <gtest/gtest.h>
 
+#include "imaging/labels/segment.h"
 #include "tests/unit/imaging/volumes.h"
 
 namespace tierhub::imaging {
@@ -128,7 +127,8 @@ class BadBlocks : public ::testing::Test {
     boxes_ = must(formats::tile(whole_box({8, 8, 8}), {4, 8, 8}));
   }
   void segment(const Box& box, const std::string& name, uint64_t threshold = 500) {
-    const LabelBlock block = must(segment_box(*reader_, box, {}, given_threshold(threshold), {0}));
+    const LabelBlock block =
+        must(segment_box(*reader_, box, {}, given_threshold(threshold), smoothed_by(0)));
     must(block.write(folder_ / ("labels/" + name), Parallel(1)));
   }
   std::string merge() {
@@ -201,7 +201,8 @@ TEST_F(BadBlocks, OfAPartNeedTheRegionToBeNamed) {
 }
 
 TEST_F(BadBlocks, WithAHaloBelowTheMinimumAreRefused) {
-  const auto result = segment_box(*reader_, boxes_[0], {8, 8, 1}, given_threshold(500), {2});
+  const auto result =
+      segment_box(*reader_, boxes_[0], {8, 8, 1}, given_threshold(500), smoothed_by(2));
   ASSERT_FALSE(result);
   EXPECT_NE(result.error().text().find("z=7,y=7,x=7"), std::string::npos) << result.error().text();
 }
@@ -233,7 +234,7 @@ TEST(SegmentBox, KeepsTheSizeOfAVoxelAndThePlaceOfTheBox) {
   write_volume(folder / "image.zarr", speckle({8, 8, 8}, 1), {8, 8, 8}, {2, 0.5, 0.25});
   const ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
   const Box box{0, 0, 0, {4, 8}, {2, 8}, {4, 8}};
-  const LabelBlock block = must(segment_box(reader, box, {}, given_threshold(500), {0}));
+  const LabelBlock block = must(segment_box(reader, box, {}, given_threshold(500), smoothed_by(0)));
   must(block.write(folder / "labels.zarr", Parallel(1)));
   const auto json = formats::Json::parse(test::read_bytes(folder / "labels.zarr/.zattrs"));
   const auto& transformations = json["multiscales"][0]["datasets"][0]["coordinateTransformations"];
@@ -248,7 +249,8 @@ TEST(SegmentBox, ReadsNoChunkOutsideTheBoxAndItsHalo) {
   const Halo halo{4, 4, 4};
   const auto segment = [&] {
     const ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
-    const LabelBlock block = must(segment_box(reader, box, halo, given_threshold(500), {1}));
+    const LabelBlock block =
+        must(segment_box(reader, box, halo, given_threshold(500), smoothed_by(1)));
     must(block.write(folder / "labels.zarr", Parallel(1)));
     return files_below(folder / "labels.zarr");
   };

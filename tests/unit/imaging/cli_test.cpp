@@ -1,5 +1,6 @@
 // The program itself: its exit codes, and the workflow as the design writes it.
 #include <cstdio>
+#include <set>
 
 #include <sys/wait.h>
 
@@ -27,6 +28,11 @@ Outcome imgop(const std::string& arguments) {
   for (size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, n);
   const int status = ::pclose(pipe);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text};
+}
+
+size_t rows(const std::string& table) {
+  const std::string text = test::read_bytes(table);
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) - 1;
 }
 
 TEST(Imgop, ExitsWithTwoOnWrongUse) {
@@ -155,11 +161,6 @@ void write_three_channels(const ScratchFolder& folder, const std::string& name, 
   write_channels(folder, name, channels, times);
 }
 
-size_t rows(const std::string& table) {
-  const std::string text = test::read_bytes(table);
-  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) - 1;
-}
-
 TEST(Imgop, RefusesAnImageOfSeveralChannelsUnlessToldWhich) {
   const ScratchFolder folder;
   write_three_channels(folder, "a.zarr");
@@ -256,6 +257,90 @@ TEST(Imgop, PutsTheBlocksOfASelectionTogether) {
       << other.text;
   EXPECT_EQ(imgop(fmt::format("threshold --otsu {0}/h --out {0}/x.json", path)).exit_code, 1)
       << "half of the volume has no histogram";
+}
+
+// The steps of a workflow: each is a program of its own.
+TEST(Imgop, FindsTheSameNucleiInBlocksAsAtOnce) {
+  const ScratchFolder folder;
+  write_volume(folder / "image.zarr", balls({14, 50, 60}, 3, 5), {8, 16, 16}, {2, 0.5, 0.5});
+  const std::string work = folder.path();
+  const auto run = [](const std::string& arguments) {
+    const Outcome outcome = imgop(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << arguments << "\n" << outcome.text;
+    return outcome.text;
+  };
+  const std::string image = work + "/image.zarr";
+  run(fmt::format("nuclei --diameter 10 --in {} --out {}/whole.zarr --table {}/whole.csv", image,
+                  work, work));
+  const auto boxes = must(formats::tile(whole_box({14, 50, 60}), {7, 30, 25}));
+  const std::string halo = "--halo z=4,y=10,x=10";
+  const auto each = [&](const std::string& arguments) {
+    for (size_t i = 0; i < boxes.size(); ++i) {
+      run(fmt::format(fmt::runtime(arguments), fmt::arg("in", image), fmt::arg("work", work),
+                      fmt::arg("task", i), fmt::arg("box", formats::to_text(boxes[i])),
+                      fmt::arg("halo", halo)));
+    }
+  };
+  each("histogram --diameter 10 --in {in} --box {box} {halo} --out {work}/h/{task}.json");
+  run(fmt::format("threshold --otsu {0}/h --share 0.6 --out {0}/t.json", work));
+  each(
+      "segment --diameter 10 --threshold @{work}/t.json --in {in} --box {box} {halo} "
+      "--out {work}/l/{task}.zarr");
+  run(fmt::format("merge-labels --in {0}/l --out {0}/objects.zarr", work));
+  each(
+      "split --diameter 10 --labels {work}/objects.zarr --in {in} --box {box} "
+      "--out {work}/p/{task}.zarr");
+  const std::string text = run(fmt::format(
+      "merge-labels --in {0}/p --drop-small --out {0}/nuclei.zarr --table {0}/nuclei.csv", work));
+  EXPECT_EQ(files_below(work + "/nuclei.zarr"), files_below(work + "/whole.zarr")) << text;
+  EXPECT_EQ(test::read_bytes(work + "/nuclei.csv"), test::read_bytes(work + "/whole.csv"));
+  EXPECT_GT(rows(work + "/whole.csv"), 10u);
+}
+
+TEST(Imgop, TakesADiameterInPixelsOrMicrometres) {
+  const ScratchFolder folder;
+  write_volume(folder / "image.zarr", balls({1, 40, 40}, 3, 4));
+  const auto nuclei = [&](const std::string& diameter) {
+    return imgop(fmt::format("nuclei --diameter {1} --in {0}/image.zarr --out {0}/n.zarr",
+                             folder.path(), diameter));
+  };
+  EXPECT_EQ(nuclei("8").exit_code, 0);
+  for (const auto& [diameter, words] : {std::pair{"8um", "does not say how large a voxel is"},
+                                        {"2", "between 3 and 512"},
+                                        {"ten", "use pixels"},
+                                        {"8mm", "use pixels"}}) {
+    const Outcome outcome = nuclei(diameter);
+    EXPECT_NE(outcome.exit_code, 0) << diameter;
+    EXPECT_NE(outcome.text.find(words), std::string::npos) << outcome.text;
+  }
+}
+
+TEST(Imgop, DescribesItsOperatorsAsJsonSchema) {
+  const auto json = formats::parse_json(imgop("describe --json").text, "describe");
+  ASSERT_TRUE(json) << json.error().text();
+  std::set<std::string> names;
+  for (const formats::Json& one : json->at("operators")) {
+    const std::string name = one.at("name");
+    names.insert(name);
+    const formats::Json& arguments = one.at("arguments");
+    EXPECT_EQ(arguments.at("type"), "object") << name;
+    for (const auto& [option, schema] : arguments.at("properties").items()) {
+      EXPECT_TRUE(schema.contains("type") && schema.contains("description")) << name << option;
+      // What is described is what is taken.
+      EXPECT_NE(imgop(name + " --help").text.find("--" + option), std::string::npos)
+          << name << " " << option;
+    }
+    EXPECT_NE(one.at("example").get<std::string>().find("imgop " + name), std::string::npos)
+        << name;
+  }
+  EXPECT_TRUE(names.contains("nuclei") && names.contains("segment"));
+  const auto one = formats::parse_json(imgop("describe nuclei --json").text, "describe");
+  ASSERT_TRUE(one);
+  ASSERT_EQ(one->at("operators").size(), 1u);
+  EXPECT_EQ(one->at("operators")[0].at("arguments").at("required"),
+            formats::Json({"in", "diameter", "out"}));
+  EXPECT_EQ(one->at("operators")[0].at("outputs"), formats::Json({"out", "table"}));
+  EXPECT_EQ(imgop("describe paint").exit_code, 1);
 }
 
 TEST(Imgop, PrintsWhatADatasetIs) {

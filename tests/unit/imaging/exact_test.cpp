@@ -35,6 +35,38 @@ TEST(Blocks, EqualTheWholeForFiftySeedsAndFourBlockSizes) {
   EXPECT_GT(objects, 20 * kSeeds);
 }
 
+TEST(Nuclei, EqualTheWholeInAnyBlocks) {
+  const ScratchFolder folder;
+  uint64_t objects = 0, split = 0;
+  constexpr uint64_t kCases = 200;
+  for (uint64_t seed = 1; seed <= kCases; ++seed) {
+    std::mt19937_64 random(seed);
+    const auto up_to = [&](uint64_t most) { return 1 + random() % most; };
+    const bool is_plane = seed % 3 == 0;
+    const Extent shape{is_plane ? 1 : 3 + up_to(9), up_to(30), up_to(34)};
+    const double diameter = 3 + static_cast<double>(random() % 50) / 10;
+    write_volume(folder / "image.zarr", balls(shape, seed, diameter / 2));
+    const ImageReader reader = must(ImageReader::open(folder / "image.zarr"));
+    NucleusRule rule = test_rule(reader, diameter);
+    if (seed % 7 == 0) rule.pieces.max_extent = 8;
+    if (seed % 5 == 0) rule.pieces.steps.z = 37;
+    if (seed % 4 == 0) rule.filter.exclude_border = true;
+    const RunResult whole = nuclei_at_once(folder / "image.zarr", folder.path(), rule);
+    objects += whole.objects;
+    rule.pieces.h = 0;
+    split += nuclei_at_once(folder / "image.zarr", folder.path(), rule).objects != whole.objects;
+    rule.pieces.h = 0.03 * diameter;
+    const RunResult blocked = nuclei_in_blocks(folder / "image.zarr", folder.path(), rule,
+                                               {up_to(shape.z), up_to(shape.y), up_to(shape.x)},
+                                               {up_to(shape.z), up_to(shape.y), up_to(shape.x)});
+    ASSERT_EQ(blocked.table, whole.table) << "seed " << seed;
+    ASSERT_EQ(blocked.labels, whole.labels) << "seed " << seed;
+  }
+  // The cases are worth something.
+  EXPECT_GT(objects, 3 * kCases);
+  EXPECT_GT(split, kCases / 4);
+}
+
 TEST(Synth, IsCountedToWithinATenthOfItsTruth) {
   const ScratchFolder folder;
   for (uint64_t seed = 1; seed <= 4; ++seed) {

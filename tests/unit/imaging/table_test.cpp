@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "imaging/images/units.h"
 #include "imaging/tables/object_table.h"
 
 namespace tierhub::imaging {

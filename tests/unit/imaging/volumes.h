@@ -1,6 +1,7 @@
 // Volumes for tests, on disk, and blocked runs of the whole workflow in this process.
 #pragma once
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -13,6 +14,7 @@
 #include "imaging/images/image_writer.h"
 #include "imaging/labels/histogram.h"
 #include "imaging/labels/merge.h"
+#include "imaging/labels/nuclei.h"
 #include "imaging/labels/segment.h"
 #include "imaging/tables/object_table.h"
 #include "imaging/voxels/otsu.h"
@@ -85,6 +87,13 @@ struct RunResult {
   bool operator==(const RunResult&) const = default;
 };
 
+inline SegmentOptions smoothed_by(double sigma, Connectivity connectivity = Connectivity::full) {
+  SegmentOptions options;
+  options.sigma = sigma;
+  options.connectivity = connectivity;
+  return options;
+}
+
 inline Threshold given_threshold(uint64_t value) {
   return {value, 0, formats::PixelType::uint16, {}};
 }
@@ -105,7 +114,7 @@ inline RunResult segment_at_once(const std::string& image, const std::string& wo
   if (threshold) given = given_threshold(*threshold);
   const std::string out = work + "/whole.zarr";
   return written(
-      must(segment_whole(reader, box, given, {sigma, connectivity, Parallel(1)}, out)).labels, out);
+      must(segment_whole(reader, box, given, smoothed_by(sigma, connectivity), out)).labels, out);
 }
 
 // Histograms of all blocks, one threshold, labels of all blocks, merge: the steps of a workflow.
@@ -130,12 +139,94 @@ inline RunResult segment_in_blocks(const std::string& image, const std::string& 
   std::shuffle(boxes.begin(), boxes.end(), std::mt19937_64(block.voxels()));
   for (size_t i = 0; i < boxes.size(); ++i) {
     const LabelBlock labels =
-        must(segment_box(reader, boxes[i], halo, threshold, {sigma, connectivity, Parallel(1)}));
+        must(segment_box(reader, boxes[i], halo, threshold, smoothed_by(sigma, connectivity)));
     must(labels.write(fmt::format("{}/blocks/labels/{}.zarr", work, i), Parallel(1)));
   }
   return written(
       must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/labels")), {}, {})),
       work + "/blocks/merged.zarr");
+}
+
+// Many bright balls on a dark ground, some of which touch or have a hole, and noise.
+inline GreyVolume balls(const Extent& shape, uint64_t seed, double radius) {
+  GreyVolume volume(shape);
+  std::mt19937_64 random(seed);
+  const auto below = [&](uint64_t n) { return static_cast<double>(random() % (n * 16)) / 16; };
+  struct Ball {
+    double z, y, x, radius, hole;
+  };
+  std::vector<Ball> all;
+  const double room = std::pow(2 * radius, shape.z > 1 ? 3 : 2);
+  const auto count = static_cast<size_t>(1 + 0.6 * static_cast<double>(shape.voxels()) / room);
+  for (size_t i = 0; i < count; ++i) {
+    all.push_back({below(shape.z), below(shape.y), below(shape.x), radius * (0.6 + below(1) * 0.8),
+                   random() % 5 == 0 ? radius * 0.4 : 0});
+  }
+  for (uint64_t z = 0; z < shape.z; ++z) {
+    for (uint64_t y = 0; y < shape.y; ++y) {
+      for (uint64_t x = 0; x < shape.x; ++x) {
+        uint64_t value = 100 + random() % 40;
+        for (const Ball& ball : all) {
+          const double dz = shape.z > 1 ? static_cast<double>(z) - ball.z : 0;
+          const double dy = static_cast<double>(y) - ball.y, dx = static_cast<double>(x) - ball.x;
+          const double distance = std::sqrt(dz * dz + dy * dy + dx * dx);
+          if (distance < ball.radius && distance >= ball.hole) value += 300;
+        }
+        volume.at(z, y, x) = static_cast<uint16_t>(value);
+      }
+    }
+  }
+  return volume;
+}
+
+inline NucleusRule test_rule(const ImageReader& reader, double diameter) {
+  NucleusRule rule =
+      nucleus_rule(diameter, reader.info(), must(formats::whole_volume(reader.info())));
+  rule.pieces.max_extent = 1000;
+  return rule;
+}
+
+inline RunResult nuclei_at_once(const std::string& image, const std::string& work,
+                                const NucleusRule& rule) {
+  const ImageReader reader = must(ImageReader::open(image));
+  const Box box = must(formats::whole_volume(reader.info()));
+  return written(must(find_nuclei(reader, box, rule, work + "/whole.zarr")).labels,
+                 work + "/whole.zarr");
+}
+
+// The steps of a workflow: histograms, a threshold, labels, their merge, pieces, their merge. The
+// blocks of the labels and of the pieces may differ.
+inline RunResult nuclei_in_blocks(const std::string& image, const std::string& work,
+                                  const NucleusRule& rule, const Extent& block,
+                                  const Extent& pieces_block) {
+  const ImageReader reader = must(ImageReader::open(image));
+  const Box whole = must(formats::whole_volume(reader.info()));
+  std::filesystem::remove_all(work + "/blocks");
+  const std::vector<Box> boxes = must(formats::tile(whole, block));
+  for (size_t i = 0; i < boxes.size(); ++i) {
+    must(write_output_file(fmt::format("{}/blocks/histogram/{}.json", work, i),
+                           to_json_text(must(compute_histogram(reader, boxes[i], rule.sigma)))));
+  }
+  const Threshold threshold =
+      otsu_threshold_of(must(read_histograms(work + "/blocks/histogram", {})), rule.otsu_share);
+  const SegmentOptions options = segment_options(rule);
+  const Halo halo = must(needed_halo(options, whole.extent()));
+  for (size_t i = 0; i < boxes.size(); ++i) {
+    must(must(segment_box(reader, boxes[i], halo, threshold, options))
+             .write(fmt::format("{}/blocks/labels/{}.zarr", work, i), Parallel(1)));
+  }
+  must(must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/labels")), {}, {}))
+           .write(work + "/blocks/objects.zarr", Parallel(1)));
+  const MergedLabels objects =
+      must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/objects.zarr")), {}, {}));
+  size_t i = 0;
+  for (const Box& box : must(formats::tile(whole, pieces_block))) {
+    must(must(find_pieces(objects, must(reader.read_grey(box)), box, rule.pieces))
+             .write(fmt::format("{}/blocks/pieces/{}.zarr", work, i++), Parallel(1)));
+  }
+  return written(
+      must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/pieces")), {}, rule.filter)),
+      work + "/blocks/nuclei.zarr");
 }
 
 }  // namespace tierhub::imaging

@@ -8,13 +8,12 @@
 #include "formats/json.h"
 #include "formats/selection.h"
 #include "imaging/commands/common_options.h"
+#include "imaging/commands/label_options.h"
 #include "imaging/images/output.h"
-#include "imaging/labels/blocks.h"
 #include "imaging/labels/histogram.h"
-#include "imaging/labels/merge.h"
+#include "imaging/labels/nuclei.h"
 #include "imaging/labels/segment.h"
-#include "imaging/tables/object_table.h"
-#include "imaging/voxels/smooth.h"
+#include "imaging/labels/smoothed.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -34,7 +33,7 @@ std::string check_threshold(const std::string& text) {
 }
 
 // "1234" or "@threshold.json"; a file must have been made for `sigma`.
-Result<Threshold> read_threshold(const std::string& text, double sigma) {
+Result<Threshold> read_threshold(const std::string& text, const Sigma& sigma) {
   Threshold threshold;
   if (const auto number = to_number(text)) {
     threshold.value = *number;
@@ -46,7 +45,7 @@ Result<Threshold> read_threshold(const std::string& text, double sigma) {
   if (threshold.sigma != sigma) {
     return usage(fmt::format(
         "{} was computed with --sigma {}, not {}: use the same, or give the threshold as a number",
-        path, threshold.sigma, sigma));
+        path, threshold.sigma.x, sigma.x));
   }
   return threshold;
 }
@@ -63,9 +62,28 @@ Result<void> check_threshold_fits(const Threshold& threshold, const Source& sour
                   from.level, from.c, box.level, box.c));
 }
 
+// --sigma, or --diameter, from which it follows.
+struct Smoothing {
+  double sigma = 2;
+  std::string diameter;
+};
+
+// What the two mean for `box`.
+Result<SegmentOptions> segment_options(const Smoothing& smoothing, const formats::ImageInfo& info,
+                                       const Box& box) {
+  SegmentOptions options;
+  options.sigma = smoothing.sigma;
+  if (!smoothing.diameter.empty()) {
+    TRY_ASSIGN(const double diameter, parse_diameter(smoothing.diameter, info, box.level));
+    options = segment_options(nucleus_rule(diameter, info, box));
+  }
+  options.parallel = allowed_threads();
+  return options;
+}
+
 struct HistogramCommand {
   Part part;
-  double sigma = 2;
+  Smoothing smoothing;
   std::string out;
 };
 
@@ -73,11 +91,14 @@ Result<void> run_histogram(const HistogramCommand& command) {
   TRY_ASSIGN(const ImageReader reader,
              ImageReader::open(command.part.in, allowed_threads().threads()));
   TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  TRY_ASSIGN(const SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
   if (!command.part.box.empty()) {
     TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
-    TRY(check_halo(halo, command.sigma, reader.shape_at(box.level)));
+    TRY_ASSIGN(const Halo needed, needed_halo({}, options.sigma, reader.shape_at(box.level)));
+    TRY(check_halo(halo, needed));
   }
-  TRY_ASSIGN(const Histogram histogram, compute_histogram(reader, box, command.sigma));
+  TRY_ASSIGN(const Histogram histogram,
+             compute_histogram(reader, box, options.sigma, options.parallel));
   TRY(write_output_file(command.out, to_json_text(histogram)));
   // The histogram of a block is no result.
   if (command.part.box.empty()) {
@@ -89,6 +110,7 @@ Result<void> run_histogram(const HistogramCommand& command) {
 
 struct ThresholdCommand {
   std::string otsu;
+  double share = 1;
   std::string select;
   std::string out;
 };
@@ -96,29 +118,19 @@ struct ThresholdCommand {
 Result<void> run_threshold(const ThresholdCommand& command) {
   TRY_ASSIGN(const formats::Selection selection, formats::parse_selection(command.select));
   TRY_ASSIGN(const Histogram histogram, read_histograms(command.otsu, selection));
-  const Threshold threshold = otsu_threshold_of(histogram);
+  const Threshold threshold = otsu_threshold_of(histogram, command.share);
   TRY(write_output_file(command.out, to_json_text(threshold, histogram)));
   fmt::print("threshold {}\n", threshold.value);
-  print_report(command.out,
-               fmt::format("threshold {} (Otsu) of {}", threshold.value,
-                           place_text(histogram.source, histogram.box, histogram.shape)));
-  return {};
-}
-
-// Writes finished labels and their table.
-Result<void> write_results(const MergedLabels& labels, const std::string& out,
-                           const std::string& table) {
-  TRY(labels.write(out, allowed_threads()));
-  if (!table.empty()) {
-    TRY(write_output_file(table, object_table(labels.objects(), labels.record())));
-  }
-  print_report(table.empty() ? out : table, objects_text(labels.objects().size(), labels.record()));
+  print_report(
+      command.out,
+      threshold_text(threshold.value, threshold.otsu, histogram.source.image, histogram.box) +
+          " of " + place_text(histogram.source, histogram.box, histogram.shape));
   return {};
 }
 
 struct SegmentCommand {
   Part part;
-  double sigma = 2;
+  Smoothing smoothing;
   std::string threshold;
   std::string connectivity = "full";
   std::string out;
@@ -126,16 +138,16 @@ struct SegmentCommand {
 };
 
 Result<void> run_segment(const SegmentCommand& command) {
-  SegmentOptions options{command.sigma, {}, allowed_threads()};
+  TRY_ASSIGN(const ImageReader reader,
+             ImageReader::open(command.part.in, allowed_threads().threads()));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  TRY_ASSIGN(SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
   TRY_ASSIGN(options.connectivity, parse_connectivity(command.connectivity));
   std::optional<Threshold> threshold;
   if (!command.threshold.empty()) {
     TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma));
+    TRY(check_threshold_fits(*threshold, source_of(reader.info()), box));
   }
-  TRY_ASSIGN(const ImageReader reader,
-             ImageReader::open(command.part.in, options.parallel.threads()));
-  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
-  if (threshold) TRY(check_threshold_fits(*threshold, source_of(reader.info()), box));
   if (command.part.box.empty()) {
     TRY_ASSIGN(const WholeLabels whole,
                segment_whole(reader, box, threshold, options, command.out));
@@ -151,30 +163,17 @@ Result<void> run_segment(const SegmentCommand& command) {
   return {};
 }
 
-struct MergeCommand {
-  std::string in;
-  std::string select;
-  std::string out;
-  std::string table;
-};
-
-Result<void> run_merge(const MergeCommand& command) {
-  TRY_ASSIGN(const formats::Selection selection, formats::parse_selection(command.select));
-  TRY_ASSIGN(std::vector<LabelBlock> blocks, open_label_blocks(command.in));
-  TRY_ASSIGN(const MergedLabels labels, MergedLabels::merge(std::move(blocks), selection, {}));
-  TRY(write_results(labels, command.out, command.table));
-  fmt::print("{} objects from {} blocks\n", labels.objects().size(), labels.block_count());
-  return {};
-}
-
-void add_sigma(Operator& op, double& sigma) {
-  op.add("--sigma", sigma, real(0, kMaxSigma, "pixel"),
-         "Width of the Gaussian in voxels; 0 means no smoothing");
+void add_smoothing(Operator& op, Smoothing& smoothing) {
+  CLI::Option* sigma = op.add("--sigma", smoothing.sigma, real(0, kMaxSigma, "pixel"),
+                              "Width of the Gaussian in voxels; 0 means no smoothing");
+  add_diameter(op, smoothing.diameter,
+               "Instead of --sigma: what imgop nuclei does for nuclei of this diameter, in pixels "
+               "(24) or micrometres (8um)")
+      ->excludes(sigma);
 }
 
 constexpr const char* kGaussianHalo =
     "the radius of the Gaussian, at which its error is below 0.001: 7 voxels for sigma 2";
-constexpr const char* kGrey = "uint8, uint16";
 
 void add_histogram(Registry& registry) {
   const auto options = std::make_shared<HistogramCommand>();
@@ -182,9 +181,9 @@ void add_histogram(Registry& registry) {
               "imgop histogram --sigma 2 --in vol.ome.zarr --box z=0:32,y=0:128,x=0:128 --halo "
               "z=8,y=16,x=16 --out h/1.json");
   op.set_halo(kGaussianHalo);
-  op.set_types(kGrey);
+  op.set_types(kGreyTypes);
   add_part(op, options->part);
-  add_sigma(op, options->sigma);
+  add_smoothing(op, options->smoothing);
   op.add("--out", options->out, path_out("json", {".json"}), "JSON file to write (.json)")
       ->required();
   op.set_run([options] { return run_histogram(*options); });
@@ -197,6 +196,8 @@ void add_threshold(Registry& registry) {
   op.add("--otsu", options->otsu, path_in("json"),
          "A histogram, or a folder with the histograms of all blocks (*.json)")
       ->required();
+  op.add("--share", options->share, real(0, 2, "share"),
+         "The threshold is this share of the way from the darkest value to Otsu's threshold");
   add_selected_blocks(op, options->select);
   op.add("--out", options->out, path_out("json", {".json"}), "JSON file to write (.json)")
       ->required();
@@ -212,9 +213,9 @@ void add_segment(Registry& registry) {
       "  imgop segment --sigma 2 --threshold @threshold.json --in vol.ome.zarr --box "
       "z=0:32,y=0:128,x=0:128 --halo z=8,y=16,x=16 --out labels/1.zarr");
   op.set_halo(kGaussianHalo);
-  op.set_types(kGrey);
+  op.set_types(kGreyTypes);
   add_part(op, options->part);
-  add_sigma(op, options->sigma);
+  add_smoothing(op, options->smoothing);
   op.add("--threshold", options->threshold, text("threshold", check_threshold),
          "Objects are brighter than this: a number, or @FILE from imgop threshold. Needed with "
          "--box; otherwise Otsu's threshold of the image is the default");
@@ -236,26 +237,12 @@ void add_segment(Registry& registry) {
   op.set_run([options] { return run_segment(*options); });
 }
 
-void add_merge_labels(Registry& registry) {
-  const auto options = std::make_shared<MergeCommand>();
-  Operator op(registry, "merge-labels",
-              "Merge the labels of all blocks into labels of the whole volume",
-              "imgop merge-labels --in labels --table objects.csv --out labels.ome.zarr");
-  op.add("--in", options->in, path_in("labels"),
-         "Folder with what imgop segment wrote for each block")
-      ->required();
-  add_selected_blocks(op, options->select);
-  add_label_outputs(op, options->out, options->table);
-  op.set_run([options] { return run_merge(*options); });
-}
-
 }  // namespace
 
-void add_label_commands(Registry& registry) {
+void add_segment_commands(Registry& registry) {
   add_histogram(registry);
   add_threshold(registry);
   add_segment(registry);
-  add_merge_labels(registry);
 }
 
 }  // namespace tierhub::imaging

@@ -1,0 +1,210 @@
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "formats/selection.h"
+#include "imaging/commands/common_options.h"
+#include "imaging/commands/label_options.h"
+#include "imaging/labels/nuclei.h"
+
+namespace tierhub::imaging {
+namespace {
+
+struct NucleiCommand {
+  Part part;
+  std::string diameter;
+  bool exclude_border = false;
+  std::string out;
+  std::string table;
+};
+
+Result<void> run_nuclei(const NucleiCommand& command) {
+  TRY_ASSIGN(const ImageReader reader,
+             ImageReader::open(command.part.in, allowed_threads().threads()));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, reader.info(), box.level));
+  NucleusRule rule = nucleus_rule(diameter, reader.info(), box);
+  rule.pieces.parallel = allowed_threads();
+  rule.filter.exclude_border = command.exclude_border;
+  TRY_ASSIGN(const WholeLabels nuclei, find_nuclei(reader, box, rule, command.out));
+  TRY(write_results(nuclei.labels, command.out, command.table));
+  fmt::print("{} nuclei\n", nuclei.labels.objects().size());
+  return {};
+}
+
+struct SplitCommand {
+  std::string labels;
+  Part part;
+  std::string diameter;
+  double h = 1;
+  bool keep_holes = false;
+  uint64_t max_extent = PieceOptions().max_extent;
+  std::string out;
+  std::string table;
+};
+
+// The labels that were left as they are, for the report.
+void print_too_long(const MergedLabels& labels, const Box& box, const SplitCommand& command,
+                    const PieceOptions& options) {
+  const std::vector<uint32_t> left = too_long(labels, box, options);
+  if (left.empty()) return;
+  constexpr size_t kNamed = 20;
+  std::string names;
+  for (size_t i = 0; i < std::min(left.size(), kNamed); ++i) {
+    const auto& first = labels.objects()[left[i] - 1].first;
+    names += fmt::format("{}z {} y {} x {}", i == 0 ? "" : ", ", first[0], first[1], first[2]);
+  }
+  print_report(
+      command.out,
+      fmt::format("{} objects longer than {} voxels were not split; they begin at {}{}",
+                  left.size(), options.max_extent, names, left.size() > kNamed ? ", ..." : ""));
+}
+
+Result<void> run_split(const SplitCommand& command) {
+  TRY_ASSIGN(std::vector<LabelBlock> blocks, open_label_blocks(command.labels));
+  const LabelRecord made = blocks.front().record();
+  TRY_ASSIGN(const MergedLabels labels,
+             MergedLabels::merge(std::move(blocks), formats::selection_of(made.box), {}));
+  TRY_ASSIGN(const ImageReader reader, ImageReader::open(command.part.in));
+  Box box = made.box;
+  if (!command.part.box.empty()) {
+    TRY_ASSIGN(box, chosen_box(reader.info(), command.part));
+  }
+  if (!labels.record().box.contains(box)) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("{} covers {}, not {}", command.labels,
+                             formats::to_words(labels.record().box), formats::to_words(box)));
+  }
+  PieceOptions options;
+  ObjectFilter filter;
+  if (command.diameter.empty()) {
+    options.h = command.h;
+  } else {
+    TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, reader.info(), box.level));
+    const NucleusRule rule = nucleus_rule(diameter, reader.info(), box);
+    options = rule.pieces;
+    filter = rule.filter;
+  }
+  options.fill_holes = !command.keep_holes;
+  options.max_extent = command.max_extent;
+  options.parallel = allowed_threads();
+  TRY_ASSIGN(const GreyVolume original, reader.read_grey(box));
+  TRY_ASSIGN(LabelBlock pieces, find_pieces(labels, original, box, options));
+  print_too_long(labels, box, command, options);
+  if (!command.part.box.empty()) return pieces.write(command.out, options.parallel);
+  std::vector<LabelBlock> whole;
+  whole.push_back(std::move(pieces));
+  TRY_ASSIGN(const MergedLabels split,
+             MergedLabels::merge(std::move(whole), formats::selection_of(box), filter));
+  TRY(write_results(split, command.out, command.table));
+  fmt::print("{} objects\n", split.objects().size());
+  return {};
+}
+
+struct MergeCommand {
+  std::string in;
+  std::string select;
+  ObjectFilter filter;
+  bool drop_small = false;
+  std::string out;
+  std::string table;
+};
+
+Result<void> run_merge(const MergeCommand& command) {
+  TRY_ASSIGN(const formats::Selection selection, formats::parse_selection(command.select));
+  TRY_ASSIGN(std::vector<LabelBlock> blocks, open_label_blocks(command.in));
+  ObjectFilter filter = command.filter;
+  if (command.drop_small) {
+    TRY_ASSIGN(filter.min_voxels, smallest_nucleus(blocks.front().record()));
+  }
+  TRY_ASSIGN(const MergedLabels labels, MergedLabels::merge(std::move(blocks), selection, filter));
+  TRY(write_results(labels, command.out, command.table));
+  fmt::print("{} objects from {} blocks\n", labels.objects().size(), labels.block_count());
+  return {};
+}
+
+void add_nuclei(Registry& registry) {
+  const auto options = std::make_shared<NucleiCommand>();
+  Operator op(registry, "nuclei",
+              "Find nuclei, or other roundish bright objects, of about one diameter",
+              "imgop nuclei --diameter 24 --in dapi.tif --out nuclei.ome.zarr --table nuclei.csv");
+  op.set_types(kGreyTypes);
+  add_input(op, options->part);
+  add_select(op, options->part);
+  add_diameter(
+      op, options->diameter,
+      "The diameter of a typical nucleus, in pixels (24) or micrometres (8um); 20 % more or "
+      "less does little harm")
+      ->required();
+  op.add_flag("--exclude-border", options->exclude_border,
+              "Leave out nuclei that touch the border of the image");
+  add_label_outputs(op, options->out, options->table);
+  op.set_run([options] { return run_nuclei(*options); });
+}
+
+void add_split(Registry& registry) {
+  const auto options = std::make_shared<SplitCommand>();
+  Operator op(registry, "split",
+              "Fill the holes of objects, and split those that touch, all or those of one box",
+              "imgop split --diameter 24 --labels labels.ome.zarr --in dapi.tif --out "
+              "nuclei.ome.zarr --table nuclei.csv\n"
+              "  imgop split --diameter 24 --labels labels.ome.zarr --in vol.ome.zarr --box "
+              "z=0:32,y=0:128,x=0:128 --out pieces/1.zarr");
+  op.set_halo(
+      "none: it reads the labels of whole objects, and no voxel of the image outside the box");
+  op.set_types(kGreyTypes);
+  op.add("--labels", options->labels, path_in("labels"),
+         "Labels that imgop segment or imgop merge-labels wrote")
+      ->required();
+  op.add("--in", options->part.in, path_in("image"), "The image that the labels were made from")
+      ->required();
+  op.add("--box", options->part.box, text("box", parsed_by(formats::parse_box)),
+         "Only the pieces in this box, for imgop merge-labels");
+  CLI::Option* diameter =
+      add_diameter(op, options->diameter,
+                   "The diameter of a typical object, in pixels (24) or micrometres (8um)");
+  op.add(
+        "--depth", options->h, real(0, 100, "pixel"),
+        "Instead of --diameter: how much thicker than the neck between them both parts must be, in "
+        "radius; 0 splits nothing")
+      ->excludes(diameter);
+  op.add_flag("--keep-holes", options->keep_holes, "Do not fill holes");
+  op.add("--max-extent", options->max_extent, integer(1, 65536, "voxel"),
+         "An object that is longer is left as it is, and named in the report");
+  add_label_outputs(op, options->out, options->table);
+  op.set_run([options] { return run_split(*options); });
+}
+
+void add_merge_labels(Registry& registry) {
+  const auto options = std::make_shared<MergeCommand>();
+  Operator op(registry, "merge-labels",
+              "Merge the labels of all blocks into labels of the whole volume",
+              "imgop merge-labels --in labels --table objects.csv --out labels.ome.zarr");
+  op.add("--in", options->in, path_in("labels"),
+         "Folder with what imgop segment or imgop split wrote for each block")
+      ->required();
+  add_selected_blocks(op, options->select);
+  op.add("--min-size", options->filter.min_voxels, integer(1, uint64_t{1} << 40, "voxel"),
+         "Objects of fewer voxels are left out");
+  op.add_flag(
+      "--drop-small", options->drop_small,
+      "Leave out what imgop nuclei leaves out: objects below a tenth of the size that follows "
+      "from the --diameter that they were made with");
+  op.add("--max-size", options->filter.max_voxels, integer(1, uint64_t{1} << 40, "voxel"),
+         "Objects of more voxels are left out");
+  op.add_flag("--exclude-border", options->filter.exclude_border,
+              "Leave out objects that touch the border of the volume");
+  add_label_outputs(op, options->out, options->table);
+  op.set_run([options] { return run_merge(*options); });
+}
+
+}  // namespace
+
+void add_object_commands(Registry& registry) {
+  add_nuclei(registry);
+  add_split(registry);
+  add_merge_labels(registry);
+}
+
+}  // namespace tierhub::imaging
