@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   add_segment_commands(registry);
   add_object_commands(registry);
   add_picture_commands(registry);
+  add_table_commands(registry);
   add_describe(registry);
   try {
     app.parse(argc, argv);

@@ -53,6 +53,13 @@ ArgumentType path_out(const char* kind, const std::vector<std::string>& endings)
           CLI::Validator(check, "")};
 }
 
+ArgumentType list_of(ArgumentType type) {
+  Json list = {{"type", "array"}};
+  if (type.schema.contains("direction")) list["direction"] = type.schema["direction"];
+  list["items"] = std::move(type.schema);
+  return {std::move(list), std::move(type.check)};
+}
+
 Operator::Operator(Registry& registry, const char* name, const char* help, const char* example)
     : registry_(registry), command_(registry.app.add_subcommand(name, help)) {
   command_->footer(std::string("Example:\n  ") + example);

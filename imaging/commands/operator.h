@@ -39,6 +39,8 @@ ArgumentType text(const char* kind, std::function<std::string(const std::string&
 ArgumentType path_in(const char* kind);
 // A path to write, whose name must end in one of `endings`: it decides what is written.
 ArgumentType path_out(const char* kind, const std::vector<std::string>& endings);
+// Several of them: the option may be given more than once.
+ArgumentType list_of(ArgumentType type);
 
 // Turns a parser that returns a Result into a check of the command line.
 template <class Parse>
@@ -99,6 +101,7 @@ void add_image_commands(Registry& registry);
 void add_segment_commands(Registry& registry);
 void add_object_commands(Registry& registry);
 void add_picture_commands(Registry& registry);
+void add_table_commands(Registry& registry);
 void add_describe(Registry& registry);
 
 }  // namespace tierhub::imaging

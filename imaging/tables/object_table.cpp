@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "imaging/images/units.h"
+#include "imaging/tables/csv.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -15,9 +16,9 @@ std::optional<formats::VoxelSize> in_micrometres(const LabelRecord& record) {
   return formats::VoxelSize{size.z * *unit, size.y * *unit, size.x * *unit};
 }
 
-class Table {
+class ObjectRows {
  public:
-  explicit Table(const LabelRecord& record)
+  explicit ObjectRows(const LabelRecord& record)
       : record_(record), is_plane_(record.box.z.size() == 1), size_(in_micrometres(record)) {
     const Source& source = record.source;
     place_ = fmt::format("{},{},{},{},{}", csv_field(source.image), csv_field(source.well),
@@ -64,21 +65,11 @@ class Table {
 }  // namespace
 
 std::string object_table(const std::vector<ObjectSums>& objects, const LabelRecord& record) {
-  const Table table(record);
+  const ObjectRows table(record);
   fmt::memory_buffer text;
   fmt::format_to(std::back_inserter(text), "{}", table.header());
   for (size_t i = 0; i < objects.size(); ++i) table.add_row(i + 1, objects[i], text);
   return fmt::to_string(text);
-}
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
 }
 
 }  // namespace tierhub::imaging

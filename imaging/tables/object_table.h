@@ -16,7 +16,4 @@ namespace tierhub::imaging {
 // thousandths of a voxel, all else six significant digits.
 std::string object_table(const std::vector<ObjectSums>& objects, const LabelRecord& record);
 
-// A field of a CSV line: quoted if it must be.
-std::string csv_field(const std::string& text);
-
 }  // namespace tierhub::imaging

@@ -1,34 +1,17 @@
 // The program itself: its exit codes, and the workflow as the design writes it.
-#include <cstdio>
 #include <set>
-
-#include <sys/wait.h>
 
 #include <gtest/gtest.h>
 
 #include "imaging/images/synth.h"
 #include "pixels/reader.h"
+#include "tests/unit/imaging/program.h"
 #include "tests/unit/imaging/volumes.h"
 
 namespace tierhub::imaging {
 namespace {
 
 using test::ScratchFolder;
-
-struct Outcome {
-  int exit_code;
-  std::string text;  // stdout and stderr
-};
-
-Outcome imgop(const std::string& arguments) {
-  const std::string command = std::string(IMGOP_PATH) + " " + arguments + " 2>&1";
-  FILE* pipe = ::popen(command.c_str(), "r");
-  std::string text;
-  char buffer[4096];
-  for (size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, n);
-  const int status = ::pclose(pipe);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text};
-}
 
 size_t rows(const std::string& table) {
   const std::string text = test::read_bytes(table);
@@ -49,7 +32,7 @@ TEST(Imgop, ExitsWithTwoOnWrongUse) {
 
 TEST(Imgop, ExplainsItselfWithAnExample) {
   for (const char* command : {"", "info ", "synth ", "histogram ", "threshold ", "segment ",
-                              "merge-labels ", "project "}) {
+                              "merge-labels ", "project ", "table "}) {
     const Outcome outcome = imgop(std::string(command) + "--help");
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_NE(outcome.text.find(std::string("  imgop ") + command), std::string::npos) << command;

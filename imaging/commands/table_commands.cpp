@@ -1,0 +1,203 @@
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "imaging/commands/common_options.h"
+#include "imaging/images/output.h"
+#include "imaging/images/source.h"
+#include "imaging/tables/combine.h"
+#include "imaging/tables/csv.h"
+#include "imaging/tables/name_pattern.h"
+#include "imaging/tables/summary.h"
+
+namespace tierhub::imaging {
+namespace {
+
+struct TableCommand {
+  std::vector<std::string> in;
+  std::vector<std::string> with;
+  std::vector<std::string> by = {"file", "well", "field", "t", "label"};
+  bool outer = false;
+  std::vector<std::string> columns;
+  std::string names;
+  std::string summary;
+  std::string z_prime;
+  std::vector<std::string> positive;
+  std::vector<std::string> negative;
+  std::string out;
+};
+
+std::string check_with(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon != std::string::npos && colon > 0 && colon + 1 < text.size() &&
+      text.find('/', colon) == std::string::npos)
+    return {};
+  return "--with must be FILE_OR_FOLDER:PREFIX, such as ring.csv:ring_";
+}
+
+std::string counted(size_t count, const char* one, const char* many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+std::string listed(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + text;
+  return list;
+}
+
+// All tables of some paths, with wells and fields from the names of files.
+Result<Table> gather(const std::vector<std::string>& paths, const std::string& out,
+                     const std::optional<NamePattern>& names) {
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    TRY_ASSIGN(const std::vector<std::string> found, find_tables(path, out));
+    files.insert(files.end(), found.begin(), found.end());
+  }
+  TRY_ASSIGN(Table table, read_tables(files));
+  if (names) TRY(fill_from_names(table, *names));
+  write_wells_alike(table);
+  return table;
+}
+
+// Tables without a row, and the wells (or time points) that their names give.
+struct EmptyTables {
+  std::vector<std::string> groups;
+  size_t unknown = 0;
+};
+
+Result<EmptyTables> empty_tables(const Table& table, const std::string& by,
+                                 const std::optional<NamePattern>& names) {
+  std::vector<bool> has_rows(table.files().size());
+  for (size_t row = 0; row < table.rows(); ++row) has_rows[table.file_of(row)] = true;
+  EmptyTables empty;
+  for (size_t i = 0; i < has_rows.size(); ++i) {
+    if (has_rows[i]) continue;
+    if (!names || !names->has(by)) {
+      ++empty.unknown;
+      continue;
+    }
+    TRY_ASSIGN(auto values, names->match(table.files()[i]));
+    empty.groups.push_back(values[by]);
+  }
+  return empty;
+}
+
+Result<std::string> add_partners(Table& table, const TableCommand& command,
+                                 const std::optional<NamePattern>& names) {
+  std::string words;
+  for (const std::string& with : command.with) {
+    const size_t colon = with.rfind(':');
+    const std::string path = with.substr(0, colon);
+    TRY_ASSIGN(Table other, gather({path}, command.out, names));
+    TRY_ASSIGN(const JoinCounts counts,
+               join(table, std::move(other), with.substr(colon + 1), command.by,
+                    command.outer ? Unmatched::left_empty : Unmatched::refused));
+    if (counts.without_partner > 0)
+      words += fmt::format("; {} not in {}", counted(counts.without_partner, "row", "rows"),
+                           base_name(path));
+    if (counts.not_used > 0)
+      words += fmt::format("; {} of {} not used", counted(counts.not_used, "row", "rows"),
+                           base_name(path));
+  }
+  return words;
+}
+
+Result<void> run_table(const TableCommand& command) {
+  std::optional<NamePattern> names;
+  if (!command.names.empty()) {
+    TRY_ASSIGN(names, NamePattern::parse(command.names));
+  }
+  TRY_ASSIGN(Table table, gather(command.in, command.out, names));
+  TRY_ASSIGN(const std::string joined, add_partners(table, command, names));
+  for (const std::string& column : command.columns) TRY(add_computed_column(table, column));
+  std::string words = fmt::format("{} of {}{}", counted(table.rows(), "row", "rows"),
+                                  counted(table.files().size(), "file", "files"), joined);
+  if (!command.summary.empty()) {
+    const std::string& by = command.summary;
+    TRY_ASSIGN(const EmptyTables empty, empty_tables(table, by, names));
+    TRY_ASSIGN(Table summary, summarise(table, by, empty.groups));
+    const std::string groups = by == "t" ? counted(summary.rows(), "time point", "time points")
+                                         : counted(summary.rows(), by.c_str(), (by + "s").c_str());
+    words = groups + " from " + words;
+    if (empty.unknown > 0) {
+      words += fmt::format("; {} without objects left out (--names says which {} they are of)",
+                           counted(empty.unknown, "table", "tables"), by == "t" ? "t" : by);
+    }
+    if (!command.z_prime.empty()) {
+      TRY_ASSIGN(const ZPrime result,
+                 z_prime(summary, command.z_prime, command.positive, command.negative));
+      fmt::print("Z' of {}: {}\n", result.column, number_text(result.value));
+      words += fmt::format("; Z' of {} is {} (positive {}; negative {})", result.column,
+                           number_text(result.value), listed(command.positive),
+                           listed(command.negative));
+    }
+    table = std::move(summary);
+  }
+  TRY(write_output_file(command.out, csv_text(table)));
+  print_report(command.out, words);
+  return {};
+}
+
+}  // namespace
+
+void add_table_commands(Registry& registry) {
+  const auto options = std::make_shared<TableCommand>();
+  Operator op(registry, "table",
+              "Put tables together, add the columns of others, compute columns, summarise",
+              "imgop table --in results/tables --names \"*_{well}_s{field}\" --summary well "
+              "--out wells.csv\n"
+              "  imgop table --in cells.csv --with rings.csv:ring_ "
+              "--column \"ratio = intensity_mean / ring_intensity_mean\" --out all.csv");
+  op.add("--in", options->in, list_of(path_in("table")),
+         "CSV file, or a folder: all .csv files in it and in its folders, sorted by name, without "
+         "hidden ones and without the file of --out. Columns are those of all files; a cell that "
+         "a file does not have is empty")
+      ->required();
+  op.add(
+      "--names", options->names,
+      text("names", [](const std::string& given) { return parsed_by(NamePattern::parse)(given); }),
+      "Take empty cells of well, field and t from the names of files, such as "
+      "\"*_{well}_s{field}\" (* is anything, {word} a part without a use here)");
+  op.add("--with", options->with, list_of(text("table:prefix", check_with)),
+         "FILE_OR_FOLDER:PREFIX: add the columns of another table, with a prefix, to the rows of "
+         "the same file, well, field, t and label");
+  op.add("--by", options->by, list_of(text("column")),
+         "The columns that say which rows of --with belong together, as far as both tables have "
+         "them (file,well,field,t,label if not given)")
+      ->delimiter(',');
+  op.add_flag("--outer", options->outer,
+              "Leave cells empty where --with has no row, instead of an error");
+  op.add("--column", options->columns, list_of(text("expression")),
+         "\"NAME = A / B\": a column computed from two columns or numbers with + - * or /; empty "
+         "where a cell is empty or the divisor is 0");
+  CLI::Option* summary =
+      op.add("--summary", options->summary, choice({"file", "well", "t"}),
+             "Write one row for each image, well or time point: how many objects, and the mean, "
+             "median and standard deviation of each measured column");
+  CLI::Option* z_prime =
+      op.add("--z-prime", options->z_prime, text("column"),
+             "Print the Z' factor of a column, such as count or area_px, over the means of the "
+             "control wells")
+          ->needs(summary);
+  CLI::Option* positive = op.add("--positive", options->positive, list_of(text("well")),
+                                 "Wells of the positive control, such as A1,A2")
+                              ->delimiter(',')
+                              ->needs(z_prime);
+  CLI::Option* negative = op.add("--negative", options->negative, list_of(text("well")),
+                                 "Wells of the negative control, such as H1,H2")
+                              ->delimiter(',')
+                              ->needs(z_prime);
+  z_prime->needs(positive)->needs(negative);
+  op.add("--out", options->out, path_out("table", {".csv"}), "CSV file to write (.csv)")
+      ->required();
+  op.command().parse_complete_callback([options] {
+    if (!options->z_prime.empty() && options->summary != "well")
+      throw CLI::ValidationError("--z-prime", "it needs --summary well");
+  });
+  op.set_run([options] { return run_table(*options); });
+}
+
+}  // namespace tierhub::imaging

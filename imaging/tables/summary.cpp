@@ -1,0 +1,165 @@
+#include "imaging/tables/summary.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <regex>
+
+#include <fmt/format.h>
+
+#include "imaging/tables/wells.h"
+
+namespace tierhub::imaging {
+namespace {
+
+struct NaturalOrder {
+  bool operator()(const std::string& a, const std::string& b) const { return natural_less(a, b); }
+};
+
+bool says_where(const std::string& column) {
+  static constexpr std::array<std::string_view, 6> kNames = {"file", "well", "field",
+                                                             "t",    "c",    "label"};
+  static const std::regex place("(.*_)?(centroid|begin|end)_[zyx]_px");
+  return std::find(kNames.begin(), kNames.end(), column) != kNames.end() ||
+         (column.size() < 256 && std::regex_match(column, place));
+}
+
+// True if it has numbers, and nothing else but missing values.
+bool has_numbers(const Table& table, size_t column) {
+  bool any = false;
+  for (size_t row = 0; row < table.rows(); ++row) {
+    const std::string_view text = table.cell(row, column);
+    if (is_missing(text)) continue;
+    if (!number_of(text)) return false;
+    any = true;
+  }
+  return any;
+}
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+// Not a number for fewer than two.
+double deviation_of(const std::vector<double>& values, double mean) {
+  if (values.size() < 2) return std::nan("");
+  double sum = 0;
+  for (const double value : values) sum += (value - mean) * (value - mean);
+  return std::sqrt(sum / static_cast<double>(values.size() - 1));
+}
+
+double median_of(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  if (values.size() % 2 == 1) return *middle;
+  return (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
+Error no_controls(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
+
+Result<std::vector<double>> values_of(const Table& wells, size_t column,
+                                      const std::vector<std::string>& controls,
+                                      std::string_view kind) {
+  TRY_ASSIGN(const size_t well_column, wells.column("well"));
+  std::vector<Well> used;
+  std::vector<double> values;
+  for (const std::string& control : controls) {
+    const auto well = parse_well(control);
+    if (!well) return no_controls(fmt::format("--{} {}: write a well as A1", kind, control));
+    if (std::find(used.begin(), used.end(), *well) != used.end())
+      return no_controls(fmt::format("--{} names the well {} twice", kind, to_text(*well)));
+    used.push_back(*well);
+    size_t row = 0;
+    while (row < wells.rows() && parse_well(wells.cell(row, well_column)) != well) ++row;
+    if (row == wells.rows()) {
+      return no_controls(
+          fmt::format("the {} control {} is not in the table: check the name, or leave it out",
+                      kind, to_text(*well)));
+    }
+    TRY_ASSIGN(const auto value, wells.number(row, column));
+    if (!value) {
+      return no_controls(fmt::format("the {} control {} has no {}: it has no objects with a value",
+                                     kind, to_text(*well), wells.columns()[column]));
+    }
+    values.push_back(*value);
+  }
+  if (values.size() < 2)
+    return no_controls(
+        fmt::format("--{} names fewer than two wells: Z' needs two of a kind", kind));
+  return values;
+}
+
+}  // namespace
+
+Result<Table> summarise(const Table& table, const std::string& by,
+                        const std::vector<std::string>& empty) {
+  TRY_ASSIGN(const size_t key, table.column(by));
+  std::map<std::string, std::vector<size_t>, NaturalOrder> groups;
+  for (const std::string& name : empty) groups[name];
+  for (size_t row = 0; row < table.rows(); ++row) {
+    const std::string name(table.cell(row, key));
+    if (name.empty()) {
+      return Error(std::errc::invalid_argument,
+                   fmt::format("{}: the cell {} is empty, so this row belongs to no group: take it "
+                               "from the names of files with --names",
+                               table.place(row), by));
+    }
+    groups[name].push_back(row);
+  }
+  Table summary;
+  summary.add_file("the summary");
+  const size_t name_column = summary.add_column(by);
+  const size_t count_column = summary.add_column("count");
+  for (const auto& [name, rows] : groups) {
+    summary.add_row(summary.rows() + 2);
+    summary.set(summary.rows() - 1, name_column, name);
+    summary.set(summary.rows() - 1, count_column, fmt::format("{}", rows.size()));
+  }
+  std::vector<double> values;
+  for (size_t column = 0; column < table.columns().size(); ++column) {
+    const std::string& measured = table.columns()[column];
+    if (column == key || says_where(measured) || !has_numbers(table, column)) continue;
+    const size_t first = summary.add_column(measured + "_mean");
+    summary.add_column(measured + "_median");
+    summary.add_column(measured + "_sd");
+    size_t row = 0;
+    for (const auto& [name, rows] : groups) {
+      values.clear();
+      for (const size_t from : rows) {
+        if (const auto value = number_of(table.cell(from, column))) values.push_back(*value);
+      }
+      if (!values.empty()) {
+        const double mean = mean_of(values);
+        summary.set(row, first, number_text(mean));
+        summary.set(row, first + 1, number_text(median_of(values)));
+        summary.set(row, first + 2, number_text(deviation_of(values, mean)));
+      }
+      ++row;
+    }
+  }
+  return summary;
+}
+
+Result<ZPrime> z_prime(const Table& wells, const std::string& column,
+                       const std::vector<std::string>& positive,
+                       const std::vector<std::string>& negative) {
+  const std::string name = wells.find(column) ? column : column + "_mean";
+  const auto index = wells.find(name);
+  if (!index) return wells.column(column).error().in("--z-prime");
+  TRY_ASSIGN(const auto p, values_of(wells, *index, positive, "positive"));
+  TRY_ASSIGN(const auto n, values_of(wells, *index, negative, "negative"));
+  const double mean_p = mean_of(p);
+  const double mean_n = mean_of(n);
+  if (mean_p == mean_n) {
+    return no_controls(
+        fmt::format("Z' of {} is not defined: both kinds of controls have the mean {}", name,
+                    number_text(mean_p)));
+  }
+  const double spread = deviation_of(p, mean_p) + deviation_of(n, mean_n);
+  return ZPrime{name, 1 - 3 * spread / std::abs(mean_p - mean_n)};
+}
+
+}  // namespace tierhub::imaging

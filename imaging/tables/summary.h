@@ -1,0 +1,34 @@
+// Summaries: one row for each image, well or time point.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "imaging/tables/table.h"
+
+namespace tierhub::imaging {
+
+// One row for each value of the column `by`, in natural order: the value, `count` (its rows), and
+// for each column of numbers NAME_mean, NAME_median and NAME_sd (n - 1). Missing values do not count;
+// a cell is empty if there are none, and the standard deviation of fewer than two. Columns that say
+// where an object is (label, centroid, bounding box, file, well, field, t, c) and columns with other
+// text are left out. `empty` are values that have a row of their own even if no row has them: count
+// 0. An error if a cell of `by` is empty.
+Result<Table> summarise(const Table& table, const std::string& by,
+                        const std::vector<std::string>& empty);
+
+struct ZPrime {
+  std::string column;  // of the summary
+  double value = 0;
+};
+
+// The Z' factor of an assay, 1 - 3 (sd_p + sd_n) / |mean_p - mean_n|, over the wells of its positive
+// and negative controls (Zhang, Chung and Oldenburg 1999). `column` is one of `wells`, a summary by
+// well, or one of the measured columns: then its mean is used. An error if a control has no row or
+// no value, if there are fewer than two of a kind, or if both kinds have the same mean.
+Result<ZPrime> z_prime(const Table& wells, const std::string& column,
+                       const std::vector<std::string>& positive,
+                       const std::vector<std::string>& negative);
+
+}  // namespace tierhub::imaging
