@@ -14,9 +14,9 @@ namespace tierhub::imaging {
 // beyond `owned` by the radius, or to the border of the volume. Compared in integers: n g > sum.
 // The radius is at most 2^15 on each axis and the box has fewer than 2^47 voxels.
 //
-// Running sums: the time for a voxel does not depend on the radius. Memory beyond the result: 8
-// bytes for each voxel of a few rows in 2 radius + 1 planes, a thread.
-Volume<uint8_t> brighter_than_local_mean(const GreyVolume& volume, const Box& grown,
+// Running sums: the time for a voxel does not depend on the radius. Memory beyond the result, a
+// thread: at most 8 bytes for each voxel of 64 rows of a plane, or of 6 radii if that is more.
+MaskVolume brighter_than_local_mean(const GreyVolume& volume, const Box& grown,
                                          const Box& owned, const Halo& radius, const Extent& shape,
                                          Parallel parallel = Parallel());
 

@@ -56,6 +56,18 @@ TEST(LocalMean, IsThatOfItsDefinitionInAnyBlocks) {
   EXPECT_GT(bright, 1000u);
 }
 
+// The sum of such a box may be more than 32 bits hold.
+TEST(LocalMean, DoesNotDependOnBlocksWithLargeBoxes) {
+  std::mt19937_64 random(7);
+  const Extent shape{2, 150, 180};
+  const Halo radius{0, 100, 170};
+  expect_exact_blocks<uint8_t>(
+      random_volume(random, shape), radius, random,
+      [&](const GreyVolume& part, const Box& grown, const Box& owned, size_t threads) {
+        return brighter_than_local_mean(part, grown, owned, radius, shape, Parallel(threads));
+      });
+}
+
 TEST(LocalMean, DoesNotOverflow) {
   GreyVolume volume({1, 1, 70000});
   std::fill(volume.voxels.begin(), volume.voxels.end(), uint16_t{65535});
