@@ -31,8 +31,9 @@ TEST(Imgop, ExitsWithTwoOnWrongUse) {
 }
 
 TEST(Imgop, ExplainsItselfWithAnExample) {
-  for (const char* command : {"", "info ", "synth ", "histogram ", "threshold ", "segment ",
-                              "merge-labels ", "project ", "table "}) {
+  for (const char* command :
+       {"", "info ", "synth ", "histogram ", "threshold ", "segment ", "merge-labels ", "project ",
+        "table ", "plot ", "heatmap ", "montage "}) {
     const Outcome outcome = imgop(std::string(command) + "--help");
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_NE(outcome.text.find(std::string("  imgop ") + command), std::string::npos) << command;

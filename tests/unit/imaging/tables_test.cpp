@@ -1,4 +1,7 @@
 // Tables in memory: reading, joining, computing, summarising.
+#include <chrono>
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "imaging/tables/combine.h"
@@ -6,7 +9,7 @@
 #include "imaging/tables/name_pattern.h"
 #include "imaging/tables/summary.h"
 #include "imaging/tables/wells.h"
-#include "tests/unit/formats/samples.h"
+#include "tests/unit/imaging/voxel_samples.h"
 
 namespace tierhub::imaging {
 namespace {
