@@ -123,6 +123,7 @@ TEST(Median, IsTheMiddleOfTheBoxWithTheBorderRepeated) {
   for (uint64_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE(seed);
     RandomCase c(seed);
+    c.radius = seed % 9 == 0 ? Halo{0, 0, 30} : Halo{seed % 2, seed % 3, seed % 4};
     // An axis of one voxel is left alone, which makes no difference to a median.
     const GreyVolume expected =
         by_definition<uint16_t>(c.volume, c.radius, Border::repeated, [](auto& box, uint16_t) {
