@@ -26,26 +26,36 @@ LabelRecord record_with(const ImageReader& reader, const Box& box, const Thresho
   return record;
 }
 
-// Voxels that are not brighter than their surroundings become 0, which is never above a threshold.
-GreyVolume brighter_parts(const SmoothedBlock& block, const Box& box, const SegmentOptions& options,
-                          const Extent& shape) {
-  GreyVolume smoothed = crop(block.smoothed, block.region, box);
-  const Volume<uint8_t> brighter = brighter_than_local_mean(
-      block.smoothed, block.region, box, options.local_radius, shape, options.parallel);
-  for (size_t i = 0; i < smoothed.voxels.size(); ++i) {
-    if (brighter.voxels[i] == 0) smoothed.voxels[i] = 0;
+// The smoothed voxels of `box` that are brighter than the threshold and than their surroundings.
+MaskVolume bright_parts(const SmoothedBlock& block, const Box& box, uint64_t threshold,
+                        const SegmentOptions& options, const Extent& shape) {
+  MaskVolume bright = brighter_than_local_mean(block.smoothed, block.region, box,
+                                               options.local_radius, shape, options.parallel);
+  for (uint64_t z = box.z.begin; z < box.z.end; ++z) {
+    for (uint64_t y = box.y.begin; y < box.y.end; ++y) {
+      const uint16_t* const smoothed = &block.smoothed.at(
+          z - block.region.z.begin, y - block.region.y.begin, box.x.begin - block.region.x.begin);
+      uint8_t* const row = &bright.at(z - box.z.begin, y - box.y.begin, 0);
+      for (uint64_t x = 0; x < box.x.size(); ++x) row[x] = row[x] && smoothed[x] > threshold;
+    }
   }
-  return smoothed;
+  return bright;
+}
+
+Result<Labelled> label_parts(const SmoothedBlock& block, const LabelRecord& record,
+                             const SegmentOptions& options) {
+  const uint64_t threshold = *record.threshold();
+  if (options.local_radius == Halo{})
+    return label_components(block.smoothed, threshold, record.connectivity, options.parallel);
+  return label_components(bright_parts(block, record.box, threshold, options, record.shape),
+                          record.connectivity, options.parallel);
 }
 
 Result<LabelBlock> label_block(const SmoothedBlock& block, LabelRecord record,
                                const SegmentOptions& options) {
-  const bool is_local = options.local_radius != Halo{};
-  TRY_ASSIGN(Labelled labelled,
-             label_components(is_local ? brighter_parts(block, record.box, options, record.shape)
-                                       : block.smoothed,
-                              *record.threshold(), record.connectivity));
-  BlockObjects objects{measure(labelled.labels, block.original, record.box, labelled.count), {}};
+  TRY_ASSIGN(Labelled labelled, label_parts(block, record, options));
+  BlockObjects objects{
+      measure(labelled.labels, block.original, record.box, labelled.count, options.parallel), {}};
   return LabelBlock::of(std::move(record), std::move(labelled.labels), std::move(objects));
 }
 
