@@ -7,6 +7,8 @@
 
 #include "common/first_error.h"
 #include "formats/datasets.h"
+#include "formats/file_tree.h"
+#include "formats/ome_zarr.h"
 #include "formats/selection.h"
 #include "imaging/commands/common_options.h"
 #include "imaging/images/output.h"
@@ -180,13 +182,22 @@ struct MontageCommand {
 
 constexpr size_t kMostThumbnails = 10'000;
 
-// An image, or the images of a folder.
+// An image, or the images of a plate or of a folder.
 Result<void> add_images(const std::string& path, std::vector<std::string>& images) {
   if (formats::Image::open(path)) {
     images.push_back(path);
     return {};
   }
   std::error_code ignored;
+  if (const auto tree = formats::PosixTree::open(path);
+      tree && std::filesystem::is_directory(path, ignored)) {
+    TRY_ASSIGN(const auto wells, formats::read_plate(**tree));
+    for (const formats::PlateWell& well : wells) {
+      for (const std::string& field : well.images)
+        images.push_back(fmt::format("{}/{}/{}", path, well.path, field));
+    }
+    if (!wells.empty()) return {};
+  }
   if (!std::filesystem::is_directory(path, ignored)) return formats::Image::open(path).error();
   TRY_ASSIGN(const formats::DatasetList list, formats::find_datasets(path));
   if (!list.left_out.empty()) return no_picture(path + ": " + list.left_out.front());

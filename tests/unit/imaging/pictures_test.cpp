@@ -150,6 +150,22 @@ TEST(ImgopMontage, DrawsTheImagesOfAFolderOnThePlate) {
             0);
 }
 
+TEST(ImgopMontage, DrawsTheFieldsOfAPlate) {
+  const ScratchFolder folder;
+  folder.write("p.zarr/.zgroup", R"({"zarr_format":2})");
+  folder.write("p.zarr/A/.zgroup", R"({"zarr_format":2})");
+  folder.write("p.zarr/.zattrs", R"({"plate":{"wells":[{"path":"A/1"},{"path":"A/2"}]}})");
+  for (const char* well : {"p.zarr/A/1", "p.zarr/A/2"}) {
+    folder.write(std::string(well) + "/.zattrs", R"({"well":{"images":[{"path":"0"}]}})");
+    write_volume(fmt::format("{}/{}/0", folder.path(), well), speckle({1, 16, 16}, 3));
+  }
+  write_volume(folder / "l/A1-0.zarr", LabelVolume({1, 16, 16}));
+  write_volume(folder / "l/A2-0.zarr", LabelVolume({1, 16, 16}));
+  const Outcome outcome =
+      imgop(fmt::format("montage --in {0}/p.zarr/ --labels {0}/l --out {0}/m.png", folder.path()));
+  EXPECT_EQ(outcome.text, "report: m.png: brightest along z of 2 images, one contrast for all\n");
+}
+
 TEST(Montage, LiesAsOnThePlateOrInSequence) {
   std::vector<Thumbnail> thumbnails(3);
   for (size_t i = 0; i < 3; ++i) {
