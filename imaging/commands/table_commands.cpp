@@ -79,8 +79,9 @@ Result<EmptyTables> empty_tables(const Table& table, const std::string& by,
       ++empty.unknown;
       continue;
     }
-    TRY_ASSIGN(auto values, names->match(table.files()[i]));
-    empty.groups.push_back(values[by]);
+    auto values = names->match(table.files()[i]);
+    if (!values) return values.error().in("a table without objects");
+    empty.groups.push_back((*values)[by]);
   }
   return empty;
 }
@@ -123,8 +124,9 @@ Result<void> run_table(const TableCommand& command) {
                                          : counted(summary.rows(), by.c_str(), (by + "s").c_str());
     words = groups + " from " + words;
     if (empty.unknown > 0) {
-      words += fmt::format("; {} without objects left out (--names says which {} they are of)",
-                           counted(empty.unknown, "table", "tables"), by == "t" ? "t" : by);
+      words +=
+          fmt::format("; {} without objects left out", counted(empty.unknown, "table", "tables"));
+      if (by != "file") words += fmt::format(" (--names can say which {} each is of)", by);
     }
     if (!command.z_prime.empty()) {
       TRY_ASSIGN(const ZPrime result,

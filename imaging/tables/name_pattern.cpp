@@ -106,8 +106,12 @@ Result<void> fill_from_names(Table& table, const NamePattern& pattern) {
   const auto file = table.find("file");
   std::map<std::string, std::map<std::string, std::string>, std::less<>> known;
   for (size_t row = 0; row < table.rows(); ++row) {
-    const auto is_empty = [&](const Filled& one) { return table.cell(row, one.column).empty(); };
-    if (std::none_of(filled.begin(), filled.end(), is_empty)) continue;
+    // A file of one time point has t 0, whatever its name says.
+    const auto is_open = [&](const Filled& one) {
+      const std::string_view cell = table.cell(row, one.column);
+      return cell.empty() || std::string_view(one.word) == "t";
+    };
+    if (std::none_of(filled.begin(), filled.end(), is_open)) continue;
     const std::string_view in_row = file ? table.cell(row, *file) : std::string_view();
     const std::string_view name = in_row.empty() ? table.files()[table.file_of(row)] : in_row;
     auto found = known.find(name);
@@ -117,7 +121,15 @@ Result<void> fill_from_names(Table& table, const NamePattern& pattern) {
       found = known.emplace(std::string(name), *std::move(values)).first;
     }
     for (const Filled& one : filled) {
-      if (is_empty(one)) table.set(row, one.column, found->second[one.word]);
+      if (!is_open(one)) continue;
+      const std::string_view cell = table.cell(row, one.column);
+      const std::string& value = found->second[one.word];
+      if (!cell.empty() && cell != "0" && cell != value) {
+        return Error(std::errc::invalid_argument,
+                     fmt::format("{}: t is {}, but the name {} says {}: leave {{t}} out of --names",
+                                 table.place(row), cell, name, value));
+      }
+      if (cell != value) table.set(row, one.column, value);
     }
   }
   return {};

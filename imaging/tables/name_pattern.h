@@ -36,7 +36,8 @@ class NamePattern {
 std::string stem_of(const std::string& path);
 
 // Fills empty cells of the columns well, field and t: from the name in the column file, or, where a
-// row has none, from the name of the table.
+// row has none, from the name of the table. A file of one time point has t 0: the name replaces that
+// too, and any other t that contradicts the name is an error.
 Result<void> fill_from_names(Table& table, const NamePattern& pattern);
 // Writes each well of the column well as "A1"; what is no well stays.
 void write_wells_alike(Table& table);

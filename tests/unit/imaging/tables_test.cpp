@@ -172,6 +172,18 @@ TEST(NamePattern, FillsEmptyCellsOnly) {
   EXPECT_EQ(csv_text(table), "file,well\nx_A02.tif,A2\nwhatever,C4\n,B3\n");
 }
 
+TEST(NamePattern, ReplacesTheTimeOfAFileOfOneTimePoint) {
+  const NamePattern pattern = must(NamePattern::parse("x_t{t}"));
+  Table table = parsed("file,t\nx_t07.tif,0\nx_t08.tif,\nx_t09.tif,9\n");
+  must(fill_from_names(table, pattern));
+  EXPECT_EQ(csv_text(table), "file,t\nx_t07.tif,7\nx_t08.tif,8\nx_t09.tif,9\n");
+  Table movie = parsed("file,t\nx_t07.tif,0\nx_t07.tif,1\n");
+  const auto refused = fill_from_names(movie, pattern);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text(),
+            "a.csv, line 3: t is 1, but the name x_t07.tif says 7: leave {t} out of --names");
+}
+
 TEST(Summary, HasMeanMedianAndDeviationOfEachGroup) {
   const Table table = parsed(
       "well,label,centroid_x_px,area,text,half\n"
