@@ -1,7 +1,9 @@
 #include "imaging/voxels/morphology.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <vector>
 
 #include "imaging/voxels/tiles.h"
 
@@ -23,9 +25,15 @@ template <class Best>
 void slide(uint16_t* voxels, size_t size, size_t stride, uint64_t window, Best best) {
   const auto combine = [&](uint64_t distance) {
     const size_t step = distance * stride;
-    // Each voxel is read before it is written, which is in order for vectors, too.
-#pragma GCC ivdep
-    for (size_t i = 0; i + step < size; ++i) voxels[i] = best(voxels[i], voxels[i + step]);
+    const size_t end = size - std::min(size, step);
+    size_t i = 0;
+    // A block is read before it is written, so that the compiler may use vectors.
+    for (std::array<uint16_t, 64> block; i + block.size() <= end; i += block.size()) {
+      for (size_t k = 0; k < block.size(); ++k)
+        block[k] = best(voxels[i + k], voxels[i + k + step]);
+      std::copy(block.begin(), block.end(), voxels + i);
+    }
+    for (; i < end; ++i) voxels[i] = best(voxels[i], voxels[i + step]);
   };
   uint64_t done = 1;
   for (; 2 * done <= window; done *= 2) combine(done);
