@@ -158,6 +158,8 @@ Result<Table> read_csv(const std::string& path) {
 }
 
 std::string csv_text(const Table& table) {
+  // An empty line at the end would be no row.
+  const bool quotes_empty = table.columns().size() == 1;
   std::string text;
   for (size_t i = 0; i < table.columns().size(); ++i)
     text += (i == 0 ? "" : ",") + csv_field(table.columns()[i]);
@@ -166,7 +168,9 @@ std::string csv_text(const Table& table) {
     for (size_t i = 0; i < table.columns().size(); ++i) {
       if (i > 0) text += ',';
       const std::string_view cell = table.cell(row, i);
-      if (cell.find_first_of(",\"\r\n") == std::string_view::npos) {
+      if (cell.empty() && quotes_empty) {
+        text += "\"\"";
+      } else if (cell.find_first_of(",\"\r\n") == std::string_view::npos) {
         text += cell;
       } else {
         text += csv_field(cell);

@@ -55,6 +55,12 @@ TEST(Csv, RefusesWhatDoesNotFollowTheFormatWithFileAndLine) {
   EXPECT_NE(refusal("a\r1\r").find("CR alone"), std::string::npos);
 }
 
+TEST(Csv, WritesEmptyCellsOfASingleColumnSoThatTheyAreRead) {
+  const std::string text = csv_text(parsed("a\n1\n\"\"\n"));
+  EXPECT_EQ(text, "a\n1\n\"\"\n");
+  EXPECT_EQ(parsed(text).rows(), 2u);
+}
+
 TEST(Csv, ReadsEachCutOffFileOrRefusesIt) {
   const std::string text = "a,\"b\"\r\n\"x\"\"y\",2\r\n3,\"4\n5\"\r\n";
   for (size_t size = 0; size <= text.size(); ++size) {
