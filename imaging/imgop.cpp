@@ -4,8 +4,10 @@
 #include <new>
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include "imaging/commands/operator.h"
+#include "imaging/voxels/huge_pages.h"
 
 namespace {
 
@@ -28,6 +30,7 @@ int run(const tierhub::imaging::Action& action) {
 
 int main(int argc, char** argv) {
   using namespace tierhub::imaging;
+  keep_freed_memory();
   CLI::App app(
       "Image operators on whole images (OME-Zarr, TIFF and others), and on blocks of them.\n"
       "Blocks are exact: a volume that is cut into blocks, segmented and merged gives the same\n"

@@ -233,15 +233,18 @@ const char* to_text(BloscCodec codec) {
   return codec == BloscCodec::zstd ? BLOSC_ZSTD_COMPNAME : BLOSC_LZ4_COMPNAME;
 }
 
-Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes,
-                                   BloscCodec codec) {
+Result<std::span<const std::byte>> compress_blosc(std::span<const std::byte> bytes,
+                                                  size_t item_bytes, BloscCodec codec) {
   constexpr int kLevel = 5;
-  std::string packed(bytes.size() + BLOSC_MAX_OVERHEAD, '\0');
-  const int size = blosc_compress_ctx(kLevel, BLOSC_SHUFFLE, item_bytes, bytes.size(), bytes.data(),
-                                      packed.data(), packed.size(), to_text(codec), 0, 1);
+  // Kept: fresh memory costs as much as packing.
+  thread_local std::vector<std::byte> packed;
+  if (packed.size() < bytes.size() + BLOSC_MAX_OVERHEAD)
+    packed.resize(bytes.size() + BLOSC_MAX_OVERHEAD);
+  const int size =
+      blosc_compress_ctx(kLevel, BLOSC_SHUFFLE, item_bytes, bytes.size(), bytes.data(),
+                         packed.data(), bytes.size() + BLOSC_MAX_OVERHEAD, to_text(codec), 0, 1);
   if (size <= 0) return Error(std::errc::io_error, "blosc cannot compress a chunk");
-  packed.resize(static_cast<size_t>(size));
-  return packed;
+  return std::span<const std::byte>(packed).first(static_cast<size_t>(size));
 }
 
 }  // namespace tierhub::pixels

@@ -22,8 +22,10 @@ uint32_t fletcher32(std::span<const std::byte> bytes);
 // Zstandard packs pictures best; LZ4 is faster, and as good for labels.
 enum class BloscCodec { zstd, lz4 };
 const char* to_text(BloscCodec codec);  // as Blosc names it
-// Packs a chunk as Blosc with byte shuffle: equal input gives equal bytes.
-Result<std::string> compress_blosc(std::span<const std::byte> bytes, size_t item_bytes,
-                                   BloscCodec codec = BloscCodec::zstd);
+// Packs a chunk as Blosc with byte shuffle: equal input gives equal bytes. The result is valid until
+// this thread packs the next one.
+Result<std::span<const std::byte>> compress_blosc(std::span<const std::byte> bytes,
+                                                  size_t item_bytes,
+                                                  BloscCodec codec = BloscCodec::zstd);
 
 }  // namespace tierhub::pixels

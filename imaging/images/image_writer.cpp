@@ -239,8 +239,9 @@ Result<void> ImageWriter::pack_chunk(size_t level, const Shape& at, const std::b
   const uint64_t bytes = formats::bytes_of(layout_.type);
   const Shape own = grid(level).region_of(level, at).shape();
   const Shape to = dense_strides(layout_.chunk);
-  // Chunks at the end of an axis are stored at full size.
-  std::vector<std::byte> padded(layout_.chunk.voxels() * bytes);
+  // Chunks at the end of an axis are stored at full size. The buffer is kept:
+  // fresh memory costs as much as packing.
+  thread_local std::vector<std::byte> padded;
   bool is_empty = true;
   for (uint64_t t = 0; t < own.t; ++t)
     for (uint64_t c = 0; c < own.c; ++c)
@@ -248,18 +249,21 @@ Result<void> ImageWriter::pack_chunk(size_t level, const Shape& at, const std::b
         for (uint64_t y = 0; y < own.y; ++y) {
           const std::byte* row =
               voxels + (t * from.t + c * from.c + z * from.z + y * from.y) * bytes;
-          if (is_empty && is_zero({row, own.x * bytes})) continue;
-          is_empty = false;
+          if (is_empty) {
+            if (is_zero({row, own.x * bytes})) continue;
+            is_empty = false;
+            padded.assign(layout_.chunk.voxels() * bytes, std::byte{0});
+          }
           std::memcpy(&padded[(t * to.t + c * to.c + z * to.z + y * to.y) * bytes], row,
                       own.x * bytes);
         }
   if (is_empty) return {};
-  TRY_ASSIGN(const std::string packed, pixels::compress_blosc(padded, bytes, layout_.codec));
+  TRY_ASSIGN(const auto packed, pixels::compress_blosc(padded, bytes, layout_.codec));
   std::string name = fmt::format("{}/{}", path(), level);
   if (layout_.version == ZarrVersion::ome_0_5) name += "/c";
   for (const Axis axis : layout_.axes) name += fmt::format("/{}", at.along(axis));
   TRY(make_parent_folder(name));
-  return write_new_file(name, packed);
+  return write_new_file(name, {reinterpret_cast<const char*>(packed.data()), packed.size()});
 }
 
 }  // namespace tierhub::imaging

@@ -29,7 +29,7 @@ struct Histogram {
 
 // Of no voxels yet.
 Histogram empty_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma);
-void add_voxels(Histogram& histogram, const GreyVolume& smoothed);
+void add_voxels(Histogram& histogram, const GreyVolume& smoothed, Parallel parallel);
 
 // The histogram of the smoothed voxels of `box`, which needs `halo` voxels around it; computed in
 // parts, so that memory does not grow with the box.

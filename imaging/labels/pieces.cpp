@@ -83,7 +83,7 @@ class Block {
   }
 
   // Leaves out pieces without a voxel here, and measures the others.
-  LabelBlock finish(LabelRecord record, const GreyVolume& original) && {
+  LabelBlock finish(LabelRecord record, const GreyVolume& original, Parallel parallel) && {
     std::vector<uint32_t> number(keys_.size());
     BlockObjects objects;
     for (uint32_t& label : labels_.voxels) {
@@ -94,7 +94,7 @@ class Block {
       }
       label = number[label];
     }
-    objects.sums = measure(labels_, original, box_, objects.keys.size());
+    objects.sums = measure(labels_, original, box_, objects.keys.size(), parallel);
     return LabelBlock::of(std::move(record), std::move(labels_), std::move(objects));
   }
 
@@ -146,7 +146,8 @@ Result<LabelBlock> find_pieces(const MergedLabels& labels, const GreyVolume& ori
     TRY(failure.result());
     for (size_t i = 0; i < count; ++i) block.add(found[i]);
   }
-  return std::move(block).finish(record_of_pieces(labels, box, options), original);
+  return std::move(block).finish(record_of_pieces(labels, box, options), original,
+                                 options.parallel);
 }
 
 std::vector<uint32_t> too_long(const MergedLabels& labels, const Box& box,

@@ -65,8 +65,11 @@ Result<LabelBlock> segment_at_once(const ImageReader& reader, const Box& box,
   TRY_ASSIGN(const SmoothedBlock block,
              read_smoothed(reader, box, options.local_radius, options.sigma, options.parallel));
   Histogram histogram = empty_histogram(reader, box, options.sigma);
-  add_voxels(histogram,
-             block.region == box ? block.smoothed : crop(block.smoothed, block.region, box));
+  if (block.region == box) {
+    add_voxels(histogram, block.smoothed, options.parallel);
+  } else {
+    add_voxels(histogram, crop(block.smoothed, block.region, box), options.parallel);
+  }
   const Threshold threshold = otsu_threshold_of(histogram, options.otsu_share);
   return label_block(block, record_with(reader, box, threshold, options), options);
 }

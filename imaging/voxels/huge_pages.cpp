@@ -4,6 +4,8 @@
 
 #include <sys/mman.h>
 
+#include <malloc.h>
+
 namespace tierhub::imaging {
 
 void prefer_huge_pages(void* memory, size_t bytes) {
@@ -12,6 +14,11 @@ void prefer_huge_pages(void* memory, size_t bytes) {
   const uintptr_t begin = (address + kHugePage - 1) / kHugePage * kHugePage;
   const uintptr_t end = (address + bytes) / kHugePage * kHugePage;
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+}
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
 }
 
 }  // namespace tierhub::imaging

@@ -37,7 +37,10 @@ std::string pack(const std::string& id, const std::string& bytes) {
     packed.resize(ZSTD_compress(packed.data(), packed.size(), bytes.data(), bytes.size(), 3));
     return packed;
   }
-  if (id == "blosc") return *pixels::compress_blosc(std::as_bytes(std::span(bytes)), 2);
+  if (id == "blosc") {
+    const auto packed = *pixels::compress_blosc(std::as_bytes(std::span(bytes)), 2);
+    return {reinterpret_cast<const char*>(packed.data()), packed.size()};
+  }
   return bytes;
 }
 

@@ -57,7 +57,7 @@ const std::map<std::string, std::set<std::string>> kArrows = {
     {"imaging/commands",
      {"imaging/images", "imaging/labels", "imaging/pictures", "imaging/tables", "imaging/voxels",
       "pixels", "formats", "common"}},
-    {"imaging", {"imaging/commands", "common"}},
+    {"imaging", {"imaging/commands", "imaging/voxels", "common"}},
     {"http", {"common"}},
     {"api", {"http", "common"}},
     {"recovery", {"migrator/scan", "storage", "inodes", "catalog", "common"}},
