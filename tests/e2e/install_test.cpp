@@ -54,6 +54,8 @@ TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
       "share/tierhub/workflow.schema.json",
       "share/tierhub/count-nuclei.yaml",
       "share/tierhub/count-files.yaml",
+      "share/tierhub/workflows/nuclei-blocks.yaml",
+      "share/tierhub/workflows/nuclei-files.yaml",
       "share/doc/tierhub/README.md",
       "share/doc/tierhub/CHANGELOG.md",
   };

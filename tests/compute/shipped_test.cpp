@@ -1,0 +1,91 @@
+// The workflows of etc/workflows, as they are shipped but for the names of datasets, sizes and
+// diameters.
+#include <algorithm>
+#include <filesystem>
+#include <stdexcept>
+
+#include "tests/compute/agent_fixture.h"
+#include "tests/support/command.h"
+
+namespace tierhub::test {
+namespace {
+namespace fs = std::filesystem;
+
+class Shipped : public AgentTest {
+ protected:
+  std::string imgop(const std::vector<std::string>& arguments) {
+    std::vector<std::string> command = {IMGOP_PATH};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const CommandResult result = run_command(command);
+    if (result.exit_code != 0) throw std::runtime_error(result.text + result.err);
+    return result.out;
+  }
+
+  void make_nuclei(const std::string& name, const std::string& shape, const char* seed) {
+    imgop({"synth", "--nuclei", "25", "--shape", shape, "--touching", "0.3", "--seed", seed,
+           "--out", at(name)});
+  }
+
+  // A shipped workflow in which each first text is replaced by the second; both must be in it.
+  std::string shipped(const std::string& name,
+                      const std::vector<std::pair<std::string, std::string>>& changes) {
+    std::string text = read_text(std::string(TIERHUB_SOURCE_DIR "/etc/workflows/") + name);
+    for (const auto& [from, to] : changes) {
+      if (text.find(from) == std::string::npos) throw std::runtime_error(name + " lacks " + from);
+      for (size_t found = 0; (found = text.find(from, found)) != std::string::npos;
+           found += to.size())
+        text.replace(found, from.size(), to);
+    }
+    return text;
+  }
+
+  static std::string result(const EndedRun& run, const std::string& name) {
+    return run.status["output"].get<std::string>() + "/" + name;
+  }
+
+  // Whether both folders hold the same files.
+  static int difference(const std::string& a, const std::string& b) {
+    return run_command({"diff", "-r", a, b}).exit_code;
+  }
+};
+
+TEST_F(Shipped, NucleiInBlocksAreThoseOfTheWholeVolume) {
+  make_nuclei("scan.ome.zarr", "24,140,150", "4");
+  start_agent({"--allow-root"});
+  const EndedRun run = drop_and_wait(
+      "nuclei",
+      shipped("nuclei-blocks.yaml", {{"brain42/scan.ome.zarr", "scan.ome.zarr"},
+                                     {"{z: 128, y: 512, x: 512}", "{z: 16, y: 70, x: 64}"}}));
+  ASSERT_EQ(run.ending, "done") << run.report << run.log;
+  imgop({"nuclei", "--diameter", "24", "--in", at("scan.ome.zarr"), "--out", at("nuclei.ome.zarr"),
+         "--table", at("nuclei.csv")});
+  EXPECT_EQ(read_text(result(run, "nuclei.csv")), read_text(at("nuclei.csv")));
+  EXPECT_EQ(difference(result(run, "nuclei.ome.zarr"), at("nuclei.ome.zarr")), 0);
+  EXPECT_NE(run.report.find("nuclei.csv: "), std::string::npos) << run.report;
+  EXPECT_NE(run.report.find(" in scan.ome.zarr, level 0, t 0, c 0, z 0-23; diameter 24"),
+            std::string::npos)
+      << run.report;
+}
+
+TEST_F(Shipped, NucleiOfFilesHaveATableEachAndOneOfAll) {
+  fs::create_directories(at("plate7/day1"));
+  for (const char* name : {"a", "b"}) {
+    make_nuclei("made.ome.zarr", "160,170", *name == 'a' ? "1" : "2");
+    imgop({"convert", "--in", at("made.ome.zarr"), "--out", at(std::string("made.ome.tif"))});
+    fs::rename(at("made.ome.tif"), at(std::string("plate7/day1/") + name + ".tif"));
+  }
+  start_agent({"--allow-root"});
+  const EndedRun run = drop_and_wait("files", shipped("nuclei-files.yaml", {}));
+  ASSERT_EQ(run.ending, "done") << run.report << run.log;
+  const auto lines = [&](const std::string& name) {
+    const std::string text = read_text(result(run, name));
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  EXPECT_GT(lines("tables/day1/a.csv"), 5);
+  EXPECT_EQ(lines("nuclei.csv") - 1, lines("tables/day1/a.csv") + lines("tables/day1/b.csv") - 2);
+  EXPECT_EQ(lines("images.csv"), 3);
+  EXPECT_TRUE(fs::exists(result(run, "labels/day1/b.ome.zarr/0/.zarray")));
+}
+
+}  // namespace
+}  // namespace tierhub::test
