@@ -24,7 +24,7 @@ median() { sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)
 compare() {  # VOLUME
   local volume=$1 round
   for ((round = 0; round < rounds; ++round)); do
-    seconds_of python3 "$repository/bench/segment_with_scipy.py" "$volume" >>"$place/script.s"
+    seconds_of /usr/bin/python3 "$repository/bench/segment_with_scipy.py" "$volume" >>"$place/script.s"
     TIERHUB_CPUS=1 seconds_of "$bin/imgop" segment --sigma 2 --in "$volume" --out "$place/labels.ome.zarr" \
       --table "$place/objects.csv" >>"$place/imgop.s"
   done
@@ -38,7 +38,7 @@ build_preset release imgop bench_imaging
 bin=$repository/build/release/bin
 "$bin/imgop" synth --nuclei 3000 --shape 64,1024,1024 --seed 7 --out "$place/synthetic.ome.zarr" >/dev/null
 for plane in "$@"; do
-  python3 "$repository/bench/mosaic.py" "$plane" "$place/$(basename "$plane" .tif).ome.zarr"
+  /usr/bin/python3 "$repository/bench/mosaic.py" "$plane" "$place/$(basename "$plane" .tif).ome.zarr"
 done
 printf '\nbench/imaging.sh %s\n\n' "$*"
 printf '| %-20s | %8s | %8s | %8s |\n' volume 'script s' 'imgop s' ratio
