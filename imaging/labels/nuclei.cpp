@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "imaging/images/units.h"
+#include "imaging/labels/parts.h"
 
 namespace tierhub::imaging {
 namespace {
