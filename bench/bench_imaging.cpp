@@ -12,6 +12,7 @@
 #include "bench/measure.h"
 #include "formats/selection.h"
 #include "imaging/images/output.h"
+#include "imaging/labels/label_image.h"
 #include "imaging/labels/segment.h"
 #include "imaging/labels/smoothed.h"
 #include "imaging/voxels/huge_pages.h"
@@ -61,7 +62,7 @@ void at_once(const std::string& image, const std::string& work, size_t threads) 
   const formats::Box box = must(formats::whole_volume(reader.info()));
   const WholeLabels whole =
       must(segment_whole(reader, box, std::nullopt, options_with(threads), work + "/whole.zarr"));
-  must(whole.labels.write(work + "/whole.zarr", Parallel(threads)));
+  must(write_label_image(whole.labels, work + "/whole.zarr", Parallel(threads)));
 }
 
 // The tasks of a workflow, one after the other. Each opens the image, as its own process would.
@@ -84,8 +85,9 @@ void in_blocks(const std::string& image, const std::string& work) {
     must(must(segment_box(reader, boxes[i], halo, threshold, options))
              .write(fmt::format("{}/blocks/labels/{}.zarr", work, i), options.parallel));
   }
-  must(must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/labels")), {}, {}))
-           .write(work + "/blocks/merged.zarr", options.parallel));
+  must(write_label_image(
+      must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/labels")), {}, {})),
+      work + "/blocks/merged.zarr", options.parallel));
 }
 
 void measure(const std::string& image, const std::string& work) {

@@ -78,6 +78,7 @@ Result<void> run_convert(const ConvertCommand& command) {
   ConvertOptions options;
   if (command.version == "0.5") options.version = ZarrVersion::ome_0_5;
   if (command.shrink == "nearest") options.shrink = pixels::Shrink::nearest;
+  options.parallel = allowed_threads();
   pixels::PixelReader::Options reading;
   reading.shrink = options.shrink;
   TRY_ASSIGN(auto opened, open_image(command.in, command.series));

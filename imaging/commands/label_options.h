@@ -12,11 +12,23 @@ namespace tierhub::imaging {
 inline constexpr const char* kGreyTypes = "uint8, uint16";
 
 CLI::Option* add_diameter(Operator& op, std::string& diameter, const char* help);
-// --out and --table.
-void add_label_outputs(Operator& op, std::string& labels, std::string& table);
+// Where labels and their table go; empty: nowhere.
+struct LabelOutputs {
+  std::string out;   // a folder of their own, or
+  std::string into;  // an image that has them among its labels, under
+  std::string name;
+  std::string table;
 
-// Writes finished labels and their table (if its path is not empty), and says so in the report.
-Result<void> write_results(const MergedLabels& labels, const std::string& out,
-                           const std::string& table);
+  // Where the labels will be.
+  std::string path() const { return into.empty() ? out : into + "/labels/" + name; }
+};
+// --out, --into, --name and --table. `name` is the default.
+void add_label_outputs(Operator& op, LabelOutputs& outputs, const char* name);
+
+// A usage error if the labels of a block are to be written where only finished ones belong.
+void check_block_outputs(const std::string& box, const LabelOutputs& outputs);
+
+// Writes finished labels and their table, and says so in the report.
+Result<void> write_results(const MergedLabels& labels, const LabelOutputs& outputs);
 
 }  // namespace tierhub::imaging

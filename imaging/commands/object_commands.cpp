@@ -15,8 +15,7 @@ struct NucleiCommand {
   Part part;
   std::string diameter;
   bool exclude_border = false;
-  std::string out;
-  std::string table;
+  LabelOutputs outputs;
 };
 
 Result<void> run_nuclei(const NucleiCommand& command) {
@@ -27,8 +26,8 @@ Result<void> run_nuclei(const NucleiCommand& command) {
   NucleusRule rule = nucleus_rule(diameter, reader.info(), box);
   rule.pieces.parallel = allowed_threads();
   rule.filter.exclude_border = command.exclude_border;
-  TRY_ASSIGN(const WholeLabels nuclei, find_nuclei(reader, box, rule, command.out));
-  TRY(write_results(nuclei.labels, command.out, command.table));
+  TRY_ASSIGN(const WholeLabels nuclei, find_nuclei(reader, box, rule, command.outputs.path()));
+  TRY(write_results(nuclei.labels, command.outputs));
   fmt::print("{} nuclei\n", nuclei.labels.objects().size());
   return {};
 }
@@ -40,8 +39,7 @@ struct SplitCommand {
   double h = 1;
   bool keep_holes = false;
   uint64_t max_extent = PieceOptions().max_extent;
-  std::string out;
-  std::string table;
+  LabelOutputs outputs;
 };
 
 // The labels that were left as they are, for the report.
@@ -56,7 +54,7 @@ void print_too_long(const MergedLabels& labels, const Box& box, const SplitComma
     names += fmt::format("{}z {} y {} x {}", i == 0 ? "" : ", ", first[0], first[1], first[2]);
   }
   print_report(
-      command.out,
+      command.outputs.path(),
       fmt::format("{} objects longer than {} voxels were not split; they begin at {}{}",
                   left.size(), options.max_extent, names, left.size() > kNamed ? ", ..." : ""));
 }
@@ -92,12 +90,12 @@ Result<void> run_split(const SplitCommand& command) {
   TRY_ASSIGN(const GreyVolume original, reader.read_grey(box));
   TRY_ASSIGN(LabelBlock pieces, find_pieces(labels, original, box, options));
   print_too_long(labels, box, command, options);
-  if (!command.part.box.empty()) return pieces.write(command.out, options.parallel);
+  if (!command.part.box.empty()) return pieces.write(command.outputs.out, options.parallel);
   std::vector<LabelBlock> whole;
   whole.push_back(std::move(pieces));
   TRY_ASSIGN(const MergedLabels split,
              MergedLabels::merge(std::move(whole), formats::selection_of(box), filter));
-  TRY(write_results(split, command.out, command.table));
+  TRY(write_results(split, command.outputs));
   fmt::print("{} objects\n", split.objects().size());
   return {};
 }
@@ -107,8 +105,7 @@ struct MergeCommand {
   std::string select;
   ObjectFilter filter;
   bool drop_small = false;
-  std::string out;
-  std::string table;
+  LabelOutputs outputs;
 };
 
 Result<void> run_merge(const MergeCommand& command) {
@@ -119,7 +116,7 @@ Result<void> run_merge(const MergeCommand& command) {
     TRY_ASSIGN(filter.min_voxels, smallest_nucleus(blocks.front().record()));
   }
   TRY_ASSIGN(const MergedLabels labels, MergedLabels::merge(std::move(blocks), selection, filter));
-  TRY(write_results(labels, command.out, command.table));
+  TRY(write_results(labels, command.outputs));
   fmt::print("{} objects from {} blocks\n", labels.objects().size(), labels.block_count());
   return {};
 }
@@ -128,7 +125,8 @@ void add_nuclei(Registry& registry) {
   const auto options = std::make_shared<NucleiCommand>();
   Operator op(registry, "nuclei",
               "Find nuclei, or other roundish bright objects, of about one diameter",
-              "imgop nuclei --diameter 24 --in dapi.tif --out nuclei.ome.zarr --table nuclei.csv");
+              "imgop nuclei --diameter 24 --in dapi.tif --out nuclei.ome.zarr --table nuclei.csv\n"
+              "  imgop nuclei --diameter 8um --in scan.ome.zarr --select c=0 --into scan.ome.zarr");
   op.set_types(kGreyTypes);
   add_input(op, options->part);
   add_select(op, options->part);
@@ -139,7 +137,7 @@ void add_nuclei(Registry& registry) {
       ->required();
   op.add_flag("--exclude-border", options->exclude_border,
               "Leave out nuclei that touch the border of the image");
-  add_label_outputs(op, options->out, options->table);
+  add_label_outputs(op, options->outputs, "nuclei");
   op.set_run([options] { return run_nuclei(*options); });
 }
 
@@ -172,7 +170,9 @@ void add_split(Registry& registry) {
   op.add_flag("--keep-holes", options->keep_holes, "Do not fill holes");
   op.add("--max-extent", options->max_extent, integer(1, 65536, "voxel"),
          "An object that is longer is left as it is, and named in the report");
-  add_label_outputs(op, options->out, options->table);
+  add_label_outputs(op, options->outputs, "objects");
+  op.command().parse_complete_callback(
+      [options] { check_block_outputs(options->part.box, options->outputs); });
   op.set_run([options] { return run_split(*options); });
 }
 
@@ -195,7 +195,7 @@ void add_merge_labels(Registry& registry) {
          "Objects of more voxels are left out");
   op.add_flag("--exclude-border", options->filter.exclude_border,
               "Leave out objects that touch the border of the volume");
-  add_label_outputs(op, options->out, options->table);
+  add_label_outputs(op, options->outputs, "objects");
   op.set_run([options] { return run_merge(*options); });
 }
 

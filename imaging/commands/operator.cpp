@@ -81,6 +81,10 @@ Operator::~Operator() {
                             {"properties", std::move(properties)},
                             {"required", std::move(required)},
                             {"additionalProperties", false}};
+  if (manifest_.contains("one_of")) {
+    manifest_["arguments"]["oneOf"] = manifest_["one_of"];
+    manifest_.erase("one_of");
+  }
   manifest_["inputs"] = std::move(inputs);
   manifest_["outputs"] = std::move(outputs);
   registry_.manifests.push_back(std::move(manifest_));
@@ -90,6 +94,17 @@ CLI::Option* Operator::add_flag(const char* name, bool& value, const char* help)
   CLI::Option* option = command_->add_flag(name, value, help);
   note(option, {{"type", "boolean"}, {"default", false}}, help);
   return option;
+}
+
+void Operator::require_one_of(const std::vector<CLI::Option*>& options) {
+  CLI::Option_group* group = command_->add_option_group("where to");
+  Json any = Json::array();
+  for (CLI::Option* option : options) {
+    group->add_option(option);
+    any.push_back({{"required", {option->get_lnames().front()}}});
+  }
+  group->require_option(1);
+  manifest_["one_of"] = std::move(any);
 }
 
 void Operator::note(const CLI::Option* option, Json schema, const char* help) {

@@ -79,6 +79,9 @@ class Operator {
   }
   CLI::Option* add_flag(const char* name, bool& value, const char* help);
 
+  // Exactly one of them must be given.
+  void require_one_of(const std::vector<CLI::Option*>& options);
+
   // How far around a box it reads, in words, and on which kinds of numbers it works.
   void set_halo(const char* rule) { manifest_["halo"] = rule; }
   void set_types(const char* types) { manifest_["pixel_types"] = types; }

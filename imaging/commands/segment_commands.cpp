@@ -133,8 +133,7 @@ struct SegmentCommand {
   Smoothing smoothing;
   std::string threshold;
   std::string connectivity = "full";
-  std::string out;
-  std::string table;
+  LabelOutputs outputs;
 };
 
 Result<void> run_segment(const SegmentCommand& command) {
@@ -150,15 +149,15 @@ Result<void> run_segment(const SegmentCommand& command) {
   }
   if (command.part.box.empty()) {
     TRY_ASSIGN(const WholeLabels whole,
-               segment_whole(reader, box, threshold, options, command.out));
-    TRY(write_results(whole.labels, command.out, command.table));
+               segment_whole(reader, box, threshold, options, command.outputs.path()));
+    TRY(write_results(whole.labels, command.outputs));
     fmt::print("{} objects brighter than {}\n", whole.labels.objects().size(),
                *whole.labels.record().threshold());
     return {};
   }
   TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
   TRY_ASSIGN(const LabelBlock block, segment_box(reader, box, halo, *threshold, options));
-  TRY(block.write(command.out, options.parallel));
+  TRY(block.write(command.outputs.out, options.parallel));
   fmt::print("{} objects brighter than {}\n", block.objects().sums.size(), threshold->value);
   return {};
 }
@@ -221,7 +220,7 @@ void add_segment(Registry& registry) {
          "--box; otherwise Otsu's threshold of the image is the default");
   op.add("--connectivity", options->connectivity, choice({"full", "face"}),
          "full: voxels join at faces, edges and corners; face: only at faces");
-  add_label_outputs(op, options->out, options->table);
+  add_label_outputs(op, options->outputs, "objects");
   op.command().parse_complete_callback([options] {
     if (!options->part.box.empty() && options->threshold.empty()) {
       throw CLI::ValidationError(
@@ -229,10 +228,7 @@ void add_segment(Registry& registry) {
           "a box needs --threshold: blocks with different thresholds would not fit together (first "
           "run imgop histogram on all blocks, then imgop threshold)");
     }
-    if (!options->part.box.empty() && !options->table.empty()) {
-      throw CLI::ValidationError(
-          "--table", "the objects of a block are no result: imgop merge-labels writes the table");
-    }
+    check_block_outputs(options->part.box, options->outputs);
   });
   op.set_run([options] { return run_segment(*options); });
 }

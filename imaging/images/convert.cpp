@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "imaging/images/levels.h"
 #include "pixels/tiff_writer.h"
 
 namespace tierhub::imaging {
@@ -17,11 +18,6 @@ using formats::Region;
 using formats::Shape;
 using pixels::PixelReader;
 
-// Beyond this size an image gets smaller levels, until both sides fit into a picture.
-constexpr uint64_t kLarge = 1024;
-
-bool is_large(const Shape& shape) { return std::max(shape.y, shape.x) > kLarge; }
-
 ImageLayout layout_of(const ImageInfo& info, const ConvertOptions& options) {
   const formats::Level& level = info.levels.front();
   ImageLayout layout;
@@ -29,7 +25,7 @@ ImageLayout layout_of(const ImageInfo& info, const ConvertOptions& options) {
   layout.type = info.type;
   layout.shape = level.shape;
   // Flat chunks suit viewers; deep ones were somebody's choice.
-  layout.chunk = {1, 1, 1, kLarge, kLarge};
+  layout.chunk = {1, 1, 1, kLargeSide, kLargeSide};
   if (level.chunk.z > 1) layout.chunk = {1, 1, level.chunk.z, level.chunk.y, level.chunk.x};
   layout.voxel_size = level.voxel_size;
   layout.voxel_unit = info.voxel_unit;
@@ -39,34 +35,21 @@ ImageLayout layout_of(const ImageInfo& info, const ConvertOptions& options) {
 }
 
 // Level `level` as the reader has it.
-Result<void> write_level(const PixelReader& image, const ImageWriter& writer, size_t level) {
+Result<void> write_level(const PixelReader& image, const ImageWriter& writer, size_t level,
+                         Parallel parallel) {
   const formats::PixelType type = image.info().type;
-  return writer.fill_level(level, Parallel(1), [&](const Region& region, std::span<std::byte> to) {
+  return writer.fill_level(level, parallel, [&](const Region& region, std::span<std::byte> to) {
     return image.read(region, type, to);
   });
 }
 
 }  // namespace
 
-Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink) {
-  PixelReader::Options smaller;
-  smaller.shrink = shrink;
-  size_t levels = 1;
-  while (is_large(writer.grid(0).shape)) {
-    // Knows the levels that have been written, and what follows from them.
-    TRY_ASSIGN(const auto before, PixelReader::open(writer.path(), smaller));
-    if (levels == before->levels().size()) break;
-    TRY(writer.add_level(before->levels()[levels].shape));
-    TRY(write_level(*before, writer, levels++));
-  }
-  return levels;
-}
-
 Result<size_t> convert_to_zarr(const PixelReader& image, const std::string& out,
                                const ConvertOptions& options) {
   TRY_ASSIGN(ImageWriter writer, ImageWriter::create(out, layout_of(image.info(), options)));
-  TRY(write_level(image, writer, 0));
-  TRY_ASSIGN(const size_t levels, add_smaller_levels(writer, options.shrink));
+  TRY(write_level(image, writer, 0, options.parallel));
+  TRY_ASSIGN(const size_t levels, add_smaller_levels(writer, options.shrink, options.parallel));
   TRY(writer.commit());
   return levels;
 }

@@ -12,6 +12,7 @@ namespace tierhub::imaging {
 struct ConvertOptions {
   ZarrVersion version = ZarrVersion::ome_0_4;
   pixels::Shrink shrink = pixels::Shrink::mean;
+  Parallel parallel{};
 };
 
 // All of level 0, and smaller levels where a side is longer than 1024: y and x are halved until both
@@ -19,10 +20,6 @@ struct ConvertOptions {
 // few chunks. Returns how many levels were written.
 Result<size_t> convert_to_zarr(const pixels::PixelReader& image, const std::string& out,
                                const ConvertOptions& options);
-
-// Adds the smaller levels to an image whose level 0 has been written. Returns how many levels it has
-// then.
-Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink);
 
 // The same as one OME-TIFF file (pixels/tiff_writer.h). Smaller levels are those that `image` has,
 // as far as they have all slices, then those that it computes.

@@ -103,7 +103,7 @@ Result<LabelVolume> LabelBlock::read(const Box& box) const {
 }
 
 Result<void> LabelBlock::write(const std::string& path, Parallel parallel) const {
-  TRY_ASSIGN(ImageWriter writer, create_label_folder(path, record_, objects_));
+  TRY_ASSIGN(ImageWriter writer, create_label_folder(path, record_, objects_, {}));
   if (labels_) {
     TRY(writer.write_volume(0, *labels_, parallel));
   } else {
@@ -114,7 +114,7 @@ Result<void> LabelBlock::write(const std::string& path, Parallel parallel) const
 }
 
 Result<ImageWriter> create_label_folder(const std::string& path, const LabelRecord& record,
-                                        const BlockObjects& objects) {
+                                        const BlockObjects& objects, const Json& more) {
   const Extent size = record.box.extent();
   ImageLayout layout;
   layout.axes =
@@ -126,7 +126,9 @@ Result<ImageWriter> create_label_folder(const std::string& path, const LabelReco
   layout.voxel_unit = record.voxel_unit;
   layout.codec = pixels::BloscCodec::lz4;
   layout.origin = {record.box.z.begin, record.box.y.begin, record.box.x.begin};
-  layout.attributes = {{"image-label", {{"version", "0.4"}}}, {"imgop", to_json(record)}};
+  Json label = {{"version", "0.4"}};
+  if (more.is_object()) label.update(more);
+  layout.attributes = {{"image-label", std::move(label)}, {"imgop", to_json(record)}};
   TRY_ASSIGN(ImageWriter writer, ImageWriter::create(path, layout));
   TRY(writer.write_file(kObjectsFile, objects_to_text(objects.sums)));
   if (record.joining == Joining::keys)

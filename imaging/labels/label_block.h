@@ -65,8 +65,9 @@ class LabelBlock {
 };
 
 // Starts a labels folder; voxel coordinates of its chunks count from the begin of the record's box.
+// `more` are members of OME-Zarr's "image-label".
 Result<ImageWriter> create_label_folder(const std::string& path, const LabelRecord& record,
-                                        const BlockObjects& objects);
+                                        const BlockObjects& objects, const formats::Json& more);
 
 // True if the folder has the form of a labels folder.
 bool is_label_folder(const std::string& path);

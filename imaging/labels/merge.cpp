@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <filesystem>
 #include <list>
 #include <map>
@@ -16,7 +15,6 @@
 
 #include <fmt/format.h>
 
-#include "imaging/images/convert.h"
 #include "imaging/voxels/union_find.h"
 
 namespace tierhub::imaging {
@@ -274,29 +272,8 @@ Result<LabelVolume> MergedLabels::read(const Box& box) const {
   return volume;
 }
 
-Result<void> MergedLabels::write(const std::string& path, Parallel parallel) const {
-  TRY_ASSIGN(ImageWriter writer, create_label_folder(path, record_, {objects_, {}}));
-  if (is_identity_ && blocks_.front().in_memory() != nullptr) {
-    TRY(writer.write_volume(0, *blocks_.front().in_memory(), parallel));
-  } else {
-    TRY(write_chunks(writer, parallel));
-  }
-  TRY(add_smaller_levels(writer, pixels::Shrink::nearest));
-  return writer.commit();
-}
-
-Result<void> MergedLabels::write_chunks(const ImageWriter& writer, Parallel parallel) const {
-  const Box& own = record_.box;
-  return writer.fill_level(
-      0, parallel, [&](const formats::Region& local, std::span<std::byte> voxels) -> Result<void> {
-        Box box = own;
-        box.z = {own.z.begin + local.z.begin, own.z.begin + local.z.end};
-        box.y = {own.y.begin + local.y.begin, own.y.begin + local.y.end};
-        box.x = {own.x.begin + local.x.begin, own.x.begin + local.x.end};
-        TRY_ASSIGN(const LabelVolume labels, read(box));
-        std::memcpy(voxels.data(), labels.voxels.data(), voxels.size());
-        return {};
-      });
+const LabelVolume* MergedLabels::in_memory() const {
+  return is_identity_ ? blocks_.front().in_memory() : nullptr;
 }
 
 Result<std::vector<LabelBlock>> open_label_blocks(const std::string& path) {

@@ -44,12 +44,11 @@ class MergedLabels {
 
   // The labels of a box inside record().box.
   Result<LabelVolume> read(const Box& box) const;
-  // Writes a labels folder with the smaller levels that an image of this size has.
-  Result<void> write(const std::string& path, Parallel parallel) const;
+  // All of them, if they are in memory and numbered already; else null.
+  const LabelVolume* in_memory() const;
 
  private:
   void number_objects(UnionFind& sets, const ObjectFilter& filter);
-  Result<void> write_chunks(const ImageWriter& writer, Parallel parallel) const;
   Result<void> copy_labels(size_t block, const Box& part, const Box& to_box, LabelVolume& to) const;
 
   std::vector<LabelBlock> blocks_;

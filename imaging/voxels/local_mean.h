@@ -16,8 +16,8 @@ namespace tierhub::imaging {
 //
 // Running sums: the time for a voxel does not depend on the radius. Memory beyond the result, a
 // thread: at most 8 bytes for each voxel of 64 rows of a plane, or of 6 radii if that is more.
-MaskVolume brighter_than_local_mean(const GreyVolume& volume, const Box& grown,
-                                         const Box& owned, const Halo& radius, const Extent& shape,
-                                         Parallel parallel = Parallel());
+MaskVolume brighter_than_local_mean(const GreyVolume& volume, const Box& grown, const Box& owned,
+                                    const Halo& radius, const Extent& shape,
+                                    Parallel parallel = Parallel());
 
 }  // namespace tierhub::imaging

@@ -299,6 +299,71 @@ TEST(Imgop, TakesADiameterInPixelsOrMicrometres) {
   }
 }
 
+TEST(Imgop, WritesLabelsIntoAnImageWithItsLevels) {
+  const ScratchFolder folder;
+  const std::string image = folder / "scan.ome.zarr";
+  write_volume(folder / "flat.zarr", balls({1, 1100, 90}, 3, 8), {1, 256, 256});
+  ASSERT_EQ(
+      imgop(fmt::format("convert --in {0}/flat.zarr --out {0}/scan.ome.zarr", folder.path())).text,
+      "1 planes, 3 levels\n");
+  const auto into = [&](const std::string& name, const std::string& diameter) {
+    return imgop(fmt::format("nuclei --diameter {} --in {} --into {} --name {} --table {}/n.csv",
+                             diameter, image, image, name, folder.path()));
+  };
+  ASSERT_EQ(into("nuclei", "16").exit_code, 0) << into("nuclei", "16").text;
+  ASSERT_EQ(into("small-ones", "12").exit_code, 0);
+  ASSERT_EQ(into("nuclei", "16").exit_code, 0) << "again";
+  const auto list = formats::Json::parse(test::read_bytes(image + "/labels/.zattrs"));
+  EXPECT_EQ(list.at("labels"), formats::Json({"nuclei", "small-ones"}));
+  const auto attributes = formats::Json::parse(test::read_bytes(image + "/labels/nuclei/.zattrs"));
+  EXPECT_EQ(attributes.at("image-label").at("source").at("image"), "../../");
+  EXPECT_EQ(attributes.at("multiscales")[0].at("datasets").size(), 3u);
+  const auto labels = must(pixels::PixelReader::open(image + "/labels/nuclei", {}));
+  const auto scan = must(pixels::PixelReader::open(image, {}));
+  ASSERT_EQ(labels->info().levels.size(), scan->info().levels.size());
+  std::vector<LabelVolume> levels;
+  for (size_t level = 0; level < 3; ++level) {
+    const formats::Shape& shape = scan->info().levels[level].shape;
+    ASSERT_EQ(labels->info().levels[level].shape, shape);
+    levels.emplace_back(Extent{1, shape.y, shape.x});
+    must(labels->read(whole(shape, level), formats::PixelType::uint32,
+                      std::as_writable_bytes(std::span(levels.back().voxels))));
+  }
+  EXPECT_EQ(*std::max_element(levels[0].voxels.begin(), levels[0].voxels.end()),
+            rows(folder / "n.csv"));
+  for (uint64_t y = 0; y < levels[2].extent.y; ++y)
+    for (uint64_t x = 0; x < levels[2].extent.x; ++x)
+      ASSERT_EQ(levels[2].at(0, y, x), levels[0].at(0, 4 * y, 4 * x));
+  EXPECT_TRUE(std::filesystem::exists(image + "/labels/.zgroup"));
+}
+
+TEST(Imgop, RefusesToWriteLabelsIntoWhatTheyDoNotFit) {
+  const ScratchFolder folder;
+  write_volume(folder / "a.zarr", balls({4, 30, 30}, 3, 4));
+  write_volume(folder / "b.zarr", balls({4, 30, 31}, 3, 4));
+  const auto text = [&](const std::string& options) {
+    const Outcome outcome =
+        imgop("segment --threshold 200 --in " + (folder / "a.zarr") + " " + options);
+    EXPECT_NE(outcome.exit_code, 0) << options;
+    return outcome.text;
+  };
+  EXPECT_NE(text("--into " + (folder / "b.zarr")).find("use --out"), std::string::npos);
+  EXPECT_NE(text("--select z=0:2 --into " + (folder / "a.zarr")).find("use --out"),
+            std::string::npos);
+  EXPECT_NE(text("--into " + (folder / "none.zarr")).find("none.zarr"), std::string::npos);
+  EXPECT_NE(text("--into " + (folder / "a.zarr") + " --name ../x").find("use letters"),
+            std::string::npos);
+  EXPECT_NE(
+      text("--into " + (folder / "a.zarr") + " --out " + (folder / "o.zarr")).find("excludes"),
+      std::string::npos);
+  EXPECT_NE(text("").find("--into"), std::string::npos);
+  EXPECT_NE(text("--box z=0:4,y=0:30,x=0:30 --halo z=8,y=8,x=8 --into " + (folder / "a.zarr"))
+                .find("no result"),
+            std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.zarr/labels"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "b.zarr/labels"));
+}
+
 TEST(Imgop, DescribesItsOperatorsAsJsonSchema) {
   const auto json = formats::parse_json(imgop("describe --json").text, "describe");
   ASSERT_TRUE(json) << json.error().text();
@@ -308,11 +373,11 @@ TEST(Imgop, DescribesItsOperatorsAsJsonSchema) {
     names.insert(name);
     const formats::Json& arguments = one.at("arguments");
     EXPECT_EQ(arguments.at("type"), "object") << name;
+    const std::string help = imgop(name + " --help").text;
     for (const auto& [option, schema] : arguments.at("properties").items()) {
       EXPECT_TRUE(schema.contains("type") && schema.contains("description")) << name << option;
       // What is described is what is taken.
-      EXPECT_NE(imgop(name + " --help").text.find("--" + option), std::string::npos)
-          << name << " " << option;
+      EXPECT_NE(help.find("--" + option), std::string::npos) << name << " " << option;
     }
     EXPECT_NE(one.at("example").get<std::string>().find("imgop " + name), std::string::npos)
         << name;
@@ -322,7 +387,8 @@ TEST(Imgop, DescribesItsOperatorsAsJsonSchema) {
   ASSERT_TRUE(one);
   ASSERT_EQ(one->at("operators").size(), 1u);
   EXPECT_EQ(one->at("operators")[0].at("arguments").at("required"),
-            formats::Json({"in", "diameter", "out"}));
+            formats::Json({"in", "diameter"}));
+  EXPECT_EQ(one->at("operators")[0].at("arguments").at("oneOf").size(), 2u);
   EXPECT_EQ(one->at("operators")[0].at("outputs"), formats::Json({"out", "table"}));
   EXPECT_EQ(imgop("describe paint").exit_code, 1);
 }

@@ -13,6 +13,7 @@
 
 #include "imaging/images/image_writer.h"
 #include "imaging/labels/histogram.h"
+#include "imaging/labels/label_image.h"
 #include "imaging/labels/merge.h"
 #include "imaging/labels/nuclei.h"
 #include "imaging/labels/segment.h"
@@ -100,7 +101,7 @@ inline Threshold given_threshold(uint64_t value) {
 
 // Writes finished labels and their table, and reads them again.
 inline RunResult written(const MergedLabels& labels, const std::string& folder) {
-  must(labels.write(folder, Parallel(1)));
+  must(write_label_image(labels, folder, Parallel(1)));
   return {files_below(folder), object_table(labels.objects(), labels.record()),
           labels.objects().size()};
 }
@@ -215,8 +216,9 @@ inline RunResult nuclei_in_blocks(const std::string& image, const std::string& w
     must(must(segment_box(reader, boxes[i], halo, threshold, options))
              .write(fmt::format("{}/blocks/labels/{}.zarr", work, i), Parallel(1)));
   }
-  must(must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/labels")), {}, {}))
-           .write(work + "/blocks/objects.zarr", Parallel(1)));
+  must(write_label_image(
+      must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/labels")), {}, {})),
+      work + "/blocks/objects.zarr", Parallel(1)));
   const MergedLabels objects =
       must(MergedLabels::merge(must(open_label_blocks(work + "/blocks/objects.zarr")), {}, {}));
   size_t i = 0;

@@ -1,0 +1,25 @@
+// The smaller levels of an image that is being written.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "imaging/images/image_writer.h"
+#include "pixels/shrink.h"
+
+namespace tierhub::imaging {
+
+// Beyond this size an image gets smaller levels, until both sides fit into a picture.
+inline constexpr uint64_t kLargeSide = 1024;
+bool is_large(const formats::Shape& shape);
+
+// Adds the smaller levels to an image whose level 0 has been written: none if it is not large, else
+// y and x are halved until both are at most 512. Returns how many levels it has then.
+Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink, Parallel parallel);
+
+// Adds levels of the given shapes to an image of labels; a voxel of a level is one of the level
+// before, the first of those that it stands for.
+Result<void> add_label_levels(ImageWriter& writer, const std::vector<formats::Shape>& shapes,
+                              Parallel parallel);
+
+}  // namespace tierhub::imaging
