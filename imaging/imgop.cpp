@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 done, 1 failed, 2 usage. imgop COMMAND --help explains each command.");
   Registry registry{app, {}};
   add_image_commands(registry);
+  add_filter_commands(registry);
   add_segment_commands(registry);
   add_object_commands(registry);
   add_picture_commands(registry);

@@ -9,6 +9,7 @@
 #include "formats/selection.h"
 #include "imaging/commands/common_options.h"
 #include "imaging/commands/label_options.h"
+#include "imaging/images/halo.h"
 #include "imaging/images/output.h"
 #include "imaging/labels/histogram.h"
 #include "imaging/labels/nuclei.h"

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include <fcntl.h>
-
 #include <fmt/format.h>
 
 #include "common/first_error.h"
@@ -159,36 +157,102 @@ Result<void> ImageWriter::write_group() const {
   if (layout_.version == ZarrVersion::ome_0_5) {
     const Json group = {
         {"zarr_format", 3}, {"node_type", "group"}, {"attributes", {{"ome", attributes()}}}};
-    return write_new_file(path() + "/zarr.json", text_of(group));
+    return write(path() + "/zarr.json", text_of(group));
   }
-  TRY(write_new_file(path() + "/.zgroup", text_of({{"zarr_format", 2}})));
-  return write_new_file(path() + "/.zattrs", text_of(attributes()));
+  TRY(write(path() + "/.zgroup", text_of({{"zarr_format", 2}})));
+  return write(path() + "/.zattrs", text_of(attributes()));
+}
+
+ImageWriter::ImageWriter(std::string path, const ImageLayout& layout)
+    : path_(std::move(path)), layout_(layout) {
+  for (const Axis axis : {Axis::t, Axis::c, Axis::z, Axis::y, Axis::x}) {
+    uint64_t& size = layout_.chunk.along(axis);
+    size = std::min(size, layout.shape.along(axis));
+  }
 }
 
 Result<ImageWriter> ImageWriter::create(const std::string& path, const ImageLayout& layout) {
   TRY_ASSIGN(OutputFolder folder, OutputFolder::create(path));
-  ImageWriter writer(std::move(folder), layout);
-  for (const Axis axis : {Axis::t, Axis::c, Axis::z, Axis::y, Axis::x}) {
-    uint64_t& size = writer.layout_.chunk.along(axis);
-    size = std::min(size, layout.shape.along(axis));
-  }
+  ImageWriter writer(folder.path(), layout);
+  writer.folder_.emplace(std::move(folder));
   TRY(writer.add_level(layout.shape));
   return writer;
+}
+
+Result<ImageWriter> ImageWriter::share(const std::string& path, const ImageLayout& layout) {
+  ImageWriter writer(path, layout);
+  writer.levels_.push_back(layout.shape);
+  const std::string array = path + "/0/.zarray";
+  const std::string expected = text_of(writer.array_metadata(layout.shape));
+  const auto found = posix::read_file(array);
+  if (found && *found != expected) {
+    return Error(std::errc::file_exists,
+                 path + " is an image of another size, type or chunk: choose another name");
+  }
+  if (found) return writer;
+  TRY(make_parent_folder(array));
+  TRY(writer.write_group());
+  TRY(writer.write(array, expected));
+  return writer;
+}
+
+Result<void> ImageWriter::write(const std::string& file, std::string_view bytes) const {
+  return folder_ ? write_new_file(file, bytes) : write_output_file(file, bytes);
 }
 
 Result<void> ImageWriter::add_level(const Shape& shape) {
   const std::string folder = fmt::format("{}/{}", path(), levels_.size());
   levels_.push_back(shape);
-  TRY(posix::make_directory_at(AT_FDCWD, folder, 0777));
   const char* name = layout_.version == ZarrVersion::ome_0_4 ? ".zarray" : "zarr.json";
-  TRY(write_new_file(folder + "/" + name, text_of(array_metadata(shape))));
+  const std::string array = folder + "/" + name;
+  TRY(make_parent_folder(array));
+  TRY(write(array, text_of(array_metadata(shape))));
   return write_group();
 }
 
 Grid ImageWriter::grid(size_t level) const { return {levels_[level], layout_.chunk}; }
 
 Result<void> ImageWriter::write_file(const std::string& name, std::string_view bytes) const {
-  return write_new_file(path() + "/" + name, bytes);
+  return write(path() + "/" + name, bytes);
+}
+
+Result<void> ImageWriter::write_box(const Box& box, const GreyVolume& volume,
+                                    Parallel parallel) const {
+  const Shape& shape = levels_.front();
+  const Shape& chunk = layout_.chunk;
+  const auto is_whole = [](const formats::AxisRange& range, uint64_t size, uint64_t length) {
+    return range.begin % length == 0 && (range.end % length == 0 || range.end == size);
+  };
+  if (!is_whole(box.z, shape.z, chunk.z) || !is_whole(box.y, shape.y, chunk.y) ||
+      !is_whole(box.x, shape.x, chunk.x)) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("blocks that write one image must consist of whole chunks: use sizes "
+                             "that are multiples of z={}, y={}, x={}",
+                             chunk.z, chunk.y, chunk.x));
+  }
+  const Region region{0, {0, 1}, {0, 1}, box.z, box.y, box.x};
+  const Grid all = grid(0);
+  std::vector<Shape> places;
+  TRY(all.for_each(region, [&](const Shape& at) -> Result<void> {
+    places.push_back(at);
+    return {};
+  }));
+  const Shape from =
+      formats::dense_strides({1, 1, volume.extent.z, volume.extent.y, volume.extent.x});
+  // 8-bit images are held with 16 bits.
+  std::vector<uint8_t> narrow;
+  if (layout_.type == PixelType::uint8) narrow.assign(volume.voxels.begin(), volume.voxels.end());
+  FirstError failure;
+  parallel.for_each(places.size(), [&](size_t i) {
+    if (failure.is_set()) return;
+    const Region own = all.region_of(0, places[i]);
+    const size_t first = volume.index(own.z.begin - box.z.begin, own.y.begin - box.y.begin,
+                                      own.x.begin - box.x.begin);
+    const void* voxels = &volume.voxels[first];
+    if (!narrow.empty()) voxels = &narrow[first];
+    failure.note(pack_chunk(0, places[i], static_cast<const std::byte*>(voxels), from));
+  });
+  return failure.result();
 }
 
 Result<void> ImageWriter::write_chunk(size_t level, const Shape& at,
@@ -263,7 +327,7 @@ Result<void> ImageWriter::pack_chunk(size_t level, const Shape& at, const std::b
   if (layout_.version == ZarrVersion::ome_0_5) name += "/c";
   for (const Axis axis : layout_.axes) name += fmt::format("/{}", at.along(axis));
   TRY(make_parent_folder(name));
-  return write_new_file(name, {reinterpret_cast<const char*>(packed.data()), packed.size()});
+  return write(name, {reinterpret_cast<const char*>(packed.data()), packed.size()});
 }
 
 }  // namespace tierhub::imaging

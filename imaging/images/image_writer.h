@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,11 +37,15 @@ struct ImageLayout {
   formats::Json attributes = formats::Json::object();  // besides those of OME-Zarr
 };
 
-// The image appears under its name with commit(). Equal voxels give equal files. Chunks may be
-// written by several threads.
+// Equal voxels give equal files. Chunks may be written by several threads.
 class ImageWriter {
  public:
+  // The image appears under its name with commit().
   static Result<ImageWriter> create(const std::string& path, const ImageLayout& layout);
+  // An image that several processes write, each its own chunks, under its final name from the start;
+  // whichever comes first makes it. Each file appears when it is complete. An error if there is
+  // an image of another layout; commit() does nothing.
+  static Result<ImageWriter> share(const std::string& path, const ImageLayout& layout);
 
   // Adds the next level; its chunks have the layout's size. Level 0 is added by create().
   Result<void> add_level(const formats::Shape& shape);
@@ -56,15 +61,19 @@ class ImageWriter {
   // The same for a level of one time point and channel in memory; T is the layout's type.
   template <class T>
   Result<void> write_volume(size_t level, const Volume<T>& volume, Parallel parallel) const;
+  // Writes the voxels of `box`, which must consist of whole chunks of level 0: only the image's own
+  // border may cut them. The layout's type is uint8, which all voxels fit, or uint16.
+  Result<void> write_box(const Box& box, const GreyVolume& volume, Parallel parallel) const;
   // A file beside the metadata of the image.
   Result<void> write_file(const std::string& name, std::string_view bytes) const;
   // Where the image is until commit(): its levels so far can be read there.
-  const std::string& path() const { return folder_.path(); }
-  Result<void> commit() { return folder_.commit(); }
+  const std::string& path() const { return path_; }
+  Result<void> commit() { return folder_ ? folder_->commit() : Result<void>(); }
 
  private:
-  ImageWriter(OutputFolder folder, const ImageLayout& layout)
-      : folder_(std::move(folder)), layout_(layout) {}
+  ImageWriter(std::string path, const ImageLayout& layout);
+  // Of a metadata file or a chunk.
+  Result<void> write(const std::string& file, std::string_view bytes) const;
   formats::Json per_axis(const formats::Shape& sizes) const;
   formats::Json per_axis(const formats::VoxelSize& sizes, double others) const;
   formats::Json array_metadata(const formats::Shape& shape) const;
@@ -78,7 +87,8 @@ class ImageWriter {
   Result<void> pack_chunk(size_t level, const formats::Shape& at, const std::byte* voxels,
                           const formats::Shape& from) const;
 
-  OutputFolder folder_;
+  std::string path_;
+  std::optional<OutputFolder> folder_;  // nothing if it is shared
   ImageLayout layout_;
   std::vector<formats::Shape> levels_;
 };

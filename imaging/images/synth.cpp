@@ -16,7 +16,7 @@ constexpr double kGap =
     8;  // between nuclei that don't touch: smoothing with sigma 2 keeps them apart
 constexpr double kEdge =
     0.3;  // the width of the blurred edge, as a share of the radius, on either side
-constexpr formats::Shape kChunk{1, 1, 32, 64, 64};
+constexpr formats::Shape kSynthChunk{1, 1, 32, 64, 64};
 
 // SplitMix64: a good 64-bit mix of a counter.
 uint64_t mix(uint64_t v) {
@@ -240,7 +240,7 @@ Result<std::string> synthesise(const SynthOptions& options, const std::string& o
   layout.axes = {formats::Axis::y, formats::Axis::x};
   if (shape.z > 1) layout.axes.insert(layout.axes.begin(), formats::Axis::z);
   layout.shape = {1, 1, shape.z, shape.y, shape.x};
-  layout.chunk = kChunk;
+  layout.chunk = kSynthChunk;
   TRY_ASSIGN(ImageWriter writer, ImageWriter::create(out, layout));
   TRY(writer.fill_level(
       0, Parallel(1),

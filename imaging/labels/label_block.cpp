@@ -14,8 +14,8 @@ namespace {
 using formats::Axis;
 using formats::Json;
 
-constexpr formats::Shape kChunk{1, 1, 32, 256, 256};
-constexpr formats::Shape kPlaneChunk{1, 1, 1, 1024, 1024};
+constexpr formats::Shape kLabelChunk{1, 1, 32, 256, 256};
+constexpr formats::Shape kLabelPlaneChunk{1, 1, 1, 1024, 1024};
 constexpr const char* kObjectsFile = "objects.txt";
 constexpr const char* kKeysFile = "keys.txt";
 
@@ -121,7 +121,7 @@ Result<ImageWriter> create_label_folder(const std::string& path, const LabelReco
       record.has_z ? std::vector{Axis::z, Axis::y, Axis::x} : std::vector{Axis::y, Axis::x};
   layout.type = formats::PixelType::uint32;
   layout.shape = {1, 1, size.z, size.y, size.x};
-  layout.chunk = size.z == 1 ? kPlaneChunk : kChunk;
+  layout.chunk = size.z == 1 ? kLabelPlaneChunk : kLabelChunk;
   layout.voxel_size = record.voxel_size;
   layout.voxel_unit = record.voxel_unit;
   layout.codec = pixels::BloscCodec::lz4;

@@ -1,5 +1,6 @@
 #include "imaging/labels/segment.h"
 
+#include "imaging/images/halo.h"
 #include "imaging/labels/parts.h"
 #include "imaging/labels/smoothed.h"
 #include "imaging/voxels/local_mean.h"

@@ -1,7 +1,5 @@
 #include "imaging/labels/smoothed.h"
 
-#include <fmt/format.h>
-
 namespace tierhub::imaging {
 
 Result<SmoothedBlock> read_smoothed(const ImageReader& reader, const Box& box, const Halo& margin,
@@ -21,13 +19,6 @@ Result<Halo> needed_halo(const Halo& margin, const Sigma& sigma, const Extent& s
   TRY_ASSIGN(const Halo halo, minimum_halo(sigma, shape));
   return Halo{halo.z + (shape.z > 1 ? margin.z : 0), halo.y + (shape.y > 1 ? margin.y : 0),
               halo.x + (shape.x > 1 ? margin.x : 0)};
-}
-
-Result<void> check_halo(const Halo& halo, const Halo& needed) {
-  if (halo.z >= needed.z && halo.y >= needed.y && halo.x >= needed.x) return {};
-  return Error(std::errc::invalid_argument,
-               fmt::format("the halo {} is too small: blocks are exact only from {} on",
-                           formats::to_text(halo), formats::to_text(needed)));
 }
 
 }  // namespace tierhub::imaging

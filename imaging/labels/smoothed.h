@@ -18,7 +18,4 @@ Result<SmoothedBlock> read_smoothed(const ImageReader& reader, const Box& box, c
 
 // The halo of smoothing, and a margin on which smoothed voxels are needed.
 Result<Halo> needed_halo(const Halo& margin, const Sigma& sigma, const Extent& shape);
-// An error that names the needed halo if `halo` is smaller.
-Result<void> check_halo(const Halo& halo, const Halo& needed);
-
 }  // namespace tierhub::imaging

@@ -1,0 +1,176 @@
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "imaging/commands/common_options.h"
+#include "imaging/commands/label_options.h"
+#include "imaging/filters/filter.h"
+#include "imaging/images/source.h"
+#include "imaging/voxels/median.h"
+#include "imaging/voxels/morphology.h"
+#include "imaging/voxels/smooth.h"
+
+namespace tierhub::imaging {
+namespace {
+
+// What all of them take.
+struct FilterCommand {
+  Part part;
+  std::string out;
+};
+
+Result<void> run_filter(const FilterCommand& command, const Filter& filter) {
+  const Parallel parallel = allowed_threads();
+  TRY_ASSIGN(const ImageReader reader, ImageReader::open(command.part.in, parallel.threads()));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  if (!command.part.box.empty()) {
+    TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
+    return filter_box(reader, box, halo, filter, command.out, parallel);
+  }
+  TRY(filter_whole(reader, box, filter, command.out, parallel));
+  print_report(command.out, "made from " + place_text(source_of(reader.info()), box,
+                                                      reader.shape_at(box.level)));
+  return {};
+}
+
+void add_filter_options(Operator& op, FilterCommand& command) {
+  op.set_types(kGreyTypes);
+  add_part(op, command.part);
+  op.add("--out", command.out, path_out("image", {".zarr"}),
+         "OME-Zarr folder to write (.zarr); with --box, blocks write one image together, and imgop "
+         "pyramid then adds its smaller levels")
+      ->required();
+}
+
+struct SmoothCommand : FilterCommand {
+  double sigma = 2;
+};
+
+void add_smooth(Registry& registry) {
+  const auto options = std::make_shared<SmoothCommand>();
+  Operator op(registry, "smooth", "Smooth an image with a Gaussian",
+              "imgop smooth --sigma 2 --in vol.ome.zarr --out smooth.ome.zarr");
+  op.set_halo("the radius of the Gaussian: 7 voxels for sigma 2");
+  add_filter_options(op, *options);
+  op.add("--sigma", options->sigma, real(0, kMaxSigma, "pixel"), "Width of the Gaussian in voxels");
+  op.set_run([options] {
+    const double sigma = options->sigma;
+    return run_filter(*options,
+                      {[sigma](const Extent& shape) { return minimum_halo(sigma, shape); },
+                       [sigma](const GreyVolume& volume, const Box& grown, const Box& owned,
+                               const Extent& shape, Parallel parallel) {
+                         return smooth(volume, grown, owned, sigma, shape, parallel);
+                       }});
+  });
+}
+
+struct SpotsCommand : FilterCommand {
+  double sigma = 1;
+  double wide = 2;
+};
+
+void add_difference_of_gaussians(Registry& registry) {
+  const auto options = std::make_shared<SpotsCommand>();
+  Operator op(registry, "dog",
+              "Bring out bright spots: the difference of two Gaussians, 0 where it is negative",
+              "imgop dog --sigma 1 --wide 2 --in fish.tif --out spots.ome.zarr");
+  op.set_halo("the larger radius of both Gaussians");
+  add_filter_options(op, *options);
+  op.add("--sigma", options->sigma, real(0, kMaxSigma, "pixel"),
+         "Width of the narrow Gaussian in voxels: about a third of the diameter of a spot");
+  op.add("--wide", options->wide, real(0, kMaxSigma, "pixel"),
+         "Width of the wide Gaussian in voxels: often 1.6 to 2 times the narrow one");
+  op.set_run([options] {
+    const Sigma narrow = options->sigma, wide = options->wide;
+    return run_filter(*options,
+                      {[=](const Extent& shape) { return minimum_halo(narrow, wide, shape); },
+                       [=](const GreyVolume& volume, const Box& grown, const Box& owned,
+                           const Extent& shape, Parallel parallel) {
+                         return difference_of_gaussians(volume, grown, owned, narrow, wide, shape,
+                                                        parallel);
+                       }});
+  });
+}
+
+// --radius, and for volumes --radius-z.
+struct BoxCommand : FilterCommand {
+  uint64_t radius = 0;
+  uint64_t radius_z = 0;
+  bool has_radius_z = false;
+
+  Halo reach(const Extent& shape, uint64_t times = 1) const {
+    const uint64_t z = (has_radius_z ? radius_z : radius) * times;
+    const uint64_t plane = radius * times;
+    return {shape.z > 1 ? z : 0, shape.y > 1 ? plane : 0, shape.x > 1 ? plane : 0};
+  }
+};
+
+void add_radius(Operator& op, const std::shared_ptr<BoxCommand>& options, uint64_t most,
+                const char* help) {
+  op.add("--radius", options->radius, integer(0, most, "pixel"), help)->required();
+  CLI::Option* z = op.add("--radius-z", options->radius_z, integer(0, most, "pixel"),
+                          "The same along z, if it is another one; 0 works plane by plane");
+  op.command().parse_complete_callback([options, z] { options->has_radius_z = z->count() > 0; });
+}
+
+void add_background(Registry& registry) {
+  const auto options = std::make_shared<BoxCommand>();
+  Operator op(registry, "background", "Subtract uneven background: a white top hat with a flat box",
+              "imgop background --radius 25 --in dapi.tif --out flat.ome.zarr");
+  op.set_halo("twice the radius");
+  add_filter_options(op, *options);
+  add_radius(op, options, 1024,
+             "Larger than the radius of the objects: what is brighter and fits into a box of "
+             "2 radius + 1 voxels a side stays");
+  op.set_run([options] {
+    return run_filter(
+        *options,
+        {[options](const Extent& shape) -> Result<Halo> { return options->reach(shape, 2); },
+         [options](const GreyVolume& volume, const Box& grown, const Box& owned,
+                   const Extent& shape, Parallel parallel) -> Result<GreyVolume> {
+           return white_top_hat(volume, grown, owned, options->reach(shape), shape, parallel);
+         }});
+  });
+}
+
+void add_median(Registry& registry) {
+  const auto options = std::make_shared<BoxCommand>();
+  Operator op(registry, "median", "Remove single noisy voxels: the median of a box",
+              "imgop median --radius 1 --in scan.tif --out clean.ome.zarr");
+  op.set_halo("the radius");
+  add_filter_options(op, *options);
+  add_radius(op, options, 90, "How far the box reaches around a voxel");
+  op.set_run([options] {
+    return run_filter(
+        *options, {[options](const Extent& shape) -> Result<Halo> { return options->reach(shape); },
+                   [options](const GreyVolume& volume, const Box& grown, const Box& owned,
+                             const Extent& shape, Parallel parallel) {
+                     return median(volume, grown, owned, options->reach(shape), shape, parallel);
+                   }});
+  });
+}
+
+void add_pyramid(Registry& registry) {
+  const auto image = std::make_shared<std::string>();
+  Operator op(registry, "pyramid",
+              "Add smaller levels to an image that blocks wrote together, if it is large",
+              "imgop pyramid --image flat.ome.zarr");
+  op.add("--image", *image, path_in("image"), "OME-Zarr 0.4 image of one channel")->required();
+  op.set_run([image]() -> Result<void> {
+    TRY_ASSIGN(const size_t levels, add_levels(*image, allowed_threads()));
+    fmt::print("{} level{}\n", levels, levels == 1 ? "" : "s");
+    return {};
+  });
+}
+
+}  // namespace
+
+void add_filter_commands(Registry& registry) {
+  add_smooth(registry);
+  add_difference_of_gaussians(registry);
+  add_background(registry);
+  add_median(registry);
+  add_pyramid(registry);
+}
+
+}  // namespace tierhub::imaging

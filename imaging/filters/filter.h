@@ -1,0 +1,40 @@
+// Operators that make an image out of an image, each voxel from those around it: on a whole volume,
+// or on blocks that together write one image.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/result.h"
+#include "imaging/images/reader.h"
+#include "imaging/voxels/parallel.h"
+#include "imaging/voxels/volume.h"
+
+namespace tierhub::imaging {
+
+struct Filter {
+  // How far around a voxel it looks in a volume of `shape`, or why its arguments are wrong.
+  std::function<Result<Halo>(const Extent& shape)> halo;
+  // `volume` holds `grown`, which reaches beyond `owned` by the halo, or to the border of the volume.
+  std::function<Result<GreyVolume>(const GreyVolume& volume, const Box& grown, const Box& owned,
+                                   const Extent& shape, Parallel parallel)>
+      apply;
+};
+
+// Writes the filtered voxels of `box` as an OME-Zarr image of one channel and time point, with the
+// smaller levels that an image of this size has. Works in parts, so memory is bounded.
+Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,
+                          const std::string& out, Parallel parallel);
+
+// Writes the filtered voxels of `box` into level 0 of the image at `out`, which has the size of the
+// whole volume and is made if there is none yet. Blocks must consist of whole chunks of it:
+// multiples of 32 x 128 x 128 voxels, or 512 x 512 in a plane. Equal to filter_whole on all of the
+// volume, but for the smaller levels, which add_levels() writes.
+Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& halo,
+                        const Filter& filter, const std::string& out, Parallel parallel);
+
+// Adds the smaller levels to an OME-Zarr 0.4 image that blocks wrote. It may be repeated. Returns how
+// many levels the image has then.
+Result<size_t> add_levels(const std::string& image, Parallel parallel);
+
+}  // namespace tierhub::imaging
