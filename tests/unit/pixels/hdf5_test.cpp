@@ -268,7 +268,7 @@ TEST(Hdf5, RefusesAFileOnWhichTheLibraryCrashes) {
   const size_t value = bytes.find("fill");
   ASSERT_NE(value, std::string::npos);
   ASSERT_EQ(bytes.substr(value - 4, 4), test::bytes_of_number(uint32_t{4}, false));
-  bytes.replace(value - 8, 6, "\x03\x2A" + test::bytes_of_number(uint32_t{1} << 29, false));
+  bytes.replace(value - 8, 6, "\x03\x2A" + test::bytes_of_number(uint32_t{1} << 26, false));
   const std::string text = error_of(bytes);
   EXPECT_NE(text.find("libhdf5 crashed"), std::string::npos) << text;
   // Its process has been waited for.
