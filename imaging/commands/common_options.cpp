@@ -41,6 +41,12 @@ void add_selected_blocks(Operator& op, std::string& select) {
          "segment)");
 }
 
+Result<OpenedPart> open_part(const Part& part) {
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(part.in, allowed_threads().threads()));
+  TRY_ASSIGN(const Box box, chosen_box(reader.info(), part));
+  return OpenedPart{std::move(reader), box};
+}
+
 Parallel allowed_threads() {
   const char* given = std::getenv("TIERHUB_CPUS");
   const std::string_view text = given == nullptr ? "" : given;

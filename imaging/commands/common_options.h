@@ -5,6 +5,7 @@
 
 #include "imaging/commands/operator.h"
 #include "imaging/images/part.h"
+#include "imaging/images/reader.h"
 #include "imaging/voxels/parallel.h"
 
 namespace tierhub::imaging {
@@ -17,6 +18,13 @@ void add_part(Operator& op, Part& part);
 // --select (or --region) of a command that puts blocks together: what the blocks tile, if it is not
 // a whole volume.
 void add_selected_blocks(Operator& op, std::string& select);
+
+// The image of --in, and the voxels that --select or --box chooses.
+struct OpenedPart {
+  ImageReader reader;
+  Box box;
+};
+Result<OpenedPart> open_part(const Part& part);
 
 // As many threads as the workflow gives to the task (TIERHUB_CPUS), else as there are processors.
 Parallel allowed_threads();

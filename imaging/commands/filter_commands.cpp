@@ -9,6 +9,7 @@
 #include "imaging/voxels/median.h"
 #include "imaging/voxels/morphology.h"
 #include "imaging/voxels/smooth.h"
+#include "imaging/voxels/tiles.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -21,8 +22,8 @@ struct FilterCommand {
 
 Result<void> run_filter(const FilterCommand& command, const Filter& filter) {
   const Parallel parallel = allowed_threads();
-  TRY_ASSIGN(const ImageReader reader, ImageReader::open(command.part.in, parallel.threads()));
-  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+  const auto& [reader, box] = opened;
   if (!command.part.box.empty()) {
     TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
     return filter_box(reader, box, halo, filter, command.out, parallel);
@@ -99,9 +100,8 @@ struct BoxCommand : FilterCommand {
   bool has_radius_z = false;
 
   Halo reach(const Extent& shape, uint64_t times = 1) const {
-    const uint64_t z = (has_radius_z ? radius_z : radius) * times;
-    const uint64_t plane = radius * times;
-    return {shape.z > 1 ? z : 0, shape.y > 1 ? plane : 0, shape.x > 1 ? plane : 0};
+    const uint64_t z = has_radius_z ? radius_z : radius;
+    return radius_in(shape, {z * times, radius * times, radius * times});
   }
 };
 

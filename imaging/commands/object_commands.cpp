@@ -19,9 +19,8 @@ struct NucleiCommand {
 };
 
 Result<void> run_nuclei(const NucleiCommand& command) {
-  TRY_ASSIGN(const ImageReader reader,
-             ImageReader::open(command.part.in, allowed_threads().threads()));
-  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+  const auto& [reader, box] = opened;
   TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, reader.info(), box.level));
   NucleusRule rule = nucleus_rule(diameter, reader.info(), box);
   rule.pieces.parallel = allowed_threads();

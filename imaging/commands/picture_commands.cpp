@@ -19,6 +19,7 @@
 #include "imaging/pictures/project.h"
 #include "imaging/tables/csv.h"
 #include "imaging/tables/name_pattern.h"
+#include "imaging/tables/summary.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -32,12 +33,12 @@ struct ProjectCommand {
 };
 
 Result<void> run_project(const ProjectCommand& command) {
-  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
-  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+  const auto& [reader, box] = opened;
   std::optional<ImageReader> labels;
   if (!command.labels.empty()) {
-    TRY_ASSIGN(ImageReader opened, ImageReader::open(command.labels));
-    labels.emplace(std::move(opened));
+    TRY_ASSIGN(ImageReader outlined, ImageReader::open(command.labels));
+    labels.emplace(std::move(outlined));
   }
   TRY(project(reader, box, labels ? &*labels : nullptr, command.out));
   print_report(command.out, "brightest along z of " + place_text(source_of(reader.info()), box,

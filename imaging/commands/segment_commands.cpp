@@ -89,9 +89,8 @@ struct HistogramCommand {
 };
 
 Result<void> run_histogram(const HistogramCommand& command) {
-  TRY_ASSIGN(const ImageReader reader,
-             ImageReader::open(command.part.in, allowed_threads().threads()));
-  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+  const auto& [reader, box] = opened;
   TRY_ASSIGN(const SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
   if (!command.part.box.empty()) {
     TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
@@ -138,9 +137,8 @@ struct SegmentCommand {
 };
 
 Result<void> run_segment(const SegmentCommand& command) {
-  TRY_ASSIGN(const ImageReader reader,
-             ImageReader::open(command.part.in, allowed_threads().threads()));
-  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
+  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+  const auto& [reader, box] = opened;
   TRY_ASSIGN(SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
   TRY_ASSIGN(options.connectivity, parse_connectivity(command.connectivity));
   std::optional<Threshold> threshold;

@@ -47,15 +47,6 @@ Result<std::vector<Box>> parts_of(const Box& box) {
   return formats::tile(box, {1, 4096, 4096});
 }
 
-Box relative(const Box& part, const Box& whole) {
-  return {0,
-          0,
-          0,
-          {part.z.begin - whole.z.begin, part.z.end - whole.z.begin},
-          {part.y.begin - whole.y.begin, part.y.end - whole.y.begin},
-          {part.x.begin - whole.x.begin, part.x.end - whole.x.begin}};
-}
-
 }  // namespace
 
 Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,
@@ -65,7 +56,7 @@ Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filte
   TRY_ASSIGN(const std::vector<Box> parts, parts_of(box));
   for (const Box& part : parts) {
     TRY_ASSIGN(const GreyVolume volume, filtered(reader, part, filter, parallel));
-    TRY(writer.write_box(relative(part, box), volume, parallel));
+    TRY(writer.write_box(relative_to(part, box), volume, parallel));
   }
   TRY(add_smaller_levels(writer, pixels::Shrink::mean, parallel));
   return writer.commit();
@@ -77,12 +68,10 @@ Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& h
   const Extent shape = reader.shape_at(box.level);
   TRY_ASSIGN(const Halo needed, filter.halo(shape));
   TRY(check_halo(halo, needed));
-  Box whole = box;
-  whole.z = {0, shape.z};
-  whole.y = {0, shape.y};
-  whole.x = {0, shape.x};
+  const Box whole = whole_of(box, shape);
   TRY_ASSIGN(const GreyVolume volume, filtered(reader, box, filter, parallel));
-  TRY_ASSIGN(const ImageWriter writer, ImageWriter::share(out, filtered_layout(reader.info(), whole)));
+  TRY_ASSIGN(const ImageWriter writer,
+             ImageWriter::share(out, filtered_layout(reader.info(), whole)));
   return writer.write_box(box, volume, parallel);
 }
 
@@ -94,8 +83,7 @@ Result<size_t> add_levels(const std::string& image, Parallel parallel) {
     return Error(std::errc::invalid_argument,
                  image + " is no OME-Zarr image of one channel that blocks wrote");
   }
-  const formats::Shape& shape = info.levels.front().shape;
-  const Box whole{0, 0, 0, {0, shape.z}, {0, shape.y}, {0, shape.x}};
+  TRY_ASSIGN(const Box whole, formats::whole_volume(info));
   ImageLayout layout = filtered_layout(info, whole);
   layout.axes = info.axes;
   TRY_ASSIGN(ImageWriter writer, ImageWriter::share(image, layout));

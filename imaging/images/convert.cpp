@@ -34,15 +34,6 @@ ImageLayout layout_of(const ImageInfo& info, const ConvertOptions& options) {
   return layout;
 }
 
-// Level `level` as the reader has it.
-Result<void> write_level(const PixelReader& image, const ImageWriter& writer, size_t level,
-                         Parallel parallel) {
-  const formats::PixelType type = image.info().type;
-  return writer.fill_level(level, parallel, [&](const Region& region, std::span<std::byte> to) {
-    return image.read(region, type, to);
-  });
-}
-
 }  // namespace
 
 Result<size_t> convert_to_zarr(const PixelReader& image, const std::string& out,

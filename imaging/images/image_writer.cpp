@@ -230,29 +230,19 @@ Result<void> ImageWriter::write_box(const Box& box, const GreyVolume& volume,
                              "that are multiples of z={}, y={}, x={}",
                              chunk.z, chunk.y, chunk.x));
   }
-  const Region region{0, {0, 1}, {0, 1}, box.z, box.y, box.x};
-  const Grid all = grid(0);
-  std::vector<Shape> places;
-  TRY(all.for_each(region, [&](const Shape& at) -> Result<void> {
-    places.push_back(at);
-    return {};
-  }));
   const Shape from =
       formats::dense_strides({1, 1, volume.extent.z, volume.extent.y, volume.extent.x});
   // 8-bit images are held with 16 bits.
   std::vector<uint8_t> narrow;
   if (layout_.type == PixelType::uint8) narrow.assign(volume.voxels.begin(), volume.voxels.end());
-  FirstError failure;
-  parallel.for_each(places.size(), [&](size_t i) {
-    if (failure.is_set()) return;
-    const Region own = all.region_of(0, places[i]);
+  const Region region{0, {0, 1}, {0, 1}, box.z, box.y, box.x};
+  return for_each_chunk(region, parallel, [&](const Shape& at, const Region& own) {
     const size_t first = volume.index(own.z.begin - box.z.begin, own.y.begin - box.y.begin,
                                       own.x.begin - box.x.begin);
     const void* voxels = &volume.voxels[first];
     if (!narrow.empty()) voxels = &narrow[first];
-    failure.note(pack_chunk(0, places[i], static_cast<const std::byte*>(voxels), from));
+    return pack_chunk(0, at, static_cast<const std::byte*>(voxels), from);
   });
-  return failure.result();
 }
 
 Result<void> ImageWriter::write_chunk(size_t level, const Shape& at,
@@ -262,24 +252,25 @@ Result<void> ImageWriter::write_chunk(size_t level, const Shape& at,
 }
 
 Result<void> ImageWriter::for_each_chunk(
-    size_t level, Parallel parallel,
+    const Region& region, Parallel parallel,
     const std::function<Result<void>(const Shape& at, const Region&)>& use) const {
-  const Grid all = grid(level);
+  const Grid all = grid(region.level);
   std::vector<Shape> places;
-  TRY(all.for_each(whole(all.shape, level), [&](const Shape& at) -> Result<void> {
+  TRY(all.for_each(region, [&](const Shape& at) -> Result<void> {
     places.push_back(at);
     return {};
   }));
   FirstError failure;
   parallel.for_each(places.size(), [&](size_t i) {
-    if (!failure.is_set()) failure.note(use(places[i], all.region_of(level, places[i])));
+    if (!failure.is_set()) failure.note(use(places[i], all.region_of(region.level, places[i])));
   });
   return failure.result();
 }
 
 Result<void> ImageWriter::fill_level(size_t level, Parallel parallel, const Fill& fill) const {
   return for_each_chunk(
-      level, parallel, [&](const Shape& at, const Region& region) -> Result<void> {
+      whole(levels_[level], level), parallel,
+      [&](const Shape& at, const Region& region) -> Result<void> {
         std::vector<std::byte> voxels(region.shape().voxels() * formats::bytes_of(layout_.type));
         TRY(fill(region, voxels));
         return write_chunk(level, at, voxels);
@@ -290,10 +281,11 @@ template <class T>
 Result<void> ImageWriter::write_volume(size_t level, const Volume<T>& volume,
                                        Parallel parallel) const {
   const Shape from = dense_strides(levels_[level]);
-  return for_each_chunk(level, parallel, [&](const Shape& at, const Region& region) {
-    const T& first = volume.at(region.z.begin, region.y.begin, region.x.begin);
-    return pack_chunk(level, at, reinterpret_cast<const std::byte*>(&first), from);
-  });
+  return for_each_chunk(
+      whole(levels_[level], level), parallel, [&](const Shape& at, const Region& region) {
+        const T& first = volume.at(region.z.begin, region.y.begin, region.x.begin);
+        return pack_chunk(level, at, reinterpret_cast<const std::byte*>(&first), from);
+      });
 }
 template Result<void> ImageWriter::write_volume(size_t, const GreyVolume&, Parallel) const;
 template Result<void> ImageWriter::write_volume(size_t, const LabelVolume&, Parallel) const;

@@ -80,7 +80,8 @@ class ImageWriter {
   formats::Json attributes() const;
   formats::Json channel_attributes() const;
   Result<void> write_group() const;
-  Result<void> for_each_chunk(size_t level, Parallel parallel,
+  // With the chunks that `region` has voxels of.
+  Result<void> for_each_chunk(const formats::Region& region, Parallel parallel,
                               const std::function<Result<void>(const formats::Shape& at,
                                                                const formats::Region&)>& use) const;
   // `voxels`: the first of the chunk at `at`; `from`: the steps between neighbours there.

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "pixels/reader.h"
-
 namespace tierhub::imaging {
 namespace {
 
@@ -52,6 +50,14 @@ Result<void> sample(const PixelReader& image, const Shape& finer, const Shape& s
 
 bool is_large(const Shape& shape) { return std::max(shape.y, shape.x) > kLargeSide; }
 
+Result<void> write_level(const PixelReader& image, const ImageWriter& writer, size_t level,
+                         Parallel parallel) {
+  const formats::PixelType type = image.info().type;
+  return writer.fill_level(level, parallel, [&](const Region& region, std::span<std::byte> to) {
+    return image.read(region, type, to);
+  });
+}
+
 Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink, Parallel parallel) {
   PixelReader::Options smaller;
   smaller.shrink = shrink;
@@ -61,10 +67,7 @@ Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink, Pa
     TRY_ASSIGN(const auto before, PixelReader::open(writer.path(), smaller));
     if (levels == before->levels().size()) break;
     TRY(writer.add_level(before->levels()[levels].shape));
-    const formats::PixelType type = before->info().type;
-    TRY(writer.fill_level(levels++, parallel, [&](const Region& region, std::span<std::byte> to) {
-      return before->read(region, type, to);
-    }));
+    TRY(write_level(*before, writer, levels++, parallel));
   }
   return levels;
 }

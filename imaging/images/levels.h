@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "imaging/images/image_writer.h"
+#include "pixels/reader.h"
 #include "pixels/shrink.h"
 
 namespace tierhub::imaging {
@@ -12,6 +13,10 @@ namespace tierhub::imaging {
 // Beyond this size an image gets smaller levels, until both sides fit into a picture.
 inline constexpr uint64_t kLargeSide = 1024;
 bool is_large(const formats::Shape& shape);
+
+// Writes a level as `image`, of the same type, has it.
+Result<void> write_level(const pixels::PixelReader& image, const ImageWriter& writer, size_t level,
+                         Parallel parallel);
 
 // Adds the smaller levels to an image whose level 0 has been written: none if it is not large, else
 // y and x are halved until both are at most 512. Returns how many levels it has then.

@@ -65,14 +65,6 @@ Result<std::vector<std::string>> json_files(const std::string& path) {
   return files;
 }
 
-Box volume_of(const Histogram& histogram) {
-  Box box = histogram.box;
-  box.z = {0, histogram.shape.z};
-  box.y = {0, histogram.shape.y};
-  box.x = {0, histogram.shape.x};
-  return box;
-}
-
 }  // namespace
 
 Histogram empty_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma) {
@@ -182,7 +174,7 @@ Result<Histogram> read_histograms(const std::string& path, const formats::Select
     }
     for (size_t i = 0; i < histogram.counts.size(); ++i) sum->counts[i] += histogram.counts[i];
   }
-  TRY_ASSIGN(sum->box, formats::part_of(volume_of(*sum), selection));
+  TRY_ASSIGN(sum->box, formats::part_of(whole_of(sum->box, sum->shape), selection));
   if (auto tiled = formats::check_tiling(boxes, sum->box); !tiled) {
     return tiled.error().in(path +
                             " (use --select to name the part, if only part of it was selected)");

@@ -43,15 +43,6 @@ Result<std::vector<ObjectKey>> keys_from_text(std::string_view text, const std::
   return keys;
 }
 
-Box local_box(const Box& box, const Box& own) {
-  return {0,
-          0,
-          0,
-          {box.z.begin - own.z.begin, box.z.end - own.z.begin},
-          {box.y.begin - own.y.begin, box.y.end - own.y.begin},
-          {box.x.begin - own.x.begin, box.x.end - own.x.begin}};
-}
-
 }  // namespace
 
 LabelBlock LabelBlock::of(LabelRecord record, LabelVolume labels, BlockObjects objects) {
@@ -91,7 +82,7 @@ Result<LabelBlock> LabelBlock::open(const std::string& path) {
 
 Result<LabelVolume> LabelBlock::read(const Box& box) const {
   if (labels_) return crop(*labels_, record_.box, box);
-  TRY_ASSIGN(LabelVolume labels, reader_->read_labels(local_box(box, record_.box)));
+  TRY_ASSIGN(LabelVolume labels, reader_->read_labels(relative_to(box, record_.box)));
   for (const uint32_t label : labels.voxels) {
     if (label > objects_.sums.size()) {
       return Error(

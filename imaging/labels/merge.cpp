@@ -40,11 +40,7 @@ Result<void> check_fit(const std::vector<LabelBlock>& blocks) {
 Result<Box> merged_region(const std::vector<LabelBlock>& blocks,
                           const formats::Selection& selection) {
   const LabelRecord& record = blocks.front().record();
-  Box region = record.box;
-  region.z = {0, record.shape.z};
-  region.y = {0, record.shape.y};
-  region.x = {0, record.shape.x};
-  TRY_ASSIGN(region, formats::part_of(region, selection));
+  TRY_ASSIGN(const Box region, formats::part_of(whole_of(record.box, record.shape), selection));
   std::vector<Box> boxes;
   for (const LabelBlock& block : blocks) boxes.push_back(block.box());
   if (auto tiled = formats::check_tiling(boxes, region); !tiled) {

@@ -1,5 +1,7 @@
 #include "imaging/labels/smoothed.h"
 
+#include "imaging/voxels/tiles.h"
+
 namespace tierhub::imaging {
 
 Result<SmoothedBlock> read_smoothed(const ImageReader& reader, const Box& box, const Halo& margin,
@@ -17,8 +19,8 @@ Result<SmoothedBlock> read_smoothed(const ImageReader& reader, const Box& box, c
 
 Result<Halo> needed_halo(const Halo& margin, const Sigma& sigma, const Extent& shape) {
   TRY_ASSIGN(const Halo halo, minimum_halo(sigma, shape));
-  return Halo{halo.z + (shape.z > 1 ? margin.z : 0), halo.y + (shape.y > 1 ? margin.y : 0),
-              halo.x + (shape.x > 1 ? margin.x : 0)};
+  const Halo around = radius_in(shape, margin);
+  return Halo{halo.z + around.z, halo.y + around.y, halo.x + around.x};
 }
 
 }  // namespace tierhub::imaging

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "imaging/pictures/axis.h"
+#include "imaging/tables/summary.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -95,13 +96,6 @@ Bins bins_of(const std::vector<double>& values, size_t bins) {
     ++result.counts[std::min(static_cast<size_t>(at), bins - 1)];
   }
   return result;
-}
-
-double median_of_values(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
 }
 
 Canvas draw_histogram(const std::vector<double>& values, size_t bins, const std::string& column,

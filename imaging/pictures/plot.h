@@ -24,9 +24,6 @@ struct Bins {
 // bin. Else there are `bins` of them from the smallest to the largest value.
 Bins bins_of(const std::vector<double>& values, size_t bins);
 
-// The middle one of the values, or the mean of the two in the middle.
-double median_of_values(std::vector<double> values);
-
 // A histogram with axes, the number of values, and the median as a line. `column` is the name of the
 // column; `title` says where it is from.
 Canvas draw_histogram(const std::vector<double>& values, size_t bins, const std::string& column,

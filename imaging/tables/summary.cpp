@@ -51,13 +51,6 @@ double deviation_of(const std::vector<double>& values, double mean) {
   return std::sqrt(sum / static_cast<double>(values.size() - 1));
 }
 
-double median_of(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
-}
-
 Error no_controls(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
 
 Result<std::vector<double>> values_of(const Table& wells, size_t column,
@@ -93,6 +86,13 @@ Result<std::vector<double>> values_of(const Table& wells, size_t column,
 }
 
 }  // namespace
+
+double median_of_values(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  if (values.size() % 2 == 1) return *middle;
+  return (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
 
 Result<Table> summarise(const Table& table, const std::string& by,
                         const std::vector<std::string>& empty) {
@@ -134,7 +134,7 @@ Result<Table> summarise(const Table& table, const std::string& by,
       if (!values.empty()) {
         const double mean = mean_of(values);
         summary.set(row, first, number_text(mean));
-        summary.set(row, first + 1, number_text(median_of(values)));
+        summary.set(row, first + 1, number_text(median_of_values(values)));
         summary.set(row, first + 2, number_text(deviation_of(values, mean)));
       }
       ++row;

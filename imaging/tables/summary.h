@@ -18,6 +18,9 @@ namespace tierhub::imaging {
 Result<Table> summarise(const Table& table, const std::string& by,
                         const std::vector<std::string>& empty);
 
+// The middle one of at least one value, or the mean of the two in the middle.
+double median_of_values(std::vector<double> values);
+
 struct ZPrime {
   std::string column;  // of the summary
   double value = 0;

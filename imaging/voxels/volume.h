@@ -41,6 +41,21 @@ using GreyVolume = Volume<uint16_t>;
 using LabelVolume = Volume<uint32_t>;
 using MaskVolume = Volume<uint8_t>;  // 0 is background
 
+// All of the volume of `shape` that `box` is a part of.
+inline Box whole_of(const Box& box, const Extent& shape) {
+  return {box.level, box.t, box.c, {0, shape.z}, {0, shape.y}, {0, shape.x}};
+}
+
+// Where `part` lies in an image that has the voxels of `whole` alone.
+inline Box relative_to(const Box& part, const Box& whole) {
+  return {0,
+          0,
+          0,
+          {part.z.begin - whole.z.begin, part.z.end - whole.z.begin},
+          {part.y.begin - whole.y.begin, part.y.end - whole.y.begin},
+          {part.x.begin - whole.x.begin, part.x.end - whole.x.begin}};
+}
+
 // The voxels of `part`, which lies inside `whole`, out of a volume that holds `whole`.
 template <class T>
 Volume<T> crop(const Volume<T>& volume, const Box& whole, const Box& part) {

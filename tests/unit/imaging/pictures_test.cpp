@@ -8,6 +8,7 @@
 #include "imaging/pictures/montage.h"
 #include "imaging/pictures/plot.h"
 #include "imaging/pictures/projection.h"
+#include "imaging/tables/summary.h"
 #include "tests/unit/imaging/program.h"
 #include "tests/unit/imaging/volumes.h"
 
