@@ -1,14 +1,12 @@
-#include <charconv>
 #include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 
-#include "common/posix.h"
-#include "formats/json.h"
 #include "formats/selection.h"
 #include "imaging/commands/common_options.h"
 #include "imaging/commands/label_options.h"
+#include "imaging/commands/threshold_option.h"
 #include "imaging/images/halo.h"
 #include "imaging/images/output.h"
 #include "imaging/labels/histogram.h"
@@ -18,50 +16,6 @@
 
 namespace tierhub::imaging {
 namespace {
-
-Error usage(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
-
-std::optional<uint64_t> to_number(std::string_view text) {
-  uint64_t value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::string check_threshold(const std::string& text) {
-  if (to_number(text) || (text.size() > 1 && text[0] == '@')) return {};
-  return "--threshold must be a number, or @FILE with a file that imgop threshold wrote";
-}
-
-// "1234" or "@threshold.json"; a file must have been made for `sigma`.
-Result<Threshold> read_threshold(const std::string& text, const Sigma& sigma) {
-  Threshold threshold;
-  if (const auto number = to_number(text)) {
-    threshold.value = *number;
-    return threshold;
-  }
-  const std::string path = text.substr(1);
-  TRY_ASSIGN(const std::string json, posix::read_file(path));
-  TRY_ASSIGN(threshold, threshold_from_json(json, path));
-  if (threshold.sigma != sigma) {
-    return usage(fmt::format(
-        "{} was computed with --sigma {}, not {}: use the same, or give the threshold as a number",
-        path, threshold.sigma.x, sigma.x));
-  }
-  return threshold;
-}
-
-// The threshold of one channel or level means nothing in another one of the same image.
-Result<void> check_threshold_fits(const Threshold& threshold, const Source& source,
-                                  const Box& box) {
-  if (!threshold.otsu || threshold.otsu->image != source.image) return {};
-  const Box& from = threshold.otsu->box;
-  if (from.level == box.level && from.c == box.c) return {};
-  return usage(
-      fmt::format("the threshold was computed for level {}, c {}, not for level {}, c {}: "
-                  "compute it there, or give it as a number",
-                  from.level, from.c, box.level, box.c));
-}
 
 // --sigma, or --diameter, from which it follows.
 struct Smoothing {

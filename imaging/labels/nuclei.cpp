@@ -1,24 +1,16 @@
 #include "imaging/labels/nuclei.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numbers>
 
 #include <fmt/format.h>
 
-#include "imaging/images/units.h"
+#include "imaging/images/scale.h"
 #include "imaging/labels/parts.h"
 
 namespace tierhub::imaging {
 namespace {
-
-// How much higher than wide a voxel is.
-double height_of(const formats::VoxelSize& size) {
-  constexpr double kHighest = 64;
-  if (!(size.z > 0) || !(size.x > 0)) return 1;
-  return std::clamp(size.z / size.x, 1 / kHighest, kHighest);
-}
 
 // A tenth of a disc or a ball.
 uint64_t smallest(double diameter, bool is_volume, double height) {
@@ -32,8 +24,10 @@ uint64_t rounded(double value) { return static_cast<uint64_t>(std::lround(value)
 }  // namespace
 
 NucleusRule nucleus_rule(double diameter, const formats::ImageInfo& info, const Box& box) {
-  const bool is_volume = info.levels[box.level].shape.z > 1;
-  const double height = is_volume ? height_of(info.levels[box.level].voxel_size) : 1;
+  const formats::VoxelSize& size = info.levels[box.level].voxel_size;
+  const Extent shape = info.levels[box.level].shape.extent();
+  const bool is_volume = shape.z > 1;
+  const double height = voxel_height(size, shape);
   NucleusRule rule;
   rule.diameter = diameter;
   const double sigma = std::min(kMaxSigma, std::max(0.85, diameter / 24));
@@ -42,28 +36,14 @@ NucleusRule nucleus_rule(double diameter, const formats::ImageInfo& info, const 
   rule.local_radius = {is_volume ? std::max<uint64_t>(1, rounded(radius / height)) : 0,
                        rounded(radius), rounded(radius)};
   rule.pieces.h = 0.03 * diameter;
-  rule.pieces.steps.z = static_cast<uint32_t>(std::max<uint64_t>(1, rounded(16 * height)));
+  rule.pieces.steps = steps_of(size, shape);
   rule.filter.min_voxels = smallest(diameter, is_volume, height);
   return rule;
 }
 
 Result<double> parse_diameter(std::string_view text, const formats::ImageInfo& info,
                               uint64_t level) {
-  double value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-  if (failure == std::errc() && unit == "um") {
-    const auto size = micrometres(info.voxel_unit);
-    if (!size || !info.levels[level].voxel_size_known) {
-      return Error(std::errc::invalid_argument,
-                   info.path + " does not say how large a voxel is: give --diameter in pixels");
-    }
-    value /= info.levels[level].voxel_size.x * *size;
-  } else if (failure != std::errc() || !unit.empty()) {
-    return Error(
-        std::errc::invalid_argument,
-        fmt::format("--diameter {}: use pixels, such as 24, or micrometres, such as 8um", text));
-  }
+  TRY_ASSIGN(const double value, parse_length(text, "--diameter", info, level));
   if (value >= kMinDiameter && value <= kMaxDiameter) return value;
   return Error(std::errc::invalid_argument,
                fmt::format("a diameter of {:.4g} pixels is not between {} and {}: choose another "
@@ -78,7 +58,7 @@ Result<uint64_t> smallest_nucleus(const LabelRecord& record) {
                  "the labels were made without --diameter: use --min-size");
   }
   const bool is_volume = record.shape.z > 1;
-  return smallest(*diameter, is_volume, is_volume ? height_of(record.voxel_size) : 1);
+  return smallest(*diameter, is_volume, voxel_height(record.voxel_size, record.shape));
 }
 
 SegmentOptions segment_options(const NucleusRule& rule) {

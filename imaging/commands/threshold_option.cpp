@@ -1,0 +1,59 @@
+#include "imaging/commands/threshold_option.h"
+
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+
+namespace tierhub::imaging {
+namespace {
+
+Error wrong_threshold(std::string text) {
+  return Error(std::errc::invalid_argument, std::move(text));
+}
+
+std::optional<uint64_t> whole_number(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::string check_threshold(const std::string& text) {
+  if (whole_number(text) || (text.size() > 1 && text[0] == '@')) return {};
+  return "a threshold must be a number, or @FILE with a file that imgop threshold wrote";
+}
+
+Result<Threshold> read_threshold(const std::string& text, const Sigma& sigma) {
+  Threshold threshold;
+  if (const auto number = whole_number(text)) {
+    threshold.value = *number;
+    return threshold;
+  }
+  const std::string path = text.substr(1);
+  TRY_ASSIGN(const std::string json, posix::read_file(path));
+  TRY_ASSIGN(threshold, threshold_from_json(json, path));
+  if (threshold.sigma != sigma) {
+    return wrong_threshold(fmt::format(
+        "{} was computed with --sigma {}, not {}: use the same, or give the threshold as a number",
+        path, threshold.sigma.x, sigma.x));
+  }
+  return threshold;
+}
+
+Result<void> check_threshold_fits(const Threshold& threshold, const Source& source,
+                                  const Box& box) {
+  if (!threshold.otsu || threshold.otsu->image != source.image) return {};
+  const Box& from = threshold.otsu->box;
+  if (from.level == box.level && from.c == box.c) return {};
+  return wrong_threshold(
+      fmt::format("the threshold was computed for level {}, c {}, not for level {}, c {}: "
+                  "compute it there, or give it as a number",
+                  from.level, from.c, box.level, box.c));
+}
+
+}  // namespace tierhub::imaging
