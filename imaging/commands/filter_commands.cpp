@@ -5,6 +5,7 @@
 #include "imaging/commands/common_options.h"
 #include "imaging/commands/label_options.h"
 #include "imaging/filters/filter.h"
+#include "imaging/filters/made_image.h"
 #include "imaging/images/source.h"
 #include "imaging/voxels/median.h"
 #include "imaging/voxels/morphology.h"
@@ -150,14 +151,23 @@ void add_median(Registry& registry) {
   });
 }
 
+struct PyramidCommand {
+  std::string image;
+  std::string shrink = "mean";
+};
+
 void add_pyramid(Registry& registry) {
-  const auto image = std::make_shared<std::string>();
+  const auto options = std::make_shared<PyramidCommand>();
   Operator op(registry, "pyramid",
               "Add smaller levels to an image that blocks wrote together, if it is large",
               "imgop pyramid --image flat.ome.zarr");
-  op.add("--image", *image, path_in("image"), "OME-Zarr 0.4 image of one channel")->required();
-  op.set_run([image]() -> Result<void> {
-    TRY_ASSIGN(const size_t levels, add_levels(*image, allowed_threads()));
+  op.add("--image", options->image, path_in("image"), "OME-Zarr 0.4 image of one channel")
+      ->required();
+  op.add("--shrink", options->shrink, choice({"mean", "nearest"}),
+         "How they are made: mean, or nearest for labels");
+  op.set_run([options]() -> Result<void> {
+    const auto shrink = options->shrink == "mean" ? pixels::Shrink::mean : pixels::Shrink::nearest;
+    TRY_ASSIGN(const size_t levels, add_levels(options->image, shrink, allowed_threads()));
     fmt::print("{} level{}\n", levels, levels == 1 ? "" : "s");
     return {};
   });

@@ -33,8 +33,4 @@ Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filte
 Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& halo,
                         const Filter& filter, const std::string& out, Parallel parallel);
 
-// Adds the smaller levels to an OME-Zarr 0.4 image that blocks wrote. It may be repeated. Returns how
-// many levels the image has then.
-Result<size_t> add_levels(const std::string& image, Parallel parallel);
-
 }  // namespace tierhub::imaging

@@ -34,6 +34,22 @@ bool is_zero(std::span<const std::byte> bytes) {
          (bytes[0] == std::byte{0} && std::memcmp(&bytes[0], &bytes[1], bytes.size() - 1) == 0);
 }
 
+// As numbers of a narrower unsigned type, which hold them.
+template <class T>
+std::vector<std::byte> narrowed(const std::vector<T>& voxels, PixelType type) {
+  std::vector<std::byte> bytes(voxels.size() * formats::bytes_of(type));
+  formats::with_type(type, [&](auto sample) {
+    using To = decltype(sample);
+    std::byte* next = bytes.data();
+    for (const T voxel : voxels) {
+      const auto value = static_cast<To>(voxel);
+      std::memcpy(next, &value, sizeof value);
+      next += sizeof value;
+    }
+  });
+  return bytes;
+}
+
 const char* kind_of(Axis axis) {
   return axis == Axis::t ? "time" : axis == Axis::c ? "channel" : "space";
 }
@@ -216,34 +232,41 @@ Result<void> ImageWriter::write_file(const std::string& name, std::string_view b
   return write(path() + "/" + name, bytes);
 }
 
-Result<void> ImageWriter::write_box(const Box& box, const GreyVolume& volume,
-                                    Parallel parallel) const {
+Result<void> ImageWriter::check_whole_chunks(const Box& box) const {
   const Shape& shape = levels_.front();
   const Shape& chunk = layout_.chunk;
   const auto is_whole = [](const formats::AxisRange& range, uint64_t size, uint64_t length) {
     return range.begin % length == 0 && (range.end % length == 0 || range.end == size);
   };
-  if (!is_whole(box.z, shape.z, chunk.z) || !is_whole(box.y, shape.y, chunk.y) ||
-      !is_whole(box.x, shape.x, chunk.x)) {
-    return Error(std::errc::invalid_argument,
-                 fmt::format("blocks that write one image must consist of whole chunks: use sizes "
-                             "that are multiples of z={}, y={}, x={}",
-                             chunk.z, chunk.y, chunk.x));
-  }
+  if (is_whole(box.z, shape.z, chunk.z) && is_whole(box.y, shape.y, chunk.y) &&
+      is_whole(box.x, shape.x, chunk.x))
+    return {};
+  return Error(std::errc::invalid_argument,
+               fmt::format("blocks that write one image must consist of whole chunks: use sizes "
+                           "that are multiples of z={}, y={}, x={}",
+                           chunk.z, chunk.y, chunk.x));
+}
+
+template <class T>
+Result<void> ImageWriter::write_box(const Box& box, const Volume<T>& volume,
+                                    Parallel parallel) const {
+  TRY(check_whole_chunks(box));
   const Shape from =
       formats::dense_strides({1, 1, volume.extent.z, volume.extent.y, volume.extent.x});
-  // 8-bit images are held with 16 bits.
-  std::vector<uint8_t> narrow;
-  if (layout_.type == PixelType::uint8) narrow.assign(volume.voxels.begin(), volume.voxels.end());
+  // Images may be held with more bits than they have.
+  std::vector<std::byte> narrow;
+  if (formats::bytes_of(layout_.type) < sizeof(T)) narrow = narrowed(volume.voxels, layout_.type);
+  const auto* const voxels =
+      narrow.empty() ? reinterpret_cast<const std::byte*>(volume.voxels.data()) : narrow.data();
   const Region region{0, {0, 1}, {0, 1}, box.z, box.y, box.x};
   return for_each_chunk(region, parallel, [&](const Shape& at, const Region& own) {
     const size_t first = volume.index(own.z.begin - box.z.begin, own.y.begin - box.y.begin,
                                       own.x.begin - box.x.begin);
-    const void* voxels = &volume.voxels[first];
-    if (!narrow.empty()) voxels = &narrow[first];
-    return pack_chunk(0, at, static_cast<const std::byte*>(voxels), from);
+    return pack_chunk(0, at, voxels + first * formats::bytes_of(layout_.type), from);
   });
 }
+template Result<void> ImageWriter::write_box(const Box&, const GreyVolume&, Parallel) const;
+template Result<void> ImageWriter::write_box(const Box&, const LabelVolume&, Parallel) const;
 
 Result<void> ImageWriter::write_chunk(size_t level, const Shape& at,
                                       std::span<const std::byte> voxels) const {

@@ -62,8 +62,9 @@ class ImageWriter {
   template <class T>
   Result<void> write_volume(size_t level, const Volume<T>& volume, Parallel parallel) const;
   // Writes the voxels of `box`, which must consist of whole chunks of level 0: only the image's own
-  // border may cut them. The layout's type is uint8, which all voxels fit, or uint16.
-  Result<void> write_box(const Box& box, const GreyVolume& volume, Parallel parallel) const;
+  // border may cut them. The layout's type is an unsigned one that all voxels fit.
+  template <class T>
+  Result<void> write_box(const Box& box, const Volume<T>& volume, Parallel parallel) const;
   // A file beside the metadata of the image.
   Result<void> write_file(const std::string& name, std::string_view bytes) const;
   // Where the image is until commit(): its levels so far can be read there.
@@ -72,6 +73,8 @@ class ImageWriter {
 
  private:
   ImageWriter(std::string path, const ImageLayout& layout);
+  // An error unless `box` consists of whole chunks of level 0.
+  Result<void> check_whole_chunks(const Box& box) const;
   // Of a metadata file or a chunk.
   Result<void> write(const std::string& file, std::string_view bytes) const;
   formats::Json per_axis(const formats::Shape& sizes) const;

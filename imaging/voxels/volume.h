@@ -56,6 +56,16 @@ inline Box relative_to(const Box& part, const Box& whole) {
           {part.x.begin - whole.x.begin, part.x.end - whole.x.begin}};
 }
 
+// The other way round: where `part` of an image that has the voxels of `whole` lies in its volume.
+inline Box absolute_to(const Box& part, const Box& whole) {
+  return {whole.level,
+          whole.t,
+          whole.c,
+          {part.z.begin + whole.z.begin, part.z.end + whole.z.begin},
+          {part.y.begin + whole.y.begin, part.y.end + whole.y.begin},
+          {part.x.begin + whole.x.begin, part.x.end + whole.x.begin}};
+}
+
 // The voxels of `part`, which lies inside `whole`, out of a volume that holds `whole`.
 template <class T>
 Volume<T> crop(const Volume<T>& volume, const Box& whole, const Box& part) {
