@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   Registry registry{app, {}};
   add_image_commands(registry);
   add_filter_commands(registry);
+  add_project(registry);
   add_segment_commands(registry);
   add_object_commands(registry);
   add_picture_commands(registry);

@@ -104,6 +104,7 @@ void add_image_commands(Registry& registry);
 void add_filter_commands(Registry& registry);
 void add_segment_commands(Registry& registry);
 void add_object_commands(Registry& registry);
+void add_project(Registry& registry);
 void add_picture_commands(Registry& registry);
 void add_table_commands(Registry& registry);
 void add_describe(Registry& registry);

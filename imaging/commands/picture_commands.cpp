@@ -16,7 +16,6 @@
 #include "imaging/pictures/heatmap.h"
 #include "imaging/pictures/montage.h"
 #include "imaging/pictures/plot.h"
-#include "imaging/pictures/project.h"
 #include "imaging/tables/csv.h"
 #include "imaging/tables/name_pattern.h"
 #include "imaging/tables/summary.h"
@@ -26,40 +25,8 @@ namespace {
 
 Error no_picture(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
 
-struct ProjectCommand {
-  Part part;
-  std::string labels;
-  std::string out;
-};
-
-Result<void> run_project(const ProjectCommand& command) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  const auto& [reader, box] = opened;
-  std::optional<ImageReader> labels;
-  if (!command.labels.empty()) {
-    TRY_ASSIGN(ImageReader outlined, ImageReader::open(command.labels));
-    labels.emplace(std::move(outlined));
-  }
-  TRY(project(reader, box, labels ? &*labels : nullptr, command.out));
-  print_report(command.out, "brightest along z of " + place_text(source_of(reader.info()), box,
-                                                                 reader.shape_at(box.level)));
-  return {};
-}
-
 void add_picture_out(Operator& op, std::string& out) {
   op.add("--out", out, path_out("picture", {".png"}), "PNG file to write (.png)")->required();
-}
-
-void add_project(Registry& registry) {
-  const auto options = std::make_shared<ProjectCommand>();
-  Operator op(registry, "project", "Draw the brightest voxels along z, and the outlines of labels",
-              "imgop project --in vol.ome.zarr --labels labels.ome.zarr --out picture.png");
-  add_input(op, options->part);
-  add_select(op, options->part);
-  op.add("--labels", options->labels, path_in("labels"),
-         "Labels of the same size as the image, OME-Zarr or TIFF");
-  add_picture_out(op, options->out);
-  op.set_run([options] { return run_project(*options); });
 }
 
 // A column of a table as a picture.
@@ -327,7 +294,6 @@ void add_montage(Registry& registry) {
 }  // namespace
 
 void add_picture_commands(Registry& registry) {
-  add_project(registry);
   add_plot(registry);
   add_heatmap(registry);
   add_montage(registry);

@@ -24,9 +24,9 @@ void draw_outlines(const LabelVolume& labels, PngImage& image) {
 
 }  // namespace
 
-Result<void> project(const ImageReader& image, const Box& box, const ImageReader* labels,
-                     const std::string& out) {
-  TRY_ASSIGN(const GreyVolume projection, project_grey(image, box));
+Result<void> project(const ImageReader& image, const Box& box, Projection method,
+                     const ImageReader* labels, const std::string& out) {
+  TRY_ASSIGN(const GreyVolume projection, project_grey(image, box, method));
   Contrast contrast;
   contrast.add(projection.voxels);
   contrast.settle();

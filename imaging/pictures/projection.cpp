@@ -5,44 +5,31 @@
 
 #include <fmt/format.h>
 
+#include "imaging/images/slabs.h"
+
 namespace tierhub::imaging {
 namespace {
 
 constexpr uint64_t kMaxProjectedPixels = uint64_t{1} << 30;
-constexpr uint64_t kSlabVoxels = uint64_t{1} << 25;
-
-// Calls `use` with one slab of planes of the box after the other.
-template <class Use>
-Result<void> for_each_slab(const Box& box, Use&& use) {
-  const uint64_t planes = std::max<uint64_t>(1, kSlabVoxels / (box.y.size() * box.x.size()));
-  TRY_ASSIGN(const std::vector<Box> slabs,
-             formats::tile(box, {planes, box.y.size(), box.x.size()}));
-  for (const Box& slab : slabs) TRY(use(slab));
-  return {};
-}
-
-template <class T>
-void keep_maximum(const Volume<T>& slab, Volume<T>& projection) {
+void keep_maximum(const LabelVolume& slab, LabelVolume& projection) {
   const size_t plane = projection.voxels.size();
   for (size_t i = 0; i < slab.voxels.size(); ++i) {
-    T& pixel = projection.voxels[i % plane];
+    uint32_t& pixel = projection.voxels[i % plane];
     pixel = std::max(pixel, slab.voxels[i]);
   }
 }
 
 }  // namespace
 
-Result<GreyVolume> project_grey(const ImageReader& image, const Box& box) {
+Result<GreyVolume> project_grey(const ImageReader& image, const Box& box, Projection method) {
   if (box.y.size() > kMaxProjectedPixels / box.x.size()) {
     return Error(std::errc::file_too_large,
                  "the image is too large for a PNG: choose a smaller level with --select");
   }
-  GreyVolume projection({1, box.y.size(), box.x.size()});
-  TRY(for_each_slab(box, [&](const Box& slab) -> Result<void> {
-    TRY_ASSIGN(const GreyVolume volume, image.read_grey(slab));
-    keep_maximum(volume, projection);
-    return {};
-  }));
+  if (method == Projection::sum) method = Projection::mean;
+  TRY_ASSIGN(const LabelVolume pixels, project_along_z(image, box, method));
+  GreyVolume projection(pixels.extent);
+  std::copy(pixels.voxels.begin(), pixels.voxels.end(), projection.voxels.begin());
   return projection;
 }
 

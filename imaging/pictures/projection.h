@@ -7,12 +7,15 @@
 #include "common/result.h"
 #include "imaging/images/reader.h"
 #include "imaging/pictures/canvas.h"
+#include "imaging/voxels/projection.h"
 
 namespace tierhub::imaging {
 
-// The brightest voxel of `box` along z: a volume of one plane. Memory is bounded by that plane and a
-// few planes of the image. A plane of more than 2^30 pixels is refused.
-Result<GreyVolume> project_grey(const ImageReader& image, const Box& box);
+// The brightest voxel of `box` along z, or the mean: a volume of one plane. Memory is bounded by that
+// plane and a few planes of the image. A plane of more than 2^30 pixels is refused. A sum is drawn
+// as the mean, which looks the same.
+Result<GreyVolume> project_grey(const ImageReader& image, const Box& box,
+                                Projection method = Projection::maximum);
 
 // The largest label along z. The labels must have the size `size`, one time point and one channel.
 Result<LabelVolume> project_labels(const ImageReader& labels, const Extent& size);

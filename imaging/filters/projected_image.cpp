@@ -1,0 +1,48 @@
+#include "imaging/filters/projected_image.h"
+
+#include <fmt/format.h>
+
+#include "imaging/images/slabs.h"
+
+namespace tierhub::imaging {
+namespace {
+
+using formats::PixelType;
+
+PixelType sum_type(PixelType type, uint64_t planes) {
+  const uint64_t most = type == PixelType::uint8 ? 255 : 65535;
+  return planes <= 65535 / most ? PixelType::uint16 : PixelType::uint32;
+}
+
+}  // namespace
+
+MadeImage projected_image(const ImageReader& reader, const Box& box, Projection method,
+                          Parallel parallel) {
+  MadeImage made{
+      layout_of_box(reader.info(), box),
+      [&reader, box, method, parallel](const Box& part, const ImageWriter& image) -> Result<void> {
+        Box from = absolute_to(part, box);
+        from.z = box.z;
+        TRY_ASSIGN(const LabelVolume plane, project_along_z(reader, from, method));
+        return image.write_box(part, plane, parallel);
+      }};
+  made.layout.axes = {formats::Axis::y, formats::Axis::x};
+  made.layout.origin.z = 0;
+  set_size(made.layout, {1, box.y.size(), box.x.size()});
+  if (method == Projection::sum) made.layout.type = sum_type(reader.info().type, box.z.size());
+  return made;
+}
+
+Result<Box> projected_part(const Box& block, const Extent& shape) {
+  if (block.z != formats::AxisRange{0, shape.z}) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("a projection needs blocks with all {} planes: leave z out of the "
+                             "size of blocks (scatter.size in a workflow)",
+                             shape.z));
+  }
+  Box part = block;
+  part.z = {0, 1};
+  return part;
+}
+
+}  // namespace tierhub::imaging

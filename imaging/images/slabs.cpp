@@ -1,0 +1,23 @@
+#include "imaging/images/slabs.h"
+
+#include <fmt/format.h>
+
+namespace tierhub::imaging {
+
+Result<LabelVolume> project_along_z(const ImageReader& image, const Box& box, Projection method) {
+  if (box.z.size() > kMaxProjectedPlanes) {
+    return Error(std::errc::value_too_large,
+                 fmt::format("{} planes are too many for a projection: choose at most {} with "
+                             "--select, such as z=0:1000",
+                             box.z.size(), kMaxProjectedPlanes));
+  }
+  ProjectedPlane projection(method, box.extent());
+  TRY(for_each_slab(box, [&](const Box& slab) -> Result<void> {
+    TRY_ASSIGN(const GreyVolume volume, image.read_grey(slab));
+    projection.add(volume);
+    return {};
+  }));
+  return projection.result();
+}
+
+}  // namespace tierhub::imaging
