@@ -64,7 +64,7 @@ Result<void> write_results(const MergedLabels& labels, const LabelOutputs& outpu
     TRY(write_output_file(outputs.table, object_table(labels.objects(), labels.record())));
   }
   print_report(outputs.table.empty() ? outputs.path() : outputs.table,
-               objects_text(labels.objects().size(), labels.record()));
+               objects_text(labels.count(), labels.record()));
   return {};
 }
 

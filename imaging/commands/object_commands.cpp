@@ -27,7 +27,7 @@ Result<void> run_nuclei(const NucleiCommand& command) {
   rule.filter.exclude_border = command.exclude_border;
   TRY_ASSIGN(const WholeLabels nuclei, find_nuclei(reader, box, rule, command.outputs.path()));
   TRY(write_results(nuclei.labels, command.outputs));
-  fmt::print("{} nuclei\n", nuclei.labels.objects().size());
+  fmt::print("{} nuclei\n", nuclei.labels.count());
   return {};
 }
 
@@ -95,7 +95,7 @@ Result<void> run_split(const SplitCommand& command) {
   TRY_ASSIGN(const MergedLabels split,
              MergedLabels::merge(std::move(whole), formats::selection_of(box), filter));
   TRY(write_results(split, command.outputs));
-  fmt::print("{} objects\n", split.objects().size());
+  fmt::print("{} objects\n", split.count());
   return {};
 }
 
@@ -116,7 +116,7 @@ Result<void> run_merge(const MergeCommand& command) {
   }
   TRY_ASSIGN(const MergedLabels labels, MergedLabels::merge(std::move(blocks), selection, filter));
   TRY(write_results(labels, command.outputs));
-  fmt::print("{} objects from {} blocks\n", labels.objects().size(), labels.block_count());
+  fmt::print("{} objects from {} blocks\n", labels.count(), labels.block_count());
   return {};
 }
 

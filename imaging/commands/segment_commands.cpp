@@ -104,7 +104,7 @@ Result<void> run_segment(const SegmentCommand& command) {
     TRY_ASSIGN(const WholeLabels whole,
                segment_whole(reader, box, threshold, options, command.outputs.path()));
     TRY(write_results(whole.labels, command.outputs));
-    fmt::print("{} objects brighter than {}\n", whole.labels.objects().size(),
+    fmt::print("{} objects brighter than {}\n", whole.labels.count(),
                *whole.labels.record().threshold());
     return {};
   }

@@ -1,5 +1,6 @@
 #include "imaging/labels/label_block.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -69,7 +70,14 @@ Result<LabelBlock> LabelBlock::open(const std::string& path) {
   BlockObjects objects;
   TRY_ASSIGN(const std::string sums, posix::read_file(path + "/" + kObjectsFile));
   TRY_ASSIGN(objects.sums, objects_from_text(sums, path + "/" + kObjectsFile));
-  if (record.joining == Joining::keys) {
+  std::error_code ignored;
+  const bool has_empty = std::any_of(objects.sums.begin(), objects.sums.end(),
+                                     [](const ObjectSums& object) { return object.voxels == 0; });
+  if (has_empty && record.joining != Joining::numbers)
+    return Error(std::errc::io_error, path + " is damaged: it has an empty object");
+  if (record.joining == Joining::keys ||
+      (record.joining == Joining::numbers &&
+       std::filesystem::exists(path + "/" + kKeysFile, ignored))) {
     TRY_ASSIGN(const std::string keys, posix::read_file(path + "/" + kKeysFile));
     TRY_ASSIGN(objects.keys, keys_from_text(keys, path + "/" + kKeysFile));
     if (objects.keys.size() != objects.sums.size())
@@ -122,7 +130,7 @@ Result<ImageWriter> create_label_folder(const std::string& path, const LabelReco
   layout.attributes = {{"image-label", std::move(label)}, {"imgop", to_json(record)}};
   TRY_ASSIGN(ImageWriter writer, ImageWriter::create(path, layout));
   TRY(writer.write_file(kObjectsFile, objects_to_text(objects.sums)));
-  if (record.joining == Joining::keys)
+  if (record.joining == Joining::keys || !objects.keys.empty())
     TRY(writer.write_file(kKeysFile, keys_to_text(objects.keys)));
   return writer;
 }

@@ -27,7 +27,8 @@ struct ObjectKey {
 // What there is to know about the labels 1 to objects.size() of a box.
 struct BlockObjects {
   std::vector<ObjectSums> sums;
-  std::vector<ObjectKey> keys;  // one each if they are joined by keys; else none
+  // One each if they are joined by keys, or by numbers that are not those of `sums`; else none.
+  std::vector<ObjectKey> keys;
 };
 
 // Any thread.

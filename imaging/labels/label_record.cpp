@@ -1,5 +1,7 @@
 #include "imaging/labels/label_record.h"
 
+#include <array>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -18,6 +20,21 @@ std::string difference(std::string_view what, std::string_view own, std::string_
 
 std::string difference(std::string_view what, uint64_t own, uint64_t theirs) {
   return difference(what, fmt::format("{}", own), fmt::format("{}", theirs));
+}
+
+constexpr std::array<std::pair<Joining, std::string_view>, 4> kJoinings = {
+    {{Joining::touching, "touching"},
+     {Joining::keys, "keys"},
+     {Joining::numbers, "numbers"},
+     {Joining::none, "none"}}};
+
+std::string_view to_text(Joining joining) { return kJoinings[static_cast<size_t>(joining)].second; }
+
+std::optional<Joining> joining_from(std::optional<std::string_view> text) {
+  for (const auto& [joining, name] : kJoinings) {
+    if (text == name) return joining;
+  }
+  return std::nullopt;
 }
 
 // Of the first argument that differs.
@@ -41,7 +58,8 @@ std::string LabelRecord::difference_from(const LabelRecord& other) const {
         difference("the shape", formats::to_text(shape), formats::to_text(other.shape))}) {
     if (!one.empty()) return one;
   }
-  if (joining != other.joining) return "another operator";
+  if (joining != other.joining || has_intensities != other.has_intensities)
+    return "another operator";
   return has_z == other.has_z ? "" : "other axes";
 }
 
@@ -64,9 +82,10 @@ Json to_json(const LabelRecord& record) {
   Json json = {{"version", kVersion},
                {"box", formats::to_text(record.box)},
                {"shape", {record.shape.z, record.shape.y, record.shape.x}},
-               {"joining", record.joining == Joining::keys ? "keys" : "touching"},
+               {"joining", to_text(record.joining)},
                {"connectivity", to_text(record.connectivity)},
                {"arguments", record.made_with}};
+  if (!record.has_intensities) json["intensities"] = false;
   add_source(json, record.source);
   add_otsu(json, record.otsu);
   return json;
@@ -80,7 +99,7 @@ Result<LabelRecord> record_from_json(const Json& json, const std::string& path) 
   }
   const auto box = formats::get_text(json, "box");
   const auto shape = formats::get_unsigned_list(json, "shape");
-  const auto joining = formats::get_text(json, "joining");
+  const auto joining = joining_from(formats::get_text(json, "joining"));
   const auto connectivity = formats::get_text(json, "connectivity");
   const Json* arguments = formats::find_member(json, "arguments");
   if (version != kVersion || !box || !shape || shape->size() != 3 || !joining || !connectivity ||
@@ -92,9 +111,11 @@ Result<LabelRecord> record_from_json(const Json& json, const std::string& path) 
   TRY_ASSIGN(record.otsu, otsu_from(json));
   TRY_ASSIGN(record.box, formats::parse_box(*box));
   TRY_ASSIGN(record.connectivity, parse_connectivity(*connectivity));
-  record.joining = *joining == "keys" ? Joining::keys : Joining::touching;
+  record.joining = *joining;
   record.shape = {(*shape)[0], (*shape)[1], (*shape)[2]};
   record.made_with = *arguments;
+  const Json* intensities = formats::find_member(json, "intensities");
+  record.has_intensities = intensities == nullptr || *intensities != false;
   return record;
 }
 
@@ -103,6 +124,12 @@ std::string objects_text(uint64_t objects, const LabelRecord& record) {
                                  place_text(record.source, record.box, record.shape));
   if (const auto diameter = formats::get_number(record.made_with, "diameter"))
     text += fmt::format("; diameter {}", *diameter);
+  const auto distance = formats::get_number(record.made_with, "distance");
+  if (const auto from = formats::get_number(record.made_with, "from"); from && distance) {
+    text += fmt::format("; ring from {:.4g} to {:.4g}", *from, *distance);
+  } else if (distance) {
+    text += fmt::format("; expanded by {:.4g}", *distance);
+  }
   if (const auto z_step = formats::get_unsigned(record.made_with, "z_step");
       z_step.value_or(16) != 16)
     text += fmt::format(", voxels {:.3g} times as high as wide", static_cast<double>(*z_step) / 16);

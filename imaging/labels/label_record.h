@@ -16,7 +16,9 @@ namespace tierhub::imaging {
 // How objects of two blocks are found to be one.
 enum class Joining {
   touching,  // they touch, as the connectivity says
-  keys       // they have the same key: both are one piece of one object
+  keys,      // they have the same key: both are one piece of one object
+  numbers,   // they have the same number, which they keep: some numbers may be missing
+  none       // they are finished: labels of a whole, whose objects were joined
 };
 
 struct LabelRecord {
@@ -29,6 +31,8 @@ struct LabelRecord {
   formats::Json made_with = formats::Json::object();
   std::optional<Otsu> otsu;  // where the threshold comes from; nothing if it was given as a number
   bool has_z = true;         // a plane of an image without z has labels without z
+  // Whether the sums of objects have their intensities; labels may be made without an image.
+  bool has_intensities = true;
   formats::VoxelSize voxel_size{};
   std::string voxel_unit;  // empty: not known
 

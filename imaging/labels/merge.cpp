@@ -1,8 +1,8 @@
 // 1. Check that the blocks belong together and tile the region.
 // 2. Join objects: by touching, in a sweep along z that keeps the surfaces of blocks that later ones
-// can touch; or by keys.
+// can touch; by keys; or by numbers.
 // 3. Add up each set's sums, remove what the filter does not keep, and number the rest by first
-// voxels.
+// voxels, unless they keep their numbers.
 // 4. Read: labels of the blocks, renumbered.
 #include "imaging/labels/merge.h"
 
@@ -30,9 +30,12 @@ Result<void> check_fit(const std::vector<LabelBlock>& blocks) {
   const LabelBlock& first = blocks.front();
   for (const LabelBlock& block : blocks) {
     const std::string difference = block.record().difference_from(first.record());
-    if (difference.empty()) continue;
-    return bad_labels(block.path(), fmt::format("does not fit {}: it was made with {}",
-                                                first.path(), difference));
+    if (!difference.empty()) {
+      return bad_labels(block.path(), fmt::format("does not fit {}: it was made with {}",
+                                                  first.path(), difference));
+    }
+    if (blocks.size() > 1 && block.record().joining == Joining::none)
+      return bad_labels(block.path(), "has finished labels, which cannot be merged with others");
   }
   return {};
 }
@@ -128,6 +131,9 @@ void join(const Surface& a, const Surface& b, Connectivity connectivity, UnionFi
   }
 }
 
+// Numbers that objects keep need memory, whether they have an object or not.
+constexpr uint64_t kMostUnused = 1 << 20;
+
 bool touch(const Box& a, const Box& b) {
   const auto meet = [](const AxisRange& p, const AxisRange& q) {
     return p.begin <= q.end && q.begin <= p.end;
@@ -200,10 +206,17 @@ Result<MergedLabels> MergedLabels::merge(std::vector<LabelBlock> blocks,
       return bad_labels(block.path(),
                         "and others hold more than 2^32 objects: raise the threshold");
   }
+  merged.label_of_.resize(count);
+  if (merged.record_.joining == Joining::numbers) {
+    merged.blocks_ = std::move(blocks);
+    TRY(merged.keep_numbers(filter));
+    return merged;
+  }
   UnionFind sets(count);
   const Row row{blocks, merged.first_object_};
   if (merged.record_.joining == Joining::keys) {
     join_by_keys(row, sets);
+    merged.record_.joining = Joining::none;
   } else {
     TRY(join_touching(row, sets));
   }
@@ -227,16 +240,56 @@ void MergedLabels::number_objects(UnionFind& sets, const ObjectFilter& filter) {
   std::erase_if(roots, [&](uint32_t root) { return !filter.keeps(sums[root], record_.shape); });
   std::sort(roots.begin(), roots.end(),
             [&](uint32_t a, uint32_t b) { return sums[a].first < sums[b].first; });
-  label_of_.resize(sets.size());
   for (const uint32_t root : roots) {
     objects_.push_back(sums[root]);
     label_of_[root] = static_cast<uint32_t>(objects_.size());
   }
   for (uint32_t object = 0; object < sets.size(); ++object)
     label_of_[object] = label_of_[sets.find(object)];
+  finish();
+}
+
+Result<void> MergedLabels::keep_numbers(const ObjectFilter& filter) {
+  uint32_t largest = 0;
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    const auto& [sums, keys] = blocks_[b].objects();
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const uint32_t number = keys.empty() ? static_cast<uint32_t>(i + 1) : keys[i].object;
+      label_of_[first_object_[b] + i] = number;
+      largest = std::max(largest, number);
+    }
+  }
+  if (largest > kMostUnused + 16 * label_of_.size()) {
+    return bad_labels(blocks_.front().path(),
+                      fmt::format("and others have labels up to {}, but only {} objects: number "
+                                  "them without gaps",
+                                  largest, label_of_.size()));
+  }
+  std::vector<ObjectSums> all(size_t{largest} + 1);  // by number; 0 is none
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    const std::vector<ObjectSums>& own = blocks_[b].objects().sums;
+    for (size_t i = 0; i < own.size(); ++i) all[label_of_[first_object_[b] + i]].add(own[i]);
+  }
+  for (ObjectSums& object : all) {
+    if (!filter.keeps(object, record_.shape)) object = {};
+  }
+  while (all.size() > 1 && all.back().voxels == 0) all.pop_back();
+  for (uint32_t& label : label_of_) {
+    if (label >= all.size() || all[label].voxels == 0) label = 0;
+  }
+  objects_.assign(all.begin() + 1, all.end());
+  finish();
+  return {};
+}
+
+void MergedLabels::finish() {
+  count_ = static_cast<size_t>(std::count_if(objects_.begin(), objects_.end(),
+                                             [](const auto& object) { return object.voxels > 0; }));
   is_identity_ = blocks_.size() == 1;
-  for (uint32_t object = 0; is_identity_ && object < sets.size(); ++object)
-    is_identity_ = label_of_[object] == object + 1;
+  for (size_t object = 0; is_identity_ && object < label_of_.size(); ++object) {
+    const bool is_kept = label_of_[object] == object + 1;
+    is_identity_ = is_kept || blocks_.front().objects().sums[object].voxels == 0;
+  }
 }
 
 // Copies the labels of a block in `part`, renumbered, to their place in `to`, which holds `to_box`.

@@ -30,7 +30,7 @@ class MergedLabels {
  public:
   MergedLabels() = default;  // of nothing, to be assigned to
   // Joins objects of blocks, keeps those that pass, numbers them by their first voxel in z, y, x
-  // order, and adds their sums. The result depends on the voxels alone: not on the blocks, their
+  // order, and adds their sums. Objects that are joined by numbers keep them. The result depends on the voxels alone: not on the blocks, their
   // order or their names. An error unless the blocks belong together and tile what is selected of
   // their volume. Memory grows with the number of objects and with the surface of two layers of
   // blocks, not with the volume.
@@ -39,7 +39,9 @@ class MergedLabels {
                                     const ObjectFilter& filter);
 
   const LabelRecord& record() const { return record_; }  // of all of them
+  // By label. An object without voxels is none: there is no object of this number.
   const std::vector<ObjectSums>& objects() const { return objects_; }
+  size_t count() const { return count_; }  // of objects with voxels
   size_t block_count() const { return blocks_.size(); }
 
   // The labels of a box inside record().box.
@@ -49,6 +51,8 @@ class MergedLabels {
 
  private:
   void number_objects(UnionFind& sets, const ObjectFilter& filter);
+  Result<void> keep_numbers(const ObjectFilter& filter);
+  void finish();
   Result<void> copy_labels(size_t block, const Box& part, const Box& to_box, LabelVolume& to) const;
 
   std::vector<LabelBlock> blocks_;
@@ -59,6 +63,7 @@ class MergedLabels {
   bool is_identity_ = false;  // one block, whose labels are the merged ones
   LabelRecord record_;
   std::vector<ObjectSums> objects_;
+  size_t count_ = 0;
 };
 
 // A labels folder, or all of a folder, opened.

@@ -37,7 +37,7 @@ class ObjectRows {
       if (axis == 'z' && !record_.has_z) continue;
       text += fmt::format(",begin_{0}_px,end_{0}_px", axis);
     }
-    return text + ",intensity_sum,intensity_mean\n";
+    return text + (record_.has_intensities ? ",intensity_sum,intensity_mean\n" : "\n");
   }
 
   void add_row(size_t label, const ObjectSums& object, fmt::memory_buffer& text) const {
@@ -52,7 +52,9 @@ class ObjectRows {
     fmt::format_to(out, ",{:.3f},{:.3f}", mean(object.sum_y), mean(object.sum_x));
     if (record_.has_z) fmt::format_to(out, ",{},{}", object.z.begin, object.z.end);
     fmt::format_to(out, ",{},{},{},{}", object.y.begin, object.y.end, object.x.begin, object.x.end);
-    fmt::format_to(out, ",{},{:.6g}\n", object.sum_intensity, mean(object.sum_intensity));
+    if (record_.has_intensities)
+      fmt::format_to(out, ",{},{:.6g}", object.sum_intensity, mean(object.sum_intensity));
+    text.push_back('\n');
   }
 
  private:
@@ -68,7 +70,9 @@ std::string object_table(const std::vector<ObjectSums>& objects, const LabelReco
   const ObjectRows table(record);
   fmt::memory_buffer text;
   fmt::format_to(std::back_inserter(text), "{}", table.header());
-  for (size_t i = 0; i < objects.size(); ++i) table.add_row(i + 1, objects[i], text);
+  for (size_t i = 0; i < objects.size(); ++i) {
+    if (objects[i].voxels > 0) table.add_row(i + 1, objects[i], text);
+  }
   return fmt::to_string(text);
 }
 

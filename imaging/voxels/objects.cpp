@@ -122,8 +122,6 @@ Result<std::vector<ObjectSums>> objects_from_text(std::string_view text, const s
                        {v[8], v[9]},
                        {v[10], v[11]},
                        {v[12], v[13]}});
-    if (objects.back().voxels == 0)
-      return Error(std::errc::io_error, path + " has an empty object");
     text.remove_prefix(end + 1);
   }
   return objects;

@@ -34,7 +34,8 @@ struct ObjectSums {
 std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& image, const Box& box,
                                 uint64_t count, Parallel parallel = Parallel());
 
-// One line of integers an object, label 1 first: how a labels folder keeps them.
+// One line of integers an object, label 1 first: how a labels folder keeps them. All of them are 0 if
+// no voxel has the label.
 std::string objects_to_text(const std::vector<ObjectSums>& objects);
 Result<std::vector<ObjectSums>> objects_from_text(std::string_view text, const std::string& path);
 

@@ -1,0 +1,111 @@
+#include "imaging/labels/expansion.h"
+
+#include <algorithm>
+
+#include "imaging/labels/parts.h"
+#include "imaging/voxels/expand.h"
+
+namespace tierhub::imaging {
+namespace {
+
+Result<LabelRecord> record_of_expansion(const LabelSource& labels,
+                                        const std::optional<MeasuredImage>& image,
+                                        const ExpansionOptions& options) {
+  LabelRecord record = labels.record();
+  if (image) {
+    TRY_ASSIGN(record, record_in(labels, image->reader.info(), image->place));
+  }
+  record.joining = Joining::numbers;
+  record.has_intensities = image.has_value();
+  formats::Json& made_with = record.made_with;
+  made_with["distance"] = options.distance;
+  if (options.from) made_with["from"] = *options.from;
+  if (options.threshold) made_with["brighter_than"] = *options.threshold;
+  made_with["z_step"] = options.steps.z;
+  return record;
+}
+
+// Takes voxels away that are not brighter than the threshold, but for those of `labels`.
+void restrict_to_bright(LabelVolume& expanded, const LabelVolume& labels, const GreyVolume& image,
+                        uint64_t threshold) {
+  for (size_t i = 0; i < expanded.voxels.size(); ++i) {
+    if (labels.voxels[i] == 0 && image.voxels[i] <= threshold) expanded.voxels[i] = 0;
+  }
+}
+
+// Renumbers labels from 1 on, in their order; the keys are what they were.
+std::vector<ObjectKey> number_from_one(LabelVolume& labels) {
+  std::vector<uint32_t> numbers;
+  uint32_t last = 0;
+  for (const uint32_t label : labels.voxels) {
+    if (label != last && label != 0) numbers.push_back(label);
+    last = label;
+  }
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  uint32_t from = 0, to = 0;
+  for (uint32_t& label : labels.voxels) {
+    if (label != from) {
+      from = label;
+      const auto found = std::lower_bound(numbers.begin(), numbers.end(), label);
+      to = label == 0 ? 0 : static_cast<uint32_t>(found - numbers.begin() + 1);
+    }
+    label = to;
+  }
+  std::vector<ObjectKey> keys;
+  keys.reserve(numbers.size());
+  for (const uint32_t number : numbers) keys.push_back({number, 0});
+  return keys;
+}
+
+}  // namespace
+
+Result<Halo> needed_halo(const ExpansionOptions& options, const LabelSource& labels) {
+  return expand_halo(options.distance, options.steps, labels.record().box.extent());
+}
+
+Result<LabelBlock> expand_box(const LabelSource& labels, const std::optional<MeasuredImage>& image,
+                              const Box& box, const ExpansionOptions& options) {
+  const Box whole = labels.record().box;
+  const Extent shape = whole.extent();
+  const Box owned = relative_to(box, whole);
+  TRY_ASSIGN(const Halo halo, needed_halo(options, labels));
+  const Box grown = formats::grow(owned, halo, shape);
+  TRY_ASSIGN(LabelRecord record, record_of_expansion(labels, image, options));
+  record.box.z = box.z;
+  record.box.y = box.y;
+  record.box.x = box.x;
+  TRY_ASSIGN(const LabelVolume around, labels.read(grown));
+  TRY_ASSIGN(LabelVolume expanded,
+             options.from ? ring_labels(around, grown, owned, *options.from, options.distance,
+                                        options.steps, shape, options.parallel)
+                          : expand_labels(around, grown, owned, options.distance, options.steps,
+                                          shape, options.parallel));
+  GreyVolume grey(owned.extent());
+  if (image) {
+    TRY_ASSIGN(grey, image->reader.read_grey(record.box));
+    if (options.threshold)
+      restrict_to_bright(expanded, crop(around, grown, owned), grey, *options.threshold);
+  }
+  BlockObjects objects;
+  objects.keys = number_from_one(expanded);
+  objects.sums = measure(expanded, grey, record.box, objects.keys.size(), options.parallel);
+  return LabelBlock::of(std::move(record), std::move(expanded), std::move(objects));
+}
+
+Result<WholeLabels> expand_whole(const LabelSource& labels,
+                                 const std::optional<MeasuredImage>& image,
+                                 const ExpansionOptions& options, const std::string& out) {
+  TRY_ASSIGN(const LabelRecord record, record_of_expansion(labels, image, options));
+  Box whole = record.box;
+  whole.level = 0;  // the only one that labels must have
+  TRY_ASSIGN(Parts parts,
+             make_parts(labels.info(), whole, out, options.parallel,
+                        [&](const Box& part) { return expand_box(labels, image, part, options); }));
+  WholeLabels expanded{std::move(parts.folder), {}};
+  TRY_ASSIGN(expanded.labels,
+             MergedLabels::merge(std::move(parts.blocks), formats::selection_of(record.box), {}));
+  return expanded;
+}
+
+}  // namespace tierhub::imaging
