@@ -7,8 +7,6 @@
 namespace tierhub::imaging {
 namespace {
 
-constexpr double kSixteenths = 16;
-
 struct Vector {
   double z, y, x;
 };
@@ -23,9 +21,8 @@ Vector cross(const Vector& a, const Vector& b) {
 }
 Vector unit(const Vector& a) { return 1 / length(a) * a; }
 
-Vector in_space(const Direction& direction, const Steps& steps) {
-  return {direction.z * (steps.z / kSixteenths), direction.y * (steps.y / kSixteenths),
-          direction.x * (steps.x / kSixteenths)};
+Vector in_space(const Direction& direction, const Spacing& spacing) {
+  return {direction.z * spacing.z, direction.y * spacing.y, direction.x * spacing.x};
 }
 
 // The solid angle of a triangle of vectors: Van Oosterom and Strackee, 1983.
@@ -75,9 +72,9 @@ double share_of_sphere(const Vector& centre, const std::vector<Vector>& all) {
 
 // Cauchy: a boundary's length is pi times the mean over all directions of what it spans across them.
 // A line enters once and leaves once for each span, hence the half.
-CroftonWeights perimeter_weights(const Steps& steps) {
-  const double y = steps.y / kSixteenths;
-  const double x = steps.x / kSixteenths;
+CroftonWeights perimeter_weights(const Spacing& spacing) {
+  const double y = spacing.y;
+  const double x = spacing.x;
   const double diagonal = std::hypot(y, x);
   // From one axis to the other the directions are 0, the diagonal's angle, and a right angle.
   const double to_diagonal = std::atan2(y, x);
@@ -91,15 +88,14 @@ CroftonWeights perimeter_weights(const Steps& steps) {
 }
 
 // Cauchy: a boundary's area is four times the mean over all directions of its shadow along them.
-CroftonWeights surface_weights(const Steps& steps) {
+CroftonWeights surface_weights(const Spacing& spacing) {
   std::vector<Vector> units;
   for (const Direction& direction : kDirectionSteps)
-    units.push_back(unit(in_space(direction, steps)));
-  const double voxel =
-      in_space({1, 0, 0}, steps).z * in_space({0, 1, 0}, steps).y * in_space({0, 0, 1}, steps).x;
+    units.push_back(unit(in_space(direction, spacing)));
+  const double voxel = spacing.z * spacing.y * spacing.x;
   CroftonWeights weights = {};
   for (size_t i = 0; i < kDirections; ++i) {
-    const double area_of_a_line = voxel / length(in_space(kDirectionSteps[i], steps));
+    const double area_of_a_line = voxel / length(in_space(kDirectionSteps[i], spacing));
     weights[i] = 4 * share_of_sphere(units[i], units) * area_of_a_line / 2;
   }
   return weights;

@@ -19,7 +19,7 @@ double covariance(uint64_t voxels, WideInteger sum_ab, uint64_t sum_a, uint64_t 
   return static_cast<double>(difference) / (n * n);
 }
 
-Matrix covariances(const ObjectSums& o, const ShapeSums& s, const std::array<double, 3>& steps) {
+Matrix covariances(const ObjectSums& o, const ShapeSums& s, const std::array<double, 3>& spacing) {
   Matrix m = {};
   m[0][0] = covariance(o.voxels, s.zz, o.sum_z, o.sum_z);
   m[1][1] = covariance(o.voxels, s.yy, o.sum_y, o.sum_y);
@@ -28,7 +28,7 @@ Matrix covariances(const ObjectSums& o, const ShapeSums& s, const std::array<dou
   m[0][2] = m[2][0] = covariance(o.voxels, s.zx, o.sum_z, o.sum_x);
   m[1][2] = m[2][1] = covariance(o.voxels, s.yx, o.sum_y, o.sum_x);
   for (size_t a = 0; a < 3; ++a) {
-    for (size_t b = 0; b < 3; ++b) m[a][b] *= steps[a] * steps[b];
+    for (size_t b = 0; b < 3; ++b) m[a][b] *= spacing[a] * spacing[b];
   }
   return m;
 }
@@ -66,10 +66,6 @@ double orientation_of(const Matrix& m) {
   return 0.5 * std::atan2(2 * yx, yy - xx);
 }
 
-std::array<double, 3> in_plane_voxels(const Steps& steps) {
-  return {steps.z / 16.0, steps.y / 16.0, steps.x / 16.0};
-}
-
 void measure_in_plane(Shape& shape, const Matrix& m) {
   shape.equivalent_diameter = std::sqrt(4 * shape.size / pi);
   const std::array<double, 3> values = eigenvalues(m);
@@ -88,19 +84,19 @@ void measure_in_space(Shape& shape, const Matrix& m) {
 
 }  // namespace
 
-ShapeMeter::ShapeMeter(const Extent& shape, const Steps& steps)
+ShapeMeter::ShapeMeter(const Extent& shape, const Spacing& spacing)
     : is_flat_(shape.z == 1),
-      steps_(in_plane_voxels(steps)),
-      weights_(is_flat_ ? perimeter_weights(steps) : surface_weights(steps)) {}
+      spacing_{spacing.z, spacing.y, spacing.x},
+      weights_(is_flat_ ? perimeter_weights(spacing) : surface_weights(spacing)) {}
 
 Shape ShapeMeter::operator()(const ObjectSums& object, const ShapeSums& sums) const {
   Shape shape;
-  const double voxel = (is_flat_ ? 1 : steps_[0]) * steps_[1] * steps_[2];
+  const double voxel = (is_flat_ ? 1 : spacing_[0]) * spacing_[1] * spacing_[2];
   const uint64_t box = object.z.size() * object.y.size() * object.x.size();
   shape.size = static_cast<double>(object.voxels) * voxel;
   shape.extent = static_cast<double>(object.voxels) / static_cast<double>(box);
   shape.boundary = boundary(sums.crossings, weights_);
-  const Matrix m = covariances(object, sums, steps_);
+  const Matrix m = covariances(object, sums, spacing_);
   is_flat_ ? measure_in_plane(shape, m) : measure_in_space(shape, m);
   return shape;
 }

@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "imaging/voxels/crofton.h"
-#include "imaging/voxels/distance.h"
 #include "imaging/voxels/objects.h"
 #include "imaging/voxels/shape_sums.h"
 
@@ -42,14 +41,14 @@ struct Shape {
 // up to 16 % on objects of a few voxels.
 class ShapeMeter {
  public:
-  ShapeMeter(const Extent& shape, const Steps& steps);
+  ShapeMeter(const Extent& shape, const Spacing& spacing);
 
   // `object` and `sums` are of the same object, with at least one voxel.
   Shape operator()(const ObjectSums& object, const ShapeSums& sums) const;
 
  private:
   const bool is_flat_;
-  const std::array<double, 3> steps_;  // z, y, x; in sides of a voxel in the plane
+  const std::array<double, 3> spacing_;  // z, y, x
   const CroftonWeights weights_;
 };
 

@@ -41,11 +41,11 @@ std::vector<ShapeSums> plain_sums(const LabelVolume& labels) {
 
 Box box_of(const Extent& shape) { return {0, 0, 0, {0, shape.z}, {0, shape.y}, {0, shape.x}}; }
 
-Shape shape_of(const LabelVolume& labels, const Steps& steps = {}) {
+Shape shape_of(const LabelVolume& labels, const Spacing& spacing = {}) {
   const Box all = box_of(labels.extent);
   const ObjectSums object = measure(labels, GreyVolume(labels.extent), all, 1).at(0);
   const ShapeSums sums = measure_shapes(labels, all, all, labels.extent, 1).at(0);
-  return ShapeMeter(labels.extent, steps)(object, sums);
+  return ShapeMeter(labels.extent, spacing)(object, sums);
 }
 
 LabelVolume ellipsoid(const Extent& shape, double rz, double ry, double rx) {
@@ -118,12 +118,12 @@ TEST(Shape, OfABallIsRound) {
   EXPECT_FALSE(ball.eccentricity);
 }
 
-TEST(Shape, StepsScaleTheAxes) {
-  const Shape ball = shape_of(ellipsoid({21, 51, 51}, 8, 20, 20), {40, 16, 16});
+TEST(Shape, SpacingScalesTheAxes) {
+  const Shape ball = shape_of(ellipsoid({21, 51, 51}, 8, 20, 20), {2.5, 1, 1});
   for (const double axis : ball.axis_lengths) EXPECT_NEAR(axis, 40, 0.5);
   EXPECT_NEAR(ball.boundary, 4 * pi * 400, 4 * pi * 400 * 0.02);
   EXPECT_NEAR(ball.form_factor, 1, 0.02);
-  const Shape disc = shape_of(ellipsoid({1, 51, 101}, 1, 20, 40), {16, 32, 16});
+  const Shape disc = shape_of(ellipsoid({1, 51, 101}, 1, 20, 40), {1, 2, 1});
   EXPECT_NEAR(disc.axis_lengths[1], 80, 0.5);
   EXPECT_NEAR(disc.boundary, 80 * pi, 3);
 }
