@@ -33,31 +33,51 @@ Result<std::array<uint64_t, kColumns>> parse_line(std::string_view line, const s
   return values;
 }
 
-// Neighbouring voxels of one object in a row.
+// Neighbouring voxels of one object in a row; `intensities` may be null.
 ObjectSums sums_of_run(uint64_t z, uint64_t y, const formats::AxisRange& x,
                        const uint16_t* intensities) {
   const uint64_t n = x.size();
   const uint64_t sum_x = n * x.begin + n * (n - 1) / 2;
-  const uint64_t sum = std::accumulate(intensities, intensities + n, uint64_t{0});
+  const uint64_t sum =
+      intensities == nullptr ? 0 : std::accumulate(intensities, intensities + n, uint64_t{0});
   return {n, n * z, n * y, sum_x, sum, {z, y, x.begin}, {z, z + 1}, {y, y + 1}, x};
 }
 
-// Adds a row, counted through all planes. `runs` is scratch memory.
-void measure_row(const LabelVolume& labels, const GreyVolume& image, const Box& box, uint64_t row,
+// Adds a row, counted through all planes. `image` may be null; `runs` is scratch memory.
+void measure_row(const LabelVolume& labels, const GreyVolume* image, const Box& box, uint64_t row,
                  std::vector<Run>& runs, std::vector<ObjectSums>& objects) {
   const uint64_t z = box.z.begin + row / labels.extent.y;
   const uint64_t y = box.y.begin + row % labels.extent.y;
   const uint32_t* const label = &labels.voxels[row * labels.extent.x];
-  const uint16_t* const intensity = &image.voxels[row * labels.extent.x];
+  const uint16_t* const intensity =
+      image == nullptr ? nullptr : &image->voxels[row * labels.extent.x];
   runs.clear();
   append_runs(label, labels.extent.x, uint32_t{0}, runs);
   for (const Run& run : runs) {
     for (uint64_t begin = run.begin, end = begin; begin < run.end; begin = end) {
       while (end < run.end && label[end] == label[begin]) ++end;
       objects[label[begin] - 1].add(
-          sums_of_run(z, y, {box.x.begin + begin, box.x.begin + end}, intensity + begin));
+          sums_of_run(z, y, {box.x.begin + begin, box.x.begin + end},
+                      intensity == nullptr ? nullptr : intensity + begin));
     }
   }
+}
+
+std::vector<ObjectSums> measure_rows(const LabelVolume& labels, const GreyVolume* image,
+                                     const Box& box, uint64_t count, Parallel parallel) {
+  const uint64_t rows = labels.extent.z * labels.extent.y;
+  std::vector<std::vector<ObjectSums>> parts(std::clamp<uint64_t>(rows, 1, parallel.threads()));
+  parallel.for_each(parts.size(), [&](size_t i) {
+    parts[i].resize(count);
+    std::vector<Run> runs;
+    const uint64_t end = rows * (i + 1) / parts.size();
+    for (uint64_t row = rows * i / parts.size(); row < end; ++row)
+      measure_row(labels, image, box, row, runs, parts[i]);
+  });
+  for (size_t i = 1; i < parts.size(); ++i) {
+    for (size_t label = 0; label < count; ++label) parts[0][label].add(parts[i][label]);
+  }
+  return std::move(parts[0]);
 }
 
 }  // namespace
@@ -81,19 +101,12 @@ void ObjectSums::add(const ObjectSums& other) {
 
 std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& image, const Box& box,
                                 uint64_t count, Parallel parallel) {
-  const uint64_t rows = labels.extent.z * labels.extent.y;
-  std::vector<std::vector<ObjectSums>> parts(std::clamp<uint64_t>(rows, 1, parallel.threads()));
-  parallel.for_each(parts.size(), [&](size_t i) {
-    parts[i].resize(count);
-    std::vector<Run> runs;
-    const uint64_t end = rows * (i + 1) / parts.size();
-    for (uint64_t row = rows * i / parts.size(); row < end; ++row)
-      measure_row(labels, image, box, row, runs, parts[i]);
-  });
-  for (size_t i = 1; i < parts.size(); ++i) {
-    for (size_t label = 0; label < count; ++label) parts[0][label].add(parts[i][label]);
-  }
-  return std::move(parts[0]);
+  return measure_rows(labels, &image, box, count, parallel);
+}
+
+std::vector<ObjectSums> measure_places(const LabelVolume& labels, const Box& box, uint64_t count,
+                                       Parallel parallel) {
+  return measure_rows(labels, nullptr, box, count, parallel);
 }
 
 std::string objects_to_text(const std::vector<ObjectSums>& objects) {

@@ -33,6 +33,9 @@ struct ObjectSums {
 // voxels wide. Each thread needs count * sizeof(ObjectSums) bytes.
 std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& image, const Box& box,
                                 uint64_t count, Parallel parallel = Parallel());
+// The same without intensities: they are 0.
+std::vector<ObjectSums> measure_places(const LabelVolume& labels, const Box& box, uint64_t count,
+                                       Parallel parallel = Parallel());
 
 // One line of integers an object, label 1 first: how a labels folder keeps them. All of them are 0 if
 // no voxel has the label.

@@ -47,7 +47,7 @@ void round_row(const float* from, size_t size, uint16_t* to) {
     to[x] = static_cast<uint16_t>(static_cast<int32_t>(from[x] + 0.5f));
 }
 
-void copy_row(const float* from, size_t size, float* to) { std::copy(from, from + size, to); }
+void keep_row(const float* from, size_t size, float* to) { std::copy(from, from + size, to); }
 
 template <class T, class StoreRow>
 Result<Volume<T>> smooth_to(const GreyVolume& volume, const Box& grown, const Box& owned,
@@ -87,7 +87,7 @@ Result<GreyVolume> smooth(const GreyVolume& volume, const Box& grown, const Box&
 
 Result<Volume<float>> smooth_unrounded(const GreyVolume& volume, const Box& grown, const Box& owned,
                                        const Sigma& sigma, const Extent& shape, Parallel parallel) {
-  return smooth_to<float>(volume, grown, owned, sigma, shape, parallel, copy_row);
+  return smooth_to<float>(volume, grown, owned, sigma, shape, parallel, keep_row);
 }
 
 Result<GreyVolume> difference_of_gaussians(const GreyVolume& volume, const Box& grown,
