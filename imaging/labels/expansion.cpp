@@ -1,9 +1,8 @@
 #include "imaging/labels/expansion.h"
 
-#include <algorithm>
-
 #include "imaging/labels/parts.h"
 #include "imaging/voxels/expand.h"
+#include "imaging/voxels/label_numbers.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -33,25 +32,9 @@ void restrict_to_bright(LabelVolume& expanded, const LabelVolume& labels, const 
   }
 }
 
-// Renumbers labels from 1 on, in their order; the keys are what they were.
-std::vector<ObjectKey> number_from_one(LabelVolume& labels) {
-  std::vector<uint32_t> numbers;
-  uint32_t last = 0;
-  for (const uint32_t label : labels.voxels) {
-    if (label != last && label != 0) numbers.push_back(label);
-    last = label;
-  }
-  std::sort(numbers.begin(), numbers.end());
-  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-  uint32_t from = 0, to = 0;
-  for (uint32_t& label : labels.voxels) {
-    if (label != from) {
-      from = label;
-      const auto found = std::lower_bound(numbers.begin(), numbers.end(), label);
-      to = label == 0 ? 0 : static_cast<uint32_t>(found - numbers.begin() + 1);
-    }
-    label = to;
-  }
+// Numbers labels from 1 on; the keys are what they were.
+std::vector<ObjectKey> number_from_one(LabelVolume& labels, Parallel parallel) {
+  const std::vector<uint32_t> numbers = number_densely(labels, parallel);
   std::vector<ObjectKey> keys;
   keys.reserve(numbers.size());
   for (const uint32_t number : numbers) keys.push_back({number, 0});
@@ -88,7 +71,7 @@ Result<LabelBlock> expand_box(const LabelSource& labels, const std::optional<Mea
       restrict_to_bright(expanded, crop(around, grown, owned), grey, *options.threshold);
   }
   BlockObjects objects;
-  objects.keys = number_from_one(expanded);
+  objects.keys = number_from_one(expanded, options.parallel);
   objects.sums = measure(expanded, grey, record.box, objects.keys.size(), options.parallel);
   return LabelBlock::of(std::move(record), std::move(expanded), std::move(objects));
 }

@@ -1,33 +1,41 @@
 // Labels to work on: those that imgop wrote, or a label image of another program (OME-Zarr, TIFF).
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "common/result.h"
-#include "imaging/images/reader.h"
 #include "imaging/labels/label_record.h"
+#include "imaging/voxels/volume.h"
+#include "pixels/reader.h"
 
 namespace tierhub::imaging {
 
 // Any thread.
 class LabelSource {
  public:
-  // An error if the image is of more than one time point or channel, or if it has the labels of a
-  // block that are still to be merged.
-  static Result<LabelSource> open(const std::string& path, size_t threads = 1);
+  // Of an image of several time points or channels, `select` says which ("t=3,c=0"). An error if it
+  // does not, or if the image has the labels of a block that are still to be merged. Decodes with up to
+  // `threads` threads.
+  static Result<LabelSource> open(const std::string& path, size_t threads = 1,
+                                  const std::string& select = "");
 
   // Of the label image itself: its levels, chunks and size of a voxel.
-  const formats::ImageInfo& info() const { return reader_.info(); }
+  const formats::ImageInfo& info() const { return reader_->info(); }
   // How they were made; of labels of another program, where they are. Its box is what they cover.
   const LabelRecord& record() const { return record_; }
-  // `box`: in voxels of the label image, which begins where record().box does.
+  // `box`: in voxels of the label image, which begins where record().box does; its level, t and c are
+  // not used. Labels are whole numbers from 0 to 2^32 - 1, of any type: others are an error.
   Result<LabelVolume> read(const Box& box) const;
+  // `box`: in voxels of the volume that they are of. Beyond what they cover is background.
+  Result<LabelVolume> read_of_volume(const Box& box) const;
 
  private:
-  LabelSource(ImageReader reader, LabelRecord record)
-      : reader_(std::move(reader)), record_(std::move(record)) {}
+  LabelSource(std::unique_ptr<pixels::PixelReader> reader, const Box& stored, LabelRecord record)
+      : reader_(std::move(reader)), stored_(stored), record_(std::move(record)) {}
 
-  ImageReader reader_;
+  std::unique_ptr<pixels::PixelReader> reader_;
+  Box stored_;  // where the voxels of record_.box are in the label image
   LabelRecord record_;
 };
 
