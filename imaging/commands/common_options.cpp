@@ -47,6 +47,14 @@ Result<OpenedPart> open_part(const Part& part) {
   return OpenedPart{std::move(reader), box};
 }
 
+std::optional<Prefixed> split_prefix(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size() ||
+      text.find('/', colon) != std::string::npos)
+    return std::nullopt;
+  return Prefixed{text.substr(0, colon), text.substr(colon + 1)};
+}
+
 Parallel allowed_threads() {
   const char* given = std::getenv("TIERHUB_CPUS");
   const std::string_view text = given == nullptr ? "" : given;

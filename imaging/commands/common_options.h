@@ -1,6 +1,7 @@
 // Options that several subcommands have.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "imaging/commands/operator.h"
@@ -25,6 +26,14 @@ struct OpenedPart {
   Box box;
 };
 Result<OpenedPart> open_part(const Part& part);
+
+// "PATH:PREFIX": a file of which columns are added, and what their names begin with. Nothing if it is
+// not written so.
+struct Prefixed {
+  std::string path;
+  std::string prefix;
+};
+std::optional<Prefixed> split_prefix(const std::string& text);
 
 // As many threads as the workflow gives to the task (TIERHUB_CPUS), else as there are processors.
 Parallel allowed_threads();

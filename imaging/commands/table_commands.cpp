@@ -31,10 +31,7 @@ struct TableCommand {
 };
 
 std::string check_with(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  if (colon != std::string::npos && colon > 0 && colon + 1 < text.size() &&
-      text.find('/', colon) == std::string::npos)
-    return {};
+  if (split_prefix(text)) return {};
   return "--with must be FILE_OR_FOLDER:PREFIX, such as ring.csv:ring_";
 }
 
@@ -90,11 +87,10 @@ Result<std::string> add_partners(Table& table, const TableCommand& command,
                                  const std::optional<NamePattern>& names) {
   std::string words;
   for (const std::string& with : command.with) {
-    const size_t colon = with.rfind(':');
-    const std::string path = with.substr(0, colon);
+    const auto [path, prefix] = *split_prefix(with);
     TRY_ASSIGN(Table other, gather({path}, command.out, names));
     TRY_ASSIGN(const JoinCounts counts,
-               join(table, std::move(other), with.substr(colon + 1), command.by,
+               join(table, std::move(other), prefix, command.by,
                     command.outer ? Unmatched::left_empty : Unmatched::refused));
     if (counts.without_partner > 0)
       words += fmt::format("; {} not in {}", counted(counts.without_partner, "row", "rows"),
