@@ -511,7 +511,7 @@ TEST(Imgop, WritesWhatTheNameSaysOrRefuses) {
     refused("merge-labels" + in + out + ".zarr" + table + ending, "must end in .csv");
   }
   for (const char* ending : {".jpg", ".tif", ""}) {
-    refused("project" + in + out + ending, "must end in .png");
+    refused("project" + in + out + ending, "must end in .zarr or .png");
   }
   refused("histogram" + in + out + ".csv", "must end in .json");
   refused("threshold --otsu h" + out + ".txt", "must end in .json");
