@@ -152,6 +152,8 @@ void add_synth(Registry& registry) {
          "The same seed gives the same volume");
   op.add("--touching", options->options.touching, real(0, 0.5, "share"),
          "Pairs of touching nuclei, as a share of all nuclei");
+  op.add("--translocation", options->options.translocation, real(0, 1, "share"),
+         "Add a channel: a protein of which this share is in the nuclei, the rest around them");
   op.add("--out", options->out, path_out("image", {".zarr"}), "OME-Zarr folder to write (.zarr)")
       ->required();
   op.set_run([options] { return run_synth(*options); });

@@ -16,6 +16,7 @@ constexpr double kGap =
     8;  // between nuclei that don't touch: smoothing with sigma 2 keeps them apart
 constexpr double kEdge =
     0.3;  // the width of the blurred edge, as a share of the radius, on either side
+constexpr double kCell = 1.8;  // the radius of a cell, in those of its nucleus
 constexpr formats::Shape kSynthChunk{1, 1, 32, 64, 64};
 
 // SplitMix64: a good 64-bit mix of a counter.
@@ -136,6 +137,13 @@ formats::AxisRange reach(double centre, double radius, const formats::AxisRange&
   return {static_cast<uint64_t>(low), static_cast<uint64_t>(high)};
 }
 
+Nucleus cell_of(Nucleus nucleus) {
+  nucleus.radius_z *= kCell;
+  nucleus.radius_long *= kCell;
+  nucleus.radius_short *= kCell;
+  return nucleus;
+}
+
 void add_light(const Nucleus& nucleus, const Extent& shape, const Box& box,
                std::vector<double>& light) {
   const double radius = nucleus.radius_long * (1 + kEdge);
@@ -155,6 +163,20 @@ void add_light(const Nucleus& nucleus, const Extent& shape, const Box& box,
       }
     }
   }
+}
+
+// The light of a channel, without the background.
+std::vector<double> light_in(const SynthOptions& options, const std::vector<Nucleus>& nuclei,
+                             const Box& box) {
+  std::vector<double> light(box.voxels());
+  for (const Nucleus& nucleus : nuclei) add_light(nucleus, options.shape, box, light);
+  if (box.c == 0) return light;
+  std::vector<double> cells(light.size());
+  for (const Nucleus& nucleus : nuclei) add_light(cell_of(nucleus), options.shape, box, cells);
+  const double in_nuclei = options.translocation.value_or(1);
+  for (size_t i = 0; i < light.size(); ++i)
+    light[i] = in_nuclei * light[i] + (1 - in_nuclei) * std::max(0.0, cells[i] - light[i]);
+  return light;
 }
 
 double background(const Extent& shape, uint64_t y, uint64_t x) {
@@ -216,8 +238,8 @@ Result<std::vector<Nucleus>> place_nuclei(const SynthOptions& options) {
 
 GreyVolume render(const SynthOptions& options, const std::vector<Nucleus>& nuclei, const Box& box) {
   GreyVolume volume(box.extent());
-  std::vector<double> light(volume.voxels.size());
-  for (const Nucleus& nucleus : nuclei) add_light(nucleus, options.shape, box, light);
+  const std::vector<double> light = light_in(options, nuclei, box);
+  const uint64_t seed = box.c == 0 ? options.seed : mix(options.seed + box.c);
   size_t i = 0;
   for (uint64_t z = box.z.begin; z < box.z.end; ++z) {
     for (uint64_t y = box.y.begin; y < box.y.end; ++y) {
@@ -225,7 +247,7 @@ GreyVolume render(const SynthOptions& options, const std::vector<Nucleus>& nucle
         const double photons = background(options.shape, y, x) + light[i];
         const uint64_t place = (z * options.shape.y + y) * options.shape.x + x;
         // A Poisson distribution of so many photons is close to a normal one of the same variance.
-        const double value = photons + std::sqrt(photons) * noise(options.seed, place);
+        const double value = photons + std::sqrt(photons) * noise(seed, place);
         volume.voxels[i] = static_cast<uint16_t>(std::clamp(value + 0.5, 0.0, 65535.0));
       }
     }
@@ -241,11 +263,17 @@ Result<std::string> synthesise(const SynthOptions& options, const std::string& o
   if (shape.z > 1) layout.axes.insert(layout.axes.begin(), formats::Axis::z);
   layout.shape = {1, 1, shape.z, shape.y, shape.x};
   layout.chunk = kSynthChunk;
+  if (options.translocation) {
+    layout.axes.insert(layout.axes.begin(), formats::Axis::c);
+    layout.shape.c = 2;
+    layout.channels = {{"nuclei", std::nullopt}, {"protein", std::nullopt}};
+  }
   TRY_ASSIGN(ImageWriter writer, ImageWriter::create(out, layout));
   TRY(writer.fill_level(
       0, Parallel(1),
       [&](const formats::Region& region, std::span<std::byte> voxels) -> Result<void> {
-        const GreyVolume volume = render(options, nuclei, {0, 0, 0, region.z, region.y, region.x});
+        const GreyVolume volume =
+            render(options, nuclei, {0, 0, region.c.begin, region.z, region.y, region.x});
         std::memcpy(voxels.data(), volume.voxels.data(), voxels.size());
         return {};
       }));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct SynthOptions {
   Extent shape{64, 256, 256};  // z = 1: a plane
   uint64_t seed = 7;
   double touching = 0.04;  // pairs of nuclei that touch, as a share of all nuclei
+  // A second channel: a protein of which this share is in the nuclei, the rest in the cells around
+  // them. Nothing: one channel.
+  std::optional<double> translocation;
 };
 
 // An ellipsoid; in the plane its long axis points along (direction_y, direction_x), a unit vector.
@@ -30,7 +34,7 @@ struct Nucleus {
 // Places all nuclei; an error if there is no room for them.
 Result<std::vector<Nucleus>> place_nuclei(const SynthOptions& options);
 
-// The voxels of `box`. Each depends on the seed and its place alone, so any box can be computed by
+// The voxels of `box`; its c is the channel. Each depends on the seed and its place alone, so any box can be computed by
 // itself, and only on arithmetic that IEEE 754 fixes, so every machine computes the same.
 GreyVolume render(const SynthOptions& options, const std::vector<Nucleus>& nuclei, const Box& box);
 

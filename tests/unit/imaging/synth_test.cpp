@@ -63,6 +63,32 @@ TEST(Synth, MakesPlanesToo) {
             10u);
 }
 
+TEST(Synth, PutsAProteinIntoNucleiOrAroundThem) {
+  const ScratchFolder folder;
+  SynthOptions options = small(9);
+  options.shape = {1, 200, 200};
+  options.touching = 0;
+  const auto nuclei = must(place_nuclei(options));
+  const auto centre = [&](double share) {
+    options.translocation = share;
+    const GreyVolume protein = render(options, nuclei, {0, 0, 1, {0, 1}, {0, 200}, {0, 200}});
+    const Nucleus& first = nuclei.front();
+    const auto y = static_cast<uint64_t>(first.y), x = static_cast<uint64_t>(first.x);
+    const auto beside = static_cast<uint64_t>(1.4 * first.radius_long);
+    const uint64_t other = x > 100 ? x - beside : x + beside;
+    return std::pair(protein.at(0, y, x), protein.at(0, y, other));
+  };
+  const auto [inside, outside] = centre(0.9);
+  EXPECT_GT(inside, 3 * outside);
+  const auto [no_longer_inside, now_outside] = centre(0.1);
+  EXPECT_GT(now_outside, 2 * no_longer_inside);
+  must(synthesise(options, folder / "a.ome.zarr"));
+  const ImageReader reader = must(ImageReader::open(folder / "a.ome.zarr"));
+  EXPECT_EQ(reader.info().axes_text(), "cyx");
+  EXPECT_EQ(must(reader.read_grey({0, 0, 1, {0, 1}, {0, 200}, {0, 200}})),
+            render(options, nuclei, {0, 0, 1, {0, 1}, {0, 200}, {0, 200}}));
+}
+
 TEST(Synth, SaysWhenNucleiDoNotFit) {
   SynthOptions options = small(1);
   options.nuclei = 10000;
