@@ -61,6 +61,15 @@ TEST(Workflow, TheShippedExamplesThatSelectPassTheSelectionOn) {
   }
 }
 
+TEST(Workflow, TheShippedExamplesThatUseAllChannelsSayWhichInEachStep) {
+  for (const char* path : {"etc/workflows/plate-two-channels.yaml"}) {
+    const Result<Workflow> parsed = parse_workflow(read_source(path));
+    ASSERT_TRUE(parsed) << path << ": " << parsed.error().text();
+    EXPECT_FALSE(parsed->has_select);
+    EXPECT_NE(read_source(path).find("--select, \"c=1\""), std::string::npos) << path;
+  }
+}
+
 TEST(Workflow, AByteOrderMarkAndCarriageReturnsAreFine) {
   std::string text = read_source("etc/count-nuclei.yaml");
   for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) {
