@@ -25,6 +25,7 @@ struct TableCommand {
   std::string names;
   std::string summary;
   std::string z_prime;
+  std::vector<std::string> percent;
   std::vector<std::string> positive;
   std::vector<std::string> negative;
   std::string out;
@@ -102,6 +103,20 @@ Result<std::string> add_partners(Table& table, const TableCommand& command,
   return words;
 }
 
+// What the controls tell; returns words for the report.
+Result<std::string> use_controls(Table& wells, const TableCommand& command) {
+  for (const std::string& column : command.percent) {
+    TRY_ASSIGN(const std::string added,
+               add_percent_of_control(wells, column, command.positive, command.negative));
+  }
+  if (command.z_prime.empty()) return std::string();
+  TRY_ASSIGN(const ZPrime result,
+             z_prime(wells, command.z_prime, command.positive, command.negative));
+  fmt::print("Z' of {}: {}\n", result.column, number_text(result.value));
+  return fmt::format("; Z' of {} is {} (positive {}; negative {})", result.column,
+                     number_text(result.value), listed(command.positive), listed(command.negative));
+}
+
 Result<void> run_table(const TableCommand& command) {
   std::optional<NamePattern> names;
   if (!command.names.empty()) {
@@ -124,14 +139,8 @@ Result<void> run_table(const TableCommand& command) {
           fmt::format("; {} without objects left out", counted(empty.unknown, "table", "tables"));
       if (by != "file") words += fmt::format(" (--names can say which {} each is of)", by);
     }
-    if (!command.z_prime.empty()) {
-      TRY_ASSIGN(const ZPrime result,
-                 z_prime(summary, command.z_prime, command.positive, command.negative));
-      fmt::print("Z' of {}: {}\n", result.column, number_text(result.value));
-      words += fmt::format("; Z' of {} is {} (positive {}; negative {})", result.column,
-                           number_text(result.value), listed(command.positive),
-                           listed(command.negative));
-    }
+    TRY_ASSIGN(const std::string controls, use_controls(summary, command));
+    words += controls;
     table = std::move(summary);
   }
   TRY(write_output_file(command.out, csv_text(table)));
@@ -180,20 +189,30 @@ void add_table_commands(Registry& registry) {
              "Print the Z' factor of a column, such as count or area_px, over the means of the "
              "control wells")
           ->needs(summary);
+  CLI::Option* percent =
+      op.add("--percent-of-control", options->percent, list_of(text("column")),
+             "Add a column in which the mean of the negative control wells is 0, and that of the "
+             "positive ones 100")
+          ->needs(summary);
   CLI::Option* positive = op.add("--positive", options->positive, list_of(text("well")),
                                  "Wells of the positive control, such as A1,A2")
-                              ->delimiter(',')
-                              ->needs(z_prime);
+                              ->delimiter(',');
   CLI::Option* negative = op.add("--negative", options->negative, list_of(text("well")),
                                  "Wells of the negative control, such as H1,H2")
-                              ->delimiter(',')
-                              ->needs(z_prime);
+                              ->delimiter(',');
   z_prime->needs(positive)->needs(negative);
+  percent->needs(positive)->needs(negative);
   op.add("--out", options->out, path_out("table", {".csv"}), "CSV file to write (.csv)")
       ->required();
   op.command().parse_complete_callback([options] {
-    if (!options->z_prime.empty() && options->summary != "well")
-      throw CLI::ValidationError("--z-prime", "it needs --summary well");
+    const bool uses_controls = !options->z_prime.empty() || !options->percent.empty();
+    if (uses_controls && options->summary != "well") {
+      throw CLI::ValidationError(options->z_prime.empty() ? "--percent-of-control" : "--z-prime",
+                                 "it needs --summary well");
+    }
+    if (!uses_controls && !(options->positive.empty() && options->negative.empty()))
+      throw CLI::ValidationError("--positive, --negative",
+                                 "controls are for --z-prime and --percent-of-control");
   });
   op.set_run([options] { return run_table(*options); });
 }

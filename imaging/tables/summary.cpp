@@ -20,7 +20,7 @@ struct NaturalOrder {
 bool says_where(const std::string& column) {
   static constexpr std::array<std::string_view, 6> kNames = {"file", "well", "field",
                                                              "t",    "c",    "label"};
-  static const std::regex place("(.*_)?(centroid|begin|end)_[zyx]_px");
+  static const std::regex place("(.*_)?((centroid|begin|end)_[zyx]_px|c|label)");
   return std::find(kNames.begin(), kNames.end(), column) != kNames.end() ||
          (column.size() < 256 && std::regex_match(column, place));
 }
@@ -79,10 +79,29 @@ Result<std::vector<double>> values_of(const Table& wells, size_t column,
     }
     values.push_back(*value);
   }
-  if (values.size() < 2)
-    return no_controls(
-        fmt::format("--{} names fewer than two wells: Z' needs two of a kind", kind));
   return values;
+}
+
+// A column of a summary, or the mean of a measured one.
+Result<size_t> measured_column(const Table& wells, const std::string& column) {
+  if (const auto own = wells.find(column)) return *own;
+  if (const auto mean = wells.find(column + "_mean")) return *mean;
+  return wells.column(column).error();
+}
+
+struct Controls {
+  size_t column = 0;
+  std::vector<double> positive, negative;
+};
+
+Result<Controls> controls_of(const Table& wells, const std::string& column,
+                             const std::vector<std::string>& positive,
+                             const std::vector<std::string>& negative) {
+  Controls controls;
+  TRY_ASSIGN(controls.column, measured_column(wells, column));
+  TRY_ASSIGN(controls.positive, values_of(wells, controls.column, positive, "positive"));
+  TRY_ASSIGN(controls.negative, values_of(wells, controls.column, negative, "negative"));
+  return controls;
 }
 
 }  // namespace
@@ -146,13 +165,16 @@ Result<Table> summarise(const Table& table, const std::string& by,
 Result<ZPrime> z_prime(const Table& wells, const std::string& column,
                        const std::vector<std::string>& positive,
                        const std::vector<std::string>& negative) {
-  const std::string name = wells.find(column) ? column : column + "_mean";
-  const auto index = wells.find(name);
-  if (!index) return wells.column(column).error().in("--z-prime");
-  TRY_ASSIGN(const auto p, values_of(wells, *index, positive, "positive"));
-  TRY_ASSIGN(const auto n, values_of(wells, *index, negative, "negative"));
+  auto controls = controls_of(wells, column, positive, negative);
+  if (!controls) return controls.error().in("--z-prime");
+  const auto& [index, p, n] = *controls;
+  if (std::min(p.size(), n.size()) < 2) {
+    return no_controls(fmt::format("--{} names fewer than two wells: Z' needs two of a kind",
+                                   p.size() < 2 ? "positive" : "negative"));
+  }
   const double mean_p = mean_of(p);
   const double mean_n = mean_of(n);
+  const std::string& name = wells.columns()[index];
   if (mean_p == mean_n) {
     return no_controls(
         fmt::format("Z' of {} is not defined: both kinds of controls have the mean {}", name,
@@ -160,6 +182,28 @@ Result<ZPrime> z_prime(const Table& wells, const std::string& column,
   }
   const double spread = deviation_of(p, mean_p) + deviation_of(n, mean_n);
   return ZPrime{name, 1 - 3 * spread / std::abs(mean_p - mean_n)};
+}
+
+Result<std::string> add_percent_of_control(Table& wells, const std::string& column,
+                                           const std::vector<std::string>& positive,
+                                           const std::vector<std::string>& negative) {
+  auto controls = controls_of(wells, column, positive, negative);
+  if (!controls) return controls.error().in("--percent-of-control");
+  const auto& [index, p, n] = *controls;
+  const std::string name = wells.columns()[index] + "_percent";
+  const double zero = mean_of(n);
+  const double whole = mean_of(p) - zero;
+  if (whole == 0) {
+    return no_controls(fmt::format("{} is not defined: both kinds of controls have the mean {}",
+                                   name, number_text(zero)));
+  }
+  if (wells.find(name)) return no_controls("--percent-of-control names " + column + " twice");
+  const size_t added = wells.add_column(name);
+  for (size_t row = 0; row < wells.rows(); ++row) {
+    TRY_ASSIGN(const auto value, wells.number(row, index));
+    if (value) wells.set(row, added, number_text(100 * (*value - zero) / whole));
+  }
+  return name;
 }
 
 }  // namespace tierhub::imaging

@@ -34,4 +34,11 @@ Result<ZPrime> z_prime(const Table& wells, const std::string& column,
                        const std::vector<std::string>& positive,
                        const std::vector<std::string>& negative);
 
+// Adds NAME_percent to a summary by well, where NAME is its column that `column` means as for
+// z_prime(): 0 is the mean of the negative controls, 100 that of the positive ones. Returns its name.
+// An error if a control has no row or no value, or if both kinds have the same mean.
+Result<std::string> add_percent_of_control(Table& wells, const std::string& column,
+                                           const std::vector<std::string>& positive,
+                                           const std::vector<std::string>& negative);
+
 }  // namespace tierhub::imaging

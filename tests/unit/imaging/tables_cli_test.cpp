@@ -45,6 +45,11 @@ TEST(ImgopTable, PutsTheTablesOfAFolderTogetherAndSummarisesWells) {
   EXPECT_EQ(reported.text,
             "Z' of count: 1\nreport: wells.csv: 4 wells from 6 rows of 4 files; Z' of count is 1 "
             "(positive A02, A10; negative B1, B2)\n");
+  ASSERT_EQ(imgop(summary + " --percent-of-control count --positive A2 --negative B1").exit_code,
+            0);
+  const std::string table = test::read_bytes(folder / "wells.csv");
+  EXPECT_NE(table.find(",count_percent\nA2,2,"), std::string::npos) << table;
+  EXPECT_NE(table.find(",100\nA10,2,"), std::string::npos) << table;
 }
 
 TEST(ImgopTable, AddsTheColumnsOfAnotherTable) {
@@ -71,7 +76,9 @@ TEST(ImgopTable, ExplainsItselfAndWrongUse) {
   EXPECT_NE(imgop("table --help").text.find("  imgop table "), std::string::npos);
   for (const char* wrong :
        {"--with a.csv", "--with :x", "--names '*'", "--z-prime a", "--summary plate",
-        "--summary file --z-prime a --positive A1,A2 --negative A3,A4"})
+        "--summary file --z-prime a --positive A1,A2 --negative A3,A4",
+        "--summary file --percent-of-control a --positive A1 --negative A3",
+        "--summary well --percent-of-control a --positive A1", "--summary well --positive A1"})
     EXPECT_EQ(imgop(in + " " + wrong).exit_code, 2) << wrong;
   for (const char* wrong :
        {"--summary well", "--column 'b = a / c'", "--in none.csv", "--in /etc/ssl"})

@@ -235,5 +235,24 @@ TEST(Tables, OfAHundredThousandRowsTakeLessThanASecond) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << "with sanitizers";
 }
 
+TEST(PercentOfControl, IsZeroAndAHundredAtTheControls) {
+  Table wells =
+      must(parse_csv("well,count,area_mean\nA1,10,4\nA2,20,6\nB1,35,\nH1,5,1\n", "w.csv"));
+  EXPECT_EQ(must(add_percent_of_control(wells, "count", {"A1", "A2"}, {"H1"})), "count_percent");
+  EXPECT_EQ(must(add_percent_of_control(wells, "area", {"A1", "A2"}, {"H1"})), "area_mean_percent");
+  EXPECT_EQ(csv_text(wells),
+            "well,count,area_mean,count_percent,area_mean_percent\nA1,10,4,50,75\n"
+            "A2,20,6,150,125\nB1,35,,300,\nH1,5,1,0,0\n");
+  const auto refused = [&](const std::string& column, const std::vector<std::string>& negative) {
+    const auto none = add_percent_of_control(wells, column, {"A1"}, negative);
+    return none ? std::string() : none.error().text();
+  };
+  EXPECT_NE(refused("count", {"A1"}).find("have the mean 10"), std::string::npos);
+  EXPECT_NE(refused("count", {"C7"}).find("C7 is not in the table"), std::string::npos);
+  EXPECT_NE(refused("area", {"B1"}).find("B1 has no area_mean"), std::string::npos);
+  EXPECT_NE(refused("width", {"H1"}).find("--percent-of-control"), std::string::npos);
+  EXPECT_NE(refused("count", {"H1"}).find("twice"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tierhub::imaging
