@@ -57,6 +57,12 @@ TEST_F(Shipped, TranslocationOfAPlateIsHighAndLowInTheRightWells) {
   for (const char* well : {"H1", "H2"}) EXPECT_LT(of(well), 0.9);
   EXPECT_GT(of("B1"), of("H1"));
   EXPECT_LT(of("B1"), of("A1"));
+  const auto percent =
+      column_by(read_text(result(run, "wells.csv")), "well", "translocation_mean_percent");
+  EXPECT_NEAR(std::stod(percent.at("A1")) + std::stod(percent.at("A2")), 200, 0.01);
+  EXPECT_NEAR(std::stod(percent.at("H1")) + std::stod(percent.at("H2")), 0, 0.01);
+  EXPECT_GT(std::stod(percent.at("B1")), 5);
+  EXPECT_LT(std::stod(percent.at("B1")), 50);
   const auto counts = column_by(read_text(result(run, "wells.csv")), "well", "count");
   for (const auto& [well, count] : counts) EXPECT_NEAR(std::stod(count), 12, 1) << well;
   const std::string words = "Z' of translocation_mean is ";
