@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "common/posix.h"
 #include "formats/selection.h"
 #include "imaging/images/source.h"
+#include "imaging/labels/value_range.h"
 
 namespace tierhub::imaging {
 
@@ -23,13 +25,29 @@ CLI::Option* add_select(Operator& op, Part& part) {
                 "such as level=0,t=0,c=1,z=0:10. t and c are required if the image has several");
 }
 
+void add_range(Operator& op, Part& part) {
+  const auto check = [](const std::string& text) -> std::string {
+    if (text.size() > 1 && text[0] == '@') return {};
+    const auto range = parse_range(text);
+    return range ? std::string() : range.error().text();
+  };
+  op.add(
+      "--range", part.range, text("range", check),
+      "Of voxels that are neither uint8 nor uint16: the numbers, LOW:HIGH, over which 65,536 grey "
+      "values are spread, or @FILE from imgop merge-ranges. Needed with --box; otherwise the "
+      "smallest and the largest number are the default");
+}
+
+CLI::Option* add_box(Operator& op, Part& part) {
+  return op.add("--box", part.box, text("box", parsed_by(formats::parse_box)),
+                "The voxels to work on, such as level=0,t=0,c=0,z=32:64,y=0:128,x=128:256");
+}
+
 void add_part(Operator& op, Part& part) {
   add_input(op, part);
   CLI::Option* select = add_select(op, part);
-  CLI::Option* box =
-      op.add("--box", part.box, text("box", parsed_by(formats::parse_box)),
-             "The voxels to work on, such as level=0,t=0,c=0,z=32:64,y=0:128,x=128:256")
-          ->excludes(select);
+  CLI::Option* box = add_box(op, part)->excludes(select);
+  add_range(op, part);
   op.add("--halo", part.halo, text("halo", parsed_by(formats::parse_halo)),
          "How far beyond the box to read, such as z=8,y=16,x=16")
       ->needs(box);
@@ -41,9 +59,41 @@ void add_selected_blocks(Operator& op, std::string& select) {
          "segment)");
 }
 
+namespace {
+
+// Nothing for a block without --range: whoever reads grey values of it gets the error.
+Result<std::optional<ValueRange>> chosen_range(const ImageReader& reader, const Box& box,
+                                               const Part& part) {
+  std::optional<ValueRange> range;
+  if (part.range.starts_with('@')) {
+    TRY_ASSIGN(const std::string text, posix::read_file(part.range.substr(1)));
+    TRY_ASSIGN(const BoxRange found, range_from_json(text, part.range.substr(1)));
+    range = found.range;
+  } else if (!part.range.empty()) {
+    TRY_ASSIGN(range, parse_range(part.range));
+  } else if (part.box.empty()) {
+    TRY_ASSIGN(const BoxRange found, compute_range(reader, box));
+    range = found.range;
+  } else {
+    return range;
+  }
+  if (range) return range;
+  return Error(std::errc::invalid_argument, part.in + " has no finite number in its voxels");
+}
+
+}  // namespace
+
+Result<void> choose_scale(ImageReader& reader, const Box& box, const Part& part) {
+  if (!reader.needs_scale()) return {};
+  TRY_ASSIGN(const std::optional<ValueRange> range, chosen_range(reader, box, part));
+  if (range) reader.set_scale(scale_of(*range, reader.info().type));
+  return {};
+}
+
 Result<OpenedPart> open_part(const Part& part) {
   TRY_ASSIGN(ImageReader reader, ImageReader::open(part.in, allowed_threads().threads()));
   TRY_ASSIGN(const Box box, chosen_box(reader.info(), part));
+  TRY(choose_scale(reader, box, part));
   return OpenedPart{std::move(reader), box};
 }
 

@@ -14,13 +14,20 @@ namespace tierhub::imaging {
 void add_input(Operator& op, Part& part);
 // --select of one image: one level, time point and channel, and ranges of z, y and x.
 CLI::Option* add_select(Operator& op, Part& part);
-// --in, --select, and for blocks --box and --halo instead.
+CLI::Option* add_box(Operator& op, Part& part);
+// --range of an image whose voxels are neither uint8 nor uint16.
+void add_range(Operator& op, Part& part);
+// --in, --select, --range, and for blocks --box and --halo instead.
 void add_part(Operator& op, Part& part);
 // --select (or --region) of a command that puts blocks together: what the blocks tile, if it is not
 // a whole volume.
 void add_selected_blocks(Operator& op, std::string& select);
 
-// The image of --in, and the voxels that --select or --box chooses.
+// Spreads the grey values of an image that needs a scale over --range; without it over the numbers of
+// `box`, which are then read once more.
+Result<void> choose_scale(ImageReader& reader, const Box& box, const Part& part);
+
+// The image of --in, with its scale, and the voxels that --select or --box chooses.
 struct OpenedPart {
   ImageReader reader;
   Box box;

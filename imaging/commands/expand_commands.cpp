@@ -59,8 +59,9 @@ Result<ExpansionOptions> expansion_options(const ExpandCommand& command, const L
   }
   options.steps = steps_of(info.levels[level].voxel_size, labels.record().box.extent());
   if (!command.threshold.empty()) {
-    TRY_ASSIGN(const Threshold threshold, read_threshold(command.threshold, Sigma(0)));
-    TRY(check_threshold_fits(threshold, source_of(image->info()), place));
+    TRY_ASSIGN(const Threshold threshold,
+               read_threshold(command.threshold, Sigma(0), image->source().scale));
+    TRY(check_threshold_fits(threshold, image->source(), place));
     options.threshold = threshold.value;
   }
   return options;
@@ -75,6 +76,7 @@ Result<void> run_expand(const ExpandCommand& command) {
   if (!command.part.in.empty()) {
     TRY_ASSIGN(reader, ImageReader::open(command.part.in, allowed_threads().threads()));
     TRY_ASSIGN(place, place_in(*reader, command));
+    TRY(choose_scale(*reader, place, command.part));
     image.emplace(MeasuredImage{*reader, place});
   }
   TRY_ASSIGN(const ExpansionOptions options, expansion_options(command, labels, reader, place));
@@ -94,7 +96,7 @@ Result<void> run_expand(const ExpandCommand& command) {
 
 void add_expand_options(Operator& op, const std::shared_ptr<ExpandCommand>& options,
                         const char* name) {
-  op.set_types("labels: unsigned up to 32 bits; image: uint8, uint16");
+  op.set_types("labels: unsigned up to 32 bits; image: all but complex numbers");
   op.set_halo("the distance; along z as many voxels as it is in a volume of higher voxels");
   op.add("--labels", options->labels, path_in("labels"),
          "Labels that imgop wrote, or a label image of another program, of the whole image")
@@ -102,6 +104,7 @@ void add_expand_options(Operator& op, const std::shared_ptr<ExpandCommand>& opti
   CLI::Option* image = op.add("--in", options->part.in, path_in("image"),
                               "An image of the same size, whose intensities the table then has");
   add_select(op, options->part)->needs(image);
+  add_range(op, options->part);
   CLI::Option* box = op.add(
       "--box", options->part.box, text("box", parsed_by(formats::parse_box)),
       "Only the labels in this box, for imgop merge-labels, such as z=32:64,y=0:128,x=0:128");

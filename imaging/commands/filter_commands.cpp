@@ -30,8 +30,8 @@ Result<void> run_filter(const FilterCommand& command, const Filter& filter) {
     return filter_box(reader, box, halo, filter, command.out, parallel);
   }
   TRY(filter_whole(reader, box, filter, command.out, parallel));
-  print_report(command.out, "made from " + place_text(source_of(reader.info()), box,
-                                                      reader.shape_at(box.level)));
+  print_report(command.out,
+               "made from " + place_text(reader.source(), box, reader.shape_at(box.level)));
   return {};
 }
 
@@ -90,7 +90,8 @@ void add_difference_of_gaussians(Registry& registry) {
                            const Extent& shape, Parallel parallel) {
                          return difference_of_gaussians(volume, grown, owned, narrow, wide, shape,
                                                         parallel);
-                       }});
+                       },
+                       true});
   });
 }
 
@@ -130,7 +131,8 @@ void add_background(Registry& registry) {
          [options](const GreyVolume& volume, const Box& grown, const Box& owned,
                    const Extent& shape, Parallel parallel) -> Result<GreyVolume> {
            return white_top_hat(volume, grown, owned, options->reach(shape), shape, parallel);
-         }});
+         },
+         true});
   });
 }
 

@@ -9,7 +9,7 @@
 namespace tierhub::imaging {
 
 // Images of other types are refused by them.
-inline constexpr const char* kGreyTypes = "uint8, uint16";
+inline constexpr const char* kGreyTypes = "all but complex numbers";
 
 CLI::Option* add_diameter(Operator& op, std::string& diameter, const char* help);
 // Where labels and their table go; empty: nowhere.

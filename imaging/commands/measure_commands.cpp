@@ -11,6 +11,7 @@
 #include "imaging/images/halo.h"
 #include "imaging/images/output.h"
 #include "imaging/images/scale.h"
+#include "imaging/labels/value_range.h"
 #include "imaging/measures/whole.h"
 
 namespace tierhub::imaging {
@@ -22,6 +23,7 @@ struct MeasureCommand {
   Part part;
   std::vector<std::string> with;
   std::vector<std::string> with_select;
+  std::vector<std::string> with_range;
   bool shape = false;
   std::string neighbours;
   bool colocalisation = false;
@@ -70,7 +72,10 @@ Result<void> open_first(const MeasureCommand& command, OpenedMeasure& opened) {
     TRY_ASSIGN(opened.record, record_in(opened.labels, image.reader.info(), image.box));
     opened.record.box = image.box;
     const Box& box = image.box;
-    opened.plan.channels.push_back({"", opened.record.source.image, box.level, box.t, box.c});
+    const GreyScale scale = image.reader.source().scale;
+    opened.record.source.scale = scale;
+    opened.plan.channels.push_back(
+        {"", opened.record.source.image, box.level, box.t, box.c, scale});
     opened.images.push_back(std::move(image.reader));
   }
   Box& box = opened.record.box;
@@ -88,7 +93,8 @@ Result<void> open_first(const MeasureCommand& command, OpenedMeasure& opened) {
 }
 
 // Another channel: of the same level and time point, if the option does not say so.
-Result<void> open_other(const Prefixed& with, const std::string& select, OpenedMeasure& opened) {
+Result<void> open_other(const Prefixed& with, const std::string& select, const std::string& range,
+                        bool is_block, OpenedMeasure& opened) {
   TRY_ASSIGN(ImageReader reader, ImageReader::open(with.path, allowed_threads().threads()));
   const Box& box = opened.record.box;
   TRY_ASSIGN(formats::Selection selection, formats::parse_selection(select));
@@ -104,23 +110,37 @@ Result<void> open_other(const Prefixed& with, const std::string& select, OpenedM
                                    with.path, shape.c, shape.c - 1));
     }
   }
-  TRY_ASSIGN(const Box other,
-             chosen_box(reader.info(), {with.path, formats::to_text(selection), "", ""}));
+  Part part;
+  part.in = with.path;
+  part.select = formats::to_text(selection);
+  part.range = range;
+  TRY_ASSIGN(const Box other, chosen_box(reader.info(), part));
   TRY(record_in(opened.labels, reader.info(), other));
+  if (is_block && range.empty() && reader.needs_scale()) {
+    return wrong_use(
+        fmt::format("{} has {} pixels: a box needs their range, --with-range once for each --with",
+                    with.path, reader.info().type_name));
+  }
+  TRY(choose_scale(reader, other, part));
+  const Source source = reader.source();
   opened.plan.channels.push_back(
-      {with.prefix, source_of(reader.info()).image, other.level, other.t, other.c});
+      {with.prefix, source.image, other.level, other.t, other.c, source.scale});
   opened.images.push_back(std::move(reader));
   return {};
 }
 
 Result<uint64_t> threshold_of(const std::string& text, const OpenedMeasure& opened,
                               size_t channel) {
-  TRY_ASSIGN(const Threshold threshold, read_threshold(text, 0));
   const ChannelPlan& plan = opened.plan.channels[channel];
+  if (!plan.scale.is_identity()) {
+    return wrong_use(fmt::format(
+        "{} is neither uint8 nor uint16: Manders' coefficients need one of them", plan.image));
+  }
+  TRY_ASSIGN(const Threshold threshold, read_threshold(text, 0, plan.scale));
   Box box = opened.record.box;
   box.level = plan.level;
   box.c = plan.c;
-  TRY(check_threshold_fits(threshold, source_of(opened.images[channel].info()), box));
+  TRY(check_threshold_fits(threshold, opened.images[channel].source(), box));
   return threshold.value;
 }
 
@@ -135,7 +155,9 @@ Result<OpenedMeasure> open_measure(const MeasureCommand& command) {
   plan.is_pair = command.colocalisation;
   for (size_t i = 0; i < command.with.size(); ++i) {
     const std::string select = command.with_select.empty() ? "" : command.with_select[i];
-    TRY(open_other(*split_prefix(command.with[i]), select, opened));
+    const std::string range = command.with_range.empty() ? "" : command.with_range[i];
+    TRY(open_other(*split_prefix(command.with[i]), select, range, !command.part.box.empty(),
+                   opened));
   }
   if (!command.threshold_1.empty()) {
     plan.thresholds.emplace();
@@ -143,8 +165,8 @@ Result<OpenedMeasure> open_measure(const MeasureCommand& command) {
     TRY_ASSIGN(plan.thresholds->second, threshold_of(command.threshold_2, opened, 1));
   }
   if (!command.neighbours.empty()) {
-    TRY_ASSIGN(plan.neighbours, parse_length(command.neighbours, "--neighbours", opened.info(),
-                                             opened.level()));
+    TRY_ASSIGN(plan.neighbours,
+               parse_length(command.neighbours, "--neighbours", opened.info(), opened.level()));
   }
   return opened;
 }
@@ -182,6 +204,8 @@ void check_measure(const MeasureCommand& command) {
     refuse("--out", "it is for the sums of a --box: use --table");
   if (!command.with_select.empty() && command.with_select.size() != command.with.size())
     refuse("--with-select", "give it once for each --with, in their order");
+  if (!command.with_range.empty() && command.with_range.size() != command.with.size())
+    refuse("--with-range", "give it once for each --with, in their order");
   if (command.colocalisation && command.with.empty())
     refuse("--colocalisation", "it compares two channels: give --in and --with");
   std::set<std::string> prefixes;
@@ -224,6 +248,10 @@ PartOptions add_measured(Operator& op, MeasureCommand& options) {
   op.add("--with-select", options.with_select,
          list_of(text("select", parsed_by(formats::parse_selection))),
          "Which channel of --with, such as c=2: once for each of them")
+      ->needs(added.with);
+  op.add("--with-range", options.with_range, list_of(text("range", parsed_by(parse_range))),
+         "Of --with in a box, if its voxels are neither uint8 nor uint16: the numbers, LOW:HIGH, "
+         "over which grey values are spread; once for each of them")
       ->needs(added.with);
   return added;
 }

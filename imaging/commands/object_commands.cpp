@@ -63,7 +63,8 @@ Result<void> run_split(const SplitCommand& command) {
   const LabelRecord made = blocks.front().record();
   TRY_ASSIGN(const MergedLabels labels,
              MergedLabels::merge(std::move(blocks), formats::selection_of(made.box), {}));
-  TRY_ASSIGN(const ImageReader reader, ImageReader::open(command.part.in));
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
+  reader.set_scale(made.source.scale);
   Box box = made.box;
   if (!command.part.box.empty()) {
     TRY_ASSIGN(box, chosen_box(reader.info(), command.part));
@@ -129,6 +130,7 @@ void add_nuclei(Registry& registry) {
   op.set_types(kGreyTypes);
   add_input(op, options->part);
   add_select(op, options->part);
+  add_range(op, options->part);
   add_diameter(
       op, options->diameter,
       "The diameter of a typical nucleus, in pixels (24) or micrometres (8um); 20 % more or "

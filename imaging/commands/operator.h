@@ -102,6 +102,7 @@ class Operator {
 // The subcommands, by what they are about.
 void add_image_commands(Registry& registry);
 void add_filter_commands(Registry& registry);
+void add_range_commands(Registry& registry);
 void add_segment_commands(Registry& registry);
 void add_object_commands(Registry& registry);
 void add_project(Registry& registry);

@@ -74,11 +74,10 @@ Result<void> run_threshold(const ThresholdCommand& command) {
   TRY_ASSIGN(const Histogram histogram, read_histograms(command.otsu, selection));
   const Threshold threshold = otsu_threshold_of(histogram, command.share);
   TRY(write_output_file(command.out, to_json_text(threshold, histogram)));
-  fmt::print("threshold {}\n", threshold.value);
-  print_report(
-      command.out,
-      threshold_text(threshold.value, threshold.otsu, histogram.source.image, histogram.box) +
-          " of " + place_text(histogram.source, histogram.box, histogram.shape));
+  fmt::print("threshold {}\n", number_text(threshold.scale, threshold.value));
+  print_report(command.out,
+               threshold_text(threshold.value, threshold.otsu, histogram.source, histogram.box) +
+                   " of " + place_text(histogram.source, histogram.box, histogram.shape));
   return {};
 }
 
@@ -97,21 +96,22 @@ Result<void> run_segment(const SegmentCommand& command) {
   TRY_ASSIGN(options.connectivity, parse_connectivity(command.connectivity));
   std::optional<Threshold> threshold;
   if (!command.threshold.empty()) {
-    TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma));
-    TRY(check_threshold_fits(*threshold, source_of(reader.info()), box));
+    TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma, reader.source().scale));
+    TRY(check_threshold_fits(*threshold, reader.source(), box));
   }
   if (command.part.box.empty()) {
     TRY_ASSIGN(const WholeLabels whole,
                segment_whole(reader, box, threshold, options, command.outputs.path()));
     TRY(write_results(whole.labels, command.outputs));
     fmt::print("{} objects brighter than {}\n", whole.labels.count(),
-               *whole.labels.record().threshold());
+               number_text(reader.source().scale, *whole.labels.record().threshold()));
     return {};
   }
   TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
   TRY_ASSIGN(const LabelBlock block, segment_box(reader, box, halo, *threshold, options));
   TRY(block.write(command.outputs.out, options.parallel));
-  fmt::print("{} objects brighter than {}\n", block.objects().sums.size(), threshold->value);
+  fmt::print("{} objects brighter than {}\n", block.objects().sums.size(),
+             number_text(reader.source().scale, threshold->value));
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "imaging/commands/threshold_option.h"
 
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 #include <fmt/format.h>
@@ -14,24 +15,26 @@ Error wrong_threshold(std::string text) {
   return Error(std::errc::invalid_argument, std::move(text));
 }
 
-std::optional<uint64_t> whole_number(std::string_view text) {
-  uint64_t value = 0;
+std::optional<double> number_from(std::string_view text) {
+  double value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (failure != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+    return std::nullopt;
   return value;
 }
 
 }  // namespace
 
 std::string check_threshold(const std::string& text) {
-  if (whole_number(text) || (text.size() > 1 && text[0] == '@')) return {};
+  if (number_from(text) || (text.size() > 1 && text[0] == '@')) return {};
   return "a threshold must be a number, or @FILE with a file that imgop threshold wrote";
 }
 
-Result<Threshold> read_threshold(const std::string& text, const Sigma& sigma) {
+Result<Threshold> read_threshold(const std::string& text, const Sigma& sigma,
+                                 const GreyScale& scale) {
   Threshold threshold;
-  if (const auto number = whole_number(text)) {
-    threshold.value = *number;
+  if (const auto number = number_from(text)) {
+    threshold.value = scale.grey_below(*number);
     return threshold;
   }
   const std::string path = text.substr(1);
@@ -42,6 +45,8 @@ Result<Threshold> read_threshold(const std::string& text, const Sigma& sigma) {
         "{} was computed with --sigma {}, not {}: use the same, or give the threshold as a number",
         path, threshold.sigma.x, sigma.x));
   }
+  if (threshold.scale != scale)
+    return wrong_threshold(path + " was computed with another --range: use the same");
   return threshold;
 }
 

@@ -15,6 +15,12 @@ Result<GreyVolume> filtered(const ImageReader& reader, const Box& box, const Fil
   return filter.apply(volume, grown, box, shape, parallel);
 }
 
+ImageLayout filtered_layout(const ImageReader& reader, const Box& box, const Filter& filter) {
+  ImageLayout layout = layout_of_box(reader, box);
+  if (filter.is_difference) layout.scale.offset = 0;
+  return layout;
+}
+
 }  // namespace
 
 Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,
@@ -24,7 +30,7 @@ Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filte
     TRY_ASSIGN(const GreyVolume volume, filtered(reader, absolute_to(part, box), filter, parallel));
     return image.write_box(part, volume, parallel);
   };
-  return make_at_once({layout_of_box(reader.info(), box), write}, out, parallel);
+  return make_at_once({filtered_layout(reader, box, filter), write}, out, parallel);
 }
 
 Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& halo,
@@ -37,7 +43,7 @@ Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& h
   const auto write = [&](const Box& part, const ImageWriter& image) {
     return image.write_box(part, volume, parallel);
   };
-  return make_part({layout_of_box(reader.info(), whole_of(box, shape)), write}, box, out);
+  return make_part({filtered_layout(reader, whole_of(box, shape), filter), write}, box, out);
 }
 
 }  // namespace tierhub::imaging

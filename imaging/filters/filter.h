@@ -19,6 +19,7 @@ struct Filter {
   std::function<Result<GreyVolume>(const GreyVolume& volume, const Box& grown, const Box& owned,
                                    const Extent& shape, Parallel parallel)>
       apply;
+  bool is_difference = false;  // its grey values are differences of those of the image
 };
 
 // Writes the filtered voxels of `box` as an OME-Zarr image of one channel and time point, with the

@@ -21,7 +21,7 @@ Result<std::vector<Box>> parts_of(const formats::Shape& shape) {
 
 }  // namespace
 
-ImageLayout layout_of_box(const formats::ImageInfo& info, const Box& box) {
+ImageLayout layout_of_image(const formats::ImageInfo& info, const Box& box) {
   ImageLayout layout;
   layout.axes = {Axis::y, Axis::x};
   if (info.has_axis(Axis::z)) layout.axes.insert(layout.axes.begin(), Axis::z);
@@ -31,6 +31,12 @@ ImageLayout layout_of_box(const formats::ImageInfo& info, const Box& box) {
   layout.voxel_unit = info.voxel_unit;
   layout.origin = {box.z.begin, box.y.begin, box.x.begin};
   if (box.c < info.channels.size()) layout.channels = {info.channels[box.c]};
+  return layout;
+}
+
+ImageLayout layout_of_box(const ImageReader& reader, const Box& box) {
+  ImageLayout layout = layout_of_image(reader.info(), box);
+  layout.scale = reader.source().scale;
   return layout;
 }
 
@@ -61,7 +67,7 @@ Result<size_t> add_levels(const std::string& image, pixels::Shrink shrink, Paral
                  image + " is no OME-Zarr image of one channel that blocks wrote");
   }
   TRY_ASSIGN(const Box whole, formats::whole_volume(info));
-  ImageLayout layout = layout_of_box(info, whole);
+  ImageLayout layout = layout_of_image(info, whole);
   layout.axes = info.axes;
   TRY_ASSIGN(ImageWriter writer, ImageWriter::share(image, layout));
   return add_smaller_levels(writer, shrink, parallel);

@@ -7,12 +7,15 @@
 
 #include "common/result.h"
 #include "imaging/images/image_writer.h"
+#include "imaging/images/reader.h"
 #include "pixels/shrink.h"
 
 namespace tierhub::imaging {
 
 // Of an image that has the voxels of `box` of another one, and its type, voxel size and channel.
-ImageLayout layout_of_box(const formats::ImageInfo& info, const Box& box);
+ImageLayout layout_of_image(const formats::ImageInfo& info, const Box& box);
+// The same for grey values that were read from it.
+ImageLayout layout_of_box(const ImageReader& reader, const Box& box);
 // Gives it another size, with the chunks that images of this size have.
 void set_size(ImageLayout& layout, const Extent& size);
 

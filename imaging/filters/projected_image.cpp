@@ -19,7 +19,7 @@ PixelType sum_type(PixelType type, uint64_t planes) {
 MadeImage projected_image(const ImageReader& reader, const Box& box, Projection method,
                           Parallel parallel) {
   MadeImage made{
-      layout_of_box(reader.info(), box),
+      layout_of_box(reader, box),
       [&reader, box, method, parallel](const Box& part, const ImageWriter& image) -> Result<void> {
         Box from = absolute_to(part, box);
         from.z = box.z;
@@ -29,7 +29,12 @@ MadeImage projected_image(const ImageReader& reader, const Box& box, Projection 
   made.layout.axes = {formats::Axis::y, formats::Axis::x};
   made.layout.origin.z = 0;
   set_size(made.layout, {1, box.y.size(), box.x.size()});
-  if (method == Projection::sum) made.layout.type = sum_type(reader.info().type, box.z.size());
+  if (method == Projection::sum && reader.needs_scale()) {
+    made.layout.type = PixelType::float32;
+    made.layout.scale.offset *= static_cast<double>(box.z.size());
+  } else if (method == Projection::sum) {
+    made.layout.type = sum_type(reader.info().type, box.z.size());
+  }
   return made;
 }
 

@@ -1,6 +1,7 @@
 #include "imaging/images/image_writer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -34,15 +35,26 @@ bool is_zero(std::span<const std::byte> bytes) {
          (bytes[0] == std::byte{0} && std::memcmp(&bytes[0], &bytes[1], bytes.size() - 1) == 0);
 }
 
-// As numbers of a narrower unsigned type, which hold them.
 template <class T>
-std::vector<std::byte> narrowed(const std::vector<T>& voxels, PixelType type) {
+constexpr PixelType kTypeOf = sizeof(T) == 2 ? PixelType::uint16 : PixelType::uint32;
+
+template <class To>
+To number_as(const GreyScale& scale, uint32_t grey) {
+  if (scale.is_identity()) return static_cast<To>(grey);
+  const double number = scale.number_of(grey);
+  return static_cast<To>(std::is_floating_point_v<To> ? number : std::round(number));
+}
+
+// The numbers that grey values stand for, which `type` can hold.
+template <class T>
+std::vector<std::byte> numbers_of(const std::vector<T>& voxels, const GreyScale& scale,
+                                  PixelType type) {
   std::vector<std::byte> bytes(voxels.size() * formats::bytes_of(type));
   formats::with_type(type, [&](auto sample) {
     using To = decltype(sample);
     std::byte* next = bytes.data();
     for (const T voxel : voxels) {
-      const auto value = static_cast<To>(voxel);
+      const To value = number_as<To>(scale, voxel);
       std::memcpy(next, &value, sizeof value);
       next += sizeof value;
     }
@@ -253,11 +265,10 @@ Result<void> ImageWriter::write_box(const Box& box, const Volume<T>& volume,
   TRY(check_whole_chunks(box));
   const Shape from =
       formats::dense_strides({1, 1, volume.extent.z, volume.extent.y, volume.extent.x});
-  // Images may be held with more bits than they have.
-  std::vector<std::byte> narrow;
-  if (formats::bytes_of(layout_.type) < sizeof(T)) narrow = narrowed(volume.voxels, layout_.type);
+  std::vector<std::byte> numbers;
+  if (layout_.type != kTypeOf<T>) numbers = numbers_of(volume.voxels, layout_.scale, layout_.type);
   const auto* const voxels =
-      narrow.empty() ? reinterpret_cast<const std::byte*>(volume.voxels.data()) : narrow.data();
+      numbers.empty() ? reinterpret_cast<const std::byte*>(volume.voxels.data()) : numbers.data();
   const Region region{0, {0, 1}, {0, 1}, box.z, box.y, box.x};
   return for_each_chunk(region, parallel, [&](const Shape& at, const Region& own) {
     const size_t first = volume.index(own.z.begin - box.z.begin, own.y.begin - box.y.begin,

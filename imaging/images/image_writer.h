@@ -13,6 +13,7 @@
 #include "formats/image.h"
 #include "formats/json.h"
 #include "imaging/images/output.h"
+#include "imaging/voxels/grey_scale.h"
 #include "imaging/voxels/parallel.h"
 #include "imaging/voxels/volume.h"
 #include "pixels/codecs.h"
@@ -25,6 +26,7 @@ enum class ZarrVersion { ome_0_4, ome_0_5 };
 struct ImageLayout {
   std::vector<formats::Axis> axes;  // in the order t, c, z, y, x
   formats::PixelType type = formats::PixelType::uint16;
+  GreyScale scale;  // of volumes that are written
   formats::Shape shape;
   formats::Shape chunk;
   formats::VoxelSize voxel_size;
@@ -62,7 +64,7 @@ class ImageWriter {
   template <class T>
   Result<void> write_volume(size_t level, const Volume<T>& volume, Parallel parallel) const;
   // Writes the voxels of `box`, which must consist of whole chunks of level 0: only the image's own
-  // border may cut them. The layout's type is an unsigned one that all voxels fit.
+  // border may cut them. The layout's type can hold the numbers that all voxels stand for.
   template <class T>
   Result<void> write_box(const Box& box, const Volume<T>& volume, Parallel parallel) const;
   // A file beside the metadata of the image.

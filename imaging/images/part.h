@@ -1,4 +1,4 @@
-// Which part of an image a command works on: the texts of --select, --box and --halo, and the
+// Which part of an image a command works on: the texts of --select, --box, --halo and --range, and the
 // voxels that they select.
 #pragma once
 
@@ -16,6 +16,7 @@ struct Part {
   std::string select;
   std::string box;
   std::string halo;
+  std::string range;
 };
 
 // The voxels that --box or --select chooses. A level that is not named is 0. An image with more

@@ -10,7 +10,7 @@ Result<ImageReader> ImageReader::open(const std::string& path, size_t threads) {
   pixels::PixelReader::Options options;
   options.threads = threads;
   TRY_ASSIGN(auto pixels, pixels::PixelReader::open(path, options));
-  return ImageReader(std::move(pixels));
+  return ImageReader(std::move(pixels), threads);
 }
 
 template <class T>
@@ -21,14 +21,39 @@ Result<Volume<T>> ImageReader::read(const Box& box, PixelType type) const {
   return volume;
 }
 
+Result<std::vector<std::byte>> ImageReader::read_numbers(const Box& box) const {
+  TRY(formats::check_region(info(), box));
+  std::vector<std::byte> numbers(box.voxels() * formats::bytes_of(info().type));
+  TRY(pixels_->read(box, info().type, numbers));
+  return numbers;
+}
+
+Source ImageReader::source() const {
+  Source source = source_of(info());
+  if (scale_ && needs_scale()) source.scale = *scale_;
+  return source;
+}
+
+bool ImageReader::needs_scale() const { return !pixels::can_hold(PixelType::uint16, info().type); }
+
+Result<std::optional<ValueRange>> ImageReader::read_range(const Box& box) const {
+  TRY_ASSIGN(const std::vector<std::byte> numbers, read_numbers(box));
+  return range_of(info().type, numbers, parallel_);
+}
+
 Result<GreyVolume> ImageReader::read_grey(const Box& box) const {
-  if (pixels::can_hold(PixelType::uint16, info().type))
-    return read<uint16_t>(box, PixelType::uint16);
-  return Error(
-      std::errc::not_supported,
-      fmt::format("{} cannot be read: its pixels are {}, and a grey image must be uint8 or "
-                  "uint16",
-                  info().path, info().type_name));
+  if (!needs_scale()) return read<uint16_t>(box, PixelType::uint16);
+  if (!scale_) {
+    return Error(
+        std::errc::not_supported,
+        fmt::format("{} has {} pixels: say with --range between which numbers they lie, such as "
+                    "--range 0:1 (imgop range finds it)",
+                    info().path, info().type_name));
+  }
+  TRY_ASSIGN(const std::vector<std::byte> numbers, read_numbers(box));
+  GreyVolume volume(box.extent());
+  scale_to_greys(info().type, numbers, *scale_, volume.voxels, parallel_);
+  return volume;
 }
 
 Result<LabelVolume> ImageReader::read_labels(const Box& box) const {

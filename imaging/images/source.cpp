@@ -41,7 +41,7 @@ Source source_of(const formats::ImageInfo& info) {
 
 bool agree(const Source& a, const Source& b) {
   return a.image.empty() || b.image.empty() ||
-         (a.image == b.image && a.assumed_planes == b.assumed_planes);
+         (a.image == b.image && a.assumed_planes == b.assumed_planes && a.scale == b.scale);
 }
 
 std::string image_name(const std::string& path) {
@@ -53,18 +53,30 @@ std::string image_name(const std::string& path) {
   return name;
 }
 
+void add_scale(Json& json, const GreyScale& scale) {
+  if (scale.is_identity()) return;
+  json["grey_offset"] = scale.offset;
+  json["grey_step"] = scale.step;
+}
+
+GreyScale scale_from(const Json& json) {
+  return {formats::get_number(json, "grey_offset").value_or(0),
+          formats::get_number(json, "grey_step").value_or(1)};
+}
+
 void add_source(Json& json, const Source& source) {
   if (!source.image.empty()) json["image"] = source.image;
   if (!source.well.empty()) json["well"] = source.well;
   if (!source.field.empty()) json["field"] = source.field;
   if (source.assumed_planes > 0) json["z_assumed_pages"] = source.assumed_planes;
+  add_scale(json, source.scale);
 }
 
 Source source_from(const Json& json) {
   return {formats::get_text(json, "image").value_or(""),
           formats::get_text(json, "well").value_or(""),
           formats::get_text(json, "field").value_or(""),
-          formats::get_unsigned(json, "z_assumed_pages").value_or(0)};
+          formats::get_unsigned(json, "z_assumed_pages").value_or(0), scale_from(json)};
 }
 
 void add_otsu(Json& json, const std::optional<Otsu>& otsu) {
@@ -84,6 +96,11 @@ Result<std::optional<Otsu>> otsu_from(const Json& json) {
   return otsu;
 }
 
+std::string number_text(const GreyScale& scale, uint64_t grey) {
+  if (scale.is_identity()) return fmt::format("{}", grey);
+  return fmt::format("{:.6g}", scale.number_of(static_cast<double>(grey)));
+}
+
 std::string place_text(const Source& source, const Box& box, const formats::Extent& shape) {
   std::string text = place_of(source.image, box);
   if (source.assumed_planes > 0) {
@@ -95,12 +112,13 @@ std::string place_text(const Source& source, const Box& box, const formats::Exte
   return text;
 }
 
-std::string threshold_text(uint64_t threshold, const std::optional<Otsu>& otsu,
-                           const std::string& image, const Box& box) {
+std::string threshold_text(uint64_t grey, const std::optional<Otsu>& otsu, const Source& source,
+                           const Box& box) {
+  const std::string threshold = number_text(source.scale, grey);
   if (!otsu) return fmt::format("threshold {} (given)", threshold);
   const std::string method =
       otsu->share == 1 ? "Otsu" : fmt::format("{} of Otsu above the darkest", otsu->share);
-  if (otsu->box == box && otsu->image == image)
+  if (otsu->box == box && otsu->image == source.image)
     return fmt::format("threshold {} ({})", threshold, method);
   std::string of = place_of(otsu->image, otsu->box);
   if (otsu->box.y != box.y) of += ", " + range_text('y', otsu->box.y);

@@ -13,6 +13,7 @@ Result<LabelRecord> record_of_expansion(const LabelSource& labels,
   LabelRecord record = labels.record();
   if (image) {
     TRY_ASSIGN(record, record_in(labels, image->reader.info(), image->place));
+    record.source.scale = image->reader.source().scale;
   }
   record.joining = Joining::numbers;
   record.has_intensities = image.has_value();

@@ -1,13 +1,13 @@
 #include "imaging/labels/histogram.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "common/guarded.h"
 #include "common/posix.h"
 #include "formats/json.h"
+#include "imaging/labels/block_files.h"
 #include "imaging/labels/parts.h"
 #include "imaging/labels/smoothed.h"
 #include "imaging/voxels/otsu.h"
@@ -23,10 +23,8 @@ constexpr std::string_view kNotOurs = "is not a file that imgop histogram wrote"
 size_t bins_of(formats::PixelType type) { return type == formats::PixelType::uint8 ? 256 : 65536; }
 
 std::optional<formats::PixelType> type_from(const Json& json) {
-  const auto name = formats::get_text(json, "type");
-  if (name == "uint8") return formats::PixelType::uint8;
-  if (name == "uint16") return formats::PixelType::uint16;
-  return std::nullopt;
+  const auto type = formats::pixel_type_from(formats::get_text(json, "type").value_or(""));
+  return type == formats::PixelType::other ? std::nullopt : type;
 }
 
 // A number, or one for each of z, y and x.
@@ -49,27 +47,11 @@ Error bad(const std::string& path, std::string_view why) {
   return Error(std::errc::invalid_argument, fmt::format("{} {}", path, why));
 }
 
-Result<std::vector<std::string>> json_files(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code failure;
-  if (!fs::is_directory(path, failure)) return std::vector{path};
-  std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(path, failure)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.path().extension() == ".json" && !name.starts_with('.'))
-      files.push_back(entry.path().string());
-  }
-  if (failure) return Error(failure, fmt::format("list {}: {}", path, failure.message()));
-  if (files.empty()) return bad(path, "holds no histogram: no name in it ends in .json");
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 }  // namespace
 
 Histogram empty_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma) {
-  Histogram histogram{source_of(reader.info()), box, reader.shape_at(box.level), sigma,
-                      reader.info().type,       {}};
+  Histogram histogram{reader.source(),    box, reader.shape_at(box.level), sigma,
+                      reader.info().type, {}};
   histogram.counts.resize(bins_of(histogram.type));
   return histogram;
 }
@@ -155,7 +137,7 @@ Result<Histogram> histogram_from_json(std::string_view text, const std::string& 
 }
 
 Result<Histogram> read_histograms(const std::string& path, const formats::Selection& selection) {
-  TRY_ASSIGN(const std::vector<std::string> files, json_files(path));
+  TRY_ASSIGN(const std::vector<std::string> files, block_files(path, "histogram"));
   std::optional<Histogram> sum;
   std::vector<Box> boxes;
   for (const std::string& file : files) {
@@ -174,11 +156,7 @@ Result<Histogram> read_histograms(const std::string& path, const formats::Select
     }
     for (size_t i = 0; i < histogram.counts.size(); ++i) sum->counts[i] += histogram.counts[i];
   }
-  TRY_ASSIGN(sum->box, formats::part_of(whole_of(sum->box, sum->shape), selection));
-  if (auto tiled = formats::check_tiling(boxes, sum->box); !tiled) {
-    return tiled.error().in(path +
-                            " (use --select to name the part, if only part of it was selected)");
-  }
+  TRY_ASSIGN(sum->box, tiled_box(boxes, sum->shape, selection, path));
   return *sum;
 }
 
@@ -189,7 +167,8 @@ Threshold otsu_threshold_of(const Histogram& histogram, double share) {
       static_cast<double>(std::find_if(counts.begin(), counts.end(), is_used) - counts.begin());
   const auto otsu = static_cast<double>(otsu_threshold(counts));
   return {static_cast<uint64_t>(darkest + share * (otsu - darkest)), histogram.sigma,
-          histogram.type, Otsu{histogram.source.image, histogram.box, share}};
+          histogram.type, histogram.source.scale,
+          Otsu{histogram.source.image, histogram.box, share}};
 }
 
 std::string to_json_text(const Threshold& threshold, const Histogram& histogram) {
@@ -201,6 +180,8 @@ std::string to_json_text(const Threshold& threshold, const Histogram& histogram)
                {"type", formats::to_text(threshold.type)},
                {"region", formats::to_text(histogram.box)},
                {"voxels", histogram.box.voxels()}};
+  if (!threshold.scale.is_identity())
+    json["threshold_number"] = threshold.scale.number_of(static_cast<double>(threshold.value));
   if (threshold.otsu && threshold.otsu->share != 1) json["share"] = threshold.otsu->share;
   add_source(json, histogram.source);
   return json.dump(2) + "\n";
@@ -214,7 +195,7 @@ Result<Threshold> threshold_from_json(std::string_view text, const std::string& 
   if (formats::get_text(json, "imgop") != "threshold" || !value || !sigma || !type) {
     return bad(path, "is not a file that imgop threshold wrote");
   }
-  Threshold read{*value, *sigma, *type, {}};
+  Threshold read{*value, *sigma, *type, source_from(json).scale, {}};
   if (const auto region = formats::get_text(json, "region")) {
     TRY_ASSIGN(const Box box, formats::parse_box(*region));
     const double share = formats::get_number(json, "share").value_or(1);

@@ -24,7 +24,7 @@ struct Histogram {
   Extent shape;  // of the whole volume
   Sigma sigma = 0;
   formats::PixelType type = formats::PixelType::uint16;
-  std::vector<uint64_t> counts;  // 256 or 65536
+  std::vector<uint64_t> counts;  // of grey values: 256, or 65536
 };
 
 // Of no voxels yet.
@@ -48,6 +48,7 @@ struct Threshold {
   uint64_t value = 0;
   Sigma sigma = 0;
   formats::PixelType type = formats::PixelType::uint16;
+  GreyScale scale;           // what `value` stands for
   std::optional<Otsu> otsu;  // nothing in files of earlier versions
 };
 // Otsu's threshold, or a share of the way to it from the darkest value.

@@ -134,7 +134,7 @@ std::string objects_text(uint64_t objects, const LabelRecord& record) {
       z_step.value_or(16) != 16)
     text += fmt::format(", voxels {:.3g} times as high as wide", static_cast<double>(*z_step) / 16);
   if (const auto threshold = record.threshold())
-    text += "; " + threshold_text(*threshold, record.otsu, record.source.image, record.box);
+    text += "; " + threshold_text(*threshold, record.otsu, record.source, record.box);
   return text;
 }
 

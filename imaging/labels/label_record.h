@@ -38,7 +38,7 @@ struct LabelRecord {
 
   // What keeps the two from being merged: "c 1 instead of c 2"; empty if nothing does.
   std::string difference_from(const LabelRecord& other) const;
-  // The threshold, if there is one.
+  // The grey value of the threshold, if there is one.
   std::optional<uint64_t> threshold() const;
 };
 

@@ -11,6 +11,7 @@ namespace {
 LabelRecord record_with(const ImageReader& reader, const Box& box, const Threshold& threshold,
                         const SegmentOptions& options) {
   LabelRecord record = record_of(reader.info(), box);
+  record.source = reader.source();
   record.connectivity = options.connectivity;
   formats::Json& made_with = record.made_with;
   made_with["threshold"] = threshold.value;

@@ -25,6 +25,7 @@ struct ChannelPlan {
   uint64_t level = 0;
   uint64_t t = 0;
   uint64_t c = 0;
+  GreyScale scale;
 };
 
 // What is measured: the same for all blocks of a volume.

@@ -23,6 +23,7 @@ class Cells {
     value&& std::isfinite(*value) ? number(name, *value) : empty(name);
   }
   void integer(std::string_view name, uint64_t value) { cell(name, "{}", value); }
+  void text(std::string_view name, const std::string& value) { cell(name, "{}", value); }
   void empty(std::string_view name) { cell(name, "{}", ""); }
 
  private:
@@ -115,12 +116,13 @@ class MeasureRows {
   static void add_channel(const ChannelPlan& channel, const Intensities& values, Cells& cells) {
     const std::string name = channel.prefix + "intensity_";
     const auto voxels = static_cast<double>(values.voxels);
-    cells.integer(name + "sum", values.sum);
-    cells.number(name + "mean", static_cast<double>(values.sum) / voxels);
-    cells.integer(name + "min", values.min);
-    cells.integer(name + "max", values.max);
-    cells.number(name + "median", values.twice_median / 2.0);
-    cells.number(name + "sd", deviation(values));
+    const GreyScale& scale = channel.scale;
+    cells.text(name + "sum", sum_text(values.sum, values.voxels, scale));
+    cells.number(name + "mean", scale.number_of(static_cast<double>(values.sum) / voxels));
+    cells.text(name + "min", number_text(scale, values.min));
+    cells.text(name + "max", number_text(scale, values.max));
+    cells.number(name + "median", scale.number_of(values.twice_median / 2.0));
+    cells.number(name + "sd", scale.step * deviation(values));
   }
 
   void add_pair(const Intensities& first, const Intensities& second, const PairSums& pair,

@@ -7,11 +7,13 @@ namespace {
 using formats::Json;
 
 Json channel_to_json(const ChannelPlan& channel) {
-  return {{"prefix", channel.prefix},
-          {"image", channel.image},
-          {"level", channel.level},
-          {"t", channel.t},
-          {"c", channel.c}};
+  Json json = {{"prefix", channel.prefix},
+               {"image", channel.image},
+               {"level", channel.level},
+               {"t", channel.t},
+               {"c", channel.c}};
+  add_scale(json, channel.scale);
+  return json;
 }
 
 std::optional<ChannelPlan> channel_from(const Json& json) {
@@ -21,7 +23,7 @@ std::optional<ChannelPlan> channel_from(const Json& json) {
   const auto t = formats::get_unsigned(json, "t");
   const auto c = formats::get_unsigned(json, "c");
   if (!prefix || !image || !level || !t || !c) return std::nullopt;
-  return ChannelPlan{*prefix, *image, *level, *t, *c};
+  return ChannelPlan{*prefix, *image, *level, *t, *c, scale_from(json)};
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ int64_t cell_size(const PlateSize& plate) {
   return plate.columns <= 24 ? 40 : 22;
 }
 
-struct ValueRange {
+struct ColumnRange {
   double low;
   double high;
   Colour colour(double value) const {
@@ -40,7 +40,7 @@ struct ValueRange {
   }
 };
 
-void draw_colour_bar(Canvas& canvas, const Rectangle& bar, const ValueRange& range) {
+void draw_colour_bar(Canvas& canvas, const Rectangle& bar, const ColumnRange& range) {
   for (int64_t y = 0; y < bar.height; ++y) {
     const double share = 1 - static_cast<double>(y) / static_cast<double>(bar.height - 1);
     canvas.fill({bar.x, bar.y + y, bar.width, 1},
@@ -91,7 +91,7 @@ Canvas draw_plate(const std::map<Well, double>& values, const PlateSize& plate,
   const int64_t cell = cell_size(plate);
   const auto rows = static_cast<int64_t>(plate.rows);
   const auto columns = static_cast<int64_t>(plate.columns);
-  ValueRange range{values.begin()->second, values.begin()->second};
+  ColumnRange range{values.begin()->second, values.begin()->second};
   for (const auto& [well, value] : values) {
     range.low = std::min(range.low, value);
     range.high = std::max(range.high, value);

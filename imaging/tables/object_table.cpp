@@ -1,5 +1,6 @@
 #include "imaging/tables/object_table.h"
 
+#include <cmath>
 #include <iterator>
 
 #include "imaging/images/units.h"
@@ -52,6 +53,17 @@ void PlaceColumns::add(size_t label, const ObjectSums& object, fmt::memory_buffe
   fmt::format_to(out, ",{},{},{},{}", object.y.begin, object.y.end, object.x.begin, object.x.end);
 }
 
+std::string sum_text(uint64_t greys, uint64_t voxels, const GreyScale& scale) {
+  const bool is_exact = scale.step == 1 && std::abs(scale.offset) <= 65536 &&
+                        scale.offset == std::floor(scale.offset);
+  if (is_exact) {
+    return fmt::format("{}", static_cast<int64_t>(greys) +
+                                 static_cast<int64_t>(scale.offset) * static_cast<int64_t>(voxels));
+  }
+  return fmt::format("{:.6g}", static_cast<double>(voxels) * scale.offset +
+                                   scale.step * static_cast<double>(greys));
+}
+
 std::string object_table(const std::vector<ObjectSums>& objects, const LabelRecord& record) {
   const PlaceColumns places(record);
   fmt::memory_buffer text;
@@ -63,9 +75,10 @@ std::string object_table(const std::vector<ObjectSums>& objects, const LabelReco
     if (object.voxels == 0) continue;
     places.add(i + 1, object, text);
     if (record.has_intensities) {
-      fmt::format_to(
-          out, ",{},{:.6g}", object.sum_intensity,
-          static_cast<double>(object.sum_intensity) / static_cast<double>(object.voxels));
+      const GreyScale& scale = record.source.scale;
+      fmt::format_to(out, ",{},{:.6g}", sum_text(object.sum_intensity, object.voxels, scale),
+                     scale.number_of(static_cast<double>(object.sum_intensity) /
+                                     static_cast<double>(object.voxels)));
     }
     text.push_back('\n');
   }

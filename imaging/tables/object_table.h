@@ -31,6 +31,9 @@ class PlaceColumns {
   std::string place_;  // the cells that are the same for all objects
 };
 
+// The sum of the numbers that grey values stand for: exact where they are integers.
+std::string sum_text(uint64_t greys, uint64_t voxels, const GreyScale& scale);
+
 // CSV (RFC 4180), a row for each object, label 1 first. Columns: where the object is (file, well,
 // field, t, c), its label, its size in pixels and, if the size of a voxel is known, in micrometres,
 // its centroid and bounding box (half-open) in voxels of the whole image, and the intensity before

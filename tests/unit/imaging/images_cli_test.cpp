@@ -108,7 +108,8 @@ TEST_F(ImgopImages, ProjectRefusesWhatCannotBe) {
   expect_refused("project --in v.zarr --out a.zarr --box z=0:2,y=0:20,x=0:20", 1,
                  "blocks with all 4 planes");
   expect_refused("project --in v.zarr --out a.zarr --box z=0:4,y=0:10,x=0:20", 1, "y=20, x=20");
-  expect_refused("project --in wide.zarr --out a.zarr", 1, "must be uint8 or uint16");
+  expect_refused("project --in wide.zarr --out w.zarr --box z=0:4,y=0:20,x=0:20", 1,
+                 "say with --range");
   expect_refused("project --in none.zarr --out a.zarr", 1, "none.zarr");
   expect_refused("project --in v.zarr --out a.zarr --method median", 2, "median");
 }

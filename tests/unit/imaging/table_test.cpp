@@ -12,7 +12,7 @@ const std::vector<ObjectSums> kObjects = {
 
 LabelRecord plane_record() {
   LabelRecord record;
-  record.source = {"p.zarr/A/1/0", "A1", "0", 0};
+  record.source = {"p.zarr/A/1/0", "A1", "0", 0, {}};
   record.box = {0, 3, 2, {0, 1}, {0, 50}, {0, 50}};
   record.shape = {1, 50, 50};
   record.has_z = false;
@@ -35,7 +35,7 @@ TEST(ObjectTable, OfAVolumeHasZAndVolumesButNoLengthsWithoutAUnit) {
   record.has_z = true;
   record.box.z = {0, 9};
   record.shape.z = 9;
-  record.source = {"a, \"b\".tif", "", "", 0};
+  record.source = {"a, \"b\".tif", "", "", 0, {}};
   record.voxel_size = {2, 1, 1};
   const std::string table = object_table({kObjects[0]}, record);
   EXPECT_EQ(table,

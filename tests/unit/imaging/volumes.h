@@ -96,7 +96,7 @@ inline SegmentOptions smoothed_by(double sigma, Connectivity connectivity = Conn
 }
 
 inline Threshold given_threshold(uint64_t value) {
-  return {value, 0, formats::PixelType::uint16, {}};
+  return {value, 0, formats::PixelType::uint16, {}, {}};
 }
 
 // Writes finished labels and their table, and reads them again.
