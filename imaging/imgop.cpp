@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   add_object_commands(registry);
   add_expand_commands(registry);
   add_measure_commands(registry);
+  add_relate_commands(registry);
   add_picture_commands(registry);
   add_table_commands(registry);
   add_describe(registry);

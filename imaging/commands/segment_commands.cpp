@@ -85,6 +85,7 @@ struct SegmentCommand {
   Part part;
   Smoothing smoothing;
   std::string threshold;
+  std::string high;
   std::string connectivity = "full";
   LabelOutputs outputs;
 };
@@ -98,6 +99,12 @@ Result<void> run_segment(const SegmentCommand& command) {
   if (!command.threshold.empty()) {
     TRY_ASSIGN(threshold, read_threshold(command.threshold, options.sigma, reader.source().scale));
     TRY(check_threshold_fits(*threshold, reader.source(), box));
+  }
+  if (!command.high.empty()) {
+    TRY_ASSIGN(const Threshold high,
+               read_threshold(command.high, options.sigma, reader.source().scale));
+    TRY(check_threshold_fits(high, reader.source(), box));
+    options.high = high.value;
   }
   if (command.part.box.empty()) {
     TRY_ASSIGN(const WholeLabels whole,
@@ -171,6 +178,9 @@ void add_segment(Registry& registry) {
   op.add("--threshold", options->threshold, text("threshold", check_threshold),
          "Objects are brighter than this: a number, or @FILE from imgop threshold. Needed with "
          "--box; otherwise Otsu's threshold of the image is the default");
+  op.add("--high", options->high, text("threshold", check_threshold),
+         "Keep only objects with a voxel, smoothed, that is brighter than this: a second, higher "
+         "threshold (hysteresis). On blocks, imgop merge-labels leaves the others out");
   op.add("--connectivity", options->connectivity, choice({"full", "face"}),
          "full: voxels join at faces, edges and corners; face: only at faces");
   add_label_outputs(op, options->outputs, "objects");

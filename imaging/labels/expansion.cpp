@@ -14,6 +14,11 @@ Result<LabelRecord> record_of_expansion(const LabelSource& labels,
   if (image) {
     TRY_ASSIGN(record, record_in(labels, image->reader.info(), image->place));
     record.source.scale = image->reader.source().scale;
+    // A threshold of the labels means nothing in other numbers.
+    if (record.source.scale != labels.record().source.scale) {
+      for (const char* name : {"threshold", "high"}) record.made_with.erase(name);
+      record.otsu.reset();
+    }
   }
   record.joining = Joining::numbers;
   record.has_intensities = image.has_value();

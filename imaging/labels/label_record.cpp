@@ -135,6 +135,10 @@ std::string objects_text(uint64_t objects, const LabelRecord& record) {
     text += fmt::format(", voxels {:.3g} times as high as wide", static_cast<double>(*z_step) / 16);
   if (const auto threshold = record.threshold())
     text += "; " + threshold_text(*threshold, record.otsu, record.source, record.box);
+  if (const auto high = formats::get_unsigned(record.made_with, "high"))
+    text += ", and a voxel above " + number_text(record.source.scale, *high);
+  if (const auto where = formats::get_text(record.made_with, "where"))
+    text += fmt::format("; where {}", *where);
   return text;
 }
 

@@ -237,7 +237,11 @@ void MergedLabels::number_objects(UnionFind& sets, const ObjectFilter& filter) {
       sums[root].add(own[i]);
     }
   }
-  std::erase_if(roots, [&](uint32_t root) { return !filter.keeps(sums[root], record_.shape); });
+  const bool needs_bright =
+      record_.joining == Joining::touching && record_.made_with.contains("high");
+  std::erase_if(roots, [&](uint32_t root) {
+    return !filter.keeps(sums[root], record_.shape) || (needs_bright && sums[root].bright == 0);
+  });
   std::sort(roots.begin(), roots.end(),
             [&](uint32_t a, uint32_t b) { return sums[a].first < sums[b].first; });
   for (const uint32_t root : roots) {
@@ -290,6 +294,19 @@ void MergedLabels::finish() {
     const bool is_kept = label_of_[object] == object + 1;
     is_identity_ = is_kept || blocks_.front().objects().sums[object].voxels == 0;
   }
+}
+
+void MergedLabels::renumber(const std::vector<uint32_t>& numbers, const std::string& where) {
+  const auto largest = std::max_element(numbers.begin(), numbers.end());
+  std::vector<ObjectSums> objects(largest == numbers.end() ? 0 : *largest);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers[i] != 0) objects[numbers[i] - 1] = objects_[i];
+  }
+  objects_ = std::move(objects);
+  for (uint32_t& label : label_of_) label = label == 0 ? 0 : numbers[label - 1];
+  record_.joining = Joining::numbers;
+  record_.made_with["where"] = where;
+  finish();
 }
 
 // Copies the labels of a block in `part`, renumbered, to their place in `to`, which holds `to_box`.

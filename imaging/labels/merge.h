@@ -44,6 +44,10 @@ class MergedLabels {
   size_t count() const { return count_; }  // of objects with voxels
   size_t block_count() const { return blocks_.size(); }
 
+  // Label l becomes numbers[l - 1], and its object goes if that is 0; no two may become the same one.
+  // `where` says why, for the record.
+  void renumber(const std::vector<uint32_t>& numbers, const std::string& where);
+
   // The labels of a box inside record().box.
   Result<LabelVolume> read(const Box& box) const;
   // All of them, if they are in memory and numbered already; else null.

@@ -1,5 +1,7 @@
 #include "imaging/labels/segment.h"
 
+#include <fmt/format.h>
+
 #include "imaging/images/halo.h"
 #include "imaging/labels/parts.h"
 #include "imaging/labels/smoothed.h"
@@ -23,6 +25,7 @@ LabelRecord record_with(const ImageReader& reader, const Box& box, const Thresho
   }
   if (options.local_radius != Halo{})
     made_with["local_radius"] = formats::to_text(options.local_radius);
+  if (options.high) made_with["high"] = *options.high;
   if (options.diameter > 0) made_with["diameter"] = options.diameter;
   record.otsu = threshold.otsu;
   return record;
@@ -53,11 +56,28 @@ Result<Labelled> label_parts(const SmoothedBlock& block, const LabelRecord& reco
                           record.connectivity, options.parallel);
 }
 
+Result<void> check_high(const SegmentOptions& options, const LabelRecord& record) {
+  const uint64_t threshold = *record.threshold();
+  if (options.high.value_or(threshold) >= threshold) return {};
+  const GreyScale& scale = record.source.scale;
+  return Error(std::errc::invalid_argument,
+               fmt::format("the high threshold, {}, is below the threshold, {}: no object would be "
+                           "left out by it",
+                           number_text(scale, *options.high), number_text(scale, threshold)));
+}
+
 Result<LabelBlock> label_block(const SmoothedBlock& block, LabelRecord record,
                                const SegmentOptions& options) {
+  TRY(check_high(options, record));
   TRY_ASSIGN(Labelled labelled, label_parts(block, record, options));
   BlockObjects objects{
       measure(labelled.labels, block.original, record.box, labelled.count, options.parallel), {}};
+  if (options.high) {
+    count_bright(labelled.labels,
+                 block.region == record.box ? block.smoothed
+                                            : crop(block.smoothed, block.region, record.box),
+                 *options.high, objects.sums);
+  }
   return LabelBlock::of(std::move(record), std::move(labelled.labels), std::move(objects));
 }
 

@@ -22,6 +22,8 @@ struct SegmentOptions {
   Halo local_radius{};
   // Of a threshold that is found: how far on the way from the darkest value to Otsu's it is.
   double otsu_share = 1;
+  // Objects need a voxel, smoothed, that is brighter than this (hysteresis).
+  std::optional<uint64_t> high{};
   double diameter = 0;  // that the others follow from; 0: none
   Connectivity connectivity = Connectivity::full;
   Parallel parallel{};

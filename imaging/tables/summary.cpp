@@ -20,7 +20,7 @@ struct NaturalOrder {
 bool says_where(const std::string& column) {
   static constexpr std::array<std::string_view, 6> kNames = {"file", "well", "field",
                                                              "t",    "c",    "label"};
-  static const std::regex place("(.*_)?((centroid|begin|end)_[zyx]_px|c|label)");
+  static const std::regex place("(.*_)?((centroid|begin|end)_[zyx]_px|c|label|parent)");
   return std::find(kNames.begin(), kNames.end(), column) != kNames.end() ||
          (column.size() < 256 && std::regex_match(column, place));
 }

@@ -12,7 +12,7 @@ namespace tierhub::imaging {
 // One row for each value of the column `by`, in natural order: the value, `count` (its rows), and
 // for each column of numbers NAME_mean, NAME_median and NAME_sd (n - 1). Missing values do not count;
 // a cell is empty if there are none, and the standard deviation of fewer than two. Columns that say
-// where an object is (label, centroid, bounding box, file, well, field, t, c) and columns with other
+// where an object is (label, parent, centroid, bounding box, file, well, field, t, c) and columns with other
 // text are left out. `empty` are values that have a row of their own even if no row has them: count
 // 0. An error if a cell of `by` is empty.
 Result<Table> summarise(const Table& table, const std::string& by,

@@ -12,7 +12,8 @@
 namespace tierhub::imaging {
 namespace {
 
-constexpr size_t kColumns = 14;
+constexpr size_t kColumns = 15;
+constexpr size_t kLeastColumns = 14;  // the last one is left out if it is 0
 
 void widen(formats::AxisRange& range, const formats::AxisRange& other) {
   range = {std::min(range.begin, other.begin), std::max(range.end, other.end)};
@@ -24,10 +25,9 @@ Result<std::array<uint64_t, kColumns>> parse_line(std::string_view line, const s
   const char* const end = line.data() + line.size();
   for (size_t i = 0; i < kColumns; ++i) {
     const auto [rest, failure] = std::from_chars(at, end, values[i]);
-    const bool is_last = i + 1 == kColumns;
-    if (failure != std::errc() || (is_last ? rest != end : rest == end || *rest != ' ')) {
+    if (failure == std::errc() && rest == end && i + 1 >= kLeastColumns) break;
+    if (failure != std::errc() || rest == end || *rest != ' ' || i + 1 == kColumns)
       return Error(std::errc::io_error, path + " is truncated or damaged");
-    }
     at = rest + 1;
   }
   return values;
@@ -97,6 +97,7 @@ void ObjectSums::add(const ObjectSums& other) {
   widen(z, other.z);
   widen(y, other.y);
   widen(x, other.x);
+  bright += other.bright;
 }
 
 std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& image, const Box& box,
@@ -109,12 +110,22 @@ std::vector<ObjectSums> measure_places(const LabelVolume& labels, const Box& box
   return measure_rows(labels, nullptr, box, count, parallel);
 }
 
+void count_bright(const LabelVolume& labels, const GreyVolume& image, uint64_t threshold,
+                  std::vector<ObjectSums>& objects) {
+  for (size_t i = 0; i < labels.voxels.size(); ++i) {
+    if (labels.voxels[i] != 0 && image.voxels[i] > threshold)
+      ++objects[labels.voxels[i] - 1].bright;
+  }
+}
+
 std::string objects_to_text(const std::vector<ObjectSums>& objects) {
   fmt::memory_buffer text;
   for (const ObjectSums& o : objects) {
-    fmt::format_to(std::back_inserter(text), "{} {} {} {} {} {} {} {} {} {} {} {} {} {}\n",
-                   o.voxels, o.sum_z, o.sum_y, o.sum_x, o.sum_intensity, o.first[0], o.first[1],
-                   o.first[2], o.z.begin, o.z.end, o.y.begin, o.y.end, o.x.begin, o.x.end);
+    fmt::format_to(std::back_inserter(text), "{} {} {} {} {} {} {} {} {} {} {} {} {} {}", o.voxels,
+                   o.sum_z, o.sum_y, o.sum_x, o.sum_intensity, o.first[0], o.first[1], o.first[2],
+                   o.z.begin, o.z.end, o.y.begin, o.y.end, o.x.begin, o.x.end);
+    if (o.bright > 0) fmt::format_to(std::back_inserter(text), " {}", o.bright);
+    text.push_back('\n');
   }
   return fmt::to_string(text);
 }
@@ -134,7 +145,8 @@ Result<std::vector<ObjectSums>> objects_from_text(std::string_view text, const s
                        {v[5], v[6], v[7]},
                        {v[8], v[9]},
                        {v[10], v[11]},
-                       {v[12], v[13]}});
+                       {v[12], v[13]},
+                       v[14]});
     text.remove_prefix(end + 1);
   }
   return objects;

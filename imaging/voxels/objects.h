@@ -24,6 +24,7 @@ struct ObjectSums {
   uint64_t sum_intensity = 0;          // of the image before smoothing
   std::array<uint64_t, 3> first = {};  // the first voxel in z, y, x order
   formats::AxisRange z, y, x;          // the bounding box
+  uint64_t bright = 0;                 // voxels that count_bright found
   bool operator==(const ObjectSums&) const = default;
 
   void add(const ObjectSums& other);
@@ -36,6 +37,11 @@ std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& ima
 // The same without intensities: they are 0.
 std::vector<ObjectSums> measure_places(const LabelVolume& labels, const Box& box, uint64_t count,
                                        Parallel parallel = Parallel());
+
+// Adds to each object its voxels that are brighter than `threshold` in `image`, which has the voxels
+// of `labels`.
+void count_bright(const LabelVolume& labels, const GreyVolume& image, uint64_t threshold,
+                  std::vector<ObjectSums>& objects);
 
 // One line of integers an object, label 1 first: how a labels folder keeps them. All of them are 0 if
 // no voxel has the label.
