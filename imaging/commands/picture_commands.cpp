@@ -14,6 +14,7 @@
 #include "imaging/images/output.h"
 #include "imaging/images/source.h"
 #include "imaging/pictures/heatmap.h"
+#include "imaging/pictures/line_plot.h"
 #include "imaging/pictures/montage.h"
 #include "imaging/pictures/plot.h"
 #include "imaging/tables/csv.h"
@@ -33,6 +34,7 @@ void add_picture_out(Operator& op, std::string& out) {
 struct ColumnCommand {
   std::string table;
   std::string column;
+  std::string x;
   uint64_t bins = 0;
   std::string plate = "auto";
   std::string out;
@@ -44,7 +46,45 @@ void add_table_column(Operator& op, ColumnCommand& command) {
       ->required();
 }
 
+// The points of two columns, in the order of the first; an x in two rows is an error.
+Result<std::vector<PlotPoint>> points_of(const Table& table, const ColumnCommand& command) {
+  TRY_ASSIGN(const size_t x_column, table.column(command.x));
+  TRY_ASSIGN(const size_t y_column, table.column(command.column));
+  std::map<double, PlotPoint> points;
+  for (size_t row = 0; row < table.rows(); ++row) {
+    TRY_ASSIGN(const auto x, table.number(row, x_column));
+    TRY_ASSIGN(const auto y, table.number(row, y_column));
+    if (!x || !y) continue;
+    if (!points.emplace(*x, PlotPoint{*x, *y}).second) {
+      return no_picture(
+          fmt::format("{}: {} {} appears twice: imgop table --summary makes one row "
+                      "of each",
+                      table.place(row), command.x, table.cell(row, x_column)));
+    }
+  }
+  if (points.empty()) {
+    return no_picture(
+        fmt::format("{} has no row with numbers in {} and {}: there is nothing to "
+                    "draw",
+                    command.table, command.x, command.column));
+  }
+  std::vector<PlotPoint> sorted;
+  for (const auto& [x, point] : points) sorted.push_back(point);
+  return sorted;
+}
+
+Result<void> run_line_plot(const ColumnCommand& command) {
+  TRY_ASSIGN(const Table table, read_csv(command.table));
+  TRY_ASSIGN(const std::vector<PlotPoint> points, points_of(table, command));
+  const Canvas canvas = draw_line_plot(points, command.x, command.column, base_name(command.table));
+  TRY(write_png(command.out, canvas.picture()));
+  print_report(command.out, fmt::format("{} over {} of {}, n = {}", command.column, command.x,
+                                        base_name(command.table), points.size()));
+  return {};
+}
+
 Result<void> run_plot(const ColumnCommand& command) {
+  if (!command.x.empty()) return run_line_plot(command);
   TRY_ASSIGN(const Table table, read_csv(command.table));
   TRY_ASSIGN(const size_t column, table.column(command.column));
   std::vector<double> values;
@@ -71,12 +111,18 @@ Result<void> run_plot(const ColumnCommand& command) {
 
 void add_plot(Registry& registry) {
   const auto options = std::make_shared<ColumnCommand>();
-  Operator op(registry, "plot", "Draw the histogram of a column of a table, with its median",
-              "imgop plot --table objects.csv --column area_px --out areas.png");
+  Operator op(
+      registry, "plot",
+      "Draw the histogram of a column of a table, with its median, or a column over another",
+      "imgop plot --table objects.csv --column area_px --out areas.png\n"
+      "  imgop plot --table times.csv --column count --x t --out growth.png");
   add_table_column(op, *options);
+  CLI::Option* x = op.add("--x", options->x, text("column"),
+                          "Draw --column over this one, such as t, as a line");
   op.add("--bins", options->bins, integer(0, 1000, "bins"),
          "How many bars, from the smallest to the largest value; 0: bars of a round width that "
-         "fits the values");
+         "fits the values")
+      ->excludes(x);
   add_picture_out(op, options->out);
   op.set_run([options] { return run_plot(*options); });
 }

@@ -6,16 +6,12 @@
 #include <fmt/format.h>
 
 #include "imaging/pictures/axis.h"
+#include "imaging/pictures/plot_frame.h"
 #include "imaging/tables/summary.h"
 
 namespace tierhub::imaging {
 namespace {
 
-constexpr Colour kBars{64, 115, 158};
-constexpr Colour kMedian{205, 60, 40};
-constexpr Colour kGrid{225, 225, 225};
-constexpr Colour kInk{40, 40, 40};
-constexpr int64_t kTextScale = 2;
 constexpr size_t kMostBins = 200;
 
 double quantile_of_sorted(const std::vector<double>& sorted, double share) {
@@ -53,18 +49,6 @@ Fitting fit_bins(std::vector<double> values) {
   return fitting;
 }
 
-// From numbers to pixels along one axis.
-struct Scale {
-  double low;
-  double high;
-  int64_t begin;
-  int64_t end;  // may be less than begin: upwards
-  int64_t at(double value) const {
-    const double share = (value - low) / (high - low);
-    return begin + std::llround(share * static_cast<double>(end - begin));
-  }
-};
-
 }  // namespace
 
 Bins bins_of(const std::vector<double>& values, size_t bins) {
@@ -100,62 +84,28 @@ Bins bins_of(const std::vector<double>& values, size_t bins) {
 
 Canvas draw_histogram(const std::vector<double>& values, size_t bins, const std::string& column,
                       const std::string& title) {
-  constexpr int64_t kWidth = 900, kHeight = 560;
-  constexpr int64_t kTop = 84, kBottom = 84, kRight = 40;
   const Bins histogram = bins_of(values, bins);
   const uint64_t highest = *std::max_element(histogram.counts.begin(), histogram.counts.end());
   const double end =
       histogram.first + histogram.width * static_cast<double>(histogram.counts.size());
-  const std::vector<double> counts = round_ticks(0, static_cast<double>(highest), 6);
-  int64_t widest = 0;
-  for (const double count : counts)
-    widest = std::max(widest, text_width(tick_text(count), kTextScale));
-  const int64_t left = 20 + kTextDots * kTextScale + 12 + widest + 12;
-
-  Canvas canvas(kWidth, kHeight, kWhite);
-  const Scale x{histogram.first, end, left, kWidth - kRight};
-  const Scale y{0, static_cast<double>(highest) * 1.05, kHeight - kBottom, kTop};
-  for (const double count : counts) {
-    if (count != std::floor(count)) continue;  // there is no half object
-    canvas.fill({x.begin, y.at(count), x.end - x.begin, 1}, kGrid);
-    canvas.text(x.begin - 12, y.at(count) - kCapitalDots * kTextScale / 2, tick_text(count), kInk,
-                kTextScale, Align::right);
-  }
+  PlotFrame frame({histogram.first, end, column_title(column), false},
+                  {0, static_cast<double>(highest) * 1.05, "count", true});
   for (size_t i = 0; i < histogram.counts.size(); ++i) {
-    const int64_t from = x.at(histogram.first + histogram.width * static_cast<double>(i));
-    const int64_t to = x.at(histogram.first + histogram.width * static_cast<double>(i + 1));
+    const int64_t from = frame.x(histogram.first + histogram.width * static_cast<double>(i));
+    const int64_t to = frame.x(histogram.first + histogram.width * static_cast<double>(i + 1));
     const int64_t gap = to - from > 4 ? 1 : 0;
-    const int64_t top = y.at(static_cast<double>(histogram.counts[i]));
-    canvas.fill({from + gap, top, std::max<int64_t>(to - from - gap, 1), y.begin - top}, kBars);
+    const int64_t top = frame.y(static_cast<double>(histogram.counts[i]));
+    frame.canvas().fill(
+        {from + gap, top, std::max<int64_t>(to - from - gap, 1), frame.bottom() - top}, kPlotBlue);
   }
   const double median = median_of_values(values);
-  canvas.fill({x.at(median) - 1, y.end, 2, y.begin - y.end}, kMedian);
-  canvas.fill({x.begin, y.begin, x.end - x.begin, 2}, kInk);
-  canvas.fill({x.begin - 1, y.end, 2, y.begin - y.end}, kInk);
-
-  // As many numbers as fit below the axis without touching.
-  std::vector<double> ticks;
-  for (size_t most = 10; most >= 2; --most) {
-    ticks = round_ticks(histogram.first, end, most);
-    int64_t needed = 0;
-    for (const double tick : ticks) needed += text_width(tick_text(tick), kTextScale) + 24;
-    if (needed <= x.end - x.begin) break;
-  }
-  for (const double tick : ticks) {
-    canvas.fill({x.at(tick) - 1, y.begin, 2, 8}, kInk);
-    canvas.text(x.at(tick), y.begin + 14, tick_text(tick), kInk, kTextScale, Align::centre);
-  }
-  canvas.text((x.begin + x.end) / 2, kHeight - 34,
-              fitted_text(column_title(column), x.end - x.begin, kTextScale), kInk, kTextScale,
-              Align::centre);
-  canvas.text_upwards(20, (y.begin + y.end) / 2, "count", kInk, kTextScale);
-  canvas.text(left, 18, fitted_text(title, x.end - x.begin, kTextScale), kInk, kTextScale);
+  frame.canvas().fill({frame.x(median) - 1, frame.top(), 2, frame.bottom() - frame.top()},
+                      kPlotRed);
   std::string n = fmt::format("n = {}", values.size());
   if (histogram.beyond > 0) n += fmt::format(", {} of them beyond the axis", histogram.beyond);
-  canvas.text(left, 46, n, kInk, kTextScale);
-  canvas.text(left + text_width(n + "   ", kTextScale), 46, fmt::format("median = {:.6g}", median),
-              kMedian, kTextScale);
-  return canvas;
+  frame.note(n, kPlotInk);
+  frame.note(fmt::format("median = {:.6g}", median), kPlotRed);
+  return std::move(frame).finish(title);
 }
 
 }  // namespace tierhub::imaging

@@ -5,6 +5,7 @@
 
 #include "imaging/pictures/axis.h"
 #include "imaging/pictures/heatmap.h"
+#include "imaging/pictures/line_plot.h"
 #include "imaging/pictures/montage.h"
 #include "imaging/pictures/plot.h"
 #include "imaging/pictures/projection.h"
@@ -109,6 +110,26 @@ TEST(ImgopPlot, DrawsAColumnAndExplainsWhatIsMissing) {
   EXPECT_NE(none.text.find("t.csv has no column size: its columns are label, area_px"),
             std::string::npos)
       << none.text;
+}
+
+TEST(ImgopPlot, DrawsAColumnOverAnother) {
+  const ScratchFolder folder;
+  folder.write("t.csv", "t,count\n2,9\n0,4\n1,\n3,12\n");
+  folder.write("twice.csv", "t,count\n2,9\n2,4\n");
+  const auto plot = [&](const std::string& table, const std::string& x) {
+    return imgop("plot --column count --x " + x + " --table " + (folder / table) + " --out " +
+                 (folder / "p.png"));
+  };
+  EXPECT_EQ(plot("t.csv", "t").text, "report: p.png: count over t of t.csv, n = 3\n");
+  const Outcome twice = plot("twice.csv", "t");
+  EXPECT_EQ(twice.exit_code, 1);
+  EXPECT_NE(twice.text.find("line 3: t 2 appears twice"), std::string::npos) << twice.text;
+  EXPECT_EQ(plot("t.csv", "t --bins 5").exit_code, 2);
+  // The line begins at the first point and ends at the last one.
+  const Canvas canvas = draw_line_plot({{0, 0}, {10, 5}}, "t", "count", "t.csv");
+  EXPECT_EQ(canvas.at(860, 476 - (476 - 84) * 100 / 105), (Colour{64, 115, 158}));
+  EXPECT_GT(count_of(canvas, {64, 115, 158}), 1000u);
+  EXPECT_GT(count_of(draw_line_plot({{3, -2}}, "t", "count", "t.csv"), {64, 115, 158}), 20u);
 }
 
 TEST(ImgopHeatmap, DrawsOneRowAWell) {
