@@ -40,7 +40,50 @@ plate_two_channels() {
   imgop heatmap --table wells.csv --column translocation_mean --out "$pictures/plate-two-channels.png"
 }
 
-all=(nuclei_files nuclei_blocks plate_two_channels)
+# An OME-Zarr image of 8 bits from the numbers that an awk program prints, one plane after the other.
+#   made_image NAME AXIS PLANES PROGRAM
+made_image() {
+  mkdir -p "$1/0"
+  echo '{"zarr_format": 2}' >"$1/.zgroup"
+  echo "{\"multiscales\": [{\"version\": \"0.4\", \"axes\": [{\"name\": \"$2\"}, {\"name\": \"y\"}, {\"name\": \"x\"}]," \
+    '"datasets": [{"path": "0"}]}]}' >"$1/.zattrs"
+  echo "{\"zarr_format\": 2, \"shape\": [$3, 256, 384], \"chunks\": [$3, 256, 384], \"dtype\": \"|u1\"," \
+    '"compressor": null, "fill_value": 0, "order": "C", "filters": null}' >"$1/0/.zarray"
+  LC_ALL=C awk "BEGIN { srand(5); $4 }" >"$1/0/0.0.0"
+}
+
+# Nuclei in one channel, up to 9 spots around each in the other.
+spots_per_cell() {
+  made_image fish.ome.zarr c 2 '
+    s = 0
+    for (n = 0; n < 24; n++) {
+      y = 32 + 64 * int(n / 6) + rand() * 16 - 8; x = 32 + 64 * (n % 6) + rand() * 16 - 8
+      ny[n] = y; nx[n] = x
+      for (k = int(rand() * 10); k > 0; k--) { a = rand() * 6.283; r = rand() * 22; sy[s] = y + r * sin(a); sx[s++] = x + r * cos(a) }
+    }
+    for (c = 0; c < 2; c++) for (i = 0; i < 256; i++) for (j = 0; j < 384; j++) {
+      v = 24 + rand() * 1.4
+      for (n = 0; n < 24 && c == 0; n++) { d = (i - ny[n]) ^ 2 + (j - nx[n]) ^ 2; if (d < 300) v += 140 * exp(-(d / 160) ^ 3) }
+      for (n = 0; n < 24 && c == 1; n++) { d = (i - ny[n]) ^ 2 + (j - nx[n]) ^ 2; if (d < 900) v += 20 * exp(-d / 400) }
+      for (n = 0; n < s && c == 1; n++) { d = (i - sy[n]) ^ 2 + (j - sx[n]) ^ 2; if (d < 20) v += 150 * exp(-d / 2.5) }
+      printf "%c", (v > 255 ? 255 : int(v))
+    }'
+  imgop nuclei --diameter 24 --in fish.ome.zarr --select c=0 --out fish-nuclei.ome.zarr
+  imgop expand --distance 15 --labels fish-nuclei.ome.zarr --out fish-cells.ome.zarr
+  imgop project --in fish.ome.zarr --select c=1 --labels fish-cells.ome.zarr --out "$pictures/spots-per-cell.png"
+}
+
+# Nuclei that divide.
+timelapse() {
+  for t in $(seq 0 19); do
+    imgop synth --nuclei $((8 + t * t / 8)) --touching 0.1 --shape 256,384 --seed "$t" --out "$t.ome.zarr"
+    imgop nuclei --diameter 14 --in "$t.ome.zarr" --out frame-nuclei.ome.zarr --table "times/$t.csv"
+  done
+  imgop table --in times --names "{t}" --summary t --out times.csv
+  imgop plot --table times.csv --x t --column count --out "$pictures/timelapse.png"
+}
+
+all=(nuclei_files nuclei_blocks plate_two_channels spots_per_cell timelapse)
 
 install_packages "${build_packages[@]}"
 build_preset release imgop
