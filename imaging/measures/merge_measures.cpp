@@ -60,8 +60,8 @@ class ValueMerge {
   void expect(const Sums& part) {
     for (const ObjectMeasures& object : part.objects()) ++open_[object.label].to_come;
   }
-  Result<void> add(const Sums& part) {
-    TRY_ASSIGN(auto values, part.values());
+  Result<void> add(Sums& part) {
+    TRY_ASSIGN(const auto values, part.take_values());
     for (size_t i = 0; i < part.objects().size(); ++i) {
       const auto found = open_.find(part.objects()[i].label);
       OpenObject& object = found->second;
@@ -120,7 +120,7 @@ Result<Measures> add_sums(std::vector<Sums> parts, const formats::Selection& sel
   if (measures.plan.channels.empty()) return measures;
   ValueMerge values(measures);
   for (const Sums& part : parts) values.expect(part);
-  for (const Sums& part : parts) TRY(values.add(part));
+  for (Sums& part : parts) TRY(values.add(part));
   return measures;
 }
 

@@ -249,8 +249,8 @@ Result<Sums> Sums::open(const std::string& path) {
   return sums;
 }
 
-Result<std::vector<std::vector<ValueCounts>>> Sums::values() const {
-  if (!is_file_) return values_;
+Result<std::vector<std::vector<ValueCounts>>> Sums::take_values() {
+  if (!is_file_) return std::move(values_);
   std::vector<std::vector<ValueCounts>> values(plan_.channels.size());
   TRY_ASSIGN(const std::string text, posix::read_file(path_));
   std::string_view rest = text;

@@ -22,9 +22,9 @@ class Sums {
   const MeasurePlan& plan() const { return plan_; }
   const std::string& path() const { return path_; }
   const std::vector<ObjectMeasures>& objects() const { return objects_; }
-  // How often values occur, by channel, then as objects(). They are the larger part: read again from
-  // the file each time.
-  Result<std::vector<std::vector<ValueCounts>>> values() const;
+  // How often values occur, by channel, then as objects(): the larger part. Once: those in memory are
+  // given away, those of a file are read now.
+  Result<std::vector<std::vector<ValueCounts>>> take_values();
 
  private:
   Sums() = default;

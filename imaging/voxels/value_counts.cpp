@@ -85,6 +85,10 @@ std::vector<ValueCounts> count_values(const LabelVolume& labels, const GreyVolum
 }
 
 void add_counts(ValueCounts& to, const ValueCounts& more) {
+  if (to.empty()) {
+    to = more;
+    return;
+  }
   ValueCounts sum;
   sum.reserve(to.size() + more.size());
   auto a = to.begin();
