@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -23,7 +24,7 @@ struct TableCommand {
   bool outer = false;
   std::vector<std::string> columns;
   std::string names;
-  std::string summary;
+  std::vector<std::string> summary;
   std::string z_prime;
   std::vector<std::string> percent;
   std::vector<std::string> positive;
@@ -62,24 +63,27 @@ Result<Table> gather(const std::vector<std::string>& paths, const std::string& o
 
 // Tables without a row, and the wells (or time points) that their names give.
 struct EmptyTables {
-  std::vector<std::string> groups;
+  std::vector<GroupName> groups;
   size_t unknown = 0;
 };
 
-Result<EmptyTables> empty_tables(const Table& table, const std::string& by,
+Result<EmptyTables> empty_tables(const Table& table, const std::vector<std::string>& by,
                                  const std::optional<NamePattern>& names) {
+  const bool is_named =
+      names && std::all_of(by.begin(), by.end(), [&](const auto& key) { return names->has(key); });
   std::vector<bool> has_rows(table.files().size());
   for (size_t row = 0; row < table.rows(); ++row) has_rows[table.file_of(row)] = true;
   EmptyTables empty;
   for (size_t i = 0; i < has_rows.size(); ++i) {
     if (has_rows[i]) continue;
-    if (!names || !names->has(by)) {
+    if (!is_named) {
       ++empty.unknown;
       continue;
     }
     auto values = names->match(table.files()[i]);
     if (!values) return values.error().in("a table without objects");
-    empty.groups.push_back((*values)[by]);
+    GroupName& name = empty.groups.emplace_back();
+    for (const std::string& key : by) name.push_back((*values)[key]);
   }
   return empty;
 }
@@ -117,31 +121,49 @@ Result<std::string> use_controls(Table& wells, const TableCommand& command) {
                      number_text(result.value), listed(command.positive), listed(command.negative));
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " and ") + word;
+  return text;
+}
+
+// "3 wells", "12 groups by well and t".
+std::string groups_text(size_t count, const std::vector<std::string>& by) {
+  if (by.size() > 1) return counted(count, "group", "groups") + " by " + joined(by);
+  if (by.front() == "t") return counted(count, "time point", "time points");
+  return counted(count, by.front().c_str(), (by.front() + "s").c_str());
+}
+
+// `words`, for the report, say what it is made from, and then also what it is.
+Result<Table> summary_of(const Table& table, const TableCommand& command,
+                         const std::optional<NamePattern>& names, std::string& words) {
+  const std::vector<std::string>& by = command.summary;
+  TRY_ASSIGN(const EmptyTables empty, empty_tables(table, by, names));
+  TRY_ASSIGN(Table summary, summarise(table, by, empty.groups));
+  words = groups_text(summary.rows(), by) + " from " + words;
+  if (empty.unknown > 0) {
+    words +=
+        fmt::format("; {} without objects left out", counted(empty.unknown, "table", "tables"));
+    if (std::find(by.begin(), by.end(), "file") == by.end())
+      words += fmt::format(" (--names can say which {} each is of)", joined(by));
+  }
+  TRY_ASSIGN(const std::string controls, use_controls(summary, command));
+  words += controls;
+  return summary;
+}
+
 Result<void> run_table(const TableCommand& command) {
   std::optional<NamePattern> names;
   if (!command.names.empty()) {
     TRY_ASSIGN(names, NamePattern::parse(command.names));
   }
   TRY_ASSIGN(Table table, gather(command.in, command.out, names));
-  TRY_ASSIGN(const std::string joined, add_partners(table, command, names));
+  TRY_ASSIGN(const std::string partners, add_partners(table, command, names));
   for (const std::string& column : command.columns) TRY(add_computed_column(table, column));
   std::string words = fmt::format("{} of {}{}", counted(table.rows(), "row", "rows"),
-                                  counted(table.files().size(), "file", "files"), joined);
+                                  counted(table.files().size(), "file", "files"), partners);
   if (!command.summary.empty()) {
-    const std::string& by = command.summary;
-    TRY_ASSIGN(const EmptyTables empty, empty_tables(table, by, names));
-    TRY_ASSIGN(Table summary, summarise(table, by, empty.groups));
-    const std::string groups = by == "t" ? counted(summary.rows(), "time point", "time points")
-                                         : counted(summary.rows(), by.c_str(), (by + "s").c_str());
-    words = groups + " from " + words;
-    if (empty.unknown > 0) {
-      words +=
-          fmt::format("; {} without objects left out", counted(empty.unknown, "table", "tables"));
-      if (by != "file") words += fmt::format(" (--names can say which {} each is of)", by);
-    }
-    TRY_ASSIGN(const std::string controls, use_controls(summary, command));
-    words += controls;
-    table = std::move(summary);
+    TRY_ASSIGN(table, summary_of(table, command, names, words));
   }
   TRY(write_output_file(command.out, csv_text(table)));
   print_report(command.out, words);
@@ -181,9 +203,11 @@ void add_table_commands(Registry& registry) {
          "\"NAME = A / B\": a column computed from two columns or numbers with + - * or /; empty "
          "where a cell is empty or the divisor is 0");
   CLI::Option* summary =
-      op.add("--summary", options->summary, choice({"file", "well", "t"}),
-             "Write one row for each image, well or time point: how many objects, and the mean, "
-             "median and standard deviation of each measured column");
+      op.add("--summary", options->summary, list_of(choice({"file", "well", "field", "t"})),
+             "Write one row for each image, well or time point, or for each combination of several "
+             "(well,t): how many objects, and the mean, median and standard deviation of each "
+             "measured column")
+          ->delimiter(',');
   CLI::Option* z_prime =
       op.add("--z-prime", options->z_prime, text("column"),
              "Print the Z' factor of a column, such as count or area_px, over the means of the "
@@ -205,8 +229,11 @@ void add_table_commands(Registry& registry) {
   op.add("--out", options->out, path_out("table", {".csv"}), "CSV file to write (.csv)")
       ->required();
   op.command().parse_complete_callback([options] {
+    const std::set<std::string> keys(options->summary.begin(), options->summary.end());
+    if (keys.size() != options->summary.size())
+      throw CLI::ValidationError("--summary", "it names a column twice");
     const bool uses_controls = !options->z_prime.empty() || !options->percent.empty();
-    if (uses_controls && options->summary != "well") {
+    if (uses_controls && options->summary != std::vector<std::string>{"well"}) {
       throw CLI::ValidationError(options->z_prime.empty() ? "--percent-of-control" : "--z-prime",
                                  "it needs --summary well");
     }

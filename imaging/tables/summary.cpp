@@ -14,7 +14,9 @@ namespace tierhub::imaging {
 namespace {
 
 struct NaturalOrder {
-  bool operator()(const std::string& a, const std::string& b) const { return natural_less(a, b); }
+  bool operator()(const GroupName& a, const GroupName& b) const {
+    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), natural_less);
+  }
 };
 
 bool says_where(const std::string& column) {
@@ -49,6 +51,56 @@ double deviation_of(const std::vector<double>& values, double mean) {
   double sum = 0;
   for (const double value : values) sum += (value - mean) * (value - mean);
   return std::sqrt(sum / static_cast<double>(values.size() - 1));
+}
+
+using Groups = std::map<GroupName, std::vector<size_t>, NaturalOrder>;
+
+// The rows of each group.
+Result<Groups> groups_of(const Table& table, const std::vector<std::string>& by,
+                         const std::vector<GroupName>& empty) {
+  std::vector<size_t> keys;
+  for (const std::string& name : by) {
+    TRY_ASSIGN(const size_t key, table.column(name));
+    keys.push_back(key);
+  }
+  Groups groups;
+  for (const GroupName& name : empty) groups[name];
+  for (size_t row = 0; row < table.rows(); ++row) {
+    GroupName name;
+    for (const size_t key : keys) {
+      name.emplace_back(table.cell(row, key));
+      if (!name.back().empty()) continue;
+      return Error(std::errc::invalid_argument,
+                   fmt::format("{}: the cell {} is empty, so this row belongs to no group: take it "
+                               "from the names of files with --names",
+                               table.place(row), table.columns()[key]));
+    }
+    groups[name].push_back(row);
+  }
+  return groups;
+}
+
+// Adds mean, median and deviation of a column; the rows of `summary` are the groups.
+void add_measured(const Table& table, size_t column, const Groups& groups, Table& summary) {
+  const std::string& measured = table.columns()[column];
+  const size_t first = summary.add_column(measured + "_mean");
+  summary.add_column(measured + "_median");
+  summary.add_column(measured + "_sd");
+  std::vector<double> values;
+  size_t row = 0;
+  for (const auto& [name, rows] : groups) {
+    values.clear();
+    for (const size_t from : rows) {
+      if (const auto value = number_of(table.cell(from, column))) values.push_back(*value);
+    }
+    if (!values.empty()) {
+      const double mean = mean_of(values);
+      summary.set(row, first, number_text(mean));
+      summary.set(row, first + 1, number_text(median_of_values(values)));
+      summary.set(row, first + 2, number_text(deviation_of(values, mean)));
+    }
+    ++row;
+  }
 }
 
 Error no_controls(std::string text) { return Error(std::errc::invalid_argument, std::move(text)); }
@@ -113,51 +165,24 @@ double median_of_values(std::vector<double> values) {
   return (*middle + *std::max_element(values.begin(), middle)) / 2;
 }
 
-Result<Table> summarise(const Table& table, const std::string& by,
-                        const std::vector<std::string>& empty) {
-  TRY_ASSIGN(const size_t key, table.column(by));
-  std::map<std::string, std::vector<size_t>, NaturalOrder> groups;
-  for (const std::string& name : empty) groups[name];
-  for (size_t row = 0; row < table.rows(); ++row) {
-    const std::string name(table.cell(row, key));
-    if (name.empty()) {
-      return Error(std::errc::invalid_argument,
-                   fmt::format("{}: the cell {} is empty, so this row belongs to no group: take it "
-                               "from the names of files with --names",
-                               table.place(row), by));
-    }
-    groups[name].push_back(row);
-  }
+Result<Table> summarise(const Table& table, const std::vector<std::string>& by,
+                        const std::vector<GroupName>& empty) {
+  TRY_ASSIGN(const Groups groups, groups_of(table, by, empty));
   Table summary;
   summary.add_file("the summary");
-  const size_t name_column = summary.add_column(by);
+  for (const std::string& key : by) summary.add_column(key);
   const size_t count_column = summary.add_column("count");
   for (const auto& [name, rows] : groups) {
-    summary.add_row(summary.rows() + 2);
-    summary.set(summary.rows() - 1, name_column, name);
-    summary.set(summary.rows() - 1, count_column, fmt::format("{}", rows.size()));
+    const size_t row = summary.rows();
+    summary.add_row(row + 2);
+    for (size_t key = 0; key < by.size(); ++key) summary.set(row, key, name[key]);
+    summary.set(row, count_column, fmt::format("{}", rows.size()));
   }
-  std::vector<double> values;
   for (size_t column = 0; column < table.columns().size(); ++column) {
     const std::string& measured = table.columns()[column];
-    if (column == key || says_where(measured) || !has_numbers(table, column)) continue;
-    const size_t first = summary.add_column(measured + "_mean");
-    summary.add_column(measured + "_median");
-    summary.add_column(measured + "_sd");
-    size_t row = 0;
-    for (const auto& [name, rows] : groups) {
-      values.clear();
-      for (const size_t from : rows) {
-        if (const auto value = number_of(table.cell(from, column))) values.push_back(*value);
-      }
-      if (!values.empty()) {
-        const double mean = mean_of(values);
-        summary.set(row, first, number_text(mean));
-        summary.set(row, first + 1, number_text(median_of_values(values)));
-        summary.set(row, first + 2, number_text(deviation_of(values, mean)));
-      }
-      ++row;
-    }
+    const bool is_key = std::find(by.begin(), by.end(), measured) != by.end();
+    if (!is_key && !says_where(measured) && has_numbers(table, column))
+      add_measured(table, column, groups, summary);
   }
   return summary;
 }

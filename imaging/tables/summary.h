@@ -9,14 +9,17 @@
 
 namespace tierhub::imaging {
 
-// One row for each value of the column `by`, in natural order: the value, `count` (its rows), and
-// for each column of numbers NAME_mean, NAME_median and NAME_sd (n - 1). Missing values do not count;
-// a cell is empty if there are none, and the standard deviation of fewer than two. Columns that say
-// where an object is (label, parent, centroid, bounding box, file, well, field, t, c) and columns with other
-// text are left out. `empty` are values that have a row of their own even if no row has them: count
-// 0. An error if a cell of `by` is empty.
-Result<Table> summarise(const Table& table, const std::string& by,
-                        const std::vector<std::string>& empty);
+// The values of some columns that make a group of rows, such as a well and a time point.
+using GroupName = std::vector<std::string>;
+
+// One row for each group of rows with the same values in the columns `by`, in natural order: the
+// values, `count` (its rows), and for each column of numbers NAME_mean, NAME_median and NAME_sd
+// (n - 1). Missing values do not count; a cell is empty if there are none, and the standard deviation
+// of fewer than two. Columns that say where an object is (label, parent, centroid, bounding box,
+// file, well, field, t, c) and columns with other text are left out. `empty` are groups that have a row even if no
+// row is theirs: count 0. An error if a cell of `by` is empty.
+Result<Table> summarise(const Table& table, const std::vector<std::string>& by,
+                        const std::vector<GroupName>& empty);
 
 // The middle one of at least one value, or the mean of the two in the middle.
 double median_of_values(std::vector<double> values);

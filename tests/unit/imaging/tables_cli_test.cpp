@@ -45,6 +45,10 @@ TEST(ImgopTable, PutsTheTablesOfAFolderTogetherAndSummarisesWells) {
   EXPECT_EQ(reported.text,
             "Z' of count: 1\nreport: wells.csv: 4 wells from 6 rows of 4 files; Z' of count is 1 "
             "(positive A02, A10; negative B1, B2)\n");
+  const Outcome fields = imgop("table --in " + (folder / "in") + " --summary well,field --out " +
+                               (folder / "fields.csv") + " --names '*_{well}_s{field}'");
+  EXPECT_EQ(fields.text, "report: fields.csv: 4 groups by well and field from 6 rows of 4 files\n");
+  EXPECT_NE(test::read_bytes(folder / "fields.csv").find("\nA10,1,2,10,"), std::string::npos);
   ASSERT_EQ(imgop(summary + " --percent-of-control count --positive A2 --negative B1").exit_code,
             0);
   const std::string table = test::read_bytes(folder / "wells.csv");
@@ -78,7 +82,9 @@ TEST(ImgopTable, ExplainsItselfAndWrongUse) {
        {"--with a.csv", "--with :x", "--names '*'", "--z-prime a", "--summary plate",
         "--summary file --z-prime a --positive A1,A2 --negative A3,A4",
         "--summary file --percent-of-control a --positive A1 --negative A3",
-        "--summary well --percent-of-control a --positive A1", "--summary well --positive A1"})
+        "--summary well --percent-of-control a --positive A1", "--summary well,well",
+        "--summary well,t --z-prime a --positive A1,A2 --negative A3,A4",
+        "--summary well --positive A1"})
     EXPECT_EQ(imgop(in + " " + wrong).exit_code, 2) << wrong;
   for (const char* wrong :
        {"--summary well", "--column 'b = a / c'", "--in none.csv", "--in /etc/ssl"})

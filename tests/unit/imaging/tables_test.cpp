@@ -194,14 +194,22 @@ TEST(Summary, HasMeanMedianAndDeviationOfEachGroup) {
   const Table table = parsed(
       "well,label,centroid_x_px,area,text,half\n"
       "A10,1,5,1,x,\nA2,1,5,4,x,2\nA2,2,5,1,y,nan\nA2,3,5,2,x,4\nA2,4,5,9,x,\n");
-  EXPECT_EQ(csv_text(must(summarise(table, "well", {"B1"}))),
+  EXPECT_EQ(csv_text(must(summarise(table, {"well"}, {{"B1"}}))),
             "well,count,area_mean,area_median,area_sd,half_mean,half_median,half_sd\n"
             "A2,4,4,3,3.55903,3,3,1.41421\n"
             "A10,1,1,1,,,,\n"
             "B1,0,,,,,,\n");
-  const auto refused = summarise(parsed("well,a\n,1\n"), "well", {});
+  const auto refused = summarise(parsed("well,a\n,1\n"), {"well"}, {});
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().text().find("a.csv, line 2"), std::string::npos);
+}
+
+TEST(Summary, HasARowForEachCombinationOfColumns) {
+  const Table table = parsed("well,t,area\nA1,10,4\nA1,2,6\nA1,10,8\nB1,2,1\n");
+  EXPECT_EQ(csv_text(must(summarise(table, {"well", "t"}, {{"B1", "10"}}))),
+            "well,t,count,area_mean,area_median,area_sd\n"
+            "A1,2,1,6,6,\nA1,10,2,6,6,2.82843\nB1,2,1,1,1,\nB1,10,0,,,\n");
+  EXPECT_FALSE(summarise(table, {"well", "field"}, {}));
 }
 
 TEST(ZPrime, IsThatOfZhangChungAndOldenburg) {
@@ -230,7 +238,7 @@ TEST(Tables, OfAHundredThousandRowsTakeLessThanASecond) {
   Table table = parsed(text);
   must(join(table, parsed(text), "b_", {"file", "well", "label"}, Unmatched::refused));
   must(add_computed_column(table, "ratio = area / b_mean"));
-  EXPECT_EQ(must(summarise(table, "well", {})).rows(), 24u);
+  EXPECT_EQ(must(summarise(table, {"well"}, {})).rows(), 24u);
   EXPECT_GT(csv_text(table).size(), text.size());
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << "with sanitizers";
 }
