@@ -10,6 +10,7 @@
 #include "imaging/images/output.h"
 #include "imaging/images/source.h"
 #include "imaging/tables/combine.h"
+#include "imaging/tables/condition.h"
 #include "imaging/tables/csv.h"
 #include "imaging/tables/name_pattern.h"
 #include "imaging/tables/summary.h"
@@ -23,6 +24,7 @@ struct TableCommand {
   std::vector<std::string> by = {"file", "well", "field", "t", "label"};
   bool outer = false;
   std::vector<std::string> columns;
+  std::vector<std::string> where;
   std::string names;
   std::vector<std::string> summary;
   std::string z_prime;
@@ -134,11 +136,32 @@ std::string groups_text(size_t count, const std::vector<std::string>& by) {
   return counted(count, by.front().c_str(), (by.front() + "s").c_str());
 }
 
+// Leaves out the rows that do not fulfil all conditions, and says in the report how many.
+Result<void> keep_where(Table& table, const TableCommand& command, std::string& words) {
+  if (command.where.empty()) return {};
+  std::vector<Condition> conditions;
+  for (const std::string& text : command.where) {
+    TRY_ASSIGN(Condition condition, Condition::parse(text));
+    conditions.push_back(std::move(condition));
+  }
+  TRY_ASSIGN(const std::vector<bool> is_kept, rows_where(table, conditions));
+  const size_t before = table.rows();
+  table.keep_rows(is_kept);
+  words += fmt::format("; {} left out by --where", counted(before - table.rows(), "row", "rows"));
+  return {};
+}
+
 // `words`, for the report, say what it is made from, and then also what it is.
-Result<Table> summary_of(const Table& table, const TableCommand& command,
+Result<Table> summary_of(Table& table, const TableCommand& command,
                          const std::optional<NamePattern>& names, std::string& words) {
   const std::vector<std::string>& by = command.summary;
-  TRY_ASSIGN(const EmptyTables empty, empty_tables(table, by, names));
+  TRY_ASSIGN(EmptyTables empty, empty_tables(table, by, names));
+  if (!command.where.empty()) {
+    // A well of which all objects are left out still is a well.
+    TRY_ASSIGN(const std::vector<GroupName> all, group_names(table, by));
+    empty.groups.insert(empty.groups.end(), all.begin(), all.end());
+  }
+  TRY(keep_where(table, command, words));
   TRY_ASSIGN(Table summary, summarise(table, by, empty.groups));
   words = groups_text(summary.rows(), by) + " from " + words;
   if (empty.unknown > 0) {
@@ -164,6 +187,8 @@ Result<void> run_table(const TableCommand& command) {
                                   counted(table.files().size(), "file", "files"), partners);
   if (!command.summary.empty()) {
     TRY_ASSIGN(table, summary_of(table, command, names, words));
+  } else {
+    TRY(keep_where(table, command, words));
   }
   TRY(write_output_file(command.out, csv_text(table)));
   print_report(command.out, words);
@@ -202,6 +227,11 @@ void add_table_commands(Registry& registry) {
   op.add("--column", options->columns, list_of(text("expression")),
          "\"NAME = A / B\": a column computed from two columns or numbers with + - * or /; empty "
          "where a cell is empty or the divisor is 0");
+  op.add("--where", options->where,
+         list_of(text("condition",
+                      [](const std::string& given) { return parsed_by(Condition::parse)(given); })),
+         "Keep the rows that fulfil a condition, such as \"area_px > 50\": a column, one of < <= > "
+         ">= = !=, and a number. May be repeated: all must be true");
   CLI::Option* summary =
       op.add("--summary", options->summary, list_of(choice({"file", "well", "field", "t"})),
              "Write one row for each image, well or time point, or for each combination of several "

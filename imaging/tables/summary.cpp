@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <regex>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -55,14 +56,19 @@ double deviation_of(const std::vector<double>& values, double mean) {
 
 using Groups = std::map<GroupName, std::vector<size_t>, NaturalOrder>;
 
-// The rows of each group.
-Result<Groups> groups_of(const Table& table, const std::vector<std::string>& by,
-                         const std::vector<GroupName>& empty) {
+Result<std::vector<size_t>> columns_of(const Table& table, const std::vector<std::string>& by) {
   std::vector<size_t> keys;
   for (const std::string& name : by) {
     TRY_ASSIGN(const size_t key, table.column(name));
     keys.push_back(key);
   }
+  return keys;
+}
+
+// The rows of each group.
+Result<Groups> groups_of(const Table& table, const std::vector<std::string>& by,
+                         const std::vector<GroupName>& empty) {
+  TRY_ASSIGN(const std::vector<size_t> keys, columns_of(table, by));
   Groups groups;
   for (const GroupName& name : empty) groups[name];
   for (size_t row = 0; row < table.rows(); ++row) {
@@ -157,6 +163,17 @@ Result<Controls> controls_of(const Table& wells, const std::string& column,
 }
 
 }  // namespace
+
+Result<std::vector<GroupName>> group_names(const Table& table, const std::vector<std::string>& by) {
+  TRY_ASSIGN(const std::vector<size_t> keys, columns_of(table, by));
+  std::set<GroupName> names;
+  for (size_t row = 0; row < table.rows(); ++row) {
+    GroupName name;
+    for (const size_t key : keys) name.emplace_back(table.cell(row, key));
+    if (std::find(name.begin(), name.end(), "") == name.end()) names.insert(std::move(name));
+  }
+  return std::vector<GroupName>(names.begin(), names.end());
+}
 
 double median_of_values(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);

@@ -21,6 +21,9 @@ using GroupName = std::vector<std::string>;
 Result<Table> summarise(const Table& table, const std::vector<std::string>& by,
                         const std::vector<GroupName>& empty);
 
+// The groups of the rows whose cells of `by` are not empty.
+Result<std::vector<GroupName>> group_names(const Table& table, const std::vector<std::string>& by);
+
 // The middle one of at least one value, or the mean of the two in the middle.
 double median_of_values(std::vector<double> values);
 

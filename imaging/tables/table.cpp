@@ -74,6 +74,17 @@ void Table::append(Table other) {
   texts_.splice(texts_.begin(), other.texts_);
 }
 
+void Table::keep_rows(const std::vector<bool>& is_kept) {
+  const auto cut = [&](auto& rows) {
+    size_t kept = 0;
+    for (size_t row = 0; row < is_kept.size(); ++row)
+      if (is_kept[row]) rows[kept++] = rows[row];
+    rows.resize(kept);
+  };
+  for (auto& column : cells_) cut(column);
+  cut(places_);
+}
+
 // Small texts share a string that never grows beyond its capacity, so that it stays in its place.
 std::string_view Table::keep(std::string_view text) {
   if (text.empty()) return {};

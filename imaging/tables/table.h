@@ -51,6 +51,8 @@ class Table {
   // Adds the rows of `other`, and those of its columns that are missing here. A cell that a row does
   // not have is empty.
   void append(Table other);
+  // Leaves out the rows of which `is_kept`, one a row, is false. Files stay.
+  void keep_rows(const std::vector<bool>& is_kept);
 
  private:
   struct Place {

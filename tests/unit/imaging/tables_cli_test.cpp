@@ -49,6 +49,17 @@ TEST(ImgopTable, PutsTheTablesOfAFolderTogetherAndSummarisesWells) {
                                (folder / "fields.csv") + " --names '*_{well}_s{field}'");
   EXPECT_EQ(fields.text, "report: fields.csv: 4 groups by well and field from 6 rows of 4 files\n");
   EXPECT_NE(test::read_bytes(folder / "fields.csv").find("\nA10,1,2,10,"), std::string::npos);
+  const Outcome large = imgop(summary + " --where 'area_px > 10' --where 'label != 9'");
+  EXPECT_EQ(large.text,
+            "report: wells.csv: 4 wells from 6 rows of 4 files; 5 rows left out by --where\n");
+  EXPECT_EQ(test::read_bytes(folder / "wells.csv"),
+            "well,count,area_px_mean,area_px_median,area_px_sd\n"
+            "A2,1,30,30,\nA10,0,,,\nB1,0,,,\nB2,0,,,\n");
+  ASSERT_EQ(imgop("table --in " + (folder / "in/p_B02_s1.csv") + " --where 'area_px < 3' --out " +
+                  (folder / "none.csv"))
+                .exit_code,
+            0);
+  EXPECT_EQ(test::read_bytes(folder / "none.csv"), "file,label,area_px\n");
   ASSERT_EQ(imgop(summary + " --percent-of-control count --positive A2 --negative B1").exit_code,
             0);
   const std::string table = test::read_bytes(folder / "wells.csv");
@@ -83,7 +94,7 @@ TEST(ImgopTable, ExplainsItselfAndWrongUse) {
         "--summary file --z-prime a --positive A1,A2 --negative A3,A4",
         "--summary file --percent-of-control a --positive A1 --negative A3",
         "--summary well --percent-of-control a --positive A1", "--summary well,well",
-        "--summary well,t --z-prime a --positive A1,A2 --negative A3,A4",
+        "--where area_px", "--summary well,t --z-prime a --positive A1,A2 --negative A3,A4",
         "--summary well --positive A1"})
     EXPECT_EQ(imgop(in + " " + wrong).exit_code, 2) << wrong;
   for (const char* wrong :
