@@ -33,8 +33,8 @@ MeasurePlan random_plan(std::mt19937_64& random, const Box& covered) {
   plan.shape = random() % 3 != 0;
   if (random() % 2 == 0) plan.neighbours = static_cast<double>(random() % 60) / 10;
   const size_t channels = random() % 3;
-  if (channels > 0) plan.channels.push_back({"", "a", 0, 0, 0});
-  if (channels > 1) plan.channels.push_back({"b_", "b", 0, 0, 0});
+  if (channels > 0) plan.channels.push_back({"", "a", 0, 0, 0, {}});
+  if (channels > 1) plan.channels.push_back({"b_", "b", 0, 0, 0, {}});
   plan.is_pair = channels > 1;
   if (random() % 2 == 0) plan.thresholds = {random() % 300, random() % 3000};
   return plan;
