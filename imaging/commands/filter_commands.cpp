@@ -2,11 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "imaging/commands/common_options.h"
-#include "imaging/commands/label_options.h"
-#include "imaging/filters/filter.h"
+#include "imaging/commands/filter_options.h"
 #include "imaging/filters/made_image.h"
-#include "imaging/images/source.h"
 #include "imaging/voxels/median.h"
 #include "imaging/voxels/morphology.h"
 #include "imaging/voxels/smooth.h"
@@ -14,35 +11,6 @@
 
 namespace tierhub::imaging {
 namespace {
-
-// What all of them take.
-struct FilterCommand {
-  Part part;
-  std::string out;
-};
-
-Result<void> run_filter(const FilterCommand& command, const Filter& filter) {
-  const Parallel parallel = allowed_threads();
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  const auto& [reader, box] = opened;
-  if (!command.part.box.empty()) {
-    TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
-    return filter_box(reader, box, halo, filter, command.out, parallel);
-  }
-  TRY(filter_whole(reader, box, filter, command.out, parallel));
-  print_report(command.out,
-               "made from " + place_text(reader.source(), box, reader.shape_at(box.level)));
-  return {};
-}
-
-void add_filter_options(Operator& op, FilterCommand& command) {
-  op.set_types(kGreyTypes);
-  add_part(op, command.part);
-  op.add("--out", command.out, path_out("image", {".zarr"}),
-         "OME-Zarr folder to write (.zarr); with --box, blocks write one image together, and imgop "
-         "pyramid then adds its smaller levels")
-      ->required();
-}
 
 struct SmoothCommand : FilterCommand {
   double sigma = 2;

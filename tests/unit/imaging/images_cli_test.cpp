@@ -1,63 +1,12 @@
 // The commands of imgop that make images out of images, as the shell runs them.
-#include <gtest/gtest.h>
+#include "tests/unit/imaging/images_cli.h"
 
-#include "tests/unit/imaging/program.h"
-#include "tests/unit/imaging/volumes.h"
+#include "imaging/voxels/resize.h"
 
 namespace tierhub::imaging {
 namespace {
 
 using formats::PixelType;
-
-class ImgopImages : public ::testing::Test {
- protected:
-  std::string at(const std::string& name) const { return folder_ / name; }
-
-  // Runs a command that must succeed. Words that end in .zarr or .png are names in the folder.
-  std::string run(const std::string& command) const {
-    const Outcome outcome = imgop(in_folder(command));
-    EXPECT_EQ(outcome.exit_code, 0) << command << "\n" << outcome.text;
-    return outcome.text;
-  }
-  void expect_refused(const std::string& command, int exit_code, const std::string& words) const {
-    const Outcome outcome = imgop(in_folder(command));
-    EXPECT_EQ(outcome.exit_code, exit_code) << command << "\n" << outcome.text;
-    EXPECT_NE(outcome.text.find(words), std::string::npos) << command << "\n" << outcome.text;
-  }
-
-  // `command` on blocks of `shape`, cut into `size`, then the smaller levels: as at once.
-  void expect_blocks_equal(const std::string& command, const Extent& shape, const Extent& size,
-                           const std::string& whole, const std::string& pyramid = "") const {
-    std::filesystem::remove_all(at("blocks.zarr"));
-    for (const Box& box : must(formats::tile(whole_box(shape), size)))
-      run(command + " --box " + formats::to_text(box) + " --halo z=0 --out blocks.zarr");
-    run("pyramid --image blocks.zarr" + pyramid);
-    EXPECT_EQ(files_below(at("blocks.zarr")), files_below(at(whole))) << command;
-  }
-
-  static GreyVolume grey(const std::string& path) {
-    const ImageReader reader = must(ImageReader::open(path));
-    return must(reader.read_grey(must(formats::whole_volume(reader.info()))));
-  }
-  static LabelVolume wide(const std::string& path) {
-    const ImageReader reader = must(ImageReader::open(path));
-    return must(reader.read_labels(must(formats::whole_volume(reader.info()))));
-  }
-  static formats::ImageInfo info(const std::string& path) {
-    return must(ImageReader::open(path)).info();
-  }
-
-  test::ScratchFolder folder_;
-
- private:
-  std::string in_folder(const std::string& command) const {
-    std::istringstream words(command);
-    std::string all;
-    for (std::string word; words >> word;)
-      all += (word.ends_with(".zarr") || word.ends_with(".png") ? at(word) : word) + " ";
-    return all;
-  }
-};
 
 TEST_F(ImgopImages, ProjectWritesAPlane) {
   const Extent shape{3, 520, 1030};
@@ -112,6 +61,52 @@ TEST_F(ImgopImages, ProjectRefusesWhatCannotBe) {
                  "say with --range");
   expect_refused("project --in none.zarr --out a.zarr", 1, "none.zarr");
   expect_refused("project --in v.zarr --out a.zarr --method median", 2, "median");
+}
+
+TEST_F(ImgopImages, ResizeByTwoGivesTheNextLevelOfAPyramid) {
+  const GreyVolume volume = speckle({1, 301, 1027}, 5);
+  write_volume(at("p.zarr"), volume, {1, 301, 512}, {1, 0.5, 0.5});
+  run("convert --in p.zarr --out pyramid.zarr");
+  EXPECT_EQ(run("resize --in p.zarr --out half.zarr"),
+            "report: half.zarr: means of 1 x 2 x 2 voxels (z, y, x) of p.zarr, level 0, t 0, c 0, "
+            "z 0\n");
+  const ImageReader pyramid = must(ImageReader::open(at("pyramid.zarr")));
+  EXPECT_EQ(grey(at("half.zarr")),
+            must(pyramid.read_grey(must(formats::whole_volume(pyramid.info(), 1)))));
+  EXPECT_EQ(info(at("half.zarr")).levels.front().voxel_size, (formats::VoxelSize{1, 1, 1}));
+}
+
+TEST_F(ImgopImages, ResizeKeepsVoxelsFromBecomingHigherThanWide) {
+  const GreyVolume volume = speckle({9, 20, 30}, 5);
+  const auto shape = [&](const formats::VoxelSize& size, const std::string& options) {
+    write_volume(at("v.zarr"), volume, {4, 8, 8}, size);
+    run("resize --in v.zarr --out small.zarr " + options);
+    return info(at("small.zarr")).levels.front();
+  };
+  EXPECT_EQ(shape({1, 1, 1}, "--factor 4").shape.extent(), (Extent{3, 5, 8}));
+  EXPECT_EQ(shape({2, 1, 1}, "--factor 2").shape.extent(), (Extent{9, 10, 15}));
+  const formats::Level level = shape({0.2, 0.1, 0.1}, "--factor 4");
+  EXPECT_EQ(level.shape.extent(), (Extent{5, 5, 8}));
+  EXPECT_DOUBLE_EQ(level.voxel_size.z, 0.4);
+  EXPECT_DOUBLE_EQ(level.voxel_size.x, 0.4);
+  EXPECT_EQ(shape({2, 1, 1}, "--factor-z 8").shape.extent(), (Extent{2, 10, 15}));
+  EXPECT_EQ(shape({1, 1, 1}, "--factor 16 --select y=16:20").shape.extent(), (Extent{1, 1, 2}));
+  expect_refused("resize --in v.zarr --select x=3:9 --out small.zarr", 1, "z=2, y=2, x=2");
+  expect_refused("resize --factor 3 --in v.zarr --out small.zarr", 2, "factor");
+}
+
+TEST_F(ImgopImages, ResizeInBlocksEqualsResizeAtOnce) {
+  const Extent shape{3, 1100, 1050};
+  LabelVolume labels(shape);
+  for (size_t i = 0; i < labels.voxels.size(); ++i)
+    labels.voxels[i] = static_cast<uint32_t>(i / 40'000 * 70'000);
+  write_volume(at("l.zarr"), labels, {3, 512, 512});
+  const std::string command = "resize --factor-z 4 --method nearest --in l.zarr";
+  run(command + " --out whole.zarr");
+  EXPECT_EQ(info(at("whole.zarr")).type, PixelType::uint32);
+  EXPECT_EQ(wide(at("whole.zarr")), resize(labels, {4, 2, 2}, Resize::nearest));
+  expect_blocks_equal(command, shape, {4, 1024, 1024}, "whole.zarr", " --shrink nearest");
+  expect_refused(command + " --box z=0:3,y=0:512,x=0:1050 --out b.zarr", 1, "z=4, y=1024, x=1024");
 }
 
 }  // namespace
