@@ -1,5 +1,7 @@
 #include "imaging/filters/filter.h"
 
+#include <fmt/format.h>
+
 #include "imaging/filters/made_image.h"
 #include "imaging/images/halo.h"
 
@@ -22,6 +24,13 @@ ImageLayout filtered_layout(const ImageReader& reader, const Box& box, const Fil
 }
 
 }  // namespace
+
+Result<void> check_grey(const ImageReader& reader) {
+  if (!reader.needs_scale()) return {};
+  return Error(std::errc::not_supported,
+               fmt::format("{} has {} pixels, and this works on uint8 and uint16 alone",
+                           reader.info().path, reader.info().type_name));
+}
 
 Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,
                           const std::string& out, Parallel parallel) {

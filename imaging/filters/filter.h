@@ -22,6 +22,9 @@ struct Filter {
   bool is_difference = false;  // its grey values are differences of those of the image
 };
 
+// An error unless its voxels are uint8 or uint16: for filters whose results depend on what is 0.
+Result<void> check_grey(const ImageReader& reader);
+
 // Writes the filtered voxels of `box` as an OME-Zarr image of one channel and time point, with the
 // smaller levels that an image of this size has. Works in parts, so memory is bounded.
 Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,

@@ -47,10 +47,10 @@ Result<void> check_said_which(const formats::ImageInfo& info, const Selection& s
 
 }  // namespace
 
-Result<Box> chosen_box(const formats::ImageInfo& info, const Part& part) {
+Result<Box> chosen_box(const formats::ImageInfo& info, const Part& part, std::string_view select) {
   const bool by_box = !part.box.empty();
   TRY_ASSIGN(const Selection selection, formats::parse_selection(by_box ? part.box : part.select));
-  TRY(check_said_which(info, selection, by_box ? "--box" : "--select"));
+  TRY(check_said_which(info, selection, by_box ? "--box" : select));
   if (by_box) {
     TRY_ASSIGN(const Box box, formats::parse_box(part.box));
     TRY(formats::check_region(info, box));
@@ -59,9 +59,9 @@ Result<Box> chosen_box(const formats::ImageInfo& info, const Part& part) {
   TRY_ASSIGN(const std::vector<Box> boxes, formats::boxes_of(info, selection));
   if (boxes.size() == 1) return boxes.front();
   return usage(
-      fmt::format("--select {} chooses more than one level, time point or channel of {}: "
-                  "name one of each, such as --select level=0,t=0,c=0",
-                  part.select, info.path));
+      fmt::format("{0} {1} chooses more than one level, time point or channel of {2}: "
+                  "name one of each, such as {0} level=0,t=0,c=0",
+                  select, part.select, info.path));
 }
 
 Result<Halo> chosen_halo(const Part& part) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "common/result.h"
 #include "formats/image.h"
@@ -21,8 +22,9 @@ struct Part {
 
 // The voxels that --box or --select chooses. A level that is not named is 0. An image with more
 // than one time point or channel is refused unless the options say which: the error names the
-// choice.
-Result<Box> chosen_box(const formats::ImageInfo& info, const Part& part);
+// choice, and `select` where it is not --select that chooses.
+Result<Box> chosen_box(const formats::ImageInfo& info, const Part& part,
+                       std::string_view select = "--select");
 Result<Halo> chosen_halo(const Part& part);
 
 }  // namespace tierhub::imaging

@@ -1,6 +1,7 @@
 // The commands of imgop that make images out of images, as the shell runs them.
 #include "tests/unit/imaging/images_cli.h"
 
+#include "imaging/voxels/arithmetic.h"
 #include "imaging/voxels/resize.h"
 
 namespace tierhub::imaging {
@@ -107,6 +108,45 @@ TEST_F(ImgopImages, ResizeInBlocksEqualsResizeAtOnce) {
   EXPECT_EQ(wide(at("whole.zarr")), resize(labels, {4, 2, 2}, Resize::nearest));
   expect_blocks_equal(command, shape, {4, 1024, 1024}, "whole.zarr", " --shrink nearest");
   expect_refused(command + " --box z=0:3,y=0:512,x=0:1050 --out b.zarr", 1, "z=4, y=1024, x=1024");
+}
+
+TEST_F(ImgopImages, MathCalculatesWithImagesAndNumbers) {
+  const Extent shape{1, 520, 600};
+  const GreyVolume a = speckle(shape, 1), b = speckle(shape, 2);
+  write_channels(folder_, "ab.zarr", {a, b});
+  const std::string in = "math --in ab.zarr --select c=0 ";
+  const std::string ratio = in + "--operation divide --with ab.zarr --with-select c=1 --scale 100";
+  EXPECT_EQ(
+      run(ratio + " --out ratio.zarr"),
+      "report: ratio.zarr: made from ab.zarr, level 0, t 0, c 0, z 0; divide ab.zarr (c=1)\n");
+  EXPECT_EQ(grey(at("ratio.zarr")), calculate(a, b, {Operation::divide, 100, 0}));
+  run(in + "--operation subtract --with 150.5 --out s.zarr");
+  EXPECT_EQ(grey(at("s.zarr")), calculate(a, 150.5, {Operation::subtract, 1, 0}));
+  run("math --in ab.zarr --select c=0,y=100:140 --operation max --with ab.zarr --with-select c=1 "
+      "--out part.zarr");
+  const Box whole = whole_box(shape), part{0, 0, 0, {0, 1}, {100, 140}, {0, 600}};
+  EXPECT_EQ(grey(at("part.zarr")), crop(calculate(a, b, {Operation::maximum, 1, 0}), whole, part));
+  std::filesystem::remove_all(at("blocks.zarr"));
+  for (const Box& box : must(formats::tile(whole, {1, 512, 512}))) {
+    run("math --in ab.zarr --operation divide --with ab.zarr --with-select c=1 --scale 100 --box " +
+        formats::to_text(box) + " --out blocks.zarr");
+  }
+  EXPECT_EQ(files_below(at("blocks.zarr")), files_below(at("ratio.zarr")));
+}
+
+TEST_F(ImgopImages, MathRefusesWhatDoesNotFit) {
+  write_volume(at("a.zarr"), speckle({1, 20, 30}, 1));
+  write_volume(at("b.zarr"), speckle({1, 20, 31}, 1));
+  write_channels(folder_, "c.zarr", {speckle({1, 20, 30}, 1), speckle({1, 20, 30}, 2)});
+  const std::string in = "math --operation add --in a.zarr --out o.zarr --with ";
+  expect_refused(in + "b.zarr", 1, "b.zarr z=1,y=20,x=31");
+  expect_refused(in + "c.zarr", 1, "2 channels (c 0-1): say which with --with-select c=0");
+  expect_refused(in + "c.zarr --with-select c=2", 1, "c");
+  expect_refused(in + "c.zarr --with-select c=1,z=0:1", 1, "--with-select names");
+  expect_refused(in + "2e9", 2, "at most 1e9");
+  expect_refused(in + "none.zarr", 1, "none.zarr");
+  expect_refused("math --in a.zarr --out o.zarr --with 3", 2, "--operation");
+  EXPECT_FALSE(std::filesystem::exists(at("o.zarr")));
 }
 
 }  // namespace
