@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   add_range_commands(registry);
   add_resize(registry);
   add_math(registry);
+  add_illumination_commands(registry);
   add_segment_commands(registry);
   add_object_commands(registry);
   add_expand_commands(registry);

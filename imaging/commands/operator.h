@@ -111,6 +111,7 @@ void add_measure_commands(Registry& registry);
 void add_relate_commands(Registry& registry);
 void add_resize(Registry& registry);
 void add_math(Registry& registry);
+void add_illumination_commands(Registry& registry);
 void add_picture_commands(Registry& registry);
 void add_table_commands(Registry& registry);
 void add_describe(Registry& registry);

@@ -1,0 +1,109 @@
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "formats/selection.h"
+#include "imaging/commands/filter_options.h"
+#include "imaging/filters/illumination_file.h"
+#include "imaging/images/output.h"
+
+namespace tierhub::imaging {
+namespace {
+
+struct SumCommand {
+  std::vector<std::string> in;
+  std::string select;
+  std::string out;
+};
+
+void add_illumination_sum(Registry& registry) {
+  const auto options = std::make_shared<SumCommand>();
+  Operator op(registry, "illumination-sum",
+              "Add images up, pixel by pixel: the first step of an illumination correction",
+              "imgop illumination-sum --select c=0 --in A1.tif A2.tif A3.tif --out sum.ome.zarr");
+  op.set_types("uint8, uint16");
+  op.set_halo("0");
+  op.add("--in", options->in, list_of(path_in("image")), "Images of one size")->required();
+  op.add("--select", options->select, text("select", parsed_by(formats::parse_selection)),
+         "Which time point and channel of each image, such as c=0");
+  op.add("--out", options->out, path_out("image", {".zarr"}), "OME-Zarr folder to write (.zarr)")
+      ->required();
+  op.set_run([options]() -> Result<void> {
+    TRY_ASSIGN(const uint64_t planes, write_illumination_sum(options->in, options->select,
+                                                             options->out, allowed_threads()));
+    fmt::print("{} plane{}\n", planes, planes == 1 ? "" : "s");
+    return {};
+  });
+}
+
+struct FunctionCommand {
+  std::vector<std::string> in;
+  IlluminationRule rule;
+  std::string out;
+};
+
+void add_illumination(Registry& registry) {
+  const auto options = std::make_shared<FunctionCommand>();
+  Operator op(registry, "illumination",
+              "Compute the illumination function (flat field) of many images from their sums",
+              "imgop illumination --radius 50 --in sums --out illumination.ome.zarr");
+  op.add("--in", options->in, list_of(path_in("image")),
+         "What imgop illumination-sum wrote: folders of sums, or sums")
+      ->required();
+  op.add("--radius", options->rule.radius, integer(0, 10'000, "pixel"),
+         "How much the mean image is smoothed, about as by a Gaussian of this sigma: larger than "
+         "the objects");
+  op.add("--dark", options->rule.dark, integer(0, 65535, "grey value"),
+         "What the camera measures without light. It is subtracted here and from the images that "
+         "are corrected");
+  op.add("--out", options->out, path_out("image", {".zarr"}), "OME-Zarr folder to write (.zarr)")
+      ->required();
+  op.set_run([options]() -> Result<void> {
+    TRY_ASSIGN(const IlluminationResult result,
+               write_illumination(options->in, options->rule, options->out, allowed_threads()));
+    print_report(
+        options->out,
+        fmt::format("light from {:.2f} to {:.2f} of its mean, in {} plane{}; radius {}, "
+                    "dark {}",
+                    result.least, result.most, result.planes, result.planes == 1 ? "" : "s",
+                    options->rule.radius, options->rule.dark));
+    return {};
+  });
+}
+
+struct CorrectCommand : FilterCommand {
+  std::string function;
+};
+
+void add_correct_illumination(Registry& registry) {
+  const auto options = std::make_shared<CorrectCommand>();
+  Operator op(
+      registry, "correct-illumination", "Divide an image by its illumination function",
+      "imgop correct-illumination --function illumination.ome.zarr --in A1.tif --select c=0 "
+      "--out A1.ome.zarr");
+  op.set_halo("0");
+  add_filter_options(op, *options);
+  op.set_types("uint8, uint16");
+  op.add("--function", options->function, path_in("image"), "What imgop illumination wrote")
+      ->required();
+  op.set_run([options]() -> Result<void> {
+    TRY_ASSIGN(const OpenedPart opened, open_part(options->part));
+    const auto& [reader, box] = opened;
+    TRY(check_grey(reader));
+    const uint16_t most = reader.info().type == formats::PixelType::uint8 ? 255 : 65535;
+    TRY_ASSIGN(const Filter filter, illumination_correction(options->function, options->part.in,
+                                                            reader.shape_at(box.level), most));
+    return run_filter(*options, opened, filter,
+                      "illumination corrected by " + base_name(options->function));
+  });
+}
+
+}  // namespace
+
+void add_illumination_commands(Registry& registry) {
+  add_illumination_sum(registry);
+  add_illumination(registry);
+  add_correct_illumination(registry);
+}
+
+}  // namespace tierhub::imaging
