@@ -83,7 +83,40 @@ timelapse() {
   imgop plot --table times.csv --x t --column count --out "$pictures/timelapse.png"
 }
 
-all=(nuclei_files nuclei_blocks plate_two_channels spots_per_cell timelapse)
+# The light of a microscope, 8 bits: 60 % in the corners of 192 x 256 pixels.
+make_light() {
+  mkdir -p light.zarr/0
+  echo '{"zarr_format": 2}' >light.zarr/.zgroup
+  echo '{"multiscales": [{"version": "0.4", "axes": [{"name": "y"}, {"name": "x"}], "datasets": [{"path": "0"}]}]}' >light.zarr/.zattrs
+  echo '{"zarr_format": 2, "shape": [192, 256], "chunks": [192, 256], "dtype": "|u1", "compressor": null, "fill_value": 0,
+    "order": "C", "filters": null}' >light.zarr/0/.zarray
+  LC_ALL=C awk 'BEGIN { for (y = 0; y < 192; ++y) for (x = 0; x < 256; ++x) {
+    v = y / 95.5 - 1; u = x / 127.5 - 1; printf "%c", int(255 * (1 - 0.2 * (u * u + v * v))) } }' >light.zarr/0/0.0
+}
+
+illumination_files() {
+  make_light
+  for i in $(seq 1 24); do
+    imgop synth --nuclei 25 --shape 192,256 --seed "$i" --out made.ome.zarr
+    imgop math --in made.ome.zarr --operation add --with 1000 --out bright.ome.zarr
+    imgop math --in bright.ome.zarr --operation multiply --with light.zarr --scale 0.0039216 --out "lit/image-$i.ome.zarr"
+    imgop illumination-sum --in "lit/image-$i.ome.zarr" --out "sums/$i.ome.zarr"
+  done
+  imgop illumination --radius 40 --in sums --out illumination.ome.zarr
+  for i in 1 2; do
+    imgop correct-illumination --function illumination.ome.zarr --in "lit/image-$i.ome.zarr" --out "image-$i-corrected.ome.zarr"
+  done
+  imgop montage --columns 2 --size 128 --in lit/image-{1,2}.ome.zarr image-{1,2}-corrected.ome.zarr --out "$pictures/illumination-files.png"
+}
+
+convert_pyramid() {
+  imgop synth --nuclei 15 --touching 0.2 --shape 160,160 --seed 5 --out level-0.ome.zarr
+  imgop resize --factor 2 --in level-0.ome.zarr --out level-1.ome.zarr
+  imgop resize --factor 4 --in level-0.ome.zarr --out level-2.ome.zarr
+  imgop montage --columns 3 --size 160 --in level-{0,1,2}.ome.zarr --out "$pictures/convert-pyramid.png"
+}
+
+all=(nuclei_files nuclei_blocks plate_two_channels spots_per_cell timelapse illumination_files convert_pyramid)
 
 install_packages "${build_packages[@]}"
 build_preset release imgop
