@@ -23,6 +23,7 @@ class ChunkCache {
   explicit ChunkCache(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
   struct Key {
+    uint64_t reader = 0;  // a number of its own for each that shares the cache
     uint64_t level = 0;
     uint64_t index = 0;
     auto operator<=>(const Key&) const = default;

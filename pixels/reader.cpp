@@ -1,6 +1,7 @@
 #include "pixels/reader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -80,6 +81,11 @@ std::vector<formats::Level> with_computed(std::vector<formats::Level> levels) {
   return levels;
 }
 
+uint64_t next_number() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
 }  // namespace
 
 bool can_hold(PixelType to, PixelType from) { return converter(from, to) != nullptr; }
@@ -105,7 +111,8 @@ PixelReader::PixelReader(std::unique_ptr<formats::Image> image, const Options& o
       options_(options),
       levels_(with_computed(image_->info().levels)),
       pool_(options.threads > 1 ? std::make_unique<WorkerPool>(options.threads - 1) : nullptr),
-      cache_(std::make_unique<ChunkCache>(options.cache_bytes)) {}
+      cache_(options.cache ? options.cache : std::make_shared<ChunkCache>(options.cache_bytes)),
+      number_(next_number()) {}
 
 Result<void> PixelReader::read(const Region& region, PixelType type,
                                std::span<std::byte> voxels) const {
@@ -171,7 +178,7 @@ Result<void> PixelReader::read_parallel(const Target& target) const {
 
 Result<void> PixelReader::read_chunk(const Chunk& chunk, const Target& target) const {
   const uint64_t decoded_bytes = chunk.stored.voxels() * formats::bytes_of(info().type);
-  const ChunkCache::Key key{target.region.level, chunk.index};
+  const ChunkCache::Key key{number_, target.region.level, chunk.index};
   // A chunk that is used whole is not wanted again soon, unless a smaller level follows from it.
   if (is_stored(target.region.level) && intersect(chunk.region, target.region) == chunk.region) {
     if (const auto known = cache_->find(key)) {

@@ -25,6 +25,8 @@ class PixelReader {
     size_t threads = 1;  // that decode the chunks of one region
     // Of decoded chunks that are kept: a region had only a part of them, or they were computed.
     uint64_t cache_bytes = uint64_t{256} << 20;
+    // Instead of cache_bytes: a cache that several readers share.
+    std::shared_ptr<ChunkCache> cache{};
     Shrink shrink = Shrink::mean;  // of levels that are not stored
   };
   // An error names the reason if the pixels cannot be decoded.
@@ -71,7 +73,8 @@ class PixelReader {
   const Options options_;
   const std::vector<formats::Level> levels_;
   const std::unique_ptr<WorkerPool> pool_;  // null: one thread
-  const std::unique_ptr<ChunkCache> cache_;
+  const std::shared_ptr<ChunkCache> cache_;
+  const uint64_t number_;  // in the cache
 };
 
 // True if `to` can hold every number of `from`.

@@ -31,6 +31,17 @@ Result<void> run_nuclei(const NucleiCommand& command) {
   return {};
 }
 
+Result<Estimate> estimate_nuclei(const NucleiCommand& command) {
+  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+  const auto& [reader, box] = opened;
+  TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, reader.info(), box.level));
+  NucleusRule rule = nucleus_rule(diameter, reader.info(), box);
+  rule.pieces.parallel = allowed_threads();
+  Estimate estimate;
+  TRY_ASSIGN(estimate.memory, memory_of_nuclei(reader, box, rule));
+  return estimate;
+}
+
 struct SplitCommand {
   std::string labels;
   Part part;
@@ -139,6 +150,7 @@ void add_nuclei(Registry& registry) {
   op.add_flag("--exclude-border", options->exclude_border,
               "Leave out nuclei that touch the border of the image");
   add_label_outputs(op, options->outputs, "nuclei");
+  op.set_estimate([options] { return estimate_nuclei(*options); });
   op.set_run([options] { return run_nuclei(*options); });
 }
 

@@ -12,6 +12,14 @@ using formats::Json;
 bool is_output(const Json& schema) { return schema.value("direction", "") == "out"; }
 bool is_input(const Json& schema) { return schema.value("direction", "") == "in"; }
 
+Result<void> print_estimate(const std::function<Result<Estimate>()>& make) {
+  TRY_ASSIGN(const Estimate estimate, make());
+  Json json = {{"memory_bytes", estimate.memory}};
+  if (estimate.halo) json["halo"] = formats::to_text(*estimate.halo);
+  fmt::print("{}\n", json.dump());
+  return {};
+}
+
 }  // namespace
 
 ArgumentType real(double least, double most, const char* unit) {
@@ -113,8 +121,18 @@ void Operator::note(const CLI::Option* option, Json schema, const char* help) {
   schemas_.push_back(std::move(schema));
 }
 
+void Operator::set_estimate(std::function<Result<Estimate>()> estimate) {
+  add_flag("--estimate", *is_estimate_,
+           "Only print how much memory it needs at most, in bytes, and the halo of a box, as JSON");
+  estimate_ = std::move(estimate);
+}
+
 void Operator::set_run(std::function<Result<void>()> run) {
-  command_->callback([&registry = registry_, run = std::move(run)] { registry.action = run; });
+  const auto estimate = [make = estimate_] { return print_estimate(make); };
+  command_->callback(
+      [&registry = registry_, run = std::move(run), estimate, is_estimate = is_estimate_] {
+        registry.action = *is_estimate ? Action(estimate) : Action(run);
+      });
 }
 
 }  // namespace tierhub::imaging

@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "common/result.h"
+#include "formats/box.h"
 #include "formats/json.h"
 
 namespace tierhub::imaging {
@@ -51,6 +53,12 @@ std::function<std::string(const std::string&)> parsed_by(Parse parse) {
   };
 }
 
+// What an operator will need.
+struct Estimate {
+  uint64_t memory = 0;                  // at most, in bytes
+  std::optional<formats::Halo> halo{};  // of a box
+};
+
 class Operator {
  public:
   // `example`: complete command lines, one a line.
@@ -86,6 +94,10 @@ class Operator {
   void set_halo(const char* rule) { manifest_["halo"] = rule; }
   void set_types(const char* types) { manifest_["pixel_types"] = types; }
 
+  // Adds --estimate, which prints what `estimate` returns, as JSON, instead of running. To be called
+  // before set_run().
+  void set_estimate(std::function<Result<Estimate>()> estimate);
+
   CLI::App& command() { return *command_; }
   void set_run(std::function<Result<void>()> run);
 
@@ -94,6 +106,8 @@ class Operator {
 
   Registry& registry_;
   CLI::App* command_;
+  std::shared_ptr<bool> is_estimate_ = std::make_shared<bool>(false);
+  std::function<Result<Estimate>()> estimate_;
   formats::Json manifest_;
   std::vector<const CLI::Option*> options_;
   std::vector<formats::Json> schemas_;

@@ -62,6 +62,16 @@ Result<void> run_histogram(const HistogramCommand& command) {
   return {};
 }
 
+Result<Estimate> estimate_histogram(const HistogramCommand& command) {
+  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+  const auto& [reader, box] = opened;
+  TRY_ASSIGN(const SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
+  Estimate estimate;
+  TRY_ASSIGN(estimate.memory, memory_of_histogram(reader, box, options.sigma, options.parallel));
+  TRY_ASSIGN(estimate.halo, needed_halo({}, options.sigma, reader.shape_at(box.level)));
+  return estimate;
+}
+
 struct ThresholdCommand {
   std::string otsu;
   double share = 1;
@@ -122,6 +132,16 @@ Result<void> run_segment(const SegmentCommand& command) {
   return {};
 }
 
+Result<Estimate> estimate_segment(const SegmentCommand& command) {
+  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+  const auto& [reader, box] = opened;
+  TRY_ASSIGN(const SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
+  Estimate estimate;
+  TRY_ASSIGN(estimate.memory, memory_of_segment(reader, box, options));
+  TRY_ASSIGN(estimate.halo, needed_halo(options, reader.shape_at(box.level)));
+  return estimate;
+}
+
 void add_smoothing(Operator& op, Smoothing& smoothing) {
   CLI::Option* sigma = op.add("--sigma", smoothing.sigma, real(0, kMaxSigma, "pixel"),
                               "Width of the Gaussian in voxels; 0 means no smoothing");
@@ -145,6 +165,7 @@ void add_histogram(Registry& registry) {
   add_smoothing(op, options->smoothing);
   op.add("--out", options->out, path_out("json", {".json"}), "JSON file to write (.json)")
       ->required();
+  op.set_estimate([options] { return estimate_histogram(*options); });
   op.set_run([options] { return run_histogram(*options); });
 }
 
@@ -193,6 +214,7 @@ void add_segment(Registry& registry) {
     }
     check_block_outputs(options->part.box, options->outputs);
   });
+  op.set_estimate([options] { return estimate_segment(*options); });
   op.set_run([options] { return run_segment(*options); });
 }
 

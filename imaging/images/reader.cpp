@@ -13,6 +13,14 @@ Result<ImageReader> ImageReader::open(const std::string& path, size_t threads) {
   return ImageReader(std::move(pixels), threads);
 }
 
+Result<ImageReader> ImageReader::open(const std::string& path,
+                                      std::shared_ptr<pixels::ChunkCache> cache) {
+  pixels::PixelReader::Options options;
+  options.cache = std::move(cache);
+  TRY_ASSIGN(auto pixels, pixels::PixelReader::open(path, options));
+  return ImageReader(std::move(pixels), 1);
+}
+
 template <class T>
 Result<Volume<T>> ImageReader::read(const Box& box, PixelType type) const {
   TRY(formats::check_region(info(), box));

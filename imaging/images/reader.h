@@ -20,6 +20,9 @@ class ImageReader {
   // An error names the reason if the image cannot be decoded.
   // Decodes with up to `threads` threads.
   static Result<ImageReader> open(const std::string& path, size_t threads = 1);
+  // The same in one thread, with a cache of decoded chunks that several images share.
+  static Result<ImageReader> open(const std::string& path,
+                                  std::shared_ptr<pixels::ChunkCache> cache);
 
   const formats::ImageInfo& info() const { return pixels_->info(); }
   // The size of the volume at a box's level.

@@ -89,6 +89,18 @@ Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, c
   return histogram;
 }
 
+Result<uint64_t> memory_of_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma,
+                                     Parallel parallel) {
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
+  uint64_t most = 0;
+  for (const Box& part : parts) {
+    MemoryUse memory(parallel);
+    TRY(read_smoothed(memory, reader, part, {}, sigma));
+    most = std::max(most, memory.peak());
+  }
+  return most;
+}
+
 std::string to_json_text(const Histogram& histogram) {
   const auto is_used = [](uint64_t count) { return count != 0; };
   const auto first = std::find_if(histogram.counts.begin(), histogram.counts.end(), is_used);

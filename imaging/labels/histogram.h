@@ -36,6 +36,10 @@ void add_voxels(Histogram& histogram, const GreyVolume& smoothed, Parallel paral
 Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma,
                                     Parallel parallel = Parallel());
 
+// How much memory compute_histogram needs at most, in bytes.
+Result<uint64_t> memory_of_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma,
+                                     Parallel parallel);
+
 std::string to_json_text(const Histogram& histogram);
 Result<Histogram> histogram_from_json(std::string_view text, const std::string& path);
 

@@ -44,6 +44,13 @@ Result<std::vector<ObjectKey>> keys_from_text(std::string_view text, const std::
   return keys;
 }
 
+// One for all blocks that are open: with one each, memory would grow with the volume.
+std::shared_ptr<pixels::ChunkCache> cache_of_blocks() {
+  static const auto cache =
+      std::make_shared<pixels::ChunkCache>(pixels::PixelReader::Options().cache_bytes);
+  return cache;
+}
+
 }  // namespace
 
 LabelBlock LabelBlock::of(LabelRecord record, LabelVolume labels, BlockObjects objects) {
@@ -56,7 +63,7 @@ Result<LabelBlock> LabelBlock::open(const std::string& path) {
   if (!is_label_folder(path)) {
     return Error(std::errc::invalid_argument, path + " is not a labels folder that imgop wrote");
   }
-  TRY_ASSIGN(ImageReader reader, ImageReader::open(path));
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(path, cache_of_blocks()));
   TRY_ASSIGN(const std::string text, posix::read_file(path + "/.zattrs"));
   TRY_ASSIGN(const Json attributes, formats::parse_json(text, path + "/.zattrs"));
   const Json* json = formats::find_member(attributes, "imgop");
@@ -133,6 +140,11 @@ Result<ImageWriter> create_label_folder(const std::string& path, const LabelReco
   if (record.joining == Joining::keys || !objects.keys.empty())
     TRY(writer.write_file(kKeysFile, keys_to_text(objects.keys)));
   return writer;
+}
+
+uint64_t label_chunk_bytes(const Box& box) {
+  const formats::Shape& chunk = box.z.size() == 1 ? kLabelPlaneChunk : kLabelChunk;
+  return chunk.voxels() * sizeof(uint32_t);
 }
 
 bool is_label_folder(const std::string& path) {

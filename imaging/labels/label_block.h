@@ -70,6 +70,9 @@ class LabelBlock {
 Result<ImageWriter> create_label_folder(const std::string& path, const LabelRecord& record,
                                         const BlockObjects& objects, const formats::Json& more);
 
+// The bytes of a chunk of a labels folder of `box`.
+uint64_t label_chunk_bytes(const Box& box);
+
 // True if the folder has the form of a labels folder.
 bool is_label_folder(const std::string& path);
 

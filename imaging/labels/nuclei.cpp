@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "imaging/images/memory.h"
 #include "imaging/images/scale.h"
 #include "imaging/labels/parts.h"
 
@@ -69,6 +70,25 @@ SegmentOptions segment_options(const NucleusRule& rule) {
   options.diameter = rule.diameter;
   options.parallel = rule.pieces.parallel;
   return options;
+}
+
+Result<uint64_t> memory_of_nuclei(const ImageReader& reader, const Box& box,
+                                  const NucleusRule& rule) {
+  TRY_ASSIGN(const uint64_t most, memory_of_segment(reader, box, segment_options(rule)));
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
+  const Box& part = parts.front();  // the largest
+  MemoryUse memory(rule.pieces.parallel);
+  if (parts.size() == 1) {
+    memory.allocate(label_bytes(part));  // of objects
+  } else {
+    memory.keep_chunks(grey_bytes(box));
+    memory.keep_chunks(label_bytes(box));
+  }
+  memory.read_grey(reader, part);
+  memory.allocate(label_bytes(part));  // of pieces
+  memory.free(grey_bytes(part));
+  memory.pack_chunks(std::min(label_bytes(part), label_chunk_bytes(part)));
+  return std::max(most, memory.peak());
 }
 
 Result<WholeLabels> find_nuclei(const ImageReader& reader, const Box& box, const NucleusRule& rule,

@@ -1,8 +1,11 @@
 #include "imaging/labels/segment.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "imaging/images/halo.h"
+#include "imaging/images/memory.h"
 #include "imaging/labels/parts.h"
 #include "imaging/labels/smoothed.h"
 #include "imaging/voxels/local_mean.h"
@@ -110,6 +113,34 @@ Result<LabelBlock> segment_box(const ImageReader& reader, const Box& box, const 
   TRY_ASSIGN(const SmoothedBlock block,
              read_smoothed(reader, box, options.local_radius, options.sigma, options.parallel));
   return label_block(block, record_with(reader, box, threshold, options), options);
+}
+
+Result<uint64_t> memory_of_segment(const ImageReader& reader, const Box& box,
+                                   const SegmentOptions& options) {
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
+  uint64_t most = 0;
+  for (const Box& part : parts) {
+    MemoryUse memory(options.parallel);
+    TRY_ASSIGN(const Box region,
+               read_smoothed(memory, reader, part, options.local_radius, options.sigma));
+    const bool has_mask = options.local_radius != Halo{};
+    if (has_mask) memory.allocate(part.voxels());
+    memory.allocate(label_bytes(part));
+    if (has_mask) memory.free(part.voxels());
+    memory.free(grey_bytes(part));
+    memory.free(grey_bytes(region));
+    memory.pack_chunks(std::min(label_bytes(part), label_chunk_bytes(part)));
+    most = std::max(most, memory.peak());
+  }
+  // Chunks that parts have in common with others stay while they are merged.
+  if (parts.size() > 1) {
+    MemoryUse merge(options.parallel);
+    merge.keep_chunks(grey_bytes(box));
+    merge.keep_chunks(label_bytes(box));
+    merge.pack_chunks(label_chunk_bytes(box));
+    most = std::max(most, merge.peak());
+  }
+  return most;
 }
 
 Result<WholeLabels> segment_whole(const ImageReader& reader, const Box& box,

@@ -37,6 +37,10 @@ Result<Halo> needed_halo(const SegmentOptions& options, const Extent& shape);
 Result<LabelBlock> segment_box(const ImageReader& reader, const Box& box, const Halo& halo,
                                const Threshold& threshold, const SegmentOptions& options);
 
+// How much memory the labels of `box` need at most, in bytes.
+Result<uint64_t> memory_of_segment(const ImageReader& reader, const Box& box,
+                                   const SegmentOptions& options);
+
 // Labels that may lie in a folder, which is removed with this.
 struct WholeLabels {
   std::optional<OutputFolder> folder;

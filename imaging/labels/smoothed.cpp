@@ -17,6 +17,21 @@ Result<SmoothedBlock> read_smoothed(const ImageReader& reader, const Box& box, c
   return block;
 }
 
+Result<Box> read_smoothed(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                          const Halo& margin, const Sigma& sigma) {
+  const Extent shape = reader.shape_at(box.level);
+  TRY_ASSIGN(const Halo halo, minimum_halo(sigma, shape));
+  const Box region = formats::grow(box, margin, shape);
+  const Box grown = formats::grow(region, halo, shape);
+  memory.read_grey(reader, grown);
+  memory.allocate(grey_bytes(region));
+  if (grown != box) {
+    memory.allocate(grey_bytes(box));
+    memory.free(grey_bytes(grown));
+  }
+  return region;
+}
+
 Result<Halo> needed_halo(const Halo& margin, const Sigma& sigma, const Extent& shape) {
   TRY_ASSIGN(const Halo halo, minimum_halo(sigma, shape));
   const Halo around = radius_in(shape, margin);
