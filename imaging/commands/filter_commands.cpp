@@ -23,14 +23,13 @@ void add_smooth(Registry& registry) {
   op.set_halo("the radius of the Gaussian: 7 voxels for sigma 2");
   add_filter_options(op, *options);
   op.add("--sigma", options->sigma, real(0, kMaxSigma, "pixel"), "Width of the Gaussian in voxels");
-  op.set_run([options] {
+  set_filter(op, options, [options]() -> Filter {
     const double sigma = options->sigma;
-    return run_filter(*options,
-                      {[sigma](const Extent& shape) { return minimum_halo(sigma, shape); },
-                       [sigma](const GreyVolume& volume, const Box& grown, const Box& owned,
-                               const Extent& shape, Parallel parallel) {
-                         return smooth(volume, grown, owned, sigma, shape, parallel);
-                       }});
+    return {[sigma](const Extent& shape) { return minimum_halo(sigma, shape); },
+            [sigma](const GreyVolume& volume, const Box& grown, const Box& owned,
+                    const Extent& shape, Parallel parallel) {
+              return smooth(volume, grown, owned, sigma, shape, parallel);
+            }};
   });
 }
 
@@ -50,16 +49,14 @@ void add_difference_of_gaussians(Registry& registry) {
          "Width of the narrow Gaussian in voxels: about a third of the diameter of a spot");
   op.add("--wide", options->wide, real(0, kMaxSigma, "pixel"),
          "Width of the wide Gaussian in voxels: often 1.6 to 2 times the narrow one");
-  op.set_run([options] {
+  set_filter(op, options, [options]() -> Filter {
     const Sigma narrow = options->sigma, wide = options->wide;
-    return run_filter(*options,
-                      {[=](const Extent& shape) { return minimum_halo(narrow, wide, shape); },
-                       [=](const GreyVolume& volume, const Box& grown, const Box& owned,
-                           const Extent& shape, Parallel parallel) {
-                         return difference_of_gaussians(volume, grown, owned, narrow, wide, shape,
-                                                        parallel);
-                       },
-                       true});
+    return {[=](const Extent& shape) { return minimum_halo(narrow, wide, shape); },
+            [=](const GreyVolume& volume, const Box& grown, const Box& owned, const Extent& shape,
+                Parallel parallel) {
+              return difference_of_gaussians(volume, grown, owned, narrow, wide, shape, parallel);
+            },
+            true};
   });
 }
 
@@ -92,15 +89,13 @@ void add_background(Registry& registry) {
   add_radius(op, options, 1024,
              "Larger than the radius of the objects: what is brighter and fits into a box of "
              "2 radius + 1 voxels a side stays");
-  op.set_run([options] {
-    return run_filter(
-        *options,
-        {[options](const Extent& shape) -> Result<Halo> { return options->reach(shape, 2); },
-         [options](const GreyVolume& volume, const Box& grown, const Box& owned,
-                   const Extent& shape, Parallel parallel) -> Result<GreyVolume> {
-           return white_top_hat(volume, grown, owned, options->reach(shape), shape, parallel);
-         },
-         true});
+  set_filter(op, options, [options]() -> Filter {
+    return {[options](const Extent& shape) -> Result<Halo> { return options->reach(shape, 2); },
+            [options](const GreyVolume& volume, const Box& grown, const Box& owned,
+                      const Extent& shape, Parallel parallel) -> Result<GreyVolume> {
+              return white_top_hat(volume, grown, owned, options->reach(shape), shape, parallel);
+            },
+            true};
   });
 }
 
@@ -111,13 +106,12 @@ void add_median(Registry& registry) {
   op.set_halo("the radius");
   add_filter_options(op, *options);
   add_radius(op, options, 90, "How far the box reaches around a voxel");
-  op.set_run([options] {
-    return run_filter(
-        *options, {[options](const Extent& shape) -> Result<Halo> { return options->reach(shape); },
-                   [options](const GreyVolume& volume, const Box& grown, const Box& owned,
-                             const Extent& shape, Parallel parallel) {
-                     return median(volume, grown, owned, options->reach(shape), shape, parallel);
-                   }});
+  set_filter(op, options, [options]() -> Filter {
+    return {[options](const Extent& shape) -> Result<Halo> { return options->reach(shape); },
+            [options](const GreyVolume& volume, const Box& grown, const Box& owned,
+                      const Extent& shape, Parallel parallel) {
+              return median(volume, grown, owned, options->reach(shape), shape, parallel);
+            }};
   });
 }
 

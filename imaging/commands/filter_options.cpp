@@ -1,6 +1,7 @@
 #include "imaging/commands/filter_options.h"
 
 #include "imaging/commands/label_options.h"
+#include "imaging/filters/made_image.h"
 #include "imaging/images/source.h"
 
 namespace tierhub::imaging {
@@ -33,9 +34,22 @@ Result<void> run_filter(const FilterCommand& command, const OpenedPart& opened,
   return {};
 }
 
-Result<void> run_filter(const FilterCommand& command, const Filter& filter) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  return run_filter(command, opened, filter);
+void set_filter(Operator& op, const std::shared_ptr<const FilterCommand>& command,
+                const std::function<Filter()>& make) {
+  op.set_estimate([command, make]() -> Result<Estimate> {
+    TRY_ASSIGN(const OpenedPart opened, open_part(command->part));
+    const auto& [reader, box] = opened;
+    const Filter filter = make();
+    const Box part = command->part.box.empty() ? largest_part(box) : box;
+    Estimate estimate;
+    TRY_ASSIGN(estimate.memory, memory_of_filter(reader, part, filter, allowed_threads()));
+    TRY_ASSIGN(estimate.halo, filter.halo(reader.shape_at(box.level)));
+    return estimate;
+  });
+  op.set_run([command, make]() -> Result<void> {
+    TRY_ASSIGN(const OpenedPart opened, open_part(command->part));
+    return run_filter(*command, opened, make());
+  });
 }
 
 }  // namespace tierhub::imaging

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "imaging/commands/common_options.h"
@@ -23,6 +24,8 @@ void add_image_out(Operator& op, std::string& out);
 // says more.
 Result<void> run_filter(const FilterCommand& command, const OpenedPart& opened,
                         const Filter& filter, const std::string& how = "");
-Result<void> run_filter(const FilterCommand& command, const Filter& filter);
+// Makes the operator run, and estimate, the filter that `make` returns once the options are known.
+void set_filter(Operator& op, const std::shared_ptr<const FilterCommand>& command,
+                const std::function<Filter()>& make);
 
 }  // namespace tierhub::imaging

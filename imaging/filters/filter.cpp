@@ -4,6 +4,7 @@
 
 #include "imaging/filters/made_image.h"
 #include "imaging/images/halo.h"
+#include "imaging/images/memory.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -40,6 +41,17 @@ Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filte
     return image.write_box(part, volume, parallel);
   };
   return make_at_once({filtered_layout(reader, box, filter), write}, out, parallel);
+}
+
+Result<uint64_t> memory_of_filter(const ImageReader& reader, const Box& box, const Filter& filter,
+                                  Parallel parallel) {
+  const Extent shape = reader.shape_at(box.level);
+  TRY_ASSIGN(const Halo halo, filter.halo(shape));
+  MemoryUse memory(parallel);
+  memory.read_grey(reader, formats::grow(box, halo, shape));
+  memory.allocate(grey_bytes(box));
+  memory.pack_chunks(grey_bytes(box), layout_of_box(reader, box).chunk.voxels() * sizeof(uint16_t));
+  return memory.peak();
 }
 
 Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& halo,

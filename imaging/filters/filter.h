@@ -30,6 +30,10 @@ Result<void> check_grey(const ImageReader& reader);
 Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,
                           const std::string& out, Parallel parallel);
 
+// How much memory filtering `box` at once needs at most, in bytes.
+Result<uint64_t> memory_of_filter(const ImageReader& reader, const Box& box, const Filter& filter,
+                                  Parallel parallel);
+
 // Writes the filtered voxels of `box` into level 0 of the image at `out`, which has the size of the
 // whole volume and is made if there is none yet. Blocks must consist of whole chunks of it:
 // multiples of 32 x 128 x 128 voxels, or 512 x 512 in a plane. Equal to filter_whole on all of the

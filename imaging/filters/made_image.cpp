@@ -12,11 +12,14 @@ using formats::Axis;
 constexpr formats::Shape kVolumeChunk{1, 1, 32, 128, 128};
 constexpr formats::Shape kPlaneChunk{1, 1, 1, 512, 512};
 
-// Parts of whole chunks.
+// Of whole chunks.
+constexpr Extent kVolumePart{64, 512, 512};
+constexpr Extent kPlanePart{1, 4096, 4096};
+
 Result<std::vector<Box>> parts_of(const formats::Shape& shape) {
   const Box whole{0, 0, 0, {0, shape.z}, {0, shape.y}, {0, shape.x}};
-  if (shape.z > 1) return formats::tile(whole, {64, 512, 512});
-  return formats::tile(whole, {1, 4096, 4096});
+  if (shape.z > 1) return formats::tile(whole, kVolumePart);
+  return formats::tile(whole, kPlanePart);
 }
 
 }  // namespace
@@ -43,6 +46,15 @@ ImageLayout layout_of_box(const ImageReader& reader, const Box& box) {
 void set_size(ImageLayout& layout, const Extent& size) {
   layout.shape = {1, 1, size.z, size.y, size.x};
   layout.chunk = size.z > 1 ? kVolumeChunk : kPlaneChunk;
+}
+
+Box largest_part(const Box& box) {
+  const Extent& size = box.z.size() > 1 ? kVolumePart : kPlanePart;
+  Box part = box;
+  part.z.end = std::min(box.z.end, box.z.begin + size.z);
+  part.y.end = std::min(box.y.end, box.y.begin + size.y);
+  part.x.end = std::min(box.x.end, box.x.begin + size.x);
+  return part;
 }
 
 Result<void> make_at_once(const MadeImage& made, const std::string& out, Parallel parallel) {

@@ -29,6 +29,9 @@ struct MadeImage {
 // All of it, with the smaller levels that an image of this size has. Memory is bounded by a part.
 Result<void> make_at_once(const MadeImage& made, const std::string& out, Parallel parallel);
 
+// The largest of the parts of an image that has the voxels of `box`.
+Box largest_part(const Box& box);
+
 // One part of it. The image is made if there is none yet; add_levels() writes the smaller levels
 // when all parts are there. It is then equal to that of make_at_once().
 Result<void> make_part(const MadeImage& made, const Box& part, const std::string& out);

@@ -51,12 +51,6 @@ void MemoryUse::free(uint64_t bytes) {
   }
 }
 
-void MemoryUse::allocate_in_threads(uint64_t bytes) {
-  allocate(bytes);
-  now_ += (parallel_.threads() - 1) * bytes;
-  peak_ = std::max(peak_, now_);
-}
-
 void MemoryUse::read_grey(const ImageReader& reader, const Box& box) {
   allocate(cached_bytes(reader, box));
   const uint64_t numbers = box.voxels() * formats::bytes_of(reader.info().type);
@@ -69,9 +63,14 @@ void MemoryUse::keep_chunks(uint64_t bytes) {
   allocate(std::min(pixels::PixelReader::Options().cache_bytes, bytes));
 }
 
-void MemoryUse::pack_chunks(uint64_t bytes) {
-  allocate_in_threads(bytes);  // the voxels
-  allocate_in_threads(bytes);  // what they become
+void MemoryUse::pack_chunks(uint64_t bytes, uint64_t chunk_bytes) {
+  const uint64_t piece = std::min(bytes, chunk_bytes);
+  const uint64_t chunks = (bytes + chunk_bytes - 1) / chunk_bytes;
+  const uint64_t threads = std::min<uint64_t>(parallel_.threads(), chunks);
+  allocate(piece);  // the voxels
+  allocate(piece);  // what they become
+  now_ += 2 * (threads - 1) * piece;
+  peak_ = std::max(peak_, now_);
 }
 
 uint64_t grey_bytes(const Box& box) { return box.voxels() * sizeof(uint16_t); }

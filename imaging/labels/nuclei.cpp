@@ -87,7 +87,7 @@ Result<uint64_t> memory_of_nuclei(const ImageReader& reader, const Box& box,
   memory.read_grey(reader, part);
   memory.allocate(label_bytes(part));  // of pieces
   memory.free(grey_bytes(part));
-  memory.pack_chunks(std::min(label_bytes(part), label_chunk_bytes(part)));
+  memory.pack_chunks(label_bytes(part), label_chunk_bytes(part));
   return std::max(most, memory.peak());
 }
 

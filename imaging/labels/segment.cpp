@@ -129,7 +129,7 @@ Result<uint64_t> memory_of_segment(const ImageReader& reader, const Box& box,
     if (has_mask) memory.free(part.voxels());
     memory.free(grey_bytes(part));
     memory.free(grey_bytes(region));
-    memory.pack_chunks(std::min(label_bytes(part), label_chunk_bytes(part)));
+    memory.pack_chunks(label_bytes(part), label_chunk_bytes(part));
     most = std::max(most, memory.peak());
   }
   // Chunks that parts have in common with others stay while they are merged.
@@ -137,7 +137,7 @@ Result<uint64_t> memory_of_segment(const ImageReader& reader, const Box& box,
     MemoryUse merge(options.parallel);
     merge.keep_chunks(grey_bytes(box));
     merge.keep_chunks(label_bytes(box));
-    merge.pack_chunks(label_chunk_bytes(box));
+    merge.pack_chunks(label_bytes(box), label_chunk_bytes(box));
     most = std::max(most, merge.peak());
   }
   return most;

@@ -35,14 +35,16 @@ uint64_t memory_of(const std::string& arguments) {
 
 TEST(Estimates, AreTrueWithinAFifth) {
   const ScratchFolder folder;
-  const Extent shape{64, 300, 320};
-  write_volume(folder / "v.zarr", balls(shape, 4, 6), {32, 64, 64});
+  imgop("synth --nuclei 100 --shape 64,300,320 --out " + (folder / "v.zarr"));
   const std::string common = " --in " + (folder / "v.zarr") + " --halo z=12,y=12,x=12 --box ";
   const std::string threshold = " --threshold 500 --out " + (folder / "l.zarr");
-  for (const char* box : {"z=0:16,y=64:128,x=64:128", "z=0:64,y=32:288,x=32:288"}) {
+  const std::string image = " --out " + (folder / "i.zarr");
+  for (const char* box : {"z=0:32,y=0:128,x=128:256", "z=0:64,y=0:256,x=0:256"}) {
     for (const std::string& arguments : std::vector<std::string>{
              "histogram --sigma 2 --out " + (folder / "h.json"), "segment --sigma 2" + threshold,
-             "segment --diameter 14" + threshold}) {
+             "segment --diameter 14" + threshold, "smooth --sigma 2" + image,
+             "dog --sigma 1 --wide 2" + image, "median --radius 1" + image,
+             "background --radius 5" + image}) {
       const std::string command = arguments + common + box;
       const Outcome outcome = imgop(command + " --estimate");
       ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
