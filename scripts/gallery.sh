@@ -116,9 +116,34 @@ convert_pyramid() {
   imgop montage --columns 3 --size 160 --in level-{0,1,2}.ome.zarr --out "$pictures/convert-pyramid.png"
 }
 
-all=(nuclei_files nuclei_blocks plate_two_channels spots_per_cell timelapse illumination_files convert_pyramid)
+# The program in a workflow.
+program_of() { sed -n '/- |$/,/- "{input}"/p' "$repository/etc/workflows/$1.yaml" | sed '1d;$d;s/^        //' >program.py; }
 
-install_packages "${build_packages[@]}"
+python_files() {
+  program_of python-files
+  imgop synth --nuclei 120 --touching 0.1 --shape 512,512 --seed 6 --out many.ome.zarr
+  imgop convert --in many.ome.zarr --out many.ome.tif
+  /usr/bin/python3 program.py many.ome.tif many many.csv
+  imgop plot --table many.csv --column area_px --out "$pictures/python-files.png"
+}
+
+python_blocks() {
+  program_of python-blocks
+  imgop synth --nuclei 30 --shape 40,160,240 --seed 3 --out spots.ome.zarr
+  /usr/bin/python3 program.py spots.ome.zarr level=0,t=0,c=0,z=0:40,y=0:160,x=0:240 z=13,y=13,x=13 spots.csv
+  /usr/bin/python3 -c '
+import csv, numpy, tifffile
+labels = numpy.zeros((40, 160, 240), "u2")
+for number, row in enumerate(csv.DictReader(open("spots.csv")), 1):
+    z, y, x = (int(row[axis + "_px"]) for axis in "zyx")
+    labels[z, max(y - 2, 0):y + 3, max(x - 2, 0):x + 3] = number
+tifffile.imwrite("spots.tif", labels)'
+  imgop project --in spots.ome.zarr --labels spots.tif --out "$pictures/python-blocks.png"
+}
+
+all=(nuclei_files nuclei_blocks plate_two_channels spots_per_cell timelapse illumination_files convert_pyramid python_files python_blocks)
+
+install_packages "${build_packages[@]}" python3-skimage python3-tifffile python3-zarr
 build_preset release imgop
 export PATH=$repository/build/release/bin:$PATH
 mkdir -p "$pictures"

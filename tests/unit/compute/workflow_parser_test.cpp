@@ -51,7 +51,7 @@ TEST(Workflow, TheShippedExamplesThatSelectPassTheSelectionOn) {
   for (const char* path :
        {"etc/count-nuclei.yaml", "etc/count-files.yaml", "etc/workflows/nuclei-blocks.yaml",
         "etc/workflows/nuclei-files.yaml", "etc/workflows/timelapse.yaml",
-        "etc/workflows/illumination-files.yaml"}) {
+        "etc/workflows/illumination-files.yaml", "etc/workflows/python-blocks.yaml"}) {
     const Result<Workflow> parsed = parse_workflow(read_source(path));
     ASSERT_TRUE(parsed) << path << ": " << parsed.error().text();
     EXPECT_TRUE(parsed->has_select);
