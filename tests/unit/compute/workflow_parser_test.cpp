@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -70,6 +71,27 @@ TEST(Workflow, TheShippedExamplesThatUseAllChannelsSayWhichInEachStep) {
     EXPECT_FALSE(parsed->has_select);
     EXPECT_NE(read_source(path).find("--select, \"c=1\""), std::string::npos) << path;
   }
+}
+
+// A step that forgets to gather would do one thing many times at once.
+TEST(Workflow, StepsOfTheShippedOnesThatRunForEachItemNameIt) {
+  size_t workflows = 0;
+  const std::string folder = TIERHUB_SOURCE_DIR "/etc/workflows";
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".yaml") continue;
+    const std::string name = entry.path().filename();
+    const Result<Workflow> parsed = parse_workflow(read_source("etc/workflows/" + name));
+    ASSERT_TRUE(parsed) << name << ": " << parsed.error().text();
+    ++workflows;
+    for (const Step& step : parsed->steps) {
+      const bool names_its_item =
+          step.mentions(Placeholder::input) || step.mentions(Placeholder::select) ||
+          step.mentions(Placeholder::box) || step.mentions(Placeholder::task) ||
+          step.mentions(Placeholder::name) || step.mentions(Placeholder::path);
+      EXPECT_TRUE(step.runs_once() || names_its_item) << name << ": " << step.id;
+    }
+  }
+  EXPECT_GE(workflows, 9u);
 }
 
 TEST(Workflow, AByteOrderMarkAndCarriageReturnsAreFine) {
