@@ -124,6 +124,12 @@ class DatasetSearch {
     list_.datasets.push_back(std::move(dataset));
   }
 
+  // Such as the row of a plate. An image that lost its metadata has an array "0".
+  static bool is_group_of_groups(const FileTree& tree) {
+    const auto group = tree.size_of(".zgroup"), array = tree.size_of("0/.zarray");
+    return group && *group && array && !*array;
+  }
+
   // True if the folder is an image, or would be one if it were not damaged. A plate and other groups
   // are folders of images.
   bool add_zarr(const std::string& folder) {
@@ -133,7 +139,8 @@ class DatasetSearch {
     if (!zarr || !*zarr) return false;
     const auto group = read_zarr_group(**tree, "");
     auto image = group ? Image::open(*tree) : Result<std::unique_ptr<Image>>(group.error());
-    const bool is_group = group && *group && find_member((*group)->ome, "multiscales") == nullptr;
+    const bool is_group = group && (*group ? find_member((*group)->ome, "multiscales") == nullptr
+                                           : is_group_of_groups(**tree));
     const auto array = (*tree)->size_of(".zarray");
     if (!image && is_group && !(array && *array)) return false;
     add(folder, image);

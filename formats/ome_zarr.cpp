@@ -282,6 +282,12 @@ Result<std::unique_ptr<Image>> open_ome_zarr(std::shared_ptr<const NotedTree> tr
       return unsupported(
           fmt::format("{} is a plate: name one field of it, such as {}/A/1/0", path, path));
     }
+    TRY_ASSIGN(const std::vector<std::string> fields, read_well(*tree, folder));
+    if (!fields.empty()) {
+      return unsupported(
+          fmt::format("{0} is a well with {1} image{2}: name one of them, such as {0}/{3}", path,
+                      fields.size(), fields.size() == 1 ? "" : "s", fields.front()));
+    }
     if (!may_descend || !group || find_member(group->ome, "bioformats2raw.layout") == nullptr)
       break;
     TRY_ASSIGN(const bool several, has_second_image(*tree));

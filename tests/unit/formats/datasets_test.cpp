@@ -122,10 +122,24 @@ TEST(Datasets, APlateIsAFolderOfItsFields) {
   const ScratchFolder folder;
   folder.write("p.zarr/.zgroup", R"({"zarr_format":2})");
   folder.write("p.zarr/.zattrs", R"({"plate":{"wells":[{"path":"A/1"}]}})");
+  folder.write("p.zarr/A/.zgroup", R"({"zarr_format":2})");  // a row has no more
   folder.write("p.zarr/A/1/.zattrs", R"({"well":{"images":[{"path":"0"},{"path":"1"}]}})");
   write_zarr(folder, "p.zarr/A/1/0");
   write_zarr(folder, "p.zarr/A/1/1");
   EXPECT_EQ(found(folder), (Texts{"p.zarr/A/1/0: OME-Zarr yx", "p.zarr/A/1/1: OME-Zarr yx"}));
+  const auto well = Image::open(folder / "p.zarr/A/1");
+  ASSERT_FALSE(well);
+  EXPECT_NE(well.error().text().find("is a well with 2 images: name one of them"),
+            std::string::npos)
+      << well.error().text();
+}
+
+TEST(Datasets, AnImageThatLostItsMetadataIsDamaged) {
+  const ScratchFolder folder;
+  write_zarr(folder, "a.zarr");
+  folder.write("a.zarr/.zgroup", R"({"zarr_format":2})");
+  fs::remove(folder / "a.zarr/.zattrs");
+  EXPECT_EQ(found(folder), Texts{"a.zarr: not readable"});
 }
 
 TEST(Datasets, HiddenFilesAndLinksThatLeadOutAreSkipped) {
