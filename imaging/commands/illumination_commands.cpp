@@ -5,6 +5,7 @@
 #include "formats/selection.h"
 #include "imaging/commands/filter_options.h"
 #include "imaging/filters/illumination_file.h"
+#include "imaging/images/image_list.h"
 #include "imaging/images/output.h"
 
 namespace tierhub::imaging {
@@ -23,14 +24,17 @@ void add_illumination_sum(Registry& registry) {
               "imgop illumination-sum --select c=0 --in A1.tif A2.tif A3.tif --out sum.ome.zarr");
   op.set_types("uint8, uint16");
   op.set_halo("0");
-  op.add("--in", options->in, list_of(path_in("image")), "Images of one size")->required();
+  op.add("--in", options->in, list_of(path_in("image")),
+         "Images of one size; or a folder, an OME-Zarr plate or one well of it: all images in it")
+      ->required();
   op.add("--select", options->select, text("select", parsed_by(formats::parse_selection)),
          "Which time point and channel of each image, such as c=0");
   op.add("--out", options->out, path_out("image", {".zarr"}), "OME-Zarr folder to write (.zarr)")
       ->required();
   op.set_run([options]() -> Result<void> {
-    TRY_ASSIGN(const uint64_t planes, write_illumination_sum(options->in, options->select,
-                                                             options->out, allowed_threads()));
+    TRY_ASSIGN(const std::vector<std::string> images, images_at(options->in));
+    TRY_ASSIGN(const uint64_t planes,
+               write_illumination_sum(images, options->select, options->out, allowed_threads()));
     fmt::print("{} plane{}\n", planes, planes == 1 ? "" : "s");
     return {};
   });

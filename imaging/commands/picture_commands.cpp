@@ -6,11 +6,9 @@
 #include <fmt/format.h>
 
 #include "common/first_error.h"
-#include "formats/datasets.h"
-#include "formats/file_tree.h"
-#include "formats/ome_zarr.h"
 #include "formats/selection.h"
 #include "imaging/commands/common_options.h"
+#include "imaging/images/image_list.h"
 #include "imaging/images/output.h"
 #include "imaging/images/source.h"
 #include "imaging/pictures/heatmap.h"
@@ -196,39 +194,6 @@ struct MontageCommand {
 
 constexpr size_t kMostThumbnails = 10'000;
 
-// An image, or the images of a plate or of a folder.
-Result<void> add_images(const std::string& path, std::vector<std::string>& images) {
-  if (formats::Image::open(path)) {
-    images.push_back(path);
-    return {};
-  }
-  std::error_code ignored;
-  if (const auto tree = formats::PosixTree::open(path);
-      tree && std::filesystem::is_directory(path, ignored)) {
-    TRY_ASSIGN(const auto wells, formats::read_plate(**tree));
-    for (const formats::PlateWell& well : wells) {
-      for (const std::string& field : well.images)
-        images.push_back(fmt::format("{}/{}/{}", path, well.path, field));
-    }
-    if (!wells.empty()) return {};
-  }
-  if (!std::filesystem::is_directory(path, ignored)) return formats::Image::open(path).error();
-  TRY_ASSIGN(const formats::DatasetList list, formats::find_datasets(path));
-  if (!list.left_out.empty()) return no_picture(path + ": " + list.left_out.front());
-  if (list.datasets.empty()) return no_picture("no images in " + path);
-  for (const formats::Dataset& dataset : list.datasets) {
-    if (!dataset.info) return no_picture(dataset.error);
-    if (dataset.info->files > 1) {
-      return no_picture(
-          fmt::format("{} in {} is a numbered series next to other images: name its files, or "
-                      "convert it with imgop convert --series",
-                      dataset.path, path));
-    }
-    images.push_back(dataset.path == "." ? path : path + "/" + dataset.path);
-  }
-  return {};
-}
-
 // The labels of an image: those of its name in a folder, or the only ones.
 Result<std::string> labels_of(const std::string& labels, const Thumbnail& thumbnail,
                               size_t images) {
@@ -284,8 +249,7 @@ Result<void> run_montage(const MontageCommand& command) {
   if (!command.names.empty()) {
     TRY_ASSIGN(names, NamePattern::parse(command.names));
   }
-  std::vector<std::string> images;
-  for (const std::string& path : command.in) TRY(add_images(path, images));
+  TRY_ASSIGN(const std::vector<std::string> images, images_at(command.in));
   if (images.size() > kMostThumbnails) {
     return no_picture(fmt::format("{} images are too many for one picture: at most {}",
                                   images.size(), kMostThumbnails));

@@ -19,6 +19,7 @@ TEST_F(ImgopIllumination, OfSumsInAnyOrderMakesImagesFlat) {
   const Extent shape{1, 530, 40};
   for (const int image : {1, 2, 3})
     write_volume(at(fmt::format("{}.zarr", image)), slope(shape, 100 * image));
+  EXPECT_EQ(run("illumination-sum --in " + at(".") + " --out all.zarr"), "3 planes\n");
   EXPECT_EQ(run("illumination-sum --in 1.zarr --out sums/a.zarr"), "1 plane\n");
   EXPECT_EQ(run("illumination-sum --in 2.zarr 3.zarr --out sums/b.zarr"), "2 planes\n");
   const std::string text = run("illumination --radius 5 --in " + at("sums") + " --out f.zarr");
