@@ -54,15 +54,15 @@ TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
       "share/tierhub/workflow.schema.json",
       "share/tierhub/count-nuclei.yaml",
       "share/tierhub/count-files.yaml",
-      "share/tierhub/workflows/nuclei-blocks.yaml",
-      "share/tierhub/workflows/nuclei-files.yaml",
       "share/doc/tierhub/README.md",
       "share/doc/tierhub/CHANGELOG.md",
   };
   const fs::path docs = TIERHUB_SOURCE_DIR "/docs";
   for (const auto& document : fs::recursive_directory_iterator(docs))
-    if (document.path().extension() == ".md")
+    if (document.is_regular_file())
       expected.push_back("share/doc/tierhub/" + fs::relative(document.path(), docs).string());
+  for (const auto& workflow : fs::directory_iterator(TIERHUB_SOURCE_DIR "/etc/workflows"))
+    expected.push_back("share/tierhub/workflows/" + workflow.path().filename().string());
   for (const std::string& name : programs()) expected.push_back("bin/" + name);
   EXPECT_THAT(files_in(at("/usr/local")), ::testing::UnorderedElementsAreArray(expected));
   EXPECT_EQ(files_in(place_.path()).size(), expected.size()) << "nothing lies elsewhere";
