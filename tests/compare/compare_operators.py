@@ -89,6 +89,14 @@ def compare_labels(comparison, name, image, threshold):
     return labels
 
 
+def compare_hysteresis(comparison, name, image, threshold):
+    high = threshold + (int(image.max()) - threshold) // 2
+    comparison.run(f"segment --sigma 0 --threshold {threshold} --high {high} --connectivity face "
+                   "--in image.tif --out strong.zarr")
+    wanted = filters.apply_hysteresis_threshold(image, threshold, high)
+    comparison.expect(f"{name}: hysteresis", numpy.array_equal(comparison.array("strong.zarr") > 0, wanted))
+
+
 def compare_filters(comparison, name, image):
     comparison.run("median --radius 2 --in image.tif --out median.zarr")
     comparison.expect(f"{name}: median", numpy.array_equal(comparison.array("median.zarr"),
@@ -137,6 +145,7 @@ def compare_image(comparison, name, image):
     tifffile.imwrite(comparison.path("image.tif"), image)
     threshold = compare_threshold(comparison, name, image)
     labels = compare_labels(comparison, name, image, threshold)
+    compare_hysteresis(comparison, name, image, threshold)
     compare_filters(comparison, name, image)
     compare_expansion(comparison, name, labels)
     compare_measures(comparison, name, image, labels)
