@@ -13,15 +13,15 @@ namespace tierhub::test {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr int kHeight = 120, kWidth = 160;
+constexpr int kScanHeight = 120, kScanWidth = 160;
 using Plane = std::vector<uint16_t>;
 
 // A bright disc with a soft edge.
 void add_disc(Plane& plane, double y, double x, double radius, double brightness) {
-  for (int i = 0; i < kHeight; ++i) {
-    for (int j = 0; j < kWidth; ++j) {
+  for (int i = 0; i < kScanHeight; ++i) {
+    for (int j = 0; j < kScanWidth; ++j) {
       const double inside = radius + 0.5 - std::hypot(i - y, j - x);
-      plane[static_cast<size_t>(i * kWidth + j)] +=
+      plane[static_cast<size_t>(i * kScanWidth + j)] +=
           static_cast<uint16_t>(brightness * std::min(1.0, std::max(0.0, inside)));
     }
   }
@@ -37,8 +37,8 @@ void write_image(const std::string& path, char axis, const std::vector<Plane>& p
   std::ostringstream attributes, array;
   attributes << R"({"multiscales":[{"version":"0.4","axes":[{"name":")" << axis
              << R"("},{"name":"y"},{"name":"x"}],"datasets":[{"path":"0"}]}]})";
-  array << R"({"zarr_format":2,"shape":[)" << planes.size() << "," << kHeight << "," << kWidth
-        << R"(],"chunks":[1,)" << kHeight << "," << kWidth
+  array << R"({"zarr_format":2,"shape":[)" << planes.size() << "," << kScanHeight << ","
+        << kScanWidth << R"(],"chunks":[1,)" << kScanHeight << "," << kScanWidth
         << R"(],"dtype":"<u2","compressor":null,"fill_value":0,"order":"C","filters":null})";
   write_file(path + "/.zgroup", R"({"zarr_format":2})");
   write_file(path + "/.zattrs", attributes.str());
@@ -67,7 +67,7 @@ std::vector<std::string> column(const std::string& path, const std::string& name
 
 TEST_F(Shipped, SpotsPerCellCountsTheSpotsOfEachCell) {
   for (const char* name : {"fish/day1/a.ome.zarr", "fish/day2/b.ome.zarr"}) {
-    Plane nuclei(kHeight * kWidth, 100), spots(kHeight * kWidth, 100);
+    Plane nuclei(kScanHeight * kScanWidth, 100), spots(kScanHeight * kScanWidth, 100);
     // Cell n has n spots; the last one lies far from all cells.
     const double centres[][2] = {{30, 30}, {30, 120}, {90, 40}};
     for (int n = 1; n <= 3; ++n) {
@@ -97,7 +97,7 @@ TEST_F(Shipped, SpotsPerCellCountsTheSpotsOfEachCell) {
 TEST_F(Shipped, TimelapseCountsNucleiAtEachTimePoint) {
   std::vector<Plane> frames;
   for (int t = 0; t < 4; ++t) {
-    Plane plane(kHeight * kWidth, 100);
+    Plane plane(kScanHeight * kScanWidth, 100);
     for (int n = 0; n < 2 + 2 * t; ++n)
       add_disc(plane, 20 + 40 * (n / 4), 20 + 38 * (n % 4), 11, 500);
     frames.push_back(plane);
