@@ -37,8 +37,8 @@ class PixelReader {
   const formats::Image& image() const { return *image_; }
   const formats::ImageInfo& info() const { return image_->info(); }
 
-  // The levels of the image, then those that are not stored, each half of the one before in y and x,
-  // until both sides have at most kSmallestLevel voxels. Reading one of those reads the last
+  // The levels of the image, then those that are not stored, each half of the one before in y and
+  // x, until both sides have at most kSmallestLevel voxels. Reading one of those reads the last
   // stored level: all of it for the whole of the smallest.
   const std::vector<formats::Level>& levels() const { return levels_; }
 

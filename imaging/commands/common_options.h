@@ -23,8 +23,8 @@ void add_part(Operator& op, Part& part);
 // a whole volume.
 void add_selected_blocks(Operator& op, std::string& select);
 
-// Spreads the grey values of an image that needs a scale over --range; without it over the numbers of
-// `box`, which are then read once more.
+// Spreads the grey values of an image that needs a scale over --range; without it over the numbers
+// of `box`, which are then read once more.
 Result<void> choose_scale(ImageReader& reader, const Box& box, const Part& part);
 
 // The image of --in, with its scale, and the voxels that --select or --box chooses.
@@ -34,8 +34,8 @@ struct OpenedPart {
 };
 Result<OpenedPart> open_part(const Part& part);
 
-// "PATH:PREFIX": a file of which columns are added, and what their names begin with. Nothing if it is
-// not written so.
+// "PATH:PREFIX": a file of which columns are added, and what their names begin with. Nothing if it
+// is not written so.
 struct Prefixed {
   std::string path;
   std::string prefix;

@@ -20,8 +20,8 @@ void add_filter_options(Operator& op, FilterCommand& command);
 // --out of images that blocks may write together.
 void add_image_out(Operator& op, std::string& out);
 
-// Writes the image of --out, and says in the report what it was made from. `how`, if it is not empty,
-// says more.
+// Writes the image of --out, and says in the report what it was made from. `how`, if it is not
+// empty, says more.
 Result<void> run_filter(const FilterCommand& command, const OpenedPart& opened,
                         const Filter& filter, const std::string& how = "");
 // Makes the operator run, and estimate, the filter that `make` returns once the options are known.

@@ -94,8 +94,8 @@ class Operator {
   void set_halo(const char* rule) { manifest_["halo"] = rule; }
   void set_types(const char* types) { manifest_["pixel_types"] = types; }
 
-  // Adds --estimate, which prints what `estimate` returns, as JSON, instead of running. To be called
-  // before set_run().
+  // Adds --estimate, which prints what `estimate` returns, as JSON, instead of running. To be
+  // called before set_run().
   void set_estimate(std::function<Result<Estimate>()> estimate);
 
   CLI::App& command() { return *command_; }

@@ -15,7 +15,8 @@ namespace tierhub::imaging {
 struct Filter {
   // How far around a voxel it looks in a volume of `shape`, or why its arguments are wrong.
   std::function<Result<Halo>(const Extent& shape)> halo;
-  // `volume` holds `grown`, which reaches beyond `owned` by the halo, or to the border of the volume.
+  // `volume` holds `grown`, which reaches beyond `owned` by the halo, or to the border of the
+  // volume.
   std::function<Result<GreyVolume>(const GreyVolume& volume, const Box& grown, const Box& owned,
                                    const Extent& shape, Parallel parallel)>
       apply;

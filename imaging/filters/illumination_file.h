@@ -13,8 +13,9 @@
 
 namespace tierhub::imaging {
 
-// Writes the sum of all planes of all images (uint32). Each image is one level, time point and channel
-// with all of y and x, chosen by `select`; all have one size. Returns how many planes it is of.
+// Writes the sum of all planes of all images (uint32). Each image is one level, time point and
+// channel with all of y and x, chosen by `select`; all have one size. Returns how many planes it is
+// of.
 Result<uint64_t> write_illumination_sum(const std::vector<std::string>& images,
                                         const std::string& select, const std::string& out,
                                         Parallel parallel);
@@ -27,8 +28,8 @@ struct IlluminationResult {
   uint64_t planes = 0;
   double least = 0, most = 0;  // of the function
 };
-// Writes the function of the images in `sums`: files that write_illumination_sum() wrote, or folders
-// of them. An error names two that do not fit together.
+// Writes the function of the images in `sums`: files that write_illumination_sum() wrote, or
+// folders of them. An error names two that do not fit together.
 Result<IlluminationResult> write_illumination(const std::vector<std::string>& sums,
                                               const IlluminationRule& rule, const std::string& out,
                                               Parallel parallel);

@@ -36,8 +36,8 @@ Box largest_part(const Box& box);
 // when all parts are there. It is then equal to that of make_at_once().
 Result<void> make_part(const MadeImage& made, const Box& part, const std::string& out);
 
-// Adds the smaller levels to an OME-Zarr 0.4 image that blocks wrote. It may be repeated. Returns how
-// many levels the image has then.
+// Adds the smaller levels to an OME-Zarr 0.4 image that blocks wrote. It may be repeated. Returns
+// how many levels the image has then.
 Result<size_t> add_levels(const std::string& image, pixels::Shrink shrink, Parallel parallel);
 
 }  // namespace tierhub::imaging

@@ -8,8 +8,8 @@
 namespace tierhub::imaging {
 
 // One plane, of the type of the image; a sum is uint16, or uint32 if the planes are so many that
-// their sum may be larger, or float32 if the image is neither uint8 nor uint16. A part of it is made of all planes of `box` behind it. `reader` must
-// outlive it.
+// their sum may be larger, or float32 if the image is neither uint8 nor uint16. A part of it is
+// made of all planes of `box` behind it. `reader` must outlive it.
 MadeImage projected_image(const ImageReader& reader, const Box& box, Projection method,
                           Parallel parallel);
 

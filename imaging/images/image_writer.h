@@ -44,9 +44,9 @@ class ImageWriter {
  public:
   // The image appears under its name with commit().
   static Result<ImageWriter> create(const std::string& path, const ImageLayout& layout);
-  // An image that several processes write, each its own chunks, under its final name from the start;
-  // whichever comes first makes it. Each file appears when it is complete. An error if there is
-  // an image of another layout; commit() does nothing.
+  // An image that several processes write, each its own chunks, under its final name from the
+  // start; whichever comes first makes it. Each file appears when it is complete. An error if there
+  // is an image of another layout; commit() does nothing.
   static Result<ImageWriter> share(const std::string& path, const ImageLayout& layout);
 
   // Adds the next level; its chunks have the layout's size. Level 0 is added by create().
@@ -56,8 +56,8 @@ class ImageWriter {
   // zeros gets no file.
   Result<void> write_chunk(size_t level, const formats::Shape& at,
                            std::span<const std::byte> voxels) const;
-  // Writes all chunks of a level: `fill` gets a region of it and its voxels, all 0 yet, in the order
-  // t, c, z, y, x. It is called by several threads.
+  // Writes all chunks of a level: `fill` gets a region of it and its voxels, all 0 yet, in the
+  // order t, c, z, y, x. It is called by several threads.
   using Fill = std::function<Result<void>(const formats::Region&, std::span<std::byte>)>;
   Result<void> fill_level(size_t level, Parallel parallel, const Fill& fill) const;
   // The same for a level of one time point and channel in memory; T is the layout's type.

@@ -18,13 +18,13 @@ class MemoryUse {
   void allocate(uint64_t bytes);
   // Pieces of less than 32 MiB stay with the process and are used again (see keep_freed_memory).
   void free(uint64_t bytes);
-  // Reads a box as grey values, which stay: also the chunks that are kept because the box has only a
-  // part of them.
+  // Reads a box as grey values, which stay: also the chunks that are kept because the box has only
+  // a part of them.
   void read_grey(const ImageReader& reader, const Box& box);
   // Reads all of a volume of so many bytes in parts: as many of its chunks as an image keeps stay.
   void keep_chunks(uint64_t bytes);
-  // Packs a volume of `bytes` in chunks of `chunk_bytes`, each thread one at a time. What other threads
-  // than the first one allocate is not used again.
+  // Packs a volume of `bytes` in chunks of `chunk_bytes`, each thread one at a time. What other
+  // threads than the first one allocate is not used again.
   void pack_chunks(uint64_t bytes, uint64_t chunk_bytes);
 
   uint64_t peak() const { return peak_; }

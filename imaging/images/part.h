@@ -1,5 +1,5 @@
-// Which part of an image a command works on: the texts of --select, --box, --halo and --range, and the
-// voxels that they select.
+// Which part of an image a command works on: the texts of --select, --box, --halo and --range, and
+// the voxels that they select.
 #pragma once
 
 #include <string>

@@ -31,8 +31,8 @@ class ImageReader {
   // Where what is computed from its grey values comes from.
   Source source() const;
 
-  // Whether grey values stand for other numbers, so that set_scale() must be called before read_grey():
-  // voxels are neither uint8 nor uint16.
+  // Whether grey values stand for other numbers, so that set_scale() must be called before
+  // read_grey(): voxels are neither uint8 nor uint16.
   bool needs_scale() const;
   void set_scale(const GreyScale& scale) { scale_ = scale; }
   // The smallest and the largest finite number in the box; nothing if there is none.

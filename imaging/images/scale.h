@@ -15,8 +15,8 @@ namespace tierhub::imaging {
 Result<double> parse_length(std::string_view text, std::string_view option,
                             const formats::ImageInfo& info, uint64_t level);
 
-// How much higher than wide a voxel of a volume of `shape` is; 1 in a plane, and where the size of a
-// voxel is not known.
+// How much higher than wide a voxel of a volume of `shape` is; 1 in a plane, and where the size of
+// a voxel is not known.
 double voxel_height(const formats::VoxelSize& size, const formats::Extent& shape);
 
 // The same as the steps of distances.

@@ -14,8 +14,8 @@
 
 namespace tierhub::imaging {
 
-// Adds what grey values stand for as the members "grey_offset" and "grey_step", unless they stand for
-// themselves, and reads it again.
+// Adds what grey values stand for as the members "grey_offset" and "grey_step", unless they stand
+// for themselves, and reads it again.
 void add_scale(formats::Json& json, const GreyScale& scale);
 GreyScale scale_from(const formats::Json& json);
 
@@ -56,7 +56,8 @@ std::string number_text(const GreyScale& scale, uint64_t grey);
 // and with a word about z if it is assumed.
 std::string place_text(const Source& source, const formats::Box& box, const formats::Extent& shape);
 
-// "threshold 117 (Otsu)", in the numbers of the image; where the threshold comes from other voxels they are named.
+// "threshold 117 (Otsu)", in the numbers of the image; where the threshold comes from other voxels
+// they are named.
 std::string threshold_text(uint64_t threshold, const std::optional<Otsu>& otsu,
                            const Source& source, const formats::Box& box);
 

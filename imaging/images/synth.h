@@ -34,8 +34,9 @@ struct Nucleus {
 // Places all nuclei; an error if there is no room for them.
 Result<std::vector<Nucleus>> place_nuclei(const SynthOptions& options);
 
-// The voxels of `box`; its c is the channel. Each depends on the seed and its place alone, so any box can be computed by
-// itself, and only on arithmetic that IEEE 754 fixes, so every machine computes the same.
+// The voxels of `box`; its c is the channel. Each depends on the seed and its place alone, so any
+// box can be computed by itself, and only on arithmetic that IEEE 754 fixes, so every machine
+// computes the same.
 GreyVolume render(const SynthOptions& options, const std::vector<Nucleus>& nuclei, const Box& box);
 
 // Writes the volume to `out` (OME-Zarr) and the truth beside it, as NAME.truth.csv for

@@ -32,8 +32,8 @@ struct MeasuredImage {
 // The halo that expand_box needs.
 Result<Halo> needed_halo(const ExpansionOptions& options, const LabelSource& labels);
 
-// The labels of `box`, which lies in what the labels cover (its level, t and c are not used), joined
-// by their numbers. Without an image objects have no intensities.
+// The labels of `box`, which lies in what the labels cover (its level, t and c are not used),
+// joined by their numbers. Without an image objects have no intensities.
 Result<LabelBlock> expand_box(const LabelSource& labels, const std::optional<MeasuredImage>& image,
                               const Box& box, const ExpansionOptions& options);
 

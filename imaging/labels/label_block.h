@@ -1,6 +1,6 @@
 // The labels of one box, in memory or in a labels folder: an OME-Zarr image with the labels, what
-// they were made with (attribute "imgop"), and the integer sums of its objects (objects.txt). Blocks
-// are such folders, and so are finished results.
+// they were made with (attribute "imgop"), and the integer sums of its objects (objects.txt).
+// Blocks are such folders, and so are finished results.
 #pragma once
 
 #include <compare>

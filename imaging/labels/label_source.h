@@ -15,8 +15,8 @@ namespace tierhub::imaging {
 class LabelSource {
  public:
   // Of an image of several time points or channels, `select` says which ("t=3,c=0"). An error if it
-  // does not, or if the image has the labels of a block that are still to be merged. Decodes with up to
-  // `threads` threads.
+  // does not, or if the image has the labels of a block that are still to be merged. Decodes with
+  // up to `threads` threads.
   static Result<LabelSource> open(const std::string& path, size_t threads = 1,
                                   const std::string& select = "");
 
@@ -24,8 +24,8 @@ class LabelSource {
   const formats::ImageInfo& info() const { return reader_->info(); }
   // How they were made; of labels of another program, where they are. Its box is what they cover.
   const LabelRecord& record() const { return record_; }
-  // `box`: in voxels of the label image, which begins where record().box does; its level, t and c are
-  // not used. Labels are whole numbers from 0 to 2^32 - 1, of any type: others are an error.
+  // `box`: in voxels of the label image, which begins where record().box does; its level, t and c
+  // are not used. Labels are whole numbers from 0 to 2^32 - 1, of any type: others are an error.
   Result<LabelVolume> read(const Box& box) const;
   // `box`: in voxels of the volume that they are of. Beyond what they cover is background.
   Result<LabelVolume> read_of_volume(const Box& box) const;

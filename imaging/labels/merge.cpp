@@ -1,6 +1,6 @@
 // 1. Check that the blocks belong together and tile the region.
-// 2. Join objects: by touching, in a sweep along z that keeps the surfaces of blocks that later ones
-// can touch; by keys; or by numbers.
+// 2. Join objects: by touching, in a sweep along z that keeps the surfaces of blocks that later
+// ones can touch; by keys; or by numbers.
 // 3. Add up each set's sums, remove what the filter does not keep, and number the rest by first
 // voxels, unless they keep their numbers.
 // 4. Read: labels of the blocks, renumbered.

@@ -30,10 +30,10 @@ class MergedLabels {
  public:
   MergedLabels() = default;  // of nothing, to be assigned to
   // Joins objects of blocks, keeps those that pass, numbers them by their first voxel in z, y, x
-  // order, and adds their sums. Objects that are joined by numbers keep them. The result depends on the voxels alone: not on the blocks, their
-  // order or their names. An error unless the blocks belong together and tile what is selected of
-  // their volume. Memory grows with the number of objects and with the surface of two layers of
-  // blocks, not with the volume.
+  // order, and adds their sums. Objects that are joined by numbers keep them. The result depends on
+  // the voxels alone: not on the blocks, their order or their names. An error unless the blocks
+  // belong together and tile what is selected of their volume. Memory grows with the number of
+  // objects and with the surface of two layers of blocks, not with the volume.
   static Result<MergedLabels> merge(std::vector<LabelBlock> blocks,
                                     const formats::Selection& selection,
                                     const ObjectFilter& filter);
@@ -44,8 +44,8 @@ class MergedLabels {
   size_t count() const { return count_; }  // of objects with voxels
   size_t block_count() const { return blocks_.size(); }
 
-  // Label l becomes numbers[l - 1], and its object goes if that is 0; no two may become the same one.
-  // `where` says why, for the record.
+  // Label l becomes numbers[l - 1], and its object goes if that is 0; no two may become the same
+  // one. `where` says why, for the record.
   void renumber(const std::vector<uint32_t>& numbers, const std::string& where);
 
   // The labels of a box inside record().box.

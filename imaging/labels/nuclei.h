@@ -13,9 +13,9 @@ namespace tierhub::imaging {
 inline constexpr double kMinDiameter = 3;
 inline constexpr double kMaxDiameter = 512;
 
-// What follows from the diameter: a voxel belongs to a nucleus if, smoothed, it is brighter than the
-// mean of a box around it, and than a share of the way from the darkest value to Otsu's threshold.
-// Touching nuclei are split; what is much smaller than a nucleus is left out.
+// What follows from the diameter: a voxel belongs to a nucleus if, smoothed, it is brighter than
+// the mean of a box around it, and than a share of the way from the darkest value to Otsu's
+// threshold. Touching nuclei are split; what is much smaller than a nucleus is left out.
 struct NucleusRule {
   double diameter = 0;  // in voxels of the plane
   Sigma sigma{0};

@@ -17,8 +17,8 @@ namespace tierhub::imaging {
 
 struct SegmentOptions {
   Sigma sigma = 2;
-  // Voxels must also be brighter than the mean of the box that reaches so far around them, as far as
-  // it lies in the volume; 0 on all axes: they need not.
+  // Voxels must also be brighter than the mean of the box that reaches so far around them, as far
+  // as it lies in the volume; 0 on all axes: they need not.
   Halo local_radius{};
   // Of a threshold that is found: how far on the way from the darkest value to Otsu's it is.
   double otsu_share = 1;

@@ -1,5 +1,5 @@
-// The sums of the objects of one box, in memory or in a file (.sums): one line of JSON that says what
-// they are, then one line of integers an object.
+// The sums of the objects of one box, in memory or in a file (.sums): one line of JSON that says
+// what they are, then one line of integers an object.
 #pragma once
 
 #include <memory>
@@ -22,8 +22,8 @@ class Sums {
   const MeasurePlan& plan() const { return plan_; }
   const std::string& path() const { return path_; }
   const std::vector<ObjectMeasures>& objects() const { return objects_; }
-  // How often values occur, by channel, then as objects(): the larger part. Once: those in memory are
-  // given away, those of a file are read now.
+  // How often values occur, by channel, then as objects(): the larger part. Once: those in memory
+  // are given away, those of a file are read now.
   Result<std::vector<std::vector<ValueCounts>>> take_values();
 
  private:

@@ -9,8 +9,8 @@
 
 namespace tierhub::imaging {
 
-// The objects in record.box; `info` is of the image that is read. What parts measured lies in a folder
-// beside `table` until it is added.
+// The objects in record.box; `info` is of the image that is read. What parts measured lies in a
+// folder beside `table` until it is added.
 Result<Measures> measure_whole(const LabelSource& labels, const std::vector<ImageReader>& images,
                                const MeasurePlan& plan, const LabelRecord& record,
                                const formats::ImageInfo& info, const std::string& table,

@@ -11,9 +11,9 @@
 
 namespace tierhub::imaging {
 
-// The brightest voxel of `box` along z, or the mean: a volume of one plane. Memory is bounded by that
-// plane and a few planes of the image. A plane of more than 2^30 pixels is refused. A sum is drawn
-// as the mean, which looks the same.
+// The brightest voxel of `box` along z, or the mean: a volume of one plane. Memory is bounded by
+// that plane and a few planes of the image. A plane of more than 2^30 pixels is refused. A sum is
+// drawn as the mean, which looks the same.
 Result<GreyVolume> project_grey(const ImageReader& image, const Box& box,
                                 Projection method = Projection::maximum);
 

@@ -10,7 +10,8 @@
 
 namespace tierhub::imaging {
 
-// "area_um2 > 50": a column, one of < <= > >= = !=, and a number; with = and != also any other text.
+// "area_um2 > 50": a column, one of < <= > >= = !=, and a number; with = and != also any other
+// text.
 struct Condition {
   enum class Sign { less, at_most, more, at_least, equal, different };
 
@@ -21,8 +22,8 @@ struct Condition {
   static Result<Condition> parse(const std::string& text);
 };
 
-// Whether each row fulfils all conditions. A cell without a value fulfils none. An error if a column
-// does not exist, or if a cell that is compared with a number has other text.
+// Whether each row fulfils all conditions. A cell without a value fulfils none. An error if a
+// column does not exist, or if a cell that is compared with a number has other text.
 Result<std::vector<bool>> rows_where(const Table& table, const std::vector<Condition>& conditions);
 
 }  // namespace tierhub::imaging

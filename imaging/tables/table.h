@@ -48,8 +48,8 @@ class Table {
   void refer(size_t row, size_t column, std::string_view text) { cells_[column][row] = text; }
   // Keeps `text` for as long as the table exists.
   std::string& adopt(std::string text);
-  // Adds the rows of `other`, and those of its columns that are missing here. A cell that a row does
-  // not have is empty.
+  // Adds the rows of `other`, and those of its columns that are missing here. A cell that a row
+  // does not have is empty.
   void append(Table other);
   // Leaves out the rows of which `is_kept`, one a row, is false. Files stay.
   void keep_rows(const std::vector<bool>& is_kept);

@@ -40,8 +40,8 @@ std::vector<PairSums> measure_pairs(const LabelVolume& labels, const GreyVolume&
 std::optional<double> pearson(const Intensities& first, const Intensities& second,
                               const PairSums& pair);
 
-// Manders' coefficients: which share of a channel's signal lies where the other one has signal, too.
-// Nothing if it has no signal.
+// Manders' coefficients: which share of a channel's signal lies where the other one has signal,
+// too. Nothing if it has no signal.
 struct Manders {
   std::optional<double> first;
   std::optional<double> second;

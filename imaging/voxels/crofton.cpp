@@ -70,8 +70,8 @@ double share_of_sphere(const Vector& centre, const std::vector<Vector>& all) {
 
 }  // namespace
 
-// Cauchy: a boundary's length is pi times the mean over all directions of what it spans across them.
-// A line enters once and leaves once for each span, hence the half.
+// Cauchy: a boundary's length is pi times the mean over all directions of what it spans across
+// them. A line enters once and leaves once for each span, hence the half.
 CroftonWeights perimeter_weights(const Spacing& spacing) {
   const double y = spacing.y;
   const double x = spacing.x;

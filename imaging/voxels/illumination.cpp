@@ -28,8 +28,8 @@ struct RunningSums {
   std::vector<Wide> weighted;
 };
 
-// At `at`, of the straight line that fits the numbers [begin, end) best. Places count from the middle
-// of the range, doubled to be whole.
+// At `at`, of the straight line that fits the numbers [begin, end) best. Places count from the
+// middle of the range, doubled to be whole.
 int64_t fitted(const RunningSums& sums, int64_t begin, int64_t end, int64_t at) {
   const int64_t count = end - begin, middle = begin + end - 1;
   const Wide sum = sums.plain[end] - sums.plain[begin];

@@ -1,5 +1,5 @@
-// Illumination correction: how bright the light is over the field of view, as many images show it, and
-// images without that. In integers, so that the order of the images does not matter.
+// Illumination correction: how bright the light is over the field of view, as many images show it,
+// and images without that. In integers, so that the order of the images does not matter.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ inline constexpr uint32_t kIlluminationOne = 16384;
 // brighter without limit.
 inline constexpr uint32_t kLeastIllumination = kIlluminationOne / 20;
 
-// Smooths a line by three means of the 2 * radius + 1 numbers around each, rounded half up. Nearer to
-// an end than `radius`, the straight line that fits the last 2 * radius + 1 numbers best takes the
-// place of the mean, so that a slope goes on to the end. Inside it is close to a Gaussian of sigma
-// `radius`. At most 2^24 numbers, of at most 2^40 in size.
+// Smooths a line by three means of the 2 * radius + 1 numbers around each, rounded half up. Nearer
+// to an end than `radius`, the straight line that fits the last 2 * radius + 1 numbers best takes
+// the place of the mean, so that a slope goes on to the end. Inside it is close to a Gaussian of
+// sigma `radius`. At most 2^24 numbers, of at most 2^40 in size.
 void smooth_line(std::vector<int64_t>& line, uint64_t radius);
 
 // The illumination function of a field of view, of which `sum` is the sum of `planes` images: their

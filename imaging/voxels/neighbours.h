@@ -15,8 +15,9 @@ namespace tierhub::imaging {
 
 struct Neighbour {
   uint32_t label = 0;
-  // Of the centres of the two voxels, one of each object, that are closest to each other; in squared
-  // sixteenths of the side of a voxel in the plane. Objects that touch by a face are 16 squared apart.
+  // Of the centres of the two voxels, one of each object, that are closest to each other; in
+  // squared sixteenths of the side of a voxel in the plane. Objects that touch by a face are 16
+  // squared apart.
   uint64_t square = 0;
   bool operator==(const Neighbour&) const = default;
 };
@@ -24,13 +25,13 @@ struct Neighbour {
 using Neighbours = std::vector<Neighbour>;
 
 // For each label, the other ones of which a voxel lies within `distance` of its voxels in `owned`
-// (expand_halo says how far that is, and which distances are an error). `labels` holds the voxels of `grown`, which must reach beyond
-// `owned` by the halo, or to the border of the volume of `shape`. `places` are those of the labels'
-// voxels in `owned`. For an object that lies in several blocks, the nearest of each label over all
-// blocks are those of the whole.
+// (expand_halo says how far that is, and which distances are an error). `labels` holds the voxels
+// of `grown`, which must reach beyond `owned` by the halo, or to the border of the volume of
+// `shape`. `places` are those of the labels' voxels in `owned`. For an object that lies in several
+// blocks, the nearest of each label over all blocks are those of the whole.
 //
-// The squares fit into 32 bits: `distance` is at most kMaxExpansion. Each thread needs the box of an
-// object, with the halo around it, twice, and four bytes for each label.
+// The squares fit into 32 bits: `distance` is at most kMaxExpansion. Each thread needs the box of
+// an object, with the halo around it, twice, and four bytes for each label.
 Result<std::vector<Neighbours>> find_neighbours(const LabelVolume& labels, const Box& grown,
                                                 const std::vector<ObjectSums>& places,
                                                 double distance, const Steps& steps,

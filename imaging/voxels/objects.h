@@ -30,21 +30,21 @@ struct ObjectSums {
   void add(const ObjectSums& other);
 };
 
-// The sums of labels 1..count; `labels` and `image` hold the voxels of `box`, which is less than 2^32
-// voxels wide. Each thread needs count * sizeof(ObjectSums) bytes.
+// The sums of labels 1..count; `labels` and `image` hold the voxels of `box`, which is less than
+// 2^32 voxels wide. Each thread needs count * sizeof(ObjectSums) bytes.
 std::vector<ObjectSums> measure(const LabelVolume& labels, const GreyVolume& image, const Box& box,
                                 uint64_t count, Parallel parallel = Parallel());
 // The same without intensities: they are 0.
 std::vector<ObjectSums> measure_places(const LabelVolume& labels, const Box& box, uint64_t count,
                                        Parallel parallel = Parallel());
 
-// Adds to each object its voxels that are brighter than `threshold` in `image`, which has the voxels
-// of `labels`.
+// Adds to each object its voxels that are brighter than `threshold` in `image`, which has the
+// voxels of `labels`.
 void count_bright(const LabelVolume& labels, const GreyVolume& image, uint64_t threshold,
                   std::vector<ObjectSums>& objects);
 
-// One line of integers an object, label 1 first: how a labels folder keeps them. All of them are 0 if
-// no voxel has the label.
+// One line of integers an object, label 1 first: how a labels folder keeps them. All of them are 0
+// if no voxel has the label.
 std::string objects_to_text(const std::vector<ObjectSums>& objects);
 Result<std::vector<ObjectSums>> objects_from_text(std::string_view text, const std::string& path);
 

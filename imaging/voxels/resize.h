@@ -9,9 +9,9 @@ namespace tierhub::imaging {
 // How a voxel follows from its cell: the mean, rounded half up, or the first voxel, for labels.
 enum class Resize { mean, nearest };
 
-// The voxel i of an axis stands for those of `volume` from i * cell on. The last cells of an axis may
-// be cut: then they count with the voxels that they have. Blocks whose corners are multiples of the
-// cell give the same voxels as the whole. Up to 2^31 voxels a cell.
+// The voxel i of an axis stands for those of `volume` from i * cell on. The last cells of an axis
+// may be cut: then they count with the voxels that they have. Blocks whose corners are multiples of
+// the cell give the same voxels as the whole. Up to 2^31 voxels a cell.
 template <class T>
 Volume<T> resize(const Volume<T>& volume, const Extent& cell, Resize how,
                  Parallel parallel = Parallel());

@@ -21,8 +21,8 @@ struct ValueCount {
 // Ascending by value, none with a count of 0.
 using ValueCounts = std::vector<ValueCount>;
 
-// Of labels 1..count; `labels` and `image` hold the same voxels. Needs two bytes for each voxel of an
-// object, and a few for each label and thread.
+// Of labels 1..count; `labels` and `image` hold the same voxels. Needs two bytes for each voxel of
+// an object, and a few for each label and thread.
 std::vector<ValueCounts> count_values(const LabelVolume& labels, const GreyVolume& image,
                                       uint64_t count, Parallel parallel = Parallel());
 
@@ -41,8 +41,8 @@ struct Intensities {
 // At least one voxel.
 Intensities intensities_of(const ValueCounts& counts);
 
-// The standard deviation of all voxels of the object: the root of the mean squared distance from the
-// mean.
+// The standard deviation of all voxels of the object: the root of the mean squared distance from
+// the mean.
 double deviation(const Intensities& intensities);
 
 }  // namespace tierhub::imaging

@@ -1,5 +1,5 @@
-// Running the workflows of etc/workflows as they are shipped, but for the names of datasets, sizes and
-// diameters.
+// Running the workflows of etc/workflows as they are shipped, but for the names of datasets, sizes
+// and diameters.
 #pragma once
 
 #include <stdexcept>

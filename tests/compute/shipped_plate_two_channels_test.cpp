@@ -1,4 +1,5 @@
-// plate-two-channels.yaml: a protein that is in the nuclei of some wells, and around those of others.
+// plate-two-channels.yaml: a protein that is in the nuclei of some wells, and around those of
+// others.
 #include <filesystem>
 #include <map>
 #include <sstream>

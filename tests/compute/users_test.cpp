@@ -222,9 +222,8 @@ TEST_F(Users, AFolderThatIsNotNamedAfterItsOwnerIsNotSearched) {
     own(jobs("incoming/" + std::string(folder)), kAlice, 0700);
     drop(std::string(folder) + "/job.yaml", who(), kAlice);
     const std::string note = jobs("incoming/" + std::string(folder) + ".README");
-    until("the note " + note, [&] {
-      return read_text(note).find("named after its owner") != std::string::npos;
-    });
+    until("the note " + note,
+          [&] { return read_text(note).find("named after its owner") != std::string::npos; });
     EXPECT_NE(read_text(note).find("user 54321"), std::string::npos) << read_text(note);
     EXPECT_EQ(owner_of(note), kAlice);
     EXPECT_TRUE(fs::exists(jobs("incoming/" + std::string(folder) + "/job.yaml")));

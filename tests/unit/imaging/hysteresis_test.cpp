@@ -1,4 +1,5 @@
-// Objects that need a bright voxel: in blocks as on the whole, and as a plain implementation has it.
+// Objects that need a bright voxel: in blocks as on the whole, and as a plain implementation has
+// it.
 #include <gtest/gtest.h>
 
 #include "tests/unit/imaging/blockwise.h"

@@ -10,7 +10,8 @@ namespace {
 
 using test::ScratchFolder;
 
-// Labels 3 (a square of 4 x 4) and 9 (a row of 6), three pixels apart, and an image of two channels.
+// Labels 3 (a square of 4 x 4) and 9 (a row of 6), three pixels apart, and an image of two
+// channels.
 class MeasureCommandTest : public testing::Test {
  protected:
   MeasureCommandTest() {
@@ -58,8 +59,8 @@ TEST_F(MeasureCommandTest, MeasuresShapeIntensitiesNeighboursAndColocalisation) 
           "--shape --neighbours 3 --colocalisation --threshold-1 15 --threshold-2 180 "
           "--table {dir}/t.csv");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
-  // Of the square: the second channel falls as the first one rises. Of its sum above 15, 205, 70 lie
-  // where the second is above 180; of the second's, 1910, 740 where the first is above 15.
+  // Of the square: the second channel falls as the first one rises. Of its sum above 15, 205, 70
+  // lie where the second is above 180; of the second's, 1910, 740 where the first is above 15.
   EXPECT_EQ(
       table(),
       "file,well,field,t,c,label,area_px,centroid_z_px,centroid_y_px,centroid_x_px,begin_z_px,"

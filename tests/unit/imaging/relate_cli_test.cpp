@@ -15,8 +15,8 @@ void draw(LabelVolume& labels, uint64_t y, uint64_t x, uint64_t side, uint32_t l
   for (uint64_t i = 0; i < side * side; ++i) labels.at(0, y + i / side, x + i % side) = label;
 }
 
-// Cells 1 and 2 of 100 pixels, cell 3 of 25; two spots in cell 1, one that reaches beyond cell 2, one
-// in none.
+// Cells 1 and 2 of 100 pixels, cell 3 of 25; two spots in cell 1, one that reaches beyond cell 2,
+// one in none.
 class RelateCommands : public testing::Test {
  protected:
   RelateCommands() {
