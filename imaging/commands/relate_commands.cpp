@@ -51,22 +51,17 @@ Result<std::vector<uint32_t>> labels_of_rows(const Table& table, const FilterLab
   return labels;
 }
 
-// The rows of objects that are kept, with their new labels.
-Table kept_rows(const Table& table, const std::vector<uint32_t>& label_of_row,
-                const std::vector<uint32_t>& new_label) {
-  Table kept;
-  for (const std::string& column : table.columns()) kept.add_column(column);
-  for (const std::string& file : table.files()) kept.add_file(file);
+// Leaves the rows of objects that are kept, with their new labels.
+void keep_objects(Table& table, const std::vector<uint32_t>& label_of_row,
+                  const std::vector<uint32_t>& new_label) {
   const size_t label = *table.find("label");
+  std::vector<bool> is_kept(table.rows());
   for (size_t row = 0; row < table.rows(); ++row) {
     const uint32_t number = new_label[label_of_row[row] - 1];
-    if (number == 0) continue;
-    kept.add_row(0);
-    for (size_t column = 0; column < table.columns().size(); ++column)
-      kept.set(kept.rows() - 1, column, table.cell(row, column));
-    kept.set(kept.rows() - 1, label, fmt::format("{}", number));
+    is_kept[row] = number != 0;
+    if (is_kept[row]) table.set(row, label, fmt::format("{}", number));
   }
-  return kept;
+  table.keep_rows(is_kept);
 }
 
 Result<void> run_filter_labels(const FilterLabelsCommand& command) {
@@ -77,7 +72,7 @@ Result<void> run_filter_labels(const FilterLabelsCommand& command) {
     conditions.push_back(std::move(condition));
     where += (where.empty() ? "" : " and ") + text;
   }
-  TRY_ASSIGN(const Table table, read_csv(command.in));
+  TRY_ASSIGN(Table table, read_csv(command.in));
   TRY_ASSIGN(const std::vector<bool> fulfils, rows_where(table, conditions));
   TRY_ASSIGN(FinishedLabels finished,
              open_finished_labels(command.labels, command.outputs.path(), allowed_threads()));
@@ -98,12 +93,12 @@ Result<void> run_filter_labels(const FilterLabelsCommand& command) {
   outputs.table.clear();
   TRY(write_results(labels, outputs));
   if (!command.outputs.table.empty()) {
-    const Table kept = kept_rows(table, label_of_row, new_label);
-    TRY(write_output_file(command.outputs.table, csv_text(kept)));
+    keep_objects(table, label_of_row, new_label);
+    TRY(write_output_file(command.outputs.table, csv_text(table)));
   }
   fmt::print("{} of {} objects kept\n", labels.count(), before);
-  if (before > table.rows())
-    fmt::print("{} objects without a row left out\n", before - table.rows());
+  if (before > label_of_row.size())
+    fmt::print("{} objects without a row left out\n", before - label_of_row.size());
   return {};
 }
 
