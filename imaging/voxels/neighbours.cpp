@@ -62,7 +62,7 @@ class NeighbourSearch {
   }
   size_t width() const { return around_.x.size(); }
 
-  // Of the rows of the object's box.
+  // In each row of the object's box: how far its nearest voxel is along x, squared.
   void find_along_x(uint32_t label, const Box& own) {
     along_x_.assign(own.z.size() * own.y.size() * width(), kFarAway);
     Square* to = along_x_.data();

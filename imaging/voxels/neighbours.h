@@ -15,9 +15,8 @@ namespace tierhub::imaging {
 
 struct Neighbour {
   uint32_t label = 0;
-  // Of the centres of the two voxels, one of each object, that are closest to each other; in
-  // squared sixteenths of the side of a voxel in the plane. Objects that touch by a face are 16
-  // squared apart.
+  // The distance between the centres of their two closest voxels, squared, in sixteenths of the
+  // side of a voxel in the plane: 16 squared if they touch by a face.
   uint64_t square = 0;
   bool operator==(const Neighbour&) const = default;
 };
