@@ -64,6 +64,7 @@ const std::map<std::string, std::set<std::string>> kArrows = {
     {"imaging", {"imaging/commands", "imaging/voxels", "common"}},
     {"http", {"common"}},
     {"api", {"http", "common"}},
+    {"hub/images", {"pixels", "formats", "api", "http", "common"}},
     {"recovery", {"migrator/scan", "storage", "inodes", "catalog", "common"}},
     {"daemon", {"fusefs", "recovery", "migrator", "storage", "inodes", "catalog", "api", "common"}},
     {"compute/workflow", {"formats", "common"}},
@@ -100,7 +101,7 @@ const std::vector<Library> kLibraries = {
     {"spdlog", "spdlog/.*", "common/log\\.cpp"},
     {"tl::expected", "tl/.*", "common/result\\.h|compute/workflow/placeholders\\.h"},
     {"yaml-cpp", "yaml-cpp/.*", "daemon/config\\.cpp|compute/workflow/yaml_document\\..*"},
-    {"nlohmann-json", "nlohmann/.*", "(api|formats|compute|tools|imaging|daemon)/.*"},
+    {"nlohmann-json", "nlohmann/.*", "(api|formats|compute|tools|imaging|daemon|hub)/.*"},
     {"CLI11", "CLI/.*", "(daemon|compute)/main\\.cpp|tools/.*|imaging/(commands/.*|imgop\\.cpp)"},
 };
 

@@ -1,0 +1,50 @@
+// The images of one person over HTTP, without a transport: /img, /zarr, and what /api says about
+// images. docs/HUB_API.md describes requests and answers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "http/message.h"
+#include "hub/images/tiers.h"
+
+namespace tierhub::hub {
+
+// Any thread; a call may block while it decodes, and calls for /zarr also while data comes from the
+// archive. Reads with the rights of this process.
+class ImageRoutes {
+ public:
+  struct Options {
+    // The folder whose paths the requests name: the mount of TierHub, or any other folder. Nothing
+    // outside is read, whatever links say.
+    std::string root;
+    // make_tiers() if root is a mount of TierHub, else make_single_tier().
+    std::shared_ptr<Tiers> tiers = make_single_tier();
+    uint64_t chunk_cache_bytes = uint64_t{256} << 20;  // of decoded chunks
+    uint64_t tile_cache_bytes = uint64_t{256} << 20;   // of tiles
+  };
+  // An error if root is no folder.
+  static Result<std::unique_ptr<ImageRoutes>> open(Options options);
+  ~ImageRoutes();
+
+  // True for targets that handle() answers: /img/…, /zarr/…, /api/dataset, /api/datasets,
+  // /api/histogram, /api/thumbnail.
+  static bool serves(std::string_view target);
+
+  // GET and HEAD; others get 405. Errors are answers: {"error": sentence, "code": "ENOENT"}. The
+  // answer to HEAD may have a FileBody without a file, which has the length only: a transport does
+  // not read the body of such an answer.
+  http::Response handle(const http::Request& request);
+
+ private:
+  struct Parts;
+  explicit ImageRoutes(std::unique_ptr<Parts> parts);
+
+  const std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace tierhub::hub
