@@ -1,6 +1,7 @@
 // Requests and responses, without a transport.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,10 +39,24 @@ struct FileBody {
 // a time; may block. After an error the connection is closed, so that the caller notices.
 using StreamBody = std::function<Result<std::string>()>;
 
+struct Response;
+
+// The response of another server, passed on while it arrives.
+struct Relay {
+  std::string socket_path;  // where that server listens
+  Request request;          // as it is sent there; names of headers in lower case
+  // Looks at the status and the headers of that response (without a body; names in lower case), and
+  // may change them; an error refuses it. Null: they are passed on as they are. Must not block.
+  std::function<Result<void>(Response& head)> accept = {};
+  // Until it begins, and between pieces.
+  std::chrono::milliseconds time_limit{600'000};
+};
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
-  std::variant<std::string, FileBody, StreamBody> body = {};
+  // Of a Relay everything else comes from the other server, and `headers` are not sent.
+  std::variant<std::string, FileBody, StreamBody, Relay> body = {};
   Headers headers = {};
 };
 

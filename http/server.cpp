@@ -14,58 +14,21 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include <boost/asio.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-
 #include "common/log.h"
 #include "common/posix.h"
+#include "http/beast.h"
 #include "http/body_budget.h"
+#include "http/relay.h"
 #include "http/tcp_socket.h"
 #include "http/unix_socket.h"
 
 namespace tierhub::http {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace wire = beast::http;
-using asio::awaitable;
-using asio::use_awaitable;
-using Protocol = asio::generic::stream_protocol;
-using Stream = beast::basic_stream<Protocol>;
 using Parser = wire::request_parser<wire::string_body>;
 
-constexpr uint32_t kMaxHeadBytes = 64 << 10;
 // The head, and what is read ahead of the body.
 constexpr size_t kMaxBufferBytes = 2 * kMaxHeadBytes;
-
-auto capture(boost::system::error_code& error) {
-  return asio::redirect_error(use_awaitable, error);
-}
-
-template <class Body>
-wire::response<Body> head_of(const Response& response, unsigned version, bool keep_alive) {
-  wire::response<Body> out;
-  out.version(version);
-  out.result(static_cast<unsigned>(response.status));
-  out.set(wire::field::server, "tierd/" TIERHUB_VERSION);
-  if (!response.content_type.empty()) out.set(wire::field::content_type, response.content_type);
-  for (const auto& [name, value] : response.headers) out.set(name, value);
-  out.keep_alive(keep_alive);
-  return out;
-}
-
-Headers headers_of(const Parser& parser) {
-  Headers headers;
-  for (const auto& field : parser.get()) {
-    std::string name(field.name_string());
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    headers.emplace_back(std::move(name), std::string(field.value()));
-  }
-  return headers;
-}
 
 // Whose connections and bytes it counts as.
 uint64_t party_of(const Peer& peer) {
@@ -176,9 +139,13 @@ class Server::Impl {
     return listener.port;
   }
 
+  void adopt_unix(UniqueFd listener) { adopted_.push_back(std::move(listener)); }
+
   void start() {
     for (const UnixListener& listener : unix_listeners_)
       asio::co_spawn(io_, accept_all(listener.fd(), &Impl::peer_of_unix), asio::detached);
+    for (const UniqueFd& listener : adopted_)
+      asio::co_spawn(io_, accept_all(listener.get(), &Impl::peer_of_unix), asio::detached);
     for (const UniqueFd& listener : tcp_listeners_)
       asio::co_spawn(io_, accept_all(listener.get(), &Impl::peer_of_tcp), asio::detached);
     thread_ = std::jthread([this] { run(); });
@@ -191,6 +158,7 @@ class Server::Impl {
     pool_.stop();
     pool_.join();
     unix_listeners_.clear();
+    adopted_.clear();
     tcp_listeners_.clear();
   }
 
@@ -250,8 +218,8 @@ class Server::Impl {
     ConnectionSlot slot(usage_, party_of(peer));
     Stream stream(std::move(socket));
     if (!slot.within(options_)) {
-      const Response response =
-          handler_.refusal(busy("too many connections to tierd: close some, or try again"));
+      const Response response = handler_.refusal(
+          busy("too many connections to " + options_.name + ": close some, or try again"));
       co_await write(stream, response, {11, false, false});
       co_return;
     }
@@ -292,7 +260,7 @@ class Server::Impl {
     const Body body = co_await read_body(stream, buffer, parser, charge);
     if (body == Body::too_much) {
       const Response response = handler_.refusal(
-          busy("you are sending tierd too many large requests at once: try again"));
+          busy("you are sending " + options_.name + " too many large requests at once: try again"));
       way.keep_alive = false;
       co_await write(stream, response, way);
     }
@@ -354,7 +322,7 @@ class Server::Impl {
   awaitable<Response> call_handler(const Peer& peer, Parser& parser) {
     const Request request{std::string(parser.get().method_string()),
                           std::string(parser.get().target()), std::move(parser.get().body()),
-                          headers_of(parser)};
+                          headers_of(parser.get())};
     co_return co_await on_pool<Response>([&] { return handler_.handle(peer, request); });
   }
 
@@ -364,13 +332,6 @@ class Server::Impl {
     co_return co_await asio::co_spawn(pool_, act(std::move(work)), use_awaitable);
   }
 
-  // How a response goes to its caller.
-  struct Way {
-    unsigned version = 11;
-    bool keep_alive = false;
-    bool head_only = false;
-  };
-
   // False: the connection cannot be used any more.
   awaitable<bool> write(Stream& stream, const Response& response, Way way) {
     bool written = false;
@@ -378,8 +339,10 @@ class Server::Impl {
       written = co_await write_text(stream, response, *text, way);
     } else if (const auto* file = std::get_if<FileBody>(&response.body)) {
       written = co_await write_file(stream, response, *file, way);
+    } else if (const auto* next = std::get_if<StreamBody>(&response.body)) {
+      written = co_await write_stream(stream, response, *next, way);
     } else {
-      written = co_await write_stream(stream, response, std::get<StreamBody>(response.body), way);
+      written = co_await write_relayed(stream, std::get<Relay>(response.body), way);
     }
     stream.expires_never();
     co_return written;
@@ -387,7 +350,7 @@ class Server::Impl {
 
   awaitable<bool> write_text(Stream& stream, const Response& response, const std::string& text,
                              Way way) {
-    auto message = head_of<wire::string_body>(response, way.version, way.keep_alive);
+    auto message = head_of<wire::string_body>(response, server_, way);
     message.content_length(text.size());
     if (!way.head_only) message.body() = text;
     boost::system::error_code error;
@@ -416,7 +379,7 @@ class Server::Impl {
   awaitable<bool> write_file(Stream& stream, const Response& response, const FileBody& file,
                              Way way) {
     constexpr uint64_t kPieceBytes = 256 << 10;
-    auto message = head_of<wire::empty_body>(response, way.version, way.keep_alive);
+    auto message = head_of<wire::empty_body>(response, server_, way);
     message.content_length(file.size_bytes);
     if (!co_await write_head(stream, message)) co_return false;
     if (way.head_only) co_return true;
@@ -446,7 +409,8 @@ class Server::Impl {
                                Way way) {
     constexpr unsigned kFirstWithChunks = 11;
     const bool chunked = way.version >= kFirstWithChunks;
-    auto message = head_of<wire::empty_body>(response, way.version, way.keep_alive && chunked);
+    auto message = head_of<wire::empty_body>(
+        response, server_, {way.version, way.keep_alive && chunked, way.head_only});
     if (chunked) message.chunked(true);
     if (!co_await write_head(stream, message)) co_return false;
     if (way.head_only) co_return true;
@@ -466,13 +430,28 @@ class Server::Impl {
     co_return co_await write_piece(stream, wire::make_chunk_last());
   }
 
+  // A response that cannot be had is refused as any other is.
+  awaitable<bool> write_relayed(Stream& stream, const Relay& relay, Way way) {
+    constexpr int kBadGateway = 502;
+    const auto outcome =
+        co_await relayer_.relay(stream, relay, server_, way, options_.transfer_limit);
+    if (!outcome.refused) co_return outcome.keep_alive;
+    Response refusal = handler_.refusal(*outcome.refused);
+    refusal.status = kBadGateway;
+    const bool written = co_await write(stream, refusal, way);
+    co_return written&& way.keep_alive;
+  }
+
   Handler& handler_;
   const Options options_;
+  const std::string server_ = options_.name + "/" TIERHUB_VERSION;
   std::vector<UnixListener> unix_listeners_;
+  std::vector<UniqueFd> adopted_;
   std::vector<UniqueFd> tcp_listeners_;
   Usage usage_;
   BodyBudget budget_;
   asio::io_context io_{1};
+  Relayer relayer_{io_};
   asio::thread_pool pool_;
   std::jthread thread_;
 };
@@ -487,6 +466,7 @@ Result<void> Server::listen_unix(const std::string& path, mode_t mode) {
 Result<uint16_t> Server::listen_tcp(const std::string& address, uint16_t port) {
   return impl_->listen_tcp(address, port);
 }
+void Server::adopt_unix(UniqueFd listener) { impl_->adopt_unix(std::move(listener)); }
 void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }
 

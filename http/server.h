@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "common/result.h"
+#include "common/unique_fd.h"
 #include "http/message.h"
 #include "http/peer.h"
 
@@ -37,6 +38,7 @@ class Handler {
 class Server {
  public:
   struct Options {
+    std::string name = "tierd";  // in the header Server, and in what the server itself refuses
     size_t pool_threads = 4;
     size_t max_connections = 256;
     size_t max_connections_per_user = 32;
@@ -57,6 +59,8 @@ class Server {
 
   // Before start(). Callers wait until then.
   Result<void> listen_unix(const std::string& path, mode_t mode);
+  // Listens at a socket that was made elsewhere: listening, of a unix path, non-blocking.
+  void adopt_unix(UniqueFd listener);
   // As http::listen_tcp. Returns the port.
   Result<uint16_t> listen_tcp(const std::string& address, uint16_t port);
 

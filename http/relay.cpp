@@ -1,0 +1,184 @@
+#include "http/relay.h"
+
+#include <array>
+#include <memory>
+#include <set>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "common/log.h"
+
+namespace tierhub::http {
+namespace {
+
+constexpr size_t kPieceBytes = 256 << 10;
+constexpr size_t kMaxIdle = 16;  // for each server
+
+// Those of one connection: they are not passed on.
+// https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
+bool is_of_one_connection(std::string_view name) {
+  static const std::set<std::string_view> names = {"connection",
+                                                   "keep-alive",
+                                                   "proxy-connection",
+                                                   "te",
+                                                   "trailer",
+                                                   "upgrade",
+                                                   "server",
+                                                   "content-length",
+                                                   "expect",
+                                                   "transfer-encoding",
+                                                   "proxy-authenticate",
+                                                   "proxy-authorization"};
+  return names.contains(name);
+}
+
+wire::request<wire::string_body> to_wire(const Request& request) {
+  wire::request<wire::string_body> out;
+  out.method_string(request.method);
+  out.target(request.target);
+  out.version(11);
+  for (const auto& [name, value] : request.headers)
+    if (!is_of_one_connection(name)) out.insert(name, value);
+  if (request.header("host").empty()) out.set(wire::field::host, "localhost");
+  out.keep_alive(true);
+  out.body() = request.body;
+  out.prepare_payload();
+  return out;
+}
+
+// The head of a response that arrives, without its body.
+Response to_response(const wire::response<wire::buffer_body>& head) {
+  Response response;
+  response.status = static_cast<int>(head.result_int());
+  response.content_type.clear();
+  for (auto& [name, value] : headers_of(head)) {
+    if (name == "content-type") {
+      response.content_type = std::move(value);
+    } else if (!is_of_one_connection(name)) {
+      response.headers.emplace_back(std::move(name), std::move(value));
+    }
+  }
+  return response;
+}
+
+bool may_be_repeated(const Request& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
+
+Error gone(const std::string& why) {
+  return Error(std::errc::connection_reset,
+               "the server behind this one did not answer (" + why + "): try again");
+}
+
+}  // namespace
+
+struct Relayer::Upstream {
+  explicit Upstream(asio::io_context& io) : stream(io) {}
+  Stream stream;
+  beast::flat_buffer buffer;
+  bool used = false;
+};
+
+awaitable<Relayer::Connection> Relayer::connect(const std::string& socket_path, bool fresh) {
+  auto& idle = idle_[socket_path];
+  if (fresh) idle.clear();  // of a server that has been replaced, perhaps
+  if (!idle.empty()) {
+    Connection connection = std::move(idle.back());
+    idle.pop_back();
+    co_return connection;
+  }
+  auto connection = std::make_unique<Upstream>(io_);
+  boost::system::error_code error;
+  connection->stream.expires_after(std::chrono::seconds(10));
+  const asio::local::stream_protocol::endpoint endpoint(socket_path);
+  co_await connection->stream.async_connect(Protocol::endpoint(endpoint), capture(error));
+  if (error) co_return nullptr;
+  co_return connection;
+}
+
+void Relayer::keep(const std::string& socket_path, Connection connection) {
+  auto& idle = idle_[socket_path];
+  if (idle.size() >= kMaxIdle) return;
+  connection->used = true;
+  connection->stream.expires_never();
+  idle.push_back(std::move(connection));
+}
+
+awaitable<Relayer::Outcome> Relayer::relay(Stream& caller, const Relay& relay,
+                                           const std::string& server, Way way,
+                                           std::chrono::milliseconds piece_limit) {
+  auto request = to_wire(relay.request);
+  const bool repeatable = may_be_repeated(relay.request);
+  boost::system::error_code error;
+  // A connection that rested may have been closed meanwhile: then a new one is tried.
+  for (bool fresh = !repeatable;; fresh = true) {
+    Connection connection = co_await connect(relay.socket_path, fresh);
+    if (!connection) co_return Outcome{way.keep_alive, gone("it is not running")};
+    Stream& upstream = connection->stream;
+    wire::response_parser<wire::buffer_body> parser;
+    parser.header_limit(kMaxHeadBytes);
+    parser.body_limit(UINT64_MAX);
+    parser.skip(way.head_only);
+    upstream.expires_after(relay.time_limit);
+    co_await wire::async_write(upstream, request, capture(error));
+    // Who refuses a request may answer before all of it was sent.
+    co_await wire::async_read_header(upstream, connection->buffer, parser, capture(error));
+    if (error && connection->used && repeatable && error != beast::error::timeout) continue;
+    if (error) co_return Outcome{way.keep_alive, gone(error.message())};
+
+    Response head = to_response(parser.get());
+    const Result<void> accepted = relay.accept ? relay.accept(head) : Result<void>();
+    if (!accepted) co_return Outcome{way.keep_alive, accepted.error()};
+
+    auto out = head_of<wire::buffer_body>(head, server, way);
+    const auto length = parser.content_length();
+    const bool chunked = !length && way.version >= 11 && !parser.is_done();
+    if (length)
+      out.content_length(*length);
+    else if (chunked)
+      out.chunked(true);
+    else if (parser.is_done())
+      out.content_length(0);
+    else
+      out.keep_alive(false);
+    if (head.status == 304 || head.status == 204) out.erase(wire::field::content_length);
+    out.body().data = nullptr;
+    out.body().more = true;
+    wire::response_serializer<wire::buffer_body> serializer(out);
+    caller.expires_after(piece_limit);
+    co_await wire::async_write_header(caller, serializer, capture(error));
+    if (error) co_return Outcome{};
+    std::vector<char> piece(way.head_only ? 0 : kPieceBytes);
+    while (!way.head_only && !(parser.is_done() && serializer.is_done())) {
+      out.body().data = nullptr;
+      out.body().size = 0;
+      if (!parser.is_done()) {
+        parser.get().body().data = piece.data();
+        parser.get().body().size = piece.size();
+        upstream.expires_after(relay.time_limit);
+        co_await wire::async_read_some(upstream, connection->buffer, parser, capture(error));
+        if (error == wire::error::need_buffer) error = {};
+        // The length was promised: the connection is closed, so that the caller notices.
+        if (error) {
+          log::warning("a response could not be passed on to its end",
+                       {{"error", error.message()}});
+          co_return Outcome{};
+        }
+        out.body().data = piece.data();
+        out.body().size = piece.size() - parser.get().body().size;
+        if (out.body().size == 0 && !parser.is_done()) continue;
+      }
+      out.body().more = !parser.is_done();
+      caller.expires_after(piece_limit);
+      co_await wire::async_write(caller, serializer, capture(error));
+      if (error == wire::error::need_buffer) error = {};
+      if (error) co_return Outcome{};
+    }
+    const bool again = parser.get().keep_alive() && (parser.is_done() || way.head_only);
+    if (again) keep(relay.socket_path, std::move(connection));
+    co_return Outcome{out.keep_alive()};
+  }
+}
+
+}  // namespace tierhub::http
