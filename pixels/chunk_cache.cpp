@@ -56,16 +56,27 @@ Result<std::shared_ptr<const Voxels>> ChunkCache::get(const Key& key, const Deco
   }
 }
 
+std::shared_ptr<ChunkCache::Slot> ChunkCache::known_slot(const Key& key) {
+  const MutexLock lock(mutex_);
+  const auto known = by_key_.find(key);
+  if (known == by_key_.end()) return nullptr;
+  recent_.splice(recent_.begin(), recent_, known->second);
+  return known->second->second;
+}
+
 std::shared_ptr<const Voxels> ChunkCache::find(const Key& key) {
-  std::shared_ptr<Slot> slot;
-  {
-    const MutexLock lock(mutex_);
-    const auto known = by_key_.find(key);
-    if (known == by_key_.end()) return nullptr;
-    slot = known->second->second;
-  }
+  const std::shared_ptr<Slot> slot = known_slot(key);
+  if (!slot) return nullptr;
   const MutexLock lock(slot->mutex);
   return slot->voxels;
+}
+
+bool ChunkCache::has(const Key& key) {
+  const std::shared_ptr<Slot> slot = known_slot(key);
+  if (!slot || !slot->mutex.try_lock()) return false;
+  const bool decoded = slot->is_decoded;
+  slot->mutex.unlock();
+  return decoded;
 }
 
 }  // namespace tierhub::pixels

@@ -32,8 +32,10 @@ class ChunkCache {
   // time. An error is not remembered. Null: the chunk is not stored.
   using Decode = std::function<Result<std::shared_ptr<const Voxels>>()>;
   Result<std::shared_ptr<const Voxels>> get(const Key& key, const Decode& decode);
-  // The chunk if it is here.
+  // The chunk if it is here; waits while another thread decodes it.
   std::shared_ptr<const Voxels> find(const Key& key);
+  // True if get() would decode nothing and wait for nobody.
+  bool has(const Key& key);
 
  private:
   // One chunk; the first thread that wants it decodes it under its mutex.
@@ -46,6 +48,8 @@ class ChunkCache {
   using Slots = std::list<std::pair<Key, std::shared_ptr<Slot>>>;
 
   std::shared_ptr<Slot> slot_of(const Key& key);
+  // Null if there is none.
+  std::shared_ptr<Slot> known_slot(const Key& key);
   void count(const Key& key, const std::shared_ptr<Slot>& slot, uint64_t bytes);
   void forget(const Key& key, const std::shared_ptr<Slot>& slot);
 

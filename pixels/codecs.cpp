@@ -229,6 +229,15 @@ Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
   return is_out ? Result<void>() : copy(packed, out);
 }
 
+Result<std::string> compress_zstd(std::span<const std::byte> bytes, int level) {
+  std::string packed(ZSTD_compressBound(bytes.size()), '\0');
+  const size_t size =
+      ZSTD_compress(packed.data(), packed.size(), bytes.data(), bytes.size(), level);
+  if (ZSTD_isError(size) != 0) return Error(std::errc::io_error, "zstd cannot compress a chunk");
+  packed.resize(size);
+  return packed;
+}
+
 const char* to_text(BloscCodec codec) {
   return codec == BloscCodec::zstd ? BLOSC_ZSTD_COMPNAME : BLOSC_LZ4_COMPNAME;
 }

@@ -16,6 +16,9 @@ namespace tierhub::pixels {
 Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
                          std::span<const std::byte> packed, std::span<std::byte> out);
 
+// One Zstandard frame. `level` as libzstd counts: 1 is the fastest of the usual ones.
+Result<std::string> compress_zstd(std::span<const std::byte> bytes, int level);
+
 // The checksum of HDF5.
 uint32_t fletcher32(std::span<const std::byte> bytes);
 

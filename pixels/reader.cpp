@@ -148,6 +148,17 @@ Result<void> PixelReader::for_each_chunk(const Region& region,
   });
 }
 
+Result<void> PixelReader::for_each_unread_chunk(const Region& region,
+                                                const formats::Image::UseChunk& use) const {
+  TRY(formats::check_region(info().path, levels_, region));
+  return for_each_chunk(region, [&](const Chunk& chunk) -> Result<void> {
+    if (is_stored(region.level) && chunk.bytes.empty()) return {};
+    if (cache_->has({number_, region.level, chunk.index})) return {};
+    if (is_stored(region.level)) return use(chunk);
+    return for_each_unread_chunk(region_behind(chunk.region, levels_[region.level - 1].shape), use);
+  });
+}
+
 // A chunk of a level that is not stored. Also called while another one of a smaller level is
 // computed, in the same thread.
 Result<void> PixelReader::compute(const Chunk& chunk, std::span<std::byte> voxels) const {

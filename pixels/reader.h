@@ -48,6 +48,12 @@ class PixelReader {
   Result<void> read(const formats::Region& region, formats::PixelType type,
                     std::span<std::byte> voxels) const;
 
+  // Calls `use` for the stored chunks whose bytes reading the region would fetch now: not for those
+  // that are decoded already, or are not stored. For a level that is not stored these are chunks of
+  // the last stored one, and a chunk may come more than once. Stops at the first error of `use`.
+  Result<void> for_each_unread_chunk(const formats::Region& region,
+                                     const formats::Image::UseChunk& use) const;
+
  private:
   struct Target {
     formats::Region region;

@@ -1,29 +1,13 @@
 #include "imaging/images/png.h"
 
-#include <fmt/format.h>
-#include <png.h>
-
 #include "imaging/images/output.h"
 
 namespace tierhub::imaging {
 
 Result<void> write_png(const std::string& path, const PngImage& image) {
-  png_image header{};
-  header.version = PNG_IMAGE_VERSION;
-  header.width = image.width;
-  header.height = image.height;
-  header.format = image.colour == PngColour::grey ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
-  constexpr int kNo8BitConversion = 0;
-  constexpr int kTightRows = 0;
-  png_alloc_size_t size_bytes = PNG_IMAGE_PNG_SIZE_MAX(header);
-  std::string bytes(size_bytes, '\0');
-  if (png_image_write_to_memory(&header, bytes.data(), &size_bytes, kNo8BitConversion,
-                                image.samples.data(), kTightRows, nullptr) == 0) {
-    return Error(std::errc::io_error,
-                 fmt::format("{} cannot be written: {}", path, header.message));
-  }
-  bytes.resize(size_bytes);
-  return write_output_file(path, bytes);
+  const auto bytes = pixels::encode_png(image);
+  if (!bytes) return bytes.error().in(path);
+  return write_output_file(path, *bytes);
 }
 
 }  // namespace tierhub::imaging

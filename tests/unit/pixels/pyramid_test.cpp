@@ -1,4 +1,7 @@
 // Levels that are not stored, compared with a slow computation of each voxel.
+#include <set>
+#include <string>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -128,6 +131,32 @@ TEST(Pyramid, IsTheSameWithSeveralThreadsAndInOtherTypes) {
   std::vector<uint16_t> wide(shape.voxels());
   ASSERT_TRUE(three->read(all, PixelType::uint16, std::as_writable_bytes(std::span(wide))));
   EXPECT_TRUE(std::equal(wide.begin(), wide.end(), voxels.begin(), voxels.end()));
+}
+
+TEST(Pyramid, NamesTheChunksThatAreNotDecodedYet) {
+  const auto reader = reader_of<uint8_t>("|u1", Shrink::mean);
+  const auto unread = [&](const Region& region) {
+    std::set<std::string> files;
+    EXPECT_TRUE(
+        reader->for_each_unread_chunk(region, [&](const formats::Chunk& chunk) -> Result<void> {
+          files.insert(chunk.bytes.front().path);
+          return {};
+        }));
+    return files;
+  };
+  const Region small{3, {0, 1}, {0, 1}, {1, 2}, {0, 163}, {0, 257}};
+  const Region behind{0, {0, 1}, {0, 1}, {1, 2}, {10, 20}, {0, 2051}};
+  EXPECT_EQ(unread(small), std::set<std::string>{"0/1/0/0"});
+  EXPECT_EQ(unread(behind), std::set<std::string>{"0/1/0/0"});
+  read<uint8_t>(*reader, small);
+  EXPECT_EQ(unread(small), std::set<std::string>());
+  EXPECT_EQ(unread(behind), std::set<std::string>()) << "its chunk was decoded for the small level";
+  const Region all = whole(reader->levels()[0].shape, 0);
+  EXPECT_EQ(unread(all), std::set<std::string>{"0/0/0/0"});
+  const auto stopped = reader->for_each_unread_chunk(
+      all,
+      [](const formats::Chunk&) -> Result<void> { return Error(std::errc::io_error, "enough"); });
+  EXPECT_FALSE(stopped);
 }
 
 TEST(Pyramid, EndsWithTheSmallestLevel) {

@@ -94,7 +94,7 @@ const std::vector<Library> kLibraries = {
     {"Boost", "boost/.*", "http/.*|api/.*|imaging/.*"},
     {"ITK", "itk.*", "tests only"},
     {"image files", "tiff.*|png\\.h|jpeglib\\.h|zlib\\.h|zstd\\.h|blosc\\.h|lz4\\.h",
-     "pixels/.*|imaging/images/png\\.cpp"},
+     "pixels/.*"},
     {"HDF5", "hdf5.*|H5.*", "formats/hdf5_library\\.h"},
     {"OpenSlide", "openslide.*", "formats/slide_answerer\\.cpp"},
     {"pugixml", "pugixml.*", "formats/(ome|bdv)_xml\\.cpp"},
