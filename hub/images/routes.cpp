@@ -1,46 +1,177 @@
 #include "hub/images/routes.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+#include <optional>
 #include <utility>
+#include <vector>
 
-#include <fcntl.h>
+#include <fmt/format.h>
 
-#include "common/posix.h"
+#include "api/target.h"
+#include "hub/images/answers.h"
+#include "hub/images/dataset_json.h"
+#include "hub/images/histogram.h"
+#include "hub/images/root.h"
+#include "hub/images/store.h"
+#include "hub/images/thumbnail.h"
+#include "hub/images/tile.h"
 
 namespace tierhub::hub {
+namespace {
+
+using Parameters = std::map<std::string, std::string>;
+
+// A misspelt parameter does not pass unnoticed.
+Result<void> check_names(const Parameters& parameters,
+                         std::initializer_list<std::string_view> known) {
+  for (const auto& [name, value] : parameters) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return Error(std::errc::invalid_argument, fmt::format("there is no parameter \"{}\"", name));
+  }
+  return {};
+}
+
+Result<std::optional<uint64_t>> number_in(const Parameters& parameters, const std::string& name) {
+  const auto found = parameters.find(name);
+  if (found == parameters.end() || found->second.empty()) return std::optional<uint64_t>();
+  const std::string& text = found->second;
+  uint64_t value = 0;
+  constexpr uint64_t kMost = uint64_t{1} << 48;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size() || value > kMost) {
+    return Error(std::errc::invalid_argument, fmt::format("{} = \"{}\" is no index", name, text));
+  }
+  return std::optional(value);
+}
+
+std::string path_in_parameters(const Parameters& parameters) {
+  const auto found = parameters.find("path");
+  return found == parameters.end() || found->second.empty() ? "/" : found->second;
+}
+
+http::Response answer_of(Result<http::Response> answer) {
+  return answer ? *std::move(answer) : error_answer(answer.error());
+}
+
+http::Response cold_answer_of(const TileReader::Cold& cold) {
+  return cold_answer(cold.missing, cold.asked_for ? ColdState::recalling : ColdState::cold);
+}
+
+}  // namespace
 
 struct ImageRoutes::Parts {
-  Options options;
+  Parts(Root folder, Options given)
+      : options(std::move(given)),
+        root(std::move(folder)),
+        store(root, {.chunk_cache_bytes = options.chunk_cache_bytes}),
+        tiles(options.tiers, options.tile_cache_bytes) {}
+
+  Result<http::Response> dataset(const Parameters& parameters);
+  Result<http::Response> datasets(const Parameters& parameters);
+  Result<http::Response> histogram(const Parameters& parameters);
+  Result<http::Response> thumbnail(const http::Request& request, const Parameters& parameters);
+
+  const Options options;
+  const Root root;
+  ImageStore store;
+  TileReader tiles;
+  Histograms histograms{tiles};
+  Recent<uint64_t, std::string> thumbnails{1'000};
 };
 
 ImageRoutes::ImageRoutes(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 ImageRoutes::~ImageRoutes() = default;
 
 Result<std::unique_ptr<ImageRoutes>> ImageRoutes::open(Options options) {
-  TRY(posix::open_at(AT_FDCWD, options.root, O_PATH | O_DIRECTORY));
-  auto parts = std::make_unique<Parts>();
-  parts->options = std::move(options);
-  return std::unique_ptr<ImageRoutes>(new ImageRoutes(std::move(parts)));
+  TRY_ASSIGN(Root root, Root::open(options.root));
+  return std::unique_ptr<ImageRoutes>(
+      new ImageRoutes(std::make_unique<Parts>(std::move(root), std::move(options))));
 }
 
 bool ImageRoutes::serves(std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
-  for (const std::string_view folder : {"/img/", "/zarr/"}) {
-    if (path.starts_with(folder)) return true;
-  }
   constexpr std::array<std::string_view, 4> kCalls = {"/api/dataset", "/api/datasets",
                                                       "/api/histogram", "/api/thumbnail"};
-  for (const std::string_view call : kCalls) {
-    if (path == call) return true;
-  }
-  return false;
+  return path.starts_with("/img/") || path.starts_with("/zarr/") ||
+         std::find(kCalls.begin(), kCalls.end(), path) != kCalls.end();
 }
 
-http::Response ImageRoutes::handle(const http::Request&) {
-  http::Response response;
-  response.status = 501;
-  response.body = std::string(R"({"error": "images are not served yet", "code": "ENOSYS"})");
-  return response;
+http::Response ImageRoutes::handle(const http::Request& request) {
+  if (request.method != "GET" && request.method != "HEAD") {
+    http::Response response = error_answer(405, "ENOSYS", "images can only be read");
+    response.headers.emplace_back("Allow", "GET, HEAD");
+    return response;
+  }
+  const auto target = api::parse_target(request.target);
+  if (!target) return error_answer(target.error());
+  const std::vector<std::string>& segments = target->segments;
+  const Parameters& parameters = target->parameters;
+  if (segments.front() == "img")
+    return answer_tile(parts_->store, parts_->tiles, request,
+                       {segments.begin() + 1, segments.end()});
+  if (segments.size() == 2 && segments.front() == "api") {
+    const std::string& call = segments.back();
+    if (call == "dataset") return answer_of(parts_->dataset(parameters));
+    if (call == "datasets") return answer_of(parts_->datasets(parameters));
+    if (call == "histogram") return answer_of(parts_->histogram(parameters));
+    if (call == "thumbnail") return answer_of(parts_->thumbnail(request, parameters));
+  }
+  return error_answer(404, "ENOSYS", fmt::format("there is no {}", request.target));
+}
+
+Result<http::Response> ImageRoutes::Parts::dataset(const Parameters& parameters) {
+  TRY(check_names(parameters, {"path"}));
+  TRY_ASSIGN(const auto image, store.open(path_in_parameters(parameters)));
+  // Without tierd the image is still there.
+  const auto state = options.tiers->state_of(image->path);
+  return json_answer(to_json(*image, root, state ? *state : std::optional<PathState>()));
+}
+
+Result<http::Response> ImageRoutes::Parts::datasets(const Parameters& parameters) {
+  TRY(check_names(parameters, {"path"}));
+  TRY_ASSIGN(const auto json, datasets_json(path_in_parameters(parameters), root, *options.tiers));
+  return json_answer(json);
+}
+
+Result<http::Response> ImageRoutes::Parts::histogram(const Parameters& parameters) {
+  TRY(check_names(parameters, {"path", "level", "t", "c", "z"}));
+  TRY_ASSIGN(const auto image, store.open(path_in_parameters(parameters)));
+  TRY_ASSIGN(const auto level, number_in(parameters, "level"));
+  TRY_ASSIGN(const auto t, number_in(parameters, "t"));
+  TRY_ASSIGN(const auto c, number_in(parameters, "c"));
+  TRY_ASSIGN(const auto z, number_in(parameters, "z"));
+  PlaneAddress plane = middle_plane(*image, t.value_or(0), c.value_or(0));
+  if (z) plane.z = *z;
+  TRY_ASSIGN(const auto answer, histograms.of(*image, plane, level));
+  if (answer.cold) return cold_answer_of(*answer.cold);
+  const Histogram& histogram = *answer.histogram;
+  return json_answer({{"bins", histogram.bins},
+                      {"low", histogram.low},
+                      {"high", histogram.high},
+                      {"p01", histogram.p01},
+                      {"p999", histogram.p999},
+                      {"level", histogram.level},
+                      {"z", plane.z}});
+}
+
+Result<http::Response> ImageRoutes::Parts::thumbnail(const http::Request& request,
+                                                     const Parameters& parameters) {
+  TRY(check_names(parameters, {"path"}));
+  TRY_ASSIGN(const auto image, store.open(path_in_parameters(parameters)));
+  const std::string tag = fmt::format("\"{}\"", image->version);
+  const http::Headers headers = {{"Cache-Control", "private, no-cache"}, {"ETag", tag}};
+  if (matches_tag(request.header("if-none-match"), tag))
+    return http::Response{304, "image/png", std::string(), headers};
+  auto png = thumbnails.find(image->number);
+  if (!png) {
+    TRY_ASSIGN(auto made, make_thumbnail(*image, tiles, histograms));
+    if (made.cold) return cold_answer_of(*made.cold);
+    thumbnails.put(image->number, made.png);
+    png = std::move(made.png);
+  }
+  return http::Response{200, "image/png", *std::move(png), headers};
 }
 
 }  // namespace tierhub::hub

@@ -15,7 +15,7 @@ class TierdCalls : public TierCalls {
   Result<api::Prefetch> start_prefetch(const api::PrefetchRequest& request) const override {
     return client_.start_prefetch(request);
   }
-  Result<api::Prefetch> prefetch(uint64_t id) const override { return client_.prefetch(id); }
+  Result<std::vector<api::Prefetch>> prefetches() const override { return client_.prefetches(); }
   Result<api::Prefetch> cancel_prefetch(uint64_t id) const override {
     return client_.cancel_prefetch(id);
   }

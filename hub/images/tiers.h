@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,13 +42,15 @@ class Tiers {
 
   // How much of the parts must come from the archive. Files that do not exist count nothing.
   virtual Result<Missing> missing(const FileParts& parts) = 0;
-  // Queues a prefetch of the parts and returns. What is being fetched already is not asked for
+  // Queues a prefetch of the parts, without a lease, and returns. What is being fetched already is not asked for
   // again. A prefetch that nobody has asked for in the last kForgottenAfter is cancelled. `name`: of
   // the image, for the label "view of NAME".
   static constexpr std::chrono::seconds kForgottenAfter{20};
   virtual Result<void> bring(const FileParts& parts, const std::string& name) = 0;
-  // Nothing if the path is not in tiers, or if its folder is too large to be summed at once.
+  // Nothing if there are no tiers, or if the folder is too large to be summed at once.
   virtual Result<std::optional<PathState>> state_of(const std::string& path) = 0;
+  // Of what lies in a folder, by path, as far as there was time to sum it.
+  virtual Result<std::map<std::string, PathState>> states_in(const std::string& folder) = 0;
 };
 
 // Folders that are on no mount of TierHub: everything is here.
@@ -59,7 +62,7 @@ class TierCalls {
   virtual ~TierCalls() = default;
   virtual Result<api::ResidencyList> residencies(const api::ResidencyRequest& request) const = 0;
   virtual Result<api::Prefetch> start_prefetch(const api::PrefetchRequest& request) const = 0;
-  virtual Result<api::Prefetch> prefetch(uint64_t id) const = 0;
+  virtual Result<std::vector<api::Prefetch>> prefetches() const = 0;
   virtual Result<api::Prefetch> cancel_prefetch(uint64_t id) const = 0;
   // The children of a folder with their sums, or the file itself.
   virtual Result<api::Listing> list_totals(const std::string& path, size_t limit) const = 0;

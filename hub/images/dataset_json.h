@@ -1,0 +1,24 @@
+// What a dataset is, for the page: /api/dataset and /api/datasets.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/result.h"
+#include "formats/json.h"
+#include "hub/images/root.h"
+#include "hub/images/store.h"
+#include "hub/images/tiers.h"
+
+namespace tierhub::hub {
+
+// The object DATASET of docs/HUB_API.md, with its levels.
+formats::Json to_json(const OpenImage& image, const Root& root,
+                      const std::optional<PathState>& state);
+
+// {"path", "datasets": [DATASET without levels, version and labels], "left_out": [sentences]} of the
+// folder at a path of the namespace. Opens each dataset. A dataset that cannot be opened has "error"
+// and no shape.
+Result<formats::Json> datasets_json(const std::string& path, const Root& root, Tiers& tiers);
+
+}  // namespace tierhub::hub

@@ -1,0 +1,90 @@
+// The images that one person has open.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/mutex.h"
+#include "common/result.h"
+#include "formats/image.h"
+#include "formats/json.h"
+#include "hub/images/root.h"
+#include "pixels/reader.h"
+
+namespace tierhub::hub {
+
+// An image at one version. Immutable but for what its reader has decoded; any thread.
+struct OpenImage {
+  std::string path;    // in the namespace, without links
+  std::string folder;  // in the namespace: the paths of its files are relative to it
+  // Text that changes when its files do. Made of device, inode, size, mtime and ctime of the files
+  // that say what the image is, and of the folders of its levels: a chunk that is written again in
+  // place is not noticed. tierd's generation would notice it; its API does not have it.
+  std::string version;
+  // Null if the pixels cannot be decoded; `info` says why.
+  std::shared_ptr<const pixels::PixelReader> reader;
+  formats::ImageInfo info;
+  bool is_labels = false;           // an OME-Zarr label image: its voxels are names, not brightness
+  formats::Json image_label;        // what the metadata of a label image says of it; else null
+  std::vector<std::string> labels;  // the label images in it: its folders labels/NAME
+  uint64_t number = 0;              // its own, for caches
+
+  std::string name() const { return name_of(path); }
+  // Those that the reader has; of an image that cannot be decoded, those that are stored.
+  const std::vector<formats::Level>& levels() const {
+    return reader ? reader->levels() : info.levels;
+  }
+};
+
+// Any thread.
+class ImageStore {
+ public:
+  struct Options {
+    uint64_t chunk_cache_bytes = uint64_t{256} << 20;  // of all images
+    // Least recently used images are closed.
+    size_t images = 64;
+    // HDF5 files and whole slides: each has a process.
+    size_t processes = 4;
+    // For so long files are not looked at again.
+    std::chrono::milliseconds trust{1'000};
+  };
+  ImageStore(const Root& root, const Options& options);
+
+  // The image at a path of the namespace, as formats::Image::open opens it; also the series that a
+  // pattern names ("/plate/a_t<001-100>.tif"). Opened again when its files have changed. Threads
+  // that want an image that is being opened wait for it. Reads metadata, from the archive if it
+  // must.
+  Result<std::shared_ptr<const OpenImage>> open(const std::string& path);
+
+ private:
+  struct Slot {
+    Mutex mutex;  // held while the image is opened
+    std::shared_ptr<const OpenImage> image GUARDED_BY(mutex);
+    std::vector<std::string> watched GUARDED_BY(mutex);  // whose state makes the version
+    SteadyClock::time_point looked GUARDED_BY(mutex);
+    bool has_process = false;  // guarded by the store's mutex
+  };
+  using Slots = std::list<std::pair<std::string, std::shared_ptr<Slot>>>;
+
+  std::shared_ptr<Slot> slot_of(const std::string& path);
+  Result<void> open_in(Slot& slot, const std::string& path) REQUIRES(slot.mutex);
+  void note_process(const std::shared_ptr<Slot>& slot);
+  void forget(const std::shared_ptr<Slot>& slot);
+
+  const Root& root_;
+  const Options options_;
+  const std::shared_ptr<pixels::ChunkCache> chunks_;
+  Mutex mutex_;
+  Slots recent_ GUARDED_BY(mutex_);
+  std::map<std::string, Slots::iterator> by_path_ GUARDED_BY(mutex_);
+};
+
+}  // namespace tierhub::hub

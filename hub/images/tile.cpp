@@ -1,0 +1,191 @@
+#include "hub/images/tile.h"
+
+#include <algorithm>
+#include <charconv>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "hub/images/answers.h"
+
+namespace tierhub::hub {
+namespace {
+
+using formats::Region;
+using pixels::Voxels;
+
+// More than any page shows at once.
+constexpr size_t kBundledChannels = 64;
+
+Result<uint64_t> number_of(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  // What is larger is no index, and is kept away from arithmetic.
+  constexpr uint64_t kMost = uint64_t{1} << 48;
+  if (failure != std::errc() || end != text.data() + text.size() || value > kMost) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("\"{}\" in the address of a tile is no number", text));
+  }
+  return value;
+}
+
+struct TileRequest {
+  std::string version;
+  std::string path;
+  TileAddress tile;  // of the first channel
+  std::vector<uint64_t> channels;
+};
+
+Result<TileRequest> parse_tile(const std::vector<std::string>& segments) {
+  constexpr size_t kNumbers = 6;
+  if (segments.size() < kNumbers + 2) {
+    return Error(std::errc::invalid_argument,
+                 "the address of a tile is /img/VERSION/PATH/LEVEL/T/C,C/Z/Y/X");
+  }
+  TileRequest request;
+  request.version = segments.front();
+  const auto numbers = segments.end() - kNumbers;
+  TRY_ASSIGN(request.path, join_names({segments.begin() + 1, numbers}));
+  TRY_ASSIGN(request.tile.level, number_of(numbers[0]));
+  TRY_ASSIGN(request.tile.t, number_of(numbers[1]));
+  TRY_ASSIGN(request.tile.z, number_of(numbers[3]));
+  TRY_ASSIGN(request.tile.y, number_of(numbers[4]));
+  TRY_ASSIGN(request.tile.x, number_of(numbers[5]));
+  std::string_view channels = numbers[2];
+  while (true) {
+    const size_t comma = channels.find(',');
+    TRY_ASSIGN(const uint64_t channel, number_of(channels.substr(0, comma)));
+    request.channels.push_back(channel);
+    if (comma == std::string_view::npos) break;
+    channels.remove_prefix(comma + 1);
+  }
+  if (request.channels.size() > kBundledChannels) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("at most {} channels fit into one tile", kBundledChannels));
+  }
+  request.tile.c = request.channels.front();
+  return request;
+}
+
+TileAddress with_channel(TileAddress tile, uint64_t channel) {
+  tile.c = channel;
+  return tile;
+}
+
+Result<void> check_tile(const OpenImage& image, const TileAddress& tile) {
+  const auto& levels = image.levels();
+  if (tile.level >= levels.size()) {
+    return Error(
+        std::errc::no_such_file_or_directory,
+        fmt::format("{} has no level {}, only 0 to {}", image.path, tile.level, levels.size() - 1));
+  }
+  if (region_of(image, tile).empty()) {
+    return Error(std::errc::no_such_file_or_directory,
+                 fmt::format("{} has no tile t {} c {} z {} y {} x {} in level {}", image.path,
+                             tile.t, tile.c, tile.z, tile.y, tile.x, tile.level));
+  }
+  return check_readable(image, region_of(image, tile));
+}
+
+http::Response send(const TileReader::Tiles& tiles) {
+  std::string bytes;
+  size_t size_bytes = 0;
+  for (const auto& channel : tiles.channels) size_bytes += channel->size();
+  bytes.reserve(size_bytes);
+  for (const auto& channel : tiles.channels)
+    bytes.append(reinterpret_cast<const char*>(channel->data()), channel->size());
+  http::Response response;
+  response.content_type = "application/octet-stream";
+  response.body = std::move(bytes);
+  return response;
+}
+
+}  // namespace
+
+Result<std::optional<TileReader::Cold>> TileReader::bring(const OpenImage& image,
+                                                          std::span<const Region> regions,
+                                                          uint64_t most_bytes) {
+  TRY_ASSIGN(const FileParts parts, needed_parts(image, regions));
+  if (parts.empty()) return std::optional<Cold>();
+  TRY_ASSIGN(Missing missing, tiers_->missing(parts));
+  if (missing.bytes == 0) return std::optional<Cold>();
+  const bool asked_for = missing.bytes <= most_bytes;
+  if (asked_for) TRY(tiers_->bring(parts, image.name()));
+  return std::optional(Cold{std::move(missing), asked_for});
+}
+
+pixels::ChunkCache::Key TileReader::key_of(const OpenImage& image, const TileAddress& tile) const {
+  const formats::Shape& shape = image.levels()[tile.level].shape;
+  const formats::Grid grid{shape, {1, 1, 1, kTile, kTile}};
+  return {image.number, tile.level, grid.index_of({tile.t, tile.c, tile.z, tile.y, tile.x})};
+}
+
+Result<std::shared_ptr<const Voxels>> TileReader::load(const OpenImage& image,
+                                                       const TileAddress& tile) {
+  return tiles_.get(key_of(image, tile), [&]() -> Result<std::shared_ptr<const Voxels>> {
+    const Region region = region_of(image, tile);
+    auto voxels =
+        std::make_shared<Voxels>(region.shape().voxels() * formats::bytes_of(image.info.type));
+    TRY(read_region(image, region, *voxels));
+    return voxels;
+  });
+}
+
+Result<TileReader::Tiles> TileReader::read(const OpenImage& image, const TileAddress& first,
+                                           const std::vector<uint64_t>& channels) {
+  Tiles tiles;
+  std::vector<Region> unread;
+  for (const uint64_t channel : channels) {
+    const TileAddress tile = with_channel(first, channel);
+    TRY(check_tile(image, tile));
+    if (!tiles_.has(key_of(image, tile))) unread.push_back(region_of(image, tile));
+  }
+  if (!unread.empty()) {
+    TRY_ASSIGN(tiles.cold, bring(image, unread));
+    if (tiles.cold) return tiles;
+  }
+  for (const uint64_t channel : channels) {
+    TRY_ASSIGN(auto voxels, load(image, with_channel(first, channel)));
+    tiles.channels.push_back(std::move(voxels));
+  }
+  return tiles;
+}
+
+Result<std::shared_ptr<const Voxels>> TileReader::wait_for(const OpenImage& image,
+                                                           const TileAddress& tile) {
+  TRY(check_tile(image, tile));
+  if (!tiles_.has(key_of(image, tile))) {
+    // All parts at once are faster than one after the other, as the reader would meet them.
+    const Region region = region_of(image, tile);
+    TRY(bring(image, {&region, 1}));
+  }
+  return load(image, tile);
+}
+
+http::Response answer_tile(ImageStore& store, TileReader& tiles, const http::Request& request,
+                           const std::vector<std::string>& segments) {
+  const auto wanted = parse_tile(segments);
+  if (!wanted) return error_answer(wanted.error());
+  const auto image = store.open(wanted->path);
+  if (!image) return error_answer(image.error());
+  if ((*image)->version != wanted->version) {
+    return error_answer(410, "ESTALE",
+                        fmt::format("{} has changed: ask for the dataset again", wanted->path));
+  }
+  const std::string tag = fmt::format("\"{}\"", wanted->version);
+  const http::Headers headers = {{"Cache-Control", "private, max-age=31536000, immutable"},
+                                 {"ETag", tag}};
+  if (matches_tag(request.header("if-none-match"), tag)) {
+    return {304, "application/octet-stream", std::string(), headers};
+  }
+  const auto read = tiles.read(**image, wanted->tile, wanted->channels);
+  if (!read) return error_answer(read.error());
+  if (read->cold) return cold_answer(read->cold->missing, ColdState::recalling);
+  http::Response response = send(*read);
+  response.headers = headers;
+  return response;
+}
+
+}  // namespace tierhub::hub
