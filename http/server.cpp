@@ -135,10 +135,11 @@ class Server::Impl {
 
   Result<uint16_t> listen_tcp(const std::string& address, uint16_t port) {
     TRY_ASSIGN(TcpListener listener, http::listen_tcp(address, port));
-    tcp_listeners_.push_back(std::move(listener.fd));
+    adopt_tcp(std::move(listener.fd));
     return listener.port;
   }
 
+  void adopt_tcp(UniqueFd listener) { tcp_listeners_.push_back(std::move(listener)); }
   void adopt_unix(UniqueFd listener) { adopted_.push_back(std::move(listener)); }
 
   void start() {
@@ -466,6 +467,7 @@ Result<void> Server::listen_unix(const std::string& path, mode_t mode) {
 Result<uint16_t> Server::listen_tcp(const std::string& address, uint16_t port) {
   return impl_->listen_tcp(address, port);
 }
+void Server::adopt_tcp(UniqueFd listener) { impl_->adopt_tcp(std::move(listener)); }
 void Server::adopt_unix(UniqueFd listener) { impl_->adopt_unix(std::move(listener)); }
 void Server::start() { impl_->start(); }
 void Server::stop() { impl_->stop(); }

@@ -59,8 +59,9 @@ class Server {
 
   // Before start(). Callers wait until then.
   Result<void> listen_unix(const std::string& path, mode_t mode);
-  // Listens at a socket that was made elsewhere: listening, of a unix path, non-blocking.
+  // Listens at sockets that were made elsewhere: listening, non-blocking.
   void adopt_unix(UniqueFd listener);
+  void adopt_tcp(UniqueFd listener);
   // As http::listen_tcp. Returns the port.
   Result<uint16_t> listen_tcp(const std::string& address, uint16_t port);
 

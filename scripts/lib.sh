@@ -10,6 +10,7 @@ build_packages=(
   libfuse3-dev fuse3 librocksdb-dev liburing-dev libxxhash-dev
   libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libyaml-cpp-dev libexpected-dev
   libboost-dev libinsighttoolkit5-dev libtiff-dev libblosc-dev libzstd-dev zlib1g-dev libpng-dev libjpeg-dev liblz4-dev libpugixml-dev libhdf5-dev libopenslide-dev
+  libpam0g-dev libseccomp-dev
   libgtest-dev libgmock-dev
 )
 # Other programs that the tests call.

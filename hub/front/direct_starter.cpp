@@ -1,0 +1,44 @@
+#include "hub/front/direct_starter.h"
+
+#include <csignal>
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/spawn.h"
+
+namespace tierhub::hub {
+
+Result<UniqueFd> open_process(pid_t pid) {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd) return Error::from_errno(errno, "watch a worker");
+  return fd;
+}
+
+Result<UniqueFd> DirectStarter::start(const Person&, int listener) {
+  MutexLock lock(mutex_);
+  reap();
+  SpawnPlan plan;
+  plan.program = program_;
+  plan.arguments = arguments_;
+  plan.descriptors = {SpawnPlan::kEmpty, STDERR_FILENO, STDERR_FILENO, listener};
+  plan.group = SpawnPlan::Group::own;
+  plan.death_signal = SIGTERM;
+  TRY_ASSIGN(worker_, spawn(plan));
+  return open_process(worker_);
+}
+
+void DirectStarter::end(uint32_t) {
+  MutexLock lock(mutex_);
+  reap();
+}
+
+void DirectStarter::reap() {
+  if (worker_ <= 0) return;
+  ::kill(worker_, SIGTERM);
+  wait_for_end(worker_);
+  worker_ = 0;
+}
+
+}  // namespace tierhub::hub

@@ -1,0 +1,263 @@
+#include "hub/front/front.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "api/routes.h"
+#include "hub/front/headers.h"
+#include "hub/front/pages.h"
+#include "hub/front/secret.h"
+
+namespace tierhub::hub {
+namespace {
+
+constexpr int kSeeOther = 303;
+constexpr int kUnauthorized = 401;
+constexpr int kForbidden = 403;
+constexpr int kNotFound = 404;
+constexpr int kMethodNotAllowed = 405;
+constexpr int kMisdirected = 421;
+constexpr int kTooMany = 429;
+constexpr uint64_t kMaxBodyBytes = 32 << 20;  // as tierd's API
+constexpr uint64_t kMaxFormBytes = 64 << 10;
+
+http::Response json_refusal(int status, const std::string& why, std::errc code) {
+  api::Response refusal = api::refusal(Error(code, why));
+  http::Response response;
+  response.status = status;
+  response.body = std::move(refusal.body) + "\n";
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+http::Response see_other(const std::string& where) {
+  http::Response response = message_page(kSeeOther, "Go on", "Continue at " + where);
+  response.headers.emplace_back("Location", where);
+  return response;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1" || address == "::ffff:127.0.0.1";
+}
+
+bool is_for_worker(std::string_view path) {
+  return path.starts_with("/api/") || path.starts_with("/img/") || path.starts_with("/zarr/");
+}
+
+}  // namespace
+
+struct Front::Visit {
+  const http::Request& request;
+  std::string address = {};
+  std::string path = {};  // without the query
+  std::string host = {};
+  bool is_https = false;
+  bool is_local = false;    // from this machine, or through a proxy that is trusted
+  std::string cookie = {};  // the name of ours
+  std::string secret = {};  // empty: there is no cookie
+  std::optional<Person> person = {};
+
+  bool changes_something() const { return request.method != "GET" && request.method != "HEAD"; }
+  bool comes_from_our_page() const {
+    return request.header("origin") == (is_https ? "https://" : "http://") + host;
+  }
+  std::string parameter(const std::string& name) const {
+    const size_t question = request.target.find('?');
+    if (question == std::string::npos) return "";
+    const auto form = form_of(std::string_view(request.target).substr(question + 1));
+    const auto found = form.find(name);
+    return found == form.end() ? "" : found->second;
+  }
+};
+
+Front::Front(Options options, const Assets& assets, Workers& workers, SignIn* sign_in)
+    : options_(std::move(options)),
+      assets_(assets),
+      workers_(workers),
+      sign_in_(sign_in),
+      sessions_(options_.sessions) {}
+
+void Front::set_one_time_token(std::string token, Person person) {
+  MutexLock lock(mutex_);
+  token_ = std::move(token);
+  token_person_ = std::move(person);
+}
+
+std::optional<http::Response> Front::refuse(const http::Request& head, uint64_t body_bytes) {
+  const bool is_form = !is_for_worker(head.target);
+  if (body_bytes <= (is_form ? kMaxFormBytes : kMaxBodyBytes)) return std::nullopt;
+  return refusal(Error(std::errc::message_size, "the body of the request is too large"));
+}
+
+http::Response Front::refusal(const Error& error) {
+  api::Response refused = api::refusal(error);
+  http::Response response;
+  response.status = refused.status;
+  response.body = std::move(refused.body) + "\n";
+  response.headers.emplace_back("Cache-Control", "no-store");
+  add_security_headers(response, response.content_type);
+  return response;
+}
+
+http::Response Front::handle(const http::Peer& peer, const http::Request& request) {
+  const Visit visit = visit_of(peer, request);
+  auto refused = refuse_place(visit);
+  http::Response response = refused ? *std::move(refused) : answer(visit);
+  const bool is_relayed = std::holds_alternative<http::Relay>(response.body);
+  if (!is_relayed) add_security_headers(response, response.content_type);
+  return response;
+}
+
+Front::Visit Front::visit_of(const http::Peer& peer, const http::Request& request) {
+  Visit visit{request, peer.address, request.target.substr(0, request.target.find('?')),
+              lower(request.header("host"))};
+  const bool is_proxied = options_.trusted_proxies.contains(peer.address) ||
+                          (peer.credentials && options_.trusted_proxies.contains("unix"));
+  visit.is_https = is_proxied && request.header("x-forwarded-proto") == "https";
+  visit.is_local = is_loopback(peer.address) || is_proxied;
+  visit.cookie = visit.is_https ? "__Host-tierweb" : options_.cookie;
+  visit.secret = cookie_of(request, visit.cookie).value_or("");
+  if (!visit.secret.empty()) visit.person = sessions_.find(visit.secret);
+  return visit;
+}
+
+std::optional<http::Response> Front::refuse_place(const Visit& visit) const {
+  if (!visit.is_local) {
+    return message_page(kForbidden, "This connection is not encrypted",
+                        "Open the address that your administrator gave you, which begins with "
+                        "https. (tierweb answers other machines only through a proxy that it "
+                        "trusts: --trusted-proxy.)");
+  }
+  if (options_.hosts.contains(visit.host)) return std::nullopt;
+  return message_page(
+      kMisdirected, "This server has another name",
+      fmt::format("It does not know the name {}. Administrators add it with --name.", visit.host));
+}
+
+http::Response Front::answer(const Visit& visit) {
+  if (visit.path == "/login") return login(visit);
+  if (visit.path == "/logout") return logout(visit);
+  if (visit.path == kStyleSheetPath) return style_sheet();
+  if (is_for_worker(visit.path)) return relay(visit);
+  return asset(visit);
+}
+
+http::Response Front::login(const Visit& visit) {
+  if (visit.request.method == "POST") return submit_login(visit);
+  if (visit.changes_something()) return message_page(kMethodNotAllowed, "Not like this", "");
+  const std::string token = visit.parameter("token");
+  if (!token.empty()) return redeem_token(visit, token);
+  return sign_in_ != nullptr ? name_page(200) : without_session(visit);
+}
+
+// HEAD is what programs send that only look at a link: it does not use up the token.
+http::Response Front::redeem_token(const Visit& visit, const std::string& token) {
+  std::optional<Person> person;
+  if (visit.request.method == "GET") {
+    MutexLock lock(mutex_);
+    if (!token_.empty() && is_equal_in_constant_time(token, token_)) {
+      token_.clear();
+      person = token_person_;
+    }
+  }
+  if (person) return welcome(visit, *person);
+  if (visit.person) return see_other("/");
+  return without_session(visit);
+}
+
+http::Response Front::welcome(const Visit& visit, const Person& person) {
+  http::Response response = see_other("/");
+  response.headers.emplace_back(
+      "Set-Cookie", fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}", visit.cookie,
+                                sessions_.begin(person), visit.is_https ? "; Secure" : ""));
+  return response;
+}
+
+http::Response Front::without_session(const Visit& visit) const {
+  if (is_for_worker(visit.path)) {
+    return json_refusal(kUnauthorized, "you are not signed in: open the page, and sign in",
+                        std::errc::operation_not_permitted);
+  }
+  if (sign_in_ != nullptr) return see_other("/login");
+  return message_page(kUnauthorized, "This link does not open the page any more",
+                      "A link of tierweb works once, in one browser. Go back to the terminal in "
+                      "which it runs: end it with Ctrl-C, start it again, and open the new link.");
+}
+
+http::Response Front::submit_login(const Visit& visit) {
+  if (sign_in_ == nullptr) return without_session(visit);
+  if (!visit.comes_from_our_page())
+    return message_page(kForbidden, "This form came from another site", "Open the page itself.");
+  const auto form = form_of(visit.request.body);
+  const auto field = [&](const char* name) {
+    const auto found = form.find(name);
+    return found == form.end() ? std::string() : found->second;
+  };
+  const std::string user = field("user");
+  if (!failures_of_user_.is_open(user) || !failures_of_address_.is_open(visit.address)) {
+    return name_page(kTooMany, "Too many attempts failed. Wait five minutes, and try again.");
+  }
+  Result<SignIn::Step> step = field("attempt").empty()
+                                  ? sign_in_->begin(user)
+                                  : sign_in_->answer(field("attempt"), field("answer"));
+  // The form has asked for a password already: that is what the first secret prompt wants.
+  if (step && step->prompt && step->prompt->is_secret && field("attempt").empty())
+    step = sign_in_->answer(step->attempt, field("password"));
+  if (!step) return name_page(503, step.error().text());
+  if (step->person) return welcome(visit, *step->person);
+  if (step->prompt) return prompt_page(step->attempt, *step->prompt);
+  if (!user.empty()) failures_of_user_.count(user);
+  failures_of_address_.count(visit.address);
+  return name_page(kUnauthorized, step->refusal);
+}
+
+http::Response Front::logout(const Visit& visit) {
+  if (visit.request.method != "POST")
+    return message_page(kMethodNotAllowed, "Not like this", "Sign out on the page.");
+  if (!visit.comes_from_our_page())
+    return json_refusal(kForbidden, "this came from another site", std::errc::permission_denied);
+  sessions_.end(visit.secret);
+  if (visit.person && !sessions_.has(visit.person->uid)) workers_.end(visit.person->uid);
+  http::Response response = see_other(sign_in_ != nullptr ? "/login" : "/");
+  response.headers.emplace_back(
+      "Set-Cookie", fmt::format("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{}", visit.cookie,
+                                visit.is_https ? "; Secure" : ""));
+  return response;
+}
+
+http::Response Front::relay(const Visit& visit) {
+  if (!visit.person) return without_session(visit);
+  const bool is_ours = visit.comes_from_our_page() && !visit.request.header("x-tierhub").empty();
+  if (visit.changes_something() && !is_ours) {
+    return json_refusal(kForbidden,
+                        "what changes something needs the header X-TierHub, and an Origin that is "
+                        "this server",
+                        std::errc::permission_denied);
+  }
+  auto socket = workers_.socket_of(*visit.person);
+  if (!socket) return refusal(socket.error().in("start your worker"));
+  http::Response response;
+  response.body =
+      http::Relay{*std::move(socket), for_worker(visit.request), check_response_of_worker};
+  return response;
+}
+
+http::Response Front::asset(const Visit& visit) const {
+  if (visit.changes_something())
+    return message_page(kMethodNotAllowed, "Not like this", "Open the page itself.");
+  // The page itself says nothing about anybody, so it needs no session: a link in a mail, whose
+  // first request comes without the cookie (SameSite=Strict), opens what it names.
+  auto found = assets_.find(visit.path);
+  return found ? *std::move(found)
+               : message_page(kNotFound, "There is no such page", "Begin at the first page: /");
+}
+
+}  // namespace tierhub::hub

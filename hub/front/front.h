@@ -1,0 +1,75 @@
+// The process that faces the network. It has no rights and knows no data: it serves the page, knows
+// who is signed in, and passes requests on to that person's worker.
+//
+//   1. Is it for us? The Host (against DNS rebinding), and whether the way here is safe.
+//   2. /login, /logout and the files of the page are answered here.
+//   3. Everything else needs a session; what changes something, also the header X-TierHub and an
+//      Origin that is ours.
+//   4. The worker gets the request without cookies. Of its response only some headers and types of
+//      content are passed on, so that a worker that a damaged image has taken over cannot serve a
+//      page.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "http/server.h"
+#include "hub/front/assets.h"
+#include "hub/front/sessions.h"
+#include "hub/front/sign_in.h"
+#include "hub/front/throttle.h"
+#include "hub/front/workers.h"
+
+namespace tierhub::hub {
+
+// Any thread.
+class Front final : public http::Handler {
+ public:
+  struct Options {
+    // "127.0.0.1:8080", "hub.example.org": what the header Host may be.
+    std::set<std::string> hosts;
+    std::set<std::string> trusted_proxies;  // addresses whose X-Forwarded-Proto is believed
+    std::string cookie = "tierweb";         // on plain http; with https "__Host-tierweb"
+    Sessions::Limits sessions;
+  };
+
+  // Who opens /login?token=TOKEN first is `person`. Call before the server starts.
+  void set_one_time_token(std::string token, Person person);
+
+  // `sign_in` is null where the token is the only way. All must outlive the front.
+  Front(Options options, const Assets& assets, Workers& workers, SignIn* sign_in);
+
+  std::optional<http::Response> refuse(const http::Request& head, uint64_t body_bytes) override;
+  http::Response handle(const http::Peer& peer, const http::Request& request) override;
+  http::Response refusal(const Error& error) override;
+
+ private:
+  struct Visit;  // a request and what is known about it
+
+  Visit visit_of(const http::Peer& peer, const http::Request& request);
+  http::Response answer(const Visit& visit);
+  std::optional<http::Response> refuse_place(const Visit& visit) const;
+  http::Response login(const Visit& visit);
+  http::Response redeem_token(const Visit& visit, const std::string& token);
+  http::Response submit_login(const Visit& visit);
+  http::Response logout(const Visit& visit);
+  http::Response welcome(const Visit& visit, const Person& person);
+  http::Response without_session(const Visit& visit) const;
+  http::Response relay(const Visit& visit);
+  http::Response asset(const Visit& visit) const;
+
+  const Options options_;
+  const Assets& assets_;
+  Workers& workers_;
+  SignIn* const sign_in_;
+  Sessions sessions_;
+  Throttle failures_of_user_{10, std::chrono::minutes(5)};
+  Throttle failures_of_address_{60, std::chrono::minutes(5)};
+  Mutex mutex_;
+  std::string token_ GUARDED_BY(mutex_);  // empty: it has been used
+  std::optional<Person> token_person_ GUARDED_BY(mutex_);
+};
+
+}  // namespace tierhub::hub

@@ -1,0 +1,57 @@
+// Who is signed in. Sessions live in memory only: they end with the front.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "common/mutex.h"
+
+namespace tierhub::hub {
+
+struct Person {
+  uint32_t uid = 0;
+  std::string name;
+  bool operator==(const Person&) const = default;
+};
+
+// Any thread.
+class Sessions {
+ public:
+  using Clock = std::chrono::steady_clock;
+  struct Limits {
+    std::chrono::seconds idle{12 * 3600};
+    std::chrono::seconds life{7 * 24 * 3600};
+    size_t sessions = 1'000;  // the one that was used longest ago makes room
+  };
+  explicit Sessions(Limits limits) : limits_(limits) {}
+
+  // Returns the secret that the browser keeps.
+  std::string begin(const Person& person, Clock::time_point now = Clock::now());
+  // Who has this secret; a session that is asked for is used.
+  std::optional<Person> find(const std::string& secret, Clock::time_point now = Clock::now());
+  void end(const std::string& secret);
+  // Some session of that person is left.
+  bool has(uint32_t uid, Clock::time_point now = Clock::now());
+
+ private:
+  struct Session {
+    Person person;
+    std::string secret;
+    Clock::time_point begun;
+    Clock::time_point used;
+  };
+  bool has_ended(const Session& session, Clock::time_point now) const;
+  void forget_ended(Clock::time_point now) REQUIRES(mutex_);
+  std::map<std::string, Session>::iterator search(const std::string& secret) REQUIRES(mutex_);
+
+  const Limits limits_;
+  Mutex mutex_;
+  // By the first half of the secret: comparing keys takes a time that may be measured, and must tell
+  // nothing about the other half.
+  std::map<std::string, Session> sessions_ GUARDED_BY(mutex_);
+};
+
+}  // namespace tierhub::hub

@@ -1,0 +1,63 @@
+// The workers: one process for each person who is signed in. It runs as that person and answers
+// everything but pages.
+//
+//   1. The front makes a listening socket in a folder that only it may enter.
+//   2. A starter starts the worker as the person, with the socket as its descriptor kWorkerSocket.
+//   3. The front passes requests on to the socket. When the worker has ended (killed, or idle for
+//      long) the next request starts another one on the same socket: what waits there is answered
+//      by that one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/mutex.h"
+#include "common/result.h"
+#include "common/unique_fd.h"
+#include "http/unix_socket.h"
+#include "hub/front/sessions.h"
+
+namespace tierhub::hub {
+
+inline constexpr int kWorkerSocket = 3;
+
+// Starts and ends workers: by itself for one person (direct_starter.h), or by asking the process
+// that is root (login/starter.h). Any thread.
+class WorkerStarter {
+ public:
+  virtual ~WorkerStarter() = default;
+  // Returns the process, as a pidfd.
+  virtual Result<UniqueFd> start(const Person& person, int listener) = 0;
+  // Ends their worker, if there is one.
+  virtual void end(uint32_t uid) = 0;
+};
+
+// Any thread.
+class Workers {
+ public:
+  // The sockets are made in `folder`, which only this user may enter.
+  Workers(std::string folder, WorkerStarter& starter)
+      : folder_(std::move(folder)), starter_(starter) {}
+
+  // The socket of their worker, which is started if it is not running.
+  Result<std::string> socket_of(const Person& person);
+  void end(uint32_t uid);
+
+ private:
+  struct Worker {
+    explicit Worker(http::UnixListener socket) : listener(std::move(socket)) {}
+    Mutex mutex;  // held while it starts
+    http::UnixListener listener;
+    UniqueFd process GUARDED_BY(mutex);
+  };
+  Result<std::shared_ptr<Worker>> worker_of(uint32_t uid);
+
+  const std::string folder_;
+  WorkerStarter& starter_;
+  Mutex mutex_;
+  std::map<uint32_t, std::shared_ptr<Worker>> workers_ GUARDED_BY(mutex_);
+};
+
+}  // namespace tierhub::hub

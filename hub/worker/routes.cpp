@@ -1,0 +1,105 @@
+#include "hub/worker/routes.h"
+
+#include <array>
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "api/byte_text.h"
+#include "api/client.h"
+#include "api/routes.h"
+#include "common/run_as.h"
+#include "hub/images/tierd_calls.h"
+
+namespace tierhub::hub {
+namespace {
+
+constexpr std::string_view kTierd = "/api/v1/";
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "";
+  return name.data();
+}
+
+std::string own_name() {
+  const auto name = find_user_name(::geteuid());
+  return name && *name ? **name : std::to_string(::geteuid());
+}
+
+}  // namespace
+
+std::optional<http::Response> WorkerRoutes::refuse(const http::Request&, uint64_t) {
+  return std::nullopt;  // the front has limits already
+}
+
+http::Response WorkerRoutes::refusal(const Error& error) {
+  api::Response refused = api::refusal(error);
+  http::Response response;
+  response.status = refused.status;
+  response.body = std::move(refused.body) + "\n";
+  return response;
+}
+
+http::Response WorkerRoutes::handle(const http::Peer& peer, const http::Request& request) {
+  last_used_ = Clock::now();
+  const uint32_t uid = peer.credentials ? peer.credentials->uid : UINT32_MAX;
+  if (uid != place_.front_uid && uid != ::geteuid())
+    return refusal(Error(std::errc::permission_denied, "only the front may ask a worker"));
+  if (request.target == "/api/session") return session();
+  if (request.target.starts_with(kTierd)) return tierd(request);
+  if (ImageRoutes::serves(request.target)) {
+    const auto here = opened();
+    return here ? (*here)->images->handle(request) : refusal(here.error());
+  }
+  return refusal(Error(std::errc::no_such_file_or_directory, "there is no such address"));
+}
+
+Result<std::shared_ptr<const WorkerRoutes::Opened>> WorkerRoutes::opened() {
+  MutexLock lock(mutex_);
+  if (opened_) return opened_;
+  TRY_ASSIGN(Opened now, open());
+  opened_ = std::make_shared<const Opened>(std::move(now));
+  return opened_;
+}
+
+Result<WorkerRoutes::Opened> WorkerRoutes::open() const {
+  ImageRoutes::Options options;
+  options.root = place_.root;
+  if (!place_.tierd_socket.empty()) {
+    TRY_ASSIGN(const api::Client tierd, api::Client::open(place_.tierd_socket));
+    TRY_ASSIGN(const api::Status status, tierd.within(std::chrono::seconds(5)).status());
+    options.root = status.mount;
+    options.tiers = make_tiers(make_tierd_calls(tierd));
+  }
+  std::string root = options.root;
+  TRY_ASSIGN(auto images, ImageRoutes::open(std::move(options)));
+  return Opened{std::move(root), std::move(images)};
+}
+
+http::Response WorkerRoutes::session() {
+  const auto here = opened();
+  http::Response response;
+  response.body = nlohmann::json{{"user", api::to_wire_text(own_name())},
+                                 {"host", api::to_wire_text(host_name())},
+                                 {"version", TIERHUB_VERSION},
+                                 {"mount", here ? api::to_wire_text((*here)->root) : ""},
+                                 {"tierd", !place_.tierd_socket.empty()},
+                                 {"error", here ? "" : here.error().text()}}
+                      .dump() +
+                  "\n";
+  return response;
+}
+
+http::Response WorkerRoutes::tierd(const http::Request& request) {
+  if (place_.tierd_socket.empty())
+    return refusal(Error(std::errc::connection_refused, "this hub shows a folder without TierHub"));
+  http::Request asked = request;
+  asked.target.erase(0, std::string_view("/api").size());
+  http::Response response;
+  response.body = http::Relay{place_.tierd_socket, std::move(asked)};
+  return response;
+}
+
+}  // namespace tierhub::hub

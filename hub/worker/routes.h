@@ -1,0 +1,52 @@
+// The addresses that a worker answers: /api/session, tierd's API below /api/v1, and the images.
+//
+// Whether tierd runs shows at the first request, and again at each until it does: a worker outlives
+// restarts of tierd.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "common/mutex.h"
+#include "http/server.h"
+#include "hub/images/routes.h"
+
+namespace tierhub::hub {
+
+// Any thread.
+class WorkerRoutes final : public http::Handler {
+ public:
+  using Clock = std::chrono::steady_clock;
+  struct Place {
+    std::string tierd_socket;  // empty: there is none
+    std::string root;          // without tierd: the folder that is shown
+    uint32_t front_uid = 0;    // the only user, besides this one, that may ask
+  };
+  explicit WorkerRoutes(Place place) : place_(std::move(place)) {}
+
+  std::optional<http::Response> refuse(const http::Request& head, uint64_t body_bytes) override;
+  http::Response handle(const http::Peer& peer, const http::Request& request) override;
+  http::Response refusal(const Error& error) override;
+
+  // Since when nobody has asked for anything.
+  Clock::time_point last_used() const { return last_used_.load(); }
+
+ private:
+  struct Opened {
+    std::string root;
+    std::unique_ptr<ImageRoutes> images;
+  };
+  Result<std::shared_ptr<const Opened>> opened();
+  Result<Opened> open() const;
+  http::Response session();
+  http::Response tierd(const http::Request& request);
+
+  const Place place_;
+  Mutex mutex_;
+  std::shared_ptr<const Opened> opened_ GUARDED_BY(mutex_);
+  std::atomic<Clock::time_point> last_used_ = Clock::now();
+};
+
+}  // namespace tierhub::hub

@@ -1,0 +1,44 @@
+#include "hub/worker/worker.h"
+
+#include <csignal>
+#include <ctime>
+
+#include <unistd.h>
+
+#include "hub/worker/sandbox.h"
+
+namespace tierhub::hub {
+namespace {
+
+constexpr timespec kTick = {1, 0};
+
+// SIGTERM and SIGINT are waited for here, and delivered to no thread.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return set;
+}
+
+}  // namespace
+
+Result<void> run_worker(WorkerOptions options) {
+  const sigset_t signals = block_signals();
+  TRY(enter_sandbox());
+  WorkerRoutes routes(std::move(options.place));
+  http::Server::Options serving;
+  serving.name = "tierweb";
+  serving.pool_threads = 8;
+  serving.max_connections_per_user = serving.max_connections;  // the front's
+  http::Server server(routes, serving);
+  server.adopt_unix(std::move(options.listener));
+  server.start();
+  while (WorkerRoutes::Clock::now() - routes.last_used() < options.idle_limit)
+    if (::sigtimedwait(&signals, nullptr, &kTick) > 0) break;
+  server.stop();
+  return {};
+}
+
+}  // namespace tierhub::hub

@@ -1,0 +1,368 @@
+// Who gets an answer from the front, and what it lets through. No network.
+#include "hub/front/front.h"
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "hub/front/headers.h"
+#include "hub/front/pages.h"
+#include "hub/front/secret.h"
+
+namespace tierhub::hub {
+namespace {
+
+using namespace std::chrono_literals;
+using http::Headers;
+using http::Request;
+using http::Response;
+
+// Workers that are this process.
+class NoStarter final : public WorkerStarter {
+ public:
+  Result<UniqueFd> start(const Person& person, int) override {
+    started.push_back(person);
+    if (fails) return Error(std::errc::permission_denied, "no");
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  }
+  void end(uint32_t uid) override { ended.push_back(uid); }
+  std::vector<Person> started;
+  std::vector<uint32_t> ended;
+  bool fails = false;
+};
+
+// Asks for a password, and then for a code if the user is "ada".
+class TwoSteps final : public SignIn {
+ public:
+  Result<Step> begin(const std::string& user) override {
+    user_ = user;
+    return Step{{}, Prompt{"Password: "}, "", "attempt-1"};
+  }
+  Result<Step> answer(const std::string& attempt, const std::string& text) override {
+    if (attempt != "attempt-1") return Step{{}, {}, "That took too long.", ""};
+    if (text == "secret" && user_ == "ada")
+      return Step{{}, Prompt{"Code <1>: ", false, "look at your token"}, "", attempt};
+    if (text == "secret" || text == "123") return Step{Person{1001, user_}, {}, "", attempt};
+    return Step{{}, {}, "The user name or the password is wrong.", ""};
+  }
+
+ private:
+  std::string user_;
+};
+
+class FrontTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = "/tmp/tierhub-front-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    std::filesystem::create_directories(folder_ + "/page/assets");
+    std::ofstream(folder_ + "/page/index.html") << "<!doctype html>the page";
+    std::ofstream(folder_ + "/page/assets/main-1a.js") << "1";
+    std::ofstream(folder_ + "/page/notes.tmp") << "no part of the page";
+    auto assets = Assets::load(folder_ + "/page");
+    ASSERT_TRUE(assets) << assets.error().text();
+    assets_ = *assets;
+    workers_ = std::make_unique<Workers>(folder_, starter_);
+    make_front(nullptr);
+    front_->set_one_time_token(std::string(64, 'a'), {1000, "grace"});
+  }
+  void TearDown() override {
+    front_.reset();
+    workers_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void make_front(SignIn* sign_in) {
+    Front::Options options;
+    options.hosts = {"127.0.0.1:80", "hub.example.org"};
+    options.trusted_proxies = {"127.0.0.9"};
+    options.cookie = "tierweb-80";
+    front_ = std::make_unique<Front>(options, assets_, *workers_, sign_in);
+  }
+  Response ask(const std::string& method, const std::string& target, Headers headers = {},
+               const std::string& body = "", const std::string& address = "127.0.0.1") {
+    Request request{method, target, body, std::move(headers)};
+    if (request.header("host").empty()) request.headers.emplace_back("host", "127.0.0.1:80");
+    return front_->handle(http::Peer{{}, address}, request);
+  }
+  static std::string header(const Response& response, const std::string& name) {
+    std::string found;
+    for (const auto& [field, value] : response.headers)
+      if (field == name) found += value;
+    return found;
+  }
+  static std::string text(const Response& response) {
+    const auto* body = std::get_if<std::string>(&response.body);
+    return body != nullptr ? *body : "not a text";
+  }
+  static bool is_relayed(const Response& response) {
+    return std::holds_alternative<http::Relay>(response.body);
+  }
+  // The cookie that a response sets, as a request has it.
+  static std::string cookie(const Response& response) {
+    const std::string set = header(response, "Set-Cookie");
+    return set.substr(0, set.find(';'));
+  }
+  std::string sign_in_by_token() {
+    return cookie(ask("GET", "/login?token=" + std::string(64, 'a')));
+  }
+  // As the page sends what changes something.
+  Headers ours(const std::string& session) {
+    return {{"cookie", session}, {"x-tierhub", "1"}, {"origin", "http://127.0.0.1:80"}};
+  }
+
+  std::string folder_;
+  Assets assets_;
+  NoStarter starter_;
+  std::unique_ptr<Workers> workers_;
+  std::unique_ptr<Front> front_;
+};
+
+TEST_F(FrontTest, TheTokenOpensThePageOnce) {
+  const Response wrong = ask("GET", "/login?token=" + std::string(64, 'b'));
+  EXPECT_EQ(wrong.status, 401);
+  // Programs that show what is behind a link send HEAD first.
+  EXPECT_EQ(ask("HEAD", "/login?token=" + std::string(64, 'a')).status, 401);
+  const Response first = ask("GET", "/login?token=" + std::string(64, 'a'));
+  EXPECT_EQ(first.status, 303);
+  EXPECT_EQ(header(first, "Location"), "/");
+  EXPECT_NE(header(first, "Set-Cookie").find("HttpOnly; SameSite=Strict"), std::string::npos);
+  const Response second = ask("GET", "/login?token=" + std::string(64, 'a'));
+  EXPECT_EQ(second.status, 401);
+  EXPECT_NE(text(second).find("start it again"), std::string::npos) << "says what to do";
+  EXPECT_EQ(header(second, "Set-Cookie"), "");
+  // Whoever has the session and opens the link again gets on.
+  EXPECT_EQ(ask("GET", "/login?token=x", {{"cookie", cookie(first)}}).status, 303);
+}
+
+TEST_F(FrontTest, WithoutASessionThereIsThePageAndNoData) {
+  EXPECT_EQ(ask("GET", "/").status, 200);
+  EXPECT_EQ(ask("GET", "/assets/main-1a.js").status, 200);
+  EXPECT_EQ(ask("GET", "/notes.tmp").status, 404);
+  for (const char* target :
+       {"/api/session", "/api/v1/status", "/img/1/a/0/0/0/0/0/0", "/zarr/v2/a"}) {
+    const Response response = ask("GET", target);
+    EXPECT_EQ(response.status, 401) << target;
+    EXPECT_EQ(response.content_type, "application/json");
+    EXPECT_FALSE(is_relayed(ask("GET", target, {{"cookie", "tierweb-80=" + make_secret()}})));
+  }
+  EXPECT_TRUE(starter_.started.empty());
+}
+
+TEST_F(FrontTest, PassesRequestsToTheWorkerOfThePerson) {
+  const std::string session = sign_in_by_token();
+  const Response response = ask("GET", "/api/session?a=b",
+                                {{"cookie", session},
+                                 {"accept-encoding", "zstd"},
+                                 {"authorization", "x"},
+                                 {"x-forwarded-for", "1"}});
+  ASSERT_TRUE(is_relayed(response));
+  const auto& relay = std::get<http::Relay>(response.body);
+  EXPECT_EQ(relay.request.target, "/api/session?a=b");
+  EXPECT_EQ(relay.request.headers, (Headers{{"accept-encoding", "zstd"}}));
+  EXPECT_TRUE(relay.socket_path.starts_with(folder_ + "/worker-1000"));
+  EXPECT_EQ(starter_.started, (std::vector<Person>{{1000, "grace"}}));
+  ask("GET", "/api/session", {{"cookie", session}});
+  EXPECT_EQ(starter_.started.size(), 1u) << "it is running already";
+}
+
+TEST_F(FrontTest, SaysSoIfAWorkerCannotBeStarted) {
+  starter_.fails = true;
+  const Response response = ask("GET", "/api/session", {{"cookie", sign_in_by_token()}});
+  EXPECT_EQ(response.status, 403);
+  EXPECT_NE(text(response).find("start your worker: no"), std::string::npos);
+}
+
+TEST_F(FrontTest, ChangesNeedOurHeaderAndOurOrigin) {
+  const std::string session = sign_in_by_token();
+  EXPECT_TRUE(is_relayed(ask("POST", "/api/v1/scan", ours(session))));
+  for (size_t left_out = 1; left_out < 3; ++left_out) {
+    Headers headers = ours(session);
+    headers.erase(headers.begin() + static_cast<long>(left_out));
+    EXPECT_EQ(ask("POST", "/api/v1/scan", headers).status, 403);
+    EXPECT_EQ(ask("DELETE", "/api/v1/scan", headers).status, 403);
+  }
+  for (const char* origin : {"null", "http://127.0.0.1", "https://127.0.0.1:80",
+                             "http://127.0.0.1:80.evil.example", "http://evil.example"}) {
+    Headers headers = ours(session);
+    headers[2].second = origin;
+    EXPECT_EQ(ask("POST", "/api/v1/scan", headers).status, 403) << origin;
+    EXPECT_EQ(ask("POST", "/logout", headers).status, 403) << origin;
+  }
+}
+
+TEST_F(FrontTest, AnswersOnlyToItsNames) {
+  EXPECT_EQ(ask("GET", "/", {{"host", "evil.example"}}).status, 421);
+  EXPECT_EQ(ask("GET", "/", {{"host", "127.0.0.1"}}).status, 421);
+  EXPECT_EQ(ask("GET", "/", {{"host", "HUB.example.org"}}).status, 200);
+}
+
+TEST_F(FrontTest, OtherMachinesNeedAProxyThatIsTrusted) {
+  EXPECT_EQ(ask("GET", "/", {}, "", "192.0.2.7").status, 403);
+  EXPECT_EQ(ask("GET", "/", {{"x-forwarded-proto", "https"}}, "", "192.0.2.7").status, 403);
+  EXPECT_EQ(ask("GET", "/", {}, "", "127.0.0.9").status, 200);
+}
+
+TEST_F(FrontTest, BehindHttpsTheCookieIsForHttpsAlone) {
+  const Response response =
+      ask("GET", "/login?token=" + std::string(64, 'a'),
+          {{"host", "hub.example.org"}, {"x-forwarded-proto", "https"}}, "", "127.0.0.9");
+  EXPECT_TRUE(header(response, "Set-Cookie").starts_with("__Host-tierweb="));
+  EXPECT_NE(header(response, "Set-Cookie").find("; Secure"), std::string::npos);
+  // Nobody else can claim to come by https.
+  EXPECT_EQ(
+      ask("GET", "/api/session", {{"x-forwarded-proto", "https"}, {"cookie", cookie(response)}})
+          .status,
+      401);
+}
+
+TEST_F(FrontTest, SigningOutEndsSessionAndWorker) {
+  const std::string session = sign_in_by_token();
+  ask("GET", "/api/session", {{"cookie", session}});
+  EXPECT_EQ(ask("GET", "/logout", ours(session)).status, 405);
+  EXPECT_EQ(ask("POST", "/logout", ours(session)).status, 303);
+  EXPECT_EQ(ask("GET", "/api/session", {{"cookie", session}}).status, 401);
+  EXPECT_EQ(starter_.ended, (std::vector<uint32_t>{1000}));
+}
+
+TEST_F(FrontTest, SignsInInAsManyStepsAsTheSystemWants) {
+  TwoSteps steps;
+  make_front(&steps);
+  const Headers headers = {{"origin", "http://127.0.0.1:80"}};
+  EXPECT_EQ(ask("GET", "/login").status, 200);
+  const Response one = ask("POST", "/login", headers, "user=grace&password=secret");
+  EXPECT_EQ(one.status, 303);
+  EXPECT_TRUE(is_relayed(ask("GET", "/api/session", {{"cookie", cookie(one)}})));
+
+  const Response two = ask("POST", "/login", headers, "user=ada&password=secret");
+  EXPECT_EQ(two.status, 200);
+  EXPECT_NE(text(two).find("Code &lt;1&gt;: "), std::string::npos) << text(two);
+  EXPECT_NE(text(two).find("look at your token"), std::string::npos);
+  EXPECT_EQ(ask("POST", "/login", headers, "attempt=attempt-1&answer=123").status, 303);
+  EXPECT_EQ(ask("POST", "/login", headers, "attempt=attempt-2&answer=123").status, 401);
+  const Response wrong = ask("POST", "/login", headers, "user=grace&password=%22wrong");
+  EXPECT_EQ(wrong.status, 401);
+  EXPECT_EQ(text(wrong).find("wrong\""), std::string::npos);
+  EXPECT_EQ(ask("POST", "/login", {{"origin", "http://evil.example"}}, "user=grace&password=secret")
+                .status,
+            403);
+}
+
+TEST_F(FrontTest, SlowsDownWhoeverGuesses) {
+  TwoSteps steps;
+  make_front(&steps);
+  const Headers headers = {{"origin", "http://127.0.0.1:80"}};
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(ask("POST", "/login", headers, "user=grace&password=no").status, 401);
+  EXPECT_EQ(ask("POST", "/login", headers, "user=grace&password=secret").status, 429);
+  EXPECT_EQ(ask("POST", "/login", headers, "user=mary&password=secret").status, 303);
+}
+
+TEST_F(FrontTest, RefusesLargeForms) {
+  const Request head{"POST", "/login", "", {}};
+  EXPECT_TRUE(front_->refuse(head, 65'537));
+  EXPECT_FALSE(front_->refuse(head, 65'536));
+  EXPECT_FALSE(front_->refuse({"POST", "/api/v1/prefetch", "", {}}, 32 << 20));
+  EXPECT_TRUE(front_->refuse({"POST", "/api/v1/prefetch", "", {}}, (32 << 20) + 1));
+}
+
+TEST_F(FrontTest, EveryAnswerHasTheSecurityHeaders) {
+  const std::string session = sign_in_by_token();
+  for (const char* target :
+       {"/", "/assets/main-1a.js", "/nothing", "/login", "/tierweb.css", "/api/x"}) {
+    const Response response = ask("GET", target);
+    EXPECT_TRUE(header(response, "Content-Security-Policy").starts_with("default-src 'none'"))
+        << target;
+    EXPECT_EQ(header(response, "X-Content-Type-Options"), "nosniff") << target;
+  }
+  EXPECT_EQ(header(ask("GET", "/"), "Content-Security-Policy").find("unsafe"), std::string::npos);
+}
+
+// A worker that a damaged image has taken over.
+TEST(WorkersResponses, ArePassedOnOnlyIfTheyAreData) {
+  const auto passed = [](const std::string& type, int status = 200) {
+    Response head;
+    head.status = status;
+    head.content_type = type;
+    return check_response_of_worker(head).has_value();
+  };
+  EXPECT_TRUE(passed("application/json"));
+  EXPECT_TRUE(passed("application/octet-stream"));
+  EXPECT_TRUE(passed("image/png"));
+  EXPECT_TRUE(passed("text/plain; charset=utf-8"));
+  EXPECT_TRUE(passed("", 304));
+  for (const char* type : {"text/html", "image/svg+xml", "text/javascript", "application/xhtml+xml",
+                           "text/html; charset=application/json", "", "application/pdf"})
+    EXPECT_FALSE(passed(type)) << type;
+}
+
+TEST(WorkersResponses, LoseTheHeadersThatAreNotTheirs) {
+  Response head;
+  head.headers = {{"set-cookie", "a=b"},
+                  {"etag", "\"1\""},
+                  {"location", "/"},
+                  {"content-security-policy", "default-src *"},
+                  {"x-tierhub-state", "recalling"},
+                  {"access-control-allow-origin", "*"}};
+  ASSERT_TRUE(check_response_of_worker(head));
+  std::set<std::string> names;
+  for (const auto& [name, value] : head.headers) names.insert(name);
+  EXPECT_TRUE(names.contains("etag"));
+  EXPECT_TRUE(names.contains("x-tierhub-state"));
+  EXPECT_TRUE(names.contains("Content-Security-Policy"));
+  for (const char* name :
+       {"set-cookie", "location", "content-security-policy", "access-control-allow-origin"})
+    EXPECT_FALSE(names.contains(name)) << name;
+}
+
+TEST(Cookies, AreReadByTheirWholeName) {
+  const auto found = [](const std::string& header) {
+    return cookie_of(Request{"GET", "/", "", {{"cookie", header}}}, "tierweb-80");
+  };
+  EXPECT_EQ(found("a=b; tierweb-80=x; c=d"), "x");
+  EXPECT_EQ(found("tierweb-80=x"), "x");
+  EXPECT_EQ(found("tierweb-800=x; xtierweb-80=y; tierweb-80"), std::nullopt);
+  EXPECT_EQ(found(""), std::nullopt);
+  // One of them may have been set by another site of the same domain.
+  EXPECT_EQ(found("tierweb-80=x; tierweb-80=y"), std::nullopt);
+}
+
+TEST(Sessions, EndAfterAWhile) {
+  const auto start = Sessions::Clock::now();
+  Sessions sessions({10min, 60min, 3});
+  const std::string one = sessions.begin({1000, "grace"}, start);
+  EXPECT_TRUE(sessions.find(one, start + 9min));
+  EXPECT_TRUE(sessions.find(one, start + 18min)) << "it was used";
+  EXPECT_FALSE(sessions.find(one, start + 29min));
+  const std::string two = sessions.begin({1000, "grace"}, start);
+  for (int i = 1; i <= 6; ++i) EXPECT_TRUE(sessions.find(two, start + i * 10min)) << i;
+  EXPECT_FALSE(sessions.find(two, start + 61min)) << "it is too old";
+}
+
+TEST(Sessions, MakeRoomForNewOnes) {
+  const auto start = Sessions::Clock::now();
+  Sessions sessions({10min, 60min, 2});
+  const std::string one = sessions.begin({1000, "grace"}, start);
+  const std::string two = sessions.begin({1001, "ada"}, start + 1s);
+  EXPECT_TRUE(sessions.find(one, start + 2s));
+  const std::string three = sessions.begin({1002, "mary"}, start + 3s);
+  EXPECT_FALSE(sessions.find(two, start + 4s)) << "it was used longest ago";
+  EXPECT_TRUE(sessions.find(one, start + 4s));
+  EXPECT_TRUE(sessions.has(1002, start + 4s));
+  EXPECT_FALSE(sessions.has(1001, start + 4s));
+}
+
+TEST(Secrets, AreLongAndNeverTheSame) {
+  std::set<std::string> seen;
+  for (int i = 0; i < 100; ++i) seen.insert(make_secret());
+  EXPECT_EQ(seen.size(), 100u);
+  for (const std::string& secret : seen) EXPECT_EQ(secret.size(), 64u);
+}
+
+}  // namespace
+}  // namespace tierhub::hub
