@@ -1,8 +1,8 @@
 #include "hub/images/answers.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
-#include <cmath>
 #include <optional>
 #include <span>
 
@@ -161,7 +161,12 @@ http::Response content_answer(const http::Request& request, const Content& conte
     return response;
   }
   auto bytes = content.read();
-  if (!bytes) return error_answer(bytes.error());
+  if (!bytes) {
+    // It exists: 404 would mean to a Zarr client that nothing is stored there.
+    const Error& error = bytes.error();
+    if (error.errno_value() == ENOENT) return error_answer(422, "EIO", error.text());
+    return error_answer(error);
+  }
   if (span) {
     response.status = 206;
     response.headers.emplace_back("ETag", plain_tag);

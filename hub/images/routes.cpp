@@ -17,6 +17,7 @@
 #include "hub/images/store.h"
 #include "hub/images/thumbnail.h"
 #include "hub/images/tile.h"
+#include "hub/images/zarr_view.h"
 
 namespace tierhub::hub {
 namespace {
@@ -111,6 +112,10 @@ http::Response ImageRoutes::handle(const http::Request& request) {
   if (segments.front() == "img")
     return answer_tile(parts_->store, parts_->tiles, request,
                        {segments.begin() + 1, segments.end()});
+  if (segments.front() == "zarr") {
+    return answer_zarr({parts_->root, parts_->store, parts_->tiles, parts_->histograms}, request,
+                       {segments.begin() + 1, segments.end()});
+  }
   if (segments.size() == 2 && segments.front() == "api") {
     const std::string& call = segments.back();
     if (call == "dataset") return answer_of(parts_->dataset(parameters));

@@ -253,40 +253,5 @@ TEST_F(Routes, AColdThumbnailFetchesLittle) {
   EXPECT_EQ(tierd_.requests().size(), 1u);
 }
 
-// Each format, by the page's way.
-class TilesOf : public ::testing::TestWithParam<size_t> {};
-
-const std::vector<test::Sample>& samples() {
-  static const std::vector<test::Sample> all = test::all_samples();
-  return all;
-}
-
-TEST_P(TilesOf, HaveTheVoxelsOfTheImage) {
-  const test::Sample& sample = samples()[GetParam()];
-  const HubFolder folder;
-  folder.write("image", sample.files);
-  const auto routes = ImageRoutes::open({folder.path()});
-  ASSERT_TRUE(routes);
-  const std::string path = sample.file.empty() ? "/image" : "/image/" + sample.file;
-  const auto dataset = get(**routes, "/api/dataset?path=" + path);
-  ASSERT_EQ(dataset.status, 200) << body_of(dataset);
-  const std::string version = json_of(dataset)["version"];
-  const Shape& shape = sample.shape;
-  for (uint64_t t = 0; t < shape.t; ++t) {
-    for (uint64_t z = 0; z < shape.z; ++z) {
-      std::string channels;
-      for (uint64_t c = 0; c < shape.c; ++c) channels += (c > 0 ? "," : "") + std::to_string(c);
-      const auto tile =
-          get(**routes, fmt::format("/img/{}{}/0/{}/{}/{}/0/0", version, path, t, channels, z));
-      ASSERT_EQ(tile.status, 200) << body_of(tile);
-      const Region region{0, {t, t + 1}, {0, shape.c}, {z, z + 1}, {0, shape.y}, {0, shape.x}};
-      ASSERT_EQ(body_of(tile), expected_voxels(sample, region));
-    }
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Format, TilesOf, ::testing::Range(size_t{0}, samples().size()),
-                         [](const auto& one) { return samples()[one.param].name; });
-
 }  // namespace
 }  // namespace tierhub::hub
