@@ -24,8 +24,10 @@ class ImageRoutes {
     std::string root;
     // make_tiers() if root is a mount of TierHub, else make_single_tier().
     std::shared_ptr<Tiers> tiers = make_single_tier();
-    uint64_t chunk_cache_bytes = uint64_t{256} << 20;  // of decoded chunks
-    uint64_t tile_cache_bytes = uint64_t{256} << 20;   // of tiles
+    // Of decoded chunks. Scrubbing z through 3-D chunks decodes each once if those of the screen fit:
+    // 32 slices of 2048 x 2048 uint16 are 256 MiB.
+    uint64_t chunk_cache_bytes = uint64_t{512} << 20;
+    uint64_t tile_cache_bytes = uint64_t{256} << 20;  // of tiles
   };
   // An error if root is no folder.
   static Result<std::unique_ptr<ImageRoutes>> open(Options options);
