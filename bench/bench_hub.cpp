@@ -33,14 +33,16 @@ void write_image(const std::string& folder, const Shape& shape, const Shape& chu
   make_folder(folder);
   make_folder(folder + "/0");
   write_text(folder + "/.zgroup", R"({"zarr_format":2})");
-  write_text(folder + "/.zattrs",
-             R"({"multiscales":[{"version":"0.4","axes":["t","c","z","y","x"],"datasets":[{"path":"0"}]}]})");
+  write_text(
+      folder + "/.zattrs",
+      R"({"multiscales":[{"version":"0.4","axes":["t","c","z","y","x"],"datasets":[{"path":"0"}]}]})");
   write_text(
       folder + "/0/.zarray",
       fmt::format(
           R"({{"zarr_format":2,"shape":[{},{},{},{},{}],"chunks":[{},{},{},{},{}],"dtype":"<u2","compressor":null,)"
           R"("fill_value":0,"order":"C","filters":null,"dimension_separator":"."}})",
-          shape.t, shape.c, shape.z, shape.y, shape.x, chunk.t, chunk.c, chunk.z, chunk.y, chunk.x));
+          shape.t, shape.c, shape.z, shape.y, shape.x, chunk.t, chunk.c, chunk.z, chunk.y,
+          chunk.x));
   const formats::Grid grid{shape, chunk};
   const size_t bytes = chunk.voxels() * 2;
   const Buffer noise_bytes = noise(bytes);
@@ -59,7 +61,8 @@ class HotTierd : public hub::TierCalls {
     ++asked_;
     std::this_thread::sleep_for(std::chrono::microseconds(200));
     api::ResidencyList list;
-    for (const api::FileRanges& file : request.files) list.files.push_back({file.path, 1, 1, 1, 0, {}, {}});
+    for (const api::FileRanges& file : request.files)
+      list.files.push_back({file.path, 1, 1, 1, 0, {}, {}});
     return list;
   }
   Result<api::Prefetch> start_prefetch(const api::PrefetchRequest&) const override {
@@ -79,7 +82,8 @@ class HotTierd : public hub::TierCalls {
 
 struct Hub {
   explicit Hub(const std::string& folder) {
-    auto opened = hub::ImageRoutes::open({folder, hub::make_tiers(std::make_unique<HotTierd>(asked))});
+    auto opened =
+        hub::ImageRoutes::open({folder, hub::make_tiers(std::make_unique<HotTierd>(asked))});
     if (!opened) fail(opened.error().text());
     routes = *std::move(opened);
   }
@@ -112,7 +116,8 @@ double rate(Hub& hub, size_t threads, const std::vector<std::string>& targets) {
   return static_cast<double>(targets.size()) / watch.seconds();
 }
 
-void report(const std::string& what, Hub& hub, size_t threads, const std::vector<std::string>& targets) {
+void report(const std::string& what, Hub& hub, size_t threads,
+            const std::vector<std::string>& targets) {
   const uint64_t before = hub.asked;
   const double tiles_per_s = rate(hub, threads, targets);
   fmt::print("{:46} {:>3} {:>10.0f} {:>8.2f}\n", what, threads, tiles_per_s,
@@ -138,7 +143,8 @@ void measure(const std::string& folder) {
     Hub hub(folder);
     const std::string cubes = "/img/" + hub.version_of("/cubes.zarr") + "/cubes.zarr";
     const std::string flat = "/img/" + hub.version_of("/planes.zarr") + "/planes.zarr";
-    report("z scrub out of 3-D chunks, first time", hub, threads, planes(cubes + "/0/0/0", kSlices));
+    report("z scrub out of 3-D chunks, first time", hub, threads,
+           planes(cubes + "/0/0/0", kSlices));
     report("2-D chunks, first time", hub, threads, planes(flat + "/0/0/0", kSlices));
     std::vector<std::string> kept;
     for (int round = 0; round < 300; ++round)
