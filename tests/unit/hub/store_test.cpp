@@ -144,7 +144,7 @@ TEST_F(Store, ASampleHasTheVoxelsOfItsRowsAndColumns) {
   image.info.levels[0].chunk = {1, 1, 100'000, 1, 4000};
   image.info.levels[0].shape.z = 100'000;
   ASSERT_EQ(source_of(image, 3), LevelSource::too_large);
-  image.info.levels[0].chunk.z = image.info.levels[0].shape.z = 50;
+  image.info.levels[0].chunk.z = image.info.levels[0].shape.z = 200;
   ASSERT_EQ(source_of(image, 3), LevelSource::sampled);
   const Region region{3, {0, 1}, {0, 1}, {0, 1}, {3, 30}, {5, 410}};
   const auto parts = needed_parts(image, {&region, 1});
