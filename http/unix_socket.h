@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include <sys/stat.h>
 
@@ -23,6 +24,9 @@ class UnixListener {
   ~UnixListener();
 
   int fd() const { return fd_.get(); }
+  // For another process, which listens from now on. The path stays, also after that process has
+  // ended: then connecting to it is refused, and open() takes it over.
+  UniqueFd release() && { return std::move(fd_); }
   const std::string& path() const { return path_; }
 
  private:

@@ -44,7 +44,7 @@ check_locks() {
   install_packages "${lock_packages[@]}"
   clang++-16 -std=c++20 -I"$repository" -fsyntax-only -Wthread-safety -Werror=thread-safety -Xclang -verify \
     "$repository/tests/unit/structure/lock_bait.cpp" || die "the check of locks does not find what it should"
-  build_preset locks tierd tieragent tierhub_pixels
+  build_preset locks tierd tieragent tierweb tierhub_pixels
   say "the check of locks took $((SECONDS - begin)) s"
 }
 

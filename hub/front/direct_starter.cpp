@@ -16,13 +16,13 @@ Result<UniqueFd> open_process(pid_t pid) {
   return fd;
 }
 
-Result<UniqueFd> DirectStarter::start(const Person&, int listener) {
+Result<UniqueFd> DirectStarter::start(const Person&, UniqueFd listener) {
   MutexLock lock(mutex_);
   reap();
   SpawnPlan plan;
   plan.program = program_;
   plan.arguments = arguments_;
-  plan.descriptors = {SpawnPlan::kEmpty, STDERR_FILENO, STDERR_FILENO, listener};
+  plan.descriptors = {SpawnPlan::kEmpty, STDERR_FILENO, STDERR_FILENO, listener.get()};
   plan.group = SpawnPlan::Group::own;
   plan.death_signal = SIGTERM;
   TRY_ASSIGN(worker_, spawn(plan));

@@ -18,7 +18,7 @@ class DirectStarter final : public WorkerStarter {
       : program_(std::move(program)), arguments_(std::move(arguments)) {}
   ~DirectStarter() override { end(0); }
 
-  Result<UniqueFd> start(const Person& person, int listener) override;
+  Result<UniqueFd> start(const Person& person, UniqueFd listener) override;
   void end(uint32_t uid) override;  // the only one, whatever the uid
 
  private:

@@ -48,10 +48,10 @@ Result<SignIn::Step> LoginClient::step(const std::string& attempt, const Message
   return step;
 }
 
-Result<UniqueFd> LoginClient::start(const Person& person, int listener) {
+Result<UniqueFd> LoginClient::start(const Person& person, UniqueFd listener) {
   const std::string call = make_secret();
-  UniqueFd copy(::fcntl(listener, F_DUPFD_CLOEXEC, 0));
-  TRY_ASSIGN(Reply reply, ask(call, {"start", call, std::to_string(person.uid)}, std::move(copy)));
+  TRY_ASSIGN(Reply reply,
+             ask(call, {"start", call, std::to_string(person.uid)}, std::move(listener)));
   if (reply.message[0] == "started" && reply.fd) return std::move(reply.fd);
   return Error(std::errc::permission_denied,
                reply.message.size() > 2 ? reply.message[2] : "no worker could be started");

@@ -21,7 +21,7 @@ class LoginClient final : public SignIn, public WorkerStarter {
 
   Result<Step> begin(const std::string& user) override;
   Result<Step> answer(const std::string& attempt, const std::string& text) override;
-  Result<UniqueFd> start(const Person& person, int listener) override;
+  Result<UniqueFd> start(const Person& person, UniqueFd listener) override;
   void end(uint32_t uid) override;
 
   // The other process has ended: nobody can sign in any more.

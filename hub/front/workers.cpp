@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "http/unix_socket.h"
+
 namespace tierhub::hub {
 namespace {
 
@@ -15,22 +17,21 @@ bool is_running(const UniqueFd& process) {
 
 }  // namespace
 
-Result<std::shared_ptr<Workers::Worker>> Workers::worker_of(uint32_t uid) {
+std::shared_ptr<Workers::Worker> Workers::worker_of(uint32_t uid) {
   MutexLock lock(mutex_);
-  const auto found = workers_.find(uid);
-  if (found != workers_.end()) return found->second;
-  TRY_ASSIGN(http::UnixListener listener,
-             http::UnixListener::open(fmt::format("{}/worker-{}.sock", folder_, uid), 0600));
-  return workers_.emplace(uid, std::make_shared<Worker>(std::move(listener))).first->second;
+  auto& worker = workers_[uid];
+  if (!worker) worker = std::make_shared<Worker>();
+  return worker;
 }
 
 Result<std::string> Workers::socket_of(const Person& person) {
-  TRY_ASSIGN(const std::shared_ptr<Worker> worker, worker_of(person.uid));
+  const std::string path = fmt::format("{}/worker-{}.sock", folder_, person.uid);
+  const std::shared_ptr<Worker> worker = worker_of(person.uid);
   MutexLock lock(worker->mutex);
-  if (!is_running(worker->process)) {
-    TRY_ASSIGN(worker->process, starter_.start(person, worker->listener.fd()));
-  }
-  return worker->listener.path();
+  if (is_running(worker->process)) return path;
+  TRY_ASSIGN(http::UnixListener listener, http::UnixListener::open(path, 0600));
+  TRY_ASSIGN(worker->process, starter_.start(person, std::move(listener).release()));
+  return path;
 }
 
 void Workers::end(uint32_t uid) {

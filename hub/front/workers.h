@@ -2,10 +2,10 @@
 // everything but pages.
 //
 //   1. The front makes a listening socket in a folder that only it may enter.
-//   2. A starter starts the worker as the person, with the socket as its descriptor kWorkerSocket.
+//   2. A starter starts the worker as the person, with the socket as its descriptor kWorkerSocket;
+//      the front keeps no copy. So when a worker ends, whoever waits for it learns that.
 //   3. The front passes requests on to the socket. When the worker has ended (killed, or idle for
-//      long) the next request starts another one on the same socket: what waits there is answered
-//      by that one.
+//      long) the next request starts another one.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ class WorkerStarter {
  public:
   virtual ~WorkerStarter() = default;
   // Returns the process, as a pidfd.
-  virtual Result<UniqueFd> start(const Person& person, int listener) = 0;
+  virtual Result<UniqueFd> start(const Person& person, UniqueFd listener) = 0;
   // Ends their worker, if there is one.
   virtual void end(uint32_t uid) = 0;
 };
@@ -47,12 +47,10 @@ class Workers {
 
  private:
   struct Worker {
-    explicit Worker(http::UnixListener socket) : listener(std::move(socket)) {}
     Mutex mutex;  // held while it starts
-    http::UnixListener listener;
     UniqueFd process GUARDED_BY(mutex);
   };
-  Result<std::shared_ptr<Worker>> worker_of(uint32_t uid);
+  std::shared_ptr<Worker> worker_of(uint32_t uid);
 
   const std::string folder_;
   WorkerStarter& starter_;

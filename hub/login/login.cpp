@@ -109,6 +109,10 @@ class Login {
   }
 
   void begin(const std::string& attempt, const std::string& user) {
+    if (user.empty()) {  // some modules take an empty name for "nobody"
+      tell({"refused", attempt, "Enter your user name."});
+      return;
+    }
     if (attempts_.size() >= kMaxAttempts || attempts_.contains(attempt)) {
       tell({"refused", attempt, "Many people are signing in: try again in a minute."});
       return;

@@ -25,7 +25,7 @@ using http::Response;
 // Workers that are this process.
 class NoStarter final : public WorkerStarter {
  public:
-  Result<UniqueFd> start(const Person& person, int) override {
+  Result<UniqueFd> start(const Person& person, UniqueFd) override {
     started.push_back(person);
     if (fails) return Error(std::errc::permission_denied, "no");
     return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));

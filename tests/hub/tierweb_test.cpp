@@ -1,0 +1,182 @@
+// tierweb as people and administrators start it: who gets in, as whom the workers run, and what
+// happens when a part is killed.
+#include <csignal>
+#include <filesystem>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/hub/tierweb_fixture.h"
+
+namespace tierhub::test {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+constexpr uid_t kDaemon = 1;  // two users that every system has
+constexpr uid_t kGames = 5;
+
+TEST_F(TierwebTest, ShowsOnePersonTheTier) {
+  write_file(tier.in_mount("scan.raw"), "voxels");
+  Browser browser = start_here();
+  const json session = json::parse(browser.get("/api/session").body);
+  EXPECT_EQ(session.at("mount"), tier.mount);
+  EXPECT_EQ(session.at("user"), "root");
+  const Answer listing = browser.get("/api/v1/ls?path=%2F");
+  EXPECT_EQ(listing.status, 200);
+  EXPECT_THAT(listing.body, HasSubstr("scan.raw"));
+  EXPECT_EQ(browser.post("/api/v1/publish", R"({"paths": ["/"]})").status, 202);
+  EXPECT_EQ(browser.ask("POST", "/api/v1/publish", R"({"paths": ["/"]})", {}).status, 403);
+  EXPECT_EQ(browser.get("/api/nothing").status, 404);
+
+  Browser stranger(browser);
+  stranger.cookies.clear();
+  EXPECT_EQ(stranger.get("/api/session").status, 401);
+  EXPECT_EQ(stranger.get("/").status, 200) << "the page itself says nothing";
+}
+
+TEST_F(TierwebTest, SaysWhatTierdRefusesInTierdsWords) {
+  Browser browser = start_here();
+  const Answer answer = browser.get("/api/v1/ls?path=%2Fmissing");
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(json::parse(answer.body).at("code"), "ENOENT");
+}
+
+TEST_F(TierwebTest, RecoversWhenTheWorkerIsKilled) {
+  Browser browser = start_here();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(browser.get("/api/session").status, 200);
+    const pid_t worker = worker_of(0);
+    ASSERT_GT(worker, 0);
+    ASSERT_EQ(::kill(worker, SIGKILL), 0);
+    eventually("a new worker answers", [&] { return browser.get("/api/session").status == 200; });
+    EXPECT_NE(worker_of(0), worker);
+  }
+}
+
+TEST_F(TierwebTest, RecoversWhenTierdIsKilled) {
+  Browser browser = start_here();
+  EXPECT_EQ(browser.get("/api/v1/status").status, 200);
+  EXPECT_EQ(browser.get("/api/datasets?path=%2F").status, 200);
+  tier.kill();
+  EXPECT_EQ(browser.get("/api/v1/status").status, 502);
+  tier.start();
+  EXPECT_EQ(browser.get("/api/v1/status").status, 200);
+  // The mount is another one now.
+  eventually("the images are back",
+             [&] { return browser.get("/api/datasets?path=%2F").status == 200; });
+}
+
+TEST_F(TierwebTest, StartsBeforeTierdDoes) {
+  tier.stop();
+  Browser browser = start_here();
+  const json before = json::parse(browser.get("/api/session").body);
+  EXPECT_EQ(before.at("mount"), "");
+  EXPECT_THAT(before.at("error"), HasSubstr("tierd is not reachable"));
+  tier.start();
+  EXPECT_EQ(json::parse(browser.get("/api/session").body).at("mount"), tier.mount);
+}
+
+TEST_F(TierwebTest, LeavesNoWorkerBehindWhenItIsKilled) {
+  Browser browser = start_here();
+  EXPECT_EQ(browser.get("/api/session").status, 200);
+  const pid_t worker = worker_of(0);
+  ASSERT_GT(worker, 0);
+  ::kill(tierweb_, SIGKILL);
+  wait_for_exit(std::exchange(tierweb_, -1), 10s);
+  eventually("the worker ends", [&] { return worker_of(0) < 0; });
+}
+
+TEST_F(TierwebTest, RootServesTheUserOfSudoOrNobody) {
+  start_tierweb({"--here", "--socket", tier.client().socket_path()}, {"SUDO_USER=root"});
+  EXPECT_EQ(wait_for_exit(std::exchange(tierweb_, -1), 10s), 1);
+  EXPECT_THAT(printed(), HasSubstr("does not serve root"));
+
+  Browser browser = start_here({"SUDO_USER=daemon"});
+  EXPECT_EQ(json::parse(browser.get("/api/session").body).at("user"), "daemon");
+  const pid_t worker = worker_of(kDaemon);
+  ASSERT_GT(worker, 0);
+  EXPECT_EQ(process_status(worker, "Uid"), "1\t1\t1\t1");
+  EXPECT_EQ(process_status(tierweb_, "Uid"), "1\t1\t1\t1");
+}
+
+TEST_F(TierwebTest, SaysHowToGetAPageIfThereIsNone) {
+  std::filesystem::remove(page_ + "/index.html");
+  start_tierweb({"--here", "--allow-root", "--socket", tier.client().socket_path()});
+  EXPECT_EQ(wait_for_exit(std::exchange(tierweb_, -1), 10s), 1);
+  EXPECT_THAT(printed(), HasSubstr("scripts/build.sh"));
+}
+
+TEST_F(TierwebTest, EverybodySeesWhatTheirAccountMaySee) {
+  const auto make = [&](const std::string& folder, uid_t uid) {
+    std::filesystem::create_directories(tier.in_mount(folder));
+    write_file(tier.in_mount(folder + "/scan.raw"), "voxels");
+    ASSERT_EQ(::chown(tier.in_mount(folder).c_str(), uid, uid), 0);
+    ASSERT_EQ(::chmod(tier.in_mount(folder).c_str(), 0700), 0);
+  };
+  make("daemons", kDaemon);
+  make("games", kGames);
+  const uint16_t port = start_for_everybody();
+  Browser daemon(port);
+  Browser games(port);
+  EXPECT_EQ(sign_in(daemon, "daemon", "secret"), 303);
+  EXPECT_EQ(sign_in(games, "games", "secret"), 303);
+  const auto list = [](Browser& browser, const std::string& folder) {
+    return browser.get("/api/v1/ls?path=%2F" + folder).status;
+  };
+  const auto datasets = [](Browser& browser, const std::string& folder) {
+    return browser.get("/api/datasets?path=%2F" + folder).status;
+  };
+  EXPECT_EQ(list(daemon, "daemons"), 200);
+  EXPECT_EQ(list(daemon, "games"), 403);
+  EXPECT_EQ(list(games, "daemons"), 403);
+  EXPECT_EQ(list(games, "games"), 200);
+  EXPECT_EQ(datasets(daemon, "daemons"), 200);
+  EXPECT_EQ(datasets(daemon, "games"), 403);
+  EXPECT_EQ(json::parse(daemon.get("/api/session").body).at("user"), "daemon");
+  EXPECT_EQ(json::parse(games.get("/api/session").body).at("user"), "games");
+  // Only root may.
+  EXPECT_EQ(daemon.post("/api/v1/scan").status, 403);
+
+  // What faces the network has no rights.
+  const pid_t worker = worker_of(kDaemon);
+  ASSERT_GT(worker, 0);
+  EXPECT_EQ(process_status(worker, "Gid"), "1\t1\t1\t1");
+  EXPECT_EQ(process_status(worker, "NoNewPrivs"), "1");
+  EXPECT_EQ(process_status(worker, "Seccomp"), "2");
+  EXPECT_EQ(process_status(worker, "CapEff"), "0000000000000000");
+
+  EXPECT_EQ(daemon.post("/logout").status, 303);
+  EXPECT_EQ(list(daemon, "daemons"), 401);
+  eventually("the worker ends", [&] { return worker_of(kDaemon) < 0; });
+  EXPECT_EQ(list(games, "games"), 200);
+  EXPECT_EQ(stop_tierweb(), 0);
+  eventually("all workers end", [&] { return worker_of(kGames) < 0; });
+}
+
+TEST_F(TierwebTest, LetsNobodyInWithoutTheirPassword) {
+  const uint16_t port = start_for_everybody();
+  Browser browser(port);
+  EXPECT_EQ(browser.get("/login").status, 200);
+  EXPECT_EQ(sign_in(browser, "daemon", "wrong"), 401);
+  EXPECT_EQ(sign_in(browser, "root", "secret"), 401) << "root is no person";
+  EXPECT_EQ(sign_in(browser, "nobody-has-this-name", "secret"), 401);
+  EXPECT_EQ(sign_in(browser, "", "secret"), 401);
+  EXPECT_TRUE(browser.cookies.empty());
+  // From another site's form.
+  EXPECT_EQ(
+      browser.ask("POST", "/login", "user=daemon&password=secret", {"Origin: http://evil.example"})
+          .status,
+      403);
+  EXPECT_EQ(browser.get("/api/session").status, 401);
+  EXPECT_EQ(printed().find("secret"), std::string::npos) << "passwords are not logged";
+  EXPECT_EQ(printed().find("wrong"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tierhub::test
