@@ -20,12 +20,13 @@ bool is_source(const fs::path& path) {
   return path.extension() == ".h" || path.extension() == ".cpp";
 }
 
-// All files of the repository, from its top, but for what is built and what is hidden.
+// All files of the repository, from its top, but for what is built, installed or hidden.
 std::vector<fs::path> files() {
   std::vector<fs::path> found;
   for (auto it = fs::recursive_directory_iterator(kRoot); it != fs::end(it); ++it) {
     const std::string name = it->path().filename();
-    if (it->is_directory() && (name.starts_with(".") || name == "build")) {
+    if (it->is_directory() &&
+        (name.starts_with(".") || name == "build" || name == "node_modules")) {
       it.disable_recursion_pending();
     } else if (it->is_regular_file()) {
       found.push_back(it->path().lexically_relative(kRoot));
