@@ -1,0 +1,127 @@
+// A small hub for the page's tests and for development: the addresses that the page uses, the same
+// headers, and answers out of memory. start() returns the address, the world and a log of requests.
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { histogram, tile } from './images.mjs';
+import { thumbnail } from './png.mjs';
+import { agents, runs, status } from './status.mjs';
+import { World } from './world.mjs';
+
+export const kPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; worker-src 'self'; font-src 'self'; frame-ancestors 'none'";
+const dist = fileURLToPath(new URL('../dist', import.meta.url));
+const kTypes = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' };
+
+function json(res, value, code = 200, headers = {}) {
+  res.writeHead(code, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
+  res.end(JSON.stringify(value));
+}
+const fail = (res, code, name, error) => json(res, { error, code: name }, code);
+function recalling(res, ms) {
+  json(res, { error: `coming from the archive: about ${Math.ceil(ms / 1000)} s`, code: 'EAGAIN' }, 503, { 'x-tierhub-state': 'recalling', 'x-tierhub-eta-ms': String(Math.ceil(ms)), 'retry-after': '1' });
+}
+
+function asset(url, res) {
+  const name = url.pathname === '/' ? '/index.html' : url.pathname;
+  const file = path.join(dist, path.normalize(name));
+  if (!file.startsWith(dist) || !fs.existsSync(file) || fs.statSync(file).isDirectory()) return fail(res, 404, 'ENOENT', 'there is no such page');
+  res.writeHead(200, { 'content-type': kTypes[path.extname(file)] ?? 'application/octet-stream', 'content-security-policy': kPolicy, 'x-content-type-options': 'nosniff' });
+  return res.end(fs.readFileSync(file));
+}
+
+const plain = ({ leaves, had, at, ...p }) => p;
+
+function control(world, options, req, url, body, res) {
+  const route = url.pathname.slice('/api/v1/'.length);
+  const q = url.searchParams;
+  if (route === 'status') return json(res, status(world, options));
+  if (route === 'agents') return json(res, { agents: agents() });
+  if (route === 'runs') return json(res, { runs: runs(world) });
+  if (route.startsWith('runs/')) {
+    const run = runs(world).find((r) => r.run === decodeURIComponent(route.slice(5)));
+    return run ? json(res, run) : fail(res, 404, 'ENOENT', 'there is no such run');
+  }
+  if (route === 'ls') {
+    const list = world.list(q.get('path') ?? '/', { totals: q.get('totals') === 'true', after: q.get('after') ?? '', limit: Number(q.get('limit') ?? 1000) });
+    return list ? json(res, list) : fail(res, 404, 'ENOENT', `there is no ${q.get('path')}`);
+  }
+  if (route === 'prefetch' && req.method === 'GET') {
+    world.advance();
+    return json(res, { prefetches: world.prefetches.map(plain) });
+  }
+  if (route === 'prefetch') {
+    const p = world.prefetch(body.paths, body.label);
+    return p ? json(res, plain(p), 202) : fail(res, 404, 'ENOENT', `there is no ${body.paths[0]}`);
+  }
+  const one = /^prefetch\/(\d+)(\/resume)?$/.exec(route);
+  if (one) {
+    const p = world.prefetches[one[1] - 1];
+    if (!p) return fail(res, 404, 'ENOENT', 'there is no such prefetch');
+    if (req.method === 'DELETE') Object.assign(p, { state: 'cancelled', ended: new Date().toISOString(), rate_bytes_per_s: 0, eta_s: 0 });
+    return json(res, plain(p));
+  }
+  if (route === 'evict') return json(res, world.evict(body.paths));
+  return fail(res, 404, 'ENOSYS', 'there is no such route');
+}
+
+function pixels(world, url, res) {
+  const parts = url.pathname.split('/').slice(2).map(decodeURIComponent);
+  const [x, y, z, cs, t, level] = parts.splice(-6).reverse();
+  const version = parts.shift();
+  const image = world.image('/' + parts.join('/'));
+  if (!image) return fail(res, 404, 'ENOENT', 'there is no such image');
+  if (image.version !== version) return fail(res, 410, 'ESTALE', 'the image has changed: ask for it again');
+  if (image.not_decodable) return fail(res, 422, 'EOPNOTSUPP', image.not_decodable);
+  const wait = world.coldFor(image, Number(level), Number(t), Number(z));
+  if (wait) return recalling(res, wait);
+  const samples = tile(image, Number(level), Number(t), cs.split(',').map(Number), Number(z), Number(y), Number(x));
+  if (!samples) return fail(res, 400, 'EINVAL', 'this tile is outside the image');
+  res.writeHead(200, { 'content-type': 'application/octet-stream', 'cache-control': 'private, max-age=31536000, immutable' });
+  return res.end(Buffer.from(samples.buffer));
+}
+
+function answer(world, options, req, url, body, res) {
+  const q = url.searchParams;
+  const wanted = q.get('path') ?? '/';
+  if (url.pathname.startsWith('/img/')) return pixels(world, url, res);
+  if (url.pathname.startsWith('/api/v1/')) return control(world, options, req, url, body, res);
+  if (url.pathname === '/api/session') return json(res, { user: 'ada', host: 'scope1', version: '0.1.0', mount: '/mnt/tier', tierd: true, error: '' });
+  if (url.pathname === '/api/datasets') return json(res, { path: wanted, datasets: world.datasets(wanted).map(({ levels, ...d }) => d), left_out: wanted === '/brain42' ? ['/brain42/broken.tif: its directory of pages is cut off'] : [] });
+  const image = world.image(wanted);
+  if (!image) return url.pathname.startsWith('/api/') ? fail(res, 404, 'ENOENT', `there is no image ${wanted}`) : asset(url, res);
+  if (url.pathname === '/api/dataset') return json(res, image);
+  if (url.pathname === '/api/histogram') return json(res, histogram(image, image.levels.length - 1, Number(q.get('t') ?? 0), Number(q.get('c') ?? 0), Number(q.get('z') ?? 0)));
+  if (url.pathname === '/api/thumbnail') {
+    if (image.state === 'cold') return recalling(res, 4000);
+    res.writeHead(200, { 'content-type': 'image/png', 'cache-control': 'private, max-age=60' });
+    return res.end(thumbnail(image));
+  }
+  return asset(url, res);
+}
+
+export async function start({ port = 0, delayMs = 0, ...options } = {}) {
+  const world = new World(options);
+  const log = []; // {method, path, aborted, done}
+  const server = http.createServer((req, res) => {
+    const url = new URL(req.url, 'http://hub');
+    const entry = { method: req.method, path: url.pathname + url.search, at: Date.now(), done: 0, aborted: false };
+    log.push(entry);
+    res.on('close', () => (res.writableFinished ? (entry.done = Date.now()) : (entry.aborted = true)));
+    if (req.method !== 'GET' && req.headers['x-tierhub'] !== '1') return fail(res, 403, 'EPERM', 'the request lacks the header X-TierHub');
+    const chunks = [];
+    req.on('data', (c) => chunks.push(c));
+    req.on('end', () => {
+      const body = chunks.length ? JSON.parse(Buffer.concat(chunks)) : {};
+      const reply = () => res.destroyed || answer(world, options, req, url, body, res);
+      if (delayMs && url.pathname.startsWith('/img/')) setTimeout(reply, delayMs);
+      else reply();
+    });
+    return undefined;
+  });
+  await new Promise((ready) => server.listen(port, '127.0.0.1', ready));
+  const address = `http://127.0.0.1:${server.address().port}`;
+  const stop = () => new Promise((ended) => { server.closeAllConnections(); server.close(ended); });
+  return { address, world, log, stop };
+}

@@ -1,0 +1,180 @@
+// What the mock serves: a namespace of folders, images and files with residency, prefetches that progress
+// with the time, runs, agents and the status. All of it is in memory and belongs to one server.
+const kMiB = 2 ** 20;
+const kRate = 900 * kMiB; // bytes per second that the pretended archive gives
+
+function levelsOf(shape) {
+  const levels = [];
+  let { x, y } = shape;
+  for (;;) {
+    levels.push({ shape: { ...shape, x, y }, stored: true });
+    if (Math.max(x, y) <= 512) return levels;
+    x = (x + 1) >> 1;
+    y = (y + 1) >> 1;
+  }
+}
+
+function image(path, shape, state, more = {}) {
+  const samples = shape.t * shape.c * shape.z * shape.y * shape.x;
+  const bytes = samples * 2;
+  const size = Math.round(bytes * 0.55);
+  const part = { hot: 1, dirty: 1, partial: 0.37, cold: 0 }[state];
+  const axes = [...'tczyx'].filter((a) => shape[a] > 1 || a === 'y' || a === 'x').join('');
+  return {
+    path, name: path.split('/').pop(), format: 'OME-Zarr', version: 'v' + path.length, axes, shape,
+    type: 'uint16', bytes, voxel_size: { z: 1.5, y: 0.325, x: 0.325 }, voxel_unit: 'micrometer',
+    levels: levelsOf(shape), tile: 512,
+    channels: [{ name: 'DAPI', colour: '#4f8bff' }, { name: 'Phalloidin', colour: '#ff9d2e' }].slice(0, shape.c),
+    plate: null, well: null, files: null, series: null, labels: [], not_decodable: null,
+    state, size, resident: Math.round(size * part), ...more,
+  };
+}
+
+export class World {
+  constructor({ bigFolder = 0, coldMs = 1500 } = {}) {
+    this.started = Date.now();
+    this.coldMs = coldMs;
+    this.prefetches = [];
+    this.evicted = 0;
+    this.recalls = new Map(); // plane -> when it is hot
+    const s = { t: 1, c: 2, z: 24, y: 2048, x: 2048 };
+    this.images = [
+      image('/brain42/overview.ome.zarr', { ...s, z: 8, y: 1536, x: 1280 }, 'partial'),
+      image('/brain42/scan.ome.zarr', s, 'hot', { labels: ['nuclei'] }),
+      image('/brain42/scan-archive.ome.zarr', s, 'cold'),
+      image('/brain42/timelapse.ome.tif', { t: 12, c: 2, z: 1, y: 1024, x: 1024 }, 'dirty', { format: 'OME-TIFF', voxel_size: { z: null, y: 0.65, x: 0.65 } }),
+      image('/brain42/scanner.czi', { ...s, y: 4096, x: 4096 }, 'cold', { format: 'CZI', not_decodable: 'the JPEG XR compression of this file cannot be decoded: export it as OME-TIFF' }),
+      image('/plates/screen-03/B/03.ome.zarr', { t: 1, c: 2, z: 1, y: 1080, x: 1280 }, 'hot'),
+      image('/empty size/100 % näive #1?.tif', { t: 1, c: 1, z: 1, y: 300, x: 200 }, 'hot', { format: 'TIFF', voxel_size: null, voxel_unit: '' }),
+    ];
+    const nuclei = this.images[1];
+    this.images.push({ ...nuclei, path: nuclei.path + '/labels/nuclei', name: 'nuclei', type: 'uint32', labels: [], isLabel: true, shape: { ...nuclei.shape, c: 1 } });
+    this.files = [
+      { path: '/brain42/notes.txt', size: 2310, resident: 2310, dirty: 0 },
+      { path: '/brain42/protocol.pdf', size: 1.8 * kMiB, resident: 0, dirty: 0 },
+      { path: '/brain42/run-output.csv', size: 14.2 * kMiB, resident: 14.2 * kMiB, dirty: 14.2 * kMiB, writing: true },
+      { path: '/plates/name\uefffwith bytes.txt', size: 10, resident: 10, dirty: 0 },
+    ];
+    for (let i = 0; i < 12; i++) this.files.push({ path: `/brain42/raw/stack_${String(i).padStart(3, '0')}.mrc`, size: 512 * kMiB, resident: i < 4 ? 512 * kMiB : 0, dirty: 0 });
+    for (let i = 0; i < bigFolder; i++) this.files.push({ path: `/big/frame_${String(i).padStart(6, '0')}.tif`, size: 8 * kMiB, resident: i % 3 ? 8 * kMiB : 0, dirty: 0 });
+  }
+
+  // Everything that counts for sums: files, and images as one file each (labels are inside their image).
+  leaves() {
+    return [...this.files, ...this.images.filter((i) => !i.isLabel).map((i) => ({ path: i.path, size: i.size, resident: i.resident, dirty: i.state === 'dirty' ? 41 * kMiB : 0, image: i }))];
+  }
+
+  static state(size, resident, dirty) {
+    return dirty ? 'dirty' : resident >= size ? 'hot' : resident > 0 ? 'partial' : 'cold';
+  }
+
+  list(path, { totals = false, after = '', limit = 1000 } = {}) {
+    this.advance();
+    const base = path === '/' ? '/' : path + '/';
+    const found = new Map();
+    for (const leaf of this.leaves()) {
+      if (!leaf.path.startsWith(base)) continue;
+      const name = leaf.path.slice(base.length).split('/')[0];
+      const child = base + name;
+      const isFile = child === leaf.path && !(leaf.image && leaf.image.format === 'OME-Zarr');
+      const e = found.get(child) ?? { path: child, kind: isFile ? 'file' : 'directory', state: '', size: 0, resident: 0, dirty: 0, mode: 33188, uid: 1000, gid: 1000, mtime: '2026-11-28T14:05:00Z', writing: Boolean(leaf.writing), pins: child === '/brain42/raw' ? ['ada: course on Monday'] : [], files: 0 };
+      if (isFile || totals) {
+        e.size += leaf.size;
+        e.resident += leaf.resident;
+        e.dirty += leaf.dirty;
+        e.files += isFile ? 0 : 1;
+        e.state = World.state(e.size, e.resident, e.dirty);
+      }
+      found.set(child, e);
+    }
+    if (!found.size && path !== '/') return null;
+    const all = [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1)).filter((e) => e.path > after);
+    return { entries: all.slice(0, limit), next: all.length > limit ? all[limit - 1].path : '' };
+  }
+
+  datasets(path) {
+    this.advance();
+    const base = path === '/' ? '/' : path + '/';
+    return this.images.filter((i) => !i.isLabel && i.path.startsWith(base) && !i.path.slice(base.length).includes('/')).sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  image(path) {
+    this.advance();
+    return this.images.find((i) => i.path === path);
+  }
+
+  below(path) {
+    return this.leaves().filter((l) => l.path === path || l.path.startsWith(path === '/' ? '/' : path + '/'));
+  }
+
+  setResident(leaf, resident) {
+    const target = leaf.image ?? leaf;
+    target.resident = resident;
+    if (leaf.image && leaf.image.state !== 'dirty') leaf.image.state = World.state(leaf.size, resident, 0);
+  }
+
+  prefetch(paths, label) {
+    const leaves = paths.flatMap((p) => this.below(p));
+    if (!leaves.length) return null;
+    const total = leaves.reduce((n, l) => n + l.size, 0);
+    const had = leaves.reduce((n, l) => n + l.resident, 0);
+    const p = {
+      id: this.prefetches.length + 1, state: 'running', label: label ?? '', urgency: 'task', owner_uid: 1000,
+      total_bytes: total, done_bytes: had, copied_bytes: 0, total_files: leaves.length, done_files: 0, failed_files: 0,
+      first_error: '', rate_bytes_per_s: 0, eta_s: 0, reason: '', created: new Date().toISOString(), ended: null,
+      leaves, had, at: Date.now(),
+    };
+    this.prefetches.push(p);
+    this.advance();
+    return p;
+  }
+
+  // Moves all running prefetches to where they are by now.
+  advance() {
+    for (const p of this.prefetches) {
+      if (p.state !== 'running') continue;
+      let left = ((Date.now() - p.at) / 1000) * kRate;
+      p.done_bytes = Math.min(p.total_bytes, p.had + left);
+      p.copied_bytes = p.done_bytes - p.had;
+      p.rate_bytes_per_s = kRate;
+      p.eta_s = (p.total_bytes - p.done_bytes) / kRate;
+      p.done_files = Math.floor((p.done_bytes / p.total_bytes) * p.total_files);
+      for (const leaf of p.leaves) {
+        const now = (leaf.image ?? leaf).resident;
+        const add = Math.min(leaf.size - now, left);
+        if (add > 0) this.setResident(leaf, now + add);
+        left -= leaf.size - leaf.resident;
+        if (left <= 0) break;
+      }
+      if (p.done_bytes >= p.total_bytes) {
+        for (const leaf of p.leaves) this.setResident(leaf, leaf.size);
+        Object.assign(p, { state: 'done', ended: new Date().toISOString(), rate_bytes_per_s: 0, eta_s: 0 });
+      }
+    }
+  }
+
+  evict(paths) {
+    const result = { files: 0, bytes: 0, skipped: [], skipped_files: 0 };
+    for (const leaf of paths.flatMap((p) => this.below(p))) {
+      if (leaf.dirty) {
+        result.skipped.push({ path: leaf.path, reason: 'dirty' });
+        result.skipped_files++;
+      } else if (leaf.resident) {
+        result.files++;
+        result.bytes += leaf.resident;
+        this.setResident(leaf, 0);
+        for (const key of this.recalls.keys()) if (key.startsWith(leaf.path)) this.recalls.delete(key);
+      }
+    }
+    this.evicted += result.bytes;
+    return result;
+  }
+
+  // How many milliseconds until a plane of a level is on the SSD; the first question begins the recall.
+  coldFor(image, level, t, z) {
+    if (image.isLabel || image.state === 'hot' || image.state === 'dirty' || level === image.levels.length - 1) return 0;
+    const key = [image.path, level, t, z].join('/');
+    if (!this.recalls.has(key)) this.recalls.set(key, Date.now() + this.coldMs);
+    return Math.max(0, this.recalls.get(key) - Date.now());
+  }
+}
