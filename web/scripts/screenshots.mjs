@@ -1,0 +1,39 @@
+// Pictures of every page, wide and narrow, light and dark, out of the mock: `npm run screenshots [name...]`.
+import fs from 'node:fs';
+import { start } from '../mock/server.mjs';
+import { openBrowser, openPage } from '../tests-browser/browser.mjs';
+
+const kPages = {
+  datasets: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByText('scan.ome.zarr').waitFor(); await p.locator('.list-row').nth(1).click({ position: { x: 300, y: 40 } }).catch(() => {}); await p.waitForTimeout(900); } },
+  transfer: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByRole('button', { name: /^Bring this folder/ }).click(); await p.waitForTimeout(1200); } },
+  big: { hash: '#/data?path=/big', act: async (p) => { await p.getByText('frame_000003.tif').waitFor(); } },
+  missing: { hash: '#/data?path=/nowhere', act: async (p) => { await p.getByText('does not exist').waitFor(); } },
+  system: { hash: '#/system', act: async (p) => { await p.getByText('node-1').waitFor(); await p.waitForTimeout(7000); } },
+  keys: { hash: '#/system', act: async (p) => { await p.keyboard.press('?'); await p.waitForTimeout(300); } },
+};
+
+const wanted = process.argv.slice(2);
+const folder = new URL('../shots/', import.meta.url).pathname;
+fs.mkdirSync(folder, { recursive: true });
+const hub = await start({ bigFolder: 10000 });
+const browser = await openBrowser();
+try {
+  for (const [name, { hash, act }] of Object.entries(kPages)) {
+    if (wanted.length && !wanted.includes(name)) continue;
+    const { page, context, faults } = await openPage(browser);
+    await page.goto(`${hub.address}/${hash}`, { waitUntil: 'commit' });
+    await act(page);
+    for (const width of [1280, 400])
+      for (const scheme of ['light', 'dark']) {
+        await page.setViewportSize({ width, height: 800 });
+        await page.emulateMedia({ colorScheme: scheme });
+        await page.waitForTimeout(400);
+        await page.screenshot({ path: `${folder}${name}-${width}-${scheme}.png` });
+      }
+    for (const f of await faults()) console.log(`${name}: ${f}`);
+    await context.close();
+  }
+} finally {
+  await browser.close();
+  await hub.stop();
+}

@@ -1,0 +1,10 @@
+import { expect, it } from 'vitest';
+import { crumbs, encodePath, nameOf, parentOf, shown } from './paths';
+
+it('each component is encoded by itself', () => expect(encodePath('/a b/50 %?/ü#')).toBe('/a%20b/50%20%25%3F/%C3%BC%23'));
+it('parents and names', () => {
+  expect([parentOf('/a/b'), parentOf('/a'), parentOf('/')]).toEqual(['/a', '/', '/']);
+  expect([nameOf('/a/b'), nameOf('/')]).toEqual(['b', '']);
+});
+it('bytes that are not UTF-8 are visible', () => expect(shown('x\uefff\uef80y')).toBe('x\\xff\\x80y'));
+it('crumbs lead to every folder on the way', () => expect(crumbs('/a/b').map((c) => c.path)).toEqual(['/', '/a', '/a/b']));

@@ -1,0 +1,38 @@
+import { lazy, Suspense } from 'react';
+import { DatasetsPage } from '../datasets/page';
+import { SystemPage } from '../system/page';
+import { Message } from '../ui/message';
+import { ErrorBoundary } from './boundary';
+import { parseHash, useHash } from './route';
+import { Shell } from './shell';
+
+// The viewer brings deck.gl: it is loaded when an image is opened.
+const ViewerPage = lazy(() => import('../viewer/page'));
+
+function Page({ hash }: { hash: string }) {
+  const { page, query } = parseHash(hash);
+  switch (page) {
+    case 'data':
+      return <DatasetsPage path={query.get('path') || '/'} />;
+    case 'view':
+      return <ViewerPage key={query.get('path')} path={query.get('path') ?? ''} />;
+    case 'system':
+      return <SystemPage />;
+    default:
+      return <Message kind="empty" title="There is no such page" text="Choose one above." />;
+  }
+}
+
+export function App() {
+  const hash = useHash();
+  const { page } = parseHash(hash);
+  return (
+    <Shell page={page}>
+      <ErrorBoundary key={page}>
+        <Suspense fallback={<Message kind="wait" title="Loading the viewer" />}>
+          <Page hash={hash} />
+        </Suspense>
+      </ErrorBoundary>
+    </Shell>
+  );
+}

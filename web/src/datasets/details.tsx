@@ -1,0 +1,72 @@
+import type { Dataset } from '../api/types';
+import { shown } from '../api/paths';
+import { bytes, date, plural, unitSign, number } from '../ui/format';
+import { Icon } from '../ui/icons';
+import { ResidencyBar, StateMark } from '../ui/residency';
+import { useTierActions } from './actions';
+import { rowLink } from './list';
+import type { Row } from './rows';
+import { Thumbnail } from './thumbnail';
+import './details.css';
+
+function voxel(d: Dataset): string {
+  if (!d.voxel_size) return '';
+  const { x, y, z } = d.voxel_size;
+  const parts = [x, y, ...(z && (d.shape.z ?? 1) > 1 ? [z] : [])].filter((n): n is number => n !== null);
+  return parts.length ? `${parts.map(number).join(' × ')} ${unitSign(d.voxel_unit)}` : '';
+}
+
+function facts(row: Row): [string, string][] {
+  const d = row.dataset;
+  const out: [string, string][] = [];
+  if (d) {
+    const { t, c, z, y, x } = d.shape;
+    out.push(['Format', d.format], ['Axes', [...d.axes].join(' ')]);
+    out.push(['Shape', [t, c, z, y, x].filter((n) => n !== undefined && n > 0).join(' × ')], ['Type', d.type]);
+    if (voxel(d)) out.push(['Voxel', voxel(d)]);
+    if (d.channels.length) out.push(['Channels', d.channels.map((ch, i) => ch.name || `channel ${i + 1}`).join(', ')]);
+    if (d.labels.length) out.push(['Labels', d.labels.join(', ')]);
+    out.push(['Decoded', bytes(d.bytes)]);
+  }
+  if (row.kind === 'folder' && row.files) out.push(['Contains', plural(row.files, 'file')]);
+  out.push(['Stored', bytes(row.size)], ['On SSD', bytes(row.resident)]);
+  if (row.dirty) out.push(['Not yet archived', bytes(row.dirty)]);
+  if (row.mtime) out.push(['Changed', date(row.mtime)]);
+  if (row.pins.length) out.push(['Pinned', row.pins.join('; ')]);
+  return out;
+}
+
+export function Details({ row, onClose }: { row: Row; onClose(): void }) {
+  const { bring, evict } = useTierActions();
+  const link = rowLink(row);
+  const isHot = row.state === 'hot' || (row.state === 'dirty' && row.resident === row.size);
+  return (
+    <aside className="details" aria-label={`About ${row.name}`}>
+      <header>
+        <h2>{row.name}</h2>
+        <button type="button" className="icon-button" aria-label="Close the details" onClick={onClose}><Icon name="close" /></button>
+      </header>
+      {row.dataset && <Thumbnail dataset={row.dataset} size={232} />}
+      <div className="details-state">
+        <ResidencyBar state={row.state} size={row.size} resident={row.resident} dirty={row.dirty} />
+        <StateMark state={row.state} />
+      </div>
+      {row.dataset?.not_decodable && <p className="warning"><Icon name="warning" /> Its pixels cannot be shown: {row.dataset.not_decodable}.</p>}
+      <div className="details-actions">
+        {link && <a className="button button-primary" href={link}>{row.dataset ? 'View' : 'Open'}</a>}
+        <button type="button" className="button" disabled={isHot} title={isHot ? 'All of it is on the SSD' : undefined} onClick={() => void bring([row.path])}>
+          <Icon name="fetch" /> Bring to SSD
+        </button>
+        <button type="button" className="button" disabled={row.resident === 0} title="The data stays in the archive" onClick={() => void evict([row.path])}>
+          <Icon name="release" /> Free SSD space
+        </button>
+      </div>
+      <dl>
+        {facts(row).map(([name, value]) => (
+          <div key={name}><dt>{name}</dt><dd>{value}</dd></div>
+        ))}
+        <div><dt>Path</dt><dd className="details-path">{shown(row.path)}</dd></div>
+      </dl>
+    </aside>
+  );
+}

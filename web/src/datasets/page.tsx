@@ -1,0 +1,121 @@
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { ApiError, sentence } from '../api/client';
+import { crumbs, parentOf, shown } from '../api/paths';
+import { isMoving, useDatasets, useFolder, usePrefetches, useTotals } from '../api/queries';
+import { folderLink, go } from '../app/route';
+import { useUi } from '../app/store';
+import { plural } from '../ui/format';
+import { Icon } from '../ui/icons';
+import { Message } from '../ui/message';
+import { useTierActions } from './actions';
+import { Details } from './details';
+import { List } from './list';
+import { arrange, mergeRows, type Sort, type SortKey } from './rows';
+import { Transfers } from './transfers';
+import './page.css';
+
+function Breadcrumb({ path }: { path: string }) {
+  const all = crumbs(path);
+  return (
+    <nav className="crumbs" aria-label="Folder">
+      {all.map((c, i) => (
+        <span key={c.path}>
+          {i > 0 && <span className="crumb-slash" aria-hidden="true">/</span>}
+          {i < all.length - 1 ? <a href={folderLink(c.path)}>{c.name}</a> : <strong aria-current="page">{c.name}</strong>}
+        </span>
+      ))}
+    </nav>
+  );
+}
+
+export function DatasetsPage({ path }: { path: string }) {
+  const prefetches = usePrefetches();
+  const busy = prefetches.data?.some(isMoving) ?? false;
+  const folder = useFolder(path, busy);
+  const totals = useTotals(path, busy);
+  const images = useDatasets(path, busy);
+  const fetching = useUi((s) => s.fetching);
+  const { bring, evict } = useTierActions();
+  const [sort, setSort] = useState<Sort>({ key: 'name', down: false });
+  const [filter, setFilter] = useState('');
+  const [active, setActive] = useState<string | null>(null);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const filterBox = useRef<HTMLInputElement>(null);
+
+  useEffect(() => {
+    setFilter('');
+    setActive(null);
+    setSelected(new Set());
+  }, [path]);
+
+  useEffect(() => {
+    const onKey = (e: KeyboardEvent) => {
+      if (e.key !== '/' || e.ctrlKey || e.metaKey || (e.target instanceof HTMLElement && e.target.matches('input, textarea, select'))) return;
+      e.preventDefault();
+      filterBox.current?.focus();
+    };
+    window.addEventListener('keydown', onKey);
+    return () => window.removeEventListener('keydown', onKey);
+  }, []);
+
+  const rows = useMemo(
+    () => mergeRows(folder.data?.entries ?? [], totals.data?.entries ?? [], images.data?.datasets ?? []),
+    [folder.data, totals.data, images.data],
+  );
+  const shownRows = useMemo(() => arrange(rows, sort, filter), [rows, sort, filter]);
+  const moving = useMemo(() => new Set((prefetches.data ?? []).filter(isMoving).flatMap((p) => fetching[p.id] ?? [])), [prefetches.data, fetching]);
+  const activeRow = rows.find((r) => r.path === active);
+  const chosen = [...selected].filter((p) => rows.some((r) => r.path === p));
+
+  const onSort = (key: SortKey) => setSort((s) => ({ key, down: s.key === key ? !s.down : key === 'size' || key === 'mtime' }));
+  const onSelect = (p: string) =>
+    setSelected((old) => {
+      const next = new Set(old);
+      if (!next.delete(p)) next.add(p);
+      return next;
+    });
+
+  const body = () => {
+    if (folder.error && !folder.data) {
+      const gone = folder.error instanceof ApiError && folder.error.status === 404;
+      return (
+        <Message kind="error" title={gone ? 'This folder does not exist' : 'The folder cannot be listed'} text={sentence(folder.error)}>
+          {path !== '/' && <a className="button" href={folderLink(gone ? '/' : parentOf(path))}>{gone ? 'Show all data' : 'Go up'}</a>}
+        </Message>
+      );
+    }
+    if (!folder.data) return <Message kind="wait" title="Listing the folder" />;
+    if (!rows.length) return <Message kind="empty" title="This folder is empty" text="Files appear here as soon as they are written to the mount or found in the archive." />;
+    if (!shownRows.length) return <Message kind="empty" title="No name matches" text={`Nothing in this folder contains “${filter}”.`} />;
+    return (
+      <List rows={shownRows} active={active} selected={selected} moving={moving} sort={sort} onSort={onSort} onActivate={setActive} onSelect={onSelect}
+        onUp={() => path !== '/' && go(folderLink(parentOf(path)))} />
+    );
+  };
+
+  const target = chosen.length ? chosen : [path];
+  const what = chosen.length ? plural(chosen.length, 'selected item') : 'this folder';
+  return (
+    <div className="datasets">
+      <div className="datasets-bar">
+        <Breadcrumb path={path} />
+        <input ref={filterBox} type="search" className="input" placeholder="Filter names" aria-label="Filter names" value={filter} onChange={(e) => setFilter(e.target.value)} />
+        <div className="datasets-actions">
+          <button type="button" className="button" aria-label={`Bring ${what} to the SSD`} disabled={!rows.length} onClick={() => void bring(target)}><Icon name="fetch" /> Bring to SSD</button>
+          <button type="button" className="button" aria-label={`Free the SSD space of ${what}`} disabled={!rows.length} title="The data stays in the archive" onClick={() => void evict(target)}><Icon name="release" /> Free space</button>
+        </div>
+      </div>
+      <Transfers prefetches={prefetches.data ?? []} />
+      <div className="datasets-main">
+        <div className="datasets-list">{body()}</div>
+        {activeRow && <Details row={activeRow} onClose={() => setActive(null)} />}
+      </div>
+      <footer className="datasets-foot">
+        <span>{plural(rows.length, 'name')}{chosen.length ? `, ${chosen.length} selected` : ''}{folder.data && !folder.data.complete ? ': the folder has more; use a deeper folder' : ''}</span>
+        {folder.error && folder.data ? <span className="bad">{sentence(folder.error)}</span> : null}
+        {images.error ? <span className="bad">Images: {sentence(images.error)}</span> : null}
+        {images.data?.left_out.length ? <span title={images.data.left_out.map(shown).join('\n')}>{plural(images.data.left_out.length, 'image')} left out: {shown(images.data.left_out[0] ?? '')}</span> : null}
+      </footer>
+    </div>
+  );
+}

@@ -1,0 +1,56 @@
+import { isMoving, isOpen } from '../api/queries';
+import type { Prefetch } from '../api/types';
+import { bytes, eta, percent, rate } from '../ui/format';
+import { Icon } from '../ui/icons';
+import { useTierActions } from './actions';
+import './transfers.css';
+
+// How long something that has ended is still shown.
+const kShownMs = 6000;
+
+export function toShow(prefetches: Prefetch[], now: number): Prefetch[] {
+  return prefetches
+    .filter((p) => isOpen(p) || (p.state !== 'cancelled' && p.ended !== null && now - Date.parse(p.ended) < (p.state === 'failed' ? 10 : 1) * kShownMs))
+    .sort((a, b) => a.id - b.id);
+}
+
+export function progressText(p: Prefetch): string {
+  const done = `${bytes(p.done_bytes)} of ${bytes(p.total_bytes)}`;
+  switch (p.state) {
+    case 'done':
+      return `${bytes(p.total_bytes)} on the SSD`;
+    case 'failed':
+      return `failed: ${p.first_error || p.reason || 'see the log of tierd'}`;
+    case 'parked':
+      return `stopped: ${p.reason || p.first_error}`;
+    case 'queued':
+      return p.reason || `waiting for its turn, ${bytes(p.total_bytes)}`;
+    default:
+      return [done, p.reason || (p.rate_bytes_per_s > 0 ? rate(p.rate_bytes_per_s) : ''), p.reason ? '' : eta(p.eta_s)].filter(Boolean).join(' · ');
+  }
+}
+
+export function Transfers({ prefetches }: { prefetches: Prefetch[] }) {
+  const { cancel, resume } = useTierActions();
+  const list = toShow(prefetches, Date.now());
+  if (!list.length) return null;
+  return (
+    <section className="transfers" aria-label="Transfers to the SSD">
+      {list.map((p) => (
+        <div key={p.id} className={`transfer transfer-${p.state}`}>
+          <span className="transfer-name">{p.label || `Prefetch ${p.id}`}</span>
+          <progress value={percent(p.done_bytes, p.total_bytes)} max={100} aria-label={`${p.label || 'Prefetch'}, progress`} />
+          <span className="transfer-text" aria-live={isMoving(p) ? 'off' : 'polite'}>{progressText(p)}</span>
+          {p.state === 'parked' && (
+            <button type="button" className="button button-small" onClick={() => void resume(p.id)}>Continue</button>
+          )}
+          {isOpen(p) && (
+            <button type="button" className="icon-button" title="Cancel" aria-label={`Cancel ${p.label}`} onClick={() => void cancel(p.id)}>
+              <Icon name="close" />
+            </button>
+          )}
+        </div>
+      ))}
+    </section>
+  );
+}

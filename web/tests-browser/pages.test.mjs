@@ -1,0 +1,105 @@
+// The pages without images, in a browser, against the mock. Needs `npm run build` first.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { start } from '../mock/server.mjs';
+import { openBrowser, openPage } from './browser.mjs';
+
+let hub;
+let browser;
+before(async () => {
+  hub = await start({ bigFolder: 10000 });
+  browser = await openBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await hub?.stop();
+});
+
+async function visit(hash, options) {
+  const opened = await openPage(browser, options);
+  await opened.page.goto(`${hub.address}/${hash}`, { waitUntil: 'commit' });
+  return opened;
+}
+
+test('a folder lists its images with their residency, and can be fetched and freed', async () => {
+  const { page, context, faults } = await visit('#/data?path=/brain42');
+  const row = page.locator('.list-row', { hasText: 'scan-archive.ome.zarr' });
+  await row.getByText('2048 × 2048 × 24 · 2 channels · uint16 · OME-Zarr').waitFor();
+  await row.getByText('in the archive').waitFor();
+  await row.locator('.col-size').click();
+  await page.locator('.details').getByRole('button', { name: 'Bring to SSD' }).click();
+  await page.getByText('211 MiB on the SSD').waitFor();
+  await row.getByText('on SSD', { exact: true }).waitFor();
+  await page.locator('.details').getByRole('button', { name: 'Free SSD space' }).click();
+  await page.getByText('Freed 211 MiB of the SSD (1 file). The data stays in the archive.').waitFor();
+  await row.getByText('in the archive').waitFor();
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
+test('a transfer that runs can be cancelled', async () => {
+  const { page, context, faults } = await visit('#/data?path=/brain42/raw');
+  await page.getByText('stack_000.mrc').waitFor();
+  await page.getByRole('button', { name: 'Bring this folder to the SSD' }).click();
+  await page.getByText(/ of 6\.0 GiB · 900 MiB\/s · about \d+ s left/).waitFor();
+  await page.getByRole('button', { name: 'Cancel raw' }).click();
+  await page.locator('.transfer').waitFor({ state: 'detached' });
+  assert.equal(hub.world.prefetches.at(-1).state, 'cancelled');
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
+test('10,000 names scroll, filter and obey the keyboard', async () => {
+  const { page, context, faults } = await visit('#/data?path=/big');
+  await page.getByText('frame_000003.tif').waitFor();
+  assert.ok((await page.locator('.list-row').count()) < 60);
+  await page.locator('.list').focus();
+  await page.keyboard.press('End');
+  await page.locator('.list-row-active', { hasText: 'frame_009999.tif' }).waitFor();
+  await page.keyboard.press('/');
+  await page.keyboard.type('004242');
+  await page.getByText('frame_004242.tif').waitFor();
+  assert.equal(await page.locator('.list-row').count(), 1);
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
+test('strange names survive links, and what is missing says so', async () => {
+  const { page, context, faults } = await visit('#/data');
+  await page.getByRole('link', { name: 'empty size' }).click();
+  await page.getByText('100 % näive #1?.tif').waitFor();
+  await page.goto(`${hub.address}/#/data?path=/plates`);
+  await page.getByText('name\\xffwith bytes.txt').waitFor();
+  await page.goto(`${hub.address}/#/data?path=/nowhere`);
+  await page.getByText('There is no /nowhere.').waitFor();
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
+test('the system page shows tiers, rates and agents', async () => {
+  const { page, context, faults } = await visit('#/system');
+  await page.getByText('All is well.').waitFor();
+  await page.getByText('Eviction starts at 86.0 GiB').waitFor();
+  await page.getByRole('cell', { name: 'node-1' }).waitFor();
+  await page.locator('.chart-line').first().waitFor({ timeout: 15_000 });
+  await page.getByRole('button', { name: /^Colours/ }).click();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
+test('nothing is wider than a telephone', async () => {
+  const { page, context, faults } = await visit('#/data?path=/brain42', { width: 400 });
+  await page.getByText('scan.ome.zarr').waitFor();
+  const width = () => page.evaluate(() => Math.max(document.documentElement.scrollWidth, document.querySelector('main').scrollWidth));
+  assert.equal(await width(), 400);
+  await page.goto(`${hub.address}/#/system`);
+  await page.getByText('All is well.').waitFor();
+  assert.equal(await width(), 400);
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
