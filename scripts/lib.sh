@@ -51,12 +51,45 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# Installs what package-lock.json of the folder names, unless it is there; and Node.js, unless there is one.
+has_new_node() {
+  command -v node >/dev/null &&
+    node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
+}
+
+# Puts Node.js 20.19 or later and npm into PATH. Debian 12 has 18: then a package of npm that is the program itself, kept
+# in the user's cache.
+use_node() {
+  command -v npm >/dev/null || install_packages nodejs npm
+  has_new_node && return
+  local machine cache=${XDG_CACHE_HOME:-$HOME/.cache}/tierhub/node
+  case $(uname -m) in
+    x86_64) machine=x64 ;;
+    aarch64) machine=arm64 ;;
+    *) die "Node.js 20.19 or later is needed: install it" ;;
+  esac
+  local package=node-linux-$machine
+  [ -x "$cache/node_modules/$package/bin/node" ] ||
+    npm install --prefix "$cache" --no-audit --no-fund --loglevel=error "$package@22" >&2
+  export PATH=$cache/node_modules/$package/bin:$PATH
+  has_new_node || die "$cache does not work: remove it, and try again"
+}
+
+# Installs what package-lock.json of the folder names, unless it is there.
 install_node_modules() {  # FOLDER
   local folder=$repository/$1 installed=$repository/$1/node_modules/.package-lock.json
-  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then install_packages nodejs npm; fi
+  use_node
   [ "$installed" -nt "$folder/package-lock.json" ] && return
   npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error >&2
+}
+
+# Builds the page of the browser hub into web/dist, unless that is newer than all its sources.
+build_page() {
+  local built=$repository/web/dist/index.html
+  if [ -e "$built" ] && [ -z "$(find "$repository/web" -name node_modules -prune -o -name dist -prune -o -type f -newer "$built" -print -quit)" ]; then
+    return
+  fi
+  install_node_modules web
+  npm run build --prefix "$repository/web" --silent >&2
 }
 
 # Makes a second build quick, in this checkout or in another one.

@@ -54,6 +54,9 @@ case "${1:-all}" in
   all | compare) install_node_modules tests/compare/zarrita ;;
 esac
 case "${1:-all}" in
+  all | e2e) build_page ;;
+esac
+case "${1:-all}" in
   all)
     check_locks
     run_tests asan "$sanitized_labels"
