@@ -4,6 +4,9 @@
 # compared with those of the undivided image, and are published to the archive.
 #   scripts/demo.sh        on a volume of nuclei that it makes itself, block by block
 #   scripts/demo.sh DIR    on a copy of the grey TIFFs in DIR, file by file; DIR is only read
+#   scripts/demo.sh --keep [DIR]
+#                          the same, and then prints a link to its page: look at the data in your browser
+#                          until you end it with Ctrl-C
 # Results are kept in build/demo (or in the folder that TIERHUB_DEMO_OUT names).
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -11,17 +14,100 @@ source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/tier.sh"
 
 results=${TIERHUB_DEMO_OUT:-$repository/build/demo}
-images=${1:-}
+if [ "${1:-}" = --keep ]; then
+  keep=yes images=${2:-}
+else
+  keep=no images=${1:-}
+fi
 
 heading() { printf '\n== %s\n' "$*"; }
 
-before_clean_up() { stop_agent; }
+before_clean_up() {
+  stop_hub
+  stop_agent
+}
 
 stop_agent() {
   [ -n "$agent_pid" ] || return 0
   kill "$agent_pid" 2>/dev/null || true
   wait "$agent_pid" 2>/dev/null || true
   agent_pid=''
+}
+
+start_agent() {  # WORKERS
+  "$bin/tieragent" --watch "$jobs" --workers "$1" --work "$place/work" --allow-root 2>"$place/agent.log" &
+  agent_pid=$!
+}
+
+# The page is for whoever called sudo.
+start_hub() {
+  local options=(--here --page "$page" --socket "$TIERHUB_SOCKET")
+  [ "${SUDO_USER:-root}" != root ] || options+=(--allow-root)
+  chmod 711 "$place"
+  "$bin/tierweb" "${options[@]}" >"$place/link" 2>"$place/tierweb.log" &
+  hub_pid=$!
+  wait_for 20 "tierweb prints its link" grep -q token= "$place/link"
+  link=$(cat "$place/link")
+  address=${link%%/login*}
+}
+
+stop_hub() {
+  [ -n "$hub_pid" ] || return 0
+  kill "$hub_pid" 2>/dev/null || true
+  wait "$hub_pid" 2>/dev/null || true
+  hub_pid=''
+}
+
+# page_status ARGUMENT...: of curl, the last one a path; prints the status of the answer, which is in $place/answer.
+page_status() {
+  curl -sS -b "$place/cookies" -c "$place/cookies" -o "$place/answer" -w '%{http_code}' "${@:1:$#-1}" "$address${!#}"
+}
+
+# expect_page STATUS ARGUMENT...
+expect_page() {
+  local status
+  status=$(page_status "${@:2}")
+  [ "$status" = "$1" ] || die "the page answered $status instead of $1 to ${!#}: $(head -c 300 "$place/answer")"
+}
+
+# A browser without its page: signs in, and gets the pixels of an image.
+check_page() {  # FOLDER
+  heading "In the browser"
+  start_hub
+  expect_page 401 /api/session
+  expect_page 303 "${link#"$address"}"
+  expect_page 200 /
+  expect_page 200 "/api/datasets?path=%2F$1"
+  local image version tile
+  image=$(grep -o '"path": *"[^"]*"' "$place/answer" | sed 's/.*: *"//; s/"$//' | grep "^/$1/" | head -n 1)
+  [ -n "$image" ] || die "the page shows no image of $1"
+  expect_page 200 "/api/dataset?path=$image"
+  version=$(json_value "$place/answer" version)
+  expect_page 200 "/img/$version$image/0/0/0/0/0/0"
+  tile=$(stat -c %s "$place/answer")
+  [ "$(tr -d '\0' <"$place/answer" | head -c 1 | wc -c)" = 1 ] || die "the picture of $image is black"
+  rm -f "$place/cookies"
+  expect_page 401 "${link#"$address"}"
+  echo "   the page shows $image ($tile bytes for its first tile); its link opened it once"
+  stop_hub
+}
+
+# Stays until a signal comes.
+keep_page() {
+  heading "In your browser"
+  start_agent 2
+  start_hub
+  echo "   $link"
+  echo "   The link works once. Ctrl-C ends everything and unmounts."
+  local stay=yes
+  trap 'stay=no' INT TERM
+  while [ $stay = yes ]; do
+    sleep 1 &
+    wait $! || true
+  done
+  trap 'exit 130' INT TERM
+  stop_hub
+  stop_agent
 }
 
 # age_files FOLDER: makes files look old. If a file was changed in the archive a moment ago, tierd waits until it has not changed
@@ -64,8 +150,7 @@ follow_run() {
 run_workflow() {
   local workers=$2 before_recall
   before_recall=$(status_number recall_bytes)
-  "$bin/tieragent" --watch "$jobs" --workers "$workers" --work "$place/work" --allow-root 2>"$place/agent.log" &
-  agent_pid=$!
+  start_agent "$workers"
   touch "$place/dropped"
   cp "$1" "$jobs/incoming/.dropping"
   mv "$jobs/incoming/.dropping" "$jobs/incoming/$(basename "$1")"
@@ -178,8 +263,13 @@ YAML
 
 [ -z "$images" ] || images=$(realpath -e "$images") || die "there is no folder $1"
 agent_pid=''
+hub_pid=''
+install_packages curl
 prepare_tier "$@"
+page=${TIERHUB_PAGE_DIR:-$repository/web/dist}
 jobs=$place/jobs
 mkdir -p "$jobs/incoming" "$results"
 if [ -z "$images" ]; then demo_of_a_volume; else demo_of_files; fi
+if [ -z "$images" ]; then check_page brain42; else check_page images; fi
+[ $keep = no ] || keep_page
 write_back

@@ -10,7 +10,7 @@ prepare_tier() {
   [ -n "${TIERHUB_BIN_DIR:-}" ] || "$repository/scripts/build.sh"
   if [ "$(id -u)" != 0 ]; then
     say "tierd mounts a file system: continuing as root"
-    exec sudo "TIERHUB_BIN_DIR=$bin" "TIERHUB_DEMO_OUT=${TIERHUB_DEMO_OUT:-}" "$0" "$@"
+    exec sudo "TIERHUB_BIN_DIR=$bin" "TIERHUB_DEMO_OUT=${TIERHUB_DEMO_OUT:-}" "TIERHUB_PAGE_DIR=${TIERHUB_PAGE_DIR:-}" "$0" "$@"
   fi
   [ -c /dev/fuse ] || die "/dev/fuse is missing: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN"
   place=$(mktemp -d "${TMPDIR:-/tmp}/tierhub-XXXXXX")

@@ -6,10 +6,15 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/hub/browser.h"
 #include "tests/support/tier_fixture.h"
 
 namespace tierhub::test {
@@ -18,13 +23,17 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+Environment demo_environment(const std::string& results) {
+  return {"TIERHUB_DEMO_OUT=" + results,
+          "TIERHUB_BIN_DIR=" + fs::path(program("tierd")).parent_path().string()};
+}
+
+const std::string kDemo = std::string(TIERHUB_SOURCE_DIR) + "/scripts/demo.sh";
+
 CommandResult run_demo(const std::string& results, const std::vector<std::string>& arguments) {
-  std::vector<std::string> argv = {std::string(TIERHUB_SOURCE_DIR) + "/scripts/demo.sh"};
+  std::vector<std::string> argv = {kDemo};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return run_command(argv,
-                     {"TIERHUB_DEMO_OUT=" + results,
-                      "TIERHUB_BIN_DIR=" + fs::path(program("tierd")).parent_path().string()},
-                     std::chrono::seconds(280));
+  return run_command(argv, demo_environment(results), std::chrono::seconds(280));
 }
 
 // Times of status.json compare as text: they are all "2026-01-02T03:04:05.678Z".
@@ -112,14 +121,40 @@ TEST(Demo, OfAFolderOfTiffsWorksOnACopy) {
   EXPECT_THAT(differences(before, describe_tree(images.path())), ::testing::IsEmpty());
 }
 
-TEST(Demo, OfAVolumeStagesAllThatItNeedsAndWorksInParallel) {
+// What demo.sh --keep says and does: somebody looks at its page, and ends it.
+std::string visit_demo(const std::string& results) {
+  const std::string said = results + "/said";
+  const UniqueFd log(::open(said.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const pid_t demo = start_program({kDemo, "--keep"}, demo_environment(results), log.get());
+  const auto ends_early = [&] { return ::waitpid(demo, nullptr, WNOHANG) != 0; };
+  const auto stays = [&] {
+    return read_file(said).find("The link works once.") != std::string::npos;
+  };
+  eventually(
+      "the demo prints its link", [&] { return stays() || ends_early(); },
+      std::chrono::seconds(280));
+  if (!stays()) return read_file(said) + "\nit ended";
+  const std::string text = read_file(said);
+  const size_t at = text.rfind("http://127.0.0.1:") + std::string_view("http://127.0.0.1:").size();
+  const std::string link = text.substr(at, text.find('\n', at) - at);
+  Browser browser(static_cast<uint16_t>(std::stoul(link)));
+  EXPECT_EQ(browser.get(link.substr(link.find('/'))).status, 303);
+  EXPECT_EQ(browser.get("/").status, 200);
+  const Answer datasets = browser.get("/api/datasets?path=%2Fbrain42");
+  EXPECT_THAT(datasets.body, ::testing::HasSubstr("/brain42/scan.ome.zarr"));
+  ::kill(demo, SIGTERM);
+  EXPECT_EQ(wait_for_exit(demo, std::chrono::seconds(30)), 0);
+  return read_file(said);
+}
+
+TEST(Demo, OfAVolumeStagesAllThatItNeedsAndWorksInParallelAndStays) {
   const TemporaryDirectory results;
-  const CommandResult demo = run_demo(results.path(), {});
-  ASSERT_EQ(demo.exit_code, 0) << demo.text;
-  EXPECT_THAT(demo.out, ::testing::HasSubstr("files are cold"));
-  EXPECT_THAT(demo.out, ::testing::HasSubstr("files are hot"));
-  EXPECT_THAT(demo.out, ::testing::HasSubstr("unmounted cleanly"));
-  EXPECT_THAT(demo.out, ::testing::Not(::testing::HasSubstr("has not changed for")))
+  const std::string said = visit_demo(results.path());
+  EXPECT_THAT(said, ::testing::HasSubstr("files are cold"));
+  EXPECT_THAT(said, ::testing::HasSubstr("files are hot"));
+  EXPECT_THAT(said, ::testing::HasSubstr("the page shows /brain42/scan.ome.zarr"));
+  ASSERT_THAT(said, ::testing::HasSubstr("unmounted cleanly"));
+  EXPECT_THAT(said, ::testing::Not(::testing::HasSubstr("has not changed for")))
       << "a run waits for files that were made a moment ago";
   EXPECT_GT(fs::file_size(results / "outlines.png"), 1000u);
 
