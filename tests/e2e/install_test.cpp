@@ -26,7 +26,7 @@ class Install : public ::testing::Test {
     ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
   }
   static std::vector<std::string> programs() {
-    std::vector<std::string> names = {"tierd", "tierctl", "tieragent"};
+    std::vector<std::string> names = {"tierd", "tierctl", "tieragent", "tierweb"};
     if (TIERHUB_HAS_IMAGING) names.emplace_back("imgop");
     return names;
   }
@@ -48,8 +48,12 @@ TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
   std::vector<std::string> expected = {
       "etc/tierhub/tierhub.yaml",
       "etc/tierhub/tieragent.conf",
+      "etc/tierhub/tierweb.conf",
       "lib/systemd/system/tierd.service",
       "lib/systemd/system/tieragent.service",
+      "lib/systemd/system/tierweb.service",
+      "lib/sysusers.d/tierweb.conf",
+      "share/tierhub/tierweb.pam",
       "lib/systemd/system/tierd.service.d/tieragent.conf",
       "share/tierhub/workflow.schema.json",
       "share/tierhub/count-nuclei.yaml",
@@ -63,6 +67,8 @@ TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
       expected.push_back("share/doc/tierhub/" + fs::relative(document.path(), docs).string());
   for (const auto& workflow : fs::directory_iterator(TIERHUB_SOURCE_DIR "/etc/workflows"))
     expected.push_back("share/tierhub/workflows/" + workflow.path().filename().string());
+  for (const std::string& file : files_in(TIERHUB_SOURCE_DIR "/web/dist"))
+    if (!file.starts_with(".vite/")) expected.push_back("share/tierhub/web/" + file);
   for (const std::string& name : programs()) expected.push_back("bin/" + name);
   EXPECT_THAT(files_in(at("/usr/local")), ::testing::UnorderedElementsAreArray(expected));
   EXPECT_EQ(files_in(place_.path()).size(), expected.size()) << "nothing lies elsewhere";
@@ -70,7 +76,7 @@ TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
 
 TEST_F(Install, ItsUnitsNameThePlacesOfTheInstallation) {
   install("/opt/tier", {"DESTDIR=" + place_.path()});
-  for (const std::string name : {"tierd", "tieragent"}) {
+  for (const std::string name : {"tierd", "tieragent", "tierweb"}) {
     const std::string unit = read_file(at("/opt/tier/lib/systemd/system/" + name + ".service"));
     EXPECT_THAT(unit, HasSubstr("ExecStart=/opt/tier/bin/" + name + " "));
     EXPECT_THAT(unit, HasSubstr("/opt/tier/etc/tierhub/"));
@@ -116,7 +122,7 @@ TEST_F(Install, ItsProgramsStart) {
 
 TEST_F(Install, SystemdFindsItsUnitsInOrder) {
   install(at("/prefix"));
-  for (const std::string name : {"tierd.service", "tieragent.service"}) {
+  for (const std::string name : {"tierd.service", "tieragent.service", "tierweb.service"}) {
     const auto result = run_command(
         {"systemd-analyze", "verify", "--man=no", at("/prefix/lib/systemd/system/" + name)});
     EXPECT_EQ(result.exit_code, 0) << result.text << result.err;
