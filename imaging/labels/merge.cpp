@@ -58,7 +58,11 @@ class Surface {
  public:
   static Result<Surface> read(const LabelBlock& block, uint32_t first_object) {
     Surface surface(block.box(), first_object);
+    const Extent& shape = block.record().shape;
+    const std::array lengths = {shape.z, shape.y, shape.x};
     for (size_t axis = 0; axis < kAxes.size(); ++axis) {
+      // Nothing touches a block along an axis of one voxel, where all of it would be surface.
+      if (lengths[axis] == 1) continue;
       const AxisRange range = block.box().*kAxes[axis];
       for (size_t side = 0; side < 2; ++side) {
         Box plane = block.box();
@@ -77,6 +81,7 @@ class Surface {
     const std::array at = {z, y, x};
     for (size_t axis = 0; axis < kAxes.size(); ++axis) {
       const AxisRange range = box_.*kAxes[axis];
+      if (planes_[axis][0].voxels.empty()) continue;
       const bool is_first = at[axis] == range.begin;
       if (!is_first && at[axis] + 1 != range.end) continue;
       const LabelVolume& plane = planes_[axis][is_first ? 0 : 1];
