@@ -90,11 +90,22 @@ Result<void> choose_scale(ImageReader& reader, const Box& box, const Part& part)
   return {};
 }
 
-Result<OpenedPart> open_part(const Part& part) {
+Result<void> choose_scale(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                          const Part& part) {
+  if (!reader.needs_scale() || !part.range.empty() || !part.box.empty()) return {};
+  return compute_range(memory, reader, box);
+}
+
+Result<OpenedPart> open_unscaled(const Part& part) {
   TRY_ASSIGN(ImageReader reader, ImageReader::open(part.in, allowed_threads().threads()));
   TRY_ASSIGN(const Box box, chosen_box(reader.info(), part));
-  TRY(choose_scale(reader, box, part));
   return OpenedPart{std::move(reader), box};
+}
+
+Result<OpenedPart> open_part(const Part& part) {
+  TRY_ASSIGN(OpenedPart opened, open_unscaled(part));
+  TRY(choose_scale(opened.reader, opened.box, part));
+  return opened;
 }
 
 std::optional<Prefixed> split_prefix(const std::string& text) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "imaging/commands/operator.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/part.h"
 #include "imaging/images/reader.h"
 #include "imaging/voxels/parallel.h"
@@ -26,6 +27,8 @@ void add_selected_blocks(Operator& op, std::string& select);
 // Spreads the grey values of an image that needs a scale over --range; without it over the numbers
 // of `box`, which are then read once more.
 Result<void> choose_scale(ImageReader& reader, const Box& box, const Part& part);
+Result<void> choose_scale(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                          const Part& part);
 
 // The image of --in, with its scale, and the voxels that --select or --box chooses.
 struct OpenedPart {
@@ -33,6 +36,8 @@ struct OpenedPart {
   Box box;
 };
 Result<OpenedPart> open_part(const Part& part);
+// The same without the scale, for which voxels may have to be read.
+Result<OpenedPart> open_unscaled(const Part& part);
 
 // "PATH:PREFIX": a file of which columns are added, and what their names begin with. Nothing if it
 // is not written so.

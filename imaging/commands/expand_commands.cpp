@@ -9,6 +9,7 @@
 #include "imaging/images/halo.h"
 #include "imaging/images/scale.h"
 #include "imaging/labels/expansion.h"
+#include "imaging/labels/label_image.h"
 
 namespace tierhub::imaging {
 namespace {
@@ -42,13 +43,36 @@ Result<Box> labelled_box(const LabelSource& labels, const std::string& text) {
                            formats::to_words(box)));
 }
 
-Result<ExpansionOptions> expansion_options(const ExpandCommand& command, const LabelSource& labels,
-                                           const std::optional<ImageReader>& image,
-                                           const Box& place) {
+struct ExpandJob {
+  LabelSource labels;
+  std::optional<ImageReader> reader{};
+  Box place{};               // in its image
+  std::optional<Box> box{};  // nothing: all labels
+
+  std::optional<MeasuredImage> image() const {
+    if (!reader) return std::nullopt;
+    return MeasuredImage{*reader, place};
+  }
+};
+
+Result<ExpandJob> prepare_expand(const ExpandCommand& command) {
+  TRY_ASSIGN(LabelSource labels, LabelSource::open(command.labels, allowed_threads().threads()));
+  ExpandJob job{std::move(labels)};
+  if (!command.part.in.empty()) {
+    TRY_ASSIGN(job.reader, ImageReader::open(command.part.in, allowed_threads().threads()));
+    TRY_ASSIGN(job.place, place_in(*job.reader, command));
+  }
+  if (!command.part.box.empty()) {
+    TRY_ASSIGN(job.box, labelled_box(job.labels, command.part.box));
+  }
+  return job;
+}
+
+Result<ExpansionOptions> expansion_options(const ExpandCommand& command, const ExpandJob& job) {
   // The image knows the size of a voxel if the labels of another program do not.
-  const bool use_image = image && image->info().levels[place.level].voxel_size_known;
-  const formats::ImageInfo& info = use_image ? image->info() : labels.info();
-  const uint64_t level = use_image ? place.level : 0;
+  const bool use_image = job.reader && job.reader->info().levels[job.place.level].voxel_size_known;
+  const formats::ImageInfo& info = use_image ? job.reader->info() : job.labels.info();
+  const uint64_t level = use_image ? job.place.level : 0;
   const bool is_ring = !command.from.empty();
   ExpansionOptions options;
   options.parallel = allowed_threads();
@@ -57,38 +81,48 @@ Result<ExpansionOptions> expansion_options(const ExpandCommand& command, const L
   if (is_ring) {
     TRY_ASSIGN(options.from, parse_length(command.from, "--from", info, level));
   }
-  options.steps = steps_of(info.levels[level].voxel_size, labels.record().box.extent());
-  if (!command.threshold.empty()) {
-    TRY_ASSIGN(const Threshold threshold,
-               read_threshold(command.threshold, Sigma(0), image->source().scale));
-    TRY(check_threshold_fits(threshold, image->source(), place));
-    options.threshold = threshold.value;
-  }
+  options.steps = steps_of(info.levels[level].voxel_size, job.labels.record().box.extent());
   return options;
 }
 
-Result<void> run_expand(const ExpandCommand& command) {
-  TRY_ASSIGN(const LabelSource labels,
-             LabelSource::open(command.labels, allowed_threads().threads()));
-  std::optional<ImageReader> reader;
-  std::optional<MeasuredImage> image;
-  Box place;
-  if (!command.part.in.empty()) {
-    TRY_ASSIGN(reader, ImageReader::open(command.part.in, allowed_threads().threads()));
-    TRY_ASSIGN(place, place_in(*reader, command));
-    TRY(choose_scale(*reader, place, command.part));
-    image.emplace(MeasuredImage{*reader, place});
+Result<std::optional<uint64_t>> threshold_of(const ExpandCommand& command, const ExpandJob& job) {
+  if (command.threshold.empty()) return std::nullopt;
+  const Source source = job.reader->source();
+  TRY_ASSIGN(const Threshold threshold, read_threshold(command.threshold, Sigma(0), source.scale));
+  TRY(check_threshold_fits(threshold, source, job.place));
+  return threshold.value;
+}
+
+Result<Estimate> estimate_expand(const ExpandCommand& command, const ExpandJob& job) {
+  TRY_ASSIGN(ExpansionOptions options, expansion_options(command, job));
+  if (!command.threshold.empty()) options.threshold = 0;  // any
+  MemoryUse memory(options.parallel);
+  if (job.reader) TRY(choose_scale(memory, *job.reader, job.place, command.part));
+  if (job.box) {
+    TRY(expand_box(memory, job.labels, job.image(), *job.box, options));
+    write_labels(memory, *job.box);
+  } else {
+    TRY(expand_whole(memory, job.labels, job.image(), options));
+    write_label_image(memory, job.labels.record().box, LabelState::to_be_read);
   }
-  TRY_ASSIGN(const ExpansionOptions options, expansion_options(command, labels, reader, place));
-  if (!command.part.box.empty()) {
-    TRY_ASSIGN(const Box box, labelled_box(labels, command.part.box));
+  Estimate estimate{memory.peak()};
+  TRY_ASSIGN(estimate.halo, needed_halo(options, job.labels));
+  return estimate;
+}
+
+Result<void> run_expand(const ExpandCommand& command, ExpandJob& job) {
+  if (job.reader) TRY(choose_scale(*job.reader, job.place, command.part));
+  TRY_ASSIGN(ExpansionOptions options, expansion_options(command, job));
+  TRY_ASSIGN(options.threshold, threshold_of(command, job));
+  if (job.box) {
     TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
-    TRY_ASSIGN(const Halo needed, needed_halo(options, labels));
+    TRY_ASSIGN(const Halo needed, needed_halo(options, job.labels));
     TRY(check_halo(halo, needed));
-    TRY_ASSIGN(const LabelBlock block, expand_box(labels, image, box, options));
+    TRY_ASSIGN(const LabelBlock block, expand_box(job.labels, job.image(), *job.box, options));
     return block.write(command.outputs.out, options.parallel);
   }
-  TRY_ASSIGN(const WholeLabels whole, expand_whole(labels, image, options, command.outputs.path()));
+  TRY_ASSIGN(const WholeLabels whole,
+             expand_whole(job.labels, job.image(), options, command.outputs.path()));
   TRY(write_results(whole.labels, command.outputs));
   fmt::print("{} objects\n", whole.labels.count());
   return {};
@@ -114,7 +148,9 @@ void add_expand_options(Operator& op, const std::shared_ptr<ExpandCommand>& opti
   add_label_outputs(op, options->outputs, name);
   op.command().parse_complete_callback(
       [options] { check_block_outputs(options->part.box, options->outputs); });
-  op.set_run([options] { return run_expand(*options); });
+  op.set_run([options] { return prepare_expand(*options); },
+             [options](const ExpandJob& job) { return estimate_expand(*options, job); },
+             [options](ExpandJob& job) { return run_expand(*options, job); });
 }
 
 void add_expand(Registry& registry) {

@@ -23,7 +23,7 @@ void add_smooth(Registry& registry) {
   op.set_halo("the radius of the Gaussian: 7 voxels for sigma 2");
   add_filter_options(op, *options);
   op.add("--sigma", options->sigma, real(0, kMaxSigma, "pixel"), "Width of the Gaussian in voxels");
-  set_filter(op, options, [options]() -> Filter {
+  set_filter(op, options, [options](const OpenedPart&) -> Filter {
     const double sigma = options->sigma;
     return {[sigma](const Extent& shape) { return minimum_halo(sigma, shape); },
             [sigma](const GreyVolume& volume, const Box& grown, const Box& owned,
@@ -49,7 +49,7 @@ void add_difference_of_gaussians(Registry& registry) {
          "Width of the narrow Gaussian in voxels: about a third of the diameter of a spot");
   op.add("--wide", options->wide, real(0, kMaxSigma, "pixel"),
          "Width of the wide Gaussian in voxels: often 1.6 to 2 times the narrow one");
-  set_filter(op, options, [options]() -> Filter {
+  set_filter(op, options, [options](const OpenedPart&) -> Filter {
     const Sigma narrow = options->sigma, wide = options->wide;
     return {[=](const Extent& shape) { return minimum_halo(narrow, wide, shape); },
             [=](const GreyVolume& volume, const Box& grown, const Box& owned, const Extent& shape,
@@ -89,7 +89,7 @@ void add_background(Registry& registry) {
   add_radius(op, options, 1024,
              "Larger than the radius of the objects: what is brighter and fits into a box of "
              "2 radius + 1 voxels a side stays");
-  set_filter(op, options, [options]() -> Filter {
+  set_filter(op, options, [options](const OpenedPart&) -> Filter {
     return {[options](const Extent& shape) -> Result<Halo> { return options->reach(shape, 2); },
             [options](const GreyVolume& volume, const Box& grown, const Box& owned,
                       const Extent& shape, Parallel parallel) -> Result<GreyVolume> {
@@ -106,7 +106,7 @@ void add_median(Registry& registry) {
   op.set_halo("the radius");
   add_filter_options(op, *options);
   add_radius(op, options, 90, "How far the box reaches around a voxel");
-  set_filter(op, options, [options]() -> Filter {
+  set_filter(op, options, [options](const OpenedPart&) -> Filter {
     return {[options](const Extent& shape) -> Result<Halo> { return options->reach(shape); },
             [options](const GreyVolume& volume, const Box& grown, const Box& owned,
                       const Extent& shape, Parallel parallel) {

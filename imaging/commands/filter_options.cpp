@@ -1,7 +1,6 @@
 #include "imaging/commands/filter_options.h"
 
 #include "imaging/commands/label_options.h"
-#include "imaging/filters/made_image.h"
 #include "imaging/images/source.h"
 
 namespace tierhub::imaging {
@@ -19,37 +18,41 @@ void add_filter_options(Operator& op, FilterCommand& command) {
   add_image_out(op, command.out);
 }
 
-Result<void> run_filter(const FilterCommand& command, const OpenedPart& opened,
-                        const Filter& filter, const std::string& how) {
-  const Parallel parallel = allowed_threads();
-  const auto& [reader, box] = opened;
-  if (!command.part.box.empty()) {
-    TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
-    return filter_box(reader, box, halo, filter, command.out, parallel);
-  }
-  TRY(filter_whole(reader, box, filter, command.out, parallel));
-  print_report(command.out, "made from " +
-                                place_text(reader.source(), box, reader.shape_at(box.level)) +
-                                (how.empty() ? "" : "; " + how));
-  return {};
-}
-
 void set_filter(Operator& op, const std::shared_ptr<const FilterCommand>& command,
-                const std::function<Filter()>& make) {
-  op.set_estimate([command, make]() -> Result<Estimate> {
-    TRY_ASSIGN(const OpenedPart opened, open_part(command->part));
-    const auto& [reader, box] = opened;
-    const Filter filter = make();
-    const Box part = command->part.box.empty() ? largest_part(box) : box;
-    Estimate estimate;
-    TRY_ASSIGN(estimate.memory, memory_of_filter(reader, part, filter, allowed_threads()));
-    TRY_ASSIGN(estimate.halo, filter.halo(reader.shape_at(box.level)));
-    return estimate;
-  });
-  op.set_run([command, make]() -> Result<void> {
-    TRY_ASSIGN(const OpenedPart opened, open_part(command->part));
-    return run_filter(*command, opened, make());
-  });
+                const MakeFilter& make) {
+  struct Job {
+    OpenedPart opened;
+    Filter filter;
+  };
+  const auto prepare = [command, make]() -> Result<Job> {
+    TRY_ASSIGN(OpenedPart opened, open_unscaled(command->part));
+    TRY_ASSIGN(Filter filter, make(opened));
+    return Job{std::move(opened), std::move(filter)};
+  };
+  const auto estimate = [command](const Job& job) -> Result<Estimate> {
+    const auto& [reader, box] = job.opened;
+    const bool is_block = !command->part.box.empty();
+    MemoryUse memory(allowed_threads());
+    TRY(choose_scale(memory, reader, box, command->part));
+    TRY(is_block ? filter_box(memory, reader, box, job.filter)
+                 : filter_whole(memory, reader, box, job.filter));
+    TRY_ASSIGN(const Halo halo, job.filter.halo(reader.shape_at(box.level)));
+    return Estimate{memory.peak(), halo};
+  };
+  const auto run = [command](Job& job) -> Result<void> {
+    auto& [reader, box] = job.opened;
+    TRY(choose_scale(reader, box, command->part));
+    if (!command->part.box.empty()) {
+      TRY_ASSIGN(const Halo halo, chosen_halo(command->part));
+      return filter_box(reader, box, halo, job.filter, command->out, allowed_threads());
+    }
+    TRY(filter_whole(reader, box, job.filter, command->out, allowed_threads()));
+    const std::string place = place_text(reader.source(), box, reader.shape_at(box.level));
+    const std::string& how = job.filter.how;
+    print_report(command->out, "made from " + place + (how.empty() ? "" : "; " + how));
+    return {};
+  };
+  op.set_run(prepare, estimate, run);
 }
 
 }  // namespace tierhub::imaging

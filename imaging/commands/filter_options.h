@@ -20,12 +20,10 @@ void add_filter_options(Operator& op, FilterCommand& command);
 // --out of images that blocks may write together.
 void add_image_out(Operator& op, std::string& out);
 
-// Writes the image of --out, and says in the report what it was made from. `how`, if it is not
-// empty, says more.
-Result<void> run_filter(const FilterCommand& command, const OpenedPart& opened,
-                        const Filter& filter, const std::string& how = "");
-// Makes the operator run, and estimate, the filter that `make` returns once the options are known.
+// The filter that follows from the options, and from the image if it must fit.
+using MakeFilter = std::function<Result<Filter>(const OpenedPart& opened)>;
+// Makes the operator run it, or estimate what it needs, and say in the report what was made.
 void set_filter(Operator& op, const std::shared_ptr<const FilterCommand>& command,
-                const std::function<Filter()>& make);
+                const MakeFilter& make);
 
 }  // namespace tierhub::imaging

@@ -90,15 +90,14 @@ void add_correct_illumination(Registry& registry) {
   op.set_types("uint8, uint16");
   op.add("--function", options->function, path_in("image"), "What imgop illumination wrote")
       ->required();
-  op.set_run([options]() -> Result<void> {
-    TRY_ASSIGN(const OpenedPart opened, open_part(options->part));
+  set_filter(op, options, [options](const OpenedPart& opened) -> Result<Filter> {
     const auto& [reader, box] = opened;
     TRY(check_grey(reader));
     const uint16_t most = reader.info().type == formats::PixelType::uint8 ? 255 : 65535;
-    TRY_ASSIGN(const Filter filter, illumination_correction(options->function, options->part.in,
-                                                            reader.shape_at(box.level), most));
-    return run_filter(*options, opened, filter,
-                      "illumination corrected by " + base_name(options->function));
+    TRY_ASSIGN(Filter filter, illumination_correction(options->function, options->part.in,
+                                                      reader.shape_at(box.level), most));
+    filter.how = "illumination corrected by " + base_name(options->function);
+    return filter;
   });
 }
 

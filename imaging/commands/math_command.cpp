@@ -63,21 +63,23 @@ Result<Box> volume_of(const ImageReader& other, const MathCommand& command) {
   return chosen_box(other.info(), {command.with, command.with_select, {}, {}, {}}, "--with-select");
 }
 
-Result<void> run_math(const MathCommand& command) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+Result<Filter> make_calculation(const MathCommand& command, const OpenedPart& opened) {
   const auto& [reader, box] = opened;
   Formula formula{operation_of(command.operation), command.scale, command.offset};
   if (reader.info().type == formats::PixelType::uint8) formula.most = 255;
   if (const auto number = number_in(command.with)) {
-    TRY_ASSIGN(const Filter filter, calculation(reader, *number, formula));
-    return run_filter(command, opened, filter, command.operation + " " + command.with);
+    TRY_ASSIGN(Filter filter, calculation(reader, *number, formula));
+    filter.how = command.operation + " " + command.with;
+    return filter;
   }
-  TRY_ASSIGN(const ImageReader other, ImageReader::open(command.with, allowed_threads().threads()));
+  TRY_ASSIGN(ImageReader other, ImageReader::open(command.with, allowed_threads().threads()));
   TRY_ASSIGN(const Box volume, volume_of(other, command));
-  TRY_ASSIGN(const Filter filter, calculation(reader, box, other, volume, formula));
-  std::string how = command.operation + " " + base_name(command.with);
-  if (!command.with_select.empty()) how += " (" + command.with_select + ")";
-  return run_filter(command, opened, filter, how);
+  TRY_ASSIGN(
+      Filter filter,
+      calculation(reader, box, std::make_shared<ImageReader>(std::move(other)), volume, formula));
+  filter.how = command.operation + " " + base_name(command.with);
+  if (!command.with_select.empty()) filter.how += " (" + command.with_select + ")";
+  return filter;
 }
 
 void check_number(const std::string& with) {
@@ -109,7 +111,8 @@ void add_math(Registry& registry) {
   op.add("--offset", options->offset, real(-kLargestNumber, kLargestNumber, "grey value"),
          "What is added then");
   op.command().parse_complete_callback([options] { check_number(options->with); });
-  op.set_run([options] { return run_math(*options); });
+  set_filter(op, options,
+             [options](const OpenedPart& opened) { return make_calculation(*options, opened); });
 }
 
 }  // namespace tierhub::imaging

@@ -39,6 +39,8 @@ Error wrong_use(std::string text) { return Error(std::errc::invalid_argument, st
 struct OpenedMeasure {
   LabelSource labels;
   std::vector<ImageReader> images;
+  // Of each image: the voxels and the options that its scale follows from.
+  std::vector<std::pair<Box, Part>> scaled_by{};
   MeasurePlan plan{};
   LabelRecord record{};
 
@@ -68,14 +70,13 @@ Result<void> open_first(const MeasureCommand& command, OpenedMeasure& opened) {
   if (command.part.in.empty()) {
     TRY_ASSIGN(opened.record.box, box_of_labels(labels, command.part));
   } else {
-    TRY_ASSIGN(OpenedPart image, open_part(command.part));
+    TRY_ASSIGN(OpenedPart image, open_unscaled(command.part));
     TRY_ASSIGN(opened.record, record_in(opened.labels, image.reader.info(), image.box));
     opened.record.box = image.box;
     const Box& box = image.box;
-    const GreyScale scale = image.reader.source().scale;
-    opened.record.source.scale = scale;
     opened.plan.channels.push_back(
-        {"", opened.record.source.image, box.level, box.t, box.c, scale});
+        {"", opened.record.source.image, box.level, box.t, box.c, GreyScale()});
+    opened.scaled_by.emplace_back(box, command.part);
     opened.images.push_back(std::move(image.reader));
   }
   Box& box = opened.record.box;
@@ -121,11 +122,20 @@ Result<void> open_other(const Prefixed& with, const std::string& select, const s
         fmt::format("{} has {} pixels: a box needs their range, --with-range once for each --with",
                     with.path, reader.info().type_name));
   }
-  TRY(choose_scale(reader, other, part));
-  const Source source = reader.source();
   opened.plan.channels.push_back(
-      {with.prefix, source.image, other.level, other.t, other.c, source.scale});
+      {with.prefix, reader.source().image, other.level, other.t, other.c, GreyScale()});
+  opened.scaled_by.emplace_back(other, part);
   opened.images.push_back(std::move(reader));
+  return {};
+}
+
+Result<void> choose_scales(OpenedMeasure& opened) {
+  for (size_t i = 0; i < opened.images.size(); ++i) {
+    const auto& [box, part] = opened.scaled_by[i];
+    TRY(choose_scale(opened.images[i], box, part));
+    opened.plan.channels[i].scale = opened.images[i].source().scale;
+  }
+  if (!opened.images.empty()) opened.record.source.scale = opened.plan.channels.front().scale;
   return {};
 }
 
@@ -159,11 +169,6 @@ Result<OpenedMeasure> open_measure(const MeasureCommand& command) {
     TRY(open_other(*split_prefix(command.with[i]), select, range, !command.part.box.empty(),
                    opened));
   }
-  if (!command.threshold_1.empty()) {
-    plan.thresholds.emplace();
-    TRY_ASSIGN(plan.thresholds->first, threshold_of(command.threshold_1, opened, 0));
-    TRY_ASSIGN(plan.thresholds->second, threshold_of(command.threshold_2, opened, 1));
-  }
   if (!command.neighbours.empty()) {
     TRY_ASSIGN(plan.neighbours,
                parse_length(command.neighbours, "--neighbours", opened.info(), opened.level()));
@@ -178,8 +183,31 @@ Result<void> write_measures(const Measures& measures, const std::string& table) 
   return {};
 }
 
-Result<void> run_measure(const MeasureCommand& command) {
-  TRY_ASSIGN(const OpenedMeasure opened, open_measure(command));
+Result<Estimate> estimate_measure(const MeasureCommand& command, const OpenedMeasure& opened) {
+  MemoryUse memory(allowed_threads());
+  for (size_t i = 0; i < opened.images.size(); ++i) {
+    const auto& [box, part] = opened.scaled_by[i];
+    TRY(choose_scale(memory, opened.images[i], box, part));
+  }
+  if (command.part.box.empty()) {
+    TRY(measure_whole(memory, opened.labels, opened.images, opened.plan, opened.record,
+                      opened.info()));
+  } else {
+    TRY(measure_boxes(memory, opened.labels, opened.images, opened.plan, opened.record,
+                      {opened.record.box}));
+  }
+  Estimate estimate{memory.peak()};
+  TRY_ASSIGN(estimate.halo, needed_halo(opened.plan, opened.record));
+  return estimate;
+}
+
+Result<void> run_measure(const MeasureCommand& command, OpenedMeasure& opened) {
+  TRY(choose_scales(opened));
+  if (!command.threshold_1.empty()) {
+    PairThresholds& thresholds = opened.plan.thresholds.emplace();
+    TRY_ASSIGN(thresholds.first, threshold_of(command.threshold_1, opened, 0));
+    TRY_ASSIGN(thresholds.second, threshold_of(command.threshold_2, opened, 1));
+  }
   if (command.part.box.empty()) {
     TRY_ASSIGN(const Measures measures,
                measure_whole(opened.labels, opened.images, opened.plan, opened.record,
@@ -297,7 +325,9 @@ void add_measure(Registry& registry) {
                             "With --box: what was measured in it (.sums)");
   op.require_one_of({table, out});
   op.command().parse_complete_callback([options] { check_measure(*options); });
-  op.set_run([options] { return run_measure(*options); });
+  op.set_run([options] { return open_measure(*options); },
+             [options](const OpenedMeasure& opened) { return estimate_measure(*options, opened); },
+             [options](OpenedMeasure& opened) { return run_measure(*options, opened); });
 }
 
 struct MergeMeasuresCommand {

@@ -6,6 +6,7 @@
 #include "formats/selection.h"
 #include "imaging/commands/common_options.h"
 #include "imaging/commands/label_options.h"
+#include "imaging/labels/label_image.h"
 #include "imaging/labels/nuclei.h"
 
 namespace tierhub::imaging {
@@ -18,28 +19,37 @@ struct NucleiCommand {
   LabelOutputs outputs;
 };
 
-Result<void> run_nuclei(const NucleiCommand& command) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  const auto& [reader, box] = opened;
-  TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, reader.info(), box.level));
-  NucleusRule rule = nucleus_rule(diameter, reader.info(), box);
+struct NucleiJob {
+  OpenedPart opened;
+  NucleusRule rule;
+};
+
+Result<NucleiJob> prepare_nuclei(const NucleiCommand& command) {
+  TRY_ASSIGN(OpenedPart opened, open_unscaled(command.part));
+  const formats::ImageInfo& info = opened.reader.info();
+  TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, info, opened.box.level));
+  NucleusRule rule = nucleus_rule(diameter, info, opened.box);
   rule.pieces.parallel = allowed_threads();
   rule.filter.exclude_border = command.exclude_border;
-  TRY_ASSIGN(const WholeLabels nuclei, find_nuclei(reader, box, rule, command.outputs.path()));
+  return NucleiJob{std::move(opened), std::move(rule)};
+}
+
+Result<Estimate> estimate_nuclei(const NucleiCommand& command, const NucleiJob& job) {
+  const auto& [reader, box] = job.opened;
+  MemoryUse memory(job.rule.pieces.parallel);
+  TRY(choose_scale(memory, reader, box, command.part));
+  TRY(find_nuclei(memory, reader, box, job.rule));
+  write_label_image(memory, box, LabelState::to_be_read);
+  return Estimate{memory.peak()};
+}
+
+Result<void> run_nuclei(const NucleiCommand& command, NucleiJob& job) {
+  auto& [reader, box] = job.opened;
+  TRY(choose_scale(reader, box, command.part));
+  TRY_ASSIGN(const WholeLabels nuclei, find_nuclei(reader, box, job.rule, command.outputs.path()));
   TRY(write_results(nuclei.labels, command.outputs));
   fmt::print("{} nuclei\n", nuclei.labels.count());
   return {};
-}
-
-Result<Estimate> estimate_nuclei(const NucleiCommand& command) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  const auto& [reader, box] = opened;
-  TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, reader.info(), box.level));
-  NucleusRule rule = nucleus_rule(diameter, reader.info(), box);
-  rule.pieces.parallel = allowed_threads();
-  Estimate estimate;
-  TRY_ASSIGN(estimate.memory, memory_of_nuclei(reader, box, rule));
-  return estimate;
 }
 
 struct SplitCommand {
@@ -69,43 +79,76 @@ void print_too_long(const MergedLabels& labels, const Box& box, const SplitComma
                   left.size(), options.max_extent, names, left.size() > kNamed ? ", ..." : ""));
 }
 
-Result<void> run_split(const SplitCommand& command) {
+struct SplitJob {
+  std::vector<LabelBlock> blocks;
+  ImageReader reader;
+  Box box;
+  PieceOptions options{};
+  ObjectFilter filter{};
+};
+
+Result<SplitJob> prepare_split(const SplitCommand& command) {
   TRY_ASSIGN(std::vector<LabelBlock> blocks, open_label_blocks(command.labels));
   const LabelRecord made = blocks.front().record();
-  TRY_ASSIGN(const MergedLabels labels,
-             MergedLabels::merge(std::move(blocks), formats::selection_of(made.box), {}));
-  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in));
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in, allowed_threads().threads()));
   reader.set_scale(made.source.scale);
-  Box box = made.box;
+  SplitJob job{std::move(blocks), std::move(reader), made.box};
   if (!command.part.box.empty()) {
-    TRY_ASSIGN(box, chosen_box(reader.info(), command.part));
+    TRY_ASSIGN(job.box, chosen_box(job.reader.info(), command.part));
   }
+  job.options.h = command.h;
+  if (!command.diameter.empty()) {
+    const formats::ImageInfo& info = job.reader.info();
+    TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, info, job.box.level));
+    const NucleusRule rule = nucleus_rule(diameter, info, job.box);
+    job.options = rule.pieces;
+    job.filter = rule.filter;
+  }
+  job.options.fill_holes = !command.keep_holes;
+  job.options.max_extent = command.max_extent;
+  job.options.parallel = allowed_threads();
+  return job;
+}
+
+Result<Estimate> estimate_split(const SplitCommand& command, const SplitJob& job) {
+  std::vector<ObjectSums> objects;
+  uint64_t labels = 0;
+  for (const LabelBlock& block : job.blocks) {
+    const std::vector<ObjectSums>& own = block.objects().sums;
+    objects.insert(objects.end(), own.begin(), own.end());
+    labels += label_chunk_bytes(block.box());
+  }
+  MemoryUse memory(job.options.parallel);
+  memory.allocate(3 * objects.size() * sizeof(ObjectSums));  // in blocks, joined, and of pieces
+  memory.keep_block_chunks(labels);
+  memory.keep_chunks(job.reader.info(), {job.box});
+  memory.read_grey(job.reader, job.box);
+  find_pieces(memory, job.box, job.options, objects);
+  if (command.part.box.empty()) {
+    write_label_image(memory, job.box, LabelState::to_be_read);
+  } else {
+    write_labels(memory, job.box);
+  }
+  return Estimate{memory.peak(), Halo{}};
+}
+
+Result<void> run_split(const SplitCommand& command, SplitJob& job) {
+  const Box& box = job.box;
+  const formats::Selection merged = formats::selection_of(job.blocks.front().box());
+  TRY_ASSIGN(const MergedLabels labels, MergedLabels::merge(std::move(job.blocks), merged, {}));
   if (!labels.record().box.contains(box)) {
     return Error(std::errc::invalid_argument,
                  fmt::format("{} covers {}, not {}", command.labels,
                              formats::to_words(labels.record().box), formats::to_words(box)));
   }
-  PieceOptions options;
-  ObjectFilter filter;
-  if (command.diameter.empty()) {
-    options.h = command.h;
-  } else {
-    TRY_ASSIGN(const double diameter, parse_diameter(command.diameter, reader.info(), box.level));
-    const NucleusRule rule = nucleus_rule(diameter, reader.info(), box);
-    options = rule.pieces;
-    filter = rule.filter;
-  }
-  options.fill_holes = !command.keep_holes;
-  options.max_extent = command.max_extent;
-  options.parallel = allowed_threads();
-  TRY_ASSIGN(const GreyVolume original, reader.read_grey(box));
-  TRY_ASSIGN(LabelBlock pieces, find_pieces(labels, original, box, options));
-  print_too_long(labels, box, command, options);
-  if (!command.part.box.empty()) return pieces.write(command.outputs.out, options.parallel);
+  TRY_ASSIGN(const GreyVolume original, job.reader.read_grey(box));
+  TRY_ASSIGN(LabelBlock pieces, find_pieces(labels, original, box, job.options));
+  print_too_long(labels, box, command, job.options);
+  if (!command.part.box.empty()) return pieces.write(command.outputs.out, job.options.parallel);
   std::vector<LabelBlock> whole;
   whole.push_back(std::move(pieces));
   TRY_ASSIGN(const MergedLabels split,
-             MergedLabels::merge(std::move(whole), formats::selection_of(box), filter));
+             MergedLabels::merge(std::move(whole), formats::selection_of(box), job.filter));
   TRY(write_results(split, command.outputs));
   fmt::print("{} objects\n", split.count());
   return {};
@@ -150,8 +193,9 @@ void add_nuclei(Registry& registry) {
   op.add_flag("--exclude-border", options->exclude_border,
               "Leave out nuclei that touch the border of the image");
   add_label_outputs(op, options->outputs, "nuclei");
-  op.set_estimate([options] { return estimate_nuclei(*options); });
-  op.set_run([options] { return run_nuclei(*options); });
+  op.set_run([options] { return prepare_nuclei(*options); },
+             [options](const NucleiJob& job) { return estimate_nuclei(*options, job); },
+             [options](NucleiJob& job) { return run_nuclei(*options, job); });
 }
 
 void add_split(Registry& registry) {
@@ -186,7 +230,9 @@ void add_split(Registry& registry) {
   add_label_outputs(op, options->outputs, "objects");
   op.command().parse_complete_callback(
       [options] { check_block_outputs(options->part.box, options->outputs); });
-  op.set_run([options] { return run_split(*options); });
+  op.set_run([options] { return prepare_split(*options); },
+             [options](const SplitJob& job) { return estimate_split(*options, job); },
+             [options](SplitJob& job) { return run_split(*options, job); });
 }
 
 void add_merge_labels(Registry& registry) {

@@ -121,7 +121,7 @@ void Operator::note(const CLI::Option* option, Json schema, const char* help) {
   schemas_.push_back(std::move(schema));
 }
 
-void Operator::set_estimate(std::function<Result<Estimate>()> estimate) {
+void Operator::add_estimate(std::function<Result<Estimate>()> estimate) {
   add_flag("--estimate", *is_estimate_,
            "Only print how much memory it needs at most, in bytes, and the halo of a box, as JSON");
   estimate_ = std::move(estimate);

@@ -94,14 +94,25 @@ class Operator {
   void set_halo(const char* rule) { manifest_["halo"] = rule; }
   void set_types(const char* types) { manifest_["pixel_types"] = types; }
 
-  // Adds --estimate, which prints what `estimate` returns, as JSON, instead of running. To be
-  // called before set_run().
-  void set_estimate(std::function<Result<Estimate>()> estimate);
-
   CLI::App& command() { return *command_; }
   void set_run(std::function<Result<void>()> run);
+  // The same with --estimate, which prints as JSON what a run will need. `prepare` opens what is
+  // worked on, and derives what follows from the options; then `estimate` or `run` gets that.
+  // Only `run` reads voxels.
+  template <class Prepare, class EstimateOf, class Run>
+  void set_run(Prepare prepare, EstimateOf estimate, Run run) {
+    add_estimate([prepare, estimate]() -> Result<Estimate> {
+      TRY_ASSIGN(const auto job, prepare());
+      return estimate(job);
+    });
+    set_run([prepare, run]() -> Result<void> {
+      TRY_ASSIGN(auto job, prepare());
+      return run(job);
+    });
+  }
 
  private:
+  void add_estimate(std::function<Result<Estimate>()> estimate);
   void note(const CLI::Option* option, formats::Json schema, const char* help);
 
   Registry& registry_;

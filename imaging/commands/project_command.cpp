@@ -29,20 +29,41 @@ std::string projection_text(const std::string& method) {
   return (method == "max" ? "brightest" : method) + " along z of ";
 }
 
+// The labels that are outlined, if any.
+Result<std::optional<ImageReader>> open_labels(const ProjectCommand& command) {
+  if (command.labels.empty()) return std::nullopt;
+  TRY_ASSIGN(ImageReader labels, ImageReader::open(command.labels, allowed_threads().threads()));
+  return labels;
+}
+
 Result<void> draw_projection(const ProjectCommand& command, const OpenedPart& opened) {
-  std::optional<ImageReader> labels;
-  if (!command.labels.empty()) {
-    TRY_ASSIGN(ImageReader outlined, ImageReader::open(command.labels));
-    labels.emplace(std::move(outlined));
-  }
+  TRY_ASSIGN(const std::optional<ImageReader> labels, open_labels(command));
   return project(opened.reader, opened.box, projection_of(command.method),
                  labels ? &*labels : nullptr, command.out);
 }
 
-Result<void> run_project(const ProjectCommand& command) {
-  const Parallel parallel = allowed_threads();
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
+Result<Estimate> estimate_project(const ProjectCommand& command, const OpenedPart& opened) {
   const auto& [reader, box] = opened;
+  const Projection method = projection_of(command.method);
+  MemoryUse memory(allowed_threads());
+  TRY(choose_scale(memory, reader, box, command.part));
+  if (command.is_picture()) {
+    TRY_ASSIGN(const std::optional<ImageReader> labels, open_labels(command));
+    TRY(project(memory, reader, box, labels ? &*labels : nullptr));
+  } else if (command.part.box.empty()) {
+    TRY(make_at_once(memory, projected_image(reader, box, method, Parallel())));
+  } else {
+    const Extent shape = reader.shape_at(box.level);
+    TRY_ASSIGN(const Box part, projected_part(box, shape));
+    TRY(projected_image(reader, whole_of(box, shape), method, Parallel()).use(memory, {part}));
+  }
+  return Estimate{memory.peak(), Halo{}};
+}
+
+Result<void> run_project(const ProjectCommand& command, OpenedPart& opened) {
+  const Parallel parallel = allowed_threads();
+  auto& [reader, box] = opened;
+  TRY(choose_scale(reader, box, command.part));
   const Extent shape = reader.shape_at(box.level);
   const Projection method = projection_of(command.method);
   if (!command.part.box.empty()) {
@@ -86,7 +107,9 @@ void add_project(Registry& registry) {
     if (options->is_picture() && !options->part.box.empty())
       throw CLI::ValidationError("--box", "blocks write an image together: --out NAME.ome.zarr");
   });
-  op.set_run([options] { return run_project(*options); });
+  op.set_run([options] { return open_unscaled(options->part); },
+             [options](const OpenedPart& opened) { return estimate_project(*options, opened); },
+             [options](OpenedPart& opened) { return run_project(*options, opened); });
 }
 
 }  // namespace tierhub::imaging

@@ -23,25 +23,51 @@ struct ResizeCommand : FilterCommand {
   }
 };
 
-Result<void> run_resize(const ResizeCommand& command) {
-  const Parallel parallel = allowed_threads();
-  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in, parallel.threads()));
-  TRY_ASSIGN(const Box box, chosen_box(reader.info(), command.part));
-  if (reader.info().type != formats::PixelType::uint32)
-    TRY(choose_scale(reader, box, command.part));
+// Labels of uint32 are not turned into grey values.
+bool has_grey(const ImageReader& reader) {
+  return reader.info().type != formats::PixelType::uint32;
+}
+
+// The image that is made, and the part of it if --box chooses one.
+struct ResizedPart {
+  MadeImage made;
+  std::optional<Box> part;
+};
+Result<ResizedPart> make_resized(const ResizeCommand& command, const OpenedPart& opened) {
+  const auto& [reader, box] = opened;
   const Extent shape = reader.shape_at(box.level), cell = command.cell(reader, box.level);
   const Resize how = command.method == "mean" ? Resize::mean : Resize::nearest;
   const bool is_block = !command.part.box.empty();
-  TRY_ASSIGN(const MadeImage made,
-             resized_image(reader, is_block ? whole_of(box, shape) : box, cell, how, parallel));
+  ResizedPart resized;
+  TRY_ASSIGN(resized.made, resized_image(reader, is_block ? whole_of(box, shape) : box, cell, how,
+                                         allowed_threads()));
   if (is_block) {
-    TRY_ASSIGN(const Box part, resized_part(made, box, cell, shape));
-    return make_part(made, part, command.out);
+    TRY_ASSIGN(resized.part, resized_part(resized.made, box, cell, shape));
   }
-  TRY(make_at_once(made, command.out, parallel));
-  print_report(command.out, fmt::format("{} of {} x {} x {} voxels (z, y, x) of {}",
-                                        command.method == "mean" ? "means" : "the first", cell.z,
-                                        cell.y, cell.x, place_text(reader.source(), box, shape)));
+  return resized;
+}
+
+Result<Estimate> estimate_resize(const ResizeCommand& command, const OpenedPart& opened) {
+  const auto& [reader, box] = opened;
+  MemoryUse memory(allowed_threads());
+  if (has_grey(reader)) TRY(choose_scale(memory, reader, box, command.part));
+  TRY_ASSIGN(const ResizedPart resized, make_resized(command, opened));
+  TRY(resized.part ? resized.made.use(memory, {*resized.part})
+                   : make_at_once(memory, resized.made));
+  return Estimate{memory.peak(), Halo{}};
+}
+
+Result<void> run_resize(const ResizeCommand& command, OpenedPart& opened) {
+  auto& [reader, box] = opened;
+  if (has_grey(reader)) TRY(choose_scale(reader, box, command.part));
+  TRY_ASSIGN(const ResizedPart resized, make_resized(command, opened));
+  if (resized.part) return make_part(resized.made, *resized.part, command.out);
+  TRY(make_at_once(resized.made, command.out, allowed_threads()));
+  const Extent cell = command.cell(reader, box.level);
+  print_report(command.out,
+               fmt::format("{} of {} x {} x {} voxels (z, y, x) of {}",
+                           command.method == "mean" ? "means" : "the first", cell.z, cell.y, cell.x,
+                           place_text(reader.source(), box, reader.shape_at(box.level))));
   return {};
 }
 
@@ -61,7 +87,9 @@ void add_resize(Registry& registry) {
   op.add("--method", options->method, choice({"mean", "nearest"}),
          "The mean, rounded half up, or the first voxel, for labels");
   add_image_out(op, options->out);
-  op.set_run([options] { return run_resize(*options); });
+  op.set_run([options] { return open_unscaled(options->part); },
+             [options](const OpenedPart& opened) { return estimate_resize(*options, opened); },
+             [options](OpenedPart& opened) { return run_resize(*options, opened); });
 }
 
 }  // namespace tierhub::imaging

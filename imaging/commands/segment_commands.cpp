@@ -10,7 +10,9 @@
 #include "imaging/images/halo.h"
 #include "imaging/images/output.h"
 #include "imaging/labels/histogram.h"
+#include "imaging/labels/label_image.h"
 #include "imaging/labels/nuclei.h"
+#include "imaging/labels/parts.h"
 #include "imaging/labels/segment.h"
 #include "imaging/labels/smoothed.h"
 
@@ -36,16 +38,28 @@ Result<SegmentOptions> segment_options(const Smoothing& smoothing, const formats
   return options;
 }
 
+// An image, and how it is smoothed.
+struct SmoothingJob {
+  OpenedPart opened;
+  SegmentOptions options;
+};
+
+Result<SmoothingJob> prepare(const Part& part, const Smoothing& smoothing) {
+  TRY_ASSIGN(OpenedPart opened, open_unscaled(part));
+  TRY_ASSIGN(SegmentOptions options, segment_options(smoothing, opened.reader.info(), opened.box));
+  return SmoothingJob{std::move(opened), std::move(options)};
+}
+
 struct HistogramCommand {
   Part part;
   Smoothing smoothing;
   std::string out;
 };
 
-Result<void> run_histogram(const HistogramCommand& command) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  const auto& [reader, box] = opened;
-  TRY_ASSIGN(const SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
+Result<void> run_histogram(const HistogramCommand& command, SmoothingJob& job) {
+  auto& [reader, box] = job.opened;
+  const SegmentOptions& options = job.options;
+  TRY(choose_scale(reader, box, command.part));
   if (!command.part.box.empty()) {
     TRY_ASSIGN(const Halo halo, chosen_halo(command.part));
     TRY_ASSIGN(const Halo needed, needed_halo({}, options.sigma, reader.shape_at(box.level)));
@@ -62,13 +76,13 @@ Result<void> run_histogram(const HistogramCommand& command) {
   return {};
 }
 
-Result<Estimate> estimate_histogram(const HistogramCommand& command) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  const auto& [reader, box] = opened;
-  TRY_ASSIGN(const SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
-  Estimate estimate;
-  TRY_ASSIGN(estimate.memory, memory_of_histogram(reader, box, options.sigma, options.parallel));
-  TRY_ASSIGN(estimate.halo, needed_halo({}, options.sigma, reader.shape_at(box.level)));
+Result<Estimate> estimate_histogram(const HistogramCommand& command, const SmoothingJob& job) {
+  const auto& [reader, box] = job.opened;
+  MemoryUse memory(job.options.parallel);
+  TRY(choose_scale(memory, reader, box, command.part));
+  TRY(compute_histogram(memory, reader, box, job.options.sigma));
+  Estimate estimate{memory.peak()};
+  TRY_ASSIGN(estimate.halo, needed_halo({}, job.options.sigma, reader.shape_at(box.level)));
   return estimate;
 }
 
@@ -100,10 +114,10 @@ struct SegmentCommand {
   LabelOutputs outputs;
 };
 
-Result<void> run_segment(const SegmentCommand& command) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  const auto& [reader, box] = opened;
-  TRY_ASSIGN(SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
+Result<void> run_segment(const SegmentCommand& command, SmoothingJob& job) {
+  auto& [reader, box] = job.opened;
+  SegmentOptions& options = job.options;
+  TRY(choose_scale(reader, box, command.part));
   TRY_ASSIGN(options.connectivity, parse_connectivity(command.connectivity));
   std::optional<Threshold> threshold;
   if (!command.threshold.empty()) {
@@ -132,13 +146,21 @@ Result<void> run_segment(const SegmentCommand& command) {
   return {};
 }
 
-Result<Estimate> estimate_segment(const SegmentCommand& command) {
-  TRY_ASSIGN(const OpenedPart opened, open_part(command.part));
-  const auto& [reader, box] = opened;
-  TRY_ASSIGN(const SegmentOptions options, segment_options(command.smoothing, reader.info(), box));
-  Estimate estimate;
-  TRY_ASSIGN(estimate.memory, memory_of_segment(reader, box, options));
-  TRY_ASSIGN(estimate.halo, needed_halo(options, reader.shape_at(box.level)));
+Result<Estimate> estimate_segment(const SegmentCommand& command, const SmoothingJob& job) {
+  const auto& [reader, box] = job.opened;
+  MemoryUse memory(job.options.parallel);
+  TRY(choose_scale(memory, reader, box, command.part));
+  if (command.part.box.empty()) {
+    TRY(segment_whole(memory, reader, box, job.options));
+    TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
+    const bool is_in_memory = parts.size() == 1 && command.high.empty();
+    write_label_image(memory, box, is_in_memory ? LabelState::in_memory : LabelState::to_be_read);
+  } else {
+    TRY(segment_box(memory, reader, box, job.options));
+    write_labels(memory, box);
+  }
+  Estimate estimate{memory.peak()};
+  TRY_ASSIGN(estimate.halo, needed_halo(job.options, reader.shape_at(box.level)));
   return estimate;
 }
 
@@ -165,8 +187,9 @@ void add_histogram(Registry& registry) {
   add_smoothing(op, options->smoothing);
   op.add("--out", options->out, path_out("json", {".json"}), "JSON file to write (.json)")
       ->required();
-  op.set_estimate([options] { return estimate_histogram(*options); });
-  op.set_run([options] { return run_histogram(*options); });
+  op.set_run([options] { return prepare(options->part, options->smoothing); },
+             [options](const SmoothingJob& job) { return estimate_histogram(*options, job); },
+             [options](SmoothingJob& job) { return run_histogram(*options, job); });
 }
 
 void add_threshold(Registry& registry) {
@@ -214,8 +237,9 @@ void add_segment(Registry& registry) {
     }
     check_block_outputs(options->part.box, options->outputs);
   });
-  op.set_estimate([options] { return estimate_segment(*options); });
-  op.set_run([options] { return run_segment(*options); });
+  op.set_run([options] { return prepare(options->part, options->smoothing); },
+             [options](const SmoothingJob& job) { return estimate_segment(*options, job); },
+             [options](SmoothingJob& job) { return run_segment(*options, job); });
 }
 
 }  // namespace

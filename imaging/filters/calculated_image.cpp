@@ -7,38 +7,53 @@ namespace {
 
 Result<Halo> no_halo(const Extent&) { return Halo{}; }
 
+// `box` in another volume.
+Box same_place(Box box, const Box& volume) {
+  box.level = volume.level;
+  box.t = volume.t;
+  box.c = volume.c;
+  return box;
+}
+
 }  // namespace
 
-Result<Filter> calculation(const ImageReader& image, const Box& box, const ImageReader& other,
-                           const Box& volume, const Formula& formula) {
+Result<Filter> calculation(const ImageReader& image, const Box& box,
+                           std::shared_ptr<const ImageReader> other, const Box& volume,
+                           const Formula& formula) {
   TRY(check_grey(image));
-  TRY(check_grey(other));
-  const Extent own = image.shape_at(box.level), others = other.shape_at(volume.level);
+  TRY(check_grey(*other));
+  const Extent own = image.shape_at(box.level), others = other->shape_at(volume.level);
   if (own != others) {
     return Error(
         std::errc::invalid_argument,
         fmt::format("{} has the size {}, {} {}: both must have the same", image.info().path,
-                    formats::to_text(own), other.info().path, formats::to_text(others)));
+                    formats::to_text(own), other->info().path, formats::to_text(others)));
   }
-  return Filter{no_halo,
-                [=, &other](const GreyVolume& voxels, const Box&, const Box& owned, const Extent&,
-                            Parallel parallel) -> Result<GreyVolume> {
-                  Box same = owned;
-                  same.level = volume.level;
-                  same.t = volume.t;
-                  same.c = volume.c;
-                  TRY_ASSIGN(const GreyVolume others_voxels, other.read_grey(same));
-                  return calculate(voxels, others_voxels, formula, parallel);
-                }};
+  Filter filter;
+  filter.halo = no_halo;
+  filter.apply = [=](const GreyVolume& voxels, const Box&, const Box& owned, const Extent&,
+                     Parallel parallel) -> Result<GreyVolume> {
+    TRY_ASSIGN(const GreyVolume others_voxels, other->read_grey(same_place(owned, volume)));
+    return calculate(voxels, others_voxels, formula, parallel);
+  };
+  filter.use = [=](MemoryUse& memory, const std::vector<Box>& parts) {
+    std::vector<Box> same;
+    for (const Box& part : parts) same.push_back(same_place(part, volume));
+    memory.keep_chunks(other->info(), same);
+    memory.read_grey(*other, same.front());
+  };
+  return filter;
 }
 
 Result<Filter> calculation(const ImageReader& image, double number, const Formula& formula) {
   TRY(check_grey(image));
-  return Filter{no_halo,
-                [=](const GreyVolume& voxels, const Box&, const Box&, const Extent&,
-                    Parallel parallel) -> Result<GreyVolume> {
-                  return calculate(voxels, number, formula, parallel);
-                }};
+  Filter filter;
+  filter.halo = no_halo;
+  filter.apply = [=](const GreyVolume& voxels, const Box&, const Box&, const Extent&,
+                     Parallel parallel) -> Result<GreyVolume> {
+    return calculate(voxels, number, formula, parallel);
+  };
+  return filter;
 }
 
 }  // namespace tierhub::imaging

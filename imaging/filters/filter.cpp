@@ -18,10 +18,40 @@ Result<GreyVolume> filtered(const ImageReader& reader, const Box& box, const Fil
   return filter.apply(volume, grown, box, shape, parallel);
 }
 
-ImageLayout filtered_layout(const ImageReader& reader, const Box& box, const Filter& filter) {
-  ImageLayout layout = layout_of_box(reader, box);
-  if (filter.is_difference) layout.scale.offset = 0;
-  return layout;
+// Of `parts`, boxes of the image.
+Result<void> filter_parts(MemoryUse& memory, const ImageReader& reader,
+                          const std::vector<Box>& parts, const Filter& filter,
+                          const ImageLayout& layout) {
+  const Extent shape = reader.shape_at(parts.front().level);
+  TRY_ASSIGN(const Halo halo, filter.halo(shape));
+  memory.keep_chunks(reader.info(), parts, halo);
+  if (filter.use) filter.use(memory, parts);
+  for (const Box& part : parts) {
+    const Box grown = formats::grow(part, halo, shape);
+    memory.read_grey(reader, grown);
+    memory.allocate(grey_bytes(part));
+    memory.free(grey_bytes(grown));
+    write_box(memory, layout, part, formats::PixelType::uint16);
+    memory.free(grey_bytes(part));
+  }
+  return {};
+}
+
+MadeImage filtered_image(const ImageReader& reader, const Box& box, const Filter& filter,
+                         Parallel parallel) {
+  MadeImage made;
+  made.layout = layout_of_box(reader, box);
+  if (filter.is_difference) made.layout.scale.offset = 0;
+  made.write = [&reader, &filter, box, parallel](const Box& part,
+                                                 const ImageWriter& image) -> Result<void> {
+    TRY_ASSIGN(const GreyVolume volume, filtered(reader, absolute_to(part, box), filter, parallel));
+    return image.write_box(part, volume, parallel);
+  };
+  made.use = [&reader, &filter, box, layout = made.layout](MemoryUse& memory,
+                                                           const std::vector<Box>& parts) {
+    return filter_parts(memory, reader, behind_parts(parts, box), filter, layout);
+  };
+  return made;
 }
 
 }  // namespace
@@ -36,22 +66,12 @@ Result<void> check_grey(const ImageReader& reader) {
 Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,
                           const std::string& out, Parallel parallel) {
   TRY(formats::check_region(reader.info(), box));
-  const auto write = [&](const Box& part, const ImageWriter& image) -> Result<void> {
-    TRY_ASSIGN(const GreyVolume volume, filtered(reader, absolute_to(part, box), filter, parallel));
-    return image.write_box(part, volume, parallel);
-  };
-  return make_at_once({filtered_layout(reader, box, filter), write}, out, parallel);
+  return make_at_once(filtered_image(reader, box, filter, parallel), out, parallel);
 }
 
-Result<uint64_t> memory_of_filter(const ImageReader& reader, const Box& box, const Filter& filter,
-                                  Parallel parallel) {
-  const Extent shape = reader.shape_at(box.level);
-  TRY_ASSIGN(const Halo halo, filter.halo(shape));
-  MemoryUse memory(parallel);
-  memory.read_grey(reader, formats::grow(box, halo, shape));
-  memory.allocate(grey_bytes(box));
-  memory.pack_chunks(grey_bytes(box), layout_of_box(reader, box).chunk.voxels() * sizeof(uint16_t));
-  return memory.peak();
+Result<void> filter_whole(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                          const Filter& filter) {
+  return make_at_once(memory, filtered_image(reader, box, filter, Parallel()));
 }
 
 Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& halo,
@@ -60,11 +80,14 @@ Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& h
   const Extent shape = reader.shape_at(box.level);
   TRY_ASSIGN(const Halo needed, filter.halo(shape));
   TRY(check_halo(halo, needed));
-  TRY_ASSIGN(const GreyVolume volume, filtered(reader, box, filter, parallel));
-  const auto write = [&](const Box& part, const ImageWriter& image) {
-    return image.write_box(part, volume, parallel);
-  };
-  return make_part({filtered_layout(reader, whole_of(box, shape), filter), write}, box, out);
+  const Box whole = whole_of(box, shape);
+  return make_part(filtered_image(reader, whole, filter, parallel), relative_to(box, whole), out);
+}
+
+Result<void> filter_box(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                        const Filter& filter) {
+  const Box whole = whole_of(box, reader.shape_at(box.level));
+  return filtered_image(reader, whole, filter, Parallel()).use(memory, {relative_to(box, whole)});
 }
 
 }  // namespace tierhub::imaging

@@ -4,8 +4,10 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/reader.h"
 #include "imaging/voxels/parallel.h"
 #include "imaging/voxels/volume.h"
@@ -21,6 +23,9 @@ struct Filter {
                                    const Extent& shape, Parallel parallel)>
       apply;
   bool is_difference = false;  // its grey values are differences of those of the image
+  std::string how{};           // what it does, for the report; empty: what the operator says
+  // The memory that `apply` needs besides its result, if any, for one part after the other.
+  std::function<void(MemoryUse& memory, const std::vector<Box>& parts)> use{};
 };
 
 // An error unless its voxels are uint8 or uint16: for filters whose results depend on what is 0.
@@ -30,10 +35,8 @@ Result<void> check_grey(const ImageReader& reader);
 // smaller levels that an image of this size has. Works in parts, so memory is bounded.
 Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,
                           const std::string& out, Parallel parallel);
-
-// How much memory filtering `box` at once needs at most, in bytes.
-Result<uint64_t> memory_of_filter(const ImageReader& reader, const Box& box, const Filter& filter,
-                                  Parallel parallel);
+Result<void> filter_whole(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                          const Filter& filter);
 
 // Writes the filtered voxels of `box` into level 0 of the image at `out`, which has the size of the
 // whole volume and is made if there is none yet. Blocks must consist of whole chunks of it:
@@ -41,5 +44,7 @@ Result<uint64_t> memory_of_filter(const ImageReader& reader, const Box& box, con
 // volume, but for the smaller levels, which add_levels() writes.
 Result<void> filter_box(const ImageReader& reader, const Box& box, const Halo& halo,
                         const Filter& filter, const std::string& out, Parallel parallel);
+Result<void> filter_box(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                        const Filter& filter);
 
 }  // namespace tierhub::imaging

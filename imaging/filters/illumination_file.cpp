@@ -209,15 +209,22 @@ Result<Filter> illumination_correction(const std::string& path, const std::strin
   TRY_ASSIGN(GreyVolume plane, reader.read_grey(box));
   const auto function = std::make_shared<const GreyVolume>(std::move(plane));
   const auto subtracted = static_cast<uint16_t>(*dark);
-  return Filter{[](const Extent&) -> Result<Halo> { return Halo{}; },
-                [=](const GreyVolume& volume, const Box&, const Box& owned, const Extent&,
-                    Parallel parallel) -> Result<GreyVolume> {
-                  Box part = box;
-                  part.y = owned.y;
-                  part.x = owned.x;
-                  return correct_illumination(volume, crop(*function, box, part), subtracted, most,
-                                              parallel);
-                }};
+  Filter filter;
+  filter.halo = [](const Extent&) -> Result<Halo> { return Halo{}; };
+  filter.apply = [=](const GreyVolume& volume, const Box&, const Box& owned, const Extent&,
+                     Parallel parallel) -> Result<GreyVolume> {
+    Box part = box;
+    part.y = owned.y;
+    part.x = owned.x;
+    return correct_illumination(volume, crop(*function, box, part), subtracted, most, parallel);
+  };
+  filter.use = [box](MemoryUse& memory, const std::vector<Box>& parts) {
+    Box part = parts.front();
+    part.z = box.z;
+    memory.allocate(grey_bytes(box));
+    memory.allocate(grey_bytes(part));
+  };
+  return filter;
 }
 
 }  // namespace tierhub::imaging

@@ -48,13 +48,11 @@ void set_size(ImageLayout& layout, const Extent& size) {
   layout.chunk = size.z > 1 ? kVolumeChunk : kPlaneChunk;
 }
 
-Box largest_part(const Box& box) {
-  const Extent& size = box.z.size() > 1 ? kVolumePart : kPlanePart;
-  Box part = box;
-  part.z.end = std::min(box.z.end, box.z.begin + size.z);
-  part.y.end = std::min(box.y.end, box.y.begin + size.y);
-  part.x.end = std::min(box.x.end, box.x.begin + size.x);
-  return part;
+std::vector<Box> behind_parts(const std::vector<Box>& parts, const Box& box) {
+  std::vector<Box> behind;
+  behind.reserve(parts.size());
+  for (const Box& part : parts) behind.push_back(absolute_to(part, box));
+  return behind;
 }
 
 Result<void> make_at_once(const MadeImage& made, const std::string& out, Parallel parallel) {
@@ -63,6 +61,14 @@ Result<void> make_at_once(const MadeImage& made, const std::string& out, Paralle
   for (const Box& part : parts) TRY(made.write(part, writer));
   TRY(add_smaller_levels(writer, made.shrink, parallel));
   return writer.commit();
+}
+
+Result<void> make_at_once(MemoryUse& memory, const MadeImage& made) {
+  TRY_ASSIGN(const std::vector<Box> parts, parts_of(made.layout.shape));
+  TRY(made.use(memory, parts));
+  add_smaller_levels(memory, made.layout.shape, made.layout.chunk,
+                     formats::bytes_of(made.layout.type));
+  return {};
 }
 
 Result<void> make_part(const MadeImage& made, const Box& part, const std::string& out) {

@@ -4,9 +4,11 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 #include "imaging/images/image_writer.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/reader.h"
 #include "pixels/shrink.h"
 
@@ -23,14 +25,16 @@ struct MadeImage {
   ImageLayout layout;
   // Writes the voxels of `part` of it, which consists of whole chunks.
   std::function<Result<void>(const Box& part, const ImageWriter& image)> write;
+  // The memory of writing parts one after the other.
+  std::function<Result<void>(MemoryUse& memory, const std::vector<Box>& parts)> use;
   pixels::Shrink shrink = pixels::Shrink::mean;  // of smaller levels
 };
+// `parts` of an image that has the voxels of `box`, as boxes of the image that `box` is of.
+std::vector<Box> behind_parts(const std::vector<Box>& parts, const Box& box);
 
 // All of it, with the smaller levels that an image of this size has. Memory is bounded by a part.
 Result<void> make_at_once(const MadeImage& made, const std::string& out, Parallel parallel);
-
-// The largest of the parts of an image that has the voxels of `box`.
-Box largest_part(const Box& box);
+Result<void> make_at_once(MemoryUse& memory, const MadeImage& made);
 
 // One part of it. The image is made if there is none yet; add_levels() writes the smaller levels
 // when all parts are there. It is then equal to that of make_at_once().

@@ -14,18 +14,19 @@ PixelType sum_type(PixelType type, uint64_t planes) {
   return planes <= 65535 / most ? PixelType::uint16 : PixelType::uint32;
 }
 
+// What `part` of the projection of `box` is made of.
+Box planes_behind(const Box& part, const Box& box) {
+  Box planes = absolute_to(part, box);
+  planes.z = box.z;
+  return planes;
+}
+
 }  // namespace
 
 MadeImage projected_image(const ImageReader& reader, const Box& box, Projection method,
                           Parallel parallel) {
-  MadeImage made{
-      layout_of_box(reader, box),
-      [&reader, box, method, parallel](const Box& part, const ImageWriter& image) -> Result<void> {
-        Box from = absolute_to(part, box);
-        from.z = box.z;
-        TRY_ASSIGN(const LabelVolume plane, project_along_z(reader, from, method));
-        return image.write_box(part, plane, parallel);
-      }};
+  MadeImage made;
+  made.layout = layout_of_box(reader, box);
   made.layout.axes = {formats::Axis::y, formats::Axis::x};
   made.layout.origin.z = 0;
   set_size(made.layout, {1, box.y.size(), box.x.size()});
@@ -35,6 +36,26 @@ MadeImage projected_image(const ImageReader& reader, const Box& box, Projection 
   } else if (method == Projection::sum) {
     made.layout.type = sum_type(reader.info().type, box.z.size());
   }
+  made.write = [&reader, box, method, parallel](const Box& part,
+                                                const ImageWriter& image) -> Result<void> {
+    TRY_ASSIGN(const LabelVolume plane, project_along_z(reader, planes_behind(part, box), method));
+    return image.write_box(part, plane, parallel);
+  };
+  made.use = [&reader, box, layout = made.layout](MemoryUse& memory,
+                                                  const std::vector<Box>& parts) -> Result<void> {
+    std::vector<Box> slabs;
+    for (const Box& part : parts) {
+      TRY_ASSIGN(const std::vector<Box> own, slabs_of(planes_behind(part, box)));
+      slabs.insert(slabs.end(), own.begin(), own.end());
+    }
+    memory.keep_chunks(reader.info(), slabs);
+    for (const Box& part : parts) {
+      TRY(project_along_z(memory, reader, planes_behind(part, box)));
+      write_box(memory, layout, part, PixelType::uint32);
+      memory.free(label_bytes(part));
+    }
+    return {};
+  };
   return made;
 }
 

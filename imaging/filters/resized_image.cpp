@@ -46,20 +46,53 @@ void paste(const Volume<T>& piece, const Box& place, const Box& whole, Volume<T>
   }
 }
 
+Result<std::vector<Box>> pieces_of(const Box& part, const Extent& cell) {
+  return formats::tile(part, {std::max<uint64_t>(kReadAtOnce.z / cell.z, 1),
+                              std::max<uint64_t>(kReadAtOnce.y / cell.y, 1),
+                              std::max<uint64_t>(kReadAtOnce.x / cell.x, 1)});
+}
+
 // The voxels of `part`, out of pieces that are read one after the other. `read` gets their box.
 template <class T, class Read>
 Result<Volume<T>> resized(const Box& part, const Extent& cell, const Box& box, Resize how,
                           Parallel parallel, const Read& read) {
-  const Extent piece{std::max<uint64_t>(kReadAtOnce.z / cell.z, 1),
-                     std::max<uint64_t>(kReadAtOnce.y / cell.y, 1),
-                     std::max<uint64_t>(kReadAtOnce.x / cell.x, 1)};
   Volume<T> all(part.extent());
-  TRY_ASSIGN(const std::vector<Box> places, formats::tile(part, piece));
+  TRY_ASSIGN(const std::vector<Box> places, pieces_of(part, cell));
   for (const Box& place : places) {
     TRY_ASSIGN(const Volume<T> voxels, read(behind(place, cell, box)));
     paste(resize(voxels, cell, how, parallel), place, part, all);
   }
   return all;
+}
+
+// The memory of resized() and of writing what it returns, for one part after the other.
+Result<void> resize_parts(MemoryUse& memory, const ImageReader& reader, const ImageLayout& layout,
+                          const std::vector<Box>& parts, const Extent& cell, const Box& box) {
+  const bool is_wide = reader.info().type == PixelType::uint32;
+  const auto bytes_of = is_wide ? label_bytes : grey_bytes;
+  std::vector<Box> read;
+  for (const Box& part : parts) {
+    TRY_ASSIGN(const std::vector<Box> places, pieces_of(part, cell));
+    for (const Box& place : places) read.push_back(behind(place, cell, box));
+  }
+  memory.keep_chunks(reader.info(), read);
+  for (const Box& part : parts) {
+    TRY_ASSIGN(const std::vector<Box> places, pieces_of(part, cell));
+    const Box& place = places.front();  // the largest
+    const Box piece = behind(place, cell, box);
+    memory.allocate(bytes_of(part));
+    if (is_wide) {
+      memory.allocate(label_bytes(piece));
+    } else {
+      memory.read_grey(reader, piece);
+    }
+    memory.allocate(bytes_of(place));
+    memory.free(bytes_of(place));
+    memory.free(bytes_of(piece));
+    write_box(memory, layout, part, is_wide ? PixelType::uint32 : PixelType::uint16);
+    memory.free(bytes_of(part));
+  }
+  return {};
 }
 
 Result<void> check_begin(const Box& box, const Extent& cell) {
@@ -109,6 +142,9 @@ Result<MadeImage> resized_image(const ImageReader& reader, const Box& box, const
                resized<uint16_t>(part, cell, box, how, parallel,
                                  [&](const Box& from) { return reader.read_grey(from); }));
     return image.write_box(part, volume, parallel);
+  };
+  made.use = [=, &reader, layout = made.layout](MemoryUse& memory, const std::vector<Box>& parts) {
+    return resize_parts(memory, reader, layout, parts, cell, box);
   };
   return made;
 }

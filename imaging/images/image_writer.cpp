@@ -279,6 +279,13 @@ Result<void> ImageWriter::write_box(const Box& box, const Volume<T>& volume,
 template Result<void> ImageWriter::write_box(const Box&, const GreyVolume&, Parallel) const;
 template Result<void> ImageWriter::write_box(const Box&, const LabelVolume&, Parallel) const;
 
+void write_box(MemoryUse& memory, const ImageLayout& layout, const Box& box, PixelType type) {
+  const uint64_t bytes = formats::bytes_of(layout.type);
+  if (layout.type != type) memory.allocate(box.voxels() * bytes);
+  memory.pack_chunks(box.voxels() * bytes, layout.chunk.voxels() * bytes);
+  if (layout.type != type) memory.free(box.voxels() * bytes);
+}
+
 Result<void> ImageWriter::write_chunk(size_t level, const Shape& at,
                                       std::span<const std::byte> voxels) const {
   return pack_chunk(level, at, voxels.data(),

@@ -12,6 +12,7 @@
 #include "common/result.h"
 #include "formats/image.h"
 #include "formats/json.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/output.h"
 #include "imaging/voxels/grey_scale.h"
 #include "imaging/voxels/parallel.h"
@@ -98,5 +99,9 @@ class ImageWriter {
   ImageLayout layout_;
   std::vector<formats::Shape> levels_;
 };
+
+// The memory of ImageWriter::write_box() with a volume of numbers of `type`.
+void write_box(MemoryUse& memory, const ImageLayout& layout, const Box& box,
+               formats::PixelType type);
 
 }  // namespace tierhub::imaging

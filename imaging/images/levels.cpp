@@ -72,6 +72,17 @@ Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink, Pa
   return levels;
 }
 
+void add_smaller_levels(MemoryUse& memory, const Shape& shape, const Shape& chunk,
+                        uint64_t voxel_bytes) {
+  if (!is_large(shape)) return;
+  // The first of them is the largest. What it is computed from is read in planes of this size.
+  constexpr uint64_t kBehind = 2 * pixels::kSmallestLevel;
+  const uint64_t before = shape.voxels() * voxel_bytes;
+  const bool cuts_chunks = chunk.z > 1 || chunk.y > kBehind || chunk.x > kBehind;
+  memory.keep_chunks(before / 4 + (cuts_chunks ? before : 0));
+  memory.pack_chunks(before / 4, chunk.voxels() * voxel_bytes, 3);
+}
+
 Result<void> add_label_levels(ImageWriter& writer, const std::vector<Shape>& shapes,
                               Parallel parallel) {
   Shape finer = writer.grid(0).shape;

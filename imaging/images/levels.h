@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "imaging/images/image_writer.h"
+#include "imaging/images/memory.h"
 #include "pixels/reader.h"
 #include "pixels/shrink.h"
 
@@ -21,6 +22,10 @@ Result<void> write_level(const pixels::PixelReader& image, const ImageWriter& wr
 // Adds the smaller levels to an image whose level 0 has been written: none if it is not large, else
 // y and x are halved until both are at most 512. Returns how many levels it has then.
 Result<size_t> add_smaller_levels(ImageWriter& writer, pixels::Shrink shrink, Parallel parallel);
+
+// Of an image of the shape, the chunks and so many bytes a voxel: the same, and its memory.
+void add_smaller_levels(MemoryUse& memory, const formats::Shape& shape, const formats::Shape& chunk,
+                        uint64_t voxel_bytes);
 
 // Adds levels of the given shapes to an image of labels; a voxel of a level is one of the level
 // before, the first of those that it stands for.

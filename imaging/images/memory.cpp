@@ -1,6 +1,7 @@
 #include "imaging/images/memory.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "pixels/reader.h"
 
@@ -13,21 +14,6 @@ constexpr uint64_t kProgramBytes = uint64_t{24} << 20;
 constexpr uint64_t kThreadBytes = uint64_t{1} << 20;
 constexpr uint64_t kLargestKept = uint64_t{32} << 20;
 
-// The decoded chunks of which `box` has a part, but not all.
-uint64_t cached_bytes(const ImageReader& reader, const Box& box) {
-  const formats::Level& level = reader.info().levels[box.level];
-  const formats::Grid grid{level.shape, level.chunk};
-  const formats::Region region = box;
-  uint64_t voxels = 0;
-  (void)grid.for_each(region, [&](const formats::Shape& at) -> Result<void> {
-    const formats::Region chunk = grid.region_of(box.level, at);
-    if (formats::intersect(chunk, region) != chunk) voxels += level.chunk.voxels();
-    return {};
-  });
-  return std::min(pixels::PixelReader::Options().cache_bytes,
-                  voxels * formats::bytes_of(reader.info().type));
-}
-
 }  // namespace
 
 MemoryUse::MemoryUse(Parallel parallel)
@@ -38,6 +24,7 @@ void MemoryUse::allocate(uint64_t bytes) {
       std::find_if(kept_.begin(), kept_.end(), [bytes](uint64_t piece) { return piece >= bytes; });
   if (fits != kept_.end()) {
     *fits -= bytes;
+    if (*fits == 0) kept_.erase(fits);
     return;
   }
   now_ += bytes;
@@ -53,24 +40,52 @@ void MemoryUse::free(uint64_t bytes) {
 }
 
 void MemoryUse::read_grey(const ImageReader& reader, const Box& box) {
-  allocate(cached_bytes(reader, box));
   const uint64_t numbers = box.voxels() * formats::bytes_of(reader.info().type);
   if (reader.needs_scale()) allocate(numbers);
   allocate(grey_bytes(box));
   if (reader.needs_scale()) free(numbers);
 }
 
+void MemoryUse::keep_chunks(const formats::ImageInfo& info, const std::vector<Box>& boxes,
+                            const Halo& halo) {
+  const uint64_t index = boxes.front().level;
+  const formats::Level& level = info.levels[index];
+  const formats::Grid grid{level.shape, level.chunk};
+  const uint64_t chunk_bytes = level.chunk.voxels() * formats::bytes_of(info.type);
+  std::unordered_set<uint64_t> cut;
+  for (const Box& box : boxes) {
+    if (cut.size() * chunk_bytes >= pixels::PixelReader::Options().cache_bytes) break;
+    const formats::Region region = formats::grow(box, halo, level.shape.extent());
+    (void)grid.for_each(region, [&](const formats::Shape& at) -> Result<void> {
+      const formats::Region chunk = grid.region_of(index, at);
+      if (formats::intersect(chunk, region) != chunk) cut.insert(grid.index_of(at));
+      return {};
+    });
+  }
+  keep_chunks(cut.size() * chunk_bytes);
+  allocate((parallel_.threads() - 1) * chunk_bytes);
+}
+
 void MemoryUse::keep_chunks(uint64_t bytes) {
   allocate(std::min(pixels::PixelReader::Options().cache_bytes, bytes));
 }
 
-void MemoryUse::pack_chunks(uint64_t bytes, uint64_t chunk_bytes) {
+void MemoryUse::keep_block_chunks(uint64_t bytes) {
+  const uint64_t all = std::min(pixels::PixelReader::Options().cache_bytes, of_blocks_ + bytes);
+  allocate(all - of_blocks_);
+  of_blocks_ = all;
+}
+
+void MemoryUse::pack_chunks(uint64_t bytes, uint64_t chunk_bytes, uint64_t copies) {
   const uint64_t piece = std::min(bytes, chunk_bytes);
   const uint64_t chunks = (bytes + chunk_bytes - 1) / chunk_bytes;
   const uint64_t threads = std::min<uint64_t>(parallel_.threads(), chunks);
-  allocate(piece);  // the voxels
-  allocate(piece);  // what they become
-  now_ += 2 * (threads - 1) * piece;
+  for (uint64_t i = 0; i < copies; ++i) allocate(piece);
+  for (uint64_t i = 0; i < copies; ++i) free(piece);
+  const uint64_t others = copies * (threads - 1) * piece;
+  if (others <= of_other_threads_) return;
+  now_ += others - of_other_threads_;
+  of_other_threads_ = others;
   peak_ = std::max(peak_, now_);
 }
 

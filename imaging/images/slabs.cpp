@@ -20,4 +20,16 @@ Result<LabelVolume> project_along_z(const ImageReader& image, const Box& box, Pr
   return projection.result();
 }
 
+Result<void> project_along_z(MemoryUse& memory, const ImageReader& image, const Box& box) {
+  TRY_ASSIGN(const std::vector<Box> slabs, slabs_of(box));
+  Box plane = box;
+  plane.z = {0, 1};
+  memory.allocate(label_bytes(plane));
+  memory.read_grey(image, slabs.front());
+  memory.free(grey_bytes(slabs.front()));
+  memory.allocate(label_bytes(plane));  // the result
+  memory.free(label_bytes(plane));
+  return {};
+}
+
 }  // namespace tierhub::imaging

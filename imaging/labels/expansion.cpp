@@ -47,6 +47,44 @@ std::vector<ObjectKey> number_from_one(LabelVolume& labels, Parallel parallel) {
   return keys;
 }
 
+// The memory of the chunks that stay when the labels of `parts` are made one after the other.
+Result<void> keep_chunks(MemoryUse& memory, const LabelSource& labels,
+                         const std::optional<MeasuredImage>& image, const std::vector<Box>& parts,
+                         const ExpansionOptions& options) {
+  TRY_ASSIGN(const Halo halo, needed_halo(options, labels));
+  std::vector<Box> own, images;
+  for (const Box& part : parts) {
+    own.push_back(relative_to(part, labels.record().box));
+    if (image)
+      images.push_back(
+          {image->place.level, image->place.t, image->place.c, part.z, part.y, part.x});
+  }
+  memory.keep_chunks(labels.info(), own, halo);
+  if (image) memory.keep_chunks(image->reader.info(), images);
+  return {};
+}
+
+// That of the labels of a part, which stay.
+Result<void> expand_part(MemoryUse& memory, const LabelSource& labels,
+                         const std::optional<MeasuredImage>& image, const Box& part,
+                         const ExpansionOptions& options) {
+  const Box whole = labels.record().box;
+  TRY_ASSIGN(const Halo halo, needed_halo(options, labels));
+  const Box grown = formats::grow(relative_to(part, whole), halo, whole.extent());
+  memory.allocate(label_bytes(grown));
+  memory.allocate(label_bytes(part));
+  memory.allocate(expansion_bytes(part, halo) * memory.threads());
+  if (image) memory.read_grey(image->reader, part);
+  if (image && options.threshold) {
+    memory.allocate(label_bytes(part));
+    memory.free(label_bytes(part));
+  }
+  memory.allocate(labels.totals().objects * sizeof(ObjectSums) * memory.threads());
+  if (image) memory.free(grey_bytes(part));
+  memory.free(label_bytes(grown));
+  return {};
+}
+
 }  // namespace
 
 Result<Halo> needed_halo(const ExpansionOptions& options, const LabelSource& labels) {
@@ -70,7 +108,7 @@ Result<LabelBlock> expand_box(const LabelSource& labels, const std::optional<Mea
                                         options.steps, shape, options.parallel)
                           : expand_labels(around, grown, owned, options.distance, options.steps,
                                           shape, options.parallel));
-  GreyVolume grey(owned.extent());
+  GreyVolume grey;
   if (image) {
     TRY_ASSIGN(grey, image->reader.read_grey(record.box));
     if (options.threshold)
@@ -78,7 +116,9 @@ Result<LabelBlock> expand_box(const LabelSource& labels, const std::optional<Mea
   }
   BlockObjects objects;
   objects.keys = number_from_one(expanded, options.parallel);
-  objects.sums = measure(expanded, grey, record.box, objects.keys.size(), options.parallel);
+  const size_t count = objects.keys.size();
+  objects.sums = image ? measure(expanded, grey, record.box, count, options.parallel)
+                       : measure_places(expanded, record.box, count, options.parallel);
   return LabelBlock::of(std::move(record), std::move(expanded), std::move(objects));
 }
 
@@ -95,6 +135,25 @@ Result<WholeLabels> expand_whole(const LabelSource& labels,
   TRY_ASSIGN(expanded.labels,
              MergedLabels::merge(std::move(parts.blocks), formats::selection_of(record.box), {}));
   return expanded;
+}
+
+Result<void> expand_box(MemoryUse& memory, const LabelSource& labels,
+                        const std::optional<MeasuredImage>& image, const Box& box,
+                        const ExpansionOptions& options) {
+  TRY(keep_chunks(memory, labels, image, {box}, options));
+  return expand_part(memory, labels, image, box, options);
+}
+
+Result<void> expand_whole(MemoryUse& memory, const LabelSource& labels,
+                          const std::optional<MeasuredImage>& image,
+                          const ExpansionOptions& options) {
+  Box whole = labels.record().box;
+  whole.level = 0;
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(labels.info(), whole));
+  TRY(keep_chunks(memory, labels, image, parts, options));
+  return make_parts(memory, labels.info(), whole, Joining::numbers, [&](const Box& part) {
+    return expand_part(memory, labels, image, part, options);
+  });
 }
 
 }  // namespace tierhub::imaging

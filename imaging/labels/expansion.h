@@ -36,10 +36,16 @@ Result<Halo> needed_halo(const ExpansionOptions& options, const LabelSource& lab
 // joined by their numbers. Without an image objects have no intensities.
 Result<LabelBlock> expand_box(const LabelSource& labels, const std::optional<MeasuredImage>& image,
                               const Box& box, const ExpansionOptions& options);
+Result<void> expand_box(MemoryUse& memory, const LabelSource& labels,
+                        const std::optional<MeasuredImage>& image, const Box& box,
+                        const ExpansionOptions& options);
 
 // All labels. Works in parts, which it keeps beside `out` until they are merged.
 Result<WholeLabels> expand_whole(const LabelSource& labels,
                                  const std::optional<MeasuredImage>& image,
                                  const ExpansionOptions& options, const std::string& out);
+Result<void> expand_whole(MemoryUse& memory, const LabelSource& labels,
+                          const std::optional<MeasuredImage>& image,
+                          const ExpansionOptions& options);
 
 }  // namespace tierhub::imaging

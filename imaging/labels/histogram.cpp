@@ -89,16 +89,17 @@ Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, c
   return histogram;
 }
 
-Result<uint64_t> memory_of_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma,
-                                     Parallel parallel) {
+Result<void> compute_histogram(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                               const Sigma& sigma) {
   TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
-  uint64_t most = 0;
+  TRY_ASSIGN(const Halo halo, needed_halo({}, sigma, reader.shape_at(box.level)));
+  memory.keep_chunks(reader.info(), parts, halo);
   for (const Box& part : parts) {
-    MemoryUse memory(parallel);
-    TRY(read_smoothed(memory, reader, part, {}, sigma));
-    most = std::max(most, memory.peak());
+    TRY_ASSIGN(const Box region, read_smoothed(memory, reader, part, {}, sigma));
+    memory.free(grey_bytes(part));
+    memory.free(grey_bytes(region));
   }
-  return most;
+  return {};
 }
 
 std::string to_json_text(const Histogram& histogram) {

@@ -8,6 +8,7 @@
 #include "common/result.h"
 #include "formats/image.h"
 #include "formats/selection.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/reader.h"
 #include "imaging/images/source.h"
 #include "imaging/voxels/parallel.h"
@@ -35,10 +36,8 @@ void add_voxels(Histogram& histogram, const GreyVolume& smoothed, Parallel paral
 // parts, so that memory does not grow with the box.
 Result<Histogram> compute_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma,
                                     Parallel parallel = Parallel());
-
-// How much memory compute_histogram needs at most, in bytes.
-Result<uint64_t> memory_of_histogram(const ImageReader& reader, const Box& box, const Sigma& sigma,
-                                     Parallel parallel);
+Result<void> compute_histogram(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                               const Sigma& sigma);
 
 std::string to_json_text(const Histogram& histogram);
 Result<Histogram> histogram_from_json(std::string_view text, const std::string& path);

@@ -127,7 +127,7 @@ Result<ImageWriter> create_label_folder(const std::string& path, const LabelReco
       record.has_z ? std::vector{Axis::z, Axis::y, Axis::x} : std::vector{Axis::y, Axis::x};
   layout.type = formats::PixelType::uint32;
   layout.shape = {1, 1, size.z, size.y, size.x};
-  layout.chunk = size.z == 1 ? kLabelPlaneChunk : kLabelChunk;
+  layout.chunk = label_chunk(record.box);
   layout.voxel_size = record.voxel_size;
   layout.voxel_unit = record.voxel_unit;
   layout.codec = pixels::BloscCodec::lz4;
@@ -142,9 +142,19 @@ Result<ImageWriter> create_label_folder(const std::string& path, const LabelReco
   return writer;
 }
 
+formats::Shape label_chunk(const Box& box) {
+  return box.z.size() == 1 ? kLabelPlaneChunk : kLabelChunk;
+}
+
 uint64_t label_chunk_bytes(const Box& box) {
-  const formats::Shape& chunk = box.z.size() == 1 ? kLabelPlaneChunk : kLabelChunk;
-  return chunk.voxels() * sizeof(uint32_t);
+  const formats::Shape chunk = label_chunk(box);
+  const formats::Shape counts =
+      formats::Grid{{1, 1, box.z.size(), box.y.size(), box.x.size()}, chunk}.counts();
+  return counts.voxels() * chunk.voxels() * sizeof(uint32_t);
+}
+
+void write_labels(MemoryUse& memory, const Box& box) {
+  memory.pack_chunks(label_bytes(box), label_chunk(box).voxels() * sizeof(uint32_t));
 }
 
 bool is_label_folder(const std::string& path) {

@@ -11,6 +11,7 @@
 
 #include "common/result.h"
 #include "imaging/images/image_writer.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/reader.h"
 #include "imaging/labels/label_record.h"
 #include "imaging/voxels/objects.h"
@@ -70,8 +71,11 @@ class LabelBlock {
 Result<ImageWriter> create_label_folder(const std::string& path, const LabelRecord& record,
                                         const BlockObjects& objects, const formats::Json& more);
 
-// The bytes of a chunk of a labels folder of `box`.
+// The chunks of a labels folder of `box`: their shape, and the bytes of all of them, decoded.
+formats::Shape label_chunk(const Box& box);
 uint64_t label_chunk_bytes(const Box& box);
+// The memory of writing labels of `box` that are in memory.
+void write_labels(MemoryUse& memory, const Box& box);
 
 // True if the folder has the form of a labels folder.
 bool is_label_folder(const std::string& path);

@@ -91,6 +91,16 @@ Result<void> write_label_image(const MergedLabels& labels, const std::string& pa
   return writer.commit();
 }
 
+void write_label_image(MemoryUse& memory, const Box& box, LabelState state) {
+  constexpr uint64_t kBytes = sizeof(uint32_t);
+  // If they are read: the labels of a chunk, and those of the blocks that it consists of, whose
+  // memory packing uses again.
+  const formats::Shape chunk = label_chunk(box);
+  memory.pack_chunks(label_bytes(box), chunk.voxels() * kBytes,
+                     state == LabelState::in_memory ? 2 : 3);
+  add_smaller_levels(memory, {1, 1, box.z.size(), box.y.size(), box.x.size()}, chunk, kBytes);
+}
+
 Result<void> write_labels_into(const MergedLabels& labels, const std::string& image,
                                const std::string& name, Parallel parallel) {
   TRY_ASSIGN(const std::vector<Shape> shapes, shapes_like(image, labels.record()));

@@ -13,6 +13,9 @@ namespace tierhub::imaging {
 // this size has.
 Result<void> write_label_image(const MergedLabels& labels, const std::string& path,
                                Parallel parallel);
+// Of labels of `box`: MergedLabels::in_memory() has them, or they are numbered while they are read.
+enum class LabelState { in_memory, to_be_read };
+void write_label_image(MemoryUse& memory, const Box& box, LabelState state);
 
 // Writes them as labels NAME of the OME-Zarr image at `image`, with as many levels, and adds NAME to
 // the list in IMAGE/labels; labels of that name are replaced. An error unless the labels cover the

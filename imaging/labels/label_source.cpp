@@ -79,7 +79,19 @@ Result<LabelSource> LabelSource::open(const std::string& path, size_t threads,
                      " has the labels of a block: merge those of all blocks with imgop "
                      "merge-labels first");
   }
-  return LabelSource(std::move(reader), whole_of({}, block.box().extent()), block.record());
+  LabelSource source(std::move(reader), whole_of({}, block.box().extent()), block.record());
+  source.totals_.emplace();
+  for (const ObjectSums& object : block.objects().sums) {
+    if (object.voxels > 0) ++source.totals_->objects;
+    source.totals_->voxels += object.voxels;
+  }
+  return source;
+}
+
+LabelTotals LabelSource::totals() const {
+  if (totals_) return *totals_;
+  const uint64_t voxels = record_.box.voxels() / 2;
+  return {voxels / 500, voxels};
 }
 
 Result<LabelVolume> LabelSource::read(const Box& box) const {

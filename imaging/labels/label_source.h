@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/result.h"
@@ -10,6 +11,12 @@
 #include "pixels/reader.h"
 
 namespace tierhub::imaging {
+
+// How many objects there are, and how many voxels they have in all.
+struct LabelTotals {
+  uint64_t objects = 0;
+  uint64_t voxels = 0;
+};
 
 // Any thread.
 class LabelSource {
@@ -24,6 +31,8 @@ class LabelSource {
   const formats::ImageInfo& info() const { return reader_->info(); }
   // How they were made; of labels of another program, where they are. Its box is what they cover.
   const LabelRecord& record() const { return record_; }
+  // Of labels of another program, a guess for estimates: half of the voxels, 500 in each object.
+  LabelTotals totals() const;
   // `box`: in voxels of the label image, which begins where record().box does; its level, t and c
   // are not used. Labels are whole numbers from 0 to 2^32 - 1, of any type: others are an error.
   Result<LabelVolume> read(const Box& box) const;
@@ -37,6 +46,7 @@ class LabelSource {
   std::unique_ptr<pixels::PixelReader> reader_;
   Box stored_;  // where the voxels of record_.box are in the label image
   LabelRecord record_;
+  std::optional<LabelTotals> totals_{};
 };
 
 // The record of what is made of the labels and the image that they are of: the same voxels, in the

@@ -72,25 +72,6 @@ SegmentOptions segment_options(const NucleusRule& rule) {
   return options;
 }
 
-Result<uint64_t> memory_of_nuclei(const ImageReader& reader, const Box& box,
-                                  const NucleusRule& rule) {
-  TRY_ASSIGN(const uint64_t most, memory_of_segment(reader, box, segment_options(rule)));
-  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
-  const Box& part = parts.front();  // the largest
-  MemoryUse memory(rule.pieces.parallel);
-  if (parts.size() == 1) {
-    memory.allocate(label_bytes(part));  // of objects
-  } else {
-    memory.keep_chunks(grey_bytes(box));
-    memory.keep_chunks(label_bytes(box));
-  }
-  memory.read_grey(reader, part);
-  memory.allocate(label_bytes(part));  // of pieces
-  memory.free(grey_bytes(part));
-  memory.pack_chunks(label_bytes(part), label_chunk_bytes(part));
-  return std::max(most, memory.peak());
-}
-
 Result<WholeLabels> find_nuclei(const ImageReader& reader, const Box& box, const NucleusRule& rule,
                                 const std::string& out) {
   TRY_ASSIGN(const WholeLabels objects,
@@ -104,6 +85,18 @@ Result<WholeLabels> find_nuclei(const ImageReader& reader, const Box& box, const
   TRY_ASSIGN(nuclei.labels,
              MergedLabels::merge(std::move(parts.blocks), formats::selection_of(box), rule.filter));
   return nuclei;
+}
+
+Result<void> find_nuclei(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                         const NucleusRule& rule) {
+  TRY(segment_whole(memory, reader, box, segment_options(rule)));
+  const auto make = [&](const Box& part) -> Result<void> {
+    memory.read_grey(reader, part);
+    find_pieces(memory, part, rule.pieces, {});
+    memory.free(grey_bytes(part));
+    return {};
+  };
+  return make_parts(memory, reader.info(), box, Joining::keys, make);
 }
 
 }  // namespace tierhub::imaging

@@ -40,10 +40,8 @@ Result<uint64_t> smallest_nucleus(const LabelRecord& record);
 // The nuclei of a whole volume, as segment_whole does it.
 Result<WholeLabels> find_nuclei(const ImageReader& reader, const Box& box, const NucleusRule& rule,
                                 const std::string& out);
-
-// How much memory find_nuclei needs at most, in bytes.
-Result<uint64_t> memory_of_nuclei(const ImageReader& reader, const Box& box,
-                                  const NucleusRule& rule);
+Result<void> find_nuclei(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                         const NucleusRule& rule);
 
 SegmentOptions segment_options(const NucleusRule& rule);
 

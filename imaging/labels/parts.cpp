@@ -38,4 +38,22 @@ Result<Parts> make_parts(const formats::ImageInfo& info, const Box& box, const s
   return parts;
 }
 
+Result<void> make_parts(MemoryUse& memory, const formats::ImageInfo& info, const Box& box,
+                        Joining joining, const std::function<Result<void>(const Box&)>& make) {
+  TRY_ASSIGN(const std::vector<Box> boxes, working_parts(info, box));
+  if (boxes.size() == 1) return make(box);
+  for (const Box& part : boxes) {
+    TRY(make(part));
+    write_labels(memory, part);
+    memory.free(label_bytes(part));
+  }
+  // Surfaces cut chunks, and so does the whole if its chunks do not fit those of the parts.
+  const formats::Shape chunk = label_chunk(box);
+  const Box last = relative_to(boxes.back(), box);
+  const bool fits =
+      last.z.begin % chunk.z == 0 && last.y.begin % chunk.y == 0 && last.x.begin % chunk.x == 0;
+  if (joining == Joining::touching || !fits) memory.keep_block_chunks(label_chunk_bytes(box));
+  return {};
+}
+
 }  // namespace tierhub::imaging

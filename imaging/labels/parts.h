@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/output.h"
 #include "imaging/labels/label_block.h"
 
@@ -27,5 +28,9 @@ struct Parts {
 Result<Parts> make_parts(const formats::ImageInfo& info, const Box& box, const std::string& out,
                          Parallel parallel,
                          const std::function<Result<LabelBlock>(const Box&)>& make);
+// Of labels that are joined so. `make` leaves the labels of one part. What stays are the labels, or
+// the chunks of them that merging keeps.
+Result<void> make_parts(MemoryUse& memory, const formats::ImageInfo& info, const Box& box,
+                        Joining joining, const std::function<Result<void>(const Box&)>& make);
 
 }  // namespace tierhub::imaging

@@ -1,6 +1,8 @@
 #include "imaging/labels/pieces.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -22,6 +24,12 @@ Box box_of(const ObjectSums& object, const Box& whole) {
 bool is_too_long(const ObjectSums& object, const PieceOptions& options) {
   return std::max({object.z.size(), object.y.size(), object.x.size()}) > options.max_extent;
 }
+
+// As many as keep the threads busy; their boxes are in memory.
+size_t objects_at_once(const PieceOptions& options) { return options.parallel.threads() * 64; }
+
+// That a thread needs for each voxel of an object: a Splitter, and what it is given.
+constexpr uint64_t kBytesToSplit = 50;
 
 // Of one object, those in the block.
 struct Pieces {
@@ -126,8 +134,7 @@ Result<LabelBlock> find_pieces(const MergedLabels& labels, const GreyVolume& ori
       objects.push_back(static_cast<uint32_t>(i + 1));
   }
   Block block(box);
-  // As many at once as keep the threads busy; their boxes are in memory.
-  const size_t at_once = options.parallel.threads() * 64;
+  const size_t at_once = objects_at_once(options);
   std::vector<Pieces> found(at_once);
   for (size_t begin = 0; begin < objects.size(); begin += at_once) {
     const size_t count = std::min(at_once, objects.size() - begin);
@@ -148,6 +155,28 @@ Result<LabelBlock> find_pieces(const MergedLabels& labels, const GreyVolume& ori
   }
   return std::move(block).finish(record_of_pieces(labels, box, options), original,
                                  options.parallel);
+}
+
+void find_pieces(MemoryUse& memory, const Box& box, const PieceOptions& options,
+                 const std::vector<ObjectSums>& objects) {
+  std::vector<uint64_t> voxels;
+  for (const ObjectSums& object : objects) {
+    const Box whole = box_of(object, box);
+    if (!is_too_long(object, options) && !formats::intersect(whole, box).empty())
+      voxels.push_back(whole.voxels());
+  }
+  std::sort(voxels.begin(), voxels.end(), std::greater());
+  const auto of_largest = [&](size_t count) {
+    return std::accumulate(voxels.begin(), voxels.begin() + std::min(count, voxels.size()),
+                           uint64_t{0});
+  };
+  const uint64_t found = of_largest(objects_at_once(options)) * sizeof(uint32_t);
+  const uint64_t split = of_largest(memory.threads()) * kBytesToSplit;
+  memory.allocate(label_bytes(box));
+  memory.allocate(found);
+  memory.allocate(split);
+  memory.free(split);
+  memory.free(found);
 }
 
 std::vector<uint32_t> too_long(const MergedLabels& labels, const Box& box,

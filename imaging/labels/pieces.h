@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "imaging/images/memory.h"
 #include "imaging/labels/merge.h"
 #include "imaging/voxels/distance.h"
 
@@ -27,6 +28,10 @@ struct PieceOptions {
 // Reads the labels of whole objects, wherever they are; no voxel of the image outside the box.
 Result<LabelBlock> find_pieces(const MergedLabels& labels, const GreyVolume& original,
                                const Box& box, const PieceOptions& options);
+
+// Of `objects`, as far as they are known: others are taken for small ones.
+void find_pieces(MemoryUse& memory, const Box& box, const PieceOptions& options,
+                 const std::vector<ObjectSums>& objects);
 
 // The labels of objects that are too long to be split, of those whose first voxel is in `box`.
 std::vector<uint32_t> too_long(const MergedLabels& labels, const Box& box,

@@ -84,6 +84,20 @@ Result<LabelBlock> label_block(const SmoothedBlock& block, LabelRecord record,
   return LabelBlock::of(std::move(record), std::move(labelled.labels), std::move(objects));
 }
 
+// The memory of the labels of a part, which stay.
+Result<void> label_part(MemoryUse& memory, const ImageReader& reader, const Box& part,
+                        const SegmentOptions& options) {
+  TRY_ASSIGN(const Box region,
+             read_smoothed(memory, reader, part, options.local_radius, options.sigma));
+  const bool has_mask = options.local_radius != Halo{};
+  if (has_mask) memory.allocate(part.voxels());
+  memory.allocate(label_bytes(part));
+  if (has_mask) memory.free(part.voxels());
+  memory.free(grey_bytes(part));
+  memory.free(grey_bytes(region));
+  return {};
+}
+
 // Smooths once: a volume that is one part gives its histogram and its labels.
 Result<LabelBlock> segment_at_once(const ImageReader& reader, const Box& box,
                                    const SegmentOptions& options) {
@@ -115,32 +129,11 @@ Result<LabelBlock> segment_box(const ImageReader& reader, const Box& box, const 
   return label_block(block, record_with(reader, box, threshold, options), options);
 }
 
-Result<uint64_t> memory_of_segment(const ImageReader& reader, const Box& box,
-                                   const SegmentOptions& options) {
-  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
-  uint64_t most = 0;
-  for (const Box& part : parts) {
-    MemoryUse memory(options.parallel);
-    TRY_ASSIGN(const Box region,
-               read_smoothed(memory, reader, part, options.local_radius, options.sigma));
-    const bool has_mask = options.local_radius != Halo{};
-    if (has_mask) memory.allocate(part.voxels());
-    memory.allocate(label_bytes(part));
-    if (has_mask) memory.free(part.voxels());
-    memory.free(grey_bytes(part));
-    memory.free(grey_bytes(region));
-    memory.pack_chunks(label_bytes(part), label_chunk_bytes(part));
-    most = std::max(most, memory.peak());
-  }
-  // Chunks that parts have in common with others stay while they are merged.
-  if (parts.size() > 1) {
-    MemoryUse merge(options.parallel);
-    merge.keep_chunks(grey_bytes(box));
-    merge.keep_chunks(label_bytes(box));
-    merge.pack_chunks(label_bytes(box), label_chunk_bytes(box));
-    most = std::max(most, merge.peak());
-  }
-  return most;
+Result<void> segment_box(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                         const SegmentOptions& options) {
+  TRY_ASSIGN(const Halo halo, needed_halo(options, reader.shape_at(box.level)));
+  memory.keep_chunks(reader.info(), {box}, halo);
+  return label_part(memory, reader, box, options);
 }
 
 Result<WholeLabels> segment_whole(const ImageReader& reader, const Box& box,
@@ -164,6 +157,15 @@ Result<WholeLabels> segment_whole(const ImageReader& reader, const Box& box,
   TRY_ASSIGN(whole.labels,
              MergedLabels::merge(std::move(parts.blocks), formats::selection_of(box), {}));
   return whole;
+}
+
+Result<void> segment_whole(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                           const SegmentOptions& options) {
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
+  TRY_ASSIGN(const Halo halo, needed_halo(options, reader.shape_at(box.level)));
+  memory.keep_chunks(reader.info(), parts, halo);
+  return make_parts(memory, reader.info(), box, Joining::touching,
+                    [&](const Box& part) { return label_part(memory, reader, part, options); });
 }
 
 }  // namespace tierhub::imaging

@@ -36,10 +36,8 @@ Result<Halo> needed_halo(const SegmentOptions& options, const Extent& shape);
 // outside the box and its halo; a halo smaller than needed_halo is an error.
 Result<LabelBlock> segment_box(const ImageReader& reader, const Box& box, const Halo& halo,
                                const Threshold& threshold, const SegmentOptions& options);
-
-// How much memory the labels of `box` need at most, in bytes.
-Result<uint64_t> memory_of_segment(const ImageReader& reader, const Box& box,
-                                   const SegmentOptions& options);
+Result<void> segment_box(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                         const SegmentOptions& options);
 
 // Labels that may lie in a folder, which is removed with this.
 struct WholeLabels {
@@ -53,5 +51,8 @@ struct WholeLabels {
 Result<WholeLabels> segment_whole(const ImageReader& reader, const Box& box,
                                   const std::optional<Threshold>& threshold,
                                   const SegmentOptions& options, const std::string& out);
+// With a threshold that is found.
+Result<void> segment_whole(MemoryUse& memory, const ImageReader& reader, const Box& box,
+                           const SegmentOptions& options);
 
 }  // namespace tierhub::imaging

@@ -41,6 +41,15 @@ Result<BoxRange> compute_range(const ImageReader& reader, const Box& box) {
   return found;
 }
 
+Result<void> compute_range(MemoryUse& memory, const ImageReader& reader, const Box& box) {
+  TRY_ASSIGN(const std::vector<Box> parts, working_parts(reader.info(), box));
+  memory.keep_chunks(reader.info(), parts);
+  const uint64_t numbers = parts.front().voxels() * formats::bytes_of(reader.info().type);
+  memory.allocate(numbers);
+  memory.free(numbers);
+  return {};
+}
+
 std::string to_json_text(const BoxRange& range) {
   Json json = {{"imgop", "range"},
                {"version", 1},

@@ -8,6 +8,7 @@
 
 #include "common/result.h"
 #include "formats/selection.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/reader.h"
 
 namespace tierhub::imaging {
@@ -23,6 +24,7 @@ struct BoxRange {
 
 // In parts, so that memory does not grow with the box.
 Result<BoxRange> compute_range(const ImageReader& reader, const Box& box);
+Result<void> compute_range(MemoryUse& memory, const ImageReader& reader, const Box& box);
 
 std::string to_json_text(const BoxRange& range);
 Result<BoxRange> range_from_json(std::string_view text, const std::string& path);

@@ -92,6 +92,42 @@ void drop_without_voxels(BoxMeasures& measures) {
   for (auto& values : measures.values) values.resize(kept);
 }
 
+std::vector<Box> in_channel(std::vector<Box> boxes, const ChannelPlan& channel) {
+  for (Box& box : boxes) {
+    box.level = channel.level;
+    box.t = channel.t;
+    box.c = channel.c;
+  }
+  return boxes;
+}
+
+// The memory of measure_box() for one of several boxes, but for chunks; what is measured stays.
+void measure_part(MemoryUse& memory, const LabelSource& labels,
+                  const std::vector<ImageReader>& images, const MeasurePlan& plan,
+                  const LabelRecord& record, const Box& box, const Halo& halo) {
+  const LabelTotals totals = labels.totals();
+  const auto share = [&](uint64_t number) {  // of the box, if they are spread evenly
+    return number * box.voxels() / plan.covered.voxels();
+  };
+  const uint64_t count = share(totals.objects) + 1, voxels = share(totals.voxels);
+  const Box grown = formats::grow(box, halo, record.shape);
+  memory.allocate(label_bytes(grown));
+  const bool is_cut = grown != box;
+  if (is_cut) memory.allocate(label_bytes(box));
+  memory.allocate(count * (sizeof(ObjectMeasures) + memory.threads() * sizeof(ObjectSums)));
+  if (plan.shape) memory.allocate(count * (memory.threads() + 1) * sizeof(ShapeSums));
+  for (const ImageReader& image : images) {
+    memory.read_grey(image, box);
+    memory.allocate(count_bytes(count, voxels));
+    memory.allocate(voxels * sizeof(uint16_t));
+    memory.free(voxels * sizeof(uint16_t));
+    if (&image != &images.front() || !plan.is_pair) memory.free(grey_bytes(box));
+  }
+  if (plan.is_pair) memory.free(grey_bytes(box));
+  if (is_cut) memory.free(label_bytes(box));
+  memory.free(label_bytes(grown));
+}
+
 }  // namespace
 
 void ObjectMeasures::add(const ObjectMeasures& other) {
@@ -112,6 +148,19 @@ Result<BoxMeasures> measure_box(const LabelSource& labels, const std::vector<Ima
   TRY(measure_channels(numbered.own(), images, plan, parallel, measures));
   drop_without_voxels(measures);
   return measures;
+}
+
+Result<void> measure_boxes(MemoryUse& memory, const LabelSource& labels,
+                           const std::vector<ImageReader>& images, const MeasurePlan& plan,
+                           const LabelRecord& record, const std::vector<Box>& boxes) {
+  TRY_ASSIGN(const Halo halo, needed_halo(plan, record));
+  std::vector<Box> of_labels;
+  for (const Box& box : boxes) of_labels.push_back(relative_to(box, plan.covered));
+  memory.keep_chunks(labels.info(), of_labels, halo);
+  for (size_t i = 0; i < images.size(); ++i)
+    memory.keep_chunks(images[i].info(), in_channel(boxes, plan.channels[i]));
+  for (const Box& box : boxes) measure_part(memory, labels, images, plan, record, box, halo);
+  return {};
 }
 
 }  // namespace tierhub::imaging

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/reader.h"
 #include "imaging/labels/label_record.h"
 #include "imaging/labels/label_source.h"
@@ -69,6 +70,10 @@ struct BoxMeasures {
 Result<BoxMeasures> measure_box(const LabelSource& labels, const std::vector<ImageReader>& images,
                                 const MeasurePlan& plan, const LabelRecord& record,
                                 Parallel parallel);
+// Of `boxes` one after the other. What they measured stays.
+Result<void> measure_boxes(MemoryUse& memory, const LabelSource& labels,
+                           const std::vector<ImageReader>& images, const MeasurePlan& plan,
+                           const LabelRecord& record, const std::vector<Box>& boxes);
 
 // How far apart the voxels of distances are.
 Steps steps_of(const LabelRecord& record);

@@ -6,15 +6,26 @@
 #include "imaging/labels/parts.h"
 
 namespace tierhub::imaging {
+namespace {
+
+// The parts; `info` is of the labels, which need to have level 0 alone, if there is no image.
+Result<std::vector<Box>> boxes_of(const formats::ImageInfo& info, const LabelRecord& record,
+                                  bool is_of_labels) {
+  Box whole = record.box;
+  if (is_of_labels) whole.level = 0;
+  TRY_ASSIGN(std::vector<Box> boxes, working_parts(info, whole));
+  for (Box& box : boxes) box.level = record.box.level;
+  return boxes;
+}
+
+}  // namespace
 
 Result<Measures> measure_whole(const LabelSource& labels, const std::vector<ImageReader>& images,
                                const MeasurePlan& plan, const LabelRecord& record,
                                const formats::ImageInfo& info, const std::string& table,
                                Parallel parallel) {
   const formats::Selection all = formats::selection_of(record.box);
-  Box whole = record.box;
-  if (images.empty()) whole.level = 0;  // the only one that labels must have
-  TRY_ASSIGN(const std::vector<Box> boxes, working_parts(info, whole));
+  TRY_ASSIGN(const std::vector<Box> boxes, boxes_of(info, record, images.empty()));
   std::vector<Sums> parts;
   if (boxes.size() == 1) {
     TRY_ASSIGN(BoxMeasures measures, measure_box(labels, images, plan, record, parallel));
@@ -26,7 +37,6 @@ Result<Measures> measure_whole(const LabelSource& labels, const std::vector<Imag
   for (size_t i = 0; i < boxes.size(); ++i) {
     LabelRecord part = record;
     part.box = boxes[i];
-    part.box.level = record.box.level;
     TRY_ASSIGN(const BoxMeasures measures, measure_box(labels, images, plan, part, parallel));
     const std::string path = fmt::format("{}/{:06}.sums", folder.path(), i);
     TRY(write_sums(measures, path));
@@ -34,6 +44,13 @@ Result<Measures> measure_whole(const LabelSource& labels, const std::vector<Imag
     parts.push_back(std::move(sums));
   }
   return add_sums(std::move(parts), all);
+}
+
+Result<void> measure_whole(MemoryUse& memory, const LabelSource& labels,
+                           const std::vector<ImageReader>& images, const MeasurePlan& plan,
+                           const LabelRecord& record, const formats::ImageInfo& info) {
+  TRY_ASSIGN(const std::vector<Box> boxes, boxes_of(info, record, images.empty()));
+  return measure_boxes(memory, labels, images, plan, record, boxes);
 }
 
 }  // namespace tierhub::imaging

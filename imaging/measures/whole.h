@@ -15,5 +15,8 @@ Result<Measures> measure_whole(const LabelSource& labels, const std::vector<Imag
                                const MeasurePlan& plan, const LabelRecord& record,
                                const formats::ImageInfo& info, const std::string& table,
                                Parallel parallel);
+Result<void> measure_whole(MemoryUse& memory, const LabelSource& labels,
+                           const std::vector<ImageReader>& images, const MeasurePlan& plan,
+                           const LabelRecord& record, const formats::ImageInfo& info);
 
 }  // namespace tierhub::imaging

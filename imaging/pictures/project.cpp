@@ -1,6 +1,7 @@
 #include "imaging/pictures/project.h"
 
 #include "imaging/images/png.h"
+#include "imaging/images/slabs.h"
 #include "imaging/pictures/projection.h"
 
 namespace tierhub::imaging {
@@ -39,6 +40,28 @@ Result<void> project(const ImageReader& image, const Box& box, Projection method
     draw_outlines(outlines, picture);
   }
   return write_png(out, picture);
+}
+
+Result<void> project(MemoryUse& memory, const ImageReader& image, const Box& box,
+                     const ImageReader* labels) {
+  const uint64_t pixels = box.y.size() * box.x.size();
+  TRY_ASSIGN(const std::vector<Box> slabs, slabs_of(box));
+  memory.keep_chunks(image.info(), slabs);
+  TRY(project_along_z(memory, image, box));
+  memory.allocate(pixels * sizeof(uint16_t));
+  memory.free(pixels * sizeof(uint32_t));
+  memory.allocate(pixels);
+  if (labels != nullptr) {
+    TRY_ASSIGN(const Box whole, formats::whole_volume(labels->info()));
+    TRY_ASSIGN(const std::vector<Box> read, slabs_of(whole));
+    memory.keep_chunks(labels->info(), read);
+    memory.allocate(pixels * sizeof(uint32_t));
+    memory.allocate(label_bytes(read.front()));
+    memory.free(label_bytes(read.front()));
+    memory.allocate(3 * pixels);
+  }
+  memory.allocate((labels == nullptr ? 1 : 3) * pixels);  // the file
+  return {};
 }
 
 }  // namespace tierhub::imaging

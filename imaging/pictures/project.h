@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/result.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/reader.h"
 #include "imaging/voxels/projection.h"
 
@@ -15,5 +16,8 @@ namespace tierhub::imaging {
 // objects lie above one another the one of the larger label is drawn.
 Result<void> project(const ImageReader& image, const Box& box, Projection method,
                      const ImageReader* labels, const std::string& out);
+
+Result<void> project(MemoryUse& memory, const ImageReader& image, const Box& box,
+                     const ImageReader* labels);
 
 }  // namespace tierhub::imaging

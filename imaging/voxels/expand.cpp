@@ -228,6 +228,11 @@ Result<Halo> expand_halo(double distance, const Steps& steps, const Extent& shap
               reach(distance, steps.x, shape.x)};
 }
 
+uint64_t expansion_bytes(const Box& owned, const Halo& halo) {
+  const uint64_t rows = (owned.z.size() + 2 * halo.z) * kTileRows + kTileRows + 2 * halo.y;
+  return rows * kTileColumns * sizeof(Key);
+}
+
 Result<LabelVolume> expand_labels(const LabelVolume& labels, const Box& grown, const Box& owned,
                                   double distance, const Steps& steps, const Extent& shape,
                                   Parallel parallel) {

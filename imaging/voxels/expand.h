@@ -35,4 +35,7 @@ Result<LabelVolume> ring_labels(const LabelVolume& labels, const Box& grown, con
                                 double from, double to, const Steps& steps, const Extent& shape,
                                 Parallel parallel = Parallel());
 
+// The memory of a thread that expands labels into a box, in bytes.
+uint64_t expansion_bytes(const Box& owned, const Halo& halo);
+
 }  // namespace tierhub::imaging

@@ -26,6 +26,11 @@ using ValueCounts = std::vector<ValueCount>;
 std::vector<ValueCounts> count_values(const LabelVolume& labels, const GreyVolume& image,
                                       uint64_t count, Parallel parallel = Parallel());
 
+// The memory of their counts at most, if they have so many voxels in all, each of another value.
+constexpr uint64_t count_bytes(uint64_t objects, uint64_t voxels) {
+  return objects * sizeof(ValueCounts) + voxels * sizeof(ValueCount);
+}
+
 void add_counts(ValueCounts& to, const ValueCounts& more);
 
 // Exact.

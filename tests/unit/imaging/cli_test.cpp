@@ -393,6 +393,20 @@ TEST(Imgop, DescribesItsOperatorsAsJsonSchema) {
   EXPECT_EQ(imgop("describe paint").exit_code, 1);
 }
 
+TEST(Imgop, EstimatesNameTheHaloThatABoxNeeds) {
+  const ScratchFolder folder;
+  write_volume(folder / "v.zarr", speckle({4, 40, 40}, 1));
+  const std::string command = "histogram --sigma 2 --in " + (folder / "v.zarr") +
+                              " --box z=0:4,y=0:20,x=0:20 --out " + (folder / "h.json");
+  const Outcome outcome = imgop(command + " --estimate");
+  const auto json = must(formats::parse_json(outcome.text, "estimate"));
+  EXPECT_GT(*formats::get_unsigned(json, "memory_bytes"), 1u << 20);
+  const std::string halo = *formats::get_text(json, "halo");
+  EXPECT_FALSE(std::filesystem::exists(folder / "h.json")) << "it only estimates";
+  EXPECT_NE(imgop(command).text.find(halo), std::string::npos) << "the error names the same";
+  EXPECT_EQ(imgop(command + " --halo " + halo).exit_code, 0);
+}
+
 TEST(Imgop, PrintsWhatADatasetIs) {
   const ScratchFolder folder;
   write_volume(folder / "a.zarr", GreyVolume({3, 20, 30}));

@@ -1,5 +1,6 @@
 // --estimate, against what imgop really needs.
 #include <cstdio>
+#include <cstdlib>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -33,41 +34,93 @@ uint64_t memory_of(const std::string& arguments) {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-TEST(Estimates, AreTrueWithinAFifth) {
-  const ScratchFolder folder;
-  imgop("synth --nuclei 100 --shape 64,300,320 --out " + (folder / "v.zarr"));
-  const std::string common = " --in " + (folder / "v.zarr") + " --halo z=12,y=12,x=12 --box ";
-  const std::string threshold = " --threshold 500 --out " + (folder / "l.zarr");
-  const std::string image = " --out " + (folder / "i.zarr");
-  for (const char* box : {"z=0:32,y=0:128,x=128:256", "z=0:64,y=0:256,x=0:256"}) {
-    for (const std::string& arguments : std::vector<std::string>{
-             "histogram --sigma 2 --out " + (folder / "h.json"), "segment --sigma 2" + threshold,
-             "segment --diameter 14" + threshold, "smooth --sigma 2" + image,
-             "dog --sigma 1 --wide 2" + image, "median --radius 1" + image,
-             "background --radius 5" + image}) {
-      const std::string command = arguments + common + box;
-      const Outcome outcome = imgop(command + " --estimate");
-      ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
-      const auto json = must(formats::parse_json(outcome.text, "estimate"));
-      const auto estimate = static_cast<double>(*formats::get_unsigned(json, "memory_bytes"));
-      const auto real = static_cast<double>(memory_of(command));
-      EXPECT_LT(std::abs(estimate - real), 0.2 * real)
-          << command << ": " << estimate / real << " of " << real;
-    }
-  }
+void expect_true_estimate(const std::string& command) {
+  const Outcome outcome = imgop(command + " --estimate");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  const auto json = must(formats::parse_json(outcome.text, "estimate"));
+  const auto estimate = static_cast<double>(*formats::get_unsigned(json, "memory_bytes"));
+  const auto real = static_cast<double>(memory_of(command));
+  EXPECT_LT(std::abs(estimate - real), 0.2 * real)
+      << command << ": " << estimate / real << " of " << real;
 }
 
-TEST(Estimates, NameTheHaloThatABoxNeeds) {
-  const ScratchFolder folder;
-  write_volume(folder / "v.zarr", speckle({4, 40, 40}, 1));
-  const std::string command = "histogram --sigma 2 --in " + (folder / "v.zarr") +
-                              " --box z=0:4,y=0:20,x=0:20 --out " + (folder / "h.json");
-  const Outcome outcome = imgop(command + " --estimate");
-  const auto json = must(formats::parse_json(outcome.text, "estimate"));
-  const std::string halo = *formats::get_text(json, "halo");
-  EXPECT_FALSE(std::filesystem::exists(folder / "h.json")) << "it only estimates";
-  EXPECT_NE(imgop(command).text.find(halo), std::string::npos) << "the error names the same";
-  EXPECT_EQ(imgop(command + " --halo " + halo).exit_code, 0);
+class Estimates : public testing::Test {
+ protected:
+  Estimates() { use_threads(1); }
+  ~Estimates() override { ::unsetenv("TIERHUB_CPUS"); }
+  static void use_threads(int threads) {
+    ::setenv("TIERHUB_CPUS", std::to_string(threads).c_str(), 1);
+  }
+
+  // An image, its labels and its illumination function.
+  void make(const std::string& shape) {
+    imgop("synth --nuclei 100 --shape " + shape + " --out " + (folder_ / "v.zarr"));
+    imgop("segment --sigma 2 --in " + (folder_ / "v.zarr") + " --out " + (folder_ / "l.zarr"));
+    imgop("illumination-sum --in " + (folder_ / "v.zarr") + " --out " + (folder_ / "sum.zarr"));
+    imgop("illumination --in " + (folder_ / "sum.zarr") + " --out " + (folder_ / "f.zarr"));
+  }
+  // All that have --estimate; `part` is --box and --halo, or empty: then all of the image.
+  void expect_true_estimates(const std::string& part) {
+    const bool is_block = !part.empty();
+    const std::string in = " --in " + (folder_ / "v.zarr") + part;
+    const std::string labels = " --labels " + (folder_ / "l.zarr");
+    for (const std::string& operation :
+         std::vector<std::string>{"smooth --sigma 2", "dog --sigma 1 --wide 2", "median --radius 1",
+                                  "background --radius 5", "math --operation add --with 1",
+                                  "math --operation add --with " + (folder_ / "v.zarr"),
+                                  "correct-illumination --function " + (folder_ / "f.zarr")}) {
+      expect_true_estimate(operation + in + " --out " + (folder_ / next_name()));
+    }
+    const std::string threshold = is_block ? " --threshold 500" : "";
+    for (const std::string& operation :
+         {"segment --sigma 2" + threshold, "segment --diameter 14" + threshold,
+          "expand --distance 4" + labels, "ring --to 4" + labels}) {
+      expect_true_estimate(operation + in + " --out " + (folder_ / next_name()));
+    }
+    expect_true_estimate("histogram --sigma 2" + in + " --out " + (folder_ / "h.json"));
+    const std::string result = is_block ? " --out " + (folder_ / "m.sums")  //
+                                        : " --table " + (folder_ / "m.csv");
+    expect_true_estimate("measure" + labels + in + result);
+    expect_true_estimate("measure --shape --neighbours 9" + labels + in + result);
+  }
+  // Those that take no halo, or no blocks.
+  void expect_true_estimates_of_whole() {
+    const std::string in = " --in " + (folder_ / "v.zarr");
+    const std::string labels = " --labels " + (folder_ / "l.zarr");
+    for (const std::string& operation :
+         {std::string("nuclei --diameter 14"), "split --diameter 14" + labels,
+          std::string("project"), std::string("resize --factor 2")})
+      expect_true_estimate(operation + in + " --out " + (folder_ / next_name()));
+    expect_true_estimate("project" + labels + in + " --out " + (folder_ / "p.png"));
+  }
+  std::string next_name() { return std::to_string(++outputs_) + ".ome.zarr"; }
+
+  const ScratchFolder folder_;
+  int outputs_ = 0;
+};
+
+TEST_F(Estimates, AreTrueOfBlocksWithinAFifth) {
+  make("64,300,320");
+  expect_true_estimates(" --halo z=12,y=12,x=12 --box z=0:32,y=0:128,x=128:256");
+  use_threads(2);
+  expect_true_estimates(" --halo z=12,y=12,x=12 --box z=0:64,y=0:256,x=0:256");
+  const std::string box = " --box z=0:64,y=0:256,x=0:256 --in " + (folder_ / "v.zarr");
+  for (const std::string& operation :
+       {"split --diameter 14 --labels " + (folder_ / "l.zarr"), std::string("resize --factor 2")})
+    expect_true_estimate(operation + box + " --out " + (folder_ / next_name()));
+}
+
+TEST_F(Estimates, AreTrueOfVolumesWithinAFifth) {
+  make("40,600,640");  // filters work in four parts
+  expect_true_estimates("");
+  expect_true_estimates_of_whole();
+}
+
+TEST_F(Estimates, AreTrueOfPlanesWithinAFifth) {
+  make("2048,2048");
+  use_threads(2);
+  expect_true_estimates("");
+  expect_true_estimates_of_whole();
 }
 
 }  // namespace
