@@ -223,6 +223,7 @@ Result<api::Entry> Control::entry_of(const FoundNode& node) {
 Result<bool> Control::add_totals(const api::Caller& caller, const FoundNode& folder,
                                  SteadyClock::time_point end, api::Entry& entry) {
   api::Entry sum = entry;
+  sum.size = 0;  // not what the folder itself occupies
   bool in_time = true;
   const auto walked = walk_.walk(caller, folder, "", [&](const FoundNode& node) -> Result<bool> {
     in_time = SteadyClock::now() < end;

@@ -92,6 +92,21 @@ TEST_F(Residency, PrefetchMakesHotAndEvictMakesCold) {
   EXPECT_EQ(tier.entry("/a").state, "cold");
 }
 
+TEST_F(Residency, AFolderWithTotalsIsAsHotAsItsFiles) {
+  std::filesystem::create_directories(tier.in_archive("folder/inside"));
+  write_file(tier.in_archive("folder/inside/a"), random_bytes(kMiB, 3));
+  tier.start();
+  const auto total = [&] {
+    const auto listing = tier.client().list("/", api::Service::Depth::totals);
+    return listing.value().entries.at(0);
+  };
+  EXPECT_EQ(total().state, "cold");
+  EXPECT_EQ(total().size, kMiB) << "of its files, and nothing for itself";
+  tier.prefetch("/folder");
+  EXPECT_EQ(total().state, "hot");
+  EXPECT_EQ(total().resident, kMiB);
+}
+
 TEST_F(Residency, AnOpenOrPinnedFileIsNotEvicted) {
   write_file(tier.in_archive("open"), random_bytes(kMiB, 3));
   write_file(tier.in_archive("pinned"), random_bytes(kMiB, 4));

@@ -59,6 +59,8 @@ TEST_P(ImagesOf, HaveTheVoxelsOfTheSource) {
         const Region region{0, {t, t + 1}, {c, c + 1}, {z, z + 1}, {0, shape.y}, {0, shape.x}};
         const std::string plane = expected_voxels(sample_, region);
         all += plane;
+        // Two slices have all that is special about chunks, which are larger than the images.
+        if (z > 1) continue;
         const std::string chunk = padded(plane, shape, item_bytes);
         const std::string at = fmt::format("{}/{}/{}/0/0", t, c, z);
         const auto second = get(*routes_, fmt::format("/zarr/v2{}/0/{}", path_, at));
