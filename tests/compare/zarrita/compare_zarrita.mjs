@@ -1,6 +1,6 @@
-// Compares imgop with zarrita on OME-Zarr 0.5, in both directions.
+// Compares imgop with zarrita on OME-Zarr 0.5, in both directions, and what the browser hub shows to Zarr clients.
 //
-//     node compare_zarrita.mjs IMGOP
+//     node compare_zarrita.mjs IMGOP HUB_VIEW
 //
 // What zarrita writes, imgop converts to OME-Zarr 0.5; zarrita reads the result; all voxels must be equal, in the same type. zarrita cannot write shards: they are written here, and zarrita reads them before imgop does. Prints a line
 // for each image that differs, and how many were compared; exit code 1 if one differs.
@@ -13,6 +13,7 @@ import FileSystemStore from "@zarrita/storage/fs";
 import * as zarr from "zarrita";
 
 const imgop = process.argv[2];
+const hubView = process.argv[3];
 const arrays = {
   uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, uint32: Uint32Array, int32: Int32Array,
   uint64: BigUint64Array, int64: BigInt64Array, float32: Float32Array, float64: Float64Array,
@@ -54,6 +55,23 @@ async function check(name, path, expected) {
   try {
     execFileSync(imgop, ["convert", "--in", path, "--out", out, "--version", "0.5"], { stdio: ["ignore", "ignore", "pipe"] });
     if (!equal(await read(out), expected)) differences.push(`${name}: other voxels`);
+  } catch (error) {
+    differences.push(`${name}: ${error.stderr?.toString().trim() || error}`);
+  }
+}
+
+// What zarrita writes, and reads again from the hub's view with its five axes.
+async function checkView(name, file, expected) {
+  const out = join(folder, "view");
+  rmSync(out, { recursive: true, force: true });
+  ++compared;
+  try {
+    execFileSync(hubView, [folder, `/${file}`, "v3", out], { stdio: ["ignore", "ignore", "pipe"] });
+    const group = await zarr.open.v3(zarr.root(new FileSystemStore(out)), { kind: "group" });
+    const { path } = group.attrs.ome.multiscales[0].datasets[0];
+    const array = await zarr.open.v3(group.resolve(path), { kind: "array" });
+    if (array.shape.join() !== [1, 1, ...shape].join()) differences.push(`${name}: shape ${array.shape}`);
+    else if (!equal((await zarr.get(array)).data, expected)) differences.push(`${name}: other voxels`);
   } catch (error) {
     differences.push(`${name}: ${error.stderr?.toString().trim() || error}`);
   }
@@ -169,6 +187,7 @@ async function main() {
     for (const [name, codecs] of Object.entries(pipelines)) {
       const [path, data] = await writtenByZarrita(dtype, codecs);
       await check(`zarrita ${dtype} ${name}`, path, data);
+      if (name === "plain") await checkView(`view ${dtype}`, "in.ome.zarr", data);
     }
     for (const [compress, checksum, indexAtStart] of [[false, false, false], [true, false, false], [true, true, false], [true, true, true]]) {
       const name = `shards ${dtype}${compress ? " gzip" : ""}${checksum ? " crc32c" : ""}${indexAtStart ? " index at the start" : ""}`;
