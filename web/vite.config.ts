@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
@@ -8,6 +9,7 @@ const routes = ['/api', '/img', '/zarr', '/login'];
 export default defineConfig({
   plugins: [react()],
   base: './',
+  resolve: { alias: { '@vivjs/loaders': fileURLToPath(new URL('src/viewer/viv-loaders.ts', import.meta.url)) } },
   build: {
     target: 'es2022',
     // Browsers that know light-dark(): without this the style sheet is rewritten into something longer.

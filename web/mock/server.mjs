@@ -103,12 +103,12 @@ function answer(world, options, req, url, body, res) {
 
 export async function start({ port = 0, delayMs = 0, ...options } = {}) {
   const world = new World(options);
-  const log = []; // {method, path, aborted, done}
+  const log = []; // what was asked for, and what became of it
   const server = http.createServer((req, res) => {
     const url = new URL(req.url, 'http://hub');
-    const entry = { method: req.method, path: url.pathname + url.search, at: Date.now(), done: 0, aborted: false };
+    const entry = { method: req.method, path: url.pathname + url.search, at: Date.now(), done: 0, status: 0, aborted: false };
     log.push(entry);
-    res.on('close', () => (res.writableFinished ? (entry.done = Date.now()) : (entry.aborted = true)));
+    res.on('close', () => (res.writableFinished ? Object.assign(entry, { done: Date.now(), status: res.statusCode }) : (entry.aborted = true)));
     if (req.method !== 'GET' && req.headers['x-tierhub'] !== '1') return fail(res, 403, 'EPERM', 'the request lacks the header X-TierHub');
     const chunks = [];
     req.on('data', (c) => chunks.push(c));

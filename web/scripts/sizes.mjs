@@ -24,7 +24,7 @@ const sum = (files) => [...files].reduce((n, f) => n + gzip(f), 0);
 export function sizes() {
   const manifest = JSON.parse(fs.readFileSync(path.join(dist, '.vite/manifest.json'), 'utf8'));
   const page = new Set(filesOf(manifest, needed(manifest, 'index.html')));
-  const lazy = Object.keys(manifest).filter((k) => manifest[k].isDynamicEntry);
+  const lazy = Object.keys(manifest).filter((k) => manifest[k].isDynamicEntry && k.startsWith('src/'));
   const out = { page: sum(page) + gzip('index.html') };
   for (const key of lazy) {
     const name = path.basename(path.dirname(key));

@@ -54,6 +54,7 @@ export const useDatasets = (path: string, busy: boolean) =>
 export const useDataset = (path: string) =>
   useQuery({
     queryKey: ['dataset', path],
+    enabled: path !== '',
     queryFn: ({ signal }) => get<Dataset>(`api/dataset?${new URLSearchParams({ path })}`, signal),
     refetchInterval: 15_000,
     placeholderData: keepPreviousData,

@@ -1,0 +1,72 @@
+import { useEffect, useRef, type RefObject } from 'react';
+import type { Dataset } from '../api/types';
+import type { Limits } from './contrast';
+import { levelsOf, type Level } from './source';
+import { Stage } from './stage';
+import { cameraOf, pixelAt, type ViewerStore } from './store';
+import type { Tiles } from './tiles';
+
+interface Props {
+  dataset: Dataset;
+  tiles: Tiles;
+  store: ViewerStore;
+  limits: Limits[];
+  labels: Level[] | null;
+  labelFill: number;
+  stage: RefObject<Stage | null>;
+}
+
+// The picture. It follows the store by itself, so that a move of the mouse renders no React component.
+export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const latest = useRef({ limits, labels, labelFill });
+  latest.current = { limits, labels, labelFill };
+
+  const draw = () => {
+    const s = store.getState();
+    if (s.width > 0) stage.current?.show({ view: s.view, camera: cameraOf(s, dataset), ...latest.current });
+  };
+
+  useEffect(() => {
+    const parent = box.current!;
+    const { set, change } = store.getState();
+    const made = new Stage(parent, levelsOf(tiles), {
+      onCamera: (camera) => change({ camera }),
+      onPlane: (loaded, standIn) => {
+        const s = store.getState();
+        if (s.loaded !== loaded || s.standIn !== standIn) set({ loaded, standIn });
+      },
+      onFailure: (error) => set({ error }),
+    });
+    stage.current = made;
+    const observer = new ResizeObserver(([entry]) => {
+      set({ width: entry!.contentRect.width, height: entry!.contentRect.height });
+    });
+    observer.observe(parent);
+    const stop = store.subscribe((now, before) => {
+      if (now.view !== before.view || now.width !== before.width || now.height !== before.height) draw();
+    });
+    draw();
+    return () => {
+      stop();
+      observer.disconnect();
+      made.finish();
+      stage.current = null;
+      parent.replaceChildren();
+    };
+    // The image and its store live as long as this component.
+  }, [dataset, tiles, store]);
+
+  useEffect(draw, [limits, labels, labelFill]);
+
+  return (
+    <div
+      ref={box} className="canvas" role="img" aria-label={`Image ${dataset.name}. Arrow keys step through planes.`}
+      onPointerMove={(e) => {
+        const r = e.currentTarget.getBoundingClientRect();
+        store.getState().set({ pointer: pixelAt(store.getState(), dataset, e.clientX - r.left, e.clientY - r.top) });
+      }}
+      onPointerLeave={() => store.getState().set({ pointer: null })}
+    />
+  );
+}

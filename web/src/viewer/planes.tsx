@@ -1,0 +1,61 @@
+import { useEffect } from 'react';
+import type { Dataset } from '../api/types';
+import { number, unitSign } from '../ui/format';
+import { Icon } from '../ui/icons';
+import type { ViewerStore } from './store';
+import { shapeOf } from './view';
+
+interface Props {
+  dataset: Dataset;
+  store: ViewerStore;
+}
+
+const kFrameMs = 125;
+const kPatienceMs = 3000; // a plane that does not come stops the film no longer than this
+
+// Steps on when the plane is drawn, so that a film shows every plane that can be had.
+function usePlaying(store: ViewerStore): void {
+  const playing = store((s) => s.playing);
+  useEffect(() => {
+    if (!playing) return undefined;
+    let last = performance.now();
+    const timer = setInterval(() => {
+      const s = store.getState();
+      if (!s.loaded && performance.now() - last < kPatienceMs) return;
+      last = performance.now();
+      s.step(playing, 1, true);
+    }, kFrameMs);
+    return () => clearInterval(timer);
+  }, [playing, store]);
+}
+
+function Slider({ axis, dataset, store }: Props & { axis: 'z' | 't' }) {
+  const value = store((s) => s.view[axis]);
+  const playing = store((s) => s.playing === axis);
+  const count = shapeOf(dataset)[axis];
+  const name = axis === 'z' ? 'Plane' : 'Time point';
+  const depth = axis === 'z' && dataset.voxel_size?.z ? ` · ${number(Number((value * dataset.voxel_size.z).toFixed(2)))} ${unitSign(dataset.voxel_unit)}` : '';
+  if (count < 2) return null;
+  return (
+    <div className="plane-slider">
+      <button type="button" className="icon-button" aria-pressed={playing} aria-label={`${playing ? 'Stop' : 'Play'} ${axis}`} title={`${playing ? 'Stop' : 'Play'} (${axis === 'z' ? 'P' : 'T'})`} onClick={() => store.getState().set({ playing: playing ? '' : axis })}>
+        <Icon name={playing ? 'pause' : 'play'} />
+      </button>
+      <span className="plane-axis" aria-hidden="true">{axis}</span>
+      <input type="range" aria-label={name} min={0} max={count - 1} value={value} onChange={(e) => store.getState().change({ [axis]: Number(e.target.value) })} />
+      <span className="plane-text">{value + 1} / {count}{depth}</span>
+    </div>
+  );
+}
+
+export function Planes({ dataset, store }: Props) {
+  usePlaying(store);
+  const shape = shapeOf(dataset);
+  if (shape.z < 2 && shape.t < 2) return null;
+  return (
+    <div className="planes">
+      <Slider axis="z" dataset={dataset} store={store} />
+      <Slider axis="t" dataset={dataset} store={store} />
+    </div>
+  );
+}

@@ -1,0 +1,147 @@
+// deck.gl's canvas: from the state of the viewer to layers. React does not draw here.
+import { Deck, OrthographicView, type Layer } from '@deck.gl/core';
+import { Matrix4 } from '@math.gl/core';
+import { ImageLayer, MultiscaleImageLayer } from '@vivjs/layers';
+import { ChannelColours } from './colours';
+import type { Limits } from './contrast';
+import { labelLayer } from './labels';
+import type { Level, Selection } from './source';
+import type { Camera, View } from './view';
+
+// How long the plane before stays below one whose tiles are on their way, so that a step does not flicker.
+const kGraceMs = 250;
+
+interface Plane {
+  key: string;
+  name: string; // "z 4"
+  selections: Selection[];
+  channels: number[];
+  begun: number;
+  coarse: boolean; // its coarsest level is drawn
+  loaded: boolean;
+}
+
+export interface Scene {
+  view: View;
+  camera: Camera;
+  limits: Limits[]; // of every channel
+  labels: Level[] | null;
+  labelFill: number;
+}
+
+interface Events {
+  onCamera(camera: Camera): void;
+  onPlane(loaded: boolean, standIn: string): void;
+  onFailure(text: string): void;
+}
+
+export const hasWebGl = () => Boolean(document.createElement('canvas').getContext('webgl2'));
+
+export class Stage {
+  private readonly deck: Deck<OrthographicView>;
+  private readonly extensions = [new ChannelColours()];
+  private plane: Plane | null = null;
+  private held: Plane | null = null; // the last one that was drawn
+  private scene: Scene | null = null;
+  private timer = 0;
+
+  constructor(
+    parent: HTMLDivElement,
+    private readonly levels: Level[],
+    private readonly events: Events,
+  ) {
+    this.deck = new Deck<OrthographicView>({
+      parent,
+      width: '100%',
+      height: '100%',
+      views: new OrthographicView({ id: 'main', flipY: true, controller: { keyboard: false, inertia: false, scrollZoom: { speed: 0.008, smooth: false } } }),
+      viewState: { target: [0, 0, 0], zoom: 0 },
+      layers: [],
+      onViewStateChange: ({ viewState }) => {
+        const { target, zoom } = viewState as { target: number[]; zoom: number | number[] };
+        const level = Array.isArray(zoom) ? zoom[0]! : zoom;
+        this.events.onCamera({ x: target[0]!, y: target[1]!, zoom: Math.min(6, Math.max(-16, level)) });
+      },
+      onError: (e) => this.events.onFailure(`The picture cannot be drawn: ${e.message}`),
+      getCursor: ({ isDragging }) => (isDragging ? 'grabbing' : 'crosshair'),
+    });
+  }
+
+  show(scene: Scene): void {
+    this.scene = scene;
+    const { t, z, channels } = scene.view;
+    const visible = channels.flatMap((c, i) => (c.visible ? [i] : []));
+    const key = `${t}/${z}/${visible.join(',')}`;
+    if (this.plane?.key !== key) {
+      // Only a plane that is drawn is worth keeping below; one that still loads is cancelled at once.
+      if (this.plane?.coarse || this.plane?.loaded) this.held = this.plane;
+      const name = this.levels[0]!.shape[2]! > 1 ? `z ${z}` : `t ${t}`;
+      this.plane = { key, name, channels: visible, selections: visible.map((c) => ({ t, c, z })), begun: performance.now(), coarse: !visible.length, loaded: !visible.length };
+      window.clearTimeout(this.timer);
+      this.timer = window.setTimeout(() => this.settle(), kGraceMs);
+    }
+    this.settle();
+  }
+
+  // A picture of the canvas as it is now.
+  canvas(): HTMLCanvasElement {
+    this.deck.redraw('snapshot');
+    return this.deck.getCanvas() as HTMLCanvasElement;
+  }
+
+  finish(): void {
+    window.clearTimeout(this.timer);
+    this.deck.finalize();
+  }
+
+  private settle(): void {
+    const { plane } = this;
+    if (!plane) return;
+    const old = performance.now() - plane.begun >= kGraceMs - 5;
+    if (plane.loaded || (plane.coarse && old)) this.held = null;
+    this.events.onPlane(plane.loaded, this.held && !plane.coarse ? this.held.name : '');
+    this.draw();
+  }
+
+  private draw(): void {
+    const { scene, plane } = this;
+    if (!scene || !plane) return;
+    const { camera } = scene;
+    const layers: (Layer | null)[] = [...(this.held ? this.layersOf(this.held, scene) : []), ...this.layersOf(plane, scene)];
+    if (scene.labels) {
+      const { t, z } = scene.view;
+      const depth = scene.labels[0]!.shape;
+      const place = { t: Math.min(t, depth[0]! - 1), z: Math.min(z, depth[2]! - 1) };
+      layers.push(labelLayer({ id: `labels-${t}-${z}`, levels: scene.labels, ...place, fill: scene.labelFill }));
+    }
+    this.deck.setProps({ viewState: { target: [camera.x, camera.y, 0], zoom: camera.zoom }, layers });
+  }
+
+  private layersOf(plane: Plane, scene: Scene): Layer[] {
+    if (!plane.channels.length) return [];
+    const coarsest = this.levels.at(-1)!;
+    const common = {
+      selections: plane.selections,
+      contrastLimits: plane.channels.map((c) => scene.limits[c]!),
+      channelsVisible: plane.channels.map(() => true),
+      tints: plane.channels.map((c) => ({ colour: scene.view.channels[c]!.colour, gamma: scene.view.channels[c]!.gamma })),
+      dtype: coarsest.dtype,
+      extensions: this.extensions,
+      pickable: false,
+    };
+    const arrived = (what: 'coarse' | 'loaded') => () => {
+      if (plane[what]) return;
+      plane[what] = true;
+      if (plane === this.plane) window.setTimeout(() => this.settle());
+    };
+    const coarse = new ImageLayer({
+      ...common, id: `coarse-${plane.key}`, loader: coarsest, interpolation: 'linear', onViewportLoad: arrived('coarse'),
+      modelMatrix: new Matrix4().scale(2 ** (this.levels.length - 1)),
+    } as never) as unknown as Layer;
+    const tiles = new MultiscaleImageLayer({
+      ...common, id: `plane-${plane.key}`, loader: this.levels, excludeBackground: true, maxRequests: 64, onTileError: coarsest.onTileError,
+      onViewportLoad: arrived('loaded'),
+    } as never) as unknown as Layer;
+    return [coarse, tiles];
+  }
+}

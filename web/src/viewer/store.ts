@@ -1,0 +1,71 @@
+// The state of one open image.
+import { create, type StoreApi, type UseBoundStore } from 'zustand';
+import { fitCamera, kMostChannels, shapeOf, type Camera, type ChannelView, type View } from './view';
+import type { Dataset } from '../api/types';
+
+export interface Pointer {
+  x: number;
+  y: number;
+}
+
+export interface ViewerState {
+  view: View;
+  width: number;
+  height: number;
+  pointer: Pointer | null;
+  cold: { tiles: number; readyAt: number };
+  error: string;
+  playing: '' | 'z' | 't';
+  loaded: boolean; // all tiles of the plane that is wanted are here
+  standIn: string; // what is drawn while nothing of the wanted plane has arrived: "z 4"
+  set(change: Partial<ViewerState>): void;
+  change(view: Partial<View>): void;
+  channel(index: number, change: Partial<ChannelView>): void;
+  step(axis: 'z' | 't', by: number, wrap?: boolean): void;
+  zoomBy(by: number): void;
+  fit(): void;
+}
+
+export type ViewerStore = UseBoundStore<StoreApi<ViewerState>>;
+
+export function createViewer(dataset: Dataset, view: View): ViewerStore {
+  const shape = shapeOf(dataset);
+  return create<ViewerState>((set, get) => ({
+    view,
+    width: 0,
+    height: 0,
+    pointer: null,
+    cold: { tiles: 0, readyAt: 0 },
+    error: '',
+    playing: '',
+    loaded: false,
+    standIn: '',
+    set,
+    change: (change) => set((s) => ({ view: { ...s.view, ...change } })),
+    channel(index, change) {
+      const { channels } = get().view;
+      if (change.visible && channels.filter((c) => c.visible).length >= kMostChannels && !channels[index]?.visible) return;
+      get().change({ channels: channels.map((c, i) => (i === index ? { ...c, ...change } : c)) });
+    },
+    step(axis, by, wrap = false) {
+      const top = shape[axis];
+      const next = get().view[axis] + by;
+      get().change({ [axis]: wrap ? ((next % top) + top) % top : Math.min(top - 1, Math.max(0, next)) });
+    },
+    zoomBy(by) {
+      const c = cameraOf(get(), dataset);
+      get().change({ camera: { ...c, zoom: Math.min(6, Math.max(-16, c.zoom + by)) } });
+    },
+    fit: () => get().change({ camera: null }),
+  }));
+}
+
+export function cameraOf(s: Pick<ViewerState, 'view' | 'width' | 'height'>, d: Dataset): Camera {
+  return s.view.camera ?? fitCamera(shapeOf(d), s.width, s.height);
+}
+
+export function pixelAt(s: Pick<ViewerState, 'view' | 'width' | 'height'>, d: Dataset, px: number, py: number): Pointer {
+  const c = cameraOf(s, d);
+  const scale = 2 ** c.zoom;
+  return { x: c.x + (px - s.width / 2) / scale, y: c.y + (py - s.height / 2) / scale };
+}

@@ -1,0 +1,67 @@
+import { useState, type FormEvent } from 'react';
+import type { Dataset } from '../api/types';
+import { crumbs, parentOf } from '../api/paths';
+import { folderLink } from '../app/route';
+import { Icon } from '../ui/icons';
+import { cameraOf, type ViewerStore } from './store';
+import { shapeOf } from './view';
+
+interface Props {
+  dataset: Dataset;
+  store: ViewerStore;
+  panel: boolean;
+  onPanel(): void;
+  onSnapshot(): void;
+  onLink(): void;
+}
+
+// "x, y", or "x, y, z", in pixels; null if it is not a place in the image.
+export function parsePosition(text: string, d: Dataset): { x: number; y: number; z?: number } | null {
+  const parts = text.split(/[\s,;]+/).filter(Boolean).map(Number);
+  const shape = shapeOf(d);
+  const [x, y, z] = parts;
+  if (parts.length < 2 || parts.length > 3 || !parts.every(Number.isFinite)) return null;
+  if (x! < 0 || x! >= shape.x || y! < 0 || y! >= shape.y) return null;
+  if (z === undefined) return { x: x!, y: y! };
+  return z >= 0 && z < shape.z ? { x: x!, y: y!, z: Math.round(z) } : null;
+}
+
+function GoTo({ dataset, store }: Pick<Props, 'dataset' | 'store'>) {
+  const [text, setText] = useState('');
+  const [wrong, setWrong] = useState(false);
+  const submit = (e: FormEvent) => {
+    e.preventDefault();
+    const to = parsePosition(text, dataset);
+    setWrong(!to);
+    if (!to) return;
+    const s = store.getState();
+    s.change({ camera: { ...cameraOf(s, dataset), x: to.x, y: to.y }, ...(to.z === undefined ? {} : { z: to.z }) });
+  };
+  const shape = shapeOf(dataset);
+  return (
+    <form className="go-to" onSubmit={submit}>
+      <input id="go-to" className="input" placeholder="Go to x, y, z" aria-label="Go to a position in pixels: x, y, z" aria-invalid={wrong} title={wrong ? `Not a place in this image: x below ${shape.x}, y below ${shape.y}, z below ${shape.z}` : 'Position in pixels (G)'} value={text} onChange={(e) => { setText(e.target.value); setWrong(false); }} />
+    </form>
+  );
+}
+
+export function Toolbar({ dataset, store, panel, onPanel, onSnapshot, onLink }: Props) {
+  const zoom = store((s) => cameraOf(s, dataset).zoom);
+  const { zoomBy, fit } = store.getState();
+  const folder = parentOf(dataset.path);
+  const scale = 100 * 2 ** zoom;
+  return (
+    <div className="toolbar" role="toolbar" aria-label="View">
+      <a className="icon-button" href={folderLink(folder)} aria-label="Back to the folder" title={`Back to ${crumbs(folder).at(-1)?.name ?? 'the folder'}`}><Icon name="up" /></a>
+      <span className="toolbar-title">{dataset.name}</span>
+      <GoTo dataset={dataset} store={store} />
+      <button type="button" className="icon-button" aria-label="Zoom out" title="Zoom out (−)" onClick={() => zoomBy(-1)}>−</button>
+      <output className="toolbar-zoom" aria-label="Zoom">{scale >= 10 ? Math.round(scale) : scale.toPrecision(2)} %</output>
+      <button type="button" className="icon-button" aria-label="Zoom in" title="Zoom in (+)" onClick={() => zoomBy(1)}>+</button>
+      <button type="button" className="icon-button" aria-label="Fit the image" title="Fit the image (F)" onClick={fit}><Icon name="fit" /></button>
+      <button type="button" className="icon-button" aria-label="Save a snapshot" title="Snapshot as PNG (S)" onClick={onSnapshot}><Icon name="camera" /></button>
+      <button type="button" className="icon-button" aria-label="Copy a link to this view" title="Copy a link to this view" onClick={onLink}><Icon name="link" /></button>
+      <button type="button" className="icon-button" aria-pressed={panel} aria-label="Channels" title="Channels" onClick={onPanel}><Icon name="panel" /></button>
+    </div>
+  );
+}

@@ -1,0 +1,121 @@
+// What the viewer shows, and how an address says it:
+// #/view?path=/a&t=0&z=3&at=1024,1024,-1.3&ch=1:4f8bff:110:2300:1,0:ff9d2e&labels=nuclei
+import { formatHash } from '../app/route';
+import type { Dataset, Shape } from '../api/types';
+
+// Viv draws at most ten channels at once.
+export const kMostChannels = 10;
+
+export interface ChannelView {
+  visible: boolean;
+  colour: string; // "4f8bff"
+  low: number | null; // null: automatic, out of the histogram
+  high: number | null;
+  gamma: number;
+}
+
+export interface Camera {
+  x: number; // the pixel of level 0 in the middle
+  y: number;
+  zoom: number; // log2 of screen pixels for each pixel of level 0
+}
+
+export interface View {
+  t: number;
+  z: number;
+  camera: Camera | null; // null: the whole image
+  channels: ChannelView[];
+  labels: string; // "": none
+}
+
+const kPalette = ['4f8bff', '35d07f', 'ff5fb0', 'ffb02e', '2ed3e6', 'c084fc', 'f97066', 'd4e157'];
+
+export function shapeOf(d: Pick<Dataset, 'shape'>): Shape {
+  const { t = 1, c = 1, z = 1, y = 1, x = 1 } = d.shape;
+  return { t: t || 1, c: c || 1, z: z || 1, y, x };
+}
+
+export function defaultColour(d: Pick<Dataset, 'channels' | 'type' | 'shape'>, c: number): string {
+  const given = /^#?([0-9a-f]{6})$/i.exec(d.channels[c]?.colour ?? '')?.[1];
+  if (given) return given.toLowerCase();
+  const count = shapeOf(d).c;
+  if (count === 1) return 'ffffff';
+  // Three channels of bytes are a photograph more often than not.
+  if (count === 3 && d.type === 'uint8') return ['ff0000', '00ff00', '0000ff'][c]!;
+  return kPalette[c % kPalette.length]!;
+}
+
+export function defaultView(d: Dataset): View {
+  const shape = shapeOf(d);
+  const few = shape.c <= 4 ? shape.c : 3;
+  const channels = Array.from({ length: shape.c }, (_, c): ChannelView => ({ visible: c < few, colour: defaultColour(d, c), low: null, high: null, gamma: 1 }));
+  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '' };
+}
+
+const clampInt = (text: string | null, top: number, otherwise: number) => {
+  const n = text === null || text === '' ? NaN : Number(text);
+  return Number.isFinite(n) ? Math.min(top - 1, Math.max(0, Math.round(n))) : otherwise;
+};
+
+function parseChannel(text: string, otherwise: ChannelView): ChannelView {
+  const [visible, colour, low, high, gamma] = text.split(':');
+  const number = (s: string | undefined) => (s !== undefined && s !== '' && Number.isFinite(Number(s)) ? Number(s) : null);
+  const [a, b] = [number(low), number(high)];
+  const g = number(gamma);
+  const limits = a !== null && b !== null && a < b ? { low: a, high: b } : { low: null, high: null };
+  return {
+    visible: visible === '1' || (visible !== '0' && otherwise.visible),
+    colour: /^[0-9a-f]{6}$/.test(colour ?? '') ? colour! : otherwise.colour,
+    ...limits,
+    gamma: g !== null && g >= 0.1 && g <= 10 ? g : 1,
+  };
+}
+
+// Anything that makes no sense for this image is replaced by what one would see without it.
+export function parseView(q: URLSearchParams, d: Dataset): View {
+  const shape = shapeOf(d);
+  const base = defaultView(d);
+  const at = (q.get('at') ?? '').split(',').map(Number);
+  const texts = (q.get('ch') ?? '').split(',');
+  const channels = base.channels.map((c, i) => (texts[i] ? parseChannel(texts[i], c) : c));
+  let shown = 0;
+  for (const c of channels) if (c.visible && ++shown > kMostChannels) c.visible = false;
+  const [x, y, zoom] = at;
+  const isCamera = at.length === 3 && at.every(Number.isFinite) && zoom! >= -20 && zoom! <= 8;
+  const labels = q.get('labels') ?? '';
+  return {
+    t: clampInt(q.get('t'), shape.t, base.t),
+    z: clampInt(q.get('z'), shape.z, base.z),
+    camera: isCamera ? { x: x!, y: y!, zoom: zoom! } : null,
+    channels,
+    labels: d.labels.includes(labels) ? labels : '',
+  };
+}
+
+const short = (n: number, digits: number) => String(Number(n.toFixed(digits)));
+
+export function formatView(path: string, view: View, d: Dataset): string {
+  const shape = shapeOf(d);
+  const base = defaultView(d);
+  const channels = view.channels.map((c) => {
+    const fields = [c.visible ? '1' : '0', c.colour];
+    if (c.low !== null && c.high !== null) fields.push(String(c.low), String(c.high));
+    else if (c.gamma !== 1) fields.push('', '');
+    if (c.gamma !== 1) fields.push(short(c.gamma, 2));
+    return fields.join(':');
+  });
+  const same = view.channels.every((c, i) => JSON.stringify(c) === JSON.stringify(base.channels[i]));
+  return formatHash('view', {
+    path,
+    t: shape.t > 1 ? view.t : undefined,
+    z: shape.z > 1 ? view.z : undefined,
+    at: view.camera ? [short(view.camera.x, 1), short(view.camera.y, 1), short(view.camera.zoom, 3)].join(',') : undefined,
+    ch: same ? undefined : channels.join(','),
+    labels: view.labels || undefined,
+  });
+}
+
+export function fitCamera(shape: Shape, width: number, height: number): Camera {
+  const zoom = Math.log2(Math.min(Math.max(1, width) / shape.x, Math.max(1, height) / shape.y)) - 0.02;
+  return { x: shape.x / 2, y: shape.y / 2, zoom };
+}
