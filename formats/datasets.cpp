@@ -114,6 +114,13 @@ class DatasetSearch {
     return !failure && target.starts_with(real_root_ + "/") && fs::is_regular_file(target, failure);
   }
 
+  // Lists what must not be opened.
+  bool is_left_closed(const std::string& path, const std::string& first_file) {
+    if (!limits_.may_open || limits_.may_open(first_file)) return false;
+    list_.datasets.push_back({path, std::nullopt, {}});
+    return true;
+  }
+
   void add(const std::string& path, const Result<std::unique_ptr<Image>>& image) {
     Dataset dataset{path.empty() ? "." : path, std::nullopt, {}};
     if (image) {
@@ -163,6 +170,8 @@ class DatasetSearch {
 
   // Files that describe an image of several files are no series.
   void add_series(const std::string& folder, SeriesFiles series, bool alone) {
+    const std::string path = alone ? folder : inside(folder, series.pattern);
+    if (is_left_closed(path.empty() ? "." : path, inside(folder, series.names.front()))) return;
     const auto first = Image::open(absolute(inside(folder, series.names.front())));
     if (first && !(*first)->members().empty()) {
       for (const std::string& name : series.names) {
@@ -170,7 +179,6 @@ class DatasetSearch {
       }
       return;
     }
-    const std::string path = alone ? folder : inside(folder, series.pattern);
     const auto tree = PosixTree::open(absolute(folder));
     if (!tree) {
       add(path, tree.error());
@@ -181,6 +189,7 @@ class DatasetSearch {
 
   void add_file(const std::string& folder, const std::string& name) {
     if (members_.contains(name)) return;
+    if (is_left_closed(inside(folder, name), inside(folder, name))) return;
     const auto image = Image::open(absolute(inside(folder, name)));
     // Those that were found before it are parts of it, too.
     std::set<std::string> paths;

@@ -1,6 +1,7 @@
 // Which datasets a folder holds, in itself and in the folders inside.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,9 @@ struct SearchLimits {
   size_t depth = 8;  // of folders below the first
   size_t datasets = 10'000;
   size_t names = 1'000'000;  // of files and folders
+  // Asked, if it is set, before a file is opened (for a series: its first): the path is relative to
+  // the folder. If it says no, the dataset is listed with neither info nor error.
+  std::function<bool(const std::string& path)> may_open = {};
 };
 
 // An OME-Zarr image, a set of OME-TIFF files, a series and any other image file are one dataset each.

@@ -19,6 +19,9 @@ using formats::Json;
 constexpr uint64_t kListedChannels = 1'000;
 // Each is a question to tierd of up to a second.
 constexpr size_t kMostFolders = 20;
+// Of one answer.
+constexpr size_t kMostDatasets = 2'000;
+constexpr size_t kMostNames = 100'000;
 
 Json json_of(const formats::Shape& shape) {
   return {{"t", shape.t}, {"c", shape.c}, {"z", shape.z}, {"y", shape.y}, {"x", shape.x}};
@@ -124,17 +127,30 @@ Json to_json(const OpenImage& image, const Root& root, const std::optional<PathS
   return json;
 }
 
-Result<Json> datasets_json(const std::string& path, const Root& root, Tiers& tiers) {
+Result<Json> datasets_json(const std::string& path, size_t depth, const Root& root, Tiers& tiers) {
   TRY_ASSIGN(const std::string folder, root.resolve(path));
-  TRY_ASSIGN(const formats::DatasetList found, formats::find_datasets(root.absolute(folder)));
   States states(tiers);
+  size_t cold_opened = 0;
+  formats::SearchLimits limits{depth, kMostDatasets, kMostNames};
+  limits.may_open = [&](const std::string& file) {
+    const auto state = states.of(path_in(folder, file));
+    return !state || state->state != "cold" || ++cold_opened <= kMostColdOpened;
+  };
+  TRY_ASSIGN(const formats::DatasetList found,
+             formats::find_datasets(root.absolute(folder), limits));
   Json list = Json::array();
   for (const formats::Dataset& dataset : found.datasets) {
     const std::string own = dataset.path == "." ? folder : path_in(folder, dataset.path);
-    Json json = dataset.info ? json_of(*dataset.info, own, root)
-                             : Json{{"path", api::to_wire_text(own)},
-                                    {"name", api::to_wire_text(name_of(own))},
-                                    {"error", api::to_wire_text(dataset.error)}};
+    Json json;
+    if (dataset.info) {
+      json = json_of(*dataset.info, own, root);
+    } else {
+      const std::string why =
+          dataset.error.empty() ? "it is in the archive: open it to see what it is" : dataset.error;
+      json = {{"path", api::to_wire_text(own)},
+              {"name", api::to_wire_text(name_of(own))},
+              {"error", api::to_wire_text(why)}};
+    }
     add_state(json, states.of(own));
     list.push_back(std::move(json));
   }

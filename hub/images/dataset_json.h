@@ -1,6 +1,7 @@
 // What a dataset is, for the page: /api/dataset and /api/datasets.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -17,8 +18,11 @@ formats::Json to_json(const OpenImage& image, const Root& root,
                       const std::optional<PathState>& state);
 
 // {"path", "datasets": [DATASET without levels, version and labels], "left_out": [sentences]} of the
-// folder at a path of the namespace. Opens each dataset. A dataset that cannot be opened has "error"
-// and no shape.
-Result<formats::Json> datasets_json(const std::string& path, const Root& root, Tiers& tiers);
+// folder at a path of the namespace, and of the folders in it, `depth` deep. Opens each dataset; of files
+// that are in the archive alone only the first kMostColdOpened, so that a look at a folder does not
+// fetch a part of each file. A dataset that cannot be opened, or was not, has "error" and no shape.
+inline constexpr size_t kMostColdOpened = 32;
+Result<formats::Json> datasets_json(const std::string& path, size_t depth, const Root& root,
+                                    Tiers& tiers);
 
 }  // namespace tierhub::hub

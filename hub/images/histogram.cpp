@@ -12,8 +12,15 @@ namespace {
 
 using formats::Region;
 
-// Decoded, of one plane.
+// Of one plane.
 constexpr uint64_t kMostBytes = uint64_t{64} << 20;
+
+// As tiles, planes are read only if that decodes little.
+bool is_small(const OpenImage& image, const Region& region) {
+  return source_of(image, region.level) != LevelSource::too_large &&
+         region.shape().voxels() * formats::bytes_of(image.info.type) <= kMostBytes &&
+         decoded_bytes(image, region) <= kMostBehindBytes;
+}
 
 // The number that a share of all, sorted, is below; changes their order.
 template <class T>
@@ -88,21 +95,16 @@ Result<Histograms::Answer> Histograms::of(const OpenImage& image, const PlaneAdd
   const uint64_t first = level.value_or(coarsest);
   const uint64_t last = level.value_or(0);
   Answer answer;
+  bool any_small = false;
   for (uint64_t at = first + 1; at-- > last;) {
     TRY_ASSIGN(const Region region, plane_of(image, at, plane));
-    if (region.shape().voxels() * formats::bytes_of(image.info.type) > kMostBytes) {
-      if (answer.cold) break;
-      return Error(
-          std::errc::file_too_large,
-          fmt::format("the plane of level {} of {} is too large for a histogram: ask for a "
-                      "coarser level",
-                      at, image.path));
-    }
+    if (!is_small(image, region)) continue;
+    any_small = true;
     const Key key{image.number, at, plane.t, plane.c, plane.z};
     answer.histogram = recent_.find(key);
     if (answer.histogram) break;
     // Of finer levels nothing is asked for.
-    TRY_ASSIGN(auto cold, tiles_.bring(image, {&region, 1}, at == first ? most_bytes : 0));
+    TRY_ASSIGN(auto cold, tiles_.bring(image, {&region, 1}, answer.cold ? 0 : most_bytes));
     if (cold) {
       if (!answer.cold) answer.cold = std::move(cold);
       continue;
@@ -110,6 +112,15 @@ Result<Histograms::Answer> Histograms::of(const OpenImage& image, const PlaneAdd
     TRY_ASSIGN(answer.histogram, read_histogram(image, region));
     recent_.put(key, *answer.histogram);
     break;
+  }
+  if (!any_small) {
+    return Error(
+        std::errc::file_too_large,
+        level ? fmt::format("level {} of {} is too large for a histogram: ask for a coarser one",
+                            *level, image.path)
+              : fmt::format("{} has no level that is small enough for a histogram: give it "
+                            "levels, for example with \"imgop pyramid\"",
+                            image.path));
   }
   if (answer.histogram) answer.cold.reset();
   return answer;

@@ -142,6 +142,17 @@ Result<void> read_sampled(const OpenImage& image, const Region& region,
 
 }  // namespace
 
+uint64_t decoded_bytes(const OpenImage& image, const Region& region) {
+  const Behind behind = behind_of(image, region.level);
+  const formats::Level& from = image.info.levels[behind.level];
+  const uint64_t planes = region.t.size() * region.c.size() * region.z.size();
+  const uint64_t columns = std::min(region.x.size() * behind.factor, from.shape.x);
+  uint64_t rows = std::min(region.y.size() * behind.factor, from.shape.y);
+  if (source_of(image, region.level) == LevelSource::sampled)
+    rows = std::min(rows, region.y.size() * std::clamp<uint64_t>(from.chunk.y, 1, from.shape.y));
+  return planes * decoded_bytes(image, from, rows, columns);
+}
+
 LevelSource source_of(const OpenImage& image, uint64_t level) {
   const Behind behind = behind_of(image, level);
   if (behind.factor == 1) return LevelSource::stored;

@@ -26,6 +26,9 @@ inline constexpr uint64_t kMostBehindBytes = uint64_t{256} << 20;
 enum class LevelSource { stored, computed, sampled, too_large };
 LevelSource source_of(const OpenImage& image, uint64_t level);
 
+// About how many bytes are decoded for a region, if nothing is in the cache.
+uint64_t decoded_bytes(const OpenImage& image, const formats::Region& region);
+
 // An error unless the pixels can be decoded and the region lies inside the image.
 Result<void> check_readable(const OpenImage& image, const formats::Region& region);
 

@@ -7,9 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <fmt/format.h>
 
 #include "api/target.h"
+#include "common/posix.h"
 #include "hub/images/answers.h"
 #include "hub/images/dataset_json.h"
 #include "hub/images/histogram.h"
@@ -69,6 +73,9 @@ struct ImageRoutes::Parts {
         store(root, {.chunk_cache_bytes = options.chunk_cache_bytes}),
         tiles(options.tiers, options.tile_cache_bytes) {}
 
+  // What is missing of the first bytes of a file, which say what it is; nothing if that is here, or
+  // if it is a folder, whose metadata are small files.
+  Result<std::optional<Missing>> unread_head(const std::string& path);
   Result<http::Response> dataset(const Parameters& parameters);
   Result<http::Response> datasets(const Parameters& parameters);
   Result<http::Response> histogram(const Parameters& parameters);
@@ -135,8 +142,12 @@ Result<http::Response> ImageRoutes::Parts::dataset(const Parameters& parameters)
 }
 
 Result<http::Response> ImageRoutes::Parts::datasets(const Parameters& parameters) {
-  TRY(check_names(parameters, {"path"}));
-  TRY_ASSIGN(const auto json, datasets_json(path_in_parameters(parameters), root, *options.tiers));
+  constexpr uint64_t kDepth = 1, kMostDepth = 8;
+  TRY(check_names(parameters, {"path", "depth"}));
+  TRY_ASSIGN(const auto depth, number_in(parameters, "depth"));
+  TRY_ASSIGN(const auto json,
+             datasets_json(path_in_parameters(parameters),
+                           std::min(depth.value_or(kDepth), kMostDepth), root, *options.tiers));
   return json_answer(json);
 }
 
@@ -161,10 +172,27 @@ Result<http::Response> ImageRoutes::Parts::histogram(const Parameters& parameter
                       {"z", plane.z}});
 }
 
+Result<std::optional<Missing>> ImageRoutes::Parts::unread_head(const std::string& path) {
+  constexpr uint64_t kHeadBytes = 4096;
+  const auto found = root.resolve(path);
+  // A series is named by its pattern.
+  if (!found) return std::optional<Missing>();
+  TRY_ASSIGN(const struct stat st, posix::stat_at(AT_FDCWD, root.absolute(*found)));
+  if (!S_ISREG(st.st_mode)) return std::optional<Missing>();
+  const uint64_t end = std::min(kHeadBytes, static_cast<uint64_t>(st.st_size));
+  if (end == 0) return std::optional<Missing>();
+  TRY_ASSIGN(Missing missing, options.tiers->missing({{*found, {{0, end}}}}));
+  if (missing.bytes == 0) return std::optional<Missing>();
+  return std::optional(std::move(missing));
+}
+
 Result<http::Response> ImageRoutes::Parts::thumbnail(const http::Request& request,
                                                      const Parameters& parameters) {
   TRY(check_names(parameters, {"path"}));
-  TRY_ASSIGN(const auto image, store.open(path_in_parameters(parameters)));
+  const std::string path = path_in_parameters(parameters);
+  TRY_ASSIGN(const auto unread, unread_head(path));
+  if (unread) return cold_answer(*unread, ColdState::cold);
+  TRY_ASSIGN(const auto image, store.open(path));
   const std::string tag = fmt::format("\"{}\"", image->version);
   const http::Headers headers = {{"Cache-Control", "private, no-cache"}, {"ETag", tag}};
   if (matches_tag(request.header("if-none-match"), tag))

@@ -157,6 +157,29 @@ TEST(Datasets, HiddenFilesAndLinksThatLeadOutAreSkipped) {
   EXPECT_EQ(found(folder), (Texts{"a.tif: TIFF yx", "link.tif: TIFF yx"}));
 }
 
+TEST(Datasets, FilesThatMustNotBeOpenedAreListedClosed) {
+  const ScratchFolder folder;
+  write_zarr(folder, "scan.ome.zarr");
+  for (const char* name : {"a.tif", "b.tif", "time/a_t1.tif", "time/a_t2.tif"})
+    folder.write(name, page());
+  Texts asked;
+  SearchLimits limits;
+  limits.may_open = [&](const std::string& path) {
+    asked.push_back(path);
+    return path == "b.tif";
+  };
+  const auto list = find_datasets(folder.path(), limits);
+  ASSERT_TRUE(list);
+  Texts closed, open;
+  for (const Dataset& one : list->datasets) {
+    EXPECT_EQ(one.error, "");
+    (one.info ? open : closed).push_back(one.path);
+  }
+  EXPECT_EQ(closed, (Texts{"a.tif", "time"}));
+  EXPECT_EQ(open, (Texts{"b.tif", "scan.ome.zarr"}));
+  EXPECT_EQ(asked, (Texts{"a.tif", "b.tif", "time/a_t1.tif"}));
+}
+
 TEST(Datasets, TheSearchIsBoundedAndSaysSo) {
   const ScratchFolder folder;
   folder.write("a.tif", page());

@@ -96,6 +96,15 @@ class FakeTierd {
       entry.size = 10;
       entry.resident = state_.with([&](State& s) { return s.cold.contains(path); }) ? 4 : 10;
       listing.entries.push_back(entry);
+      // What is in the folder and cold.
+      state_.with([&](State& state) {
+        for (const std::string& cold : state.cold) {
+          if (cold.substr(0, cold.rfind('/')) != path) continue;
+          entry.path = cold;
+          entry.resident = 0;
+          listing.entries.push_back(entry);
+        }
+      });
       return listing;
     }
 

@@ -100,6 +100,27 @@ TEST_F(Routes, ListTheDatasetsOfAFolder) {
   EXPECT_EQ(get(*routes_, "/api/datasets?path=/none").status, 404);
 }
 
+TEST_F(Routes, AColdFolderIsNotOpenedFileByFile) {
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = fmt::format("{}x.tif", std::string(static_cast<size_t>(i + 1), 'a'));
+    folder_.write("many", {{name, "II*"}});
+    tierd_.make_cold("/many/" + name);
+  }
+  folder_.write("many/deep/deeper", {{"a.tif", "II*"}});
+  const Json json = json_of(get(*routes_, "/api/datasets?path=/many"));
+  ASSERT_EQ(json["datasets"].size(), 40u) << json.dump();
+  size_t closed = 0;
+  for (const Json& one : json["datasets"]) {
+    EXPECT_EQ(one["state"], "cold") << one.dump();
+    if (one["error"].get<std::string>().find("in the archive") != std::string::npos) ++closed;
+  }
+  EXPECT_EQ(closed, 8u);
+  EXPECT_EQ(json_of(get(*routes_, "/api/datasets?path=/many&depth=2"))["datasets"].size(), 41u);
+  const auto thumbnail = get(*routes_, "/api/thumbnail?path=/many/ax.tif");
+  EXPECT_EQ(thumbnail.status, 503) << "it is not opened";
+  EXPECT_EQ(header_of(thumbnail, "X-TierHub-State"), "cold");
+}
+
 TEST_F(Routes, TilesHaveTheVoxelsOfTheirChannels) {
   const auto whole_tile = get(*routes_, tile("0/0/0,1/2/0/1"));
   ASSERT_EQ(whole_tile.status, 200) << body_of(whole_tile);
