@@ -84,6 +84,31 @@ Json json_of(const ImageInfo& info, const std::string& path, const Root& root) {
   return json;
 }
 
+// Every member is there, so that a page needs no second case.
+Json unopened(const formats::Dataset& dataset, const std::string& path) {
+  const bool is_damaged = !dataset.error.empty();
+  const std::string why =
+      is_damaged ? dataset.error : "it is in the archive: open it to see what it is";
+  return {{"path", api::to_wire_text(path)},
+          {"name", api::to_wire_text(name_of(path))},
+          {"error", api::to_wire_text(why)},
+          {"format", ""},
+          {"axes", ""},
+          {"shape", Json::object()},
+          {"type", ""},
+          {"bytes", 0},
+          {"voxel_size", nullptr},
+          {"voxel_unit", ""},
+          {"tile", kTile},
+          {"channels", Json::array()},
+          {"plate", ""},
+          {"well", ""},
+          {"files", 1},
+          {"series", ""},
+          {"z_assumed", false},
+          {"not_decodable", is_damaged ? Json(api::to_wire_text(why)) : Json()}};
+}
+
 // The states of datasets: those of one folder are asked for together.
 class States {
  public:
@@ -141,16 +166,9 @@ Result<Json> datasets_json(const std::string& path, size_t depth, const Root& ro
   Json list = Json::array();
   for (const formats::Dataset& dataset : found.datasets) {
     const std::string own = dataset.path == "." ? folder : path_in(folder, dataset.path);
-    Json json;
-    if (dataset.info) {
-      json = json_of(*dataset.info, own, root);
-    } else {
-      const std::string why =
-          dataset.error.empty() ? "it is in the archive: open it to see what it is" : dataset.error;
-      json = {{"path", api::to_wire_text(own)},
-              {"name", api::to_wire_text(name_of(own))},
-              {"error", api::to_wire_text(why)}};
-    }
+    Json json = dataset.info ? json_of(*dataset.info, own, root) : unopened(dataset, own);
+    json["version"] = "";
+    json["labels"] = Json::array();
     add_state(json, states.of(own));
     list.push_back(std::move(json));
   }

@@ -17,10 +17,11 @@ namespace tierhub::hub {
 formats::Json to_json(const OpenImage& image, const Root& root,
                       const std::optional<PathState>& state);
 
-// {"path", "datasets": [DATASET without levels, version and labels], "left_out": [sentences]} of the
+// {"path", "datasets": [DATASET without levels], "left_out": [sentences]} of the
 // folder at a path of the namespace, and of the folders in it, `depth` deep. Opens each dataset; of files
 // that are in the archive alone only the first kMostColdOpened, so that a look at a folder does not
-// fetch a part of each file. A dataset that cannot be opened, or was not, has "error" and no shape.
+// fetch a part of each file. A dataset that cannot be opened, or was not, has "error" and an empty
+// shape; no dataset of the list has a version or labels.
 inline constexpr size_t kMostColdOpened = 32;
 Result<formats::Json> datasets_json(const std::string& path, size_t depth, const Root& root,
                                     Tiers& tiers);

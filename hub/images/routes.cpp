@@ -188,7 +188,8 @@ Result<std::optional<Missing>> ImageRoutes::Parts::unread_head(const std::string
 
 Result<http::Response> ImageRoutes::Parts::thumbnail(const http::Request& request,
                                                      const Parameters& parameters) {
-  TRY(check_names(parameters, {"path"}));
+  // The version only tells a browser's cache one from the next.
+  TRY(check_names(parameters, {"path", "version"}));
   const std::string path = path_in_parameters(parameters);
   TRY_ASSIGN(const auto unread, unread_head(path));
   if (unread) return cold_answer(*unread, ColdState::cold);
