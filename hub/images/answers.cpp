@@ -149,7 +149,10 @@ http::Response content_answer(const http::Request& request, const Content& conte
     response.headers.emplace_back("ETag", tag);
     return response;
   }
-  const auto span = range_in(request.header("range"), content.size_bytes);
+  // A range of another version is of no use to the client.
+  const std::string_view if_range = request.header("if-range");
+  const bool ranged = if_range.empty() || if_range == plain_tag;
+  const auto span = range_in(ranged ? request.header("range") : "", content.size_bytes);
   if (span && span->begin >= span->end) {
     response.status = 416;
     response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", content.size_bytes));

@@ -71,7 +71,7 @@ struct ImageRoutes::Parts {
       : options(std::move(given)),
         root(std::move(folder)),
         store(root, {.chunk_cache_bytes = options.chunk_cache_bytes}),
-        tiles(options.tiers, options.tile_cache_bytes) {}
+        tiles(options.tiers, options.tile_cache_bytes, options.waiting) {}
 
   // What is missing of the first bytes of a file, which say what it is; nothing if that is here, or
   // if it is a folder, whose metadata are small files.

@@ -28,6 +28,9 @@ class ImageRoutes {
     // 32 slices of 2048 x 2048 uint16 are 256 MiB.
     uint64_t chunk_cache_bytes = uint64_t{512} << 20;
     uint64_t tile_cache_bytes = uint64_t{256} << 20;  // of tiles
+    // Requests for /zarr that wait for the archive, each on its thread: fewer than the threads that
+    // call handle(), so that the others go on. Further ones get 503.
+    size_t waiting = 16;
   };
   // An error if root is no folder.
   static Result<std::unique_ptr<ImageRoutes>> open(Options options);

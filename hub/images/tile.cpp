@@ -4,10 +4,12 @@
 #include <charconv>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "common/clock.h"
 #include "hub/images/answers.h"
 
 namespace tierhub::hub {
@@ -89,6 +91,20 @@ Result<void> check_tile(const OpenImage& image, const TileAddress& tile) {
   return check_readable(image, region_of(image, tile));
 }
 
+// One of a bounded number of requests that wait.
+class FreeWait {
+ public:
+  explicit FreeWait(std::atomic<int64_t>& free) : free_(free), is_granted_(--free_ >= 0) {}
+  ~FreeWait() { ++free_; }
+  FreeWait(const FreeWait&) = delete;
+  FreeWait& operator=(const FreeWait&) = delete;
+  bool is_granted() const { return is_granted_; }
+
+ private:
+  std::atomic<int64_t>& free_;
+  const bool is_granted_;
+};
+
 http::Response send(const TileReader::Tiles& tiles) {
   std::string bytes;
   size_t size_bytes = 0;
@@ -153,14 +169,32 @@ Result<TileReader::Tiles> TileReader::read(const OpenImage& image, const TileAdd
   return tiles;
 }
 
+// A read would wait as well, but without an end while the archive hangs.
+Result<void> TileReader::wait_until_here(const OpenImage& image, const Region& region) {
+  TRY_ASSIGN(auto cold, bring(image, {&region, 1}));
+  if (!cold) return {};
+  const FreeWait wait(free_waits_);
+  if (!wait.is_granted()) {
+    return Error(std::errc::resource_unavailable_try_again,
+                 "too many requests wait for the archive: ask again when some have been answered");
+  }
+  const auto deadline = SteadyClock::now() + kLongestWait;
+  while (cold && SteadyClock::now() < deadline) {
+    constexpr std::chrono::milliseconds kShortest{10}, kLongest{500};
+    std::this_thread::sleep_for(std::clamp(cold->missing.eta / 2, kShortest, kLongest));
+    TRY_ASSIGN(cold, bring(image, {&region, 1}));
+  }
+  if (!cold) return {};
+  const std::string& reason = cold->missing.reason;
+  return Error(std::errc::timed_out,
+               fmt::format("the archive has not given a part of {} in {} s{}{}", image.path,
+                           kLongestWait.count(), reason.empty() ? "" : ": ", reason));
+}
+
 Result<std::shared_ptr<const Voxels>> TileReader::wait_for(const OpenImage& image,
                                                            const TileAddress& tile) {
   TRY(check_tile(image, tile));
-  if (!tiles_.has(key_of(image, tile))) {
-    // All parts at once are faster than one after the other, as the reader would meet them.
-    const Region region = region_of(image, tile);
-    TRY(bring(image, {&region, 1}));
-  }
+  if (!tiles_.has(key_of(image, tile))) TRY(wait_until_here(image, region_of(image, tile)));
   return load(image, tile);
 }
 

@@ -30,7 +30,8 @@ Result<void> run_worker(WorkerOptions options) {
   WorkerRoutes routes(std::move(options.place));
   http::Server::Options serving;
   serving.name = "tierweb";
-  serving.pool_threads = 8;
+  // Those that wait for the archive (ImageRoutes::Options::waiting), and 8 for all else.
+  serving.pool_threads = 16 + 8;
   serving.max_connections_per_user = serving.max_connections;  // the front's
   http::Server server(routes, serving);
   server.adopt_unix(std::move(options.listener));

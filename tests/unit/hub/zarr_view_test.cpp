@@ -196,6 +196,8 @@ TEST_F(ZarrView, ChunksHaveTagsRangesAndHeads) {
   const auto beyond = at(key, {{"range", "bytes=524288-"}});
   EXPECT_EQ(beyond.status, 416);
   EXPECT_EQ(header_of(beyond, "Content-Range"), "bytes */524288");
+  EXPECT_EQ(at(key, {{"range", "bytes=0-9"}, {"if-range", tag}}).status, 206);
+  EXPECT_EQ(at(key, {{"range", "bytes=0-9"}, {"if-range", "\"old\""}}).status, 200);
   // Several ranges, and what is no range, get everything.
   for (const char* ignored : {"bytes=0-1,4-5", "bytes=5-4", "bytes=x-", "lines=1-2", "bytes=-"})
     EXPECT_EQ(at(key, {{"range", ignored}}).status, 200) << ignored;
@@ -227,9 +229,25 @@ TEST_F(ZarrView, ChunksArePackedIfTheClientTakesZstd) {
 
 TEST_F(ZarrView, AColdChunkIsAskedForAndComes) {
   tierd_.make_cold("/scan.zarr/0/0/0/0/0/0");
+  std::jthread archive([&] {
+    while (tierd_.requests().empty()) std::this_thread::yield();
+    tierd_.make_hot();
+  });
   EXPECT_EQ(at("v2/scan.zarr/0/0/0/0/0/0").status, 200);
   ASSERT_EQ(tierd_.requests().size(), 1u);
   EXPECT_EQ(tierd_.requests()[0].files.size(), 4u);
+}
+
+TEST_F(ZarrView, NoMoreRequestsThanAllowedWaitForTheArchive) {
+  routes_ =
+      ImageRoutes::open({.root = folder_.path(), .tiers = make_tiers(tierd_.calls()), .waiting = 0})
+          .value();
+  EXPECT_EQ(at("v2/scan.zarr/0/0/0/0/1/0").status, 200) << "it is hot";
+  tierd_.make_cold("/scan.zarr/0/0/0/0/0/0");
+  const auto response = at("v2/scan.zarr/0/0/0/0/0/0");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(json_of(response)["code"], "EAGAIN");
+  EXPECT_EQ(tierd_.requests().size(), 1u) << "it is asked for all the same";
 }
 
 TEST_F(ZarrView, AChunkThatCannotBeReadIsNotMissing) {
