@@ -80,14 +80,12 @@ Result<void> run_filter_labels(const FilterLabelsCommand& command) {
   const size_t before = labels.count();
   TRY_ASSIGN(const std::vector<uint32_t> label_of_row,
              labels_of_rows(table, command, labels.objects()));
-  std::vector<uint32_t> new_label(labels.objects().size());
+  std::vector<uint32_t> kept;
   for (size_t row = 0; row < table.rows(); ++row) {
-    if (fulfils[row]) new_label[label_of_row[row] - 1] = label_of_row[row];
+    if (fulfils[row]) kept.push_back(label_of_row[row]);
   }
-  uint32_t next = 0;
-  for (uint32_t& label : new_label) {
-    if (label != 0 && !command.keep_numbers) label = ++next;
-  }
+  const std::vector<uint32_t> new_label = numbers_of_kept(
+      labels.objects().size(), kept, command.keep_numbers ? Numbering::own : Numbering::dense);
   labels.renumber(new_label, where);
   LabelOutputs outputs = command.outputs;
   outputs.table.clear();

@@ -347,6 +347,18 @@ const LabelVolume* MergedLabels::in_memory() const {
   return is_identity_ ? blocks_.front().in_memory() : nullptr;
 }
 
+std::vector<uint32_t> numbers_of_kept(size_t objects, const std::vector<uint32_t>& kept,
+                                      Numbering numbering) {
+  std::vector<uint32_t> numbers(objects);
+  for (const uint32_t label : kept) numbers[label - 1] = label;
+  if (numbering == Numbering::own) return numbers;
+  uint32_t next = 0;
+  for (uint32_t& number : numbers) {
+    if (number != 0) number = ++next;
+  }
+  return numbers;
+}
+
 Result<std::vector<LabelBlock>> open_label_blocks(const std::string& path) {
   namespace fs = std::filesystem;
   std::vector<std::string> folders;

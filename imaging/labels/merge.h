@@ -70,6 +70,12 @@ class MergedLabels {
   size_t count_ = 0;
 };
 
+// For MergedLabels::renumber(): of `objects` objects, those whose labels are in `kept` keep their
+// numbers, or get new ones without gaps in the same order.
+enum class Numbering { own, dense };
+std::vector<uint32_t> numbers_of_kept(size_t objects, const std::vector<uint32_t>& kept,
+                                      Numbering numbering);
+
 // A labels folder, or all of a folder, opened.
 Result<std::vector<LabelBlock>> open_label_blocks(const std::string& path);
 
