@@ -71,7 +71,7 @@ Result<void> open_first(const MeasureCommand& command, OpenedMeasure& opened) {
     TRY_ASSIGN(opened.record.box, box_of_labels(labels, command.part));
   } else {
     TRY_ASSIGN(OpenedPart image, open_unscaled(command.part));
-    TRY_ASSIGN(opened.record, record_in(opened.labels, image.reader.info(), image.box));
+    TRY_ASSIGN(opened.record, record_in(opened.labels, image.reader, image.box));
     opened.record.box = image.box;
     const Box& box = image.box;
     opened.plan.channels.push_back(
@@ -116,7 +116,7 @@ Result<void> open_other(const Prefixed& with, const std::string& select, const s
   part.select = formats::to_text(selection);
   part.range = range;
   TRY_ASSIGN(const Box other, chosen_box(reader.info(), part));
-  TRY(record_in(opened.labels, reader.info(), other));
+  TRY(record_in(opened.labels, reader, other));
   if (is_block && range.empty() && reader.needs_scale()) {
     return wrong_use(
         fmt::format("{} has {} pixels: a box needs their range, --with-range once for each --with",

@@ -12,8 +12,7 @@ Result<LabelRecord> record_of_expansion(const LabelSource& labels,
                                         const ExpansionOptions& options) {
   LabelRecord record = labels.record();
   if (image) {
-    TRY_ASSIGN(record, record_in(labels, image->reader.info(), image->place));
-    record.source.scale = image->reader.source().scale;
+    TRY_ASSIGN(record, record_in(labels, image->reader, image->place));
     // A threshold of the labels means nothing in other numbers.
     if (record.source.scale != labels.record().source.scale) {
       for (const char* name : {"threshold", "high"}) record.made_with.erase(name);

@@ -78,6 +78,12 @@ LabelRecord record_of(const formats::ImageInfo& info, const Box& box) {
   return record;
 }
 
+LabelRecord record_of(const ImageReader& image, const Box& box) {
+  LabelRecord record = record_of(image.info(), box);
+  record.source = image.source();
+  return record;
+}
+
 Json to_json(const LabelRecord& record) {
   Json json = {{"version", kVersion},
                {"box", formats::to_text(record.box)},

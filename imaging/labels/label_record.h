@@ -7,6 +7,7 @@
 
 #include "formats/image.h"
 #include "formats/json.h"
+#include "imaging/images/reader.h"
 #include "imaging/images/source.h"
 #include "imaging/voxels/label.h"
 #include "imaging/voxels/volume.h"
@@ -44,6 +45,8 @@ struct LabelRecord {
 
 // The record of labels of `box` of an image.
 LabelRecord record_of(const formats::ImageInfo& info, const Box& box);
+// The same with what the grey values stand for that were read.
+LabelRecord record_of(const ImageReader& image, const Box& box);
 
 // The attribute "imgop" of a labels folder; the voxel size is in OME's own attributes.
 formats::Json to_json(const LabelRecord& record);

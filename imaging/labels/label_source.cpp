@@ -127,16 +127,16 @@ Result<LabelVolume> LabelSource::read_of_volume(const Box& box) const {
   return labels;
 }
 
-Result<LabelRecord> record_in(const LabelSource& labels, const formats::ImageInfo& image,
+Result<LabelRecord> record_in(const LabelSource& labels, const ImageReader& image,
                               const Box& place) {
   const LabelRecord& own = labels.record();
-  const Extent shape = image.levels[place.level].shape.extent();
+  const Extent shape = image.shape_at(place.level);
   if (shape != own.shape) {
     return Error(
         std::errc::invalid_argument,
         fmt::format("{} is {}, and the labels in {} are of an image of {}: they must be of "
                     "the same size",
-                    image.path, formats::to_text(shape), labels.info().path,
+                    image.info().path, formats::to_text(shape), labels.info().path,
                     formats::to_text(own.shape)));
   }
   Box box = own.box;

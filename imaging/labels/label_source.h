@@ -52,7 +52,7 @@ class LabelSource {
 // The record of what is made of the labels and the image that they are of: the same voxels, in the
 // image's time point and channel. `place` chooses these (its z, y and x are not used). An error if
 // the image has another shape.
-Result<LabelRecord> record_in(const LabelSource& labels, const formats::ImageInfo& image,
+Result<LabelRecord> record_in(const LabelSource& labels, const ImageReader& image,
                               const Box& place);
 
 }  // namespace tierhub::imaging

@@ -15,8 +15,7 @@ namespace {
 
 LabelRecord record_with(const ImageReader& reader, const Box& box, const Threshold& threshold,
                         const SegmentOptions& options) {
-  LabelRecord record = record_of(reader.info(), box);
-  record.source = reader.source();
+  LabelRecord record = record_of(reader, box);
   record.connectivity = options.connectivity;
   formats::Json& made_with = record.made_with;
   made_with["threshold"] = threshold.value;
