@@ -101,5 +101,5 @@ export function histogram(image, level, t, c, z) {
   const bins = new Array(256).fill(0);
   for (const s of samples) bins[Math.min(255, Math.floor(((s - low) / Math.max(1, high - low)) * 256))]++;
   const part = (p) => samples[Math.min(samples.length - 1, Math.floor(p * samples.length))];
-  return { bins, low, high, p01: part(0.001), p999: part(0.999), level };
+  return { bins, low, high, p01: part(0.01), p999: part(0.999), level };
 }

@@ -47,7 +47,7 @@ export function runs(world) {
     not_obeyed: ['gpu: this agent has none'], left_out: ['/plates/screen-03/C/01.tif: still being written'],
     tasks: [...tasks('smooth', ['B/01', 'B/02'], 2, 0, Date.parse('2026-11-29T10:15:05Z')), { step: 'label', task: 'B/03', state: 'failed', attempts: 3, slot: 1, start: '2026-11-29T10:16:00Z', end: '2026-11-29T10:17:31Z', exit_code: 137, reason: 'there is no memory for 40 GiB' }],
   };
-  const finished = { ...live, run: 'align-20261128T080000Z-zxcv', workflow: 'align', state: 'done', progress: 1, tasks_total: 6, tasks_done: 6, tasks_running: 0, eta_s: 0, waits_for: '', started: '2026-11-28T08:00:00Z', updated: '2026-11-28T08:11:00Z', ended: '2026-11-28T08:11:00Z', wall_s: 660, serial_equivalent_s: 2180, speed_up: 3.3, tasks: tasks('align', blocks(6), 6, 0, Date.parse('2026-11-28T08:00:10Z')) };
+  const finished = { ...live, run: 'align-20261128T080000Z-zxcv', workflow: 'align', state: 'done', progress: 1, tasks_total: 6, tasks_done: 6, tasks_running: 0, eta_s: 0, waits_for: '', started: '2026-11-28T08:00:00Z', updated: '2026-11-28T08:11:00Z', ended: '2026-11-28T08:11:00Z', wall_s: 660, serial_equivalent_s: 2180, speed_up: 3.3, tasks: undefined };
   return [live, failed, finished].map((r) => ({ run: r.run, uid: 1000, state: r.state, workflow: r.workflow, updated: r.updated, json: text(r), agent: 'node-1', agent_gone: null }));
 }
 

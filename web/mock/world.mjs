@@ -50,6 +50,7 @@ export class World {
     const nuclei = this.images[1];
     this.images.push({ ...nuclei, path: nuclei.path + '/labels/nuclei', name: 'nuclei', type: 'uint32', labels: [], isLabel: true, shape: { ...nuclei.shape, c: 1 } });
     this.files = [
+      { path: '/brain42/broken.tif', size: 4096, resident: 4096, dirty: 0 },
       { path: '/brain42/notes.txt', size: 2310, resident: 2310, dirty: 0 },
       { path: '/brain42/protocol.pdf', size: 1.8 * kMiB, resident: 0, dirty: 0 },
       { path: '/brain42/run-output.csv', size: 14.2 * kMiB, resident: 14.2 * kMiB, dirty: 14.2 * kMiB, writing: true },

@@ -8,6 +8,11 @@ const kPages = {
   transfer: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByRole('button', { name: /^Bring this folder/ }).click(); await p.waitForTimeout(1200); } },
   big: { hash: '#/data?path=/big', act: async (p) => { await p.getByText('frame_000003.tif').waitFor(); } },
   missing: { hash: '#/data?path=/nowhere', act: async (p) => { await p.getByText('does not exist').waitFor(); } },
+  viewer: { hash: '#/view?path=/brain42/scan.ome.zarr&labels=nuclei', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(5000); await p.mouse.move(400, 400); await p.waitForTimeout(500); } },
+  cold: { hash: '#/view?path=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText(/coming from the archive/i).waitFor(); await p.waitForTimeout(3000); } },
+  runs: { hash: '#/runs', act: async (p) => { await p.getByText('count-nuclei').first().waitFor(); } },
+  run: { hash: '#/runs?run=count-nuclei-20261130T020000Z-qwer', act: async (p) => { await p.getByRole('cell', { name: 'block-00' }).waitFor(); } },
+  failed: { hash: '#/runs?run=segment-20261129T101500Z-abcd', act: async (p) => { await p.getByRole('cell', { name: 'B/03' }).waitFor(); } },
   system: { hash: '#/system', act: async (p) => { await p.getByText('node-1').waitFor(); await p.waitForTimeout(7000); } },
   keys: { hash: '#/system', act: async (p) => { await p.keyboard.press('?'); await p.waitForTimeout(300); } },
 };
@@ -15,11 +20,11 @@ const kPages = {
 const wanted = process.argv.slice(2);
 const folder = new URL('../shots/', import.meta.url).pathname;
 fs.mkdirSync(folder, { recursive: true });
-const hub = await start({ bigFolder: 10000 });
 const browser = await openBrowser();
 try {
   for (const [name, { hash, act }] of Object.entries(kPages)) {
     if (wanted.length && !wanted.includes(name)) continue;
+    const hub = await start({ bigFolder: 10000, coldMs: 60_000 });
     const { page, context, faults } = await openPage(browser);
     await page.goto(`${hub.address}/${hash}`, { waitUntil: 'commit' });
     await act(page);
@@ -32,8 +37,8 @@ try {
       }
     for (const f of await faults()) console.log(`${name}: ${f}`);
     await context.close();
+    await hub.stop();
   }
 } finally {
   await browser.close();
-  await hub.stop();
 }

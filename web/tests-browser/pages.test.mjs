@@ -25,6 +25,7 @@ test('a folder lists its images with their residency, and can be fetched and fre
   const { page, context, faults } = await visit('#/data?path=/brain42');
   const row = page.locator('.list-row', { hasText: 'scan-archive.ome.zarr' });
   await row.getByText('2048 × 2048 × 24 · 2 channels · uint16 · OME-Zarr').waitFor();
+  await page.getByText('its directory of pages is cut off: copy the file again').first().waitFor();
   await row.getByText('in the archive').waitFor();
   await row.locator('.col-size').click();
   await page.locator('.details').getByRole('button', { name: 'Bring to SSD' }).click();
@@ -76,6 +77,19 @@ test('strange names survive links, and what is missing says so', async () => {
   await context.close();
 });
 
+test('runs show how far they are, what they wait for, and why they failed', async () => {
+  const { page, context, faults } = await visit('#/runs');
+  await page.getByRole('row', { name: /running count-nuclei/ }).getByText('waits until /brain42/scan.ome.zarr').waitFor();
+  await page.getByRole('link', { name: 'segment' }).click();
+  await page.getByText('Step "label" failed for well B/03: imgop: there is no memory for 40 GiB: use smaller blocks.').waitFor();
+  await page.getByRole('cell', { name: 'B/03' }).waitFor();
+  await page.goto(`${hub.address}/#/runs?run=align-20261128T080000Z-zxcv`);
+  await page.getByText('6 of 6 computed').waitFor();
+  await page.getByText('The agent does not report single tasks here').waitFor();
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
 test('the system page shows tiers, rates and agents', async () => {
   const { page, context, faults } = await visit('#/system');
   await page.getByText('All is well.').waitFor();
@@ -97,9 +111,11 @@ test('nothing is wider than a telephone', async () => {
   await page.getByText('scan.ome.zarr').waitFor();
   const width = () => page.evaluate(() => Math.max(document.documentElement.scrollWidth, document.querySelector('main').scrollWidth));
   assert.equal(await width(), 400);
-  await page.goto(`${hub.address}/#/system`);
-  await page.getByText('All is well.').waitFor();
-  assert.equal(await width(), 400);
+  for (const [hash, text] of [['#/system', 'All is well.'], ['#/runs', 'count-nuclei'], ['#/runs?run=segment-20261129T101500Z-abcd', 'Not obeyed (1)']]) {
+    await page.goto(`${hub.address}/${hash}`);
+    await page.getByText(text).first().waitFor();
+    assert.equal(await width(), 400, hash);
+  }
   assert.deepEqual(await faults(), []);
   await context.close();
 });

@@ -88,7 +88,7 @@ test('channels, contrast and place are in the address, and an address brings the
   await page.getByRole('textbox', { name: /^Go to a position/ }).fill('500, 700, 3');
   await page.keyboard.press('Enter');
   await page.getByText('4 / 24').waitFor();
-  await until(() => /z=3&at=500,700,.*&ch=1:4f8bff:110:900:0.5,0:ff9d2e/.test(page.url()));
+  await until(() => /z=3&at=500,700,.*&ch=1:4f8bff:11\d:900:0.5,0:ff9d2e/.test(page.url()));
   await settled(hub);
   const before = await statistics(page, kPicture);
   const other = await openPage(browser);

@@ -21,6 +21,11 @@ export const kUnreachable =
   'The hub does not answer. Check the network and that tierweb runs; this page tries again by itself.';
 export const kLoggedOut = 'Your session has ended. Open the hub again to log in.';
 
+// "path=%2Fa%20b": the hub decodes percent signs only, not the plus signs of forms.
+export function query(values: Record<string, string | number>): string {
+  return Object.entries(values).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join('&');
+}
+
 export async function errorOf(response: Response): Promise<ApiError> {
   let message = '';
   let code = '';
@@ -34,7 +39,7 @@ export async function errorOf(response: Response): Promise<ApiError> {
   if (response.status === 401) message = kLoggedOut;
   if (!message) message = `The hub answered with status ${response.status}.`;
   const eta = Number(response.headers.get('x-tierhub-eta-ms') ?? 0);
-  const recalling = response.headers.get('x-tierhub-state') === 'recalling';
+  const recalling = /^(recalling|cold)$/.test(response.headers.get('x-tierhub-state') ?? '');
   return new ApiError(message, response.status, code, recalling ? Math.max(1, eta) : 0);
 }
 

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { query } from './client';
 import { crumbs, encodePath, nameOf, parentOf, shown } from './paths';
 
 it('each component is encoded by itself', () => expect(encodePath('/a b/50 %?/ü#')).toBe('/a%20b/50%20%25%3F/%C3%BC%23'));
@@ -8,3 +9,4 @@ it('parents and names', () => {
 });
 it('bytes that are not UTF-8 are visible', () => expect(shown('x\uefff\uef80y')).toBe('x\\xff\\x80y'));
 it('crumbs lead to every folder on the way', () => expect(crumbs('/a/b').map((c) => c.path)).toEqual(['/', '/a', '/a/b']));
+it('spaces and plus signs of a query are percent-encoded', () => expect(query({ path: '/a b+c&d', z: 3 })).toBe('path=%2Fa%20b%2Bc%26d&z=3'));

@@ -1,6 +1,6 @@
 // What the page knows of the hub: one hook for each answer, with the pace at which it is asked again.
 import { keepPreviousData, useQuery, type QueryClient } from '@tanstack/react-query';
-import { ApiError, get } from './client';
+import { ApiError, get, query } from './client';
 import type { Agent, Dataset, Datasets, Entry, Listing, Prefetch, Run, Session, Status } from './types';
 
 // A folder larger than this is shown in part: scrolling through more names helps nobody.
@@ -16,9 +16,7 @@ async function listFolder(path: string, totals: boolean, signal: AbortSignal): P
   const entries: Entry[] = [];
   let after = '';
   do {
-    const q = new URLSearchParams({ path, limit: String(kPage) });
-    if (totals) q.set('totals', 'true');
-    if (after) q.set('after', after);
+    const q = query({ path, limit: kPage, ...(totals ? { totals: 'true' } : {}), ...(after ? { after } : {}) });
     const page = await get<Listing>(`api/v1/ls?${q}`, signal);
     entries.push(...page.entries);
     after = page.next;
@@ -29,8 +27,12 @@ async function listFolder(path: string, totals: boolean, signal: AbortSignal): P
 export const useSession = () =>
   useQuery({ queryKey: ['session'], queryFn: ({ signal }) => get<Session>('api/session', signal), refetchInterval: 15_000 });
 
+// A hub can show a folder without TierHub; then there is nobody to ask about tiers.
+export const useHasTiers = () => useSession().data?.tierd ?? true;
+
 export const useFolder = (path: string, busy: boolean) =>
   useQuery({
+    enabled: useHasTiers(),
     queryKey: ['folder', path],
     queryFn: ({ signal }) => listFolder(path, false, signal),
     refetchInterval: busy ? 1000 : 10_000,
@@ -39,6 +41,7 @@ export const useFolder = (path: string, busy: boolean) =>
 // Sums of folders take tierd up to a second, so they arrive after the names.
 export const useTotals = (path: string, busy: boolean) =>
   useQuery({
+    enabled: useHasTiers(),
     queryKey: ['totals', path],
     queryFn: ({ signal }) => listFolder(path, true, signal),
     refetchInterval: busy ? 2000 : 30_000,
@@ -47,7 +50,7 @@ export const useTotals = (path: string, busy: boolean) =>
 export const useDatasets = (path: string, busy: boolean) =>
   useQuery({
     queryKey: ['datasets', path],
-    queryFn: ({ signal }) => get<Datasets>(`api/datasets?${new URLSearchParams({ path })}`, signal),
+    queryFn: ({ signal }) => get<Datasets>(`api/datasets?${query({ path })}`, signal),
     refetchInterval: busy ? 2000 : 30_000,
   });
 
@@ -55,7 +58,7 @@ export const useDataset = (path: string) =>
   useQuery({
     queryKey: ['dataset', path],
     enabled: path !== '',
-    queryFn: ({ signal }) => get<Dataset>(`api/dataset?${new URLSearchParams({ path })}`, signal),
+    queryFn: ({ signal }) => get<Dataset>(`api/dataset?${query({ path })}`, signal),
     refetchInterval: 15_000,
     placeholderData: keepPreviousData,
   });
@@ -65,16 +68,23 @@ export const isMoving = (p: Prefetch) => p.state === 'queued' || p.state === 'ru
 
 export const usePrefetches = () =>
   useQuery({
+    enabled: useHasTiers(),
     queryKey: ['prefetches'],
     queryFn: async ({ signal }) => (await get<{ prefetches: Prefetch[] }>('api/v1/prefetch', signal)).prefetches,
     refetchInterval: (q) => (q.state.data?.some(isMoving) ? 500 : 5000),
   });
 
 export const useStatus = () =>
-  useQuery({ queryKey: ['status'], queryFn: ({ signal }) => get<Status>('api/v1/status', signal), refetchInterval: 2000 });
+  useQuery({
+    enabled: useHasTiers(),
+    queryKey: ['status'],
+    queryFn: ({ signal }) => get<Status>('api/v1/status', signal),
+    refetchInterval: 2000,
+  });
 
 export const useAgents = () =>
   useQuery({
+    enabled: useHasTiers(),
     queryKey: ['agents'],
     queryFn: async ({ signal }) => (await get<{ agents: Agent[] }>('api/v1/agents', signal)).agents,
     refetchInterval: 5000,
@@ -82,6 +92,7 @@ export const useAgents = () =>
 
 export const useRuns = () =>
   useQuery({
+    enabled: useHasTiers(),
     queryKey: ['runs'],
     queryFn: async ({ signal }) => (await get<{ runs: Run[] }>('api/v1/runs', signal)).runs,
     refetchInterval: 2000,
@@ -89,6 +100,7 @@ export const useRuns = () =>
 
 export const useRun = (run: string) =>
   useQuery({
+    enabled: useHasTiers(),
     queryKey: ['run', run],
     queryFn: ({ signal }) => get<Run>(`api/v1/runs/${encodeURIComponent(run)}`, signal),
     refetchInterval: 1000,

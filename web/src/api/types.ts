@@ -61,11 +61,18 @@ export interface Dataset {
   state: State | null;
   resident: number | null;
   size: number | null;
+  dirty?: number | null;
 }
+
+// In a list: without what only an opened image knows. One that cannot be opened has no more than `error`.
+export type Listed = Omit<Dataset, 'version' | 'levels' | 'labels'>;
+export type Unreadable = Pick<Dataset, 'path' | 'name' | 'state' | 'size' | 'resident'> & { error: string };
+
+export const isReadable = (d: Listed | Unreadable): d is Listed => !('error' in d);
 
 export interface Datasets {
   path: string;
-  datasets: Dataset[];
+  datasets: (Listed | Unreadable)[];
   left_out: string[];
 }
 

@@ -11,6 +11,7 @@ import './shell.css';
 
 const kPages = [
   { page: 'data', name: 'Datasets' },
+  { page: 'runs', name: 'Runs' },
   { page: 'system', name: 'System' },
 ];
 
@@ -49,7 +50,7 @@ function Banner() {
     const out = error instanceof ApiError && error.status === 401;
     return <div className="banner" role="alert"><Icon name="warning" /> {sentence(error)}{out && <a href="login">Log in</a>}</div>;
   }
-  if (data && !data.tierd) return <div className="banner" role="alert"><Icon name="warning" /> {sentence(data.error || 'tierd cannot be reached: ask an administrator to start it')}</div>;
+  if (data?.error) return <div className="banner" role="alert"><Icon name="warning" /> {sentence(data.error)}</div>;
   return null;
 }
 

@@ -1,4 +1,5 @@
-import type { Dataset } from '../api/types';
+import type { Listed } from '../api/types';
+import { sentence } from '../api/client';
 import { shown } from '../api/paths';
 import { bytes, date, plural, unitSign, number } from '../ui/format';
 import { Icon } from '../ui/icons';
@@ -9,7 +10,7 @@ import type { Row } from './rows';
 import { Thumbnail } from './thumbnail';
 import './details.css';
 
-function voxel(d: Dataset): string {
+function voxel(d: Listed): string {
   if (!d.voxel_size) return '';
   const { x, y, z } = d.voxel_size;
   const parts = [x, y, ...(z && (d.shape.z ?? 1) > 1 ? [z] : [])].filter((n): n is number => n !== null);
@@ -25,18 +26,17 @@ function facts(row: Row): [string, string][] {
     out.push(['Shape', [t, c, z, y, x].filter((n) => n !== undefined && n > 0).join(' × ')], ['Type', d.type]);
     if (voxel(d)) out.push(['Voxel', voxel(d)]);
     if (d.channels.length) out.push(['Channels', d.channels.map((ch, i) => ch.name || `channel ${i + 1}`).join(', ')]);
-    if (d.labels.length) out.push(['Labels', d.labels.join(', ')]);
     out.push(['Decoded', bytes(d.bytes)]);
   }
   if (row.kind === 'folder' && row.files) out.push(['Contains', plural(row.files, 'file')]);
-  out.push(['Stored', bytes(row.size)], ['On SSD', bytes(row.resident)]);
+  if (row.size !== null) out.push(['Stored', bytes(row.size)], ['On SSD', bytes(row.resident)]);
   if (row.dirty) out.push(['Not yet archived', bytes(row.dirty)]);
   if (row.mtime) out.push(['Changed', date(row.mtime)]);
   if (row.pins.length) out.push(['Pinned', row.pins.join('; ')]);
   return out;
 }
 
-export function Details({ row, onClose }: { row: Row; onClose(): void }) {
+export function Details({ row, tiers, onClose }: { row: Row; tiers: boolean; onClose(): void }) {
   const { bring, evict } = useTierActions();
   const link = rowLink(row);
   const isHot = row.state === 'hot' || (row.state === 'dirty' && row.resident === row.size);
@@ -51,15 +51,16 @@ export function Details({ row, onClose }: { row: Row; onClose(): void }) {
         <ResidencyBar state={row.state} size={row.size} resident={row.resident} dirty={row.dirty} />
         <StateMark state={row.state} />
       </div>
-      {row.dataset?.not_decodable && <p className="warning"><Icon name="warning" /> Its pixels cannot be shown: {row.dataset.not_decodable}.</p>}
+      {row.dataset?.not_decodable && <p className="warning"><Icon name="warning" /> {sentence(row.dataset.not_decodable)}</p>}
+      {row.error && <p className="warning"><Icon name="warning" /> {sentence(row.error)}</p>}
       <div className="details-actions">
         {link && <a className="button button-primary" href={link}>{row.dataset ? 'View' : 'Open'}</a>}
-        <button type="button" className="button" disabled={isHot} title={isHot ? 'All of it is on the SSD' : undefined} onClick={() => void bring([row.path])}>
+        {tiers && <button type="button" className="button" disabled={isHot} title={isHot ? 'All of it is on the SSD' : undefined} onClick={() => void bring([row.path])}>
           <Icon name="fetch" /> Bring to SSD
-        </button>
-        <button type="button" className="button" disabled={row.resident === 0} title="The data stays in the archive" onClick={() => void evict([row.path])}>
+        </button>}
+        {tiers && <button type="button" className="button" disabled={row.resident === 0} title="The data stays in the archive" onClick={() => void evict([row.path])}>
           <Icon name="release" /> Free SSD space
-        </button>
+        </button>}
       </div>
       <dl>
         {facts(row).map(([name, value]) => (

@@ -1,7 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useRef, type KeyboardEvent, type MouseEvent } from 'react';
 import { folderLink, go, viewLink } from '../app/route';
-import { bytes, date, percent } from '../ui/format';
+import { bytes, date, percent, plural } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { ResidencyBar, StateMark } from '../ui/residency';
 import { shapeText, type Row, type Sort, type SortKey } from './rows';
@@ -14,6 +14,7 @@ export const rowLink = (row: Row) => (row.kind === 'dataset' ? viewLink(row.path
 
 interface Props {
   rows: Row[];
+  tiers: boolean;
   active: string | null;
   selected: ReadonlySet<string>;
   moving: ReadonlySet<string>;
@@ -24,9 +25,13 @@ interface Props {
   onUp(): void;
 }
 
+function folderText(row: Row): string {
+  return [row.files ? plural(row.files, 'file') : '', row.images ? plural(row.images, 'image') : ''].filter(Boolean).join(' · ');
+}
+
 function Name({ row }: { row: Row }) {
   const link = rowLink(row);
-  const about = row.dataset ? `${shapeText(row.dataset)} · ${row.dataset.type} · ${row.dataset.format}` : row.kind === 'folder' && row.files ? `${row.files.toLocaleString('en')} files` : '';
+  const about = row.error ? row.error : row.dataset ? `${shapeText(row.dataset)} · ${row.dataset.type} · ${row.dataset.format}` : row.kind === 'folder' ? folderText(row) : '';
   return (
     <span className="row-name">
       {row.dataset ? <Thumbnail dataset={row.dataset} size={36} /> : <span className="row-icon"><Icon name={row.kind === 'folder' ? 'folder' : 'file'} /></span>}
@@ -36,7 +41,7 @@ function Name({ row }: { row: Row }) {
           {row.pins.length > 0 && <span className="row-pin" title={`Pinned by ${row.pins.join(', ')}`}><Icon name="pin" /></span>}
           {row.writing && <span className="tag">being written</span>}
         </span>
-        {about && <span className="row-about">{about}</span>}
+        {about && <span className={row.error ? 'row-about row-error' : 'row-about'} title={row.error || undefined}>{about}</span>}
       </span>
     </span>
   );
@@ -93,7 +98,7 @@ export function List(props: Props) {
   };
 
   return (
-    <div className="list" role="grid" aria-label="Names in this folder" aria-rowcount={rows.length + 1} aria-activedescendant={at >= 0 ? `row-${at}` : undefined} tabIndex={0} onKeyDown={onKeyDown}>
+    <div className={props.tiers ? 'list' : 'list list-plain'} role="grid" aria-label="Names in this folder" aria-rowcount={rows.length + 1} aria-activedescendant={at >= 0 ? `row-${at}` : undefined} tabIndex={0} onKeyDown={onKeyDown}>
       <Header sort={props.sort} onSort={props.onSort} />
       <div className="list-box" ref={box}>
         <div className="list-inner" style={{ height: virtual.getTotalSize() }}>

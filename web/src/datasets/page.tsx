@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, sentence } from '../api/client';
 import { crumbs, parentOf, shown } from '../api/paths';
-import { isMoving, useDatasets, useFolder, usePrefetches, useTotals } from '../api/queries';
+import { isMoving, useDatasets, useFolder, useHasTiers, usePrefetches, useTotals } from '../api/queries';
 import { folderLink, go } from '../app/route';
 import { useUi } from '../app/store';
 import { plural } from '../ui/format';
@@ -29,6 +29,7 @@ function Breadcrumb({ path }: { path: string }) {
 }
 
 export function DatasetsPage({ path }: { path: string }) {
+  const tiers = useHasTiers();
   const prefetches = usePrefetches();
   const busy = prefetches.data?.some(isMoving) ?? false;
   const folder = useFolder(path, busy);
@@ -59,8 +60,8 @@ export function DatasetsPage({ path }: { path: string }) {
   }, []);
 
   const rows = useMemo(
-    () => mergeRows(folder.data?.entries ?? [], totals.data?.entries ?? [], images.data?.datasets ?? []),
-    [folder.data, totals.data, images.data],
+    () => mergeRows(path, folder.data?.entries ?? [], totals.data?.entries ?? [], images.data?.datasets ?? []),
+    [path, folder.data, totals.data, images.data],
   );
   const shownRows = useMemo(() => arrange(rows, sort, filter), [rows, sort, filter]);
   const moving = useMemo(() => new Set((prefetches.data ?? []).filter(isMoving).flatMap((p) => fetching[p.id] ?? [])), [prefetches.data, fetching]);
@@ -76,7 +77,8 @@ export function DatasetsPage({ path }: { path: string }) {
     });
 
   const body = () => {
-    if (folder.error && !folder.data) {
+    // Without tierd there are still images.
+    if (folder.error && !folder.data && !rows.length && !images.isPending) {
       const gone = folder.error instanceof ApiError && folder.error.status === 404;
       return (
         <Message kind="error" title={gone ? 'This folder does not exist' : 'The folder cannot be listed'} text={sentence(folder.error)}>
@@ -84,11 +86,11 @@ export function DatasetsPage({ path }: { path: string }) {
         </Message>
       );
     }
-    if (!folder.data) return <Message kind="wait" title="Listing the folder" />;
+    if (!folder.data && !rows.length) return <Message kind="wait" title="Listing the folder" />;
     if (!rows.length) return <Message kind="empty" title="This folder is empty" text="Files appear here as soon as they are written to the mount or found in the archive." />;
     if (!shownRows.length) return <Message kind="empty" title="No name matches" text={`Nothing in this folder contains “${filter}”.`} />;
     return (
-      <List rows={shownRows} active={active} selected={selected} moving={moving} sort={sort} onSort={onSort} onActivate={setActive} onSelect={onSelect}
+      <List rows={shownRows} tiers={tiers} active={active} selected={selected} moving={moving} sort={sort} onSort={onSort} onActivate={setActive} onSelect={onSelect}
         onUp={() => path !== '/' && go(folderLink(parentOf(path)))} />
     );
   };
@@ -100,21 +102,21 @@ export function DatasetsPage({ path }: { path: string }) {
       <div className="datasets-bar">
         <Breadcrumb path={path} />
         <input ref={filterBox} type="search" className="input" placeholder="Filter names" aria-label="Filter names" value={filter} onChange={(e) => setFilter(e.target.value)} />
-        <div className="datasets-actions">
+        {tiers && <div className="datasets-actions">
           <button type="button" className="button" aria-label={`Bring ${what} to the SSD`} disabled={!rows.length} onClick={() => void bring(target)}><Icon name="fetch" /> Bring to SSD</button>
           <button type="button" className="button" aria-label={`Free the SSD space of ${what}`} disabled={!rows.length} title="The data stays in the archive" onClick={() => void evict(target)}><Icon name="release" /> Free space</button>
-        </div>
+        </div>}
       </div>
       <Transfers prefetches={prefetches.data ?? []} />
       <div className="datasets-main">
         <div className="datasets-list">{body()}</div>
-        {activeRow && <Details row={activeRow} onClose={() => setActive(null)} />}
+        {activeRow && <Details row={activeRow} tiers={tiers} onClose={() => setActive(null)} />}
       </div>
       <footer className="datasets-foot">
         <span>{plural(rows.length, 'name')}{chosen.length ? `, ${chosen.length} selected` : ''}{folder.data && !folder.data.complete ? ': the folder has more; use a deeper folder' : ''}</span>
-        {folder.error && folder.data ? <span className="bad">{sentence(folder.error)}</span> : null}
+        {tiers && folder.error && rows.length ? <span className="bad">{sentence(folder.error)}</span> : null}
         {images.error ? <span className="bad">Images: {sentence(images.error)}</span> : null}
-        {images.data?.left_out.length ? <span title={images.data.left_out.map(shown).join('\n')}>{plural(images.data.left_out.length, 'image')} left out: {shown(images.data.left_out[0] ?? '')}</span> : null}
+        {images.data?.left_out.length ? <span title={images.data.left_out.map(shown).join('\n')}>Not searched: {shown(images.data.left_out[0] ?? '')}{images.data.left_out.length > 1 ? ` and ${images.data.left_out.length - 1} more` : ''}</span> : null}
       </footer>
     </div>
   );

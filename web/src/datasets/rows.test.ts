@@ -14,17 +14,28 @@ const dataset = (path: string, more: Partial<Dataset> = {}): Dataset => ({
 
 it('a folder says nothing about its bytes until its sums are known', () => {
   const folder = entry('/a/sub', { kind: 'directory', state: '', size: 0 });
-  expect(mergeRows([folder], [], [])[0]).toMatchObject({ kind: 'folder', state: null, size: null });
-  expect(mergeRows([folder], [{ ...folder, state: 'partial', size: 30, resident: 10, files: 3 }], [])[0]).toMatchObject({ state: 'partial', size: 30, files: 3 });
+  expect(mergeRows('/a', [folder], [], [])[0]).toMatchObject({ kind: 'folder', state: null, size: null });
+  expect(mergeRows('/a', [folder], [{ ...folder, state: 'partial', size: 30, resident: 10, files: 3 }], [])[0]).toMatchObject({ state: 'partial', size: 30, files: 3 });
 });
 
-it('a folder that is an image is a dataset, and images further down are rows too', () => {
-  const rows = mergeRows([entry('/a/x.zarr', { kind: 'directory', state: '' })], [], [dataset('/a/x.zarr'), dataset('/a/plate/B/03', { name: 'B 03' })]);
-  expect(rows.map((r) => [r.kind, r.name, r.size])).toEqual([['dataset', 'x.zarr', 5], ['dataset', 'B 03', 5]]);
+it('a folder that is an image is a dataset, and so is a series of files', () => {
+  const rows = mergeRows('/a', [entry('/a/x.zarr', { kind: 'directory', state: '' })], [], [dataset('/a/x.zarr'), dataset('/a/s_<1-9>.tif')]);
+  expect(rows.map((r) => [r.kind, r.name, r.size])).toEqual([['dataset', 'x.zarr', 5], ['dataset', 's_<1-9>.tif', 5]]);
+});
+
+it('an image that cannot be opened is a file that says why', () => {
+  const broken = { path: '/a/b.tif', name: 'b.tif', error: 'it is cut off', state: 'hot' as const, size: 1, resident: 1 };
+  expect(mergeRows('/a', [entry('/a/b.tif')], [], [broken])[0]).toMatchObject({ kind: 'file', dataset: null, error: 'it is cut off', size: 10 });
+  expect(mergeRows('/a', [], [], [broken])[0]).toMatchObject({ kind: 'file', dataset: null, error: 'it is cut off', size: 1 });
+});
+
+it('images further down count for their folder, known or not', () => {
+  const rows = mergeRows('/', [entry('/p', { kind: 'directory' })], [], [dataset('/p/1.tif'), dataset('/p/deep/2.tif'), dataset('/q/3.tif')]);
+  expect(rows.map((r) => [r.kind, r.path, r.images])).toEqual([['folder', '/p', 2], ['folder', '/q', 1]]);
 });
 
 it('names are ordered as people count, folders first, and the filter ignores case', () => {
-  const rows = mergeRows([entry('/s10'), entry('/S2'), entry('/z', { kind: 'directory' })], [], []);
+  const rows = mergeRows('/', [entry('/s10'), entry('/S2'), entry('/z', { kind: 'directory' })], [], []);
   expect(arrange(rows, { key: 'name', down: false }, '').map((r) => r.name)).toEqual(['z', 'S2', 's10']);
   expect(arrange(rows, { key: 'name', down: false }, ' S1 ').map((r) => r.name)).toEqual(['s10']);
 });
@@ -32,7 +43,7 @@ it('names are ordered as people count, folders first, and the filter ignores cas
 it('10,000 rows are merged, filtered and ordered in well under 200 ms', () => {
   const many = Array.from({ length: 10_000 }, (_, i) => entry(`/big/frame_${i}.tif`, { size: (i * 7919) % 10007 }));
   const start = performance.now();
-  arrange(mergeRows(many, many, []), { key: 'size', down: true }, 'frame');
+  arrange(mergeRows('/big', many, many, []), { key: 'size', down: true }, 'frame');
   expect(performance.now() - start).toBeLessThan(1000); // a busy machine; 30 ms alone
 });
 

@@ -1,6 +1,6 @@
 // One list out of three answers: the names of a folder, the sums below them, and its images.
-import { nameOf, shown } from '../api/paths';
-import type { Dataset, Entry, State } from '../api/types';
+import { joinPath, nameOf, parentOf, shown } from '../api/paths';
+import { isReadable, type Entry, type Listed, type State, type Unreadable } from '../api/types';
 
 export type Kind = 'folder' | 'dataset' | 'file';
 
@@ -14,12 +14,15 @@ export interface Row {
   dirty: number;
   mtime: string;
   files: number;
+  images: number; // of a folder, as far as they were searched
   writing: boolean;
   pins: string[];
-  dataset: Dataset | null;
+  dataset: Listed | null;
+  error: string; // why it is no dataset, though it looks like one
 }
 
-function fromEntry(entry: Entry, sums: Entry | undefined, dataset: Dataset | undefined): Row {
+function fromEntry(entry: Entry, sums: Entry | undefined, image: Listed | Unreadable | undefined): Row {
+  const dataset = image && isReadable(image) ? image : null;
   const isFolder = entry.kind === 'directory';
   // A folder's own numbers are zero: only its sums say something.
   const known = isFolder ? (sums?.state ? sums : null) : entry;
@@ -33,28 +36,53 @@ function fromEntry(entry: Entry, sums: Entry | undefined, dataset: Dataset | und
     dirty: known?.dirty ?? 0,
     mtime: entry.mtime,
     files: sums?.files ?? 0,
+    images: 0,
     writing: entry.writing,
     pins: entry.pins,
-    dataset: dataset ?? null,
+    dataset,
+    error: image && !isReadable(image) ? image.error : '',
   };
   if (dataset && row.size === null) Object.assign(row, { state: dataset.state, size: dataset.size, resident: dataset.resident });
   return row;
 }
 
-function fromDataset(dataset: Dataset): Row {
+function fromImage(image: Listed | Unreadable): Row {
+  const dataset = isReadable(image) ? image : null;
   return {
-    path: dataset.path, name: shown(dataset.name || nameOf(dataset.path)), kind: 'dataset', state: dataset.state,
-    size: dataset.size, resident: dataset.resident, dirty: 0, mtime: '', files: 0, writing: false, pins: [], dataset,
+    path: image.path, name: shown(image.name || nameOf(image.path)), kind: dataset ? 'dataset' : 'file', state: image.state,
+    size: image.size, resident: image.resident, dirty: dataset?.dirty ?? 0, mtime: '', files: 0, images: 0, writing: false, pins: [],
+    dataset, error: dataset ? '' : (image as Unreadable).error,
   };
 }
 
-export function mergeRows(entries: Entry[], totals: Entry[], datasets: Dataset[]): Row[] {
+function folderOf(path: string): Row {
+  return {
+    path, name: shown(nameOf(path)), kind: 'folder', state: null, size: null, resident: null, dirty: 0, mtime: '', files: 0, images: 0, writing: false, pins: [],
+    dataset: null, error: '',
+  };
+}
+
+export function mergeRows(folder: string, entries: Entry[], totals: Entry[], datasets: (Listed | Unreadable)[]): Row[] {
   const sums = new Map(totals.map((e) => [e.path, e]));
   const images = new Map(datasets.map((d) => [d.path, d]));
   const rows = entries.map((e) => fromEntry(e, sums.get(e.path), images.get(e.path)));
-  const listed = new Set(entries.map((e) => e.path));
-  // An image need not be a name of this folder: a plate has its fields further down.
-  for (const d of datasets) if (!listed.has(d.path)) rows.push(fromDataset(d));
+  const byPath = new Map(rows.map((r) => [r.path, r]));
+  const add = (row: Row) => {
+    byPath.set(row.path, row);
+    rows.push(row);
+    return row;
+  };
+  for (const d of datasets) {
+    if (byPath.has(d.path)) continue;
+    // A series of files is named by its pattern, and a folder may be an image itself.
+    if (d.path === folder || parentOf(d.path) === folder) {
+      add(fromImage(d));
+      continue;
+    }
+    // Images further down are in a folder of this one; without tierd they are all that is known of it.
+    const below = joinPath(folder, d.path.slice(folder === '/' ? 1 : folder.length + 1).split('/')[0]!);
+    (byPath.get(below) ?? add(folderOf(below))).images++;
+  }
   return rows;
 }
 
@@ -82,7 +110,7 @@ export function arrange(rows: Row[], sort: Sort, filter: string): Row[] {
 }
 
 // "t 12 · c 2 · 1024 × 1024": counts first, then the plane.
-export function shapeText(d: Dataset): string {
+export function shapeText(d: Pick<Listed, 'shape'>): string {
   const { t = 1, c = 1, z = 1, y = 0, x = 0 } = d.shape;
   const parts = [`${x} × ${y}${z > 1 ? ` × ${z}` : ''}`];
   if (c > 1) parts.push(`${c} channels`);

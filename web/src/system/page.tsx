@@ -1,5 +1,5 @@
 import { sentence } from '../api/client';
-import { useAgents, useStatus } from '../api/queries';
+import { useAgents, useHasTiers, useStatus } from '../api/queries';
 import type { Agent, Status } from '../api/types';
 import { ago, bytes, count, duration, percent, plural, rate } from '../ui/format';
 import { Icon } from '../ui/icons';
@@ -62,8 +62,10 @@ function Agents({ agents }: { agents: Agent[] }) {
 
 export function SystemPage() {
   const { data: s, error } = useStatus();
+  const tiers = useHasTiers();
   const agents = useAgents();
   const samples = useSamples((state) => state.samples);
+  if (!tiers) return <Message kind="empty" title="No tiers here" text="This hub shows a folder without TierHub." />;
   if (!s) {
     if (error) return <Message kind="error" title="The status is not known" text={sentence(error)} />;
     return <Message kind="wait" title="Asking tierd" />;

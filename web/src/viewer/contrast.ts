@@ -9,7 +9,7 @@ export function typeRange(type: string): Limits {
   return type.startsWith('int') ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
 }
 
-// From where a thousandth is darker to where a thousandth is brighter.
+// From where a hundredth is darker to where a thousandth is brighter.
 export function autoLimits(h: Histogram | undefined, type: string): Limits {
   if (!h) return typeRange(type);
   if (h.p999 > h.p01) return [h.p01, h.p999];

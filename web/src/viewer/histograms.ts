@@ -1,7 +1,7 @@
 // Histograms of the channels, and the contrast limits that follow from them.
 import { useQueries } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { ApiError, get } from '../api/client';
+import { ApiError, get, query } from '../api/client';
 import { worthRetrying } from '../api/queries';
 import type { Dataset, Histogram } from '../api/types';
 import { autoLimits, type Limits } from './contrast';
@@ -24,7 +24,7 @@ export function useHistograms(d: Dataset, view: View): (Histogram | undefined)[]
   const results = useQueries({
     queries: view.channels.map((channel, c) => ({
       queryKey: ['histogram', d.path, d.version, t, c, z],
-      queryFn: ({ signal }: { signal: AbortSignal }) => get<Histogram>(`api/histogram?${new URLSearchParams({ path: d.path, t: String(t), c: String(c), z: String(z) })}`, signal),
+      queryFn: ({ signal }: { signal: AbortSignal }) => get<Histogram>(`api/histogram?${query({ path: d.path, t, c, z })}`, signal),
       enabled: channel.visible && !d.not_decodable,
       staleTime: Infinity,
       retry: (count: number, e: unknown) => (e instanceof ApiError && e.recalling ? count < 120 : worthRetrying(count, e)),

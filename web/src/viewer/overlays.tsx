@@ -47,7 +47,7 @@ export function ColdMark({ store }: Pick<Props, 'store'>) {
   return (
     <div className="mark" role="status">
       <span className="spinner" aria-hidden="true" />
-      {coldText(cold.readyAt - Date.now())}{standIn && `; ${standIn} is shown until then`}
+      {coldText(cold.readyAt - Date.now())}{cold.reason && `: ${cold.reason}`}{standIn && `; ${standIn} is shown until then`}
     </div>
   );
 }

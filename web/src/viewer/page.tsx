@@ -66,7 +66,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   const say = useUi((s) => s.say);
   const [store] = useState(() => createViewer(d, parseView(parseHash(window.location.hash).query, d)));
   const tiles = useMemo(() => new Tiles(d, {
-    onCold: (n, etaMs) => store.getState().set({ cold: { tiles: n, readyAt: Date.now() + etaMs } }),
+    onCold: (n, etaMs, reason) => store.getState().set({ cold: { tiles: n, readyAt: Date.now() + etaMs, reason } }),
     onStale: () => void client.invalidateQueries({ queryKey: ['dataset', d.path] }),
     onError: (error) => store.getState().set({ error }),
   }), [d, store, client]);

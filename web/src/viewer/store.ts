@@ -13,7 +13,7 @@ export interface ViewerState {
   width: number;
   height: number;
   pointer: Pointer | null;
-  cold: { tiles: number; readyAt: number };
+  cold: { tiles: number; readyAt: number; reason: string };
   error: string;
   playing: '' | 'z' | 't';
   loaded: boolean; // all tiles of the plane that is wanted are here
@@ -35,7 +35,7 @@ export function createViewer(dataset: Dataset, view: View): ViewerStore {
     width: 0,
     height: 0,
     pointer: null,
-    cold: { tiles: 0, readyAt: 0 },
+    cold: { tiles: 0, readyAt: 0, reason: '' },
     error: '',
     playing: '',
     loaded: false,

@@ -25,7 +25,7 @@ export interface Tile {
 }
 
 export interface Events {
-  onCold(tiles: number, etaMs: number): void; // whenever it changes; 0 tiles: nothing is waited for
+  onCold(tiles: number, etaMs: number, reason: string): void; // whenever it changes; 0 tiles: nothing is waited for
   onStale(): void;
   onError(text: string): void; // "": it works again
 }
@@ -47,6 +47,7 @@ export class Tiles {
   private cacheBytes = 0;
   private forming = new Map<string, Batch>(); // of this moment: sent together
   private cold = new Map<Batch, number>(); // when each is expected
+  private reason = ''; // why the archive is slow, if tierd says so
 
   constructor(
     readonly dataset: Dataset,
@@ -141,8 +142,10 @@ export class Tiles {
           this.events.onError(sentence(e));
           throw e;
         }
-        if (e.recalling) this.setCold(batch, Date.now() + e.etaMs);
-        else if (e.status === 0 || e.status >= 500) this.events.onError(sentence(e));
+        if (e.recalling) {
+          this.reason = /archive: (.*)/.exec(e.message)?.[1] ?? '';
+          this.setCold(batch, Date.now() + e.etaMs);
+        } else if (e.status === 0 || e.status >= 500) this.events.onError(sentence(e));
         else {
           if (e.status === 410) this.events.onStale();
           else this.events.onError(sentence(e));
@@ -183,7 +186,7 @@ export class Tiles {
     if (when === null ? !this.cold.delete(batch) : false) return;
     if (when !== null) this.cold.set(batch, when);
     const last = Math.max(0, ...this.cold.values());
-    this.events.onCold(this.cold.size, this.cold.size ? Math.max(0, last - Date.now()) : 0);
+    this.events.onCold(this.cold.size, this.cold.size ? Math.max(0, last - Date.now()) : 0, this.reason);
   }
 }
 
