@@ -1,5 +1,6 @@
 import { lazy, Suspense } from 'react';
 import { DatasetsPage } from '../datasets/page';
+import { RunsPage } from '../runs/page';
 import { SystemPage } from '../system/page';
 import { Message } from '../ui/message';
 import { ErrorBoundary } from './boundary';
@@ -16,6 +17,8 @@ function Page({ hash }: { hash: string }) {
       return <DatasetsPage path={query.get('path') || '/'} />;
     case 'view':
       return <ViewerPage key={query.get('path')} path={query.get('path') ?? ''} />;
+    case 'runs':
+      return <RunsPage run={query.get('run') ?? ''} />;
     case 'system':
       return <SystemPage />;
     default:

@@ -1,0 +1,15 @@
+import { percent } from '../ui/format';
+
+export function Progress({ done, failed, total, label, wide = false }: { done: number; failed: number; total: number; label: string; wide?: boolean }) {
+  const text = `${label}: ${done} of ${total} done${failed ? `, ${failed} failed` : ''}`;
+  return (
+    <span className={wide ? 'run-bar run-bar-wide' : 'run-bar'} role="img" aria-label={text} title={text}>
+      <span className="run-bar-done" style={{ width: `${percent(done, total)}%` }} />
+      <span className="run-bar-failed" style={{ width: `${percent(failed, total)}%` }} />
+    </span>
+  );
+}
+
+export function RunState({ state }: { state: string }) {
+  return <span className={`run-state run-state-${state}`}><span className="state-dot" aria-hidden="true" />{state}</span>;
+}

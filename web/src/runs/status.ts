@@ -1,0 +1,98 @@
+// A run as its agent reports it: Run.json is the text of the run's status.json (docs/WORKFLOWS.md).
+import type { Run } from '../api/types';
+
+export interface Task {
+  step: string;
+  task: string;
+  state: string;
+  attempts: number;
+  slot: number;
+  start: string | null;
+  end: string | null;
+  exit_code: number | null;
+  reason: string;
+}
+
+export interface RunStatus {
+  progress: number;
+  tasks_total: number;
+  tasks_done: number;
+  tasks_failed: number;
+  tasks_running: number;
+  bytes_staged: number;
+  bytes_copied: number;
+  eta_s: number | null;
+  started: string;
+  ended: string | null;
+  wall_s: number;
+  speed_up: number;
+  workers: number;
+  output: string;
+  left_out: string[];
+  not_obeyed: string[];
+  waits_for: string;
+  error: string;
+  tasks: Task[] | null; // null: the agent sent none
+}
+
+const kEmpty: RunStatus = {
+  progress: 0, tasks_total: 0, tasks_done: 0, tasks_failed: 0, tasks_running: 0, bytes_staged: 0, bytes_copied: 0, eta_s: null, started: '', ended: null,
+  wall_s: 0, speed_up: 0, workers: 0, output: '', left_out: [], not_obeyed: [], waits_for: '', error: '', tasks: null,
+};
+
+// Whatever an agent of another version sends, the list of runs stays readable.
+export function statusOf(run: Pick<Run, 'json'>): RunStatus {
+  let given: Record<string, unknown> = {};
+  try {
+    const parsed: unknown = JSON.parse(run.json);
+    if (parsed && typeof parsed === 'object') given = parsed as Record<string, unknown>;
+  } catch {
+    return kEmpty;
+  }
+  const out = { ...kEmpty } as Record<string, unknown>;
+  for (const [key, usual] of Object.entries(kEmpty)) {
+    const value = given[key];
+    const fits = Array.isArray(usual) ? Array.isArray(value) : usual === null || typeof value === typeof usual;
+    if (value !== undefined && value !== null && fits) out[key] = value;
+  }
+  for (const key of ['left_out', 'not_obeyed']) out[key] = (out[key] as unknown[]).map((v) => (typeof v === 'string' ? v : Object.values(v as object).join(': ')));
+  if (!Array.isArray(out.tasks)) out.tasks = null;
+  return out as unknown as RunStatus;
+}
+
+export interface Step {
+  name: string;
+  done: number;
+  running: number;
+  failed: number;
+  started: number; // tasks
+  seconds: number; // of the tasks that are done, added up
+}
+
+export function stepsOf(tasks: Task[]): Step[] {
+  const steps = new Map<string, Step>();
+  for (const t of tasks) {
+    const s = steps.get(t.step) ?? { name: t.step, done: 0, running: 0, failed: 0, started: 0, seconds: 0 };
+    s.started++;
+    if (t.state === 'done') s.done++;
+    else if (t.state === 'running') s.running++;
+    else if (t.state === 'failed') s.failed++;
+    if (t.state === 'done') s.seconds += secondsOf(t, 0);
+    steps.set(t.step, s);
+  }
+  return [...steps.values()];
+}
+
+export function secondsOf(t: Task, now: number): number {
+  if (!t.start) return 0;
+  return Math.max(0, ((t.end ? Date.parse(t.end) : now) - Date.parse(t.start)) / 1000);
+}
+
+const kUrgency: Record<string, number> = { failed: 0, running: 1 };
+
+// What needs eyes first, then the newest.
+export function sortTasks(tasks: Task[]): Task[] {
+  return [...tasks].sort((a, b) => (kUrgency[a.state] ?? 2) - (kUrgency[b.state] ?? 2) || (b.start ?? '').localeCompare(a.start ?? ''));
+}
+
+export const isOver = (state: string) => ['done', 'failed', 'cancelled'].includes(state);
