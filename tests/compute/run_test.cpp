@@ -187,6 +187,41 @@ TEST_F(Run, TasksThatWouldOverwriteOneAnotherAreRefusedWithAHint) {
   }
 }
 
+TEST_F(Run, ByChannelAStepRunsOnceForEachWithItsOwnResult) {
+  write_text(at("scan.ome.zarr/.zattrs"), R"({"multiscales":[{"version":"0.4","axes":[
+    {"name":"c","type":"channel"},{"name":"y","type":"space"},{"name":"x","type":"space"}],
+    "datasets":[{"path":"0"}]}]})");
+  write_text(at("scan.ome.zarr/.zgroup"), R"({"zarr_format":2})");
+  write_text(at("scan.ome.zarr/0/.zarray"), R"({"zarr_format":2,"shape":[3,2,3],"chunks":[1,2,3],
+    "dtype":"|u1","compressor":null,"fill_value":0,"order":"C","filters":null})");
+  const std::vector<std::string> channels = {"red---", "green-", "blue--"};
+  for (size_t c = 0; c < channels.size(); ++c)
+    write_text(at("scan.ome.zarr/0/" + std::to_string(c) + ".0.0"), channels[c]);
+  const EndedRun run = drop_and_wait("job", R"(workflow: w
+input: {dataset: scan.ome.zarr}
+scatter: {by: c}
+steps:
+  - id: a
+    run: [sh, -c, 'cat "$1/0/${{2##*c=}.0.0" > "$3"', sh, "{input}", "{select}", "{work}/parts/{task}"]
+  - id: b
+    after: a
+    run: [sh, -c, 'cat "$1" > "$2"; echo " $3" >> "$2"', sh, "{work}/parts/{task}", "{output}/{task}", "{box}"]
+  - id: all
+    gather: b
+    run: [sh, -c, 'cat {output}/* > {output}/all; echo "$1" >> {output}/all', sh, "{select}"]
+)");
+  ASSERT_EQ(run.ending, "done") << run.report;
+  EXPECT_EQ(run.status["tasks_total"], 7);
+  std::string all;
+  for (size_t c = 0; c < channels.size(); ++c) {
+    const std::string number = std::to_string(c);
+    const std::string own = channels[c] + " level=0,t=0,c=" + number + ",z=0:1,y=0:2,x=0:3\n";
+    EXPECT_EQ(output(run, "000" + number), own);
+    all += own;
+  }
+  EXPECT_EQ(output(run, "all"), all + "level=0,t=0,c=0:3\n");
+}
+
 TEST_F(Run, OneLinkToNothingDoesNotStopTheOthers) {
   write_text(at("bad/good.txt"), "good");
   fs::create_symlink("/nowhere/file", at("bad/broken.txt"));
