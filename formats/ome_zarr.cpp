@@ -284,9 +284,10 @@ Result<std::unique_ptr<Image>> open_ome_zarr(std::shared_ptr<const NotedTree> tr
     }
     TRY_ASSIGN(const std::vector<std::string> fields, read_well(*tree, folder));
     if (!fields.empty()) {
-      return unsupported(
-          fmt::format("{0} is a well with {1} image{2}: name one of them, such as {0}/{3}", path,
-                      fields.size(), fields.size() == 1 ? "" : "s", fields.front()));
+      return unsupported(fmt::format(
+          "{0} is a well with {1} image{2}: name one of them, such as {0}/{3} (in a workflow, "
+          "'scatter: {{by: file}}' makes a task of each)",
+          path, fields.size(), fields.size() == 1 ? "" : "s", fields.front()));
     }
     if (!may_descend || !group || find_member(group->ome, "bioformats2raw.layout") == nullptr)
       break;

@@ -132,6 +132,9 @@ TEST(Datasets, APlateIsAFolderOfItsFields) {
   EXPECT_NE(well.error().text().find("is a well with 2 images: name one of them"),
             std::string::npos)
       << well.error().text();
+  EXPECT_NE(well.error().text().find("'scatter: {by: file}' makes a task of each"),
+            std::string::npos)
+      << "a task by well that runs an operator on one image";
 }
 
 TEST(Datasets, AnImageThatLostItsMetadataIsDamaged) {
