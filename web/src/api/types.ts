@@ -64,11 +64,12 @@ export interface Dataset {
   dirty?: number | null;
 }
 
-// In a list: without what only an opened image knows. One that cannot be opened has no more than `error`.
+// In a list: without what only an opened image knows. One with an `error` is damaged (`not_decodable`), or
+// its metadata is in the archive and it was not opened for the list.
 export type Listed = Omit<Dataset, 'version' | 'levels' | 'labels'>;
-export type Unreadable = Pick<Dataset, 'path' | 'name' | 'state' | 'size' | 'resident'> & { error: string };
+export type Unreadable = Pick<Dataset, 'path' | 'name' | 'state' | 'size' | 'resident' | 'not_decodable'> & { error: string };
 
-export const isReadable = (d: Listed | Unreadable): d is Listed => !('error' in d);
+export const isReadable = (d: Listed | Unreadable): d is Listed => !('error' in d && d.error);
 
 export interface Datasets {
   path: string;

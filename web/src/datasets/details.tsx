@@ -52,9 +52,9 @@ export function Details({ row, tiers, onClose }: { row: Row; tiers: boolean; onC
         <StateMark state={row.state} />
       </div>
       {row.dataset?.not_decodable && <p className="warning"><Icon name="warning" /> {sentence(row.dataset.not_decodable)}</p>}
-      {row.error && <p className="warning"><Icon name="warning" /> {sentence(row.error)}</p>}
+      {row.error && row.kind === 'file' && <p className="warning"><Icon name="warning" /> {sentence(row.error)}</p>}
       <div className="details-actions">
-        {link && <a className="button button-primary" href={link}>{row.dataset ? 'View' : 'Open'}</a>}
+        {link && <a className="button button-primary" href={link}>{row.kind === 'dataset' ? 'View' : 'Open'}</a>}
         {tiers && <button type="button" className="button" disabled={isHot} title={isHot ? 'All of it is on the SSD' : undefined} onClick={() => void bring([row.path])}>
           <Icon name="fetch" /> Bring to SSD
         </button>}

@@ -34,14 +34,14 @@ function Name({ row }: { row: Row }) {
   const about = row.error ? row.error : row.dataset ? `${shapeText(row.dataset)} · ${row.dataset.type} · ${row.dataset.format}` : row.kind === 'folder' ? folderText(row) : '';
   return (
     <span className="row-name">
-      {row.dataset ? <Thumbnail dataset={row.dataset} size={36} /> : <span className="row-icon"><Icon name={row.kind === 'folder' ? 'folder' : 'file'} /></span>}
+      {row.dataset ? <Thumbnail dataset={row.dataset} size={36} /> : <span className="row-icon"><Icon name={row.kind === 'folder' ? 'folder' : row.kind === 'dataset' ? 'image' : 'file'} /></span>}
       <span className="row-text">
         <span className="row-title">
           {link ? <a href={link} tabIndex={-1}>{row.name}</a> : row.name}
           {row.pins.length > 0 && <span className="row-pin" title={`Pinned by ${row.pins.join(', ')}`}><Icon name="pin" /></span>}
           {row.writing && <span className="tag">being written</span>}
         </span>
-        {about && <span className={row.error ? 'row-about row-error' : 'row-about'} title={row.error || undefined}>{about}</span>}
+        {about && <span className={row.error && row.kind === 'file' ? 'row-about row-error' : 'row-about'} title={row.error || undefined}>{about}</span>}
       </span>
     </span>
   );

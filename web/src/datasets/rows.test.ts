@@ -24,9 +24,18 @@ it('a folder that is an image is a dataset, and so is a series of files', () => 
 });
 
 it('an image that cannot be opened is a file that says why', () => {
-  const broken = { path: '/a/b.tif', name: 'b.tif', error: 'it is cut off', state: 'hot' as const, size: 1, resident: 1 };
+  const broken = { path: '/a/b.tif', name: 'b.tif', error: 'it is cut off', not_decodable: 'it is cut off' as string | null, state: 'hot' as const, size: 1, resident: 1 };
   expect(mergeRows('/a', [entry('/a/b.tif')], [], [broken])[0]).toMatchObject({ kind: 'file', dataset: null, error: 'it is cut off', size: 10 });
   expect(mergeRows('/a', [], [], [broken])[0]).toMatchObject({ kind: 'file', dataset: null, error: 'it is cut off', size: 1 });
+});
+
+it('an image that was left in the archive can be opened', () => {
+  const cold = { path: '/a/b.tif', name: 'b.tif', error: 'it is in the archive', not_decodable: null, state: 'cold' as const, size: 9, resident: 0 };
+  expect(mergeRows('/a', [entry('/a/b.tif')], [], [cold])[0]).toMatchObject({ kind: 'dataset', dataset: null, error: 'it is in the archive' });
+});
+
+it('an empty error is none', () => {
+  expect(mergeRows('/a', [], [], [{ ...dataset('/a/b.tif'), error: '' }])[0]).toMatchObject({ kind: 'dataset', error: '' });
 });
 
 it('images further down count for their folder, known or not', () => {

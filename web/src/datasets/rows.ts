@@ -18,7 +18,12 @@ export interface Row {
   writing: boolean;
   pins: string[];
   dataset: Listed | null;
-  error: string; // why it is no dataset, though it looks like one
+  error: string; // why nothing is known about what is in it; a kind of `dataset` can be opened all the same
+}
+
+function kindOf(image: Listed | Unreadable | undefined): Kind | undefined {
+  if (!image) return undefined;
+  return isReadable(image) || !image.not_decodable ? 'dataset' : 'file';
 }
 
 function fromEntry(entry: Entry, sums: Entry | undefined, image: Listed | Unreadable | undefined): Row {
@@ -29,7 +34,7 @@ function fromEntry(entry: Entry, sums: Entry | undefined, image: Listed | Unread
   const row: Row = {
     path: entry.path,
     name: shown(nameOf(entry.path)),
-    kind: dataset ? 'dataset' : isFolder ? 'folder' : 'file',
+    kind: kindOf(image) ?? (isFolder ? 'folder' : 'file'),
     state: known?.state ?? null,
     size: known?.size ?? null,
     resident: known?.resident ?? null,
@@ -42,14 +47,14 @@ function fromEntry(entry: Entry, sums: Entry | undefined, image: Listed | Unread
     dataset,
     error: image && !isReadable(image) ? image.error : '',
   };
-  if (dataset && row.size === null) Object.assign(row, { state: dataset.state, size: dataset.size, resident: dataset.resident });
+  if (image && row.size === null) Object.assign(row, { state: image.state, size: image.size, resident: image.resident });
   return row;
 }
 
 function fromImage(image: Listed | Unreadable): Row {
   const dataset = isReadable(image) ? image : null;
   return {
-    path: image.path, name: shown(image.name || nameOf(image.path)), kind: dataset ? 'dataset' : 'file', state: image.state,
+    path: image.path, name: shown(image.name || nameOf(image.path)), kind: kindOf(image) ?? 'file', state: image.state,
     size: image.size, resident: image.resident, dirty: dataset?.dirty ?? 0, mtime: '', files: 0, images: 0, writing: false, pins: [],
     dataset, error: dataset ? '' : (image as Unreadable).error,
   };

@@ -61,7 +61,7 @@ function facts(s: RunStatus): [string, string][] {
   ];
   if (s.ended) out[2] = ['Time', `${duration(s.wall_s)}, ended ${date(s.ended)}`];
   if (s.started) out.push(['Started', date(s.started)]);
-  if (s.speed_up > 0) out.push(['Speed-up', `${number(s.speed_up)} times one after the other, on ${plural(s.workers, 'worker')}`]);
+  if (s.speed_up > 0) out.push(['Speed-up', `${number(s.speed_up)} times as fast as one task after the other, on ${plural(s.workers, 'worker')}`]);
   if (s.output) out.push(['Results', shown(s.output)]);
   return out;
 }

@@ -7,7 +7,7 @@ const kHeight = 72;
 
 // The next "round" number above n: 1, 2 or 5 times a power of two or ten, by what the unit counts in.
 export function niceTop(n: number, base: 2 | 10): number {
-  if (!(n > 0)) return 1;
+  if (!(n > 0)) return base === 2 ? 1024 : 1;
   if (base === 2) return 2 ** Math.ceil(Math.log2(n));
   const power = 10 ** Math.floor(Math.log10(n));
   return [1, 2, 5, 10].map((k) => k * power).find((k) => k >= n) ?? 10 * power;

@@ -16,7 +16,7 @@ it('a restarted tierd makes a gap, not a negative rate', () => {
 });
 
 it('the top of a chart is a round number', () => {
-  expect([niceTop(0, 2), niceTop(900, 2), niceTop(1025, 2), niceTop(130, 10), niceTop(700, 10)]).toEqual([1, 1024, 2048, 200, 1000]);
+  expect([niceTop(0, 2), niceTop(900, 2), niceTop(1025, 2), niceTop(130, 10), niceTop(700, 10)]).toEqual([1024, 1024, 2048, 200, 1000]);
 });
 
 it('the newest point is at the right edge', () => expect(linePath([{ at: 0, value: 0 }, { at: kKeptMs, value: 1 }], kKeptMs, 1)).toBe('M0.0 71.0L320.0 3.0'));
