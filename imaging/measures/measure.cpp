@@ -118,7 +118,8 @@ void measure_part(MemoryUse& memory, const LabelSource& labels,
   if (plan.shape) memory.allocate(count * (memory.threads() + 1) * sizeof(ShapeSums));
   for (const ImageReader& image : images) {
     memory.read_grey(image, box);
-    memory.allocate(count_bytes(count, voxels));
+    const uint64_t values = image.info().type == formats::PixelType::uint8 ? 256 : 65536;
+    memory.allocate(count_bytes(count, voxels, values));
     memory.allocate(voxels * sizeof(uint16_t));
     memory.free(voxels * sizeof(uint16_t));
     if (&image != &images.front() || !plan.is_pair) memory.free(grey_bytes(box));

@@ -2,6 +2,7 @@
 // of an object can be added in any order.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -26,9 +27,9 @@ using ValueCounts = std::vector<ValueCount>;
 std::vector<ValueCounts> count_values(const LabelVolume& labels, const GreyVolume& image,
                                       uint64_t count, Parallel parallel = Parallel());
 
-// The memory of their counts at most, if they have so many voxels in all, each of another value.
-constexpr uint64_t count_bytes(uint64_t objects, uint64_t voxels) {
-  return objects * sizeof(ValueCounts) + voxels * sizeof(ValueCount);
+// The memory of their counts at most, if they have so many voxels in all, of so many values.
+constexpr uint64_t count_bytes(uint64_t objects, uint64_t voxels, uint64_t values) {
+  return objects * sizeof(ValueCounts) + std::min(voxels, objects * values) * sizeof(ValueCount);
 }
 
 void add_counts(ValueCounts& to, const ValueCounts& more);
