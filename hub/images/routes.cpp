@@ -70,7 +70,7 @@ struct ImageRoutes::Parts {
   Parts(Root folder, Options given)
       : options(std::move(given)),
         root(std::move(folder)),
-        store(root, {.chunk_cache_bytes = options.chunk_cache_bytes}),
+        store(root, {.chunk_cache_bytes = options.chunk_cache_bytes}, options.tiers),
         tiles(options.tiers, options.tile_cache_bytes, options.waiting) {}
 
   // What is missing of the first bytes of a file, which say what it is; nothing if that is here, or

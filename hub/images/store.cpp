@@ -14,6 +14,7 @@
 #include "common/posix.h"
 #include "formats/ome_zarr.h"
 #include "formats/series_names.h"
+#include "hub/images/warm_tree.h"
 
 namespace tierhub::hub {
 namespace {
@@ -51,6 +52,13 @@ Result<std::unique_ptr<Image>> open_pattern(const std::string& folder, const std
   }
   return Error(std::errc::no_such_file_or_directory,
                fmt::format("there are no files {} in {}", pattern, folder));
+}
+
+Result<std::unique_ptr<Image>> open_path(const Root& root, const std::string& path,
+                                         std::shared_ptr<Tiers> tiers) {
+  TRY_ASSIGN(const auto tree, formats::PosixTree::open(root.absolute(path)));
+  const std::string folder = tree->is_folder() ? path : folder_of(path);
+  return Image::open(std::make_shared<const WarmTree>(tree, folder, std::move(tiers)));
 }
 
 struct Place {
@@ -132,9 +140,10 @@ void read_labels(const Image& image, OpenImage& open) {
 
 }  // namespace
 
-ImageStore::ImageStore(const Root& root, const Options& options)
+ImageStore::ImageStore(const Root& root, const Options& options, std::shared_ptr<Tiers> tiers)
     : root_(root),
       options_(options),
+      tiers_(std::move(tiers)),
       chunks_(std::make_shared<pixels::ChunkCache>(options.chunk_cache_bytes)) {}
 
 std::shared_ptr<ImageStore::Slot> ImageStore::slot_of(const std::string& path) {
@@ -196,7 +205,7 @@ Result<std::shared_ptr<const OpenImage>> ImageStore::open(const std::string& pat
     }
     image = slot->image;
   }
-  if (opened && has_process(image->info)) note_process(slot);
+  if (opened && image->has_process) note_process(slot);
   return image;
 }
 
@@ -208,7 +217,7 @@ Result<void> ImageStore::open_in(Slot& slot, const std::string& path) {
   for (int attempt = 1;; ++attempt) {
     const Timestamp begin = Timestamp::now();
     TRY_ASSIGN(auto image, place.folder.empty()
-                               ? Image::open(root_.absolute(place.path))
+                               ? open_path(root_, place.path, tiers_)
                                : open_pattern(root_.absolute(place.folder), name_of(place.path)));
     auto open = std::make_shared<OpenImage>();
     open->path = place.path;
@@ -221,6 +230,7 @@ Result<void> ImageStore::open_in(Slot& slot, const std::string& path) {
     open->version = looked.version;
     open->info = image->info();
     open->number = next_number();
+    open->has_process = has_process(open->info);
     read_labels(*image, *open);
     if (!open->info.not_decodable) {
       pixels::PixelReader::Options options;

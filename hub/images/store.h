@@ -17,6 +17,7 @@
 #include "formats/image.h"
 #include "formats/json.h"
 #include "hub/images/root.h"
+#include "hub/images/tiers.h"
 #include "pixels/reader.h"
 
 namespace tierhub::hub {
@@ -36,6 +37,8 @@ struct OpenImage {
   formats::Json image_label;        // what the metadata of a label image says of it; else null
   std::vector<std::string> labels;  // the label images in it: its folders labels/NAME
   uint64_t number = 0;              // its own, for caches
+  // A library reads it in a process of its own, which takes a failed read for damage.
+  bool has_process = false;
 
   std::string name() const { return name_of(path); }
   // Those that the reader has; of an image that cannot be decoded, those that are stored.
@@ -56,7 +59,8 @@ class ImageStore {
     // For so long files are not looked at again.
     std::chrono::milliseconds trust{1'000};
   };
-  ImageStore(const Root& root, const Options& options);
+  ImageStore(const Root& root, const Options& options,
+             std::shared_ptr<Tiers> tiers = make_single_tier());
 
   // The image at a path of the namespace, as formats::Image::open opens it; also the series that a
   // pattern names ("/plate/a_t<001-100>.tif"). Opened again when its files have changed. Threads
@@ -81,6 +85,7 @@ class ImageStore {
 
   const Root& root_;
   const Options options_;
+  const std::shared_ptr<Tiers> tiers_;
   const std::shared_ptr<pixels::ChunkCache> chunks_;
   Mutex mutex_;
   Slots recent_ GUARDED_BY(mutex_);

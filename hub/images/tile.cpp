@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "hub/images/answers.h"
+#include "hub/images/warm_tree.h"
 
 namespace tierhub::hub {
 namespace {
@@ -31,6 +32,13 @@ Result<uint64_t> number_of(std::string_view text) {
                  fmt::format("\"{}\" in the address of a tile is no number", text));
   }
   return value;
+}
+
+// Formats may have to read metadata to know them.
+Result<FileParts> parts_without_waiting(const OpenImage& image, std::span<const Region> regions) {
+  if (image.has_process) return needed_parts(image, regions);
+  const NoWaiting no_waiting;
+  return needed_parts(image, regions);
 }
 
 struct TileRequest {
@@ -123,7 +131,14 @@ http::Response send(const TileReader::Tiles& tiles) {
 Result<std::optional<TileReader::Cold>> TileReader::bring(const OpenImage& image,
                                                           std::span<const Region> regions,
                                                           uint64_t most_bytes) {
-  TRY_ASSIGN(const FileParts parts, needed_parts(image, regions));
+  const auto found = parts_without_waiting(image, regions);
+  if (!found && found.error().is(std::errc::resource_unavailable_try_again)) {
+    // Small metadata, which has been asked for.
+    constexpr std::chrono::milliseconds kSoon{500};
+    return std::optional(Cold{{0, kSoon, {}}, true});
+  }
+  if (!found) return found.error();
+  const FileParts& parts = *found;
   if (parts.empty()) return std::optional<Cold>();
   TRY_ASSIGN(Missing missing, tiers_->missing(parts));
   if (missing.bytes == 0) return std::optional<Cold>();

@@ -1,6 +1,7 @@
 // Requests of the page, and what it gets.
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -215,6 +216,78 @@ TEST_F(Routes, LinksOutOfTheRootAreNotFollowed) {
   EXPECT_EQ(get(*routes_, "/api/dataset?path=/../etc/passwd").status, 403);
   EXPECT_EQ(get(*routes_, "/api/datasets?path=/out").status, 403);
   EXPECT_EQ(dataset("/inside.zarr")["path"], "/brain/scan.ome.zarr");
+}
+
+TEST_F(Routes, AFileOfAColdSeriesIsNotWaitedFor) {
+  const test::Sample series = test::series_samples().front();
+  ASSERT_TRUE(series.files.contains("a_t11_z004.tif"));
+  folder_.write("series", series.files);
+  const Json json = dataset("/series");
+  const Shape& shape = series.shape;
+  // The last file in t, c, z order is opened when its plane is asked for.
+  const std::string target = fmt::format("/img/{}/series/0/{}/{}/{}/0/0", json.value("version", ""),
+                                         shape.t - 1, shape.c - 1, shape.z - 1);
+  make_cold();
+  const auto cold = get(*routes_, target);
+  ASSERT_EQ(cold.status, 503) << body_of(cold);
+  EXPECT_EQ(header_of(cold, "X-TierHub-State"), "recalling");
+  const auto requests = tierd_.requests();
+  ASSERT_EQ(requests.size(), 1u);
+  const auto& asked = requests[0].files;
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].path, "/series/a_t11_z004.tif");
+  EXPECT_EQ(asked[0].ranges.at(0).begin, 0u) << "its head";
+  tierd_.make_hot();
+  EXPECT_EQ(get(*routes_, target).status, 200);
+}
+
+// Nothing that a client sends may break the worker.
+TEST_F(Routes, AnyAddressIsAnswered) {
+  const std::vector<std::string> parts = {"img",
+                                          "zarr",
+                                          "api",
+                                          "v2",
+                                          "v3",
+                                          "dataset",
+                                          "datasets",
+                                          "histogram",
+                                          "thumbnail",
+                                          "brain",
+                                          "scan.ome.zarr",
+                                          ".zattrs",
+                                          ".zgroup",
+                                          "zarr.json",
+                                          ".zmetadata",
+                                          ".zarray",
+                                          "0",
+                                          "1",
+                                          "2",
+                                          "c",
+                                          "..",
+                                          ".",
+                                          "",
+                                          "%2e%2e",
+                                          "%00",
+                                          "%zz",
+                                          "18446744073709551615",
+                                          "-1",
+                                          "0,1",
+                                          ",",
+                                          "labels",
+                                          version_,
+                                          "?path=/",
+                                          "?path=/brain/scan.ome.zarr&level=99",
+                                          "&z=9999999999",
+                                          "?t=x",
+                                          "%ee%bc%80"};
+  std::mt19937 random(5);
+  for (int i = 0; i < 3'000; ++i) {
+    std::string target;
+    for (size_t length = 1 + random() % 10; length > 0; --length)
+      target += "/" + parts[random() % parts.size()];
+    const int status = get(*routes_, target).status;
+    EXPECT_TRUE(status == 200 || (status >= 400 && status < 600)) << target;
+  }
 }
 
 TEST_F(Routes, AHistogramCountsThePlane) {
