@@ -29,10 +29,11 @@ export const useSession = () =>
 
 // A hub can show a folder without TierHub; then there is nobody to ask about tiers.
 export const useHasTiers = () => useSession().data?.tierd ?? true;
+const useMayAsk = () => useSession().data?.tierd ?? false; // not before that is known
 
 export const useFolder = (path: string, busy: boolean) =>
   useQuery({
-    enabled: useHasTiers(),
+    enabled: useMayAsk(),
     queryKey: ['folder', path],
     queryFn: ({ signal }) => listFolder(path, false, signal),
     refetchInterval: busy ? 1000 : 10_000,
@@ -41,7 +42,7 @@ export const useFolder = (path: string, busy: boolean) =>
 // Sums of folders take tierd up to a second, so they arrive after the names.
 export const useTotals = (path: string, busy: boolean) =>
   useQuery({
-    enabled: useHasTiers(),
+    enabled: useMayAsk(),
     queryKey: ['totals', path],
     queryFn: ({ signal }) => listFolder(path, true, signal),
     refetchInterval: busy ? 2000 : 30_000,
@@ -68,7 +69,7 @@ export const isMoving = (p: Prefetch) => p.state === 'queued' || p.state === 'ru
 
 export const usePrefetches = () =>
   useQuery({
-    enabled: useHasTiers(),
+    enabled: useMayAsk(),
     queryKey: ['prefetches'],
     queryFn: async ({ signal }) => (await get<{ prefetches: Prefetch[] }>('api/v1/prefetch', signal)).prefetches,
     refetchInterval: (q) => (q.state.data?.some(isMoving) ? 500 : 5000),
@@ -76,7 +77,7 @@ export const usePrefetches = () =>
 
 export const useStatus = () =>
   useQuery({
-    enabled: useHasTiers(),
+    enabled: useMayAsk(),
     queryKey: ['status'],
     queryFn: ({ signal }) => get<Status>('api/v1/status', signal),
     refetchInterval: 2000,
@@ -84,7 +85,7 @@ export const useStatus = () =>
 
 export const useAgents = () =>
   useQuery({
-    enabled: useHasTiers(),
+    enabled: useMayAsk(),
     queryKey: ['agents'],
     queryFn: async ({ signal }) => (await get<{ agents: Agent[] }>('api/v1/agents', signal)).agents,
     refetchInterval: 5000,
@@ -92,7 +93,7 @@ export const useAgents = () =>
 
 export const useRuns = () =>
   useQuery({
-    enabled: useHasTiers(),
+    enabled: useMayAsk(),
     queryKey: ['runs'],
     queryFn: async ({ signal }) => (await get<{ runs: Run[] }>('api/v1/runs', signal)).runs,
     refetchInterval: 2000,
@@ -100,7 +101,7 @@ export const useRuns = () =>
 
 export const useRun = (run: string) =>
   useQuery({
-    enabled: useHasTiers(),
+    enabled: useMayAsk(),
     queryKey: ['run', run],
     queryFn: ({ signal }) => get<Run>(`api/v1/runs/${encodeURIComponent(run)}`, signal),
     refetchInterval: 1000,

@@ -5,7 +5,7 @@ import { ApiError, get, query } from '../api/client';
 import { worthRetrying } from '../api/queries';
 import type { Dataset, Histogram } from '../api/types';
 import { autoLimits, type Limits } from './contrast';
-import type { View } from './view';
+import { isPhotograph, type View } from './view';
 
 const kSettleMs = 400; // a histogram of every plane that is scrubbed past would be a burden
 
@@ -46,6 +46,6 @@ export function useLimits(d: Dataset, view: View, histograms: (Histogram | undef
   const first = useRef<(Histogram | undefined)[]>([]);
   return useMemo(() => {
     histograms.forEach((h, c) => (first.current[c] ??= h));
-    return view.channels.map((ch, c): Limits => (ch.low !== null && ch.high !== null ? [ch.low, ch.high] : autoLimits(first.current[c], d.type)));
+    return view.channels.map((ch, c): Limits => (ch.low !== null && ch.high !== null ? [ch.low, ch.high] : isPhotograph(d) ? [0, 255] : autoLimits(first.current[c], d.type)));
   }, [d, view.channels, histograms]);
 }

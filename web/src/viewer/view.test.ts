@@ -7,7 +7,7 @@ import { positionText, scaleBar } from './scale';
 import { snapshotName } from './snapshot';
 import { createViewer, pixelAt } from './store';
 import { parsePosition } from './toolbar';
-import { defaultView, fitCamera, formatView, kMostChannels, parseView } from './view';
+import { defaultView, fitCamera, formatView, isPhotograph, kMostChannels, parseView } from './view';
 
 const dataset = (more: Partial<Dataset> = {}): Dataset => ({
   path: '/a/scan', name: 'scan 1', format: '', version: '1', axes: 'tczyx', shape: { t: 4, c: 3, z: 24, y: 1000, x: 2000 }, type: 'uint16', bytes: 0, voxel_size: { z: 2, y: 0.5, x: 0.5 }, voxel_unit: 'micrometer',
@@ -40,6 +40,7 @@ it('nonsense in an address is what one sees without it', () => {
 it('colours come from the image; bytes in three channels are a photograph', () => {
   expect(defaultView(dataset()).channels.map((c) => c.colour)).toEqual(['4f8bff', '35d07f', 'ff5fb0']);
   expect(defaultView(dataset({ type: 'uint8', channels: [] })).channels.map((c) => c.colour)).toEqual(['ff0000', '00ff00', '0000ff']);
+  expect([isPhotograph(dataset({ type: 'uint8', channels: [] })), isPhotograph(dataset({ type: 'uint8' })), isPhotograph(dataset())]).toEqual([true, false, false]);
   expect(defaultView(dataset({ shape: { c: 1, y: 1, x: 1 }, channels: [] })).channels[0]!.colour).toBe('ffffff');
 });
 

@@ -45,6 +45,11 @@ export function defaultColour(d: Pick<Dataset, 'channels' | 'type' | 'shape'>, c
   return kPalette[c % kPalette.length]!;
 }
 
+// Red, green and blue bytes: stretched one by one they would have other colours than the scene had.
+export function isPhotograph(d: Pick<Dataset, 'channels' | 'type' | 'shape'>): boolean {
+  return d.type === 'uint8' && shapeOf(d).c === 3 && ['ff0000', '00ff00', '0000ff'].every((colour, c) => defaultColour(d, c) === colour);
+}
+
 export function defaultView(d: Dataset): View {
   const shape = shapeOf(d);
   const few = shape.c <= 4 ? shape.c : 3;
