@@ -86,6 +86,14 @@ Result<Listing> Client::list(const std::string& path, Service::Depth depth,
   return Transport(socket_path_, time_limit_).ask<Listing>("GET", target);
 }
 
+Result<Listing> Client::find(const std::string& name, const std::string& path,
+                             const std::string& after, size_t limit) const {
+  return Transport(socket_path_, time_limit_)
+      .ask<Listing>("GET",
+                    fmt::format("/v1/find?name={}&path={}&after={}&limit={}", to_target_text(name),
+                                to_target_text(path), to_target_text(after), limit));
+}
+
 Result<Residency> Client::residency(const std::string& path, ByteRange part, size_t limit) const {
   return Transport(socket_path_, time_limit_)
       .ask<Residency>("GET", fmt::format("/v1/residency?path={}&begin={}&end={}&limit={}",

@@ -50,6 +50,10 @@ class Client {
   Result<Listing> list(const std::string& path, Service::Depth depth, const std::string& after = {},
                        size_t limit = 1'000) const;
 
+  // As the Service's: ask again with `next` as `after` until that is empty.
+  Result<Listing> find(const std::string& name, const std::string& path,
+                       const std::string& after = {}, size_t limit = 100) const;
+
   // As the Service's: at most kMaxResidentRanges ranges.
   Result<Residency> residency(const std::string& path, ByteRange part, size_t limit = 1'000) const;
   // At most kMaxResidencyFiles files, kMaxResidencyRanges ranges and 8 MiB of JSON.

@@ -100,7 +100,7 @@ struct Entry {
 
 struct Listing {
   std::vector<Entry> entries;
-  std::string next;  // not empty: more entries; pass it as `after`
+  std::string next;  // not empty: there may be more entries; pass it as `after`
 };
 
 struct FileRanges {

@@ -99,6 +99,22 @@ Result<Response> list(const Call& call) {
                                   call.parameter("after"), limit));
 }
 
+Result<Response> find(const Call& call) {
+  constexpr uint64_t kUsualLimit = 100;
+  const std::string name = call.parameter("name");
+  if (name.empty()) return missing("name must say what to look for");
+  const std::string limit_text = call.parameter("limit");
+  uint64_t limit = kUsualLimit;
+  if (!limit_text.empty()) {
+    TRY_ASSIGN(limit, number_of(limit_text, "limit"));
+  }
+  if (limit < 1 || limit > Service::kMostFound)
+    return Error(std::errc::invalid_argument, "limit must be from 1 to 1000");
+  const std::string path = call.parameter("path");
+  return answer(call.service.find(call.caller, name, path.empty() ? "/" : path,
+                                  call.parameter("after"), limit));
+}
+
 // A number that may be left out.
 Result<uint64_t> number_parameter(const Call& call, const std::string& name, uint64_t usual) {
   const std::string text = call.parameter(name);
@@ -278,6 +294,7 @@ constexpr uint64_t kPrefetchBody = 32 << 20;
 constexpr Route kRoutes[] = {
     {"GET", "/v1/status", get_status},
     {"GET", "/v1/ls", list, 0, "path recursive totals after limit "},
+    {"GET", "/v1/find", find, 0, "name path after limit "},
     {"GET", "/v1/residency", get_residency, 0, "path begin end limit "},
     {"POST", "/v1/residency", get_residencies, kResidencyBody},
     {"POST", "/v1/prefetch", start_prefetch, kPrefetchBody},

@@ -34,6 +34,15 @@ class Service {
   virtual Result<Listing> list(const Caller& caller, const std::string& path, Depth depth,
                                const std::string& after, size_t limit) = 0;
 
+  // What has a name that fits `name`, below the folder `path`: the caller sees what they could find
+  // by listing every folder that they may list. `name` is words, which must all be in it, or a pattern
+  // with * and ?, which is the whole of it; case does not count. At most `limit` entries (1 to
+  // 1,000), in no order that means anything; takes about a fifth of a second at most, so the answer
+  // may be empty and yet have a `next`, to be passed as `after`.
+  static constexpr size_t kMostFound = 1'000;
+  virtual Result<Listing> find(const Caller& caller, const std::string& name,
+                               const std::string& path, const std::string& after, size_t limit) = 0;
+
   // How much of `part` of a file is on the SSD, with the first `limit` resident ranges (0 to 10,000).
   // `part` is cut to the file. The caller must be allowed to read the file.
   static constexpr size_t kMaxResidentRanges = 10'000;

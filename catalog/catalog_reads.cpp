@@ -163,6 +163,17 @@ Result<std::vector<DirectoryEntry>> Catalog::list(InodeNumber parent, uint64_t a
   return entries;
 }
 
+Result<void> Catalog::for_each_entry(std::string_view after,
+                                     const std::function<bool(const PlacedEntry&)>& use) const {
+  const std::string begin = after.empty() ? std::string() : encoding::after(std::string(after));
+  return visit_records(*store_, Family::dirent, begin, {},
+                       [&](std::string_view key, std::string_view value) -> Result<bool> {
+                         TRY_ASSIGN(const auto read, encoding::decode_dirent_key(key));
+                         TRY_ASSIGN(const InodeNumber inode, encoding::decode_dirent(value));
+                         return use({key, read.parent, read.name, inode});
+                       });
+}
+
 Result<bool> Catalog::is_empty(InodeNumber directory) const {
   bool empty = true;
   TRY(visit_prefix(

@@ -207,6 +207,15 @@ Result<std::pair<uint64_t, std::string>> decode_dirent_suffix(std::string_view k
   });
 }
 
+Result<DirentKey> decode_dirent_key(std::string_view key) {
+  return decode_key<DirentKey>("dirent", key, [](ByteReader& in, DirentKey& read) {
+    read.parent = InodeNumber{in.u64()};
+    in.u64();
+    read.name = in.rest();
+    return !read.name.empty();
+  });
+}
+
 Result<Name> decode_name_key(std::string_view key) {
   return decode_key<Name>("name", key, [](ByteReader& in, Name& name) {
     name.parent = InodeNumber{in.u64()};

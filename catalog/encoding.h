@@ -45,7 +45,12 @@ std::string answer_key(uint64_t start, uint64_t worker);
 // Keys read back.
 Result<uint64_t> decode_number_key(std::string_view key);  // inode, version, intent, reap, heat
 Result<std::pair<uint64_t, std::string>> decode_dirent_suffix(
-    std::string_view key);                                     // cookie, name
+    std::string_view key);  // cookie, name
+struct DirentKey {
+  InodeNumber parent;
+  std::string_view name;  // of the key
+};
+Result<DirentKey> decode_dirent_key(std::string_view key);
 Result<Name> decode_name_key(std::string_view key);            // base
 Result<Name> decode_link_suffix(std::string_view key);         // link, base_link
 Result<std::string> decode_text_suffix(std::string_view key);  // after a number: xattr, lease

@@ -50,6 +50,9 @@ class Control final : public api::Service {
   Result<api::Status> status(const api::Caller& caller) override;
   Result<api::Listing> list(const api::Caller& caller, const std::string& path, Depth depth,
                             const std::string& after, size_t limit) override;
+  Result<api::Listing> find(const api::Caller& caller, const std::string& name,
+                            const std::string& path, const std::string& after,
+                            size_t limit) override;
   Result<api::Residency> residency(const api::Caller& caller, const std::string& path,
                                    ByteRange part, size_t limit) override;
   Result<api::ResidencyList> residencies(const api::Caller& caller,

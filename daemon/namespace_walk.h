@@ -20,6 +20,9 @@ struct FoundNode {
   std::string path;  // in the namespace, without a symbolic link in it
 };
 
+// "/a/b" of "/a" and "b".
+std::string join_path(const std::string& folder, const std::string& name);
+
 class NamespaceWalk {
  public:
   // `mount`: absolute paths below it mean the same as paths of the namespace.

@@ -163,6 +163,33 @@ std::string kernel_write(const std::string& path) {
   return outcome(::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0 ? 0 : errno);
 }
 
+// What this user could find by listing every folder that they may list.
+void add_visible(const std::string& mount, const std::string& folder,
+                 std::set<std::string>& paths) {
+  if (kernel_list(mount + folder) != "ok") {
+    // Names in a folder that may only be entered are not seen, but lead nowhere either.
+    return;
+  }
+  for (const auto& entry : fs::directory_iterator(mount + folder)) {
+    const std::string path = folder + "/" + entry.path().filename().string();
+    paths.insert(path);
+    std::error_code error;
+    if (fs::is_directory(fs::symlink_status(mount + path, error))) add_visible(mount, path, paths);
+  }
+}
+
+std::set<std::string> found_by(const api::Client& client, const std::string& name) {
+  std::set<std::string> paths;
+  std::string after;
+  do {
+    const auto found = client.find(name, "/", after, 7);
+    if (!found) return {found.error().text()};
+    for (const api::Entry& entry : found->entries) paths.insert(entry.path);
+    after = found->next;
+  } while (!after.empty());
+  return paths;
+}
+
 bool leads_out(const std::string& path, const std::string& mount) {
   std::error_code error;
   const std::string real = fs::canonical(mount + path, error).string();
@@ -209,6 +236,23 @@ void compare(const User& user, const std::vector<std::string>& paths, const Test
     judge("read", path, kernel, outcome(client.start_prefetch(request)));
     judge("read", path, kernel, outcome(client.residency(path, {0, 1})));
     judge("write", path, kernel_write(tier.mount + path), outcome(client.start_publish({path})));
+  }
+  std::set<std::string> visible;
+  add_visible(tier.mount, "", visible);
+  for (const std::string name : {"FILE", "folder 1", "*k?", "nothing"}) {
+    std::set<std::string> expected;
+    for (const std::string& path : visible) {
+      const std::string leaf = path.substr(path.rfind('/') + 1);
+      const bool fits = name == "FILE"       ? leaf.find("file") != std::string::npos
+                        : name == "folder 1" ? leaf.find("folder") != std::string::npos &&
+                                                   leaf.find('1') != std::string::npos
+                        : name == "*k?" ? leaf.size() > 1 && leaf[leaf.size() - 2] == 'k'
+                                        : false;
+      if (fits) expected.insert(path);
+    }
+    const std::set<std::string> found = found_by(client, name);
+    if (found != expected)
+      text += fmt::format("finding {} by {}: {} instead of {}\n", name, user.uid, found, expected);
   }
   text += fmt::format("{} allowed, {} refused", yes, no);
   check(::write(out.get(), text.data(), text.size()), "write");

@@ -62,6 +62,13 @@ Result<Status> FakeService::status(const Caller& caller) {
   return state_.status;
 }
 
+Result<Listing> FakeService::find(const Caller&, const std::string& name, const std::string& path,
+                                  const std::string& after, size_t limit) {
+  std::lock_guard lock(mutex_);
+  state_.calls.push_back(fmt::format("find {} in {} after={} limit={}", name, path, after, limit));
+  return Listing{{}, "there"};
+}
+
 Result<Listing> FakeService::list(const Caller&, const std::string& path, Depth depth,
                                   const std::string& after, size_t limit) {
   std::lock_guard lock(mutex_);

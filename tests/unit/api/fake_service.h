@@ -46,6 +46,8 @@ class FakeService : public Service {
   }
 
   Result<Status> status(const Caller& caller) override;
+  Result<Listing> find(const Caller& caller, const std::string& name, const std::string& path,
+                       const std::string& after, size_t limit) override;
   Result<Listing> list(const Caller& caller, const std::string& path, Depth depth,
                        const std::string& after, size_t limit) override;
   Result<Residency> residency(const Caller& caller, const std::string& path, ByteRange part,

@@ -40,6 +40,9 @@ TEST_F(Routes, ListShowsTheRootUnlessTold) {
 }
 
 TEST_F(Routes, ListRefusesParametersThatItDoesNotUnderstand) {
+  expect_refusal(send("GET", "/v1/find"), 400, "EINVAL", "name must say what to look for");
+  expect_refusal(send("GET", "/v1/find?name=a&limit=1001"), 400, "EINVAL",
+                 "limit must be from 1 to 1000");
   expect_refusal(send("GET", "/v1/ls?limit=0"), 400, "EINVAL", "limit must be from 1 to 10000");
   expect_refusal(send("GET", "/v1/ls?limit=10001"), 400, "EINVAL", "limit must be from 1 to 10000");
   expect_refusal(send("GET", "/v1/ls?limit=1x"), 400, "EINVAL", "limit must be a whole number");
