@@ -17,6 +17,8 @@ build_packages=(
 test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs btrfs-progs systemd
   python3-numpy python3-tifffile python3-zarr python3-numcodecs python3-pil python3-h5py python3-openslide
   python3-scipy python3-skimage)
+# A browser for the tests of the page.
+web_packages=(chromium)
 # Other programs that the label `tools` runs on the mount.
 tool_packages=(fio stress-ng dbench samba samba-vfs-modules samba-testsuite smbclient)
 # What checks the annotations of locks.

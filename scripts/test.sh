@@ -3,7 +3,7 @@
 #   scripts/test.sh            everything: the check of locks, unit, contract and model under both sanitizers, then
 #                              every label
 #   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, recovery, crash, e2e,
-#                              compute, compare, or
+#                              compute, compare, web, or
 #                              tools: larger programs on the mount, which are not part of "everything"
 #   scripts/test.sh unit PART [FILTER]
 #                              while you edit: only the programs whose names begin with PART (a folder: migrator,
@@ -54,7 +54,13 @@ case "${1:-all}" in
   all | compare) install_node_modules tests/compare/zarrita ;;
 esac
 case "${1:-all}" in
-  all | e2e) build_page ;;
+  all | web) install_packages "${web_packages[@]}" ;;
+esac
+case "${1:-all}" in
+  all | web | e2e)
+    install_node_modules web
+    build_page
+    ;;
 esac
 case "${1:-all}" in
   all)

@@ -70,16 +70,21 @@ void TierwebTest::start_tierweb(std::vector<std::string> arguments,
   tierweb_ = start_program(argv, environment, log.get());
 }
 
-Browser TierwebTest::start_here(const Environment& environment) {
+std::string TierwebTest::start_and_print_link(const Environment& environment) {
   std::vector<std::string> arguments = {"--here", "--socket", tier.client().socket_path()};
   if (environment.empty()) arguments.push_back("--allow-root");
   start_tierweb(arguments, environment);
   const std::string begin = "http://127.0.0.1:";
   eventually("tierweb prints its link",
              [&] { return line_of(printed(), begin).find("token=") != std::string::npos; });
-  const std::string link = line_of(printed(), begin).substr(begin.size());
-  Browser browser(static_cast<uint16_t>(std::stoul(link)));
-  EXPECT_EQ(browser.get(link.substr(link.find('/'))).status, 303);
+  return line_of(printed(), begin);
+}
+
+Browser TierwebTest::start_here(const Environment& environment) {
+  const std::string link = start_and_print_link(environment);
+  const std::string place = link.substr(std::string_view("http://127.0.0.1:").size());
+  Browser browser(static_cast<uint16_t>(std::stoul(place)));
+  EXPECT_EQ(browser.get(place.substr(place.find('/'))).status, 303);
   return browser;
 }
 

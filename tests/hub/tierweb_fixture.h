@@ -18,7 +18,9 @@ class TierwebTest : public TierTest {
 
   // Starts `tierweb ARGUMENTS` with the socket and the page; waits for nothing.
   void start_tierweb(std::vector<std::string> arguments, const Environment& environment = {});
-  // tierweb --here; signs in by the link that it prints.
+  // tierweb --here; returns the link that it prints.
+  std::string start_and_print_link(const Environment& environment = {});
+  // The same, and signs in.
   Browser start_here(const Environment& environment = {});
   // For everybody: PAM lets everyone in whose password is "secret".
   uint16_t start_for_everybody();

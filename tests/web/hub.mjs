@@ -1,0 +1,100 @@
+// What a microscopist does, in a real browser, with the real tierd and tierweb. Started by hub_page_test.cpp:
+//   LINK    the link that tierweb printed
+//   IMAGE   the path of a volume in the archive, in the namespace
+//   HALVES  the path of a plane of 512 x 512 whose left half is dark and whose right half is bright
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { after, before, test } from 'node:test';
+import { openBrowser, openPage, pixelAt, statistics } from '../../web/tests-browser/browser.mjs';
+
+const { LINK, IMAGE, HALVES } = process.env;
+const address = new URL(LINK).origin;
+const name = (path) => path.slice(path.lastIndexOf('/') + 1);
+const folder = (path) => path.slice(0, path.lastIndexOf('/'));
+
+let browser;
+let opened;
+before(async () => {
+  browser = await openBrowser();
+  opened = await openPage(browser);
+});
+after(async () => browser?.close());
+
+async function until(what, ms = 30_000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const value = await what();
+    if (value) return value;
+    assert.ok(Date.now() < end, `not within ${ms} ms: ${what}`);
+    await new Promise((later) => setTimeout(later, 100));
+  }
+}
+
+async function canvasBox(page) {
+  const canvas = page.locator('canvas').first();
+  await canvas.waitFor({ state: 'attached' });
+  return canvas.boundingBox();
+}
+
+// The processes that answer for people: tierweb --worker.
+function workers() {
+  return fs.readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('tierweb\0--worker\0');
+    } catch {
+      return false;
+    }
+  });
+}
+
+test('the link opens the page once', async () => {
+  const { page } = opened;
+  await page.goto(LINK);
+  await until(() => page.url().startsWith(`${address}/`) && !page.url().includes('token'));
+  await page.getByText('All data').first().waitFor();
+  const again = await openPage(browser);
+  const answer = await again.page.goto(LINK);
+  assert.equal(answer.status(), 401);
+  await again.page.getByText('start it again').waitFor();
+  await again.context.close();
+});
+
+test('a cold image is in the list, and can be brought to the SSD', async () => {
+  const { page } = opened;
+  await page.goto(`${address}/#/data?path=${encodeURIComponent(folder(IMAGE))}`);
+  const row = page.locator('.list-row', { hasText: name(IMAGE) });
+  await row.getByText('in the archive').waitFor();
+  await row.locator('.col-size').click();
+  await page.locator('.details').getByRole('button', { name: 'Bring to SSD' }).click();
+  await row.getByText('on SSD', { exact: true }).waitFor();
+});
+
+test('an image is shown as it is: its dark half dark, its bright half bright', async () => {
+  const { page } = opened;
+  await page.goto(`${address}/#/view?path=${encodeURIComponent(HALVES)}`);
+  const box = await canvasBox(page);
+  const at = (part) => pixelAt(page, Math.round(box.x + box.width * part), Math.round(box.y + box.height / 2));
+  // The picture is in the middle of the canvas.
+  await until(async () => Math.max(...(await at(0.55))) > 150);
+  assert.ok(Math.max(...(await at(0.45))) < 60, `the left half is ${await at(0.45)}`);
+});
+
+test('a volume is drawn, and goes on after its worker was killed', async () => {
+  const { page } = opened;
+  await page.goto(`${address}/#/view?path=${encodeURIComponent(IMAGE)}&z=4`);
+  const box = await canvasBox(page);
+  const clip = { x: box.x + box.width * 0.3, y: box.y + box.height * 0.3, width: box.width * 0.4, height: box.height * 0.4 };
+  const drawn = () => until(async () => (await statistics(page, clip, 40)).bright > 0.02);
+  await drawn();
+  const killed = workers();
+  assert.equal(killed.length, 1);
+  process.kill(Number(killed[0]), 'SIGKILL');
+  await page.keyboard.press('ArrowRight');
+  await page.getByText(/^6 \/ /).waitFor();
+  await drawn();
+  await until(() => workers().length === 1 && workers()[0] !== killed[0]);
+});
+
+test('nothing was against the rules of the page', async () => {
+  assert.deepEqual(await opened.faults(), []);
+});
