@@ -84,6 +84,7 @@ http::Response WorkerRoutes::session() {
   response.body = nlohmann::json{{"user", api::to_wire_text(own_name())},
                                  {"host", api::to_wire_text(host_name())},
                                  {"version", TIERHUB_VERSION},
+                                 {"here", place_.front_uid == ::geteuid()},
                                  {"mount", here ? api::to_wire_text((*here)->root) : ""},
                                  {"tierd", !place_.tierd_socket.empty()},
                                  {"error", here ? "" : here.error().text()}}

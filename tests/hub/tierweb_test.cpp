@@ -27,6 +27,7 @@ TEST_F(TierwebTest, ShowsOnePersonTheTier) {
   const json session = json::parse(browser.get("/api/session").body);
   EXPECT_EQ(session.at("mount"), tier.mount);
   EXPECT_EQ(session.at("user"), "root");
+  EXPECT_EQ(session.at("here"), true) << "there is nothing to sign out of";
   const Answer listing = browser.get("/api/v1/ls?path=%2F");
   EXPECT_EQ(listing.status, 200);
   EXPECT_THAT(listing.body, HasSubstr("scan.raw"));
@@ -140,6 +141,7 @@ TEST_F(TierwebTest, EverybodySeesWhatTheirAccountMaySee) {
   EXPECT_EQ(datasets(daemon, "games"), 403);
   EXPECT_EQ(json::parse(daemon.get("/api/session").body).at("user"), "daemon");
   EXPECT_EQ(json::parse(games.get("/api/session").body).at("user"), "games");
+  EXPECT_EQ(json::parse(games.get("/api/session").body).at("here"), false);
   // Only root may.
   EXPECT_EQ(daemon.post("/api/v1/scan").status, 403);
 

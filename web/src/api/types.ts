@@ -8,6 +8,7 @@ export interface Session {
   version: string;
   mount: string;
   tierd: boolean;
+  here: boolean; // tierweb --here: there is nothing to sign out of
   error: string;
 }
 

@@ -80,6 +80,11 @@ export function Shell({ page, children }: { page: string; children: ReactNode })
         <span className="top-space" />
         <Meter />
         {session && <span className="who" title={`tierhub ${session.version}`}>{session.user}@{session.host}</span>}
+        {session && !session.here && (
+          <form method="post" action="logout">
+            <button className="button">Sign out</button>
+          </form>
+        )}
         <ThemeButton />
         <button type="button" className="icon-button top-keys" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={() => showKeys(true)}><Icon name="keys" /></button>
       </header>
