@@ -14,7 +14,7 @@ const kPages = {
   run: { hash: '#/runs?run=count-nuclei-20261130T020000Z-qwer', act: async (p) => { await p.getByRole('cell', { name: 'block-00' }).waitFor(); } },
   failed: { hash: '#/runs?run=segment-20261129T101500Z-abcd', act: async (p) => { await p.getByRole('cell', { name: 'B/03' }).waitFor(); } },
   system: { hash: '#/system', act: async (p) => { await p.getByText('node-1').waitFor(); await p.waitForTimeout(7000); } },
-  keys: { hash: '#/system', act: async (p) => { await p.keyboard.press('?'); await p.waitForTimeout(300); } },
+  keys: { hash: '#/system', act: async (p) => { await p.getByText('node-1').waitFor(); await p.keyboard.press('?'); await p.waitForTimeout(300); } },
 };
 
 const wanted = process.argv.slice(2);
