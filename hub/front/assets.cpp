@@ -40,14 +40,15 @@ Result<Assets> Assets::load(const std::string& folder) {
   uint64_t bytes = 0;
   std::error_code error;
   for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+    const std::string path = "/" + entry.path().lexically_relative(folder).string();
+    if (path.find("/.") != std::string::npos) continue;  // of the build, no part of the page
     const std::string type = content_type_of(entry.path());
     if (!entry.is_regular_file(error) || type.empty()) continue;
     bytes += entry.file_size(error);
     if (bytes > kMaxBytes)
       return Error(std::errc::file_too_large, folder + " has more than the files of a page");
     TRY_ASSIGN(std::string content, posix::read_file(entry.path()));
-    assets.by_path_["/" + entry.path().lexically_relative(folder).string()] =
-        Asset{type, std::move(content)};
+    assets.by_path_[path] = Asset{type, std::move(content)};
   }
   const auto index = assets.by_path_.find("/index.html");
   if (index == assets.by_path_.end()) {

@@ -95,7 +95,7 @@ http::Response WorkerRoutes::session() {
 
 http::Response WorkerRoutes::tierd(const http::Request& request) {
   if (place_.tierd_socket.empty())
-    return refusal(Error(std::errc::connection_refused, "this hub shows a folder without TierHub"));
+    return refusal(Error(std::errc::not_supported, "this hub shows a folder without TierHub"));
   http::Request asked = request;
   asked.target.erase(0, std::string_view("/api").size());
   http::Response response;

@@ -65,6 +65,8 @@ class FrontTest : public ::testing::Test {
     std::ofstream(folder_ + "/page/index.html") << "<!doctype html>the page";
     std::ofstream(folder_ + "/page/assets/main-1a.js") << "1";
     std::ofstream(folder_ + "/page/notes.tmp") << "no part of the page";
+    std::filesystem::create_directories(folder_ + "/page/.vite");
+    std::ofstream(folder_ + "/page/.vite/manifest.json") << "{}";
     auto assets = Assets::load(folder_ + "/page");
     ASSERT_TRUE(assets) << assets.error().text();
     assets_ = *assets;
@@ -144,6 +146,8 @@ TEST_F(FrontTest, WithoutASessionThereIsThePageAndNoData) {
   EXPECT_EQ(ask("GET", "/").status, 200);
   EXPECT_EQ(ask("GET", "/assets/main-1a.js").status, 200);
   EXPECT_EQ(ask("GET", "/notes.tmp").status, 404);
+  EXPECT_EQ(ask("GET", "/.vite/manifest.json").status, 404);
+  EXPECT_EQ(ask("GET", "/../front_test.cpp").status, 404);
   for (const char* target :
        {"/api/session", "/api/v1/status", "/img/1/a/0/0/0/0/0/0", "/zarr/v2/a"}) {
     const Response response = ask("GET", target);
