@@ -74,11 +74,67 @@ Error gone(const std::string& why) {
 }  // namespace
 
 struct Relayer::Upstream {
-  explicit Upstream(asio::io_context& io) : stream(io) {}
+  explicit Upstream(asio::io_context& io) : stream(io), piece(kPieceBytes) {}
   Stream stream;
   beast::flat_buffer buffer;
+  std::vector<char> piece;  // of a body that is passed on
   bool used = false;
 };
+
+struct Relayer::Limits {
+  std::chrono::milliseconds upstream;
+  std::chrono::milliseconds caller;
+};
+
+// The length was promised: after an error the connection is closed, so that the caller notices.
+awaitable<bool> Relayer::pass_on(Upstream& from, Stream& to, uint64_t left, const Limits& limits) {
+  boost::system::error_code error;
+  const size_t begun = std::min<uint64_t>(left, from.buffer.size());  // came with the head
+  to.expires_after(limits.caller);
+  co_await asio::async_write(to, asio::buffer(from.buffer.data().data(), begun), capture(error));
+  from.buffer.consume(begun);
+  left -= begun;
+  while (!error && left > 0) {
+    const auto piece = asio::buffer(from.piece.data(), std::min<uint64_t>(left, kPieceBytes));
+    from.stream.expires_after(limits.upstream);
+    co_await asio::async_read(from.stream, piece, capture(error));
+    if (error) {
+      log::warning("a response could not be passed on to its end", {{"error", error.message()}});
+      co_return false;
+    }
+    to.expires_after(limits.caller);
+    co_await asio::async_write(to, piece, capture(error));
+    left -= piece.size();
+  }
+  co_return !error;
+}
+
+awaitable<bool> Relayer::pass_on_chunks(Upstream& from, Parser& parser, Stream& to, Message& out,
+                                        Serializer& serializer, const Limits& limits) {
+  boost::system::error_code error;
+  while (!(parser.is_done() && serializer.is_done())) {
+    out.body().data = nullptr;
+    out.body().size = 0;
+    if (!parser.is_done()) {
+      parser.get().body().data = from.piece.data();
+      parser.get().body().size = from.piece.size();
+      from.stream.expires_after(limits.upstream);
+      co_await wire::async_read_some(from.stream, from.buffer, parser, capture(error));
+      if (error && error != wire::error::need_buffer) {
+        log::warning("a response could not be passed on to its end", {{"error", error.message()}});
+        co_return false;
+      }
+      out.body().data = from.piece.data();
+      out.body().size = from.piece.size() - parser.get().body().size;
+      if (out.body().size == 0 && !parser.is_done()) continue;
+    }
+    out.body().more = !parser.is_done();
+    to.expires_after(limits.caller);
+    co_await wire::async_write(to, serializer, capture(error));
+    if (error && error != wire::error::need_buffer) co_return false;
+  }
+  co_return true;
+}
 
 awaitable<Relayer::Connection> Relayer::connect(const std::string& socket_path, bool fresh) {
   auto& idle = idle_[socket_path];
@@ -110,13 +166,14 @@ awaitable<Relayer::Outcome> Relayer::relay(Stream& caller, const Relay& relay,
                                            std::chrono::milliseconds piece_limit) {
   auto request = to_wire(relay.request);
   const bool repeatable = may_be_repeated(relay.request);
+  const Limits limits{relay.time_limit, piece_limit};
   boost::system::error_code error;
   // A connection that rested may have been closed meanwhile: then a new one is tried.
   for (bool fresh = !repeatable;; fresh = true) {
     Connection connection = co_await connect(relay.socket_path, fresh);
     if (!connection) co_return Outcome{way.keep_alive, gone("it is not running")};
     Stream& upstream = connection->stream;
-    wire::response_parser<wire::buffer_body> parser;
+    Parser parser;
     parser.header_limit(kMaxHeadBytes);
     parser.body_limit(UINT64_MAX);
     parser.skip(way.head_only);
@@ -145,37 +202,18 @@ awaitable<Relayer::Outcome> Relayer::relay(Stream& caller, const Relay& relay,
     if (head.status == 304 || head.status == 204) out.erase(wire::field::content_length);
     out.body().data = nullptr;
     out.body().more = true;
-    wire::response_serializer<wire::buffer_body> serializer(out);
+    Serializer serializer(out);
     caller.expires_after(piece_limit);
     co_await wire::async_write_header(caller, serializer, capture(error));
     if (error) co_return Outcome{};
-    std::vector<char> piece(way.head_only ? 0 : kPieceBytes);
-    while (!way.head_only && !(parser.is_done() && serializer.is_done())) {
-      out.body().data = nullptr;
-      out.body().size = 0;
-      if (!parser.is_done()) {
-        parser.get().body().data = piece.data();
-        parser.get().body().size = piece.size();
-        upstream.expires_after(relay.time_limit);
-        co_await wire::async_read_some(upstream, connection->buffer, parser, capture(error));
-        if (error == wire::error::need_buffer) error = {};
-        // The length was promised: the connection is closed, so that the caller notices.
-        if (error) {
-          log::warning("a response could not be passed on to its end",
-                       {{"error", error.message()}});
-          co_return Outcome{};
-        }
-        out.body().data = piece.data();
-        out.body().size = piece.size() - parser.get().body().size;
-        if (out.body().size == 0 && !parser.is_done()) continue;
-      }
-      out.body().more = !parser.is_done();
-      caller.expires_after(piece_limit);
-      co_await wire::async_write(caller, serializer, capture(error));
-      if (error == wire::error::need_buffer) error = {};
-      if (error) co_return Outcome{};
+    bool complete = way.head_only || parser.is_done();
+    if (!complete && length) {
+      complete = co_await pass_on(*connection, caller, *length, limits);
+    } else if (!complete) {
+      complete = co_await pass_on_chunks(*connection, parser, caller, out, serializer, limits);
     }
-    const bool again = parser.get().keep_alive() && (parser.is_done() || way.head_only);
+    if (!complete) co_return Outcome{};
+    const bool again = parser.get().keep_alive();
     if (again) keep(relay.socket_path, std::move(connection));
     co_return Outcome{out.keep_alive()};
   }

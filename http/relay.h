@@ -1,7 +1,10 @@
 // Passes responses of other servers on while they arrive.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,10 +31,19 @@ class Relayer {
 
  private:
   struct Upstream;
+  struct Limits;
   using Connection = std::unique_ptr<Upstream>;
+  using Message = wire::response<wire::buffer_body>;
+  using Parser = wire::response_parser<wire::buffer_body>;
+  using Serializer = wire::response_serializer<wire::buffer_body>;
 
   // One that rests, or a new one; null if nobody listens there.
   awaitable<Connection> connect(const std::string& socket_path, bool fresh);
+  // The body, of a length that is known, or until the other server ends it. False: it is not
+  // complete.
+  awaitable<bool> pass_on(Upstream& from, Stream& to, uint64_t left, const Limits& limits);
+  awaitable<bool> pass_on_chunks(Upstream& from, Parser& parser, Stream& to, Message& out,
+                                 Serializer& serializer, const Limits& limits);
   void keep(const std::string& socket_path, Connection connection);
 
   asio::io_context& io_;

@@ -5,12 +5,15 @@
 
 #include <unistd.h>
 
+#include <malloc.h>
+
 #include "hub/worker/sandbox.h"
 
 namespace tierhub::hub {
 namespace {
 
 constexpr timespec kTick = {1, 0};
+constexpr int kMaxKeptBytes = 32 << 20;  // larger pieces go back to the kernel at once
 
 // SIGTERM and SIGINT are waited for here, and delivered to no thread.
 sigset_t block_signals() {
@@ -26,6 +29,9 @@ sigset_t block_signals() {
 
 Result<void> run_worker(WorkerOptions options) {
   const sigset_t signals = block_signals();
+  // Tiles are allocated and freed all the time: from the kernel, each would be cleared page by page.
+  ::mallopt(M_MMAP_THRESHOLD, kMaxKeptBytes);
+  ::mallopt(M_TRIM_THRESHOLD, kMaxKeptBytes);
   TRY(enter_sandbox());
   WorkerRoutes routes(std::move(options.place));
   http::Server::Options serving;
