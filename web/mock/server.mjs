@@ -47,6 +47,7 @@ function control(world, options, req, url, body, res) {
     const list = world.list(q.get('path') ?? '/', { totals: q.get('totals') === 'true', after: q.get('after') ?? '', limit: Number(q.get('limit') ?? 1000) });
     return list ? json(res, list) : fail(res, 404, 'ENOENT', `there is no ${q.get('path')}`);
   }
+  if (route === 'find') return json(res, world.find(q.get('name'), q.get('path'), q.get('after') ?? ''));
   if (route === 'prefetch' && req.method === 'GET') {
     world.advance();
     return json(res, { prefetches: world.prefetches.map(plain) });

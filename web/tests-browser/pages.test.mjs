@@ -90,6 +90,21 @@ test('runs show how far they are, what they wait for, and why they failed', asyn
   await context.close();
 });
 
+test('a search finds names in the folders below', async () => {
+  const { page, context, faults } = await visit('#/data');
+  await page.getByRole('link', { name: 'brain42' }).first().waitFor();
+  await page.getByRole('searchbox', { name: 'Filter names' }).fill('stack 01');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: '“stack 01” in all data' }).waitFor();
+  await page.getByText('3 names').waitFor(); // stack_001, 010, 011
+  await page.getByRole('link', { name: '/brain42/raw' }).first().click();
+  await page.getByText('stack_000.mrc').waitFor();
+  await page.goto(`${hub.address}/#/find?name=nobody-has-this`);
+  await page.getByText('Nothing has this name').waitFor();
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
 test('the system page shows tiers, rates and agents', async () => {
   const { page, context, faults } = await visit('#/system');
   await page.getByText('All is well.').waitFor();

@@ -1,4 +1,5 @@
 import { lazy, Suspense } from 'react';
+import { FindPage } from '../datasets/find';
 import { DatasetsPage } from '../datasets/page';
 import { RunsPage } from '../runs/page';
 import { SystemPage } from '../system/page';
@@ -15,6 +16,8 @@ function Page({ hash }: { hash: string }) {
   switch (page) {
     case 'data':
       return <DatasetsPage path={query.get('path') || '/'} />;
+    case 'find':
+      return <FindPage name={query.get('name') ?? ''} path={query.get('path') || '/'} />;
     case 'view':
       return <ViewerPage key={query.get('path')} path={query.get('path') ?? ''} />;
     case 'runs':

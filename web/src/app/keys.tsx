@@ -7,7 +7,7 @@ const kGroups: { name: string; keys: [string, string][] }[] = [
   { name: 'Everywhere', keys: [['?', 'show these keys'], ['Esc', 'close']] },
   {
     name: 'Datasets',
-    keys: [['/', 'filter names'], ['↑ ↓', 'move'], ['Enter', 'open'], ['Space', 'select'], ['Backspace', 'parent folder']],
+    keys: [['/', 'filter names; Enter searches the folders below'], ['↑ ↓', 'move'], ['Enter', 'open'], ['Space', 'select'], ['Backspace', 'parent folder']],
   },
   {
     name: 'Viewer',

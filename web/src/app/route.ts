@@ -48,4 +48,6 @@ export function replaceHash(hash: string): void {
 
 export const folderLink = (path: string) => formatHash('data', { path: path === '/' ? undefined : path });
 export const viewLink = (path: string) => formatHash('view', { path });
+// Names like these, in all folders below a path.
+export const findLink = (name: string, path: string) => formatHash('find', { name, path: path === '/' ? undefined : path });
 export const runLink = (run: string) => formatHash('runs', { run });

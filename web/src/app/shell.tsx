@@ -74,7 +74,7 @@ export function Shell({ page, children }: { page: string; children: ReactNode })
         <a className="brand" href="#/data">TierHub</a>
         <nav className="tabs" aria-label="Pages">
           {kPages.map((p) => (
-            <a key={p.page} href={`#/${p.page}`} aria-current={p.page === page || (p.page === 'data' && page === 'view') ? 'page' : undefined}>{p.name}</a>
+            <a key={p.page} href={`#/${p.page}`} aria-current={p.page === page || (p.page === 'data' && (page === 'view' || page === 'find')) ? 'page' : undefined}>{p.name}</a>
           ))}
         </nav>
         <span className="top-space" />

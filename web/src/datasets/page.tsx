@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, sentence } from '../api/client';
 import { crumbs, parentOf, shown } from '../api/paths';
 import { isMoving, useDatasets, useFolder, useHasTiers, usePrefetches, useTotals } from '../api/queries';
-import { folderLink, go } from '../app/route';
+import { findLink, folderLink, go } from '../app/route';
 import { useUi } from '../app/store';
 import { plural } from '../ui/format';
 import { Icon } from '../ui/icons';
@@ -76,6 +76,8 @@ export function DatasetsPage({ path }: { path: string }) {
       return next;
     });
 
+  const searchable = tiers && filter.trim() !== '';
+
   const body = () => {
     // Without tierd there are still images.
     if (folder.error && !folder.data && !rows.length && !images.isPending) {
@@ -88,7 +90,13 @@ export function DatasetsPage({ path }: { path: string }) {
     }
     if (!folder.data && !rows.length) return <Message kind="wait" title="Listing the folder" />;
     if (!rows.length) return <Message kind="empty" title="This folder is empty" text="Files appear here as soon as they are written to the mount or found in the archive." />;
-    if (!shownRows.length) return <Message kind="empty" title="No name matches" text={`Nothing in this folder contains “${filter}”.`} />;
+    if (!shownRows.length) {
+      return (
+        <Message kind="empty" title="No name matches" text={`Nothing in this folder contains “${filter}”.`}>
+          {searchable && <a className="button" href={findLink(filter.trim(), path)}>Search the folders below</a>}
+        </Message>
+      );
+    }
     return (
       <List rows={shownRows} tiers={tiers} active={active} selected={selected} moving={moving} sort={sort} onSort={onSort} onActivate={setActive} onSelect={onSelect}
         onUp={() => path !== '/' && go(folderLink(parentOf(path)))} />
@@ -101,7 +109,8 @@ export function DatasetsPage({ path }: { path: string }) {
     <div className="datasets">
       <div className="datasets-bar">
         <Breadcrumb path={path} />
-        <input ref={filterBox} type="search" className="input" placeholder="Filter names" aria-label="Filter names" value={filter} onChange={(e) => setFilter(e.target.value)} />
+        <input ref={filterBox} type="search" className="input" placeholder="Filter names" aria-label="Filter names" value={filter} onChange={(e) => setFilter(e.target.value)}
+          onKeyDown={(e) => e.key === 'Enter' && searchable && go(findLink(filter.trim(), path))} />
         {tiers && <div className="datasets-actions">
           <button type="button" className="button" aria-label={`Bring ${what} to the SSD`} disabled={!rows.length} onClick={() => void bring(target)}><Icon name="fetch" /> Bring to SSD</button>
           <button type="button" className="button" aria-label={`Free the SSD space of ${what}`} disabled={!rows.length} title="The data stays in the archive" onClick={() => void evict(target)}><Icon name="release" /> Free space</button>
@@ -114,6 +123,7 @@ export function DatasetsPage({ path }: { path: string }) {
       </div>
       <footer className="datasets-foot">
         <span>{plural(rows.length, 'name')}{chosen.length ? `, ${chosen.length} selected` : ''}{folder.data && !folder.data.complete ? ': the folder has more; use a deeper folder' : ''}</span>
+        {searchable && <a href={findLink(filter.trim(), path)}>Search the folders below for “{filter.trim()}” (Enter)</a>}
         {tiers && folder.error && rows.length ? <span className="bad">{sentence(folder.error)}</span> : null}
         {images.error ? <span className="bad">Images: {sentence(images.error)}</span> : null}
         {images.data?.left_out.length ? <span title={images.data.left_out.map(shown).join('\n')}>Not searched: {shown(images.data.left_out[0] ?? '')}{images.data.left_out.length > 1 ? ` and ${images.data.left_out.length - 1} more` : ''}</span> : null}
