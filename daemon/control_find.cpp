@@ -100,7 +100,7 @@ class SeenFolders {
       if (!above) return Path();
       TRY_ASSIGN(auto record, catalog_.inode(inode));
       if (!record) return Path();
-      node = {inode, *std::move(record), join_path(*above, names.front().name)};
+      node = {inode, *std::move(record), NamespaceWalk::child_path(*above, names.front().name)};
     }
     TRY_ASSIGN(const bool entered, walk_.may(caller_, node, Access::traverse));
     TRY_ASSIGN(const bool read, walk_.may(caller_, node, Access::read));
@@ -154,7 +154,8 @@ Result<api::Listing> Control::find(const api::Caller& caller, const std::string&
       if (!folder) continue;
       TRY_ASSIGN(auto record, catalog_.inode(one.inode));
       if (!record) continue;
-      auto entry = entry_of({one.inode, *std::move(record), join_path(*folder, one.name)});
+      auto entry =
+          entry_of({one.inode, *std::move(record), NamespaceWalk::child_path(*folder, one.name)});
       if (!entry && entry.error().is(std::errc::no_such_file_or_directory)) continue;
       if (!entry) return entry.error();
       listing.entries.push_back(*std::move(entry));

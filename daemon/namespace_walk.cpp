@@ -29,7 +29,7 @@ std::deque<std::string> components_of(std::string_view path) {
 
 }  // namespace
 
-std::string join_path(const std::string& folder, const std::string& name) {
+std::string NamespaceWalk::child_path(const std::string& folder, const std::string& name) {
   return folder == "/" ? "/" + name : folder + "/" + name;
 }
 
@@ -50,7 +50,7 @@ Result<std::optional<FoundNode>> NamespaceWalk::child_of(const FoundNode& folder
   if (!inode) return std::optional<FoundNode>();
   TRY_ASSIGN(auto record, catalog_.inode(*inode));
   if (!record) return std::optional<FoundNode>();
-  return std::optional(FoundNode{*inode, *std::move(record), join_path(folder.path, name)});
+  return std::optional(FoundNode{*inode, *std::move(record), child_path(folder.path, name)});
 }
 
 // Walks a path one component at a time, as the kernel does: ".." is where the link led to, not
@@ -90,7 +90,7 @@ class NamespaceWalk::Resolver {
     TRY_ASSIGN(auto child, walk_.child_of(folder, name));
     if (!child) {
       return Error(std::errc::no_such_file_or_directory,
-                   join_path(folder.path, name) + " does not exist");
+                   child_path(folder.path, name) + " does not exist");
     }
     if (child->record.attributes.kind == FileKind::symlink) return follow(*child);
     way_.push_back(*std::move(child));
@@ -200,7 +200,7 @@ Result<std::optional<FoundNode>> NamespaceWalk::next_of(Level& level) const {
     TRY_ASSIGN(auto record, catalog_.inode(level.last.inode));
     if (!record) continue;  // removed in between
     return std::optional(FoundNode{level.last.inode, *std::move(record),
-                                   join_path(level.folder.path, level.last.name)});
+                                   child_path(level.folder.path, level.last.name)});
   }
 }
 
@@ -212,7 +212,7 @@ Result<std::vector<NamespaceWalk::Level>> NamespaceWalk::levels_to(const api::Ca
   std::vector<Level> levels;
   std::optional<FoundNode> here = start;
   std::string_view rest = after;
-  if (after != start.path && !after.starts_with(join_path(start.path, "")))
+  if (after != start.path && !after.starts_with(child_path(start.path, "")))
     return Error(std::errc::invalid_argument, after + " is not below " + start.path);
   rest.remove_prefix(std::min(start.path.size(), rest.size()));
   auto names = components_of(rest);

@@ -20,14 +20,14 @@ struct FoundNode {
   std::string path;  // in the namespace, without a symbolic link in it
 };
 
-// "/a/b" of "/a" and "b".
-std::string join_path(const std::string& folder, const std::string& name);
-
 class NamespaceWalk {
  public:
   // `mount`: absolute paths below it mean the same as paths of the namespace.
   NamespaceWalk(const Catalog& catalog, std::string mount)
       : catalog_(catalog), mount_(std::move(mount)) {}
+
+  // "/a/b" of "/a" and "b".
+  static std::string child_path(const std::string& folder, const std::string& name);
 
   // "/a/b" in the namespace, or the same below the mount. Symbolic links are followed as long as
   // they stay in the namespace; one that leads out of it is errc::cross_device_link. Errors are
