@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -116,7 +117,10 @@ Result<Estimate> estimate_split(const SplitCommand& command, const SplitJob& job
   for (const LabelBlock& block : job.blocks) {
     const std::vector<ObjectSums>& own = block.objects().sums;
     objects.insert(objects.end(), own.begin(), own.end());
-    labels += label_chunk_bytes(block.box());
+    const formats::Region read = formats::intersect(block.box(), job.box);
+    Box part = block.box();
+    std::tie(part.z, part.y, part.x) = std::tie(read.z, read.y, read.x);
+    if (!read.empty()) labels += label_chunk_bytes(part);
   }
   MemoryUse memory(job.options.parallel);
   memory.allocate(3 * objects.size() * sizeof(ObjectSums));  // in blocks, joined, and of pieces
