@@ -59,7 +59,9 @@ test('while tiles are cold the coarse level shows, words say so, and sharp tiles
   const arrived = (level) => tilesOf(hub).find((l) => l.path.includes(`/${level}/0/0,1/`) && l.status === 200)?.done;
   assert.ok(arrived(2) + 3000 < arrived(1), 'the coarse level did not come long before the sharp one');
   const asked = tilesOf(hub).filter((l) => l.path.endsWith('/1/0/0,1/12/0/0')).map((l) => l.at);
-  assert.ok(asked.length <= 8 && asked.every((at, i) => !i || at - asked[i - 1] > 500), `asked too often: ${asked}`);
+  // Once a second; the last time when the rest of the ETA is over, however short that is.
+  const early = asked.slice(1, -1).filter((at, i) => at - asked[i] <= 500);
+  assert.ok(asked.length <= 8 && !early.length, `asked too often: ${asked}`);
   assert.deepEqual(await faults(), []);
 });
 
