@@ -30,7 +30,7 @@ class Sessions {
 
   // Returns the secret that the browser keeps.
   std::string begin(const Person& person, Clock::time_point now = Clock::now());
-  // Who has this secret; a session that is asked for is used.
+  // The person who has this secret. Asking counts as using the session.
   std::optional<Person> find(const std::string& secret, Clock::time_point now = Clock::now());
   void end(const std::string& secret);
   // Some session of that person is left.
