@@ -64,6 +64,19 @@ export function labelAt(image, z, x, y) {
   return near && near.d < 0.75 ? near.n.id : 0;
 }
 
+// The objects that labelAt() shows, with their centres.
+export function labelledObjects(image) {
+  const out = [];
+  for (let i = 0; i * kCell < image.shape.x; i++)
+    for (let j = 0; j * kCell < image.shape.y; j++) {
+      const n = nucleus(i, j);
+      if (n.x >= image.shape.x || n.y >= image.shape.y) continue;
+      const z = n.z * (image.shape.z - 1);
+      if (labelAt(image, Math.round(z), n.x, n.y) === n.id) out.push({ id: n.id, x: n.x, y: n.y, z, volume: Math.round(4.2 * n.r * n.r * 3), bright: n.bright });
+    }
+  return out.sort((a, b) => a.z - b.z);
+}
+
 const kSamples = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array };
 const cache = new Map();
 

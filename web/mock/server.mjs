@@ -6,7 +6,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { histogram, tile } from './images.mjs';
 import { thumbnail } from './png.mjs';
-import { agents, runs, status } from './status.mjs';
+import { agents, runs, status, statuses } from './status.mjs';
+import { cancel, check, jobText, log as runLog, plan, report, results, run, workflows } from './workflows.mjs';
 import { World } from './world.mjs';
 
 export const kPolicy =
@@ -37,10 +38,10 @@ function control(world, options, req, url, body, res) {
   const route = url.pathname.slice('/api/v1/'.length);
   const q = url.searchParams;
   if (route === 'status') return json(res, status(world, options));
-  if (route === 'agents') return json(res, { agents: agents() });
-  if (route === 'runs') return json(res, { runs: runs(world) });
+  if (route === 'agents') return json(res, { agents: agents(options) });
+  if (route === 'runs') return json(res, { runs: runs(world, options) });
   if (route.startsWith('runs/')) {
-    const run = runs(world).find((r) => r.run === decodeURIComponent(route.slice(5)));
+    const run = runs(world, options).find((r) => r.run === decodeURIComponent(route.slice(5)));
     return run ? json(res, run) : fail(res, 404, 'ENOENT', 'there is no such run');
   }
   if (route === 'ls') {
@@ -83,11 +84,57 @@ function pixels(world, url, res) {
   return res.end(Buffer.from(samples.buffer));
 }
 
+function text(res, body) {
+  res.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+  res.end(body);
+}
+
+// What the hub itself answers about workflows and runs.
+function work(world, options, req, url, body, res) {
+  const route = url.pathname.slice('/api/'.length);
+  if (route === 'workflows') return json(res, workflows(options));
+  if (route === 'workflow/check') return json(res, check(body));
+  if (route === 'workflow/plan') {
+    if (options.planFails) return fail(res, 500, 'EIO', 'imgop could not be started');
+    const reply = () => res.destroyed || json(res, plan(world, body));
+    return body.values.diameter === 99 ? setTimeout(reply, 3000) : reply();
+  }
+  if (route === 'workflow/run') {
+    const made = run(world, body);
+    return made ? json(res, made) : fail(res, 400, 'EINVAL', 'the workflow has errors');
+  }
+  if (route === 'file') {
+    const wanted = url.searchParams.get('path');
+    const job = /^\/jobs\/\w+\/(.*)\/job\.yaml$/.exec(wanted);
+    const found = world.texts.get(wanted) ?? (job ? jobText(world, job[1]) : null);
+    if (found === null || found === undefined) return fail(res, 404, 'ENOENT', `there is no ${wanted}`);
+    if (wanted.endsWith('.png')) {
+      res.writeHead(200, { 'content-type': 'image/png' });
+      return res.end(thumbnail(world.images[1]));
+    }
+    const begin = Number(url.searchParams.get('begin') ?? 0);
+    return text(res, Buffer.from(found).subarray(begin, begin + Number(url.searchParams.get('bytes') ?? 1048576)));
+  }
+  const [, name, what] = /^runs\/([^/]+)(?:\/(.*))?$/.exec(route) ?? [];
+  const found = statuses(world, options).find((r) => r.run === decodeURIComponent(name ?? ''));
+  // The folder of one run is not there any more.
+  if (!found || found.workflow === 'align') return fail(res, 404, 'ENOENT', 'the folder of this run has been removed');
+  if (!what) return json(res, { ...found, folder: `/jobs/${found.ended ? 'done' : 'running'}/${found.run}`, report: report(found) });
+  if (what === 'log') return text(res, runLog(found).slice(-Number(url.searchParams.get('tail') ?? 65536)));
+  if (what === 'results') return json(res, results(world, found));
+  if (what === 'cancel') {
+    cancel(world, found.run);
+    return json(res, {});
+  }
+  return fail(res, 404, 'ENOSYS', 'there is no such route');
+}
+
 function answer(world, options, req, url, body, res) {
   const q = url.searchParams;
   const wanted = q.get('path') ?? '/';
   if (url.pathname.startsWith('/img/')) return pixels(world, url, res);
   if (url.pathname.startsWith('/api/v1/')) return control(world, options, req, url, body, res);
+  if (/^\/api\/(workflow|runs\/|file$)/.test(url.pathname)) return work(world, options, req, url, body, res);
   const known = { '/api/dataset': ['path'], '/api/datasets': ['path'], '/api/thumbnail': ['path', 'version'], '/api/histogram': ['path', 'level', 't', 'c', 'z'] }[url.pathname];
   const unknown = known && [...q.keys()].find((k) => !known.includes(k));
   if (unknown) return fail(res, 400, 'EINVAL', `there is no parameter "${unknown}"`);

@@ -1,4 +1,6 @@
 // Status, runs and agents of the mock; numbers move so that charts and progress can be watched.
+import { jobRuns } from './workflows.mjs';
+
 const kMiB = 2 ** 20;
 
 export function status(world, { health = [] } = {}) {
@@ -9,7 +11,7 @@ export function status(world, { health = [] } = {}) {
   return {
     version: '0.1.0', pid: 812, mount: '/mnt/tier', archive: '/srv/archive', scratch: '/ssd/scratch', state: '/var/lib/tierhub', state_shares_scratch: false,
     data_path: 'passthrough', archive_state: 'online', copy_engine: 'io_uring', uptime_s: 86400.5 + s, import_running: false, import_files: 120000,
-    capacity_bytes: 96 * 1024 * kMiB, used_bytes: used, reserve_bytes: 80 * kMiB, high_bytes: 86 * 1024 * kMiB, low_bytes: 76 * 1024 * kMiB,
+    capacity_bytes: world.capacity, used_bytes: used, reserve_bytes: 80 * kMiB, high_bytes: 86 * 1024 * kMiB, low_bytes: 76 * 1024 * kMiB,
     writers_waiting: 0, oldest_writer_wait_s: 0, publish_bytes_per_s: wave(7, 140 * kMiB), dirty_files: 2, dirty_bytes: 55 * kMiB, oldest_dirty_age_s: 12.5,
     journal_keys: 3, parked_keys: 0, conflicts: 0, first_parked_reason: '', prefetch_bytes: copied, prefetch_files: 0,
     recall_bytes: s * 60 * kMiB + 400 * kMiB * Math.sin(s / 9), recall_chunks: 0, unkept_recall_bytes: 0, growing_recall_bytes: 0, answered_first_bytes: 0,
@@ -30,10 +32,10 @@ function tasks(step, names, ended, running, from) {
 
 const blocks = (n) => Array.from({ length: n }, (_, i) => `block-${String(i).padStart(2, '0')}`);
 
-export function runs(world) {
+// Each run as its status.json has it.
+export function statuses(world, options = {}) {
   const now = Date.now();
   const t0 = world.started - 200000;
-  const text = (o) => JSON.stringify(o);
   const done = Math.min(21, 6 + Math.floor((now - world.started) / 4000));
   const live = {
     run: 'count-nuclei-20261130T020000Z-qwer', workflow: 'count-nuclei', user: 'ada', state: 'running', progress: done / 24, tasks_total: 24, tasks_done: done, tasks_failed: 0, tasks_running: 3,
@@ -48,10 +50,15 @@ export function runs(world) {
     tasks: [...tasks('smooth', ['B/01', 'B/02'], 2, 0, Date.parse('2026-11-29T10:15:05Z')), { step: 'label', task: 'B/03', state: 'failed', attempts: 3, slot: 1, start: '2026-11-29T10:16:00Z', end: '2026-11-29T10:17:31Z', exit_code: 137, reason: 'there is no memory for 40 GiB' }],
   };
   const finished = { ...live, run: 'align-20261128T080000Z-zxcv', workflow: 'align', state: 'done', progress: 1, tasks_total: 6, tasks_done: 6, tasks_running: 0, eta_s: 0, waits_for: '', started: '2026-11-28T08:00:00Z', updated: '2026-11-28T08:11:00Z', ended: '2026-11-28T08:11:00Z', wall_s: 660, serial_equivalent_s: 2180, speed_up: 3.3, tasks: undefined };
-  return [live, failed, finished].map((r) => ({ run: r.run, uid: 1000, state: r.state, workflow: r.workflow, updated: r.updated, json: text(r), agent: 'node-1', agent_gone: null }));
+  return [...jobRuns(world, options).reverse(), live, failed, finished];
 }
 
-export const agents = () => [
+// As tierd knows them: an agent that reports to tierd may leave single tasks out.
+export function runs(world, options) {
+  return statuses(world, options).map((r) => ({ run: r.run, uid: 1000, state: r.state, workflow: r.workflow, updated: r.updated, json: JSON.stringify({ ...r, tasks: undefined }), agent: 'node-1', agent_gone: null }));
+}
+
+export const agents = (options = {}) => (options.noAgent ? [] : [
   { host: 'node-1', uid: 0, state: 'watching', folders: ['/mnt/tier/jobs'], workers: 8, runs: 1, heard: new Date(Date.now() - 4000).toISOString(), gone: false },
   { host: 'scope-2', uid: 1000, state: 'stopped', folders: ['/home/ada/jobs'], workers: 2, runs: 0, heard: '2026-11-29T18:00:00Z', gone: true },
-];
+]);

@@ -31,7 +31,10 @@ function image(path, shape, state, more = {}) {
 }
 
 export class World {
-  constructor({ bigFolder = 0, coldMs = 1500 } = {}) {
+  constructor({ bigFolder = 0, coldMs = 1500, capacity = 96 * 1024 * kMiB } = {}) {
+    this.capacity = capacity;
+    this.jobs = []; // submitted workflows
+    this.texts = new Map(); // the files that /api/file serves
     this.started = Date.now();
     this.coldMs = coldMs;
     this.prefetches = [];

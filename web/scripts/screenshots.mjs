@@ -10,6 +10,11 @@ const kPages = {
   missing: { hash: '#/data?path=/nowhere', act: async (p) => { await p.getByText('does not exist').waitFor(); } },
   viewer: { hash: '#/view?path=/brain42/scan.ome.zarr&labels=nuclei', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(5000); await p.mouse.move(400, 400); await p.waitForTimeout(500); } },
   cold: { hash: '#/view?path=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText(/coming from the archive/i).waitFor(); await p.waitForTimeout(3000); } },
+  form: { hash: '#/run?workflow=nuclei-files&dataset=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText('211 MiB come from the archive').waitFor(); } },
+  'form-empty': { hash: '#/run', act: async (p) => { await p.getByText('Choose what to analyse with').waitFor(); } },
+  'form-wrong': { hash: '#/run?workflow=spots-per-cell', act: async (p) => { await p.getByLabel('Nucleus diameter').fill('2,5'); await p.getByRole('button', { name: 'Choose' }).click(); await p.getByRole('button', { name: 'brain42' }).click(); await p.getByText('scan.ome.zarr').waitFor(); } },
+  'form-text': { options: { broken: true, noAgent: true }, hash: '#/run?workflow=broken&dataset=/brain42', act: async (p) => { await p.getByRole('tab', { name: 'Text (errors)' }).click(); await p.getByText('Line 6, column 5').waitFor(); } },
+  'form-big': { options: { capacity: 5e9 }, hash: '#/run?workflow=nuclei-blocks&dataset=/big', act: async (p) => { await p.getByText('larger than the SSD').waitFor(); } },
   runs: { hash: '#/runs', act: async (p) => { await p.getByText('count-nuclei').first().waitFor(); } },
   run: { hash: '#/runs?run=count-nuclei-20261130T020000Z-qwer', act: async (p) => { await p.getByRole('cell', { name: 'block-00' }).waitFor(); } },
   failed: { hash: '#/runs?run=segment-20261129T101500Z-abcd', act: async (p) => { await p.getByRole('cell', { name: 'B/03' }).waitFor(); } },
@@ -22,9 +27,9 @@ const folder = new URL('../shots/', import.meta.url).pathname;
 fs.mkdirSync(folder, { recursive: true });
 const browser = await openBrowser();
 try {
-  for (const [name, { hash, act }] of Object.entries(kPages)) {
+  for (const [name, { hash, act, options }] of Object.entries(kPages)) {
     if (wanted.length && !wanted.includes(name)) continue;
-    const hub = await start({ bigFolder: 10000, coldMs: 60_000 });
+    const hub = await start({ bigFolder: 10000, coldMs: 60_000, ...options });
     const { page, context, faults } = await openPage(browser);
     await page.goto(`${hub.address}/${hash}`, { waitUntil: 'commit' });
     await act(page);

@@ -60,10 +60,10 @@ export async function get<T>(address: string, signal?: AbortSignal): Promise<T> 
 }
 
 // The header tells the hub that a page of its own sent this, not a form on another site.
-export async function change<T>(method: 'POST' | 'DELETE', address: string, body?: unknown): Promise<T> {
+export async function change<T>(method: 'POST' | 'DELETE', address: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { 'X-TierHub': '1' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
-  const response = await send(address, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  const response = await send(address, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
   return (await response.json()) as T;
 }
 

@@ -10,6 +10,7 @@ import { Shell } from './shell';
 
 // The viewer brings deck.gl: it is loaded when an image is opened.
 const ViewerPage = lazy(() => import('../viewer/page'));
+const RunFormPage = lazy(() => import('../workflow/page'));
 
 function Page({ hash }: { hash: string }) {
   const { page, query } = parseHash(hash);
@@ -20,8 +21,10 @@ function Page({ hash }: { hash: string }) {
       return <FindPage name={query.get('name') ?? ''} path={query.get('path') || '/'} />;
     case 'view':
       return <ViewerPage key={query.get('path')} path={query.get('path') ?? ''} />;
+    case 'run':
+      return <RunFormPage workflow={query.get('workflow') ?? ''} dataset={query.get('dataset') ?? ''} channel={query.get('channel') ?? ''} from={query.get('from') ?? ''} />;
     case 'runs':
-      return <RunsPage run={query.get('run') ?? ''} />;
+      return <RunsPage run={query.get('run') ?? ''} job={query.get('job') ?? ''} />;
     case 'system':
       return <SystemPage />;
     default:
@@ -35,7 +38,7 @@ export function App() {
   return (
     <Shell page={page}>
       <ErrorBoundary key={page}>
-        <Suspense fallback={<Message kind="wait" title="Loading the viewer" />}>
+        <Suspense fallback={<Message kind="wait" title="Loading the page" />}>
           <Page hash={hash} />
         </Suspense>
       </ErrorBoundary>

@@ -51,3 +51,7 @@ export const viewLink = (path: string) => formatHash('view', { path });
 // Names like these, in all folders below a path.
 export const findLink = (name: string, path: string) => formatHash('find', { name, path: path === '/' ? undefined : path });
 export const runLink = (run: string) => formatHash('runs', { run });
+// Waits for the run of a job that has just been submitted.
+export const jobLink = (job: string) => formatHash('runs', { job });
+// The form of a new run. `channel` is an index.
+export const newRunLink = (given: { workflow?: string; dataset?: string; channel?: number; from?: string } = {}) => formatHash('run', given);

@@ -11,6 +11,7 @@ import './shell.css';
 
 const kPages = [
   { page: 'data', name: 'Datasets' },
+  { page: 'run', name: 'Analyse' },
   { page: 'runs', name: 'Runs' },
   { page: 'system', name: 'System' },
 ];

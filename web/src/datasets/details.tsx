@@ -1,6 +1,7 @@
 import type { Listed } from '../api/types';
 import { sentence } from '../api/client';
 import { shown } from '../api/paths';
+import { newRunLink } from '../app/route';
 import { bytes, date, plural, unitSign, number } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { ResidencyBar, StateMark } from '../ui/residency';
@@ -55,6 +56,7 @@ export function Details({ row, tiers, onClose }: { row: Row; tiers: boolean; onC
       {row.error && row.kind === 'file' && <p className="warning"><Icon name="warning" /> {sentence(row.error)}</p>}
       <div className="details-actions">
         {link && <a className="button button-primary" href={link}>{row.kind === 'dataset' ? 'View' : 'Open'}</a>}
+        {tiers && link && <a className="button" href={newRunLink({ dataset: row.path })}><Icon name="play" /> Analyse…</a>}
         {tiers && <button type="button" className="button" disabled={isHot} title={isHot ? 'All of it is on the SSD' : undefined} onClick={() => void bring([row.path])}>
           <Icon name="fetch" /> Bring to SSD
         </button>}

@@ -2,12 +2,14 @@ import { sentence } from '../api/client';
 import { shown } from '../api/paths';
 import { useHasTiers, useRuns } from '../api/queries';
 import type { Run } from '../api/types';
-import { go, runLink } from '../app/route';
+import { go, newRunLink, runLink } from '../app/route';
 import { ago, eta } from '../ui/format';
+import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
 import { Progress, RunState } from './progress';
 import { RunPage } from './run';
 import { isOver, statusOf } from './status';
+import { Waiting } from './waiting';
 import './runs.css';
 
 // What goes on first, then the newest.
@@ -31,19 +33,20 @@ function Row({ run }: { run: Run }) {
   );
 }
 
-export function RunsPage({ run }: { run: string }) {
+export function RunsPage({ run, job }: { run: string; job: string }) {
   const tiers = useHasTiers();
   const { data, error } = useRuns();
   if (!tiers) return <Message kind="empty" title="No runs here" text="This hub shows a folder without TierHub." />;
   if (run) return <RunPage key={run} name={run} />;
+  if (job) return <Waiting job={job} runs={data ?? []} />;
   if (!data) {
     if (error) return <Message kind="error" title="The runs are not known" text={sentence(error)} />;
     return <Message kind="wait" title="Asking for the runs" />;
   }
-  if (!data.length) return <Message kind="empty" title="No runs yet" text="A run begins when a workflow file is put into a jobs folder that an agent watches." />;
+  if (!data.length) return <Message kind="empty" title="No runs yet" text="A run begins here, or when a workflow file is put into a jobs folder that an agent watches."><a className="button button-primary" href={newRunLink()}>New run</a></Message>;
   return (
     <div className="runs">
-      <h1>Runs</h1>
+      <header className="runs-head"><h1>Runs</h1><a className="button" href={newRunLink()}><Icon name="play" /> New run</a></header>
       {error && <p className="bad">{sentence(error)}</p>}
       <div className="table-box">
         <table className="table">

@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { sentence } from '../api/client';
 import { shown } from '../api/paths';
 import { useRun } from '../api/queries';
+import { newRunLink } from '../app/route';
 import { ago, bytes, date, duration, eta, number, plural } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
@@ -86,7 +87,7 @@ export function RunPage({ name }: { name: string }) {
   return (
     <div className="runs">
       <a href="#/runs">All runs</a>
-      <header className="run-head"><h1>{shown(run.workflow || run.run)}</h1><RunState state={run.state} /><span className="muted">{run.run}</span></header>
+      <header className="run-head"><h1>{shown(run.workflow || run.run)}</h1><RunState state={run.state} /><span className="muted">{run.run}</span><a className="button" href={newRunLink({ from: run.run })}><Icon name="play" /> Run again with other values</a></header>
       <Progress done={s.tasks_done} failed={s.tasks_failed} total={s.tasks_total} label="Tasks" wide />
       {run.agent_gone && <p className="health health-bad"><Icon name="warning" /> The agent on {run.agent} has not been heard since {date(run.agent_gone)}. The run continues when it is started again.</p>}
       {s.error && <p className="health health-bad" role="alert"><Icon name="warning" /> {sentence(s.error)}</p>}

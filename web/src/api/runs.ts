@@ -1,0 +1,55 @@
+// A run as its folder describes it: more than what its agent reports to tierd.
+import { useQuery } from '@tanstack/react-query';
+import { change, get, query, send } from './client';
+
+export interface Details {
+  folder: string;
+  report: string;
+  workflow?: string;
+  state?: string;
+  [member: string]: unknown; // of status.json
+}
+
+export interface ResultFile {
+  path: string;
+  kind: 'table' | 'picture' | 'image' | 'labels' | 'text' | 'other';
+  size: number;
+  of: string; // the image that labels belong to
+}
+
+export interface Results {
+  output: string;
+  files: ResultFile[];
+  left_out: number;
+}
+
+const one = (run: string) => `api/runs/${encodeURIComponent(run)}`;
+
+export const useDetails = (run: string, live: boolean) =>
+  useQuery({
+    enabled: run !== '',
+    queryKey: ['details', run],
+    queryFn: ({ signal }) => get<Details>(one(run), signal),
+    refetchInterval: live ? 1000 : 15_000,
+    retry: 1,
+  });
+
+export const useLog = (run: string, tail: number, live: boolean) =>
+  useQuery({
+    queryKey: ['log', run, tail],
+    queryFn: async ({ signal }) => (await send(`${one(run)}/log?${query({ tail })}`, { signal })).text(),
+    refetchInterval: live ? 1500 : false,
+  });
+
+export const useResults = (run: string, over: boolean) =>
+  useQuery({
+    queryKey: ['results', run, over],
+    queryFn: ({ signal }) => get<Results>(`${one(run)}/results`, signal),
+    refetchInterval: over ? false : 5000,
+    retry: 1,
+  });
+
+export const cancelRun = (run: string) => change<object>('POST', `${one(run)}/cancel`);
+
+export const fileAddress = (path: string, begin?: number, bytes?: number) =>
+  `api/file?${query({ path, ...(begin === undefined ? {} : { begin }), ...(bytes === undefined ? {} : { bytes }) })}`;
