@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -82,18 +83,32 @@ void print_too_long(const MergedLabels& labels, const Box& box, const SplitComma
 
 struct SplitJob {
   std::vector<LabelBlock> blocks;
+  Box covered;  // by the blocks
   ImageReader reader;
   Box box;
   PieceOptions options{};
   ObjectFilter filter{};
 };
 
+// What blocks cover together if they tile it, which is checked where they are merged.
+Box covered_by(const std::vector<LabelBlock>& blocks) {
+  Box all = blocks.front().box();
+  for (const LabelBlock& block : blocks) {
+    for (const auto axis : {&Box::z, &Box::y, &Box::x}) {
+      const formats::AxisRange& own = block.box().*axis;
+      all.*axis = {std::min((all.*axis).begin, own.begin), std::max((all.*axis).end, own.end)};
+    }
+  }
+  return all;
+}
+
 Result<SplitJob> prepare_split(const SplitCommand& command) {
   TRY_ASSIGN(std::vector<LabelBlock> blocks, open_label_blocks(command.labels));
   const LabelRecord made = blocks.front().record();
   TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in, allowed_threads().threads()));
   reader.set_scale(made.source.scale);
-  SplitJob job{std::move(blocks), std::move(reader), made.box};
+  const Box covered = covered_by(blocks);
+  SplitJob job{std::move(blocks), covered, std::move(reader), covered};
   if (!command.part.box.empty()) {
     TRY_ASSIGN(job.box, chosen_box(job.reader.info(), command.part));
   }
@@ -111,16 +126,35 @@ Result<SplitJob> prepare_split(const SplitCommand& command) {
   return job;
 }
 
+// Of the chunks of the block's labels that objects with a part in `box` touch.
+uint64_t read_chunk_bytes(const LabelBlock& block, const Box& box) {
+  const Box& own = block.box();
+  const Extent size = own.extent();
+  formats::Shape chunk = label_chunk(own);
+  chunk = {1, 1, std::min(chunk.z, size.z), std::min(chunk.y, size.y), std::min(chunk.x, size.x)};
+  const formats::Grid grid{{1, 1, size.z, size.y, size.x}, chunk};
+  // An object that goes on in another block begins there next to the box.
+  const Box near = formats::grow(box, {1, 1, 1}, block.record().shape);
+  std::set<uint64_t> touched;
+  for (const ObjectSums& object : block.objects().sums) {
+    Box whole = own;
+    std::tie(whole.z, whole.y, whole.x) = std::tie(object.z, object.y, object.x);
+    if (formats::intersect(whole, near).empty()) continue;
+    (void)grid.for_each(relative_to(whole, own), [&](const formats::Shape& at) -> Result<void> {
+      touched.insert(grid.index_of(at));
+      return {};
+    });
+  }
+  return touched.size() * chunk.voxels() * sizeof(uint32_t);
+}
+
 Result<Estimate> estimate_split(const SplitCommand& command, const SplitJob& job) {
   std::vector<ObjectSums> objects;
   uint64_t labels = 0;
   for (const LabelBlock& block : job.blocks) {
     const std::vector<ObjectSums>& own = block.objects().sums;
     objects.insert(objects.end(), own.begin(), own.end());
-    const formats::Region read = formats::intersect(block.box(), job.box);
-    Box part = block.box();
-    std::tie(part.z, part.y, part.x) = std::tie(read.z, read.y, read.x);
-    if (!read.empty()) labels += label_chunk_bytes(part);
+    labels += read_chunk_bytes(block, job.box);
   }
   MemoryUse memory(job.options.parallel);
   memory.allocate(3 * objects.size() * sizeof(ObjectSums));  // in blocks, joined, and of pieces
@@ -138,7 +172,7 @@ Result<Estimate> estimate_split(const SplitCommand& command, const SplitJob& job
 
 Result<void> run_split(const SplitCommand& command, SplitJob& job) {
   const Box& box = job.box;
-  const formats::Selection merged = formats::selection_of(job.blocks.front().box());
+  const formats::Selection merged = formats::selection_of(job.covered);
   TRY_ASSIGN(const MergedLabels labels, MergedLabels::merge(std::move(job.blocks), merged, {}));
   if (!labels.record().box.contains(box)) {
     return Error(std::errc::invalid_argument,

@@ -279,6 +279,16 @@ TEST(Imgop, FindsTheSameNucleiInBlocksAsAtOnce) {
   EXPECT_EQ(files_below(work + "/nuclei.zarr"), files_below(work + "/whole.zarr")) << text;
   EXPECT_EQ(test::read_bytes(work + "/nuclei.csv"), test::read_bytes(work + "/whole.csv"));
   EXPECT_GT(rows(work + "/whole.csv"), 10u);
+  // Without a box, split works on all that the blocks cover.
+  run(fmt::format("split --diameter 10 --labels {0}/objects.zarr --in {1} --out {0}/s.zarr", work,
+                  image));
+  run(fmt::format("split --diameter 10 --labels {0}/l --in {1} --out {0}/blocks.zarr", work,
+                  image));
+  EXPECT_EQ(files_below(work + "/blocks.zarr"), files_below(work + "/s.zarr"));
+  std::filesystem::remove_all(work + "/l/1.zarr");
+  const Outcome hole = imgop(
+      fmt::format("split --diameter 10 --labels {0}/l --in {1} --out {0}/x.zarr", work, image));
+  EXPECT_EQ(hole.exit_code, 1) << hole.text;
 }
 
 TEST(Imgop, TakesADiameterInPixelsOrMicrometres) {
