@@ -27,6 +27,10 @@ void MemoryUse::allocate(uint64_t bytes) {
     if (*fits == 0) kept_.erase(fits);
     return;
   }
+  add_fresh(bytes);
+}
+
+void MemoryUse::add_fresh(uint64_t bytes) {
   now_ += bytes;
   peak_ = std::max(peak_, now_);
 }
@@ -63,7 +67,7 @@ void MemoryUse::keep_chunks(const formats::ImageInfo& info, const std::vector<Bo
     });
   }
   keep_chunks(cut.size() * chunk_bytes);
-  allocate((parallel_.threads() - 1) * chunk_bytes);
+  add_fresh((parallel_.threads() - 1) * chunk_bytes);  // what other threads free is theirs alone
 }
 
 void MemoryUse::keep_chunks(uint64_t bytes) {
@@ -84,9 +88,8 @@ void MemoryUse::pack_chunks(uint64_t bytes, uint64_t chunk_bytes, uint64_t copie
   for (uint64_t i = 0; i < copies; ++i) free(piece);
   const uint64_t others = copies * (threads - 1) * piece;
   if (others <= of_other_threads_) return;
-  now_ += others - of_other_threads_;
+  add_fresh(others - of_other_threads_);
   of_other_threads_ = others;
-  peak_ = std::max(peak_, now_);
 }
 
 uint64_t grey_bytes(const Box& box) { return box.voxels() * sizeof(uint16_t); }

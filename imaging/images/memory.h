@@ -38,6 +38,8 @@ class MemoryUse {
   uint64_t peak() const { return peak_; }
 
  private:
+  void add_fresh(uint64_t bytes);  // of which nothing was freed before
+
   Parallel parallel_;
   uint64_t now_;
   uint64_t peak_;

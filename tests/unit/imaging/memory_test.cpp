@@ -1,4 +1,5 @@
 // --estimate, against what imgop really needs.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -17,6 +18,8 @@ namespace tierhub::imaging {
 namespace {
 
 using test::ScratchFolder;
+
+constexpr int kRuns = 3;
 
 // The largest resident set of a run, in bytes; 0 if it failed.
 uint64_t memory_of(const std::string& arguments) {
@@ -39,9 +42,16 @@ void expect_true_estimate(const std::string& command) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
   const auto json = must(formats::parse_json(outcome.text, "estimate"));
   const auto estimate = static_cast<double>(*formats::get_unsigned(json, "memory_bytes"));
-  const auto real = static_cast<double>(memory_of(command));
-  EXPECT_LT(std::abs(estimate - real), 0.2 * real)
-      << command << ": " << estimate / real << " of " << real;
+  // On a busy machine a thread may find no work left, and never needs its memory: the run that
+  // needs most counts. None may need more than the estimate allows.
+  double most = 0;
+  for (int run = 0; run < kRuns && estimate > 1.2 * most; ++run) {
+    const auto real = static_cast<double>(memory_of(command));
+    ASSERT_GT(real, 0) << command;
+    EXPECT_LT(real, 1.2 * estimate) << command << ": " << real << " of " << estimate;
+    most = std::max(most, real);
+  }
+  EXPECT_LT(estimate, 1.2 * most) << command << ": " << estimate / most << " of " << most;
 }
 
 class Estimates : public testing::Test {
