@@ -73,6 +73,7 @@ Result<void> make_at_once(MemoryUse& memory, const MadeImage& made) {
 
 Result<void> make_part(const MadeImage& made, const Box& part, const std::string& out) {
   TRY_ASSIGN(const ImageWriter writer, ImageWriter::share(out, made.layout));
+  TRY(writer.check_whole_chunks(part));
   return made.write(part, writer);
 }
 

@@ -36,8 +36,8 @@ std::vector<Box> behind_parts(const std::vector<Box>& parts, const Box& box);
 Result<void> make_at_once(const MadeImage& made, const std::string& out, Parallel parallel);
 Result<void> make_at_once(MemoryUse& memory, const MadeImage& made);
 
-// One part of it. The image is made if there is none yet; add_levels() writes the smaller levels
-// when all parts are there. It is then equal to that of make_at_once().
+// One part of it. The image is made, once the part is computed, if there is none yet; add_levels()
+// writes the smaller levels when all parts are there. It is then equal to that of make_at_once().
 Result<void> make_part(const MadeImage& made, const Box& part, const std::string& out);
 
 // Adds the smaller levels to an OME-Zarr 0.4 image that blocks wrote. It may be repeated. Returns

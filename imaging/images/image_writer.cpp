@@ -210,18 +210,27 @@ Result<ImageWriter> ImageWriter::create(const std::string& path, const ImageLayo
 Result<ImageWriter> ImageWriter::share(const std::string& path, const ImageLayout& layout) {
   ImageWriter writer(path, layout);
   writer.levels_.push_back(layout.shape);
-  const std::string array = path + "/0/.zarray";
-  const std::string expected = text_of(writer.array_metadata(layout.shape));
-  const auto found = posix::read_file(array);
-  if (found && *found != expected) {
-    return Error(std::errc::file_exists,
-                 path + " is an image of another size, type or chunk: choose another name");
-  }
-  if (found) return writer;
-  TRY(make_parent_folder(array));
-  TRY(writer.write_group());
-  TRY(writer.write(array, expected));
+  TRY(writer.is_made());
   return writer;
+}
+
+Result<bool> ImageWriter::is_made() const {
+  const auto found = posix::read_file(path_ + "/0/.zarray");
+  if (found && *found != text_of(array_metadata(layout_.shape))) {
+    return Error(std::errc::file_exists,
+                 path_ + " is an image of another size, type or chunk: choose another name");
+  }
+  return found.has_value();
+}
+
+Result<void> ImageWriter::make_if_shared() const {
+  if (folder_) return {};
+  TRY_ASSIGN(const bool is_there, is_made());
+  if (is_there) return {};
+  const std::string array = path_ + "/0/.zarray";
+  TRY(make_parent_folder(array));
+  TRY(write_group());
+  return write(array, text_of(array_metadata(layout_.shape)));
 }
 
 Result<void> ImageWriter::write(const std::string& file, std::string_view bytes) const {
@@ -263,6 +272,7 @@ template <class T>
 Result<void> ImageWriter::write_box(const Box& box, const Volume<T>& volume,
                                     Parallel parallel) const {
   TRY(check_whole_chunks(box));
+  TRY(make_if_shared());
   const Shape from =
       formats::dense_strides({1, 1, volume.extent.z, volume.extent.y, volume.extent.x});
   std::vector<std::byte> numbers;

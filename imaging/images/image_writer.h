@@ -45,9 +45,9 @@ class ImageWriter {
  public:
   // The image appears under its name with commit().
   static Result<ImageWriter> create(const std::string& path, const ImageLayout& layout);
-  // An image that several processes write, each its own chunks, under its final name from the
-  // start; whichever comes first makes it. Each file appears when it is complete. An error if there
-  // is an image of another layout; commit() does nothing.
+  // An image that several processes write with write_box(), each its own chunks, under its final
+  // name from the start; whichever writes first makes it. Each file appears when it is complete. An
+  // error if there is an image of another layout; commit() does nothing.
   static Result<ImageWriter> share(const std::string& path, const ImageLayout& layout);
 
   // Adds the next level; its chunks have the layout's size. Level 0 is added by create().
@@ -68,6 +68,8 @@ class ImageWriter {
   // border may cut them. The layout's type can hold the numbers that all voxels stand for.
   template <class T>
   Result<void> write_box(const Box& box, const Volume<T>& volume, Parallel parallel) const;
+  // An error unless `box` consists of whole chunks of level 0.
+  Result<void> check_whole_chunks(const Box& box) const;
   // A file beside the metadata of the image.
   Result<void> write_file(const std::string& name, std::string_view bytes) const;
   // Where the image is until commit(): its levels so far can be read there.
@@ -76,8 +78,9 @@ class ImageWriter {
 
  private:
   ImageWriter(std::string path, const ImageLayout& layout);
-  // An error unless `box` consists of whole chunks of level 0.
-  Result<void> check_whole_chunks(const Box& box) const;
+  // Of an image that is shared: true if it exists, an error if it has another layout.
+  Result<bool> is_made() const;
+  Result<void> make_if_shared() const;
   // Of a metadata file or a chunk.
   Result<void> write(const std::string& file, std::string_view bytes) const;
   formats::Json per_axis(const formats::Shape& sizes) const;

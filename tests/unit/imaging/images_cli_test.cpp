@@ -40,6 +40,21 @@ TEST_F(ImgopImages, ProjectWritesAPlane) {
                         method + ".zarr");
 }
 
+TEST_F(ImgopImages, MakeNothingWhereABlockFails) {
+  write_volume(at("v.zarr"), speckle({4, 600, 600}, 1));
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(at("v.zarr/0"))) {
+    if (entry.is_regular_file() && entry.path().filename() != ".zarray")
+      std::filesystem::resize_file(entry.path(), 3);
+  }
+  const std::string block = " --in v.zarr --out o.zarr --box z=0:4,y=0:512,x=0:512 ";
+  expect_refused("smooth --halo z=9,y=9,x=9" + block, 1, "v.zarr");
+  expect_refused("project" + block, 1, "v.zarr");
+  expect_refused("resize --factor 2" + block, 1, "v.zarr");
+  expect_refused("median --radius 0 --in v.zarr --out o.zarr --box z=0:4,y=0:500,x=0:600", 1,
+                 "whole chunks");
+  EXPECT_FALSE(std::filesystem::exists(at("o.zarr")));
+}
+
 TEST_F(ImgopImages, ProjectOfAPlaneIsThePlane) {
   const GreyVolume plane = speckle({1, 30, 40}, 1);
   write_volume(at("p.zarr"), plane);
