@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { histogram, tile } from './images.mjs';
 import { thumbnail } from './png.mjs';
 import { agents, runs, status, statuses } from './status.mjs';
-import { cancel, check, jobText, log as runLog, plan, report, results, run, workflows } from './workflows.mjs';
+import { cancel, check, jobText, log as runLog, plan, ranBefore, report, results, run, workflows } from './workflows.mjs';
 import { World } from './world.mjs';
 
 export const kPolicy =
@@ -112,6 +112,8 @@ function work(world, options, req, url, body, res) {
       res.writeHead(200, { 'content-type': 'image/png' });
       return res.end(thumbnail(world.images[1]));
     }
+    const cold = world.coldText(wanted);
+    if (cold) return recalling(res, cold);
     const begin = Number(url.searchParams.get('begin') ?? 0);
     return text(res, Buffer.from(found).subarray(begin, begin + Number(url.searchParams.get('bytes') ?? 1048576)));
   }
@@ -155,6 +157,7 @@ function answer(world, options, req, url, body, res) {
 
 export async function start({ port = 0, delayMs = 0, ...options } = {}) {
   const world = new World(options);
+  if (options.ran) ranBefore(world);
   const log = []; // what was asked for, and what became of it
   const server = http.createServer((req, res) => {
     const url = new URL(req.url, 'http://hub');

@@ -108,6 +108,13 @@ export function run(world, body) {
   return { job };
 }
 
+// A run of a minute ago that is over.
+export function ranBefore(world) {
+  const text = kWorkflows[0].text;
+  const { job } = run(world, { text, values: { dataset: 'brain42/*.zarr' } });
+  Object.assign(world.jobs.find((j) => j.job === job), { at: Date.now() - 60_000 });
+}
+
 const kTaskMs = 700;
 
 // The run of a job as status.json has it, or null while the agent has not taken it.
@@ -189,6 +196,7 @@ export function results(world, status) {
       labels,
       file('nuclei.csv', 'table', `file,t,c,label,volume_vx,volume_um3,centroid_z_px,centroid_y_px,centroid_x_px,intensity_sum,intensity_mean\n${rows.join('\n')}\n`),
       file('nuclei.png', 'picture', 'PNG'),
+      file('tables/cold.csv', 'table', 'label,area_px\n1,20\n'),
       file('settings.txt', 'text', 'threshold: 117\nmethod: otsu\n'),
       file('sums.bin', 'other', 'xx'),
     ],

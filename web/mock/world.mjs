@@ -190,4 +190,11 @@ export class World {
     if (!this.recalls.has(key)) this.recalls.set(key, Date.now() + this.coldMs);
     return Math.max(0, this.recalls.get(key) - Date.now());
   }
+
+  // The same for a file of results; only tables named cold.csv are in the archive.
+  coldText(path) {
+    if (!path.endsWith('/cold.csv')) return 0;
+    if (!this.recalls.has(path)) this.recalls.set(path, Date.now() + this.coldMs);
+    return Math.max(0, this.recalls.get(path) - Date.now());
+  }
 }

@@ -82,6 +82,7 @@ test('runs show how far they are, what they wait for, and why they failed', asyn
   await page.getByRole('row', { name: /running count-nuclei/ }).getByText('waits until /brain42/scan.ome.zarr').waitFor();
   await page.getByRole('link', { name: 'segment' }).click();
   await page.getByText('Step "label" failed for well B/03: imgop: there is no memory for 40 GiB: use smaller blocks.').waitFor();
+  await page.getByRole('tab', { name: 'Tasks' }).click();
   await page.getByRole('cell', { name: 'B/03' }).waitFor();
   await page.goto(`${hub.address}/#/runs?run=align-20261128T080000Z-zxcv`);
   await page.getByText('6 of 6 computed').waitFor();

@@ -24,7 +24,7 @@ function Page({ hash }: { hash: string }) {
     case 'run':
       return <RunFormPage workflow={query.get('workflow') ?? ''} dataset={query.get('dataset') ?? ''} channel={query.get('channel') ?? ''} from={query.get('from') ?? ''} />;
     case 'runs':
-      return <RunsPage run={query.get('run') ?? ''} job={query.get('job') ?? ''} />;
+      return <RunsPage run={query.get('run') ?? ''} job={query.get('job') ?? ''} tab={query.get('tab') ?? ''} file={query.get('file') ?? ''} find={query.get('find') ?? ''} />;
     case 'system':
       return <SystemPage />;
     default:

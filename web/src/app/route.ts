@@ -47,10 +47,11 @@ export function replaceHash(hash: string): void {
 }
 
 export const folderLink = (path: string) => formatHash('data', { path: path === '/' ? undefined : path });
-export const viewLink = (path: string) => formatHash('view', { path });
+// Over the image: labels (a name in it, or a path), the table of their objects, one of them.
+export const viewLink = (path: string, over: { labels?: string; table?: string; object?: number } = {}) => formatHash('view', { path, ...over });
 // Names like these, in all folders below a path.
 export const findLink = (name: string, path: string) => formatHash('find', { name, path: path === '/' ? undefined : path });
-export const runLink = (run: string) => formatHash('runs', { run });
+export const runLink = (run: string, tab?: string, more: { file?: string; find?: string } = {}) => formatHash('runs', { run, tab, ...more });
 // Waits for the run of a job that has just been submitted.
 export const jobLink = (job: string) => formatHash('runs', { job });
 // The form of a new run. `channel` is an index.

@@ -33,11 +33,11 @@ function Row({ run }: { run: Run }) {
   );
 }
 
-export function RunsPage({ run, job }: { run: string; job: string }) {
+export function RunsPage({ run, job, ...view }: { run: string; job: string; tab: string; file: string; find: string }) {
   const tiers = useHasTiers();
   const { data, error } = useRuns();
   if (!tiers) return <Message kind="empty" title="No runs here" text="This hub shows a folder without TierHub." />;
-  if (run) return <RunPage key={run} name={run} />;
+  if (run) return <RunPage key={run} name={run} {...view} />;
   if (job) return <Waiting job={job} runs={data ?? []} />;
   if (!data) {
     if (error) return <Message kind="error" title="The runs are not known" text={sentence(error)} />;

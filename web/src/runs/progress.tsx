@@ -13,3 +13,11 @@ export function Progress({ done, failed, total, label, wide = false }: { done: n
 export function RunState({ state }: { state: string }) {
   return <span className={`run-state run-state-${state}`}><span className="state-dot" aria-hidden="true" />{state}</span>;
 }
+
+export function Bar({ part, label }: { part: number; label: string }) {
+  return (
+    <span className="run-bar run-bar-wide" role="img" aria-label={label} title={label}>
+      <span className="run-bar-done" style={{ width: `${100 * Math.min(1, Math.max(0, part))}%` }} />
+    </span>
+  );
+}

@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
-import { secondsOf, sortTasks, statusOf, stepsOf, type Task } from './status';
+import type { ResultFile } from '../api/runs';
+import { below, firstTable, tableOf } from './pairs';
+import { advice, secondsOf, sortTasks, statusOf, stepsOf, workDone, type Task } from './status';
+import { delayText } from './waiting';
 
 const task = (step: string, state: string, start: string, end: string | null = null): Task => ({ step, task: '', state, attempts: 1, slot: 0, start, end, exit_code: null, reason: '' });
 
@@ -23,4 +26,34 @@ it('steps add up their tasks', () => {
   ]);
   expect(secondsOf(tasks[1]!, 20_000)).toBe(15);
   expect(sortTasks(tasks).map((t) => t.state)).toEqual(['failed', 'running', 'done']);
+});
+
+it('a failed task says what to do', () => {
+  const of = (exit_code: number | null, reason: string) => advice({ exit_code, reason });
+  expect(of(127, '')).toContain('not found');
+  expect(of(null, 'it used more than 4 GiB of memory')).toContain('resources.memory');
+  expect(of(null, 'it took longer than 90 s')).toContain('resources.time');
+  expect(of(137, '')).toContain('killed');
+  expect(of(1, '')).toBe('The log of the task says more.');
+});
+
+it('work adds up with as many tasks as ran at once', () => {
+  const at = (s: number) => new Date(s * 1000).toISOString();
+  const tasks = [task('a', 'done', at(10), at(14)), task('a', 'done', at(10), at(12)), task('b', 'running', at(14))];
+  expect(workDone(tasks, 8000, 16_000).at(-1)).toEqual({ at: 8, work: 8 });
+  expect(workDone(tasks, 8000, 16_000).find((p) => p.at === 4)).toEqual({ at: 4, work: 4 });
+  expect(workDone([], 0, 9)).toEqual([{ at: 0, work: 0 }]);
+});
+
+it('labels find the table of their objects', () => {
+  const file = (path: string, kind: ResultFile['kind'], size = 1): ResultFile => ({ path, kind, size, of: '' });
+  const labels = file('/r/labels/d1/a.ome.zarr', 'labels');
+  const files = [labels, file('/r/images.csv', 'table', 5), file('/r/nuclei.csv', 'table', 90), file('/r/tables/d1/b.csv', 'table', 200)];
+  expect(tableOf(labels, files)).toBe('/r/nuclei.csv');
+  expect(tableOf(labels, [...files, file('/r/tables/d1/a.csv', 'table')])).toBe('/r/tables/d1/a.csv');
+  expect([tableOf(labels, [labels]), firstTable(files), below('/r', '/r/x/y'), below('/r', '/s')]).toEqual(['', '/r/nuclei.csv', 'x/y', '/s']);
+});
+
+it('a job that waits says why', () => {
+  expect([delayText('no folder', 1, 0), delayText('', 0, 0), delayText('', null, 0), delayText('', 1, 60)].map((t) => t.slice(0, 12))).toEqual(['no folder', 'No agent run', '', 'The agent wo']);
 });

@@ -25,6 +25,7 @@ export interface RunStatus {
   started: string;
   ended: string | null;
   wall_s: number;
+  serial_equivalent_s: number;
   speed_up: number;
   workers: number;
   output: string;
@@ -37,18 +38,20 @@ export interface RunStatus {
 
 const kEmpty: RunStatus = {
   progress: 0, tasks_total: 0, tasks_done: 0, tasks_failed: 0, tasks_running: 0, bytes_staged: 0, bytes_copied: 0, eta_s: null, started: '', ended: null,
-  wall_s: 0, speed_up: 0, workers: 0, output: '', left_out: [], not_obeyed: [], waits_for: '', error: '', tasks: null,
+  wall_s: 0, serial_equivalent_s: 0, speed_up: 0, workers: 0, output: '', left_out: [], not_obeyed: [], waits_for: '', error: '', tasks: null,
 };
 
 // Whatever an agent of another version sends, the list of runs stays readable.
 export function statusOf(run: Pick<Run, 'json'>): RunStatus {
-  let given: Record<string, unknown> = {};
   try {
     const parsed: unknown = JSON.parse(run.json);
-    if (parsed && typeof parsed === 'object') given = parsed as Record<string, unknown>;
+    return statusFrom(parsed && typeof parsed === 'object' ? (parsed as Record<string, unknown>) : {});
   } catch {
     return kEmpty;
   }
+}
+
+export function statusFrom(given: Record<string, unknown>): RunStatus {
   const out = { ...kEmpty } as Record<string, unknown>;
   for (const [key, usual] of Object.entries(kEmpty)) {
     const value = given[key];
@@ -96,3 +99,41 @@ export function sortTasks(tasks: Task[]): Task[] {
 }
 
 export const isOver = (state: string) => ['done', 'failed', 'cancelled'].includes(state);
+
+// What a failed task needs, as far as its end says it.
+export function advice(t: Pick<Task, 'exit_code' | 'reason'>): string {
+  const reason = t.reason.toLowerCase();
+  if (t.exit_code === 127) return 'The program was not found: install it where the agent runs, or write its full path into the workflow.';
+  if (t.exit_code === 126) return 'The program may not be executed: check its permissions.';
+  if (/memory/.test(reason)) return 'Give the step more memory (resources.memory), or use smaller blocks.';
+  if (/longer than|time/.test(reason)) return 'Give the step more time (resources.time), or use smaller blocks.';
+  if (/no space|no room|quota/.test(reason)) return 'Make room where the results go: the System page shows the SSD.';
+  if (/permission|denied/.test(reason)) return 'Ask for the right to read the input and to write where the results go.';
+  if (/no such file|does not exist/.test(reason)) return 'Check the dataset, and what the step before has written.';
+  if (t.exit_code === 137) return 'It was killed, most likely for want of memory: use smaller blocks, or fewer tasks at a time.';
+  return 'The log of the task says more.';
+}
+
+export interface Worked {
+  at: number; // seconds since the run began
+  work: number; // seconds of tasks until then, added up
+}
+
+// How much work was done until when. Its slope is the number of tasks that ran at once.
+export function workDone(tasks: Task[], from: number, now: number): Worked[] {
+  const changes: [number, number][] = [];
+  for (const t of tasks) {
+    if (!t.start) continue;
+    changes.push([Date.parse(t.start), 1], [t.end ? Date.parse(t.end) : now, -1]);
+  }
+  changes.sort((a, b) => a[0] - b[0]);
+  const out: Worked[] = [{ at: 0, work: 0 }];
+  let [last, running, work] = [from, 0, 0];
+  for (const [at, change] of changes) {
+    work += (running * Math.max(0, at - last)) / 1000;
+    last = Math.max(last, at);
+    running += change;
+    out.push({ at: (last - from) / 1000, work });
+  }
+  return out;
+}

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Param } from '../api/workflows';
+import { folderOfText } from './field';
+import { roomText } from './plan';
 import { carried, datasetText, fieldsOf, labelOf, problemOf, problems, rangeText, valuesOf, valuesText } from './values';
 
 const dataset: Param = { name: 'dataset', type: 'dataset', description: '' };
@@ -48,4 +50,14 @@ it('texts', () => {
   expect([rangeText(diameter), rangeText(channel), rangeText({ ...channel, minimum: undefined, maximum: 3 }), rangeText(method)]).toEqual(['1 to 500 px', 'at least 0', 'at most 3', '']);
   expect(labelOf({ ...diameter, name: 'max_diameter' })).toBe('Max diameter');
   expect(valuesText({ a: 'x: y', b: 2, c: true })).toBe('a: "x: y"\nb: 2\nc: true');
+});
+
+it('the plan says what the SSD has room for', () => {
+  const plan = { bytes: 100, bytes_to_bring: 60, free_bytes: 80, capacity_bytes: 90 } as Parameters<typeof roomText>[0];
+  const starts = [plan, { ...plan, bytes_to_bring: 0 }, { ...plan, free_bytes: 10, bytes: 80 }, { ...plan, free_bytes: 10 }, { ...plan, free_bytes: null }].map((p) => roomText(p).slice(0, 30));
+  expect(starts).toEqual(['60 B come from the archive. 80', 'All of the input is on the SSD', '60 B come from the archive, an', 'The input (100 B) is larger th', 'This hub shows a folder withou']);
+});
+
+it('the choice of a dataset begins where the field is', () => {
+  expect(['a/b/c.tif', 'a/**/c.tif', 'x.tif', '', '*'].map(folderOfText)).toEqual(['/a/b', '/a', '/', '/', '/']);
 });

@@ -1,0 +1,69 @@
+// A table of the hub, in pieces: what is here is shown while the rest arrives.
+import { useEffect, useState } from 'react';
+import { ApiError, send, sentence } from '../api/client';
+import { fileAddress } from '../api/runs';
+import { CsvReader, type Table } from './table';
+
+const kPiece = 2 * 2 ** 20;
+const kMost = 512 * 2 ** 20;
+const kKept = 4;
+
+export interface Loading {
+  table: Table | null;
+  bytes: number; // read so far
+  done: boolean;
+  cold: number; // milliseconds until the next piece is expected from the archive; 0: it is here
+  error: string;
+}
+
+const kNothing: Loading = { table: null, bytes: 0, done: false, cold: 0, error: '' };
+const kept = new Map<string, Loading>();
+
+export async function loadTable(path: string, show: (l: Loading) => void, signal: AbortSignal): Promise<void> {
+  const reader = new CsvReader();
+  const decoder = new TextDecoder();
+  let now = kNothing;
+  const tell = (change: Partial<Loading>) => show((now = { ...now, ...change }));
+  for (;;) {
+    try {
+      const response = await send(fileAddress(path, now.bytes, kPiece), { signal });
+      const piece = await response.arrayBuffer();
+      const bytes = now.bytes + piece.byteLength;
+      reader.push(decoder.decode(piece, { stream: true }));
+      const over = piece.byteLength < kPiece;
+      const full = bytes >= kMost;
+      if (over) reader.push(decoder.decode());
+      tell({ table: over ? reader.finish() : reader.table(), bytes, cold: 0, done: over || full, error: full && !over ? 'The table is larger than a browser can hold: its first rows are shown.' : '' });
+      if (over || full) return;
+    } catch (e) {
+      if (signal.aborted) return;
+      // Nothing lies behind the end: the piece before was the last one.
+      if (e instanceof ApiError && e.status === 416) return tell({ table: reader.finish(), done: true });
+      if (!(e instanceof ApiError && e.recalling)) return tell({ error: sentence(e), cold: 0 });
+      tell({ cold: e.etaMs });
+      await new Promise((later) => setTimeout(later, Math.min(1000, Math.max(50, e.etaMs))));
+      if (signal.aborted) return;
+    }
+  }
+}
+
+export function useTable(path: string): Loading {
+  const [state, setState] = useState<{ path: string; loading: Loading }>({ path: '', loading: kNothing });
+  useEffect(() => {
+    if (!path || kept.has(path)) return undefined;
+    const stop = new AbortController();
+    let told = 0;
+    void loadTable(path, (loading) => {
+      if (stop.signal.aborted) return;
+      // Half a second apart: each time the histogram is made anew.
+      if (told && !loading.done && !loading.error && performance.now() - told < 500) return;
+      told = performance.now();
+      setState({ path, loading });
+      if (!loading.done) return;
+      kept.set(path, loading);
+      if (kept.size > kKept) kept.delete(kept.keys().next().value!);
+    }, stop.signal);
+    return () => stop.abort();
+  }, [path]);
+  return kept.get(path) ?? (state.path === path ? state.loading : kNothing);
+}
