@@ -14,23 +14,27 @@ interface Props {
   labels: Level[] | null;
   labelFill: number;
   stage: RefObject<Stage | null>;
+  onPick(x: number, y: number): void; // a click, in pixels of level 0
 }
 
+const kClickPixels = 4; // a hand is not steady; beyond it one drags
+
 // The picture. It follows the store by itself, so that a move of the mouse renders no React component.
-export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage }: Props) {
+export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage, onPick }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const latest = useRef({ limits, labels, labelFill });
   latest.current = { limits, labels, labelFill };
 
   const draw = () => {
     const s = store.getState();
-    if (s.width > 0) stage.current?.show({ view: s.view, camera: cameraOf(s, dataset), ...latest.current });
+    if (s.width > 0) stage.current?.show({ view: s.view, camera: cameraOf(s, dataset), ...latest.current, width: s.width, height: s.height });
   };
+  const pressed = useRef<[x: number, y: number] | null>(null);
 
   useEffect(() => {
     const parent = box.current!;
     const { set, change } = store.getState();
-    const made = new Stage(parent, levelsOf(tiles), {
+    const made = new Stage(parent, dataset, tiles, levelsOf(tiles), {
       onCamera: (camera) => change({ camera }),
       onPlane: (loaded, standIn) => {
         const s = store.getState();
@@ -65,6 +69,15 @@ export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage
       onPointerMove={(e) => {
         const r = e.currentTarget.getBoundingClientRect();
         store.getState().set({ pointer: pixelAt(store.getState(), dataset, e.clientX - r.left, e.clientY - r.top) });
+      }}
+      onPointerDown={(e) => { pressed.current = e.button === 0 ? [e.clientX, e.clientY] : null; }}
+      onPointerUp={(e) => {
+        const from = pressed.current;
+        pressed.current = null;
+        if (!from || Math.hypot(e.clientX - from[0], e.clientY - from[1]) > kClickPixels) return;
+        const r = e.currentTarget.getBoundingClientRect();
+        const at = pixelAt(store.getState(), dataset, e.clientX - r.left, e.clientY - r.top);
+        onPick(at.x, at.y);
       }}
       onPointerLeave={() => store.getState().set({ pointer: null })}
     />

@@ -2,20 +2,32 @@ import { useEffect } from 'react';
 import type { Dataset, Histogram } from '../api/types';
 import { autoLimits } from './contrast';
 import type { ViewerStore } from './store';
+import { shapeOf, type Projection } from './view';
 
 interface Actions {
   snapshot(): void;
   histograms: (Histogram | undefined)[];
+  labels: string; // the first that can be shown
 }
 
-function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histograms }: Actions): boolean {
+// One plane, the maximum of all, their mean.
+export function nextProjection(now: Projection | null, depth: number): Projection | null {
+  if (depth < 2) return null;
+  if (!now) return { how: 'max', first: 0, last: depth - 1 };
+  return now.how === 'max' ? { ...now, how: 'mean' } : null;
+}
+
+function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histograms, labels }: Actions): boolean {
   const s = store.getState();
   const many = e.shiftKey ? 10 : 1;
   const toggle = (axis: 'z' | 't') => s.set({ playing: s.playing === axis ? '' : axis });
   const keys: Record<string, () => void> = {
     ArrowRight: () => s.step('z', many), ArrowLeft: () => s.step('z', -many), ArrowUp: () => s.step('t', many), ArrowDown: () => s.step('t', -many),
     p: () => toggle('z'), t: () => toggle('t'), f: s.fit, s: snapshot, '+': () => s.zoomBy(1), '=': () => s.zoomBy(1), '-': () => s.zoomBy(-1),
-    l: () => s.change({ labels: s.view.labels ? '' : (d.labels[0] ?? '') }),
+    l: () => s.change({ labels: s.view.labels ? '' : labels }),
+    m: () => s.set({ measuring: !s.measuring, draft: null }),
+    Escape: () => (s.measuring ? s.set({ measuring: false, draft: null }) : s.change({ object: 0 })),
+    x: () => s.change({ projection: nextProjection(s.view.projection, shapeOf(d).z) }),
     a: () => s.change({ channels: s.view.channels.map((c, i) => {
       if (!c.visible || !histograms[i]) return c;
       const [low, high] = autoLimits(histograms[i], d.type);

@@ -4,8 +4,8 @@ import { TileLayer } from '@deck.gl/geo-layers';
 import { BitmapLayer } from '@deck.gl/layers';
 import type { Level } from './source';
 
-const block = 'uniform labelUniforms { float fill; } label;';
-const labelUniforms = { name: 'label', vs: block, fs: block, uniformTypes: { fill: 'f32' } } as const;
+const block = 'uniform labelUniforms { float fill; highp uint chosen; } label;';
+const labelUniforms = { name: 'label', vs: block, fs: block, uniformTypes: { fill: 'f32', chosen: 'u32' } } as const;
 
 const fragment = `#version 300 es
 precision highp float; precision highp int; precision highp usampler2D;
@@ -24,15 +24,16 @@ void main() {
   ivec2 q = clamp(ivec2(p), ivec2(0), n - 1);
   uint me = texelFetch(ids, q, 0).r;
   if (me == 0u) discard;
-  // An edge: another number one and a half screen pixels away.
-  vec2 d = max(fwidth(p) * 1.5, vec2(1.0));
+  bool chosen = me == label.chosen;
+  // An edge: another number one and a half screen pixels away; the chosen object has a broad one.
+  vec2 d = max(fwidth(p) * (chosen ? 3.5 : 1.5), vec2(1.0));
   bool edge = false;
   for (int k = 0; k < 4; k++) {
     vec2 o = k == 0 ? vec2(d.x, 0) : k == 1 ? vec2(-d.x, 0) : k == 2 ? vec2(0, d.y) : vec2(0, -d.y);
     ivec2 r = ivec2(p + o);
     if (r.x >= 0 && r.y >= 0 && r.x < n.x && r.y < n.y && texelFetch(ids, r, 0).r != me) edge = true;
   }
-  fragColor = vec4(hue(me), edge ? 1.0 : label.fill);
+  fragColor = vec4(chosen ? vec3(1.) : hue(me), edge ? 1.0 : chosen ? max(label.fill, .2) : label.fill);
 }`;
 
 interface Ids {
@@ -44,6 +45,7 @@ interface Ids {
 interface LabelTileProps {
   ids: Ids;
   fill: number;
+  chosen: number;
 }
 
 // deck.gl's own types do not name what a subclass of BitmapLayer finds in its state.
@@ -85,7 +87,7 @@ class LabelTile extends BitmapLayer<LabelTileProps> {
     if (!model || !texture) return;
     model.setBindings({ ids: texture });
     model.shaderInputs.setProps({
-      label: { fill: this.props.fill },
+      label: { fill: this.props.fill, chosen: this.props.chosen },
       bitmap: { bounds, coordinateConversion, desaturate: 0, tintColor: [1, 1, 1], transparentColor: [0, 0, 0, 0] },
     });
     model.draw(this.context.renderPass);
@@ -98,9 +100,10 @@ export interface LabelOptions {
   t: number;
   z: number;
   fill: number;
+  chosen: number; // 0: none
 }
 
-export function labelLayer({ id, levels, t, z, fill }: LabelOptions) {
+export function labelLayer({ id, levels, t, z, fill, chosen }: LabelOptions) {
   const [height, width] = [levels[0]!.shape[3]!, levels[0]!.shape[4]!];
   return new TileLayer<Ids | null>({
     id,
@@ -110,7 +113,7 @@ export function labelLayer({ id, levels, t, z, fill }: LabelOptions) {
     maxZoom: 0,
     maxRequests: 64,
     refinementStrategy: 'no-overlap', // outlines of two levels over each other would be double
-    updateTriggers: { renderSubLayers: [fill] },
+    updateTriggers: { renderSubLayers: [fill, chosen] },
     getTileData: async ({ index, signal }) => {
       try {
         const tile = await levels[Math.round(-index.z)]!.getTile({ x: index.x, y: index.y, selection: { t, z, c: 0 }, signal });
@@ -124,7 +127,7 @@ export function labelLayer({ id, levels, t, z, fill }: LabelOptions) {
       const { tile, data } = props;
       if (!data) return null;
       const [[left, top], [right, bottom]] = tile.boundingBox as [[number, number], [number, number]];
-      return new LabelTile({ id: props.id, ids: data, fill, pickable: false, bounds: [left, Math.min(bottom, height), Math.min(right, width), top] });
+      return new LabelTile({ id: props.id, ids: data, fill, chosen, pickable: false, bounds: [left, Math.min(bottom, height), Math.min(right, width), top] });
     },
   });
 }

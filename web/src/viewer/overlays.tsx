@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react';
 import type { Dataset } from '../api/types';
+import type { Labels } from './page';
 import { barFor, positionText } from './scale';
 import { cameraOf, type ViewerStore } from './store';
 
@@ -19,9 +20,18 @@ export function ScaleBar({ dataset, store }: Props) {
   );
 }
 
-export function Position({ dataset, store }: Props) {
+// The object at a pixel of level 0, as far as its labels are here; 0: none.
+export function labelAt({ levels, tiles }: Labels, t: number, z: number, x: number, y: number): number {
+  const [depth, , planes] = levels[0]!.shape;
+  return tiles.valueAt(Math.min(t, depth! - 1), Math.min(z, planes! - 1), 0, x, y)?.value ?? 0;
+}
+
+export function Position({ dataset, store, labels }: Props & { labels: Labels | null }) {
   const pointer = store((s) => s.pointer);
-  const text = pointer ? positionText(dataset, pointer.x, pointer.y) : '';
+  const { t, z } = store((s) => s.view);
+  const object = pointer && labels ? labelAt(labels, t, z, pointer.x, pointer.y) : 0;
+  const place = pointer ? positionText(dataset, pointer.x, pointer.y) : '';
+  const text = place && object ? `${place}  object ${object}` : place;
   return <output className="position" aria-label="Position under the pointer">{text}</output>;
 }
 

@@ -1,16 +1,18 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { sentence } from '../api/client';
-import { joinPath, parentOf } from '../api/paths';
+import { joinPath, parentOf, shown } from '../api/paths';
 import { useDataset } from '../api/queries';
 import type { Dataset } from '../api/types';
 import { folderLink, parseHash, replaceHash } from '../app/route';
 import { useUi } from '../app/store';
 import { Message } from '../ui/message';
 import { Canvas } from './canvas';
+import { Dock } from './dock';
 import { useHistograms, useLimits } from './histograms';
 import { useViewerKeys } from './keys';
-import { ColdMark, Position, ScaleBar } from './overlays';
+import { LineOverlay, ProfilePanel } from './measure';
+import { ColdMark, labelAt, Position, ScaleBar } from './overlays';
 import { Panel } from './panel';
 import { Planes } from './planes';
 import { save, snapshot, snapshotName } from './snapshot';
@@ -50,15 +52,23 @@ function useAddress(store: ViewerStore, d: Dataset): void {
   }, [store, d]);
 }
 
-function useLabels(d: Dataset, name: string, onError: (text: string) => void): Level[] | null {
-  const { data, error } = useDataset(name ? joinPath(d.path, `labels/${name}`) : '');
+export interface Labels {
+  levels: Level[];
+  tiles: Tiles;
+}
+
+// Those of a run are an image of their own, anywhere.
+function useLabels(d: Dataset, name: string, onError: (text: string) => void): Labels | null {
+  const path = name.startsWith('/') ? name : name && joinPath(d.path, `labels/${name}`);
+  const { data, error } = useDataset(path);
   useEffect(() => {
-    if (name && error) onError(`The labels ${name} cannot be shown: ${sentence(error)}`);
+    if (name && error) onError(`The labels ${shown(name)} cannot be shown: ${sentence(error)}`);
   }, [name, error]);
   return useMemo(() => {
-    if (!name || !data?.path.endsWith(`/${name}`)) return null;
-    return levelsOf(new Tiles(data, { onCold: () => {}, onStale: () => {}, onError: () => {} }));
-  }, [name, data?.path, data?.version]);
+    if (!path || data?.path !== path) return null;
+    const tiles = new Tiles(data, { onCold: () => {}, onStale: () => {}, onError: () => {} });
+    return { levels: levelsOf(tiles), tiles };
+  }, [path, data?.path, data?.version]);
 }
 
 function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
@@ -77,7 +87,25 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   const [panel, setPanel] = useState(() => window.innerWidth > 720);
   const labels = useLabels(d, view.labels, (text) => say('error', text));
   const stage = useRef<Stage | null>(null);
+  // Labels that came with the address can be chosen again.
+  const last = useRef('');
+  if (view.labels.startsWith('/')) last.current = view.labels;
+  const foreign = last.current;
+  const [small, setSmall] = useState(false);
   useAddress(store, d);
+
+  const pick = (x: number, y: number) => {
+    const s = store.getState();
+    if (s.measuring) {
+      if (s.draft) {
+        s.change({ line: { x1: s.draft.x, y1: s.draft.y, x2: x, y2: y } });
+        s.set({ draft: null, measuring: false });
+      } else s.set({ draft: { x, y } });
+      return;
+    }
+    if (!labels) return;
+    s.change({ object: labelAt(labels, s.view.t, s.view.z, x, y) });
+  };
 
   const takeSnapshot = async () => {
     if (!stage.current) return;
@@ -97,20 +125,23 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
       say('info', `Copy this link: ${link}`);
     }
   };
-  useViewerKeys(store, d, { snapshot: () => void takeSnapshot(), histograms });
+  useViewerKeys(store, d, { snapshot: () => void takeSnapshot(), histograms, labels: foreign || d.labels[0] || '' });
 
   return (
     <div className="viewer">
       <Toolbar dataset={d} store={store} panel={panel} onPanel={() => setPanel(!panel)} onSnapshot={() => void takeSnapshot()} onLink={() => void copyLink()} />
       <div className="viewer-main">
         <div className="viewer-stage">
-          <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels} labelFill={labelFill} stage={stage} />
+          <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels?.levels ?? null} labelFill={labelFill} stage={stage} onPick={pick} />
+          <LineOverlay dataset={d} store={store} />
           <ColdMark store={store} />
-          <Position dataset={d} store={store} />
+          <Position dataset={d} store={store} labels={labels} />
           <ScaleBar dataset={d} store={store} />
         </div>
-        {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labelFill={labelFill} onLabelFill={setLabelFill} />}
+        {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labels={labels} foreign={foreign} labelFill={labelFill} onLabelFill={setLabelFill} />}
       </div>
+      {view.line && <ProfilePanel dataset={d} store={store} tiles={tiles} line={view.line} />}
+      {view.table && <Dock dataset={d} store={store} path={view.table} small={small} onSmall={setSmall} />}
       <Planes dataset={d} store={store} />
     </div>
   );

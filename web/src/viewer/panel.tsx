@@ -1,6 +1,8 @@
 import { useMemo } from 'react';
 import type { Dataset, Histogram } from '../api/types';
-import { shown } from '../api/paths';
+import { nameOf, shown } from '../api/paths';
+import { useHasTiers } from '../api/queries';
+import { newRunLink } from '../app/route';
 import { useTierActions } from '../datasets/actions';
 import { shapeText } from '../datasets/rows';
 import { bytes, number } from '../ui/format';
@@ -8,8 +10,11 @@ import { Icon } from '../ui/icons';
 import { ResidencyBar, StateMark } from '../ui/residency';
 import { ChannelPanel } from './channel';
 import type { Limits } from './contrast';
+import { valueAt } from './line';
+import type { Labels as Shown } from './page';
 import type { ViewerStore } from './store';
 import type { Tiles } from './tiles';
+import { shapeOf } from './view';
 
 interface Props {
   dataset: Dataset; // as it is now: its residency changes
@@ -17,6 +22,8 @@ interface Props {
   store: ViewerStore;
   limits: Limits[];
   histograms: (Histogram | undefined)[];
+  labels: Shown | null;
+  foreign: string; // labels that are not of the image, "": none
   labelFill: number;
   onLabelFill(fill: number): void;
 }
@@ -32,9 +39,10 @@ function Channels({ dataset, tiles, store, limits, histograms }: Props) {
   const pointer = store((s) => s.pointer);
   const t = store((s) => s.view.t);
   const z = store((s) => s.view.z);
+  const projection = store((s) => s.view.projection);
   const values = useMemo(
-    () => channels.map((c, i) => (pointer && c.visible ? valueText(tiles.valueAt(t, z, i, pointer.x, pointer.y)) : '')),
-    [channels, pointer, t, z, tiles],
+    () => channels.map((c, i) => (pointer && c.visible ? valueText(valueAt(tiles, t, z, projection, i, pointer.x, pointer.y)) : '')),
+    [channels, pointer, t, z, projection, tiles],
   );
   return (
     <>
@@ -45,19 +53,32 @@ function Channels({ dataset, tiles, store, limits, histograms }: Props) {
   );
 }
 
-function Labels({ dataset, store, labelFill, onLabelFill }: Props) {
+// Where labels have another size, their outlines are not those of what is below them.
+function sizeNote(dataset: Dataset, labels: Shown | null): string {
+  if (!labels) return '';
+  const [a, b] = [shapeOf(dataset), shapeOf(labels.tiles.dataset)];
+  return a.x === b.x && a.y === b.y ? '' : `The labels are ${b.x} × ${b.y} pixels, the image ${a.x} × ${a.y}: they were made from another level or a part of it.`;
+}
+
+function Labels({ dataset, store, labels: shownLabels, foreign, labelFill, onLabelFill }: Props) {
   const labels = store((s) => s.view.labels);
-  if (!dataset.labels.length) return null;
+  const object = store((s) => s.view.object);
+  if (!dataset.labels.length && !foreign) return null;
+  const note = sizeNote(dataset, shownLabels);
   return (
     <section className="panel-part" aria-label="Labels">
       <h3>Labels</h3>
       <div className="panel-line">
         <select className="input" aria-label="Label image" value={labels} onChange={(e) => store.getState().change({ labels: e.target.value })}>
           <option value="">none</option>
+          {foreign && <option value={foreign}>{shown(nameOf(foreign))}</option>}
           {dataset.labels.map((l) => <option key={l} value={l}>{shown(l)}</option>)}
         </select>
         <label className="panel-fill">Fill <input type="range" aria-label="How much labels are filled" min={0} max={0.8} step={0.05} value={labelFill} disabled={!labels} onChange={(e) => onLabelFill(Number(e.target.value))} /></label>
       </div>
+      {foreign && labels === foreign && <p className="muted panel-path">{shown(foreign)}</p>}
+      {note && <p className="warning"><Icon name="warning" /> {note}</p>}
+      {labels && <p className="muted" role="status">{object ? `Object ${object} is chosen.` : 'Click an object to choose it.'}</p>}
     </section>
   );
 }
@@ -65,6 +86,8 @@ function Labels({ dataset, store, labelFill, onLabelFill }: Props) {
 export function Panel(props: Props) {
   const { dataset: d } = props;
   const { bring } = useTierActions();
+  const tiers = useHasTiers();
+  const channel = props.store((s) => s.view.channels.findIndex((c) => c.visible));
   return (
     <aside className="panel" aria-label="Channels and data">
       <section className="panel-part">
@@ -79,6 +102,7 @@ export function Panel(props: Props) {
         {(d.state === 'cold' || d.state === 'partial') && (
           <button type="button" className="button" onClick={() => void bring([d.path])}><Icon name="fetch" /> Bring all to SSD ({bytes((d.size ?? 0) - (d.resident ?? 0))})</button>
         )}
+        {tiers && <a className="button" href={newRunLink({ dataset: d.path, channel: Math.max(0, channel) })}><Icon name="play" /> Analyse…</a>}
       </section>
       <Channels {...props} />
       <Labels {...props} />

@@ -2,8 +2,9 @@ import { useEffect } from 'react';
 import type { Dataset } from '../api/types';
 import { number, unitSign } from '../ui/format';
 import { Icon } from '../ui/icons';
-import type { ViewerStore } from './store';
-import { shapeOf } from './view';
+import { extentOf, projectionText } from './projection';
+import { cameraOf, type ViewerStore } from './store';
+import { shapeOf, type Projection } from './view';
 
 interface Props {
   dataset: Dataset;
@@ -48,14 +49,51 @@ function Slider({ axis, dataset, store }: Props & { axis: 'z' | 't' }) {
   );
 }
 
+function ProjectionControl({ dataset, store }: Props) {
+  const projection = store((s) => s.view.projection);
+  const depth = shapeOf(dataset).z;
+  const change = (next: Projection | null) => store.getState().change({ projection: next });
+  const end = (key: 'first' | 'last', name: string) => projection && (
+    <input type="number" className="input" aria-label={name} min={1} max={depth} value={projection[key] + 1}
+      onChange={(e) => {
+        const n = Math.min(depth - 1, Math.max(0, Math.round(Number(e.target.value)) - 1));
+        if (!Number.isFinite(n)) return;
+        const next = { ...projection, [key]: n };
+        // The other end yields.
+        if (next.first > next.last) next[key === 'first' ? 'last' : 'first'] = n;
+        change(next);
+      }} />
+  );
+  return (
+    <div className="projection">
+      <select className="input" aria-label="Projection" title="Projection (X)" value={projection?.how ?? ''}
+        onChange={(e) => change(e.target.value ? { first: projection?.first ?? 0, last: projection?.last ?? depth - 1, how: e.target.value as Projection['how'] } : null)}>
+        <option value="">One plane</option>
+        <option value="max">Maximum</option>
+        <option value="mean">Mean</option>
+      </select>
+      {projection && <span className="projection-range">of planes {end('first', 'First plane of the projection')} to {end('last', 'Last plane of the projection')}</span>}
+      {projection && <ProjectionNote dataset={dataset} store={store} projection={projection} />}
+    </div>
+  );
+}
+
+function ProjectionNote({ dataset, store, projection }: Props & { projection: Projection }) {
+  const text = store((s) => projectionText(projection, extentOf(dataset, projection, s.view.channels.filter((c) => c.visible).length, cameraOf(s, dataset), s.width, s.height)));
+  return <span className="muted" role="status">{text}</span>;
+}
+
 export function Planes({ dataset, store }: Props) {
   usePlaying(store);
   const shape = shapeOf(dataset);
   if (shape.z < 2 && shape.t < 2) return null;
   return (
     <div className="planes">
-      <Slider axis="z" dataset={dataset} store={store} />
-      <Slider axis="t" dataset={dataset} store={store} />
+      <div className="plane-sliders">
+        <Slider axis="z" dataset={dataset} store={store} />
+        <Slider axis="t" dataset={dataset} store={store} />
+      </div>
+      {shape.z > 1 && <ProjectionControl dataset={dataset} store={store} />}
     </div>
   );
 }

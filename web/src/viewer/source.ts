@@ -24,8 +24,8 @@ export class Level {
   readonly shape: number[];
 
   constructor(
-    private readonly tiles: Tiles,
-    private readonly level: number,
+    protected readonly tiles: Tiles,
+    protected readonly level: number,
   ) {
     const s = shapeOf({ shape: tiles.dataset.levels?.[level]?.shape ?? tiles.dataset.shape });
     this.shape = [s.t, s.c, s.z, s.y, s.x];
@@ -33,13 +33,15 @@ export class Level {
     this.dtype = reader(tiles.dataset.type).dtype;
   }
 
-  getTile = async ({ x, y, selection, signal }: Wanted): Promise<Tile> => {
+  getTile = ({ x, y, selection, signal }: Wanted): Promise<Tile> => this.tileOf(x, y, selection, signal);
+
+  protected async tileOf(x: number, y: number, selection: Selection, signal?: AbortSignal): Promise<Tile> {
     const place = { level: this.level, t: selection.t, z: selection.z, x, y };
     const { width, height } = this.tiles.size(place);
     if (x < 0 || y < 0 || width <= 0 || height <= 0) throw kAborted; // outside the image
     // Tiles has said what failed. Viv's layers know one reason that they keep quiet about.
     return this.tiles.get(place, selection.c, signal).catch(() => Promise.reject(kAborted));
-  };
+  }
 
   // The whole plane: asked only of the coarsest level, which is about one tile.
   getRaster = async ({ selection, signal }: { selection: Selection; signal?: AbortSignal }): Promise<Tile> => {

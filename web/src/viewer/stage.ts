@@ -2,10 +2,13 @@
 import { Deck, OrthographicView, type Layer } from '@deck.gl/core';
 import { Matrix4 } from '@math.gl/core';
 import { ImageLayer, MultiscaleImageLayer } from '@vivjs/layers';
+import type { Dataset } from '../api/types';
 import { ChannelColours } from './colours';
 import type { Limits } from './contrast';
 import { labelLayer } from './labels';
+import { extentOf, ProjectedLevel } from './projection';
 import type { Level, Selection } from './source';
+import type { Tiles } from './tiles';
 import type { Camera, View } from './view';
 
 // How long the plane before stays below one whose tiles are on their way, so that a step does not flicker.
@@ -16,6 +19,8 @@ interface Plane {
   name: string; // "z 4"
   selections: Selection[];
   channels: number[];
+  levels: Level[]; // the finest that is drawn comes first
+  finest: number; // which one that is
   begun: number;
   coarse: boolean; // its coarsest level is drawn
   loaded: boolean;
@@ -27,6 +32,8 @@ export interface Scene {
   limits: Limits[]; // of every channel
   labels: Level[] | null;
   labelFill: number;
+  width: number;
+  height: number;
 }
 
 interface Events {
@@ -47,6 +54,8 @@ export class Stage {
 
   constructor(
     parent: HTMLDivElement,
+    private readonly dataset: Dataset,
+    private readonly tiles: Tiles,
     private readonly levels: Level[],
     private readonly events: Events,
   ) {
@@ -71,16 +80,23 @@ export class Stage {
     this.scene = scene;
     const { t, z, channels } = scene.view;
     const visible = channels.flatMap((c, i) => (c.visible ? [i] : []));
-    const key = `${t}/${z}/${visible.join(',')}`;
+    const { projection } = scene.view;
+    const extent = projection ? extentOf(this.dataset, projection, visible.length, scene.camera, scene.width, scene.height) : { finest: 0, stride: 1 };
+    const key = projection ? `${t}/${projection.how}-${projection.first}-${projection.last}-${extent.finest}-${extent.stride}/${visible.join(',')}` : `${t}/${z}/${visible.join(',')}`;
     if (this.plane?.key !== key) {
       // Only a plane that is drawn is worth keeping below; one that still loads is cancelled at once.
       if (this.plane?.coarse || this.plane?.loaded) this.held = this.plane;
       const name = this.levels[0]!.shape[2]! > 1 ? `z ${z}` : `t ${t}`;
-      this.plane = { key, name, channels: visible, selections: visible.map((c) => ({ t, c, z })), begun: performance.now(), coarse: !visible.length, loaded: !visible.length };
+      this.plane = { key, name, channels: visible, selections: visible.map((c) => ({ t, c, z })), levels: this.levelsOf(scene.view, extent), finest: extent.finest, begun: performance.now(), coarse: !visible.length, loaded: !visible.length };
       window.clearTimeout(this.timer);
       this.timer = window.setTimeout(() => this.settle(), kGraceMs);
     }
     this.settle();
+  }
+
+  private levelsOf({ projection }: View, { finest, stride }: { finest: number; stride: number }): Level[] {
+    if (!projection) return this.levels;
+    return this.levels.slice(finest).map((_, i) => new ProjectedLevel(this.tiles, finest + i, projection, stride));
   }
 
   // A picture of the canvas as it is now.
@@ -112,14 +128,14 @@ export class Stage {
       const { t, z } = scene.view;
       const depth = scene.labels[0]!.shape;
       const place = { t: Math.min(t, depth[0]! - 1), z: Math.min(z, depth[2]! - 1) };
-      layers.push(labelLayer({ id: `labels-${t}-${z}`, levels: scene.labels, ...place, fill: scene.labelFill }));
+      layers.push(labelLayer({ id: `labels-${t}-${z}`, levels: scene.labels, ...place, fill: scene.labelFill, chosen: scene.view.object }));
     }
     this.deck.setProps({ viewState: { target: [camera.x, camera.y, 0], zoom: camera.zoom }, layers });
   }
 
   private layersOf(plane: Plane, scene: Scene): Layer[] {
     if (!plane.channels.length) return [];
-    const coarsest = this.levels.at(-1)!;
+    const coarsest = plane.levels.at(-1)!;
     const common = {
       selections: plane.selections,
       contrastLimits: plane.channels.map((c) => scene.limits[c]!),
@@ -139,7 +155,7 @@ export class Stage {
       modelMatrix: new Matrix4().scale(2 ** (this.levels.length - 1)),
     } as never) as unknown as Layer;
     const tiles = new MultiscaleImageLayer({
-      ...common, id: `plane-${plane.key}`, loader: this.levels, excludeBackground: true, maxRequests: 64, onTileError: coarsest.onTileError,
+      ...common, id: `plane-${plane.key}`, loader: plane.levels, ...(plane.finest ? { modelMatrix: new Matrix4().scale(2 ** plane.finest) } : {}), excludeBackground: true, maxRequests: 64, onTileError: coarsest.onTileError,
       onViewportLoad: arrived('loaded'),
     } as never) as unknown as Layer;
     return [coarse, tiles];

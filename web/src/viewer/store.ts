@@ -17,6 +17,8 @@ export interface ViewerState {
   error: string;
   playing: '' | 'z' | 't';
   loaded: boolean; // all tiles of the plane that is wanted are here
+  measuring: boolean; // clicks set the ends of a line
+  draft: Pointer | null; // its first end
   standIn: string; // what is drawn while nothing of the wanted plane has arrived: "z 4"
   set(change: Partial<ViewerState>): void;
   change(view: Partial<View>): void;
@@ -39,6 +41,8 @@ export function createViewer(dataset: Dataset, view: View): ViewerStore {
     error: '',
     playing: '',
     loaded: false,
+    measuring: false,
+    draft: null,
     standIn: '',
     set,
     change: (change) => set((s) => ({ view: { ...s.view, ...change } })),
@@ -62,6 +66,13 @@ export function createViewer(dataset: Dataset, view: View): ViewerStore {
 
 export function cameraOf(s: Pick<ViewerState, 'view' | 'width' | 'height'>, d: Dataset): Camera {
   return s.view.camera ?? fitCamera(shapeOf(d), s.width, s.height);
+}
+
+// The inverse of pixelAt.
+export function screenAt(s: Pick<ViewerState, 'view' | 'width' | 'height'>, d: Dataset, x: number, y: number): Pointer {
+  const c = cameraOf(s, d);
+  const scale = 2 ** c.zoom;
+  return { x: (x - c.x) * scale + s.width / 2, y: (y - c.y) * scale + s.height / 2 };
 }
 
 export function pixelAt(s: Pick<ViewerState, 'view' | 'width' | 'height'>, d: Dataset, px: number, py: number): Pointer {

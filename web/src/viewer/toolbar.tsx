@@ -47,6 +47,7 @@ function GoTo({ dataset, store }: Pick<Props, 'dataset' | 'store'>) {
 
 export function Toolbar({ dataset, store, panel, onPanel, onSnapshot, onLink }: Props) {
   const zoom = store((s) => cameraOf(s, dataset).zoom);
+  const measuring = store((s) => s.measuring);
   const { zoomBy, fit } = store.getState();
   const folder = parentOf(dataset.path);
   const scale = 100 * 2 ** zoom;
@@ -59,6 +60,7 @@ export function Toolbar({ dataset, store, panel, onPanel, onSnapshot, onLink }: 
       <output className="toolbar-zoom" aria-label="Zoom">{scale >= 10 ? Math.round(scale) : scale.toPrecision(2)} %</output>
       <button type="button" className="icon-button" aria-label="Zoom in" title="Zoom in (+)" onClick={() => zoomBy(1)}>+</button>
       <button type="button" className="icon-button" aria-label="Fit the image" title="Fit the image (F)" onClick={fit}><Icon name="fit" /></button>
+      <button type="button" className="icon-button" aria-pressed={measuring} aria-label="Measure a line" title="Measure a line and its profile (M)" onClick={() => store.getState().set({ measuring: !measuring, draft: null })}><Icon name="ruler" /></button>
       <button type="button" className="icon-button" aria-label="Save a snapshot" title="Snapshot as PNG (S)" onClick={onSnapshot}><Icon name="camera" /></button>
       <button type="button" className="icon-button" aria-label="Copy a link to this view" title="Copy a link to this view" onClick={onLink}><Icon name="link" /></button>
       <button type="button" className="icon-button" aria-pressed={panel} aria-label="Channels" title="Channels" onClick={onPanel}><Icon name="panel" /></button>

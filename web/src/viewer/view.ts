@@ -20,12 +20,31 @@ export interface Camera {
   zoom: number; // log2 of screen pixels for each pixel of level 0
 }
 
+// In pixels of level 0.
+export interface Line {
+  x1: number;
+  y1: number;
+  x2: number;
+  y2: number;
+}
+
+// Several planes as one: from the first to the last, both included.
+export interface Projection {
+  how: 'max' | 'mean';
+  first: number;
+  last: number;
+}
+
 export interface View {
   t: number;
   z: number;
   camera: Camera | null; // null: the whole image
   channels: ChannelView[];
-  labels: string; // "": none
+  labels: string; // a name in the image, or the path of another one; "": none
+  table: string; // the path of the table of these labels
+  object: number; // the chosen one; 0: none
+  line: Line | null;
+  projection: Projection | null;
 }
 
 const kPalette = ['4f8bff', '35d07f', 'ff5fb0', 'ffb02e', '2ed3e6', 'c084fc', 'f97066', 'd4e157'];
@@ -54,7 +73,7 @@ export function defaultView(d: Dataset): View {
   const shape = shapeOf(d);
   const few = shape.c <= 4 ? shape.c : 3;
   const channels = Array.from({ length: shape.c }, (_, c): ChannelView => ({ visible: c < few, colour: defaultColour(d, c), low: null, high: null, gamma: 1 }));
-  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '' };
+  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '', table: '', object: 0, line: null, projection: null };
 }
 
 const clampInt = (text: string | null, top: number, otherwise: number) => {
@@ -76,6 +95,18 @@ function parseChannel(text: string, otherwise: ChannelView): ChannelView {
   };
 }
 
+function parseLine(text: string | null): Line | null {
+  const [x1, y1, x2, y2, more] = (text ?? '').split(',').map((n) => (n.trim() ? Number(n) : NaN));
+  return more === undefined && [x1, y1, x2, y2].every(Number.isFinite) ? { x1: x1!, y1: y1!, x2: x2!, y2: y2! } : null;
+}
+
+function parseProjection(text: string | null, depth: number): Projection | null {
+  const [how, first, last] = (text ?? '').split(',');
+  if ((how !== 'max' && how !== 'mean') || depth < 2) return null;
+  const [a, b] = [clampInt(first ?? null, depth, 0), clampInt(last ?? null, depth, depth - 1)];
+  return { how, first: Math.min(a, b), last: Math.max(a, b) };
+}
+
 // Anything that makes no sense for this image is replaced by what one would see without it.
 export function parseView(q: URLSearchParams, d: Dataset): View {
   const shape = shapeOf(d);
@@ -93,7 +124,11 @@ export function parseView(q: URLSearchParams, d: Dataset): View {
     z: clampInt(q.get('z'), shape.z, base.z),
     camera: isCamera ? { x: x!, y: y!, zoom: zoom! } : null,
     channels,
-    labels: d.labels.includes(labels) ? labels : '',
+    labels: labels.startsWith('/') || d.labels.includes(labels) ? labels : '',
+    table: (q.get('table') ?? '').startsWith('/') ? q.get('table')! : '',
+    object: clampInt(q.get('object'), 2 ** 32, 0),
+    line: parseLine(q.get('line')),
+    projection: parseProjection(q.get('proj'), shape.z),
   };
 }
 
@@ -117,6 +152,10 @@ export function formatView(path: string, view: View, d: Dataset): string {
     at: view.camera ? [short(view.camera.x, 1), short(view.camera.y, 1), short(view.camera.zoom, 3)].join(',') : undefined,
     ch: same ? undefined : channels.join(','),
     labels: view.labels || undefined,
+    table: view.table || undefined,
+    object: view.object || undefined,
+    line: view.line ? [view.line.x1, view.line.y1, view.line.x2, view.line.y2].map((n) => short(n, 1)).join(',') : undefined,
+    proj: view.projection ? [view.projection.how, view.projection.first, view.projection.last].join(',') : undefined,
   });
 }
 
