@@ -45,8 +45,14 @@ function control(world, options, req, url, body, res) {
     return run ? json(res, run) : fail(res, 404, 'ENOENT', 'there is no such run');
   }
   if (route === 'ls') {
+    const inside = world.inside(q.get('path') ?? '/', q.get('recursive') === 'true');
+    if (inside) return json(res, inside);
     const list = world.list(q.get('path') ?? '/', { totals: q.get('totals') === 'true', after: q.get('after') ?? '', limit: Number(q.get('limit') ?? 1000) });
     return list ? json(res, list) : fail(res, 404, 'ENOENT', `there is no ${q.get('path')}`);
+  }
+  if (route === 'residency') {
+    const leaf = world.leaves().find((l) => l.path === q.get('path'));
+    return leaf ? json(res, { path: leaf.path, size: leaf.size, begin: 0, end: leaf.size, resident: leaf.resident, dirty: leaf.dirty, ranges: leaf.resident ? [{ begin: 0, end: leaf.resident }] : [], more: false }) : fail(res, 404, 'ENOENT', `there is no ${q.get('path')}`);
   }
   if (route === 'find') return json(res, world.find(q.get('name'), q.get('path'), q.get('after') ?? ''));
   if (route === 'prefetch' && req.method === 'GET') {

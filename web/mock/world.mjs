@@ -96,6 +96,21 @@ export class World {
     return { entries: all.slice(0, limit), next: all.length > limit ? all[limit - 1].path : '' };
   }
 
+  // What is in an OME-Zarr: a folder for each level, and in it a file for each plane. Null: the path is not in one.
+  inside(path, recursive) {
+    const image = this.images.find((i) => !i.isLabel && i.format === 'OME-Zarr' && (i.path === path || path.startsWith(i.path + '/')));
+    if (!image) return null;
+    const part = image.size ? image.resident / image.size : 0;
+    const entry = (p, kind, size, resident) => ({ path: p, kind, state: World.state(size, resident, 0), size, resident, dirty: 0, mode: 33188, uid: 1000, gid: 1000, mtime: '2026-11-28T14:05:00Z', writing: false, pins: [], files: 0 });
+    const plane = (level) => Math.round(image.size / 2 / image.shape.z / 4 ** level);
+    const isHot = (level, z) => part >= 1 || (part > 0 && (level > 0 || z < image.shape.z * part));
+    const planes = (level) => Array.from({ length: 2 * image.shape.z }, (_, k) => entry(`${image.path}/${level}/${k % 2}/${k >> 1}/0/0`, 'file', plane(level), isHot(level, k >> 1) ? plane(level) : 0));
+    if (path === image.path) {
+      return { entries: image.levels.map((_, level) => { const all = planes(level); return entry(`${path}/${level}`, 'directory', all.reduce((n, e) => n + e.size, 0), all.reduce((n, e) => n + e.resident, 0)); }), next: '' };
+    }
+    return recursive ? { entries: planes(Number(path.slice(image.path.length + 1))), next: '' } : null;
+  }
+
   // In two steps, as a search that takes long.
   find(name, path, after) {
     const words = name.toLowerCase().split(' ').filter(Boolean);

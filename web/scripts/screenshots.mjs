@@ -5,11 +5,12 @@ import { openBrowser, openPage } from '../tests-browser/browser.mjs';
 
 const kPages = {
   datasets: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByText('scan.ome.zarr').waitFor(); await p.locator('.list-row').nth(1).click({ position: { x: 300, y: 40 } }).catch(() => {}); await p.waitForTimeout(900); } },
+  residency: { hash: '#/data?path=/brain42', act: async (p) => { await p.locator('.list-row', { hasText: 'overview.ome.zarr' }).locator('.col-size').click(); await p.locator('summary', { hasText: 'What is on the SSD' }).click(); await p.waitForTimeout(900); } },
   transfer: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByRole('button', { name: /^Bring this folder/ }).click(); await p.waitForTimeout(1200); } },
   big: { hash: '#/data?path=/big', act: async (p) => { await p.getByText('frame_000003.tif').waitFor(); } },
   missing: { hash: '#/data?path=/nowhere', act: async (p) => { await p.getByText('does not exist').waitFor(); } },
   viewer: { hash: '#/view?path=/brain42/scan.ome.zarr&labels=nuclei', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(5000); await p.mouse.move(400, 400); await p.waitForTimeout(500); } },
-  objects: { options: { ran: true }, hash: '#/runs', act: async (p) => { await p.getByRole('link', { name: 'nuclei-files' }).first().click(); await p.getByRole('row', { name: /scan.ome.zarr/ }).nth(20).click(); await p.getByRole('link', { name: /^Show object/ }).click(); await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(4000); } },
+  objects: { options: { ran: true }, hash: '#/runs', act: async (p) => { await p.getByRole('link', { name: 'nuclei-files' }).first().click(); await p.getByRole('row', { name: /scan.ome.zarr/ }).nth(11).click(); await p.getByRole('link', { name: /^Show object/ }).click(); await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(4000); } },
   line: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,-0.5&line=300,300,900,700', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(4000); } },
   projection: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,0&proj=max,0,23', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(6000); } },
   cold: { hash: '#/view?path=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText(/coming from the archive/i).waitFor(); await p.waitForTimeout(3000); } },

@@ -38,6 +38,20 @@ test('a folder lists its images with their residency, and can be fetched and fre
   await context.close();
 });
 
+test('a dataset shows which planes of which level are on the SSD, a file which bytes', async () => {
+  const { page, context, faults } = await visit('#/data?path=/brain42');
+  await page.locator('.list-row', { hasText: 'overview.ome.zarr' }).locator('.col-size').click();
+  await page.locator('summary', { hasText: 'What is on the SSD' }).click();
+  await page.getByRole('img', { name: /^level 0: 3\d % of .* on the SSD, 3 of 8 planes whole$/ }).waitFor();
+  await page.getByRole('img', { name: /^level 1: 100 % of .*, 8 of 8 planes whole$/ }).waitFor();
+  await page.getByText('from left to right: planes').waitFor();
+  await page.locator('.list-row', { hasText: 'notes.txt' }).locator('.col-size').click();
+  await page.locator('summary', { hasText: 'What is on the SSD' }).click();
+  await page.getByRole('img', { name: 'notes.txt: 100 % of 2.3 KiB on the SSD' }).waitFor();
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
 test('a transfer that runs can be cancelled', async () => {
   const { page, context, faults } = await visit('#/data?path=/brain42/raw');
   await page.getByText('stack_000.mrc').waitFor();

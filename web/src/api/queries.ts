@@ -109,7 +109,7 @@ export const useRun = (run: string) =>
 
 // What changes when bytes move between the tiers.
 export function refreshResidency(client: QueryClient): void {
-  for (const key of ['prefetches', 'folder', 'totals', 'datasets', 'dataset']) void client.invalidateQueries({ queryKey: [key] });
+  for (const key of ['prefetches', 'folder', 'totals', 'datasets', 'dataset', 'residency']) void client.invalidateQueries({ queryKey: [key] });
 }
 
 // Asking again helps when the hub was unreachable or busy, not when it has refused.

@@ -8,6 +8,7 @@ import { ResidencyBar, StateMark } from '../ui/residency';
 import { useTierActions } from './actions';
 import { rowLink } from './list';
 import type { Row } from './rows';
+import { ResidencyStrips } from './residency-strips';
 import { Thumbnail } from './thumbnail';
 import './details.css';
 
@@ -52,6 +53,7 @@ export function Details({ row, tiers, onClose }: { row: Row; tiers: boolean; onC
         <ResidencyBar state={row.state} size={row.size} resident={row.resident} dirty={row.dirty} />
         <StateMark state={row.state} />
       </div>
+      {tiers && row.size !== null && row.size > 0 && !row.path.includes('<') && <ResidencyStrips key={row.path} path={row.path} isFolder={row.kind === 'folder' || row.dataset?.format === 'OME-Zarr'} axes={row.dataset?.format === 'OME-Zarr' ? row.dataset.axes : ''} />}
       {row.dataset?.not_decodable && <p className="warning"><Icon name="warning" /> {sentence(row.dataset.not_decodable)}</p>}
       {row.error && row.kind === 'file' && <p className="warning"><Icon name="warning" /> {sentence(row.error)}</p>}
       <div className="details-actions">

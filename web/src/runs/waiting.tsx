@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { sentence } from '../api/client';
 import { useAgents } from '../api/queries';
 import type { Run } from '../api/types';
 import { useWorkflows } from '../api/workflows';
@@ -30,7 +31,7 @@ export function Waiting({ job, runs }: { job: string; runs: Run[] }) {
   const alive = agents.data ? agents.data.filter((a) => !a.gone).length : null;
   const why = delayText(workflows.data?.problem ?? '', alive, (now - began) / 1000);
   return (
-    <Message kind="wait" title={`${job} is waiting for the agent to take it`} text={why || 'This takes a few seconds.'}>
+    <Message kind="wait" title={`${job} is waiting for the agent to take it`} text={why ? sentence(why) : 'This takes a few seconds.'}>
       <a className="button" href="#/runs">All runs</a>
     </Message>
   );

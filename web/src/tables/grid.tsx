@@ -64,8 +64,8 @@ export function Grid({ table, order, sort, selected, name, onSort, onSelect, onO
     // In the middle, so that one sees what comes before and after.
     const reach = Math.max(1, now.height - view);
     box.current.scrollTop = (Math.max(0, at - whole / 2) / Math.max(1, order.length - view / kRow)) * reach;
-    // Only when another row is selected, or the order changes: not while one scrolls.
-  }, [at]);
+    // Only when another row is selected, or the box becomes higher or lower: not while one scrolls.
+  }, [at, view]);
 
   const onKeyDown = (e: KeyboardEvent) => {
     const page = Math.max(1, Math.floor(view / kRow) - 1);
