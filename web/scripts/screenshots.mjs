@@ -13,6 +13,7 @@ const kPages = {
   objects: { options: { ran: true }, hash: '#/runs', act: async (p) => { await p.getByRole('link', { name: 'nuclei-files' }).first().click(); await p.getByRole('row', { name: /scan.ome.zarr/ }).nth(11).click(); await p.getByRole('link', { name: /^Show object/ }).click(); await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(4000); } },
   line: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,-0.5&line=300,300,900,700', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(4000); } },
   projection: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,0&proj=max,0,23', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(6000); } },
+  slices: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,0&slices=1', act: async (p) => { await p.locator('canvas').first().waitFor({ state: 'attached' }); await p.waitForTimeout(5000); } },
   cold: { hash: '#/view?path=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText(/coming from the archive/i).waitFor(); await p.waitForTimeout(3000); } },
   form: { hash: '#/run?workflow=nuclei-files&dataset=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText('211 MiB come from the archive').waitFor(); } },
   'form-empty': { hash: '#/run', act: async (p) => { await p.getByText('Choose what to analyse with').waitFor(); } },

@@ -148,3 +148,21 @@ test('a projection shows what no single plane has, at what its budget allows', a
   assert.ok(!hub.log.some((l) => l.path.includes('/scan.ome.zarr/0/0/0,1/')), 'the finest level was loaded');
   assert.deepEqual(await faults(), []);
 });
+
+test('slices across the planes follow the picture, and a click in one goes to its place', async (t) => {
+  const { page, faults } = await visit(t, '#/view?path=/brain42/scan.ome.zarr&z=3&at=600,600,0');
+  await drawn(page);
+  await page.locator('main').focus();
+  await page.keyboard.press('o');
+  const slice = page.getByRole('img', { name: 'Slice x-z at y 600' });
+  await slice.waitFor();
+  await page.getByText(/^\d+ of 24 planes$/).waitFor({ state: 'detached' });
+  const box = await slice.boundingBox();
+  assert.ok((await statistics(page, box)).bright > 0.02, 'the slice is empty');
+  await page.mouse.click(box.x + box.width / 2, box.y + box.height - 2);
+  await page.getByText('24 / 24').waitFor();
+  await until(() => /z=23&at=102\d(\.\d)?,600,0&slices=1/.test(page.url()));
+  await page.getByRole('button', { name: 'Close the slices' }).click();
+  await slice.waitFor({ state: 'detached' });
+  assert.deepEqual(await faults(), []);
+});

@@ -13,7 +13,7 @@ const kGroups: { name: string; keys: [string, string][] }[] = [
     name: 'Viewer',
     keys: [
       ['← →', 'plane back, forward (z)'], ['↓ ↑', 'time back, forward (t)'], ['Shift + arrow', 'ten steps'], ['P', 'play or stop z'], ['T', 'play or stop t'],
-      ['+ −', 'zoom'], ['F', 'fit the image'], ['1 … 9', 'show or hide a channel'], ['A', 'automatic contrast'], ['L', 'labels'], ['X', 'projection: maximum, mean, none'], ['M', 'measure a line'], ['S', 'snapshot'], ['G', 'go to a position'],
+      ['+ −', 'zoom'], ['F', 'fit the image'], ['1 … 9', 'show or hide a channel'], ['A', 'automatic contrast'], ['L', 'labels'], ['X', 'projection: maximum, mean, none'], ['O', 'slices x-z and y-z'], ['M', 'measure a line'], ['S', 'snapshot'], ['G', 'go to a position'],
     ],
   },
 ];

@@ -53,7 +53,7 @@ export function ResidencyStrips({ path, isFolder, axes }: { path: string; isFold
       {data ? (
         <div className="strips-body">
           {data.map((s) => <One key={s.name} strip={s} />)}
-          <p className="strips-key"><span className="strip-mark strip-mark-hot" /> on the SSD <span className="strip-mark strip-mark-dirty" /> not yet archived <span className="strip-mark" /> in the archive{unit ? `; from left to right: ${unit}s` : ''}</p>
+          <p className="strips-key"><span><i className="strip-mark-hot" /> on the SSD</span><span><i className="strip-mark-dirty" /> not yet archived</span><span><i /> in the archive</span>{unit && <span>from left to right: {unit}s</span>}</p>
         </div>
       ) : error ? <p className="bad">{sentence(error)}</p> : <p className="muted">Looking at its files…</p>}
     </details>

@@ -25,6 +25,7 @@ function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histo
     ArrowRight: () => s.step('z', many), ArrowLeft: () => s.step('z', -many), ArrowUp: () => s.step('t', many), ArrowDown: () => s.step('t', -many),
     p: () => toggle('z'), t: () => toggle('t'), f: s.fit, s: snapshot, '+': () => s.zoomBy(1), '=': () => s.zoomBy(1), '-': () => s.zoomBy(-1),
     l: () => s.change({ labels: s.view.labels ? '' : labels }),
+    o: () => s.change({ slices: !s.view.slices && shapeOf(d).z > 1 }),
     m: () => s.set({ measuring: !s.measuring, draft: null }),
     Escape: () => (s.measuring ? s.set({ measuring: false, draft: null }) : s.change({ object: 0 })),
     x: () => s.change({ projection: nextProjection(s.view.projection, shapeOf(d).z) }),

@@ -3,6 +3,7 @@ import type { Dataset } from '../api/types';
 import { nextProjection } from './keys';
 import { lengthText, parseLineText, profilePath, profiles, profileTable, rangeOf } from './line';
 import { combine, extentOf, planesOf, ProjectedLevel, projectionText } from './projection';
+import { aspectOf, loadStack, sliceOf, stackOf } from './slices';
 import { createViewer, pixelAt, screenAt } from './store';
 import { Tiles } from './tiles';
 import { defaultView, formatView, parseView } from './view';
@@ -85,4 +86,30 @@ it('a pixel is where it is drawn', () => {
   const at = screenAt(store.getState(), dataset, 110, 60);
   expect(at).toEqual({ x: 220, y: 170 });
   expect(pixelAt(store.getState(), dataset, at.x, at.y)).toEqual({ x: 110, y: 60 });
+});
+
+it('slices go through the coarsest level, along x and along y', async () => {
+  const small: Dataset = { ...dataset, shape: { c: 1, z: 3, y: 2, x: 4 }, levels: [{ shape: { c: 1, z: 3, y: 2, x: 4 }, stored: true }] };
+  const tiles = new Tiles(small, { onCold: () => {}, onStale: () => {}, onError: () => {} }, (address) => {
+    const z = Number(address.split('/').at(-3));
+    return z === 2 ? Promise.reject(new TypeError('broken')) : Promise.resolve(new Response(Uint16Array.from({ length: 8 }, (_, i) => 100 * z + 10 * i)));
+  });
+  const stack = stackOf(small, 1)!;
+  expect(stack).toEqual({ level: 0, stride: 1, planes: [0, 1, 2], width: 4, height: 2 });
+  const planes: (Map<number, { data: Uint16Array }> | undefined)[] = [undefined, undefined, undefined];
+  const order: number[] = [];
+  await loadStack(tiles, stack, 0, 1, [0], (i, parts) => { planes[i] = parts as never; order.push(i); }, new AbortController().signal);
+  expect(order.sort()).toEqual([0, 1]);
+  const looks = [{ channel: 0, view: { visible: true, colour: 'ff0000', low: null, high: null, gamma: 1 }, limits: [0, 255] as [number, number] }];
+  const red = (bytes: Uint8ClampedArray) => Array.from({ length: bytes.length / 4 }, (_, i) => (bytes[4 * i + 3] ? bytes[4 * i] : -1));
+  expect(red(sliceOf(planes as never, stack, 'x', 1, looks))).toEqual([40, 50, 60, 70, 140, 150, 160, 170, -1, -1, -1, -1]);
+  expect(red(sliceOf(planes as never, stack, 'y', 99, looks))).toEqual([30, 70, 130, 170, -1, -1]);
+  expect(aspectOf(small, 'x')).toBeCloseTo((4 * 0.25) / (3 * 2));
+});
+
+it('slices of a deep image leave planes out, and a flat one has none', () => {
+  expect(stackOf(dataset, 2)).toMatchObject({ level: 2, stride: 1 });
+  expect(stackOf({ ...dataset, shape: { ...shape, z: 1000 }, levels: dataset.levels!.map((l) => ({ ...l, shape: { ...l.shape, z: 1000 } })) }, 2)).toMatchObject({ stride: 8 });
+  expect(stackOf({ ...dataset, levels: dataset.levels!.slice(0, 1) }, 2)).toBeNull();
+  expect(stackOf({ ...dataset, shape: { ...shape, z: 1 } }, 2)).toBeNull();
 });

@@ -15,6 +15,7 @@ import { LineOverlay, ProfilePanel } from './measure';
 import { ColdMark, labelAt, Position, ScaleBar } from './overlays';
 import { Panel } from './panel';
 import { Planes } from './planes';
+import { SlicePanel } from './slice-panel';
 import { save, snapshot, snapshotName } from './snapshot';
 import { levelsOf, type Level } from './source';
 import { hasWebGl, type Stage } from './stage';
@@ -133,6 +134,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
       <div className="viewer-main">
         <div className="viewer-stage">
           <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels?.levels ?? null} labelFill={labelFill} stage={stage} onPick={pick} />
+          {view.slices && <span className="cross" aria-hidden="true" />}
           <LineOverlay dataset={d} store={store} />
           <ColdMark store={store} />
           <Position dataset={d} store={store} labels={labels} />
@@ -140,6 +142,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
         </div>
         {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labels={labels} foreign={foreign} labelFill={labelFill} onLabelFill={setLabelFill} />}
       </div>
+      {view.slices && <SlicePanel dataset={d} store={store} tiles={tiles} limits={limits} />}
       {view.line && <ProfilePanel dataset={d} store={store} tiles={tiles} line={view.line} />}
       {view.table && <Dock dataset={d} store={store} path={view.table} small={small} onSmall={setSmall} />}
       <Planes dataset={d} store={store} />

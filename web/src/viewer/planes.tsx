@@ -51,6 +51,7 @@ function Slider({ axis, dataset, store }: Props & { axis: 'z' | 't' }) {
 
 function ProjectionControl({ dataset, store }: Props) {
   const projection = store((s) => s.view.projection);
+  const slices = store((s) => s.view.slices);
   const depth = shapeOf(dataset).z;
   const change = (next: Projection | null) => store.getState().change({ projection: next });
   const end = (key: 'first' | 'last', name: string) => projection && (
@@ -72,6 +73,7 @@ function ProjectionControl({ dataset, store }: Props) {
         <option value="max">Maximum</option>
         <option value="mean">Mean</option>
       </select>
+      <button type="button" className="button button-small" aria-pressed={slices} title="Slices x-z and y-z (O)" onClick={() => store.getState().change({ slices: !slices })}>Slices</button>
       {projection && <span className="projection-range">of planes {end('first', 'First plane of the projection')} to {end('last', 'Last plane of the projection')}</span>}
       {projection && <ProjectionNote dataset={dataset} store={store} projection={projection} />}
     </div>

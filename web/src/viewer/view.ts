@@ -45,6 +45,7 @@ export interface View {
   object: number; // the chosen one; 0: none
   line: Line | null;
   projection: Projection | null;
+  slices: boolean; // x-z and y-z are shown, too
 }
 
 const kPalette = ['4f8bff', '35d07f', 'ff5fb0', 'ffb02e', '2ed3e6', 'c084fc', 'f97066', 'd4e157'];
@@ -73,7 +74,7 @@ export function defaultView(d: Dataset): View {
   const shape = shapeOf(d);
   const few = shape.c <= 4 ? shape.c : 3;
   const channels = Array.from({ length: shape.c }, (_, c): ChannelView => ({ visible: c < few, colour: defaultColour(d, c), low: null, high: null, gamma: 1 }));
-  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '', table: '', object: 0, line: null, projection: null };
+  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '', table: '', object: 0, line: null, projection: null, slices: false };
 }
 
 const clampInt = (text: string | null, top: number, otherwise: number) => {
@@ -129,6 +130,7 @@ export function parseView(q: URLSearchParams, d: Dataset): View {
     object: clampInt(q.get('object'), 2 ** 32, 0),
     line: parseLine(q.get('line')),
     projection: parseProjection(q.get('proj'), shape.z),
+    slices: q.get('slices') === '1' && shape.z > 1,
   };
 }
 
@@ -156,6 +158,7 @@ export function formatView(path: string, view: View, d: Dataset): string {
     object: view.object || undefined,
     line: view.line ? [view.line.x1, view.line.y1, view.line.x2, view.line.y2].map((n) => short(n, 1)).join(',') : undefined,
     proj: view.projection ? [view.projection.how, view.projection.first, view.projection.last].join(',') : undefined,
+    slices: view.slices ? 1 : undefined,
   });
 }
 
