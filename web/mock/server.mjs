@@ -106,14 +106,12 @@ function work(world, options, req, url, body, res) {
     return body.values.diameter === 99 ? setTimeout(reply, 3000) : reply();
   }
   if (route === 'workflow/run') {
-    const made = run(world, body);
-    return made ? json(res, made) : fail(res, 400, 'EINVAL', 'the workflow has errors');
+    return json(res, run(world, body));
   }
   if (route === 'file') {
     const wanted = url.searchParams.get('path');
-    const job = /^\/jobs\/\w+\/(.*)\/job\.yaml$/.exec(wanted);
-    const found = world.texts.get(wanted) ?? (job ? jobText(world, job[1]) : null);
-    if (found === null || found === undefined) return fail(res, 404, 'ENOENT', `there is no ${wanted}`);
+    const found = world.texts.get(wanted);
+    if (found === undefined) return fail(res, 404, 'ENOENT', `there is no ${wanted}`);
     if (wanted.endsWith('.png')) {
       res.writeHead(200, { 'content-type': 'image/png' });
       return res.end(thumbnail(world.images[1]));
@@ -121,13 +119,14 @@ function work(world, options, req, url, body, res) {
     const cold = world.coldText(wanted);
     if (cold) return recalling(res, cold);
     const begin = Number(url.searchParams.get('begin') ?? 0);
+    res.setHeader('x-tierhub-size', Buffer.byteLength(found));
     return text(res, Buffer.from(found).subarray(begin, begin + Number(url.searchParams.get('bytes') ?? 1048576)));
   }
   const [, name, what] = /^runs\/([^/]+)(?:\/(.*))?$/.exec(route) ?? [];
   const found = statuses(world, options).find((r) => r.run === decodeURIComponent(name ?? ''));
   // The folder of one run is not there any more.
   if (!found || found.workflow === 'align') return fail(res, 404, 'ENOENT', 'the folder of this run has been removed');
-  if (!what) return json(res, { ...found, folder: `/jobs/${found.ended ? 'done' : 'running'}/${found.run}`, report: report(found) });
+  if (!what) return json(res, { ...found, folder: `/jobs/${found.ended ? 'done' : 'running'}/${found.run}`, report: report(found), job: jobText(world, found.run) ?? '' });
   if (what === 'log') return text(res, runLog(found).slice(-Number(url.searchParams.get('tail') ?? 65536)));
   if (what === 'results') return json(res, results(world, found));
   if (what === 'cancel') {

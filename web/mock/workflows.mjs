@@ -59,8 +59,8 @@ export function check({ text, values }) {
   const w = find(text);
   if (!w) return { workflow: '', parameters: [], steps: [], errors: [{ line: 1, column: 1, message: 'this is no workflow: it lacks "workflow"' }] };
   const errors = [];
-  const about = (parameter, message) => errors.push({ line: 0, column: 0, parameter, message });
-  if (w === broken) errors.push({ line: 6, column: 5, message: 'there is no key "rum" in a step: write "run"' });
+  const about = (parameter, message) => errors.push({ line: 0, column: 0, parameter, message, hint: '' });
+  if (w === broken) errors.push({ line: 6, column: 5, message: "a step has no key 'rum'", hint: "did you mean 'run'?", parameter: '' });
   for (const name of Object.keys(values)) if (!w.parameters.some((p) => p.name === name)) about(name, `the workflow has no parameter "${name}"`);
   for (const p of w.parameters) {
     const v = values[p.name] ?? p.default;
@@ -68,7 +68,8 @@ export function check({ text, values }) {
     if (typeof v === 'number' && ((p.minimum ?? v) > v || (p.maximum ?? v) < v)) about(p.name, 'the value is out of its range');
     if (p.name === 'spot_threshold' && v === 13) about(p.name, '13 is below the noise of the camera');
   }
-  return { workflow: w.name, parameters: w.parameters, steps: w.steps.map((s, i) => ({ id: s.id, program: s.program, after: [], gather: i ? [w.steps[0].id] : [], cpus: 1, retry: 1 })), errors };
+  const given = Object.fromEntries(w.parameters.map((p) => [p.name, values[p.name] ?? p.default]));
+  return { workflow: w.name, parameters: w.parameters, values: given, steps: errors.length ? [] : w.steps.map((s, i) => ({ id: s.id, program: s.program, after: [], gather: i ? [w.steps[0].id] : [], cpus: 1, retry: 1 })), errors };
 }
 
 function matching(world, text) {
@@ -83,7 +84,7 @@ export function plan(world, body) {
   const none = { workflow: checked.workflow, items: 0, tasks: 0, steps: [], bytes: 0, resident_bytes: 0, bytes_to_bring: 0, capacity_bytes: 0, free_bytes: 0, output: '', left_out: [], warnings: [] };
   if (checked.errors.length) return { ...none, errors: checked.errors };
   const w = find(body.text);
-  const items = matching(world, body.values.dataset ?? '');
+  const items = [body.values.dataset ?? ''].flat().flatMap((text) => matching(world, text));
   if (!items.length) return { ...none, errors: [{ line: 0, column: 0, parameter: 'dataset', message: `nothing in TierHub matches "${body.values.dataset}"` }] };
   const n = w.name === 'nuclei-blocks' ? 16 : items.length;
   const steps = w.steps.map((s) => ({ id: s.id, tasks: s.each ? n : 1, cpus: 1, memory_bytes: s.memory_bytes, memory_from: s.memory_from, program: s.program }));
@@ -92,7 +93,7 @@ export function plan(world, body) {
   const used = world.leaves().reduce((sum, l) => sum + l.resident, 0);
   return {
     workflow: w.name, errors: [], items: n, tasks: steps.reduce((sum, s) => sum + s.tasks, 0), steps, bytes, resident_bytes: resident, bytes_to_bring: bytes - resident,
-    capacity_bytes: world.capacity, free_bytes: Math.max(0, world.capacity - used), output: `/results/ada/${w.name}/${body.name || w.name}-…`,
+    capacity_bytes: world.capacity, free_bytes: Math.max(0, world.capacity - used), output: `/results/ada/${w.name}/{run}`,
     left_out: items.length > 20 ? ['/big/frame_link.tif: a link whose target does not exist'] : [],
     warnings: body.values.diameter > 200 ? ['with this diameter a task reads far beyond its image: blocks would be slower than whole images'] : [],
   };
@@ -102,7 +103,7 @@ let last = 0;
 
 export function run(world, body) {
   const checked = check(body);
-  if (checked.errors.length) return null;
+  if (checked.errors.length) return checked;
   const job = `${body.name || checked.workflow}-k${(++last).toString(36).padStart(3, '0')}`;
   world.jobs.push({ job, body, workflow: checked.workflow, at: Date.now(), steps: plan(world, body).steps, bytes: plan(world, body).bytes, cancelled: 0 });
   return { job };
@@ -149,7 +150,7 @@ function statusOf(world, j, options) {
     run: name, workflow: j.workflow, user: 'ada', state, progress: done / all.length, tasks_total: all.length, tasks_done: done, tasks_failed: 0,
     tasks_running: state === 'running' ? tasks.length - done : 0, bytes_staged: Math.min(j.bytes, (wall / 4) * j.bytes), bytes_copied: 0.4 * Math.min(j.bytes, (wall / 4) * j.bytes),
     eta_s: state === 'running' ? (clock - now) / 1000 : 0, started: new Date(begun).toISOString(), updated: new Date(now).toISOString(), ended: state === 'running' ? null : new Date(over ? clock : now).toISOString(),
-    workers, wall_s: wall, serial_equivalent_s: serial, speed_up: wall > 0 ? serial / wall : 0, output: `/mnt/tier/results/ada/${j.workflow}/${name}`, work: '', left_out: [], not_obeyed: [], waits_for: '', error: '', tasks,
+    workers, wall_s: wall, serial_equivalent_s: serial, speed_up: wall > 0 ? serial / wall : 0, output: `/mnt/tier/results/ada/${j.workflow}/${name}`, work: '', left_out: [], not_obeyed: [], parameters: Object.fromEntries(Object.entries(j.body.values).map(([k, v]) => [k, Array.isArray(v) ? v : String(v)])), waits_for: '', error: '', tasks,
   };
 }
 

@@ -84,7 +84,7 @@ test('a plan that is out of date is cancelled, and typing asks only when it stop
 test('errors in the text are at their line, and nothing runs without an agent', async (t) => {
   const { page, faults } = await visit(t, '#/run?workflow=broken&dataset=/brain42', { broken: true, noAgent: true });
   await page.getByRole('tab', { name: 'Text (errors)' }).click();
-  await page.getByText('Line 6, column 5: there is no key "rum" in a step: write "run"').waitFor();
+  await page.getByText("Line 6, column 5: a step has no key 'rum': did you mean 'run'?").waitFor();
   await page.getByText('No agent runs: start tieragent, or ask the administrator.').waitFor();
   await page.getByRole('radio', { name: /^nuclei-files/ }).check();
   await page.getByRole('tab', { name: 'Plan' }).click();
@@ -120,7 +120,7 @@ test('a run is repeated with the values that it had', async (t) => {
   t.after(() => other.context.close());
   await other.page.goto(`${hub.address}/#/run?from=${run}`, { waitUntil: 'commit' });
   await other.page.getByRole('heading', { name: 'Run again with other values' }).waitFor();
-  assert.equal(await other.page.getByLabel('Diameter').inputValue(), '24');
+  assert.equal(await other.page.getByLabel('Diameter').inputValue(), '31');
   await other.page.goto(`${hub.address}/#/run?from=align-20261128T080000Z-zxcv`);
   await other.page.getByText('The file of the run cannot be read').waitFor();
   assert.deepEqual([...(await faults()), ...(await other.faults())], []);

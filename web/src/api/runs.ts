@@ -5,6 +5,8 @@ import { change, get, query, send } from './client';
 export interface Details {
   folder: string;
   report: string;
+  job?: string; // the text of job.yaml
+  parameters?: Record<string, string | string[]>; // their values
   workflow?: string;
   state?: string;
   [member: string]: unknown; // of status.json

@@ -2,7 +2,8 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { change, get } from './client';
 
-export type Value = string | number | boolean;
+// Several datasets are a list.
+export type Value = string | number | boolean | string[];
 export type Values = Record<string, Value>;
 
 export interface Param {
@@ -33,12 +34,14 @@ export interface Mistake {
   line: number; // 0: about the value of a parameter
   column: number;
   message: string;
+  hint?: string;
   parameter?: string;
 }
 
 export interface Checked {
   workflow: string;
-  parameters: Param[];
+  parameters?: Param[];
+  values?: Values;
   errors: Mistake[];
 }
 
@@ -94,4 +97,12 @@ export const usePlan = (job: Job | null) =>
     placeholderData: keepPreviousData,
   });
 
-export const submit = (job: Job, name: string) => change<{ job: string }>('POST', 'api/workflow/run', name ? { ...job, name } : job);
+// What is wrong and, if somebody knows, what is meant.
+export const mistakeText = (m: Mistake) => (m.hint ? `${m.message}: ${m.hint}` : m.message);
+
+// The name of the job; an Error with what is wrong, if the workflow is refused.
+export async function submit(job: Job, name: string): Promise<string> {
+  const answer = await change<{ job?: string; errors?: Mistake[] }>('POST', 'api/workflow/run', name ? { ...job, name } : job);
+  if (answer.job) return answer.job;
+  throw new Error(answer.errors?.map(mistakeText).join('; ') || 'the job was not taken');
+}

@@ -16,7 +16,7 @@ export function CancelRun({ run, done, total }: { run: string; done: number; tot
     try {
       await cancelRun(run);
     } catch (e) {
-      say('error', `The run goes on: ${sentence(e)}`);
+      say('error', `The run was not cancelled: ${sentence(e)}`);
       setAsked(false);
     }
     for (const key of ['run', 'runs', 'details']) void client.invalidateQueries({ queryKey: [key] });

@@ -38,7 +38,7 @@ function Tables({ run, output, tables, labels, file }: { run: string; output: st
         <a className="button" href={fileAddress(chosen.path, 0, 16 * 2 ** 20)} download={nameOf(chosen.path)} title={chosen.size > 16 * 2 ** 20 ? 'The first 16 MiB: all of it is in the folder of the results' : undefined}><Icon name="fetch" /> Download</a>
       </div>
       <div className="result-table">
-        <TablePanel key={chosen.path} name={shown(nameOf(chosen.path))} size={chosen.size} loading={loading} rows={null} selected={selected} onSelect={setSelected} onOpen={(row) => { const to = linkOf(row); if (to) go(to); }}>
+        <TablePanel key={chosen.path} name={shown(nameOf(chosen.path))} loading={loading} rows={null} selected={selected} onSelect={setSelected} onOpen={(row) => { const to = linkOf(row); if (to) go(to); }}>
           {link ? <a className="button button-small" href={link}><Icon name="eye" /> Show object {objects!.labelOf(selected!)} in the image</a> : labels.length && objects?.usable ? <span>Choose a row to see its object in the image.</span> : null}
         </TablePanel>
       </div>
@@ -57,7 +57,7 @@ function Labels({ output, labels, files }: { output: string; labels: ResultFile[
           <li key={l.path}>
             <Icon name="image" />
             <span className="result-name">{shown(below(output, l.path))}{l.of && <span className="muted">of {shown(l.of)}</span>}</span>
-            <span className="muted">{bytes(l.size)}</span>
+            {l.size > 0 && <span className="muted">{bytes(l.size)}</span>}
             {l.of ? <a className="button button-small" href={viewLink(l.of, { labels: l.path, table: tableOf(l, files) })}><Icon name="eye" /> Show over the image</a> : <a className="button button-small" href={viewLink(l.path)}>View</a>}
           </li>
         ))}
@@ -94,7 +94,7 @@ function Files({ output, title, files }: { output: string; title: string; files:
           <li key={f.path}>
             <Icon name={f.kind === 'image' ? 'image' : 'file'} />
             <span className="result-name">{shown(below(output, f.path))}{f.kind === 'text' && <Text path={f.path} />}</span>
-            <span className="muted">{bytes(f.size)}</span>
+            {(f.size > 0 || f.kind !== 'image') && <span className="muted">{bytes(f.size)}</span>}
             {f.kind === 'image' && <a className="button button-small" href={viewLink(f.path)}><Icon name="eye" /> View</a>}
           </li>
         ))}

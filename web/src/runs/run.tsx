@@ -68,6 +68,8 @@ function facts(s: RunStatus): [string, string][] {
   if (s.ended) out[0] = ['Time', `${duration(s.wall_s)}, ended ${date(s.ended)}`];
   if (s.started) out.push(['Started', date(s.started)]);
   if (s.speed_up > 0) out.push(['Speed-up', `${number(s.speed_up)} times as fast as one task after the other, on ${plural(s.workers, 'worker')}`]);
+  const values = Object.entries(s.parameters);
+  if (values.length) out.push(['Values', values.map(([k, v]) => `${k} ${shown([v].flat().join(', '))}`).join('; ')]);
   if (s.output) out.push(['Results', shown(s.output)]);
   return out;
 }

@@ -31,6 +31,7 @@ export interface RunStatus {
   output: string;
   left_out: string[];
   not_obeyed: string[];
+  parameters: Record<string, string | string[]>; // their values
   waits_for: string;
   error: string;
   tasks: Task[] | null; // null: the agent sent none
@@ -38,7 +39,7 @@ export interface RunStatus {
 
 const kEmpty: RunStatus = {
   progress: 0, tasks_total: 0, tasks_done: 0, tasks_failed: 0, tasks_running: 0, bytes_staged: 0, bytes_copied: 0, eta_s: null, started: '', ended: null,
-  wall_s: 0, serial_equivalent_s: 0, speed_up: 0, workers: 0, output: '', left_out: [], not_obeyed: [], waits_for: '', error: '', tasks: null,
+  wall_s: 0, serial_equivalent_s: 0, speed_up: 0, workers: 0, output: '', left_out: [], not_obeyed: [], parameters: {}, waits_for: '', error: '', tasks: null,
 };
 
 // Whatever an agent of another version sends, the list of runs stays readable.

@@ -11,16 +11,17 @@ const kKept = 4;
 export interface Loading {
   table: Table | null;
   bytes: number; // read so far
+  size: number; // of the file; 0: not known
   done: boolean;
   cold: number; // milliseconds until the next piece is expected from the archive; 0: it is here
   error: string;
 }
 
-const kNothing: Loading = { table: null, bytes: 0, done: false, cold: 0, error: '' };
+const kNothing: Loading = { table: null, bytes: 0, size: 0, done: false, cold: 0, error: '' };
 const kept = new Map<string, Loading>();
 
 export async function loadTable(path: string, show: (l: Loading) => void, signal: AbortSignal): Promise<void> {
-  const reader = new CsvReader();
+  const reader = new CsvReader(path.endsWith('.tsv') ? '\t' : ',');
   const decoder = new TextDecoder();
   let now = kNothing;
   const tell = (change: Partial<Loading>) => show((now = { ...now, ...change }));
@@ -30,10 +31,11 @@ export async function loadTable(path: string, show: (l: Loading) => void, signal
       const piece = await response.arrayBuffer();
       const bytes = now.bytes + piece.byteLength;
       reader.push(decoder.decode(piece, { stream: true }));
+      const size = Number(response.headers.get('x-tierhub-size') ?? 0);
       const over = piece.byteLength < kPiece;
       const full = bytes >= kMost;
       if (over) reader.push(decoder.decode());
-      tell({ table: over ? reader.finish() : reader.table(), bytes, cold: 0, done: over || full, error: full && !over ? 'The table is larger than a browser can hold: its first rows are shown.' : '' });
+      tell({ table: over ? reader.finish() : reader.table(), bytes, size, cold: 0, done: over || full, error: full && !over ? 'The table is larger than a browser can hold: its first rows are shown.' : '' });
       if (over || full) return;
     } catch (e) {
       if (signal.aborted) return;

@@ -9,7 +9,6 @@ import './tables.css';
 
 interface Props {
   name: string;
-  size: number; // of the file; 0: not known
   loading: Loading;
   rows: Uint32Array | null; // null: all
   selected: number | null;
@@ -19,7 +18,7 @@ interface Props {
 }
 
 // A table with its histogram.
-export function TablePanel({ name, size, loading, rows, selected, onSelect, onOpen, children }: Props) {
+export function TablePanel({ name, loading, rows, selected, onSelect, onOpen, children }: Props) {
   const [sort, setSort] = useState<Order | null>(null);
   const [chosen, setChosen] = useState('');
   const table = useDeferredValue(loading.table);
@@ -41,7 +40,7 @@ export function TablePanel({ name, size, loading, rows, selected, onSelect, onOp
   return (
     <div className="table-panel">
       <div className="table-bar">
-        <span role="status">{plural(order.length, 'row')}{!loading.done && !loading.error ? ` so far${size ? `, ${percent(loading.bytes, size)} % of ${bytes(size)}` : ''}${loading.cold ? `; the rest is coming from the archive, about ${Math.ceil(loading.cold / 1000)} s` : ''}` : ''}</span>
+        <span role="status">{plural(order.length, 'row')}{!loading.done && !loading.error ? ` so far${loading.size ? `, ${percent(loading.bytes, loading.size)} % of ${bytes(loading.size)}` : ''}${loading.cold ? `; the rest is coming from the archive, about ${Math.ceil(loading.cold / 1000)} s` : ''}` : ''}</span>
         {loading.error && <span className="bad">{loading.error}</span>}
         <span className="table-actions">{children}</span>
       </div>

@@ -25,6 +25,9 @@ it('a column is numbers until a word comes, and short rows are empty at their en
   expect([t.rows, t.columns.map((c) => c.numbers !== null)]).toEqual([3, [true, false]]);
   expect(texts(t)).toEqual([['1', '2'], ['', 'x'], ['3', '']]);
   expect(read('').rows).toBe(0);
+  const tabs = new CsvReader('\t');
+  tabs.push('a\tb\n1,5\t2\n');
+  expect(texts(tabs.finish())).toEqual([['1,5', '2']]);
 });
 
 it('rows are sorted with empty cells last, words as people count', () => {

@@ -61,11 +61,16 @@ function grown<T extends Float64Array | Uint32Array>(old: T, next: T): T {
   return next;
 }
 
-// Reads CSV (RFC 4180, commas) as it arrives.
+// Reads CSV (RFC 4180; or with tabs) as it arrives.
 export class CsvReader {
   private columns: Growing[] | null = null;
   private rows = 0;
   private rest = '';
+  private readonly separator: number;
+
+  constructor(separator = ',') {
+    this.separator = separator.charCodeAt(0);
+  }
 
   push(text: string): void {
     const all = this.rest + text;
@@ -91,9 +96,9 @@ export class CsvReader {
       const cells: string[] = [];
       for (;;) {
         let cell: string;
-        [cell, at] = nextCell(text, at);
+        [cell, at] = nextCell(text, at, this.separator);
         cells.push(cell);
-        if (text[at] !== ',') break;
+        if (text.charCodeAt(at) !== this.separator) break;
         at++;
       }
       if (text[at] === '\r') at++;
@@ -126,10 +131,10 @@ function lastLineEnd(text: string): number {
   return end;
 }
 
-function nextCell(text: string, at: number): [cell: string, end: number] {
+function nextCell(text: string, at: number, separator: number): [cell: string, end: number] {
   if (text.charCodeAt(at) !== 34) {
     let end = at;
-    for (let c; end < text.length && (c = text.charCodeAt(end)) !== 44 && c !== 10 && c !== 13; ) end++;
+    for (let c; end < text.length && (c = text.charCodeAt(end)) !== separator && c !== 10 && c !== 13; ) end++;
     return [text.slice(at, end), end];
   }
   let cell = '';

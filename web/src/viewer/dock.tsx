@@ -52,7 +52,7 @@ export function Dock({ dataset, store, path, small, onSmall }: Props) {
         <button type="button" className="icon-button" aria-expanded={!small} aria-label={small ? 'Show the table' : 'Hide the table'} title={small ? 'Show the table' : 'Hide the table'} onClick={() => onSmall(!small)}><Icon name={small ? 'up' : 'down'} /></button>
         <button type="button" className="icon-button" aria-label="Close the table" onClick={() => store.getState().change({ table: '', object: 0 })}><Icon name="close" /></button>
       </header>
-      {!small && <TablePanel key={path} name={shown(nameOf(path))} size={0} loading={loading} rows={rows} selected={selected} onSelect={goTo} onOpen={goTo} />}
+      {!small && <TablePanel key={path} name={shown(nameOf(path))} loading={loading} rows={rows} selected={selected} onSelect={goTo} onOpen={goTo} />}
     </section>
   );
 }

@@ -15,7 +15,7 @@ interface Props {
 
 function DatasetField({ id, described, text, problem, folder, onChange }: Omit<Props, 'param'> & { id: string; described: string }) {
   const [at, setAt] = useState<string | null>(null);
-  const box = useRef<HTMLInputElement>(null);
+  const box = useRef<HTMLTextAreaElement>(null);
   const close = () => {
     setAt(null);
     box.current?.focus();
@@ -23,10 +23,10 @@ function DatasetField({ id, described, text, problem, folder, onChange }: Omit<P
   return (
     <>
       <div className="field-line">
-        <input ref={box} id={id} className="input" value={text} placeholder="plate7/**/*.tif" spellCheck={false} autoComplete="off" aria-invalid={problem !== ''} aria-describedby={described} onChange={(e) => onChange(e.target.value)} />
+        <textarea ref={box} id={id} className="input" rows={Math.min(8, text.split('\n').length)} value={text} placeholder="plate7/**/*.tif" title="A path or a pattern; several have a line each" spellCheck={false} autoComplete="off" aria-invalid={problem !== ''} aria-describedby={described} onChange={(e) => onChange(e.target.value)} />
         <button type="button" className="button" aria-expanded={at !== null} onClick={() => setAt(at === null ? folder : null)}><Icon name="image" /> Choose</button>
       </div>
-      {at !== null && <Picker path={at} onPath={setAt} onClose={close} onPick={(path) => { onChange(datasetText(path)); close(); }} />}
+      {at !== null && <Picker path={at} onPath={setAt} onClose={close} onPick={(path) => { onChange(datasetText(path)); close(); }} onAdd={text.trim() ? (path) => onChange(`${text.trim()}\n${datasetText(path)}`) : undefined} />}
     </>
   );
 }
@@ -75,7 +75,7 @@ export function Field({ param: p, text, problem, folder, onChange }: Props) {
 }
 
 export const folderOfText = (text: string) => {
-  const fixed = text.split('/').slice(0, -1);
+  const fixed = text.split('\n')[0]!.split('/').slice(0, -1);
   const pattern = fixed.findIndex((part) => /[*?[]/.test(part));
   const path = `/${(pattern < 0 ? fixed : fixed.slice(0, pattern)).filter(Boolean).join('/')}`;
   return path === '/' ? '/' : parentOf(`${path}/x`);

@@ -3,7 +3,8 @@ import { useEffect, useMemo, useRef, useState, type FormEvent } from 'react';
 import { flushSync } from 'react-dom';
 import { sentence } from '../api/client';
 import { parentOf, shown } from '../api/paths';
-import { submit, useCheck, usePlan, useWorkflows, type Job, type Mistake, type Param, type Workflow } from '../api/workflows';
+import { useHasTiers } from '../api/queries';
+import { mistakeText, submit, useCheck, usePlan, useWorkflows, type Job, type Mistake, type Param, type Workflow } from '../api/workflows';
 import { formatHash, go, jobLink, replaceHash } from '../app/route';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
@@ -33,13 +34,13 @@ function useSettled(job: Job | null): Job | null {
   return settled;
 }
 
-function Choice({ workflows, chosen, onChoose }: { workflows: Workflow[]; chosen: string; onChoose(name: string): void }) {
+function Choice({ workflows, chosen, onChoose }: { workflows: Workflow[]; chosen: Workflow | null; onChoose(workflow: Workflow): void }) {
   return (
     <fieldset className="choice">
       <legend>Workflow</legend>
       {workflows.map((w) => (
-        <label key={w.name} className={w.name === chosen ? 'choice-one choice-chosen' : 'choice-one'}>
-          <input type="radio" name="workflow" checked={w.name === chosen} onChange={() => onChoose(w.name)} />
+        <label key={`${w.name} ${w.about}`} className={w.text === chosen?.text ? 'choice-one choice-chosen' : 'choice-one'}>
+          <input type="radio" name="workflow" checked={w.text === chosen?.text} onChange={() => onChoose(w)} />
           <span className="choice-name">{shown(w.name)}</span>
           <span className="muted">{w.about}</span>
         </label>
@@ -67,7 +68,7 @@ function Form({ workflow, parameters, mistakes, fields, touched, folder, onField
         <Field key={`${workflow.name} ${p.name}`} param={p} text={fields[p.name] ?? ''} problem={fields[p.name]?.trim() || touched.has(p.name) ? (wrong[p.name] ?? '') : ''} folder={p.type === 'dataset' && fields[p.name] ? folderOfText(fields[p.name]!) : folder} onChange={(text) => onField(p.name, text)} />
       ))}
       {!parameters.length && <p className="muted">This workflow has no parameters: it runs as it is written.</p>}
-      {lost.map((m) => <p key={m.message} className="health health-bad" role="alert"><Icon name="warning" /> {sentence(m.message)}</p>)}
+      {lost.map((m) => <p key={m.message} className="health health-bad" role="alert"><Icon name="warning" /> {sentence(mistakeText(m))}</p>)}
     </>
   );
 }
@@ -77,8 +78,7 @@ function Runner({ workflows, problem, former, ...props }: Props & { workflows: W
   const client = useQueryClient();
   const given = useMemo((): Given => ({ dataset: props.dataset || undefined, channel: props.channel ? Number(props.channel) : undefined, ...former?.given }), [props.dataset, props.channel, former]);
   const list = useMemo(() => (former && !workflows.some((w) => w.text === former.workflow.text) ? [former.workflow, ...workflows] : workflows), [workflows, former]);
-  const pick = (name: string) => list.find((w) => w.name === name);
-  const first = (former && (list.find((w) => w.text === former.workflow.text) ?? former.workflow)) ?? pick(props.workflow) ?? null;
+  const first = (former && (list.find((w) => w.text === former.workflow.text) ?? former.workflow)) ?? list.find((w) => w.name === props.workflow) ?? null;
   const [chosen, setChosen] = useState(first);
   const [fields, setFields] = useState<Fields>(() => (first ? fieldsOf(first.parameters, given) : {}));
   const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
@@ -102,9 +102,7 @@ function Runner({ workflows, problem, former, ...props }: Props & { workflows: W
   const inText = all.some((m) => m.line > 0);
   const shownPlan = plan.data && !plan.data.errors.length ? plan.data : undefined;
 
-  const choose = (next: string) => {
-    const to = pick(next);
-    if (!to) return;
+  const choose = (to: Workflow) => {
     setFields(chosen ? carried(chosen.parameters, fields, to.parameters, given) : fieldsOf(to.parameters, given));
     setChosen(to);
     setTouched(new Set());
@@ -125,10 +123,10 @@ function Runner({ workflows, problem, former, ...props }: Props & { workflows: W
     setSending(true);
     setRefusal('');
     try {
-      const answer = await submit(job, name.trim());
-      remember({ ...job, job: answer.job, workflow: chosen.name, parameters: chosen.parameters, bytes: planned?.bytes ?? 0 });
+      const submitted = await submit(job, name.trim());
+      remember({ ...job, job: submitted, workflow: chosen.name, parameters: chosen.parameters, bytes: planned?.bytes ?? 0 });
       void client.invalidateQueries({ queryKey: ['runs'] });
-      go(jobLink(answer.job));
+      go(jobLink(submitted));
     } catch (error) {
       setRefusal(sentence(error));
       setSending(false);
@@ -144,7 +142,7 @@ function Runner({ workflows, problem, former, ...props }: Props & { workflows: W
 
   return (
     <form ref={form} className="run-form" onSubmit={(e) => void run(e)} noValidate>
-      <Choice workflows={list} chosen={chosen?.name ?? ''} onChoose={choose} />
+      <Choice workflows={list} chosen={chosen} onChoose={choose} />
       <section className="run-fields" aria-label="Values">
         {chosen ? (
           <>
@@ -164,7 +162,7 @@ function Runner({ workflows, problem, former, ...props }: Props & { workflows: W
             : check.error ? <p className="health health-bad" role="alert"><Icon name="warning" /> {sentence(check.error)}</p>
             : plan.error && sound ? <p className="health health-bad" role="alert"><Icon name="warning" /> The plan cannot be made: {sentence(plan.error)}</p>
             : !sound ? <p className="muted">The plan follows when all fields have a value.</p>
-            : all.length ? <ul className="aside-errors">{all.map((m, i) => <li key={i} className="health health-bad"><Icon name="warning" /> <span>{m.line > 0 ? `Line ${m.line}: ` : ''}{sentence(m.message)}</span></li>)}</ul>
+            : all.length ? <ul className="aside-errors">{all.map((m, i) => <li key={i} className="health health-bad"><Icon name="warning" /> <span>{m.line > 0 ? `Line ${m.line}: ` : ''}{sentence(mistakeText(m))}</span></li>)}</ul>
             : shownPlan ? <PlanView plan={shownPlan} old={!planned} />
             : <p className="plan-wait" role="status"><span className="spinner" aria-hidden="true" /> Making the plan</p>}
         </div>
@@ -180,8 +178,10 @@ function Runner({ workflows, problem, former, ...props }: Props & { workflows: W
 }
 
 export default function RunFormPage(props: Props) {
+  const tiers = useHasTiers();
   const { data, error } = useWorkflows();
   const former = useFormer(props.from, data?.workflows);
+  if (!tiers) return <Message kind="empty" title="No runs here" text="This hub shows a folder without TierHub." />;
   if (!data) {
     if (error) return <Message kind="error" title="The workflows are not known" text={sentence(error)} />;
     return <Message kind="wait" title="Asking for the workflows" />;

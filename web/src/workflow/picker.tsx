@@ -12,11 +12,12 @@ interface Props {
   path: string;
   onPath(path: string): void;
   onPick(path: string): void;
+  onAdd?(path: string): void; // to what is chosen already
   onClose(): void;
 }
 
 // The images of one folder, and the folders in it: what a field for a dataset can mean.
-export function Picker({ path, onPath, onPick, onClose }: Props) {
+export function Picker({ path, onPath, onPick, onAdd, onClose }: Props) {
   const images = useDatasets(path, false);
   const folder = useFolder(path, false);
   const [filter, setFilter] = useState('');
@@ -49,11 +50,12 @@ export function Picker({ path, onPath, onPick, onClose }: Props) {
           <li key={p}><button type="button" onClick={() => enter(p)}><Icon name="folder" /><span className="picker-name">{shown(nameOf(p))}</span></button></li>
         ))}
         {datasets.slice(0, kShown).map((d) => (
-          <li key={d.path}>
+          <li key={d.path} className="picker-image">
             <button type="button" onClick={() => onPick(d.path)}>
               <Icon name="image" /><span className="picker-name">{shown(d.name || nameOf(d.path))}</span>
               <span className="muted picker-about">{isReadable(d) ? shapeText(d) : 'in the archive'}</span>
             </button>
+            {onAdd && <button type="button" className="picker-add" aria-label={`Add ${shown(d.name || nameOf(d.path))}`} title="Add to what is chosen" onClick={() => onAdd(d.path)}>+</button>}
           </li>
         ))}
       </ul>

@@ -46,7 +46,7 @@ export function PlanView({ plan: p, old }: { plan: Plan; old: boolean }) {
           </tbody>
         </table>
       </div>
-      <dl className="plan-facts"><dt>Results go to</dt><dd>{shown(p.output)}</dd></dl>
+      <dl className="plan-facts"><dt>Results go to</dt><dd>{shown(p.output.replace('{run}', '…'))}</dd></dl>
       {p.left_out.length > 0 && (
         <details>
           <summary>{plural(p.left_out.length, 'name is', 'names are')} left out</summary>

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'react';
-import type { Mistake, Values } from '../api/workflows';
+import { mistakeText, type Mistake, type Values } from '../api/workflows';
 import { valuesText } from './values';
 
 // The workflow as it will run: its text, the values beside it, and what is wrong at its line.
@@ -26,7 +26,7 @@ export function WorkflowText({ text, values, mistakes }: { text: string; values:
               {wrong.map((m, k) => (
                 <span key={k} className="source-mistake" role="alert">
                   {m.column > 0 && <span className="source-caret" aria-hidden="true">{' '.repeat(m.column - 1)}^</span>}
-                  Line {m.line}{m.column > 0 ? `, column ${m.column}` : ''}: {m.message}
+                  Line {m.line}{m.column > 0 ? `, column ${m.column}` : ''}: {mistakeText(m)}
                 </span>
               ))}
             </li>

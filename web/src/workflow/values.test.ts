@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Param } from '../api/workflows';
 import { folderOfText } from './field';
+import { formerOf } from './former';
 import { roomText } from './plan';
 import { carried, datasetText, fieldsOf, labelOf, problemOf, problems, rangeText, valuesOf, valuesText } from './values';
 
@@ -33,12 +34,14 @@ it('what is typed is judged at once', () => {
 
 it('values have the types of their parameters, and empty fields are left out', () => {
   expect(valuesOf(all, { dataset: ' a/*.tif ', channel: '1', diameter: '', method: 'li', smooth: 'false' })).toEqual({ dataset: 'a/*.tif', channel: 1, method: 'li', smooth: false });
+  expect(valuesOf([dataset], { dataset: 'a/*.tif\n\n b.tif ' })).toEqual({ dataset: ['a/*.tif', 'b.tif'] });
+  expect(fieldsOf([dataset], { values: { dataset: ['a', 'b'] } })).toEqual({ dataset: 'a\nb' });
   expect(valuesOf([{ name: 'n', type: 'integer', enum: [1, 2] }], { n: '2' })).toEqual({ n: 2 });
 });
 
 it('the hub speaks where the page has nothing to say', () => {
-  const mistakes = [{ line: 0, column: 0, parameter: 'dataset', message: 'Nothing matches.' }, { line: 0, column: 0, parameter: 'diameter', message: 'too small' }];
-  expect(problems(all, { dataset: 'a', diameter: 'x' }, mistakes)).toEqual({ dataset: 'Nothing matches.', diameter: '“x” is not a number.' });
+  const mistakes = [{ line: 0, column: 0, parameter: 'dataset', message: 'nothing matches', hint: 'did you mean a/*.tif?' }, { line: 0, column: 0, parameter: 'diameter', message: 'too small' }];
+  expect(problems(all, { dataset: 'a', diameter: 'x' }, mistakes)).toEqual({ dataset: 'nothing matches: did you mean a/*.tif?', diameter: '“x” is not a number.' });
 });
 
 it('another workflow keeps what was typed', () => {
@@ -60,4 +63,14 @@ it('the plan says what the SSD has room for', () => {
 
 it('the choice of a dataset begins where the field is', () => {
   expect(['a/b/c.tif', 'a/**/c.tif', 'x.tif', '', '*'].map(folderOfText)).toEqual(['/a/b', '/a', '/', '/', '/']);
+});
+
+it('a run is repeated with its own text, or with the workflow that its file names', () => {
+  const shipped = [{ name: 'nuclei', about: '', text: 'workflow: nuclei\nsteps: []', parameters: [diameter] }];
+  const own = formerOf('workflow: nuclei\nvalues: {diameter: 31}', { workflow: 'nuclei', parameters: [diameter], values: { diameter: 31 }, errors: [] }, {}, shipped)!;
+  expect([own.workflow.text, own.given.values]).toEqual(['workflow: nuclei\nvalues: {diameter: 31}', { diameter: 31 }]);
+  const named = formerOf('{workflow: nuclei, values: {diameter: 32}}', { workflow: 'nuclei', errors: [{ line: 1, column: 1, message: 'no steps' }] }, { diameter: '32' }, shipped)!;
+  expect([named.workflow, named.given.values]).toEqual([shipped[0], { diameter: '32' }]);
+  const unknown = formerOf('x', { workflow: 'x', errors: [{ line: 1, column: 1, message: 'no steps' }] }, {}, shipped)!;
+  expect(unknown.workflow).toMatchObject({ name: 'x', text: 'x', parameters: [] });
 });

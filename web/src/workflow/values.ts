@@ -1,11 +1,11 @@
 // What is in the fields of a form, and the values that it means.
 import { number } from '../ui/format';
-import type { Mistake, Param, Value, Values } from '../api/workflows';
+import { mistakeText, type Mistake, type Param, type Value, type Values } from '../api/workflows';
 
-// Texts as they are typed; a checkbox has "true" or "false".
+// Texts as they are typed; a checkbox has "true" or "false", several datasets have a line each.
 export type Fields = Record<string, string>;
 
-export const fieldOf = (value: Value | undefined) => (value === undefined ? '' : String(value));
+export const fieldOf = (value: Value | undefined) => (value === undefined ? '' : Array.isArray(value) ? value.join('\n') : String(value));
 
 // A path of the namespace as a workflow writes it: from the mount, and without being taken for a pattern.
 export function datasetText(path: string): string {
@@ -71,6 +71,7 @@ function valueOf(p: Param, text: string): Value {
   const listed = p.enum?.find((v) => String(v) === typed);
   if (listed !== undefined) return listed;
   if (p.type === 'boolean') return typed === 'true';
+  if (p.type === 'dataset' && typed.includes('\n')) return typed.split('\n').map((l) => l.trim()).filter(Boolean);
   return p.type === 'integer' || p.type === 'number' ? Number(typed) : typed;
 }
 
@@ -83,7 +84,7 @@ export function valuesOf(parameters: Param[], fields: Fields): Values {
 export function problems(parameters: Param[], fields: Fields, mistakes: Mistake[]): Record<string, string> {
   const out: Record<string, string> = {};
   for (const p of parameters) {
-    const text = problemOf(p, fields[p.name] ?? '') || mistakes.find((m) => m.parameter === p.name)?.message;
+    const text = problemOf(p, fields[p.name] ?? '') || mistakes.filter((m) => m.parameter === p.name).map(mistakeText)[0];
     if (text) out[p.name] = text;
   }
   return out;
@@ -97,5 +98,5 @@ export function labelOf(p: Param): string {
 
 // The values as YAML, for people to read.
 export function valuesText(values: Values): string {
-  return Object.entries(values).map(([k, v]) => `${k}: ${typeof v === 'string' ? JSON.stringify(v) : v}`).join('\n');
+  return Object.entries(values).map(([k, v]) => `${k}: ${typeof v === 'string' || Array.isArray(v) ? JSON.stringify(v) : v}`).join('\n');
 }
