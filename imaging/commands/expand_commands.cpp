@@ -131,7 +131,8 @@ Result<void> run_expand(const ExpandCommand& command, ExpandJob& job) {
 void add_expand_options(Operator& op, const std::shared_ptr<ExpandCommand>& options,
                         const char* name) {
   op.set_types("labels: unsigned up to 32 bits; image: all but complex numbers");
-  op.set_halo("the distance; along z as many voxels as it is in a volume of higher voxels");
+  op.set_halo({"the distance; along z as many voxels as it is in a volume of higher voxels",
+               {options->from.empty() ? "distance" : "to"}});
   op.add("--labels", options->labels, path_in("labels"),
          "Labels that imgop wrote, or a label image of another program, of the whole image")
       ->required();

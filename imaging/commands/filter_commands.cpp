@@ -20,7 +20,9 @@ void add_smooth(Registry& registry) {
   const auto options = std::make_shared<SmoothCommand>();
   Operator op(registry, "smooth", "Smooth an image with a Gaussian",
               "imgop smooth --sigma 2 --in vol.ome.zarr --out smooth.ome.zarr");
-  op.set_halo("the radius of the Gaussian: 7 voxels for sigma 2");
+  op.set_halo({"the radius of the Gaussian: 7 voxels for sigma 2",
+               {"sigma"},
+               minimum_halo(options->sigma, kLargeVolume).value()});
   add_filter_options(op, *options);
   op.add("--sigma", options->sigma, real(0, kMaxSigma, "pixel"), "Width of the Gaussian in voxels");
   set_filter(op, options, [options](const OpenedPart&) -> Filter {
@@ -43,7 +45,9 @@ void add_difference_of_gaussians(Registry& registry) {
   Operator op(registry, "dog",
               "Bring out bright spots: the difference of two Gaussians, 0 where it is negative",
               "imgop dog --sigma 1 --wide 2 --in fish.tif --out spots.ome.zarr");
-  op.set_halo("the larger radius of both Gaussians");
+  op.set_halo({"the larger radius of both Gaussians",
+               {"sigma", "wide"},
+               minimum_halo(options->sigma, options->wide, kLargeVolume).value()});
   add_filter_options(op, *options);
   op.add("--sigma", options->sigma, real(0, kMaxSigma, "pixel"),
          "Width of the narrow Gaussian in voxels: about a third of the diameter of a spot");
@@ -84,7 +88,7 @@ void add_background(Registry& registry) {
   const auto options = std::make_shared<BoxCommand>();
   Operator op(registry, "background", "Subtract uneven background: a white top hat with a flat box",
               "imgop background --radius 25 --in dapi.tif --out flat.ome.zarr");
-  op.set_halo("twice the radius");
+  op.set_halo({"twice the radius", {"radius", "radius-z"}});
   add_filter_options(op, *options);
   add_radius(op, options, 1024,
              "Larger than the radius of the objects: what is brighter and fits into a box of "
@@ -103,7 +107,7 @@ void add_median(Registry& registry) {
   const auto options = std::make_shared<BoxCommand>();
   Operator op(registry, "median", "Remove single noisy voxels: the median of a box",
               "imgop median --radius 1 --in scan.tif --out clean.ome.zarr");
-  op.set_halo("the radius");
+  op.set_halo({"the radius", {"radius", "radius-z"}});
   add_filter_options(op, *options);
   add_radius(op, options, 90, "How far the box reaches around a voxel");
   set_filter(op, options, [options](const OpenedPart&) -> Filter {

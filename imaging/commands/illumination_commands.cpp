@@ -23,7 +23,7 @@ void add_illumination_sum(Registry& registry) {
               "Add images up, pixel by pixel: the first step of an illumination correction",
               "imgop illumination-sum --select c=0 --in A1.tif A2.tif A3.tif --out sum.ome.zarr");
   op.set_types("uint8, uint16");
-  op.set_halo("0");
+  op.set_halo(no_halo());
   op.add("--in", options->in, list_of(path_in("image")),
          "Images of one size; or a folder, an OME-Zarr plate or one well of it: all images in it")
       ->required();
@@ -85,7 +85,7 @@ void add_correct_illumination(Registry& registry) {
       registry, "correct-illumination", "Divide an image by its illumination function",
       "imgop correct-illumination --function illumination.ome.zarr --in A1.tif --select c=0 "
       "--out A1.ome.zarr");
-  op.set_halo("0");
+  op.set_halo(no_halo());
   add_filter_options(op, *options);
   op.set_types("uint8, uint16");
   op.add("--function", options->function, path_in("image"), "What imgop illumination wrote")

@@ -96,7 +96,7 @@ void add_math(Registry& registry) {
               "imgop math --in cells.tif --operation subtract --with 100 --out out.ome.zarr\n"
               "  imgop math --in fura.tif --select c=0 --operation divide --with fura.tif "
               "--with-select c=1 --scale 1000 --out ratio.ome.zarr");
-  op.set_halo("0");
+  op.set_halo(no_halo());
   add_filter_options(op, *options);
   op.set_types("uint8, uint16");
   op.add("--operation", options->operation, choice(operation_names()),

@@ -315,7 +315,9 @@ void add_measure(Registry& registry) {
               "--neighbours 10 --table cells.csv\n"
               "  imgop measure --labels masks.tif --in red.tif --with green.tif:green_ "
               "--colocalisation --table cells.csv");
-  op.set_halo("1 for --shape, and the distance of --neighbours; else none");
+  op.set_halo({"1 for --shape, and the distance of --neighbours; else none",
+               {"shape", "neighbours"},
+               Halo{}});
   op.set_types(kGreyTypes);
   const PartOptions part = add_measured(op, *options);
   add_measurements(op, *options, part);

@@ -244,8 +244,8 @@ void add_split(Registry& registry) {
               "nuclei.ome.zarr --table nuclei.csv\n"
               "  imgop split --diameter 24 --labels labels.ome.zarr --in vol.ome.zarr --box "
               "z=0:32,y=0:128,x=0:128 --out pieces/1.zarr");
-  op.set_halo(
-      "none: it reads the labels of whole objects, and no voxel of the image outside the box");
+  op.set_halo(no_halo(
+      "none: it reads the labels of whole objects, and no voxel of the image outside the box"));
   op.set_types(kGreyTypes);
   op.add("--labels", options->labels, path_in("labels"),
          "Labels that imgop segment or imgop merge-labels wrote")

@@ -12,10 +12,15 @@ using formats::Json;
 bool is_output(const Json& schema) { return schema.value("direction", "") == "out"; }
 bool is_input(const Json& schema) { return schema.value("direction", "") == "in"; }
 
+Json to_json(const formats::Halo& halo) { return {{"z", halo.z}, {"y", halo.y}, {"x", halo.x}}; }
+
 Result<void> print_estimate(const std::function<Result<Estimate>()>& make) {
   TRY_ASSIGN(const Estimate estimate, make());
   Json json = {{"memory_bytes", estimate.memory}};
-  if (estimate.halo) json["halo"] = formats::to_text(*estimate.halo);
+  if (estimate.halo) {
+    json["halo"] = formats::to_text(*estimate.halo);
+    json["halo_voxels"] = to_json(*estimate.halo);
+  }
   fmt::print("{}\n", json.dump());
   return {};
 }
@@ -96,6 +101,12 @@ Operator::~Operator() {
   manifest_["inputs"] = std::move(inputs);
   manifest_["outputs"] = std::move(outputs);
   registry_.manifests.push_back(std::move(manifest_));
+}
+
+void Operator::set_halo(const HaloRule& rule) {
+  manifest_["halo"] = rule.words;
+  manifest_["halo_arguments"] = rule.arguments;
+  if (rule.of_defaults) manifest_["default_halo"] = to_json(*rule.of_defaults);
 }
 
 CLI::Option* Operator::add_flag(const char* name, bool& value, const char* help) {

@@ -59,6 +59,18 @@ struct Estimate {
   std::optional<formats::Halo> halo{};  // of a box
 };
 
+// How far around a box of a volume an operator reads.
+struct HaloRule {
+  const char* words;
+  std::vector<std::string> arguments{};  // without "--": those that it follows from
+  // Where none of them is given; nothing if one must be.
+  std::optional<formats::Halo> of_defaults{};
+};
+// Of an operator that reads its box alone.
+inline HaloRule no_halo(const char* words = "0") { return {words, {}, formats::Halo{}}; }
+// Of a volume that is larger than any halo.
+inline constexpr formats::Extent kLargeVolume{1 << 20, 1 << 20, 1 << 20};
+
 class Operator {
  public:
   // `example`: complete command lines, one a line.
@@ -90,8 +102,8 @@ class Operator {
   // Exactly one of them must be given.
   void require_one_of(const std::vector<CLI::Option*>& options);
 
-  // How far around a box it reads, in words, and on which kinds of numbers it works.
-  void set_halo(const char* rule) { manifest_["halo"] = rule; }
+  // How far around a box it reads, and on which kinds of numbers it works.
+  void set_halo(const HaloRule& rule);
   void set_types(const char* types) { manifest_["pixel_types"] = types; }
 
   CLI::App& command() { return *command_; }

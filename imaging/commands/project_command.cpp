@@ -91,7 +91,7 @@ void add_project(Registry& registry) {
               "imgop project --in vol.ome.zarr --out plane.ome.zarr\n"
               "  imgop project --in vol.ome.zarr --labels labels.ome.zarr --out picture.png");
   op.set_types(kGreyTypes);
-  op.set_halo("0; a block has all planes");
+  op.set_halo(no_halo("0; a block has all planes"));
   add_part(op, options->part);
   op.add("--method", options->method, choice({"max", "sum", "mean"}),
          "The brightest voxel, the sum or the mean, rounded half up. A sum is uint16, or uint32 "

@@ -56,6 +56,7 @@ void add_range(Registry& registry) {
               "Find the smallest and the largest number of an image, or of one box of it",
               "imgop range --in float.ome.zarr --box z=0:32,y=0:128,x=0:128 --out ranges/1.json");
   op.set_types(kGreyTypes);
+  op.set_halo(no_halo());
   add_input(op, options->part);
   CLI::Option* select = add_select(op, options->part);
   add_box(op, options->part)->excludes(select);

@@ -77,7 +77,7 @@ void add_resize(Registry& registry) {
   const auto options = std::make_shared<ResizeCommand>();
   Operator op(registry, "resize", "Make an image with fewer, larger voxels",
               "imgop resize --factor 4 --in scan.ome.zarr --out small.ome.zarr");
-  op.set_halo("0");
+  op.set_halo(no_halo());
   add_part(op, options->part);
   op.set_types(kGreyTypes);
   op.add("--factor", options->factor, choice({"2", "4", "8", "16"}),

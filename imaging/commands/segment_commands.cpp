@@ -173,15 +173,18 @@ void add_smoothing(Operator& op, Smoothing& smoothing) {
       ->excludes(sigma);
 }
 
-constexpr const char* kGaussianHalo =
-    "the radius of the Gaussian, at which its error is below 0.001: 7 voxels for sigma 2";
+HaloRule gaussian_halo(const Smoothing& smoothing) {
+  return {"the radius of the Gaussian, at which its error is below 0.001: 7 voxels for sigma 2",
+          {"sigma", "diameter"},
+          needed_halo({}, smoothing.sigma, kLargeVolume).value()};
+}
 
 void add_histogram(Registry& registry) {
   const auto options = std::make_shared<HistogramCommand>();
   Operator op(registry, "histogram", "Count the values of the smoothed image, or of one box of it",
               "imgop histogram --sigma 2 --in vol.ome.zarr --box z=0:32,y=0:128,x=0:128 --halo "
               "z=8,y=16,x=16 --out h/1.json");
-  op.set_halo(kGaussianHalo);
+  op.set_halo(gaussian_halo(options->smoothing));
   op.set_types(kGreyTypes);
   add_part(op, options->part);
   add_smoothing(op, options->smoothing);
@@ -215,7 +218,7 @@ void add_segment(Registry& registry) {
       "imgop segment --sigma 2 --in vol.ome.zarr --out labels.ome.zarr --table objects.csv\n"
       "  imgop segment --sigma 2 --threshold @threshold.json --in vol.ome.zarr --box "
       "z=0:32,y=0:128,x=0:128 --halo z=8,y=16,x=16 --out labels/1.zarr");
-  op.set_halo(kGaussianHalo);
+  op.set_halo(gaussian_halo(options->smoothing));
   op.set_types(kGreyTypes);
   add_part(op, options->part);
   add_smoothing(op, options->smoothing);

@@ -401,6 +401,12 @@ TEST(Imgop, DescribesItsOperatorsAsJsonSchema) {
   EXPECT_EQ(one->at("operators")[0].at("arguments").at("oneOf").size(), 2u);
   EXPECT_EQ(one->at("operators")[0].at("outputs"), formats::Json({"out", "table"}));
   EXPECT_EQ(imgop("describe paint").exit_code, 1);
+  for (const formats::Json& operation : json->at("operators")) {
+    const bool has_box = operation.at("arguments").at("properties").contains("box");
+    EXPECT_TRUE(!has_box || operation.contains("halo")) << operation.at("name");
+    for (const formats::Json& argument : operation.value("halo_arguments", formats::Json::array()))
+      EXPECT_TRUE(operation.at("arguments").at("properties").contains(argument)) << argument;
+  }
 }
 
 TEST(Imgop, EstimatesNameTheHaloThatABoxNeeds) {
@@ -412,6 +418,15 @@ TEST(Imgop, EstimatesNameTheHaloThatABoxNeeds) {
   const auto json = must(formats::parse_json(outcome.text, "estimate"));
   EXPECT_GT(*formats::get_unsigned(json, "memory_bytes"), 1u << 20);
   const std::string halo = *formats::get_text(json, "halo");
+  const formats::Json& voxels = json.at("halo_voxels");
+  EXPECT_EQ(fmt::format("z={},y={},x={}", voxels.at("z").get<int>(), voxels.at("y").get<int>(),
+                        voxels.at("x").get<int>()),
+            halo);
+  // --sigma 2 is the default: a form knows the same without an image.
+  const auto described = must(formats::parse_json(imgop("describe histogram --json").text, "d"));
+  EXPECT_EQ(described.at("operators")[0].at("halo_arguments"),
+            formats::Json({"sigma", "diameter"}));
+  EXPECT_EQ(described.at("operators")[0].at("default_halo"), voxels);
   EXPECT_FALSE(std::filesystem::exists(folder / "h.json")) << "it only estimates";
   EXPECT_NE(imgop(command).text.find(halo), std::string::npos) << "the error names the same";
   EXPECT_EQ(imgop(command + " --halo " + halo).exit_code, 0);
