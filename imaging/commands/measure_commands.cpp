@@ -142,10 +142,6 @@ Result<void> choose_scales(OpenedMeasure& opened) {
 Result<uint64_t> threshold_of(const std::string& text, const OpenedMeasure& opened,
                               size_t channel) {
   const ChannelPlan& plan = opened.plan.channels[channel];
-  if (!plan.scale.is_identity()) {
-    return wrong_use(fmt::format(
-        "{} is neither uint8 nor uint16: Manders' coefficients need one of them", plan.image));
-  }
   TRY_ASSIGN(const Threshold threshold, read_threshold(text, 0, plan.scale));
   Box box = opened.record.box;
   box.level = plan.level;
@@ -269,6 +265,7 @@ PartOptions add_measured(Operator& op, MeasureCommand& options) {
   op.add("--halo", options.part.halo, text("halo", parsed_by(formats::parse_halo)),
          "How far beyond the box labels are read, such as z=8,y=16,x=16")
       ->needs(box);
+  add_range(op, options.part);
   added.with = op.add("--with", options.with, list_of(text("image:prefix", check_channel)),
                       "IMAGE:PREFIX: another image or channel of the same size; the names of its "
                       "columns begin with the prefix")

@@ -130,7 +130,7 @@ class MeasureRows {
     const std::string& prefix = plan_.channels[1].prefix;
     cells.number(prefix + "pearson", pearson(first, second, pair));
     if (!plan_.thresholds) return;
-    const Manders both = manders(pair);
+    const Manders both = manders(pair, plan_.channels[0].scale, plan_.channels[1].scale);
     cells.number(prefix + "manders_1", both.first);
     cells.number(prefix + "manders_2", both.second);
   }

@@ -102,19 +102,31 @@ ShapeSums take_shape(IntegerReader& line) {
   return sums;
 }
 
-void add_pair(const PairSums& sums, IntegerLine& line) {
+// Files of grey values that stand for themselves have no numbers of voxels.
+bool has_pair_voxels(const MeasurePlan& plan) {
+  return plan.thresholds &&
+         !(plan.channels[0].scale.is_identity() && plan.channels[1].scale.is_identity());
+}
+
+void add_pair(const PairSums& sums, const MeasurePlan& plan, IntegerLine& line) {
   line.add(sums.product);
   for (const uint64_t sum :
        {sums.first_above, sums.second_above, sums.first_in_both, sums.second_in_both})
     line.add(sum);
+  if (!has_pair_voxels(plan)) return;
+  for (const uint64_t voxels : {sums.first_voxels, sums.second_voxels, sums.both_voxels})
+    line.add(voxels);
 }
 
-PairSums take_pair(IntegerReader& line) {
+PairSums take_pair(IntegerReader& line, const MeasurePlan& plan) {
   PairSums sums;
   sums.product = line.take_wide();
   for (uint64_t* sum :
        {&sums.first_above, &sums.second_above, &sums.first_in_both, &sums.second_in_both})
     *sum = line.take();
+  if (!has_pair_voxels(plan)) return sums;
+  for (uint64_t* voxels : {&sums.first_voxels, &sums.second_voxels, &sums.both_voxels})
+    *voxels = line.take();
   return sums;
 }
 
@@ -123,7 +135,7 @@ ObjectMeasures take_object(IntegerReader& line, const MeasurePlan& plan) {
   object.label = line.take_label();
   object.places = take_places(line);
   if (plan.shape) object.shape = take_shape(line);
-  if (plan.is_pair) object.pair = take_pair(line);
+  if (plan.is_pair) object.pair = take_pair(line, plan);
   const uint64_t neighbours = plan.neighbours ? line.take() : 0;
   for (uint64_t i = 0; i < neighbours && !line.is_damaged(); ++i) {
     const uint32_t label = line.take_label();
@@ -156,7 +168,7 @@ std::string to_text(const BoxMeasures& measures, const MeasurePlan& plan) {
     line.add(object.label);
     add_places(object.places, line);
     if (plan.shape) add_shape(object.shape, line);
-    if (plan.is_pair) add_pair(object.pair, line);
+    if (plan.is_pair) add_pair(object.pair, plan, line);
     if (plan.neighbours) line.add(object.neighbours.size());
     for (const Neighbour& neighbour : object.neighbours) {
       line.add(neighbour.label);

@@ -15,11 +15,19 @@ void add_voxel(PairSums& sums, uint64_t a, uint64_t b, const PairThresholds& thr
   sums.second_above += b_above ? b : 0;
   sums.first_in_both += a_above && b_above ? a : 0;
   sums.second_in_both += a_above && b_above ? b : 0;
+  sums.first_voxels += a_above ? 1 : 0;
+  sums.second_voxels += b_above ? 1 : 0;
+  sums.both_voxels += a_above && b_above ? 1 : 0;
 }
 
-std::optional<double> share(uint64_t part, uint64_t whole) {
-  if (whole == 0) return std::nullopt;
-  return static_cast<double>(part) / static_cast<double>(whole);
+// The sum of the numbers that grey values of so many voxels, of this sum, stand for.
+double sum_of_numbers(uint64_t greys, uint64_t voxels, const GreyScale& scale) {
+  return scale.offset * static_cast<double>(voxels) + scale.step * static_cast<double>(greys);
+}
+
+std::optional<double> share(double part, double whole) {
+  if (!(whole > 0)) return std::nullopt;
+  return part / whole;
 }
 
 }  // namespace
@@ -30,6 +38,9 @@ void PairSums::add(const PairSums& other) {
   second_above += other.second_above;
   first_in_both += other.first_in_both;
   second_in_both += other.second_in_both;
+  first_voxels += other.first_voxels;
+  second_voxels += other.second_voxels;
+  both_voxels += other.both_voxels;
 }
 
 std::vector<PairSums> measure_pairs(const LabelVolume& labels, const GreyVolume& first,
@@ -64,9 +75,11 @@ std::optional<double> pearson(const Intensities& first, const Intensities& secon
          (std::sqrt(static_cast<double>(a)) * std::sqrt(static_cast<double>(b)));
 }
 
-Manders manders(const PairSums& pair) {
-  return {share(pair.first_in_both, pair.first_above),
-          share(pair.second_in_both, pair.second_above)};
+Manders manders(const PairSums& pair, const GreyScale& first, const GreyScale& second) {
+  return {share(sum_of_numbers(pair.first_in_both, pair.both_voxels, first),
+                sum_of_numbers(pair.first_above, pair.first_voxels, first)),
+          share(sum_of_numbers(pair.second_in_both, pair.both_voxels, second),
+                sum_of_numbers(pair.second_above, pair.second_voxels, second))};
 }
 
 }  // namespace tierhub::imaging

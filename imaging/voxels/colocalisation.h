@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "imaging/voxels/grey_scale.h"
 #include "imaging/voxels/parallel.h"
 #include "imaging/voxels/value_counts.h"
 #include "imaging/voxels/volume.h"
@@ -25,6 +26,10 @@ struct PairSums {
   uint64_t second_above = 0;   // of the second
   uint64_t first_in_both = 0;  // of the first, where both are above theirs
   uint64_t second_in_both = 0;
+  // How many voxels each of these four sums is of: needed if grey values stand for other numbers.
+  uint64_t first_voxels = 0;
+  uint64_t second_voxels = 0;
+  uint64_t both_voxels = 0;
   bool operator==(const PairSums&) const = default;
 
   void add(const PairSums& other);
@@ -41,11 +46,12 @@ std::optional<double> pearson(const Intensities& first, const Intensities& secon
                               const PairSums& pair);
 
 // Manders' coefficients: which share of a channel's signal lies where the other one has signal,
-// too. Nothing if it has no signal.
+// too. Nothing if it has no signal, or if its signal, in the numbers that grey values stand for, adds
+// up to 0 or less.
 struct Manders {
   std::optional<double> first;
   std::optional<double> second;
 };
-Manders manders(const PairSums& pair);
+Manders manders(const PairSums& pair, const GreyScale& first, const GreyScale& second);
 
 }  // namespace tierhub::imaging

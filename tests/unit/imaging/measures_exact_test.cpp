@@ -37,6 +37,8 @@ MeasurePlan random_plan(std::mt19937_64& random, const Box& covered) {
   if (channels > 1) plan.channels.push_back({"b_", "b", 0, 0, 0, {}});
   plan.is_pair = channels > 1;
   if (random() % 2 == 0) plan.thresholds = {random() % 300, random() % 3000};
+  for (ChannelPlan& channel : plan.channels)
+    if (random() % 3 == 0) channel.scale = {-0.3, 0.001 * static_cast<double>(1 + random() % 9)};
   return plan;
 }
 

@@ -126,11 +126,12 @@ TEST(Pairs, OfBlocksAddUpToThoseOfTheWhole) {
       PairSums& sums = plain[labels.voxels[i] - 1];
       const uint64_t x = a.voxels[i], y = b.voxels[i];
       sums.product += x * y;
-      if (x > thresholds.first) sums.first_above += x;
-      if (y > thresholds.second) sums.second_above += y;
+      if (x > thresholds.first) sums.first_above += x, ++sums.first_voxels;
+      if (y > thresholds.second) sums.second_above += y, ++sums.second_voxels;
       if (x <= thresholds.first || y <= thresholds.second) continue;
       sums.first_in_both += x;
       sums.second_in_both += y;
+      ++sums.both_voxels;
     }
     for (const Box& box : random_tiles(random, shape)) {
       const auto part = measure_pairs(crop(labels, all, box), crop(a, all, box), crop(b, all, box),
@@ -161,10 +162,41 @@ TEST(Pairs, CorrelateAsTheyShould) {
   EXPECT_NEAR(*correlation({1, 0, 0, 1}), 0, 1e-12);
   EXPECT_FALSE(correlation({5, 5, 5, 5}));
   b.voxels = {0, 0, 9, 1};
-  const Manders both = manders(measure_pairs(labels, a, b, {2, 5}, 1)[0]);
+  const Manders both = manders(measure_pairs(labels, a, b, {2, 5}, 1)[0], {}, {});
   EXPECT_NEAR(*both.first, 3.0 / 7, 1e-12);
   EXPECT_NEAR(*both.second, 1, 1e-12);
-  EXPECT_FALSE(manders(measure_pairs(labels, a, b, {2, 9}, 1)[0]).second);
+  EXPECT_FALSE(manders(measure_pairs(labels, a, b, {2, 9}, 1)[0], {}, {}).second);
+}
+
+// Against the numbers themselves, of grey values that stand for others.
+TEST(Pairs, HaveMandersCoefficientsOfTheNumbers) {
+  for (uint64_t seed = 1; seed <= 250; ++seed) {
+    std::mt19937_64 random(seed);
+    const Extent shape = random_shape(random, 8);
+    LabelVolume labels(shape);
+    for (uint32_t& label : labels.voxels) label = 1;
+    const GreyVolume a = random_volume(random, shape), b = random_volume(random, shape);
+    const PairThresholds thresholds{random() % 300, random() % 300};
+    const auto random_scale = [&] {
+      return GreyScale{static_cast<double>(random() % 9),
+                       0.125 * static_cast<double>(1 + random() % 9)};
+    };
+    const GreyScale first = random_scale(), second = random_scale();
+    double whole_a = 0, whole_b = 0, part_a = 0, part_b = 0;  // exact: in eighths
+    for (size_t i = 0; i < a.voxels.size(); ++i) {
+      const bool a_above = a.voxels[i] > thresholds.first,
+                 b_above = b.voxels[i] > thresholds.second;
+      const double x = first.number_of(a.voxels[i]), y = second.number_of(b.voxels[i]);
+      if (a_above) whole_a += x;
+      if (b_above) whole_b += y;
+      if (a_above && b_above) part_a += x, part_b += y;
+    }
+    const Manders both = manders(measure_pairs(labels, a, b, thresholds, 1)[0], first, second);
+    ASSERT_EQ(both.first.has_value(), whole_a > 0) << "seed " << seed;
+    ASSERT_EQ(both.second.has_value(), whole_b > 0) << "seed " << seed;
+    ASSERT_EQ(both.first.value_or(0), whole_a > 0 ? part_a / whole_a : 0) << "seed " << seed;
+    ASSERT_EQ(both.second.value_or(0), whole_b > 0 ? part_b / whole_b : 0) << "seed " << seed;
+  }
 }
 
 // Every voxel of an object against every other one's.
