@@ -17,7 +17,7 @@ Result<LabelVolume> project_along_z(const ImageReader& image, const Box& box, Pr
     projection.add(volume);
     return {};
   }));
-  return projection.result();
+  return std::move(projection).result();
 }
 
 Result<void> project_along_z(MemoryUse& memory, const ImageReader& image, const Box& box) {
@@ -27,8 +27,6 @@ Result<void> project_along_z(MemoryUse& memory, const ImageReader& image, const 
   memory.allocate(label_bytes(plane));
   memory.read_grey(image, slabs.front());
   memory.free(grey_bytes(slabs.front()));
-  memory.allocate(label_bytes(plane));  // the result
-  memory.free(label_bytes(plane));
   return {};
 }
 

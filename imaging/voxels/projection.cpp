@@ -1,6 +1,7 @@
 #include "imaging/voxels/projection.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tierhub::imaging {
 
@@ -21,12 +22,12 @@ void ProjectedPlane::add(const GreyVolume& slab) {
   planes_ += slab.extent.z;
 }
 
-LabelVolume ProjectedPlane::result() const {
-  LabelVolume result = pixels_;
-  if (method_ != Projection::mean) return result;
-  for (uint32_t& pixel : result.voxels)
-    pixel = static_cast<uint32_t>((2 * uint64_t{pixel} + planes_) / (2 * planes_));
-  return result;
+LabelVolume ProjectedPlane::result() && {
+  if (method_ == Projection::mean) {
+    for (uint32_t& pixel : pixels_.voxels)
+      pixel = static_cast<uint32_t>((2 * uint64_t{pixel} + planes_) / (2 * planes_));
+  }
+  return std::move(pixels_);
 }
 
 }  // namespace tierhub::imaging

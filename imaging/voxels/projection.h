@@ -22,8 +22,8 @@ class ProjectedPlane {
   // At most kMaxProjectedPlanes planes in all.
   void add(const GreyVolume& slab);
 
-  // The mean is rounded half up. At least one plane must have been added.
-  LabelVolume result() const;
+  // The mean is rounded half up. At least one plane must have been added. Once, at the end.
+  LabelVolume result() &&;
 
  private:
   Projection method_;

@@ -34,7 +34,7 @@ TEST(Projection, OfBlocksAndSlabsIsThatOfTheWhole) {
         plane.add(crop(volume, whole, slab));
         z = slab.z.end;
       }
-      const LabelVolume pixels = plane.result();
+      const LabelVolume pixels = std::move(plane).result();
       ASSERT_EQ(pixels.extent, (Extent{1, block.y.size(), block.x.size()}));
       for (uint64_t y = 0; y < pixels.extent.y; ++y) {
         for (uint64_t x = 0; x < pixels.extent.x; ++x) {
@@ -55,8 +55,8 @@ TEST(Projection, OfAsManyPlanesAsAreAllowedDoesNotOverflow) {
     sum.add(plane);
     mean.add(plane);
   }
-  EXPECT_EQ(sum.result().voxels[0], 4294967295u);
-  EXPECT_EQ(mean.result().voxels[0], 65535u);
+  EXPECT_EQ(std::move(sum).result().voxels[0], 4294967295u);
+  EXPECT_EQ(std::move(mean).result().voxels[0], 65535u);
 }
 
 }  // namespace
