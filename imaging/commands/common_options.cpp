@@ -25,14 +25,18 @@ CLI::Option* add_select(Operator& op, Part& part) {
                 "such as level=0,t=0,c=1,z=0:10. t and c are required if the image has several");
 }
 
-void add_range(Operator& op, Part& part) {
+void add_range(Operator& op, std::string& range, const char* help) {
   const auto check = [](const std::string& text) -> std::string {
     if (text.size() > 1 && text[0] == '@') return {};
-    const auto range = parse_range(text);
-    return range ? std::string() : range.error().text();
+    const auto parsed = parse_range(text);
+    return parsed ? std::string() : parsed.error().text();
   };
-  op.add(
-      "--range", part.range, text("range", check),
+  op.add("--range", range, text("range", check), help);
+}
+
+void add_range(Operator& op, Part& part) {
+  add_range(
+      op, part.range,
       "Of voxels that are neither uint8 nor uint16: the numbers, LOW:HIGH, over which 65,536 grey "
       "values are spread, or @FILE from imgop merge-ranges. Needed with --box; otherwise the "
       "smallest and the largest number are the default");
@@ -64,24 +68,27 @@ namespace {
 // Nothing for a block without --range: whoever reads grey values of it gets the error.
 Result<std::optional<ValueRange>> chosen_range(const ImageReader& reader, const Box& box,
                                                const Part& part) {
-  std::optional<ValueRange> range;
-  if (part.range.starts_with('@')) {
-    TRY_ASSIGN(const std::string text, posix::read_file(part.range.substr(1)));
-    TRY_ASSIGN(const BoxRange found, range_from_json(text, part.range.substr(1)));
-    range = found.range;
-  } else if (!part.range.empty()) {
-    TRY_ASSIGN(range, parse_range(part.range));
-  } else if (part.box.empty()) {
-    TRY_ASSIGN(const BoxRange found, compute_range(reader, box));
-    range = found.range;
-  } else {
-    return range;
-  }
-  if (range) return range;
+  if (!part.range.empty() || !part.box.empty()) return read_range(part.range);
+  TRY_ASSIGN(const BoxRange found, compute_range(reader, box));
+  if (found.range) return found.range;
   return Error(std::errc::invalid_argument, part.in + " has no finite number in its voxels");
 }
 
 }  // namespace
+
+Result<std::optional<ValueRange>> read_range(const std::string& range) {
+  if (range.empty()) return std::nullopt;
+  if (!range.starts_with('@')) {
+    TRY_ASSIGN(const ValueRange found, parse_range(range));
+    return found;
+  }
+  const std::string path = range.substr(1);
+  TRY_ASSIGN(const std::string text, posix::read_file(path));
+  TRY_ASSIGN(const BoxRange found, range_from_json(text, path));
+  if (found.range) return found.range;
+  return Error(std::errc::invalid_argument,
+               path + " is of an image that has no finite number in its voxels");
+}
 
 Result<void> choose_scale(ImageReader& reader, const Box& box, const Part& part) {
   if (!reader.needs_scale()) return {};

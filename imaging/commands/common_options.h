@@ -8,6 +8,7 @@
 #include "imaging/images/memory.h"
 #include "imaging/images/part.h"
 #include "imaging/images/reader.h"
+#include "imaging/voxels/grey_scale.h"
 #include "imaging/voxels/parallel.h"
 
 namespace tierhub::imaging {
@@ -18,11 +19,15 @@ CLI::Option* add_select(Operator& op, Part& part);
 CLI::Option* add_box(Operator& op, Part& part);
 // --range of an image whose voxels are neither uint8 nor uint16.
 void add_range(Operator& op, Part& part);
+void add_range(Operator& op, std::string& range, const char* help);
 // --in, --select, --range, and for blocks --box and --halo instead.
 void add_part(Operator& op, Part& part);
 // --select (or --region) of a command that puts blocks together: what the blocks tile, if it is not
 // a whole volume.
 void add_selected_blocks(Operator& op, std::string& select);
+
+// The numbers of --range: LOW:HIGH, or @FILE. Nothing if it is empty.
+Result<std::optional<ValueRange>> read_range(const std::string& range);
 
 // Spreads the grey values of an image that needs a scale over --range; without it over the numbers
 // of `box`, which are then read once more.

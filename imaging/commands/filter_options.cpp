@@ -33,7 +33,7 @@ void set_filter(Operator& op, const std::shared_ptr<const FilterCommand>& comman
     const auto& [reader, box] = job.opened;
     const bool is_block = !command->part.box.empty();
     MemoryUse memory(allowed_threads());
-    TRY(choose_scale(memory, reader, box, command->part));
+    if (!job.filter.change_numbers) TRY(choose_scale(memory, reader, box, command->part));
     TRY(is_block ? filter_box(memory, reader, box, job.filter)
                  : filter_whole(memory, reader, box, job.filter));
     TRY_ASSIGN(const Halo halo, job.filter.halo(reader.shape_at(box.level)));
@@ -41,7 +41,7 @@ void set_filter(Operator& op, const std::shared_ptr<const FilterCommand>& comman
   };
   const auto run = [command](Job& job) -> Result<void> {
     auto& [reader, box] = job.opened;
-    TRY(choose_scale(reader, box, command->part));
+    if (!job.filter.change_numbers) TRY(choose_scale(reader, box, command->part));
     if (!command->part.box.empty()) {
       TRY_ASSIGN(const Halo halo, chosen_halo(command->part));
       return filter_box(reader, box, halo, job.filter, command->out, allowed_threads());

@@ -15,7 +15,7 @@ struct FilterCommand {
   std::string out;
 };
 
-// --in, --select, --box, --halo and --out.
+// --in, --select, --range, --box, --halo and --out.
 void add_filter_options(Operator& op, FilterCommand& command);
 // --out of images that blocks may write together.
 void add_image_out(Operator& op, std::string& out);

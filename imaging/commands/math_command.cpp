@@ -98,7 +98,6 @@ void add_math(Registry& registry) {
               "--with-select c=1 --scale 1000 --out ratio.ome.zarr");
   op.set_halo(no_halo());
   add_filter_options(op, *options);
-  op.set_types("uint8, uint16");
   op.add("--operation", options->operation, choice(operation_names()),
          "What is done with a voxel of --in and one of --with; difference has no sign")
       ->required();

@@ -9,7 +9,8 @@
 namespace tierhub::imaging {
 
 // With the voxels of `other` at the same place, of the volume that `volume` says. An error unless
-// both images have the same size, and are uint8 or uint16.
+// both images have the same size. If one of them is neither uint8 nor uint16, it calculates with the
+// numbers as they are.
 Result<Filter> calculation(const ImageReader& image, const Box& box,
                            std::shared_ptr<const ImageReader> other, const Box& volume,
                            const Formula& formula);

@@ -1,7 +1,5 @@
 #include "imaging/filters/filter.h"
 
-#include <fmt/format.h>
-
 #include "imaging/filters/made_image.h"
 #include "imaging/images/halo.h"
 #include "imaging/images/memory.h"
@@ -37,8 +35,36 @@ Result<void> filter_parts(MemoryUse& memory, const ImageReader& reader,
   return {};
 }
 
+MadeImage changed_image(const ImageReader& reader, const Box& box, const Filter& filter,
+                        Parallel parallel) {
+  MadeImage made;
+  made.layout = layout_of_image(reader.info(), box);
+  made.write = [&reader, &filter, box, parallel](const Box& part,
+                                                 const ImageWriter& image) -> Result<void> {
+    const Box owned = absolute_to(part, box);
+    TRY_ASSIGN(std::vector<std::byte> numbers, reader.read_numbers(owned));
+    TRY(filter.change_numbers(numbers, owned, parallel));
+    return image.write_numbers(part, numbers, parallel);
+  };
+  made.use = [&reader, &filter, box, layout = made.layout](
+                 MemoryUse& memory, const std::vector<Box>& parts) -> Result<void> {
+    const std::vector<Box> behind = behind_parts(parts, box);
+    memory.keep_chunks(reader.info(), behind);
+    if (filter.use) filter.use(memory, behind);
+    for (const Box& part : behind) {
+      const uint64_t bytes = part.voxels() * formats::bytes_of(layout.type);
+      memory.allocate(bytes);
+      write_box(memory, layout, part, layout.type);
+      memory.free(bytes);
+    }
+    return {};
+  };
+  return made;
+}
+
 MadeImage filtered_image(const ImageReader& reader, const Box& box, const Filter& filter,
                          Parallel parallel) {
+  if (filter.change_numbers) return changed_image(reader, box, filter, parallel);
   MadeImage made;
   made.layout = layout_of_box(reader, box);
   if (filter.is_difference) made.layout.scale.offset = 0;
@@ -55,13 +81,6 @@ MadeImage filtered_image(const ImageReader& reader, const Box& box, const Filter
 }
 
 }  // namespace
-
-Result<void> check_grey(const ImageReader& reader) {
-  if (!reader.needs_scale()) return {};
-  return Error(std::errc::not_supported,
-               fmt::format("{} has {} pixels, and this works on uint8 and uint16 alone",
-                           reader.info().path, reader.info().type_name));
-}
 
 Result<void> filter_whole(const ImageReader& reader, const Box& box, const Filter& filter,
                           const std::string& out, Parallel parallel) {

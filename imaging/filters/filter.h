@@ -2,7 +2,9 @@
 // or on blocks that together write one image.
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,12 +26,13 @@ struct Filter {
       apply;
   bool is_difference = false;  // its grey values are differences of those of the image
   std::string how{};           // what it does, for the report; empty: what the operator says
-  // The memory that `apply` needs besides its result, if any, for one part after the other.
+  // The memory that it needs besides its result, if any, for one part after the other.
   std::function<void(MemoryUse& memory, const std::vector<Box>& parts)> use{};
+  // Instead of `apply`, if it is set: changes the numbers of `owned`, as they are in the image. For
+  // filters that look at nothing around a voxel, and whose results depend on what is 0.
+  std::function<Result<void>(std::span<std::byte> numbers, const Box& owned, Parallel parallel)>
+      change_numbers{};
 };
-
-// An error unless its voxels are uint8 or uint16: for filters whose results depend on what is 0.
-Result<void> check_grey(const ImageReader& reader);
 
 // Writes the filtered voxels of `box` as an OME-Zarr image of one channel and time point, with the
 // smaller levels that an image of this size has. Works in parts, so memory is bounded.

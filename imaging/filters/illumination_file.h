@@ -3,26 +3,36 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
 #include "imaging/filters/filter.h"
+#include "imaging/images/memory.h"
 #include "imaging/images/reader.h"
 #include "imaging/voxels/illumination.h"
 
 namespace tierhub::imaging {
 
-// Writes the sum of all planes of all images (uint32). Each image is one level, time point and
-// channel with all of y and x, chosen by `select`; all have one size. Returns how many planes it is
-// of.
-Result<uint64_t> write_illumination_sum(const std::vector<std::string>& images,
-                                        const std::string& select, const std::string& out,
+// What is added up: of each image one level, time point and channel with all of y and x.
+struct SummedImages {
+  std::vector<std::string> images;
+  std::string select;
+  // Over which the grey values of images that are neither uint8 nor uint16 are spread, in all alike.
+  std::optional<ValueRange> range;
+};
+// Writes the sum of the grey values of all planes (uint32). All images have one size. Returns how
+// many planes it is of. Memory is bounded by the sum and one plane.
+Result<uint64_t> write_illumination_sum(const SummedImages& summed, const std::string& out,
                                         Parallel parallel);
+// Looks at the first image alone.
+Result<void> write_illumination_sum(MemoryUse& memory, const SummedImages& summed);
 
+inline constexpr double kLargestDark = 1e9;
 struct IlluminationRule {
   uint64_t radius = 50;
-  uint16_t dark = 0;
+  double dark = 0;
 };
 struct IlluminationResult {
   uint64_t planes = 0;
@@ -33,9 +43,10 @@ struct IlluminationResult {
 Result<IlluminationResult> write_illumination(const std::vector<std::string>& sums,
                                               const IlluminationRule& rule, const std::string& out,
                                               Parallel parallel);
+Result<void> write_illumination(MemoryUse& memory, const std::vector<std::string>& sums);
 
-// Applies the function at `path` to images of the size of `shape`, of numbers up to `most`.
-Result<Filter> illumination_correction(const std::string& path, const std::string& image,
-                                       const Extent& shape, uint16_t most);
+// Applies the function at `path` to an image of its size, at `level`.
+Result<Filter> illumination_correction(const std::string& path, const ImageReader& image,
+                                       uint64_t level);
 
 }  // namespace tierhub::imaging

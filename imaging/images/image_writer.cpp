@@ -271,23 +271,26 @@ Result<void> ImageWriter::check_whole_chunks(const Box& box) const {
 template <class T>
 Result<void> ImageWriter::write_box(const Box& box, const Volume<T>& volume,
                                     Parallel parallel) const {
-  TRY(check_whole_chunks(box));
-  TRY(make_if_shared());
-  const Shape from =
-      formats::dense_strides({1, 1, volume.extent.z, volume.extent.y, volume.extent.x});
-  std::vector<std::byte> numbers;
-  if (layout_.type != kTypeOf<T>) numbers = numbers_of(volume.voxels, layout_.scale, layout_.type);
-  const auto* const voxels =
-      numbers.empty() ? reinterpret_cast<const std::byte*>(volume.voxels.data()) : numbers.data();
-  const Region region{0, {0, 1}, {0, 1}, box.z, box.y, box.x};
-  return for_each_chunk(region, parallel, [&](const Shape& at, const Region& own) {
-    const size_t first = volume.index(own.z.begin - box.z.begin, own.y.begin - box.y.begin,
-                                      own.x.begin - box.x.begin);
-    return pack_chunk(0, at, voxels + first * formats::bytes_of(layout_.type), from);
-  });
+  if (layout_.type != kTypeOf<T>)
+    return write_numbers(box, numbers_of(volume.voxels, layout_.scale, layout_.type), parallel);
+  return write_numbers(box, std::as_bytes(std::span(volume.voxels)), parallel);
 }
 template Result<void> ImageWriter::write_box(const Box&, const GreyVolume&, Parallel) const;
 template Result<void> ImageWriter::write_box(const Box&, const LabelVolume&, Parallel) const;
+
+Result<void> ImageWriter::write_numbers(const Box& box, std::span<const std::byte> numbers,
+                                        Parallel parallel) const {
+  TRY(check_whole_chunks(box));
+  TRY(make_if_shared());
+  const uint64_t bytes = formats::bytes_of(layout_.type);
+  const Shape from = formats::dense_strides({1, 1, box.z.size(), box.y.size(), box.x.size()});
+  const Region region{0, {0, 1}, {0, 1}, box.z, box.y, box.x};
+  return for_each_chunk(region, parallel, [&](const Shape& at, const Region& own) {
+    const uint64_t first = (own.z.begin - box.z.begin) * from.z +
+                           (own.y.begin - box.y.begin) * from.y + (own.x.begin - box.x.begin);
+    return pack_chunk(0, at, numbers.data() + first * bytes, from);
+  });
+}
 
 void write_box(MemoryUse& memory, const ImageLayout& layout, const Box& box, PixelType type) {
   const uint64_t bytes = formats::bytes_of(layout.type);

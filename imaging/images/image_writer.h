@@ -68,6 +68,9 @@ class ImageWriter {
   // border may cut them. The layout's type can hold the numbers that all voxels stand for.
   template <class T>
   Result<void> write_box(const Box& box, const Volume<T>& volume, Parallel parallel) const;
+  // The same with numbers of the layout's type.
+  Result<void> write_numbers(const Box& box, std::span<const std::byte> numbers,
+                             Parallel parallel) const;
   // An error unless `box` consists of whole chunks of level 0.
   Result<void> check_whole_chunks(const Box& box) const;
   // A file beside the metadata of the image.

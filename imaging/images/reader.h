@@ -40,6 +40,8 @@ class ImageReader {
 
   // The box must lie in the image.
   Result<GreyVolume> read_grey(const Box& box) const;
+  // The numbers of the voxels as they are, in the image's own type.
+  Result<std::vector<std::byte>> read_numbers(const Box& box) const;
   // Any unsigned type up to 32 bits.
   Result<LabelVolume> read_labels(const Box& box) const;
 
@@ -49,8 +51,6 @@ class ImageReader {
 
   template <class T>
   Result<Volume<T>> read(const Box& box, formats::PixelType type) const;
-  // As they are, in the image's own type.
-  Result<std::vector<std::byte>> read_numbers(const Box& box) const;
 
   std::unique_ptr<pixels::PixelReader> pixels_;
   Parallel parallel_;

@@ -1,14 +1,17 @@
 #include "imaging/voxels/illumination.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "imaging/voxels/numbers.h"
 
 namespace tierhub::imaging {
 namespace {
 
 using Wide = __int128;
-
-// The mean image has so many bits behind the point.
-constexpr int kFractionBits = 12;
 
 Wide divided(Wide number, Wide divisor) {  // rounded half up; divisor > 0
   const Wide doubled = 2 * number + divisor, twice = 2 * divisor;
@@ -86,13 +89,42 @@ void smooth_columns(Volume<int64_t>& plane, uint64_t radius, Parallel parallel) 
   });
 }
 
-Volume<int64_t> mean_image(const Volume<uint64_t>& sum, uint64_t planes, uint16_t dark) {
-  Volume<int64_t> mean(sum.extent);
-  for (size_t i = 0; i < sum.voxels.size(); ++i) {
-    const Wide light = static_cast<Wide>(sum.voxels[i]) - static_cast<Wide>(planes) * dark;
-    mean.voxels[i] = static_cast<int64_t>(divided(light << kFractionBits, planes));
+void make_mean(Volume<int64_t>& sum, uint64_t planes, int64_t dark) {
+  for (int64_t& pixel : sum.voxels) {
+    const Wide light = static_cast<Wide>(pixel) << kLightFractionBits;
+    pixel = static_cast<int64_t>(divided(light, planes)) - dark;
   }
-  return mean;
+}
+
+// (number - dark) / light, rounded half up. Sum holds 29 bits more than T.
+template <class T, class Sum>
+T corrected(T number, int64_t dark, uint16_t light) {
+  constexpr Sum kFraction = Sum{1} << kLightFractionBits;
+  const Sum signal = (static_cast<Sum>(number) * kFraction - dark) * Sum{kIlluminationOne};
+  const Sum divisor = std::max<uint16_t>(light, 1) * kFraction;
+  const Sum doubled = 2 * signal + divisor, twice = 2 * divisor;
+  const Sum rounded = doubled / twice - (doubled % twice < 0 ? 1 : 0);
+  return static_cast<T>(
+      std::clamp<Sum>(rounded, std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max()));
+}
+
+// Of one row.
+template <class T>
+void correct_row(std::byte* row, const uint16_t* light, uint64_t width, double dark) {
+  const auto fixed =
+      static_cast<int64_t>(std::llround(dark * static_cast<double>(1 << kLightFractionBits)));
+  for (uint64_t x = 0; x < width; ++x) {
+    T number;
+    std::memcpy(&number, row + x * sizeof(T), sizeof(T));
+    if constexpr (std::is_floating_point_v<T>) {
+      number = nearest_number<T>((static_cast<double>(number) - dark) * kIlluminationOne /
+                                 std::max<uint16_t>(light[x], 1));
+    } else {
+      using Sum = std::conditional_t<sizeof(T) == 8, Wide, int64_t>;
+      number = corrected<T, Sum>(number, fixed, light[x]);
+    }
+    std::memcpy(row + x * sizeof(T), &number, sizeof(T));
+  }
 }
 
 }  // namespace
@@ -102,9 +134,10 @@ void smooth_line(std::vector<int64_t>& line, uint64_t radius) {
   smooth_line(line, radius, sums);
 }
 
-Result<GreyVolume> illumination_function(const Volume<uint64_t>& sum, uint64_t planes,
-                                         uint16_t dark, uint64_t radius, Parallel parallel) {
-  Volume<int64_t> smooth = mean_image(sum, planes, dark);
+Result<GreyVolume> illumination_function(Volume<int64_t> sum, uint64_t planes, int64_t dark,
+                                         uint64_t radius, Parallel parallel) {
+  Volume<int64_t>& smooth = sum;
+  make_mean(smooth, planes, dark);
   smooth_rows(smooth, radius, parallel);
   smooth_columns(smooth, radius, parallel);
   Wide total = 0;
@@ -141,6 +174,21 @@ GreyVolume correct_illumination(const GreyVolume& volume, const GreyVolume& func
     }
   });
   return corrected;
+}
+
+void correct_illumination(formats::PixelType type, std::span<std::byte> voxels,
+                          const GreyVolume& function, double dark, Parallel parallel) {
+  const auto [planes, height, width] = function.extent;
+  const uint64_t row_bytes = width * formats::bytes_of(type);
+  formats::with_type(type, [&, height = height, width = width](auto zero) {
+    using T = decltype(zero);
+    parallel.for_ranges(voxels.size() / row_bytes, [&](size_t begin, size_t end) {
+      for (size_t row = begin; row < end; ++row) {
+        correct_row<T>(voxels.data() + row * row_bytes, &function.at(0, row % height, 0), width,
+                       dark);
+      }
+    });
+  });
 }
 
 }  // namespace tierhub::imaging

@@ -2,10 +2,13 @@
 // and images without that. In integers, so that the order of the images does not matter.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "common/result.h"
+#include "formats/pixel_type.h"
 #include "imaging/voxels/parallel.h"
 #include "imaging/voxels/volume.h"
 
@@ -23,16 +26,25 @@ inline constexpr uint32_t kLeastIllumination = kIlluminationOne / 20;
 // sigma `radius`. At most 2^24 numbers, of at most 2^40 in size.
 void smooth_line(std::vector<int64_t>& line, uint64_t radius);
 
-// The illumination function of a field of view, of which `sum` is the sum of `planes` images: their
-// mean without `dark`, smoothed along x and y, divided by its own mean. At most 4.0 (65535). An
-// error if the images are not brighter than `dark`.
-Result<GreyVolume> illumination_function(const Volume<uint64_t>& sum, uint64_t planes,
-                                         uint16_t dark, uint64_t radius,
-                                         Parallel parallel = Parallel());
+// The mean of images, and what is dark in them, have so many bits behind the point.
+inline constexpr int kLightFractionBits = 12;
+
+// The illumination function of a field of view, of which `sum` is the sum of `planes` images of grey
+// values: their mean without `dark` (in 2^-kLightFractionBits grey values, less than 2^39 in size),
+// smoothed along x and y, divided by its own mean. At most 4.0 (65535). An error if the images are
+// not brighter than `dark`. Computed in the memory of `sum`.
+Result<GreyVolume> illumination_function(Volume<int64_t> sum, uint64_t planes, int64_t dark,
+                                         uint64_t radius, Parallel parallel = Parallel());
 
 // Each plane of `volume` less `dark`, divided by the function, rounded half up and at most `most`.
 // `function` has the height and width of the volume.
 GreyVolume correct_illumination(const GreyVolume& volume, const GreyVolume& function, uint16_t dark,
                                 uint16_t most, Parallel parallel = Parallel());
+
+// The same for voxels of any type, in place: integers are computed exactly, rounded half up and cut
+// to the range of the type, with the nearest 2^-kLightFractionBits to `dark`; floats are computed in
+// double precision. `dark` is at most 1e9 in size.
+void correct_illumination(formats::PixelType type, std::span<std::byte> voxels,
+                          const GreyVolume& function, double dark, Parallel parallel = Parallel());
 
 }  // namespace tierhub::imaging

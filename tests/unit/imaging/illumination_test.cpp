@@ -1,6 +1,8 @@
 #include "imaging/voxels/illumination.h"
 
 #include <cmath>
+#include <limits>
+#include <span>
 
 #include "tests/unit/imaging/blockwise.h"
 
@@ -8,6 +10,8 @@ namespace tierhub::imaging {
 namespace {
 
 using Wide = __int128;
+
+constexpr int64_t fixed(int64_t dark) { return dark << kLightFractionBits; }
 
 // One pass, as the normal equations of least squares say.
 std::vector<int64_t> fitted_plainly(const std::vector<int64_t>& line, int64_t radius) {
@@ -71,7 +75,7 @@ TEST(Illumination, OfManyImagesOfCellsIsFound) {
   constexpr uint64_t kImages = 200;
   constexpr uint16_t kDark = 100;
   std::mt19937_64 random(7);
-  Volume<uint64_t> sum(shape);
+  Volume<int64_t> sum(shape);
   GreyVolume flat(shape);
   for (uint64_t y = 0; y < shape.y; ++y)
     for (uint64_t x = 0; x < shape.x; ++x)
@@ -88,12 +92,14 @@ TEST(Illumination, OfManyImagesOfCellsIsFound) {
     for (uint64_t y = 0; y < shape.y; ++y) {
       for (uint64_t x = 0; x < shape.x; ++x) {
         const double light = (200 + objects[y * shape.x + x]) * light_at(y, x, shape);
-        sum.at(0, y, x) += kDark + static_cast<uint64_t>(light) + random() % 20;
+        sum.at(0, y, x) +=
+            kDark + static_cast<int64_t>(light) + static_cast<int64_t>(random() % 20);
       }
     }
   }
-  const GreyVolume function = must(illumination_function(sum, kImages, kDark, 20, Parallel(2)));
-  EXPECT_EQ(must(illumination_function(sum, kImages, kDark, 20)), function) << "one thread";
+  const GreyVolume function =
+      must(illumination_function(sum, kImages, fixed(kDark), 20, Parallel(2)));
+  EXPECT_EQ(must(illumination_function(sum, kImages, fixed(kDark), 20)), function) << "one thread";
   const GreyVolume corrected = correct_illumination(flat, function, kDark, 65535);
   const auto [least, most] = std::minmax_element(corrected.voxels.begin(), corrected.voxels.end());
   EXPECT_LT(static_cast<double>(*most) / static_cast<double>(*least), 1.12);
@@ -104,13 +110,13 @@ TEST(Illumination, OfManyImagesOfCellsIsFound) {
 }
 
 TEST(Illumination, OfBlackImagesIsAnError) {
-  EXPECT_NE(
-      illumination_function(Volume<uint64_t>({1, 4, 4}), 3, 0, 5).error().text().find("black"),
-      std::string::npos);
-  Volume<uint64_t> dim({1, 4, 4});
-  for (uint64_t& pixel : dim.voxels) pixel = 30;
-  EXPECT_NE(illumination_function(dim, 3, 10, 5).error().text().find("--dark"), std::string::npos);
-  EXPECT_EQ(must(illumination_function(dim, 3, 9, 5)).voxels,
+  EXPECT_NE(illumination_function(Volume<int64_t>({1, 4, 4}), 3, 0, 5).error().text().find("black"),
+            std::string::npos);
+  Volume<int64_t> dim({1, 4, 4});
+  for (int64_t& pixel : dim.voxels) pixel = 30;
+  EXPECT_NE(illumination_function(dim, 3, fixed(10), 5).error().text().find("--dark"),
+            std::string::npos);
+  EXPECT_EQ(must(illumination_function(dim, 3, fixed(9), 5)).voxels,
             std::vector<uint16_t>(16, kIlluminationOne));
 }
 
@@ -142,6 +148,66 @@ TEST(Illumination, IsCorrectedInBlocksAsInTheWhole) {
                                    most, Parallel(2)),
               crop(corrected, whole, block))
         << "seed " << seed;
+  }
+}
+
+// Twice the number, so that a half is whole; and what the number 1 is there.
+template <class T>
+void expect_exact(std::mt19937_64& random, const GreyVolume& function, uint64_t planes, double dark,
+                  formats::PixelType type) {
+  std::vector<T> numbers(function.voxels.size() * planes);
+  for (T& number : numbers) {
+    number = static_cast<T>(random());
+    if (random() % 3 == 0) number = static_cast<T>(random() % 100);
+  }
+  std::vector<T> corrected = numbers;
+  correct_illumination(type, std::as_writable_bytes(std::span(corrected)), function, dark,
+                       Parallel(1 + random() % 3));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const Wide divisor = Wide{function.voxels[i % function.voxels.size()]} * 4;
+    const Wide number = (Wide{numbers[i]} * 4 - static_cast<Wide>(dark * 4)) * kIlluminationOne;
+    Wide rounded = (2 * number + divisor) / (2 * divisor);
+    if (rounded * 2 * divisor > 2 * number + divisor) --rounded;
+    const Wide cut =
+        std::clamp<Wide>(rounded, std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max());
+    ASSERT_TRUE(cut == corrected[i])
+        << formats::to_text(type) << " " << numbers[i] << " became " << corrected[i];
+  }
+}
+
+TEST(Illumination, IsCorrectedExactlyInIntegersOfAnyType) {
+  for (uint64_t seed = 1; seed <= 250; ++seed) {
+    std::mt19937_64 random(seed);
+    const Extent shape = random_shape(random, 12);
+    GreyVolume function({1, shape.y, shape.x});
+    for (uint16_t& light : function.voxels)
+      light = static_cast<uint16_t>(kLeastIllumination + random() % 60'000);
+    const double dark = (static_cast<double>(random() % 2000) - 1000) / (seed % 2 == 0 ? 4 : 1);
+    for (const auto type :
+         {formats::PixelType::int8, formats::PixelType::uint16, formats::PixelType::int16,
+          formats::PixelType::uint32, formats::PixelType::int32, formats::PixelType::uint64,
+          formats::PixelType::int64}) {
+      formats::with_type(type, [&](auto zero) {
+        if constexpr (std::is_integral_v<decltype(zero)>)
+          expect_exact<decltype(zero)>(random, function, shape.z, dark, type);
+      });
+    }
+    // Floats, in blocks as in the whole.
+    std::vector<float> numbers(shape.voxels());
+    for (float& number : numbers) number = static_cast<float>(random() % 10'000) / 7;
+    std::vector<float> corrected = numbers;
+    correct_illumination(formats::PixelType::float32, std::as_writable_bytes(std::span(corrected)),
+                         function, dark);
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      std::vector<float> one{numbers[i]};
+      GreyVolume light({1, 1, 1});
+      light.voxels[0] = function.voxels[i % function.voxels.size()];
+      correct_illumination(formats::PixelType::float32, std::as_writable_bytes(std::span(one)),
+                           light, dark);
+      ASSERT_EQ(one[0], corrected[i]);
+      ASSERT_NEAR(one[0], (numbers[i] - dark) * kIlluminationOne / light.voxels[0],
+                  1e-6 * std::abs(one[0]));
+    }
   }
 }
 

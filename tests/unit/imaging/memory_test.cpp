@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "formats/json.h"
+#include "imaging/images/image_writer.h"
 #include "tests/unit/imaging/program.h"
 #include "tests/unit/imaging/volumes.h"
 
@@ -102,6 +103,9 @@ class Estimates : public testing::Test {
           std::string("project"), std::string("resize --factor 2")})
       expect_true_estimate(operation + in + " --out " + (folder_ / next_name()));
     expect_true_estimate("project" + labels + in + " --out " + (folder_ / "p.png"));
+    expect_true_estimate("illumination-sum" + in + " --out " + (folder_ / next_name()));
+    expect_true_estimate("illumination --in " + (folder_ / "sum.zarr") + " --out " +
+                         (folder_ / next_name()));
   }
   std::string next_name() { return std::to_string(++outputs_) + ".ome.zarr"; }
 
@@ -131,6 +135,25 @@ TEST_F(Estimates, AreTrueOfPlanesWithinAFifth) {
   use_threads(2);
   expect_true_estimates("");
   expect_true_estimates_of_whole();
+}
+
+TEST_F(Estimates, AreTrueOfFloatsWithinAFifth) {
+  make("2048,2048");
+  use_threads(2);
+  ImageLayout layout;
+  layout.axes = {formats::Axis::y, formats::Axis::x};
+  layout.type = formats::PixelType::float32;
+  layout.scale = {-1, 0.001};
+  layout.shape = {1, 1, 1, 2048, 2048};
+  layout.chunk = {1, 1, 1, 512, 512};
+  must(must(ImageWriter::share(folder_ / "n.zarr", layout))
+           .write_box(whole_box({1, 2048, 2048}), speckle({1, 2048, 2048}, 1), Parallel(1)));
+  const std::string in = " --in " + (folder_ / "n.zarr");
+  for (const std::string& operation : std::vector<std::string>{
+           "math --operation add --with 1", "math --operation add --with " + (folder_ / "v.zarr"),
+           "correct-illumination --function " + (folder_ / "f.zarr"),
+           "illumination-sum --range=-1:70"})
+    expect_true_estimate(operation + in + " --out " + (folder_ / next_name()));
 }
 
 }  // namespace

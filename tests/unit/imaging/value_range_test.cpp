@@ -227,5 +227,131 @@ TEST(Numbers, StayNumbersInFilteredImages) {
   }
 }
 
+std::string succeed(const std::string& command) {
+  const Outcome outcome = imgop(command);
+  EXPECT_EQ(outcome.exit_code, 0) << command << "\n" << outcome.text;
+  return outcome.text;
+}
+
+template <class T>
+std::vector<T> numbers_in(const std::string& path) {
+  const ImageReader reader = must(ImageReader::open(path));
+  const auto bytes = must(reader.read_numbers(must(formats::whole_volume(reader.info()))));
+  std::vector<T> numbers(bytes.size() / sizeof(T));
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  return numbers;
+}
+
+TEST(Numbers, AreCalculatedWithAsTheyAre) {
+  const ScratchFolder folder;
+  const Extent shape{1, 600, 530};
+  write_numbers(folder / "f.zarr", speckle(shape, 3), PixelType::float32, {-1, 1.0 / 4096});
+  write_numbers(folder / "i.zarr", speckle(shape, 4), PixelType::int16, {-500, 1});
+  write_volume(folder / "u.zarr", speckle(shape, 5));
+  const auto f = numbers_in<float>(folder / "f.zarr");
+  const auto i = numbers_in<int16_t>(folder / "i.zarr");
+  const auto u = numbers_in<uint16_t>(folder / "u.zarr");
+  const auto math = [&](const std::string& name, const std::string& what) {
+    return "math --in " + (folder / name) + " --operation " + what;
+  };
+  const std::string scaled =
+      math("f.zarr", "multiply --offset 0.125 --with " + (folder / "i.zarr"));
+  EXPECT_EQ(succeed(scaled + " --out " + (folder / "p.zarr")),
+            "report: p.zarr: made from f.zarr, level 0, t 0, c 0, z 0; multiply i.zarr\n");
+  const auto product = numbers_in<float>(folder / "p.zarr");
+  for (size_t k = 0; k < f.size(); ++k)
+    ASSERT_EQ(product[k], static_cast<float>(static_cast<double>(f[k]) * i[k] + 0.125));
+  for (const Box& box : must(formats::tile(whole_box(shape), {1, 512, 512})))
+    succeed(scaled + " --box " + formats::to_text(box) + " --out " + (folder / "b.zarr"));
+  succeed("pyramid --image " + (folder / "b.zarr"));
+  EXPECT_EQ(files_below(folder / "b.zarr"), files_below(folder / "p.zarr"));
+  succeed(math("u.zarr", "add --with " + (folder / "f.zarr")) + " --out " + (folder / "s.zarr"));
+  const auto sum = numbers_in<uint16_t>(folder / "s.zarr");
+  for (size_t k = 0; k < u.size(); ++k)
+    ASSERT_EQ(sum[k], std::max(0.0, std::floor(u[k] + static_cast<double>(f[k]) + 0.5)));
+  succeed(math("i.zarr", "subtract --with 70.5") + " --out " + (folder / "d.zarr"));
+  const auto difference = numbers_in<int16_t>(folder / "d.zarr");
+  for (size_t k = 0; k < i.size(); ++k) ASSERT_EQ(difference[k], i[k] - 70);
+}
+
+TEST(Numbers, AreCorrectedForIllumination) {
+  const ScratchFolder folder;
+  const Extent shape{1, 70, 90};
+  const GreyScale scale{-2, 1.0 / 1024};
+  const std::string range = fmt::format(" --range={}:{}", scale.offset, scale.number_of(65535));
+  std::string greys, numbers;
+  for (uint64_t image = 1; image <= 3; ++image) {
+    const std::string name = std::to_string(image) + ".zarr";
+    write_volume(folder / ("g" + name), speckle(shape, image));
+    write_numbers(folder / ("f" + name), speckle(shape, image), PixelType::float32, scale);
+    greys += " " + (folder / ("g" + name));
+    numbers += " " + (folder / ("f" + name));
+  }
+  const auto sum = [&](const std::string& of, const std::string& name) {
+    return imgop("illumination-sum --in" + of + " --out " + (folder / name));
+  };
+  EXPECT_NE(sum(numbers, "s.zarr").text.find("say with --range"), std::string::npos);
+  EXPECT_EQ(sum(greys, "s.zarr").exit_code, 0);
+  EXPECT_EQ(sum(numbers + range, "n.zarr").exit_code, 0);
+  EXPECT_EQ(sum(numbers + " --range=-3:70", "o.zarr").exit_code, 0);
+  EXPECT_EQ(numbers_in<uint32_t>(folder / "n.zarr"), numbers_in<uint32_t>(folder / "s.zarr"));
+  const auto function = [&](const std::string& of, const std::string& options) {
+    return "illumination --radius 9 " + options + " --in " + (folder / of) + " --out ";
+  };
+  // What is dark is a number of the images, too.
+  succeed(function("s.zarr", "--dark 64") + (folder / "sf.zarr"));
+  succeed(function("n.zarr", "--dark=-1.9375") + (folder / "nf.zarr"));
+  const auto light = numbers_in<uint16_t>(folder / "nf.zarr");
+  EXPECT_EQ(light, numbers_in<uint16_t>(folder / "sf.zarr"));
+  const Outcome mixed =
+      imgop(function("n.zarr", "") + (folder / "x.zarr") + " --in " + (folder / "o.zarr"));
+  EXPECT_NE(mixed.text.find("another --range"), std::string::npos) << mixed.text;
+  succeed("correct-illumination --function " + (folder / "nf.zarr") + " --in " +
+          (folder / "f1.zarr") + " --out " + (folder / "c.zarr"));
+  const auto before = numbers_in<float>(folder / "f1.zarr");
+  const auto after = numbers_in<float>(folder / "c.zarr");
+  for (size_t i = 0; i < before.size(); ++i)
+    ASSERT_EQ(after[i], static_cast<float>((before[i] + 1.9375) * 16384 / light[i]));
+}
+
+TEST(Numbers, HaveMandersCoefficients) {
+  const ScratchFolder folder;
+  const Extent shape{1, 60, 70};
+  LabelVolume labels(shape);
+  for (size_t i = 0; i < labels.voxels.size(); ++i) labels.voxels[i] = i / 2100 + 1;
+  write_volume(folder / "l.zarr", labels);
+  for (const uint64_t seed : {1, 2}) {
+    const std::string name = std::to_string(seed) + ".zarr";
+    write_volume(folder / ("g" + name), speckle(shape, seed));
+    write_numbers(folder / ("f" + name), speckle(shape, seed), PixelType::float32, {0, 0.25});
+  }
+  const auto measure = [&](const std::string& kind, double factor) {
+    return fmt::format(
+        "measure --labels {0}/l.zarr --in {0}/{1}1.zarr --with {0}/{1}2.zarr:b_ --colocalisation "
+        "--threshold-1 {2} --threshold-2 {3} ",
+        folder.path(), kind, 140 * factor, 160 * factor);
+  };
+  const auto last_cells = [&](const std::string& table) {
+    std::string text = test::read_bytes(folder / table);
+    std::string cells;
+    while (!text.empty()) {
+      const std::string row = text.substr(0, text.find('\n'));
+      text.erase(0, row.size() + 1);
+      cells += row.substr(row.rfind(',', row.rfind(',', row.rfind(',') - 1) - 1)) + "\n";
+    }
+    return cells;
+  };
+  const std::string range = "--range 0:16383.75 --with-range 0:16383.75 ";
+  succeed(measure("g", 1) + "--table " + (folder / "g.csv"));
+  succeed(measure("f", 0.25) + range + "--table " + (folder / "f.csv"));
+  EXPECT_EQ(last_cells("f.csv"), last_cells("g.csv"));
+  size_t i = 0;
+  for (const Box& box : must(formats::tile(whole_box(shape), {1, 20, 37})))
+    succeed(measure("f", 0.25) + range + "--box " + formats::to_text(box) + " --out " +
+            (folder / fmt::format("s/{}.sums", i++)));
+  succeed("merge-measures --in " + (folder / "s") + " --table " + (folder / "b.csv"));
+  EXPECT_EQ(test::read_bytes(folder / "b.csv"), test::read_bytes(folder / "f.csv"));
+}
+
 }  // namespace
 }  // namespace tierhub::imaging
