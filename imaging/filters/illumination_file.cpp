@@ -62,7 +62,7 @@ Result<void> write_plane(ImageLayout layout, const Volume<T>& plane, const std::
 void pack_plane(MemoryUse& memory, const Box& plane, uint64_t pixel_bytes) {
   ImageLayout layout;
   set_size(layout, plane.extent());
-  memory.pack_chunks(plane.voxels() * pixel_bytes, layout.chunk.voxels() * pixel_bytes);
+  memory.pack_image_chunks(plane.voxels() * pixel_bytes, layout.chunk.voxels() * pixel_bytes);
 }
 
 struct Opened {

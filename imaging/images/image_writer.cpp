@@ -295,7 +295,7 @@ Result<void> ImageWriter::write_numbers(const Box& box, std::span<const std::byt
 void write_box(MemoryUse& memory, const ImageLayout& layout, const Box& box, PixelType type) {
   const uint64_t bytes = formats::bytes_of(layout.type);
   if (layout.type != type) memory.allocate(box.voxels() * bytes);
-  memory.pack_chunks(box.voxels() * bytes, layout.chunk.voxels() * bytes);
+  memory.pack_image_chunks(box.voxels() * bytes, layout.chunk.voxels() * bytes);
   if (layout.type != type) memory.free(box.voxels() * bytes);
 }
 

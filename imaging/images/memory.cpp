@@ -12,6 +12,7 @@ namespace {
 // buffers.
 constexpr uint64_t kProgramBytes = uint64_t{26} << 20;
 constexpr uint64_t kThreadBytes = uint64_t{1} << 20;
+constexpr uint64_t kCompressorBytes = uint64_t{5} << 20;  // zstd, as blosc calls it
 constexpr uint64_t kLargestKept = uint64_t{32} << 20;
 
 }  // namespace
@@ -90,6 +91,16 @@ void MemoryUse::pack_chunks(uint64_t bytes, uint64_t chunk_bytes, uint64_t copie
   if (others <= of_other_threads_) return;
   add_fresh(others - of_other_threads_);
   of_other_threads_ = others;
+}
+
+void MemoryUse::pack_image_chunks(uint64_t bytes, uint64_t chunk_bytes) {
+  pack_chunks(bytes, chunk_bytes);
+  // The first thread has room in what was freed before.
+  const uint64_t chunks = (bytes + chunk_bytes - 1) / chunk_bytes;
+  const uint64_t others = std::min<uint64_t>(parallel_.threads(), chunks) - 1;
+  if (others <= other_compressors_) return;
+  add_fresh((others - other_compressors_) * kCompressorBytes);
+  other_compressors_ = others;
 }
 
 uint64_t grey_bytes(const Box& box) { return box.voxels() * sizeof(uint16_t); }

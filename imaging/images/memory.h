@@ -33,6 +33,8 @@ class MemoryUse {
   // Packs a volume of `bytes` in chunks of `chunk_bytes`, each thread one at a time, in so many
   // copies. What other threads than the first one allocate is used by them alone.
   void pack_chunks(uint64_t bytes, uint64_t chunk_bytes, uint64_t copies = 2);
+  // The same for chunks of images, which are packed with zstd; labels are with lz4.
+  void pack_image_chunks(uint64_t bytes, uint64_t chunk_bytes);
 
   size_t threads() const { return parallel_.threads(); }
   uint64_t peak() const { return peak_; }
@@ -46,6 +48,7 @@ class MemoryUse {
   std::vector<uint64_t> kept_;  // freed pieces
   uint64_t of_blocks_ = 0;
   uint64_t of_other_threads_ = 0;
+  uint64_t other_compressors_ = 0;
 };
 
 // The bytes of a volume of grey values, or of labels.
