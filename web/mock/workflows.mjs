@@ -124,7 +124,7 @@ function statusOf(world, j, options) {
   const begun = j.at + agentMs;
   const now = j.cancelled || Date.now();
   if (options.noAgent || Date.now() < begun) return null;
-  const all = j.steps.flatMap((s) => Array.from({ length: s.tasks }, (_, i) => ({ step: s.id, task: s.tasks > 1 ? `image-${String(i).padStart(2, '0')}` : 'all' })));
+  const all = j.steps.flatMap((s) => Array.from({ length: s.tasks }, (_, i) => ({ step: s.id, task: i })));
   const workers = 4;
   const tasks = [];
   let clock = begun + 300;
@@ -138,7 +138,7 @@ function statusOf(world, j, options) {
     const to = from + kTaskMs + 90 * (tasks.length % 5);
     free[slot] = to;
     clock = Math.max(clock, to);
-    if (from <= now) tasks.push({ ...t, state: to <= now ? 'done' : j.cancelled ? 'cancelled' : 'running', attempts: 1, slot, start: new Date(from).toISOString(), end: to <= now ? new Date(to).toISOString() : null, exit_code: to <= now ? 0 : null, reason: '' });
+    if (from <= now) tasks.push({ ...t, state: to <= now ? 'done' : j.cancelled ? 'cancelled' : 'running', attempts: 1, slot, start: new Date(from).toISOString(), end: to <= now ? new Date(to).toISOString() : null, exit_code: to <= now ? 0 : null });
   }
   const done = tasks.filter((t) => t.state === 'done').length;
   const over = done === all.length;
@@ -163,10 +163,12 @@ export function cancel(world, name) {
 
 export const jobText = (world, name) => world.jobs.find((one) => name.startsWith(one.job + '-'))?.body.text ?? null;
 
+const name = (t) => (typeof t.task === 'number' ? String(t.task).padStart(4, '0') : t.task);
+
 export function log(status) {
   return status.tasks.flatMap((t) => [
-    `${t.start} ${t.step}.${t.task} | reading ${t.task}`,
-    ...(t.state === 'failed' ? [`${t.end} ${t.step}.${t.task} | imgop: ${t.reason}`] : t.end ? [`${t.end} ${t.step}.${t.task} | report: ${t.task}: 273 objects`] : []),
+    `${t.start} ${t.step}.${name(t)} | reading ${name(t)}`,
+    ...(t.state === 'failed' ? [`${t.end} ${t.step}.${name(t)} | imgop: ${t.reason}`] : t.end ? [`${t.end} ${t.step}.${name(t)} | report: ${name(t)}: 273 objects`] : []),
   ]).join('\n') + '\n';
 }
 

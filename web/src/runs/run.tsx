@@ -2,9 +2,9 @@ import { useState, type KeyboardEvent } from 'react';
 import { sentence } from '../api/client';
 import { useDetails } from '../api/runs';
 import { shown } from '../api/paths';
-import { useRun } from '../api/queries';
+import { useRun, useSession } from '../api/queries';
 import { newRunLink, replaceHash, runLink } from '../app/route';
-import { ago, bytes, date, duration, eta, number, plural } from '../ui/format';
+import { ago, bytes, date, duration, eta, plural } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
 import { submittedAs } from '../workflow/submitted';
@@ -61,16 +61,16 @@ function Steps({ tasks }: { tasks: Task[] }) {
   );
 }
 
-function facts(s: RunStatus): [string, string][] {
+function facts(s: RunStatus, mount: string): [string, string][] {
   const out: [string, string][] = [
     ['Time', `${duration(s.wall_s)} so far${s.eta_s ? `, ${eta(s.eta_s)}` : ''}`],
   ];
   if (s.ended) out[0] = ['Time', `${duration(s.wall_s)}, ended ${date(s.ended)}`];
   if (s.started) out.push(['Started', date(s.started)]);
-  if (s.speed_up > 0) out.push(['Speed-up', `${number(s.speed_up)} times as fast as one task after the other, on ${plural(s.workers, 'worker')}`]);
+  if (s.speed_up > 0) out.push(['Speed-up', `${s.speed_up.toFixed(1)} times as fast as one task after the other, on ${plural(s.workers, 'worker')}`]);
   const values = Object.entries(s.parameters);
   if (values.length) out.push(['Values', values.map(([k, v]) => `${k} ${shown([v].flat().join(', '))}`).join('; ')]);
-  if (s.output) out.push(['Results', shown(s.output)]);
+  if (s.output) out.push(['Results', shown(mount && s.output.startsWith(`${mount}/`) ? s.output.slice(mount.length) : s.output)]);
   return out;
 }
 
@@ -97,11 +97,12 @@ function Flow({ s, planned }: { s: RunStatus; planned: number }) {
 }
 
 function Overview({ name, s, now, agent, reported }: { name: string; s: RunStatus; now: number; agent: string; reported: string }) {
+  const mount = useSession().data?.mount ?? '';
   return (
     <>
       {s.tasks && <Failures run={name} tasks={s.tasks} />}
       <Flow s={s} planned={submittedAs(name)?.bytes ?? 0} />
-      <dl className="facts">{[...facts(s), ['Agent', agent || 'none'] as [string, string], ['Reported', reported] as [string, string]].map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{v}</dd></div>)}</dl>
+      <dl className="facts">{[...facts(s, mount), ['Agent', agent || 'none'] as [string, string], ['Reported', reported] as [string, string]].map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{v}</dd></div>)}</dl>
       <Sentences title="Not used as input" list={s.left_out} />
       <Sentences title="Not obeyed" list={s.not_obeyed} />
       {s.tasks ? (

@@ -1,4 +1,4 @@
-import { duration, number } from '../ui/format';
+import { duration } from '../ui/format';
 import { workDone, type Task } from './status';
 
 const kWidth = 480;
@@ -18,7 +18,7 @@ export function SpeedUp({ tasks, started, now, speedUp, workers }: { tasks: Task
   const text = `${duration(end.work)} of work in ${duration(end.at)}`;
   return (
     <figure className="lanes speed-up">
-      <figcaption><span>Speed-up</span><span className="muted">{text}{speedUp > 0 ? `: ${number(speedUp)} times as fast as one task after the other, on ${workers} workers` : ''}</span></figcaption>
+      <figcaption><span>Speed-up</span><span className="muted">{text}{speedUp > 0 ? `: ${speedUp.toFixed(1)} times as fast as one task after the other, on ${workers} workers` : ''}</span></figcaption>
       <svg viewBox={`0 0 ${kWidth} ${kHeight}`} preserveAspectRatio="none" role="img" aria-label={text}>
         <path className="speed-area" d={`${line}V${kHeight}H0Z`} />
         <path className="speed-line" d={line} />

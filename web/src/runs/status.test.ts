@@ -17,6 +17,11 @@ it('a report is read, and lists become sentences', () => {
   expect(statusOf({ json })).toMatchObject({ tasks_total: 8, tasks_done: 3, eta_s: 12.5, left_out: ['/a: growing', 'b'], ended: null });
 });
 
+it('tasks are numbers, and most have no reason', () => {
+  const json = JSON.stringify({ tasks: [{ step: 'a', task: 12, state: 'done' }, { step: 'b', task: 'well', state: 'failed', reason: 'x' }] });
+  expect(statusOf({ json }).tasks).toMatchObject([{ step: 'a', task: '0012', reason: '', start: null }, { step: 'b', task: 'well', reason: 'x' }]);
+});
+
 it('steps add up their tasks', () => {
   const at = (s: number) => new Date(s * 1000).toISOString();
   const tasks = [task('a', 'done', at(0), at(10)), task('a', 'running', at(5)), task('b', 'failed', at(7), at(9))];

@@ -52,6 +52,14 @@ export function statusOf(run: Pick<Run, 'json'>): RunStatus {
   }
 }
 
+const kTask: Task = { step: '', task: '', state: '', attempts: 0, slot: 0, start: null, end: null, exit_code: null, reason: '' };
+
+// Tasks are numbered; run.log has the number with zeros in front.
+function taskOf(given: unknown): Task {
+  const t = { ...kTask, ...(given as Partial<Task>) };
+  return { ...t, step: String(t.step), task: typeof t.task === 'number' ? String(t.task).padStart(4, '0') : String(t.task), reason: t.reason || '' };
+}
+
 export function statusFrom(given: Record<string, unknown>): RunStatus {
   const out = { ...kEmpty } as Record<string, unknown>;
   for (const [key, usual] of Object.entries(kEmpty)) {
@@ -60,7 +68,7 @@ export function statusFrom(given: Record<string, unknown>): RunStatus {
     if (value !== undefined && value !== null && fits) out[key] = value;
   }
   for (const key of ['left_out', 'not_obeyed']) out[key] = (out[key] as unknown[]).map((v) => (typeof v === 'string' ? v : Object.values(v as object).join(': ')));
-  if (!Array.isArray(out.tasks)) out.tasks = null;
+  out.tasks = Array.isArray(out.tasks) ? out.tasks.map(taskOf) : null;
   return out as unknown as RunStatus;
 }
 
