@@ -1,4 +1,4 @@
-// From the text of a workflow file to a Workflow, or to the first complaint about it.
+// From the text of a workflow file to a Workflow, or to all complaints about it.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -12,8 +12,8 @@ namespace tierhub::compute {
 namespace keys {
 
 const std::vector<std::string_view>& of_workflow() {
-  static const std::vector<std::string_view> known = {"workflow", "input", "scatter", "steps",
-                                                      "output"};
+  static const std::vector<std::string_view> known = {"workflow", "parameters", "values", "input",
+                                                      "scatter",  "steps",      "output"};
   return known;
 }
 const std::vector<std::string_view>& of_input() {
@@ -77,25 +77,29 @@ bool is_file_name(std::string_view text) {
 
 class WorkflowParser {
  public:
-  explicit WorkflowParser(const YamlDocument& yaml) : yaml_(yaml) {}
+  WorkflowParser(const YamlDocument& yaml, const ParameterValues& given)
+      : yaml_(yaml), given_(given) {}
 
-  Result<Workflow> parse() {
-    TRY(yaml_.each_entry(yaml_.root(), "a workflow", keys::of_workflow(),
-                         [&](const std::string& key, const YAML::Node& at,
-                             const YAML::Node& value) { return top(key, at, value); }));
-    TRY(require(workflow_.name.empty(), yaml_.root(),
-                "a workflow needs a name: 'workflow: my-analysis'"));
-    TRY(require(workflow_.datasets.empty(), yaml_.root(),
-                "a workflow needs its 'input' with a 'dataset'"));
-    TRY(require(workflow_.steps.empty(), yaml_.root(), "a workflow needs 'steps'"));
+  CheckedWorkflow parse() {
+    read_parameters();
+    entries(yaml_.root(), "a workflow", keys::of_workflow(),
+            [&](const std::string& key, const YAML::Node& at, const YAML::Node& value) {
+              seen_.insert(key);
+              return top(key, at, value);
+            });
+    if (yaml_.root().IsMap()) check_nothing_is_missing();
     if (workflow_.output.source().empty()) {
       workflow_.output = *Template::parse("results/{user}/{workflow}/{run}");
     }
-    TRY(resolve_references());
-    TRY(refuse_circles());
-    TRY(check_contexts());
-    TRY(check_selection_is_named());
-    return std::move(workflow_);
+    // What steps say of one another makes sense once each of them does.
+    if (complaints_.empty() && missing_.empty()) {
+      resolve_references();
+      if (complaints_.empty()) note(refuse_circles());
+      check_contexts();
+      check_selection_is_named();
+    }
+    if (complaints_.empty() && missing_.empty()) check_parameters_are_used();
+    return result();
   }
 
  private:
@@ -112,23 +116,68 @@ class WorkflowParser {
     bool gather;
   };
 
-  Result<void> require(bool missing, const YAML::Node& node, std::string_view text) const {
-    if (missing) return yaml_.error(node, text);
+  // Of a map that some were found in: false.
+  bool entries(const YAML::Node& node, std::string_view what,
+               const std::vector<std::string_view>& known, const YamlDocument::UseEntry& use) {
+    const size_t before = complaints_.size();
+    note(yaml_.each_entry(node, what, known, use, complaints_));
+    return complaints_.size() == before;
+  }
+
+  void note(Checked<void> done) {
+    if (!done) complaints_.push_back(std::move(done).error());
+  }
+
+  Checked<void> require(bool missing, const YAML::Node& node, std::string text) const {
+    if (missing) return yaml_.complaint(node, std::move(text));
     return {};
   }
 
-  Result<void> top(const std::string& key, const YAML::Node& at, const YAML::Node& value) {
+  // What is missing is nowhere: it comes after everything that has a place.
+  void check_nothing_is_missing() {
+    for (const auto& [key, text] :
+         {std::pair("workflow", "a workflow needs a name: 'workflow: my-analysis'"),
+          std::pair("input", "a workflow needs its 'input' with a 'dataset'"),
+          std::pair("steps", "a workflow needs 'steps'")}) {
+      if (!seen_.contains(key)) missing_.push_back(yaml_.complaint(yaml_.root(), text));
+    }
+  }
+
+  void read_parameters() {
+    const YAML::Node& root = yaml_.root();
+    if (!root.IsMap()) return;
+    parameters_ = Parameters::read(yaml_, root["parameters"], root["values"], given_, complaints_);
+  }
+
+  CheckedWorkflow result() {
+    CheckedWorkflow made;
+    made.name = workflow_.name;
+    made.parameters = parameters_.all();
+    made.values = parameters_.values();
+    std::erase_if(complaints_, [](const Complaint& one) { return one.follows; });
+    std::stable_sort(complaints_.begin(), complaints_.end(),
+                     [](const Complaint& a, const Complaint& b) {
+                       return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
+                     });
+    made.complaints = std::move(complaints_);
+    made.complaints.insert(made.complaints.end(), missing_.begin(), missing_.end());
+    if (made.complaints.empty()) made.workflow = std::move(workflow_);
+    return made;
+  }
+
+  Checked<void> top(const std::string& key, const YAML::Node& at, const YAML::Node& value) {
     if (key == "workflow") return name(value);
     if (key == "input") return input(at, value);
     if (key == "scatter") return scatter(at, value);
     if (key == "steps") return steps(value);
-    return output(value);
+    if (key == "output") return output(value);
+    return {};  // parameters and values were read before
   }
 
-  Result<void> name(const YAML::Node& value) {
+  Checked<void> name(const YAML::Node& value) {
     TRY_ASSIGN(workflow_.name, yaml_.scalar(value, "the workflow's name"));
     if (!is_file_name(workflow_.name)) {
-      return yaml_.error(
+      return yaml_.complaint(
           value,
           "the workflow's name becomes a folder's name: 1 to 100 characters, no '/', "
           "no leading '.'");
@@ -136,34 +185,36 @@ class WorkflowParser {
     return {};
   }
 
-  Result<void> input(const YAML::Node& at, const YAML::Node& value) {
-    TRY(yaml_.each_entry(
+  Checked<void> input(const YAML::Node& at, const YAML::Node& value) {
+    const bool fine = entries(
         value, "input", keys::of_input(),
-        [&](const std::string& key, const YAML::Node&, const YAML::Node& entry) -> Result<void> {
+        [&](const std::string& key, const YAML::Node&, const YAML::Node& entry) -> Checked<void> {
           if (key == "select") return select(entry);
-          return texts(entry, "the dataset", workflow_.datasets);
-        }));
-    return require(workflow_.datasets.empty(), at, "input needs a 'dataset': a path or a pattern");
+          return datasets(entry);
+        });
+    return require(fine && workflow_.datasets.empty(), at,
+                   "input needs a 'dataset': a path or a pattern");
   }
 
-  Result<void> select(const YAML::Node& value) {
+  Checked<void> select(const YAML::Node& value) {
     workflow_.has_select = true;
-    return yaml_.each_entry(
+    entries(
         value, "select", keys::of_select(),
-        [&](const std::string& key, const YAML::Node&, const YAML::Node& entry) -> Result<void> {
-          TRY_ASSIGN(const std::string range, yaml_.scalar(entry, "select's " + key));
+        [&](const std::string& key, const YAML::Node&, const YAML::Node& entry) -> Checked<void> {
+          TRY_ASSIGN(const std::string range, text(entry, "select's " + key));
           const Result<void> set = formats::set_selected(workflow_.select, key, range);
           if (!set)
-            return yaml_.error(entry, fmt::format("select's {}: {}", key, set.error().text()));
+            return yaml_.complaint(entry, fmt::format("select's {}: {}", key, set.error().text()));
           return {};
         });
+    return {};
   }
 
-  Result<void> scatter(const YAML::Node& at, const YAML::Node& value) {
+  Checked<void> scatter(const YAML::Node& at, const YAML::Node& value) {
     Scatter& scatter = workflow_.scatter;
     std::optional<YAML::Node> size, halo;
     const auto entry_of = [&](const std::string& key, const YAML::Node& place,
-                              const YAML::Node& entry) -> Result<void> {
+                              const YAML::Node& entry) -> Checked<void> {
       if (key == "by") return scatter_by(entry);
       (key == "size" ? size : halo) = place;
       formats::Extent voxels{0, 0, 0};
@@ -172,42 +223,43 @@ class WorkflowParser {
       if (key == "halo") scatter.halo = {voxels.z, voxels.y, voxels.x};
       return {};
     };
-    TRY(yaml_.each_entry(value, "scatter", keys::of_scatter(), entry_of));
+    if (!entries(value, "scatter", keys::of_scatter(), entry_of)) return {};
     const ScatterBy by = scatter.by;
     TRY(require(by == ScatterBy::nothing, at, "scatter needs 'by': file, block, t, c, z or well"));
     TRY(require(by == ScatterBy::block && !size, at,
                 "scatter by block needs 'size', for example {z: 128, y: 512, x: 512}"));
     if (size && by != ScatterBy::block)
-      return yaml_.error(*size, "only scatter by block has a size");
+      return yaml_.complaint(*size, "only scatter by block has a size");
     if (halo && by != ScatterBy::block && by != ScatterBy::z) {
-      return yaml_.error(*halo, "only scatter by block or by z has a halo");
+      return yaml_.complaint(*halo, "only scatter by block or by z has a halo");
     }
     return {};
   }
 
-  Result<void> scatter_by(const YAML::Node& value) {
+  Checked<void> scatter_by(const YAML::Node& value) {
     TRY_ASSIGN(const std::string by, yaml_.scalar(value, "scatter's by"));
     const auto found = scatter_names().find(by);
     if (found == scatter_names().end()) {
-      return yaml_.error(
+      return yaml_.complaint(
           value, fmt::format("scatter must be by file, block, t, c, z or well, not by '{}'", by));
     }
     workflow_.scatter.by = found->second;
     return {};
   }
 
-  Result<void> axes(const YAML::Node& value, uint64_t least, formats::Extent& extent) {
-    return yaml_.each_entry(
+  Checked<void> axes(const YAML::Node& value, uint64_t least, formats::Extent& extent) {
+    entries(
         value, "a size or a halo", keys::of_axes(),
-        [&](const std::string& key, const YAML::Node&, const YAML::Node& entry) -> Result<void> {
+        [&](const std::string& key, const YAML::Node&, const YAML::Node& entry) -> Checked<void> {
           TRY_ASSIGN(const uint64_t voxels,
-                     yaml_.number(entry, "the number of voxels along " + key, least, kMaxVoxels));
+                     number(entry, "the number of voxels along " + key, least, kMaxVoxels));
           (key == "z" ? extent.z : key == "y" ? extent.y : extent.x) = voxels;
           return {};
         });
+    return {};
   }
 
-  Result<void> output(const YAML::Node& value) {
+  Checked<void> output(const YAML::Node& value) {
     TRY_ASSIGN(workflow_.output, text_template(value, "output"));
     const std::string source = workflow_.output.source();
     for (const Placeholder word : {Placeholder::input, Placeholder::select, Placeholder::box,
@@ -221,7 +273,7 @@ class WorkflowParser {
       const size_t end = std::min(source.find('/', begin), source.size());
       const std::string_view part = std::string_view(source).substr(begin, end - begin);
       if (part == ".." || part == ".") {
-        return yaml_.error(value, "output must be a plain path, without '.' and '..'");
+        return yaml_.complaint(value, "output must be a plain path, without '.' and '..'");
       }
       has_name = has_name || !part.empty();
       begin = end + 1;
@@ -230,70 +282,76 @@ class WorkflowParser {
                    "output needs a path, for example results/{user}/{workflow}/{run}");
   }
 
-  Result<void> steps(const YAML::Node& value) {
+  Checked<void> steps(const YAML::Node& value) {
     if (!value.IsSequence() || value.size() == 0) {
-      return yaml_.error(value, "steps must be a list, with '- id:' and 'run:' for each step");
+      return yaml_.complaint(value, "steps must be a list, with '- id:' and 'run:' for each step");
     }
-    if (value.size() > kMaxSteps) return yaml_.error(value, "there are more than 1,000 steps");
-    for (const YAML::Node& node : value) TRY(step(node));
+    if (value.size() > kMaxSteps) return yaml_.complaint(value, "there are more than 1,000 steps");
+    for (const YAML::Node& node : value) note(step(node));
     return {};
   }
 
-  Result<void> step(const YAML::Node& node) {
+  Checked<void> step(const YAML::Node& node) {
     Step& made = workflow_.steps.emplace_back();
     made.place = place_of(node);
+    step_places_.push_back(yaml_.position(node));
     const size_t index = workflow_.steps.size() - 1;
-    TRY(yaml_.each_entry(node, "a step", keys::of_step(),
-                         [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
-                           return step_entry(index, key, value);
-                         }));
+    const bool fine =
+        entries(node, "a step", keys::of_step(),
+                [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
+                  return step_entry(index, key, value);
+                });
+    if (!fine) return {};
     TRY(require(made.id.empty(), node, "a step needs an 'id'"));
     return require(made.run.empty(), node,
                    fmt::format("the step '{}' needs 'run': a program and its arguments", made.id));
   }
 
-  Result<void> step_entry(size_t index, const std::string& key, const YAML::Node& value) {
+  Checked<void> step_entry(size_t index, const std::string& key, const YAML::Node& value) {
     Step& step = workflow_.steps[index];
     if (key == "id") return step_id(step, value);
     if (key == "run") return step_run(index, value);
     if (key == "after" || key == "gather") return references(index, key, value);
     if (key == "resources") return resources(step, value);
     if (key == "env") return environment(index, value);
-    TRY_ASSIGN(const uint64_t retry, yaml_.number(value, "retry", 0, kMaxRetries));
+    TRY_ASSIGN(const uint64_t retry, number(value, "retry", 0, kMaxRetries));
     step.retry = static_cast<unsigned>(retry);
     return {};
   }
 
-  Result<void> step_id(Step& step, const YAML::Node& value) {
+  Checked<void> step_id(Step& step, const YAML::Node& value) {
     TRY_ASSIGN(step.id, yaml_.scalar(value, "a step's id"));
     if (!is_identifier(step.id)) {
-      return yaml_.error(
+      return yaml_.complaint(
           value,
           fmt::format("a step's id can have only letters, digits, '_' and '-', not '{}'", step.id));
     }
     if (!ids_.emplace(step.id, workflow_.steps.size() - 1).second) {
-      return yaml_.error(value, fmt::format("two steps have the id '{}'", step.id));
+      return yaml_.complaint(value, fmt::format("two steps have the id '{}'", step.id));
     }
     return {};
   }
 
-  Result<void> step_run(size_t index, const YAML::Node& value) {
+  Checked<void> step_run(size_t index, const YAML::Node& value) {
     if (!value.IsSequence() || value.size() == 0) {
-      return yaml_.error(value,
-                         "run must be a list of a program and its arguments; there is no shell "
-                         "unless you write [sh, -c, \"...\"]");
+      return yaml_.complaint(value,
+                             "run must be a list of a program and its arguments; there is no shell "
+                             "unless you write [sh, -c, \"...\"]");
     }
-    for (const YAML::Node& argument : value) {
-      TRY_ASSIGN(Template text, text_template(argument, "an argument"));
-      placed_.push_back({text, argument, index});
-      workflow_.steps[index].run.push_back({std::move(text), place_of(argument)});
-    }
-    return require(workflow_.steps[index].run.front().text.source().empty(), value[0],
+    const auto add = [&](const YAML::Node& argument) -> Checked<void> {
+      TRY_ASSIGN(Template made, text_template(argument, "an argument"));
+      placed_.push_back({made, argument, index});
+      workflow_.steps[index].run.push_back({std::move(made), place_of(argument)});
+      return {};
+    };
+    for (const YAML::Node& argument : value) note(add(argument));
+    const std::vector<Argument>& run = workflow_.steps[index].run;
+    return require(run.size() == value.size() && run.front().text.source().empty(), value[0],
                    "the program's name is empty");
   }
 
-  Result<void> references(size_t index, const std::string& key, const YAML::Node& value) {
-    const auto add = [&](const YAML::Node& node) -> Result<void> {
+  Checked<void> references(size_t index, const std::string& key, const YAML::Node& value) {
+    const auto add = [&](const YAML::Node& node) -> Checked<void> {
       TRY_ASSIGN(std::string id, yaml_.scalar(node, "the id of a step"));
       references_.push_back({index, std::move(id), node, key == "gather"});
       return {};
@@ -304,73 +362,146 @@ class WorkflowParser {
     return {};
   }
 
-  Result<void> resources(Step& step, const YAML::Node& value) {
-    return yaml_.each_entry(
+  Checked<void> resources(Step& step, const YAML::Node& value) {
+    entries(
         value, "resources", keys::of_resources(),
-        [&](const std::string& key, const YAML::Node&, const YAML::Node& entry) -> Result<void> {
+        [&](const std::string& key, const YAML::Node&, const YAML::Node& entry) -> Checked<void> {
           if (key == "cpus") {
-            TRY_ASSIGN(const uint64_t cpus, yaml_.number(entry, "cpus", 1, kMaxCpus));
+            TRY_ASSIGN(const uint64_t cpus, number(entry, "cpus", 1, kMaxCpus));
             step.resources.cpus = static_cast<unsigned>(cpus);
             return {};
           }
-          TRY_ASSIGN(const std::string text, yaml_.scalar(entry, key));
+          TRY_ASSIGN(const std::string written, text(entry, key));
           if (key == "memory") {
-            const Result<uint64_t> bytes = parse_size(text);
-            if (!bytes) return yaml_.error(entry, bytes.error().text());
+            const Result<uint64_t> bytes = parse_size(written);
+            if (!bytes) return yaml_.complaint(entry, bytes.error().text());
             step.resources.memory_bytes = *bytes;
-            step.resources.memory_text = text;
+            step.resources.memory_text = written;
             step.resources.memory_place = place_of(entry);
             return {};
           }
-          const Result<std::chrono::seconds> time = parse_duration(text);
-          if (!time) return yaml_.error(entry, time.error().text());
+          const Result<std::chrono::seconds> time = parse_duration(written);
+          if (!time) return yaml_.complaint(entry, time.error().text());
           step.resources.time = *time;
           return {};
         });
-  }
-
-  Result<void> environment(size_t index, const YAML::Node& value) {
-    return yaml_.each_entry(
-        value, "env", {},
-        [&](const std::string& key, const YAML::Node& at, const YAML::Node& entry) -> Result<void> {
-          if (!is_identifier(key) || key.find('-') != std::string::npos ||
-              (key.front() >= '0' && key.front() <= '9')) {
-            return yaml_.error(at, fmt::format("'{}' cannot be the name of a variable", key));
-          }
-          if (key == "TIERHUB_RUN" || key == "TIERHUB_TASK" || key == "TIERHUB_CPUS") {
-            return yaml_.error(at, fmt::format("{} is set by the agent: leave it out", key));
-          }
-          TRY_ASSIGN(Template text, text_template(entry, "a variable's value"));
-          placed_.push_back({text, entry, index});
-          workflow_.steps[index].env.emplace_back(key, Argument{std::move(text), place_of(entry)});
-          return {};
-        });
-  }
-
-  Result<void> texts(const YAML::Node& value, std::string_view what,
-                     std::vector<std::string>& into) {
-    const auto add = [&](const YAML::Node& node) -> Result<void> {
-      TRY_ASSIGN(into.emplace_back(), yaml_.scalar(node, what));
-      return require(into.back().empty(), node, fmt::format("{} is an empty path", what));
-    };
-    if (!value.IsSequence()) return add(value);
-    TRY(require(value.size() == 0, value, fmt::format("{} is an empty list", what)));
-    for (const YAML::Node& node : value) TRY(add(node));
     return {};
   }
 
-  Result<Template> text_template(const YAML::Node& node, std::string_view what) {
-    TRY_ASSIGN(const std::string text, yaml_.scalar(node, what));
-    tl::expected<Template, Template::ParseError> parsed = Template::parse(text);
+  Checked<void> environment(size_t index, const YAML::Node& value) {
+    entries(
+        value, "env", {},
+        [&](const std::string& key, const YAML::Node& at,
+            const YAML::Node& entry) -> Checked<void> {
+          if (!is_identifier(key) || key.find('-') != std::string::npos ||
+              (key.front() >= '0' && key.front() <= '9')) {
+            return yaml_.complaint(at, fmt::format("'{}' cannot be the name of a variable", key));
+          }
+          if (key == "TIERHUB_RUN" || key == "TIERHUB_TASK" || key == "TIERHUB_CPUS") {
+            return yaml_.complaint(at, fmt::format("{} is set by the agent: leave it out", key));
+          }
+          TRY_ASSIGN(Template made, text_template(entry, "a variable's value"));
+          placed_.push_back({made, entry, index});
+          workflow_.steps[index].env.emplace_back(key, Argument{std::move(made), place_of(entry)});
+          return {};
+        });
+    return {};
+  }
+
+  Checked<void> datasets(const YAML::Node& value) {
+    const auto add = [&](const YAML::Node& node) -> Checked<void> {
+      TRY_ASSIGN(const std::string written, yaml_.scalar(node, "the dataset"));
+      if (const ParameterValue* several = value_alone(written)) {
+        workflow_.datasets.insert(workflow_.datasets.end(), several->begin(), several->end());
+        return {};
+      }
+      TRY_ASSIGN(std::string path, text(node, "the dataset"));
+      TRY(require(path.empty(), node, "the dataset is an empty path"));
+      workflow_.datasets.push_back(std::move(path));
+      return {};
+    };
+    if (!value.IsSequence()) return add(value);
+    TRY(require(value.size() == 0, value, "the dataset is an empty list"));
+    for (const YAML::Node& node : value) note(add(node));
+    return {};
+  }
+
+  // Of a text that is one parameter and nothing else; null otherwise.
+  const ParameterValue* value_alone(std::string_view written) {
+    if (written.size() < 3 || written.front() != '{' || written.back() != '}') return nullptr;
+    const std::string_view name = written.substr(1, written.size() - 2);
+    const ParameterValue* value = parameters_.value_of(name);
+    if (value != nullptr) used_.emplace(name);
+    return value;
+  }
+
+  // What stands for a parameter's name in a text; nothing if it is none. A parameter without a value
+  // was complained about: then `lacks_value` becomes true.
+  std::optional<std::string> replacement(std::string_view name, bool& lacks_value) {
+    if (!parameters_.is_declared(name)) return std::nullopt;
+    used_.emplace(name);
+    const ParameterValue* value = parameters_.value_of(name);
+    lacks_value = lacks_value || value == nullptr;
+    return value == nullptr ? "" : fmt::format("{}", fmt::join(*value, " "));
+  }
+
+  static Complaint follows() { return {{}, "", "", "", true}; }
+
+  // A single value without placeholders, in which parameters have been replaced. Braces have a
+  // meaning only in a workflow that has parameters.
+  Checked<std::string> text(const YAML::Node& node, std::string_view what) {
+    TRY_ASSIGN(const std::string written, yaml_.scalar(node, what));
+    if (parameters_.all().empty()) return written;
+    std::string made;
+    bool lacks_value = false;
+    for (size_t at = 0; at < written.size(); ++at) {
+      const std::string_view rest = std::string_view(written).substr(at);
+      const size_t end = rest.find('}');
+      if (rest.starts_with("{{")) ++at;
+      if (rest.front() != '{' || rest.starts_with("{{") || end == std::string_view::npos) {
+        made += rest.front();
+        continue;
+      }
+      const std::string name(rest.substr(1, end - 1));
+      const auto value = replacement(name, lacks_value);
+      if (!value) return unknown_parameter(node, name);
+      made += *value;
+      at += end;
+    }
+    if (lacks_value) return follows();
+    return made;
+  }
+
+  Complaint unknown_parameter(const YAML::Node& node, const std::string& name) const {
+    std::string names;
+    for (const Parameter& one : parameters_.all())
+      names += fmt::format("{}{{{}}}", names.empty() ? "" : ", ", one.name);
+    return {yaml_.position_in(node, fmt::format("{{{}}}", name)),
+            fmt::format("{{{}}} is not a parameter of this workflow", name),
+            fmt::format("use {}, or write '{{{{' for a brace", names)};
+  }
+
+  Checked<uint64_t> number(const YAML::Node& node, std::string_view what, uint64_t least,
+                           uint64_t most) {
+    TRY_ASSIGN(const std::string written, text(node, what));
+    return yaml_.number(node, written, what, least, most);
+  }
+
+  Checked<Template> text_template(const YAML::Node& node, std::string_view what) {
+    TRY_ASSIGN(const std::string written, yaml_.scalar(node, what));
+    bool lacks_value = false;
+    tl::expected<Template, Template::ParseError> parsed = Template::parse(
+        written, [&](std::string_view name) { return replacement(name, lacks_value); });
+    if (parsed && lacks_value) return follows();
     if (parsed) return *std::move(parsed);
     const Template::ParseError& error = parsed.error();
     // The how-manieth of its kind in the scalar is also the how-manieth in the file from there on.
     size_t nth = 0;
-    for (size_t at = text.find(error.token); at < error.offset;
-         at = text.find(error.token, at + 1)) {
+    for (size_t at = written.find(error.token); at < error.offset;
+         at = written.find(error.token, at + 1)) {
       ++nth;
     }
-    return YamlDocument::error(yaml_.position_in(node, error.token, nth), error.reason);
+    return Complaint{yaml_.position_in(node, error.token, nth), error.reason, {}};
   }
 
   std::string place_of(const YAML::Node& node) const {
@@ -378,17 +509,18 @@ class WorkflowParser {
     return fmt::format("line {}, column {}", position.line, position.column);
   }
 
-  Error refuse(const YAML::Node& node, Placeholder word, std::string_view reason) const {
+  Complaint refuse(const YAML::Node& node, Placeholder word, std::string_view reason) const {
     const std::string token = fmt::format("{{{}}}", to_text(word));
-    return YamlDocument::error(yaml_.position_in(node, token), fmt::format("{} {}", token, reason));
+    return {yaml_.position_in(node, token), fmt::format("{} {}", token, reason), {}};
   }
 
-  Result<void> resolve_references() {
+  void resolve_references() {
     for (const Reference& reference : references_) {
       const auto found = ids_.find(reference.id);
       if (found == ids_.end()) {
-        return yaml_.error(reference.node,
-                           fmt::format("there is no step with the id '{}'", reference.id));
+        note(yaml_.complaint(reference.node,
+                             fmt::format("there is no step with the id '{}'", reference.id)));
+        continue;
       }
       Step& step = workflow_.steps[reference.step];
       std::vector<size_t>& list = reference.gather ? step.gather : step.after;
@@ -396,10 +528,9 @@ class WorkflowParser {
         list.push_back(found->second);
       }
     }
-    return {};
   }
 
-  Result<void> refuse_circles() {
+  Checked<void> refuse_circles() {
     std::vector<size_t> path;
     std::vector<bool> finished(workflow_.steps.size(), false);
     for (size_t step = 0; step < workflow_.steps.size(); ++step) {
@@ -408,15 +539,16 @@ class WorkflowParser {
     return {};
   }
 
-  Result<void> walk(size_t step, std::vector<size_t>& path, std::vector<bool>& finished) {
+  Checked<void> walk(size_t step, std::vector<size_t>& path, std::vector<bool>& finished) {
     if (finished[step]) return {};
     const auto seen = std::find(path.begin(), path.end(), step);
     if (seen != path.end()) {
       std::string circle;
       for (auto it = seen; it != path.end(); ++it) circle += workflow_.steps[*it].id + " -> ";
-      return Error(std::errc::invalid_argument,
-                   fmt::format("{}: the steps wait for one another in a circle: {}{}",
-                               workflow_.steps[step].place, circle, workflow_.steps[step].id));
+      return Complaint{step_places_[step],
+                       fmt::format("the steps wait for one another in a circle: {}{}", circle,
+                                   workflow_.steps[step].id),
+                       {}};
     }
     path.push_back(step);
     for (const size_t next : workflow_.steps[step].gather) TRY(walk(next, path, finished));
@@ -427,24 +559,26 @@ class WorkflowParser {
   }
 
   // A placeholder is refused where it would have no meaning.
-  Result<void> check_contexts() const {
+  void check_contexts() {
+    for (const Placed& placed : placed_) note(check_context(placed));
+  }
+
+  Checked<void> check_context(const Placed& placed) const {
     const ScatterBy by = workflow_.scatter.by;
     const bool by_file = by == ScatterBy::file || by == ScatterBy::well;
-    for (const Placed& placed : placed_) {
-      const bool once = workflow_.steps[placed.step].runs_once();
-      for (const Placeholder word :
-           {Placeholder::input, Placeholder::select, Placeholder::name, Placeholder::path}) {
-        if (!placed.text.mentions(word) || !once || !by_file) continue;
+    const bool once = workflow_.steps[placed.step].runs_once();
+    for (const Placeholder word :
+         {Placeholder::input, Placeholder::select, Placeholder::name, Placeholder::path}) {
+      if (!placed.text.mentions(word) || !once || !by_file) continue;
+      return refuse(placed.node, word,
+                    "cannot be used in a step that gathers: it runs once, for all files");
+    }
+    for (const Placeholder word : {Placeholder::box, Placeholder::halo}) {
+      if (!placed.text.mentions(word) || by == ScatterBy::nothing) continue;
+      if (by_file) return refuse(placed.node, word, "needs a scatter by block, t, c or z");
+      if (once) {
         return refuse(placed.node, word,
-                      "cannot be used in a step that gathers: it runs once, for all files");
-      }
-      for (const Placeholder word : {Placeholder::box, Placeholder::halo}) {
-        if (!placed.text.mentions(word) || by == ScatterBy::nothing) continue;
-        if (by_file) return refuse(placed.node, word, "needs a scatter by block, t, c or z");
-        if (once) {
-          return refuse(placed.node, word,
-                        "cannot be used in a step that gathers: it runs once, for all boxes");
-        }
+                      "cannot be used in a step that gathers: it runs once, for all boxes");
       }
     }
     return {};
@@ -452,35 +586,63 @@ class WorkflowParser {
 
   // A program that is given the whole input, but not what of it was selected, would quietly use
   // another part of the image.
-  Result<void> check_selection_is_named() const {
-    if (!workflow_.has_select) return {};
+  void check_selection_is_named() {
+    if (!workflow_.has_select) return;
     for (const Placed& placed : placed_) {
       const Step& step = workflow_.steps[placed.step];
       if (!placed.text.mentions(Placeholder::input) || step.mentions(Placeholder::select) ||
           step.mentions(Placeholder::box)) {
         continue;
       }
-      return YamlDocument::error(
-          yaml_.position_in(placed.node, "{input}"),
-          fmt::format("the step '{}' names {{input}}, but not what 'input.select' selects of it: "
-                      "pass {{select}} too, for example --select, \"{{select}}\"",
-                      step.id));
+      complaints_.push_back(
+          {yaml_.position_in(placed.node, "{input}"),
+           fmt::format("the step '{}' names {{input}}, but not what 'input.select' selects of it: "
+                       "pass {{select}} too, for example --select, \"{{select}}\"",
+                       step.id),
+           {}});
     }
-    return {};
+  }
+
+  // One that is used nowhere would change nothing, whatever its value.
+  void check_parameters_are_used() {
+    for (const Parameter& parameter : parameters_.all()) {
+      if (used_.contains(parameter.name)) continue;
+      complaints_.push_back(
+          {parameter.at, fmt::format("the parameter '{}' is used nowhere", parameter.name),
+           fmt::format("write \"{{{}}}\" where its value belongs", parameter.name)});
+    }
   }
 
   const YamlDocument& yaml_;
+  const ParameterValues& given_;
   Workflow workflow_;
+  Complaints complaints_;
+  Complaints missing_;
+  Parameters parameters_;
+  std::set<std::string, std::less<>> used_;  // parameters that a text names
+  std::set<std::string> seen_;               // keys of the workflow
   std::map<std::string, size_t> ids_;
+  std::vector<Position> step_places_;
   std::vector<Placed> placed_;
   std::vector<Reference> references_;
 };
 
 }  // namespace
 
-Result<Workflow> parse_workflow(std::string_view text) {
-  TRY_ASSIGN(const YamlDocument yaml, YamlDocument::parse(text));
-  return WorkflowParser(yaml).parse();
+CheckedWorkflow check_workflow(std::string_view text, const ParameterValues& given) {
+  const Checked<YamlDocument> yaml = YamlDocument::parse(text);
+  if (!yaml) {
+    CheckedWorkflow checked;
+    checked.complaints.push_back(yaml.error());
+    return checked;
+  }
+  return WorkflowParser(*yaml, given).parse();
+}
+
+Result<Workflow> parse_workflow(std::string_view text, const ParameterValues& given) {
+  CheckedWorkflow checked = check_workflow(text, given);
+  if (!checked.workflow) return to_error(checked.complaints.front());
+  return *std::move(checked.workflow);
 }
 
 }  // namespace tierhub::compute

@@ -27,20 +27,24 @@ std::string known_names() {
   return text;
 }
 
-bool is_name_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-';
-}
-
 }  // namespace
 
 std::string_view to_text(Placeholder placeholder) {
   return kNames[static_cast<size_t>(placeholder)];
 }
 
-tl::expected<Template, Template::ParseError> Template::parse(std::string_view text) {
+bool is_placeholder(std::string_view name) { return find_placeholder(name).has_value(); }
+
+bool is_placeholder_name(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  });
+}
+
+tl::expected<Template, Template::ParseError> Template::parse(std::string_view text,
+                                                             const OtherNames& other) {
   Template made;
-  made.source_ = text;
   std::string literal;
   for (size_t at = 0; at < text.size(); ++at) {
     if (text[at] != '{') {
@@ -55,22 +59,28 @@ tl::expected<Template, Template::ParseError> Template::parse(std::string_view te
     const size_t end = text.find('}', at);
     const std::string_view name =
         end == std::string_view::npos ? std::string_view() : text.substr(at + 1, end - at - 1);
-    if (name.empty() || !std::all_of(name.begin(), name.end(), is_name_character)) {
+    if (!is_placeholder_name(name)) {
       return tl::unexpected(
           ParseError{at, "{", "a single '{' begins a placeholder: write '{{' for a brace"});
     }
     const std::optional<Placeholder> placeholder = find_placeholder(name);
+    const auto value = placeholder || !other ? std::nullopt : other(name);
+    if (value) {
+      literal += *value;
+      at = end;
+      continue;
+    }
     if (!placeholder) {
       return tl::unexpected(
           ParseError{at, fmt::format("{{{}}}", name),
                      fmt::format("{{{}}} is not a placeholder: use {}, or write '{{{{' for a brace",
                                  name, known_names())});
     }
-    made.pieces_.push_back({std::move(literal), placeholder});
+    made.add({std::move(literal), placeholder});
     literal.clear();
     at = end;
   }
-  if (!literal.empty()) made.pieces_.push_back({std::move(literal), std::nullopt});
+  if (!literal.empty()) made.add({std::move(literal), std::nullopt});
   return made;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,9 @@ enum class Placeholder {
 inline constexpr size_t kPlaceholders = 12;
 
 std::string_view to_text(Placeholder placeholder);
+bool is_placeholder(std::string_view name);
+// Whether it consists of what a name in braces may have: letters, digits, '_' and '-'.
+bool is_placeholder_name(std::string_view text);
 
 // What the placeholders stand for; nothing for one that has no meaning where it is used.
 class PlaceholderValues {
@@ -56,13 +60,18 @@ class Template {
     std::string reason;  // one sentence
   };
 
+  // What stands for a name in braces that is no placeholder; nothing if it is no such name. It is
+  // text: braces in it have no meaning.
+  using OtherNames = std::function<std::optional<std::string>(std::string_view)>;
+
   Template() = default;
-  static tl::expected<Template, ParseError> parse(std::string_view text);
+  static tl::expected<Template, ParseError> parse(std::string_view text,
+                                                  const OtherNames& other = {});
 
   bool mentions(Placeholder placeholder) const;
   // A placeholder that has no value expands to nothing; the parser of the workflow refuses those.
   std::string expand(const PlaceholderValues& values) const;
-  // As it was written.
+  // As it was written, but with the values of other names.
   const std::string& source() const { return source_; }
   // The parts that are paths in {output} or {work}: from the placeholder to the next blank, quote
   // or other character that ends a word in a shell.

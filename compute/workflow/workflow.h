@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "common/result.h"
+#include "compute/workflow/complaint.h"
+#include "compute/workflow/parameters.h"
 #include "compute/workflow/placeholders.h"
 #include "formats/box.h"
 #include "formats/selection.h"
@@ -70,8 +72,19 @@ struct Workflow {
   bool mentions(Placeholder placeholder) const;
 };
 
-// Every error reads "line 3, column 7: <one sentence>". Nothing outside `text` is looked at.
-Result<Workflow> parse_workflow(std::string_view text);
+// What a file says, and everything that is wrong with it.
+struct CheckedWorkflow {
+  std::optional<Workflow> workflow;   // if nothing is wrong
+  std::string name;                   // also of a workflow that is wrong, if it has one
+  std::vector<Parameter> parameters;  // those that are as they should be
+  ParameterValues values;             // of those that have one
+  Complaints complaints;              // by their place in the file
+};
+
+// Nothing outside `text` is looked at. `given` are values of parameters that replace those in it.
+CheckedWorkflow check_workflow(std::string_view text, const ParameterValues& given = {});
+// The error is the first complaint: "line 3, column 7: <one sentence>".
+Result<Workflow> parse_workflow(std::string_view text, const ParameterValues& given = {});
 
 // The keys that the parser takes, per map of the file, for the test that compares them with the
 // published schema.

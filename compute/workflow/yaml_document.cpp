@@ -89,18 +89,16 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-std::string unknown_key(const std::string& key, std::string_view what,
-                        const std::vector<std::string_view>& known) {
+// What to write instead of a key that is none of `known`.
+std::string hint_for(const std::string& key, const std::vector<std::string_view>& known) {
   std::string list;
   std::string_view nearest;
   for (const std::string_view candidate : known) {
     list += fmt::format("{}{}", list.empty() ? "" : ", ", candidate);
     if (key.size() < 64 && edit_distance(key, candidate) <= 2) nearest = candidate;
   }
-  if (!nearest.empty()) {
-    return fmt::format("{} has no key '{}'; did you mean '{}'?", what, key, nearest);
-  }
-  return fmt::format("{} has no key '{}'; allowed keys: {}", what, key, list);
+  if (!nearest.empty()) return fmt::format("did you mean '{}'?", nearest);
+  return "allowed keys: " + list;
 }
 
 bool is_core_tag(const std::string& tag) {
@@ -135,29 +133,31 @@ std::string_view kind_of(const YAML::Node& node) {
 
 }  // namespace
 
-Result<YamlDocument> YamlDocument::parse(std::string_view text) {
+Checked<YamlDocument> YamlDocument::parse(std::string_view text) {
   if (text.size() > kMaxBytes) {
-    return error(Position{}, "the file is larger than 1 MiB, the limit for a workflow");
+    return Complaint{{}, "the file is larger than 1 MiB, the limit for a workflow", {}};
   }
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   if (const auto bad = first_bad_character(text)) {
-    return error(*bad, "this is not valid UTF-8: save the workflow as plain text in UTF-8");
+    return Complaint{*bad, "this is not valid UTF-8", "save the workflow as plain text in UTF-8"};
   }
   try {
     const std::string copy(text);
     const std::vector<YAML::Mark> documents = first_documents(copy);
     const YAML::Node root = YAML::Load(copy);
     if (documents.empty() || root.IsNull()) {
-      return error(Position{},
-                   "the file is empty: a workflow needs at least 'workflow', 'input' and 'steps'");
+      return Complaint{
+          {}, "the file is empty", "a workflow needs at least 'workflow', 'input' and 'steps'"};
     }
     if (documents.size() > 1) {
-      return error(from_mark(documents[1]),
-                   "a second document begins here: a file can hold only one workflow");
+      return Complaint{from_mark(documents[1]),
+                       "a second document begins here: a file can hold only one workflow",
+                       {}};
     }
     return YamlDocument(copy, root);
   } catch (const YAML::Exception& e) {
-    return error(e.mark.is_null() ? Position{} : from_mark(e.mark), "not valid YAML: " + e.msg);
+    return Complaint{
+        e.mark.is_null() ? Position{} : from_mark(e.mark), "not valid YAML: " + e.msg, {}};
   }
 }
 
@@ -180,45 +180,41 @@ Position YamlDocument::position_in(const YAML::Node& node, std::string_view toke
   return at == std::string::npos ? from_mark(mark) : position_at(at);
 }
 
-Error YamlDocument::error(Position position, std::string_view text) {
-  return {std::errc::invalid_argument,
-          fmt::format("line {}, column {}: {}", position.line, position.column, text)};
-}
-
-Result<void> YamlDocument::each_entry(const YAML::Node& node, std::string_view what,
-                                      const std::vector<std::string_view>& known,
-                                      const UseEntry& use) const {
+Checked<void> YamlDocument::each_entry(const YAML::Node& node, std::string_view what,
+                                       const std::vector<std::string_view>& known,
+                                       const UseEntry& use, Complaints& complaints) const {
   if (!node.IsMap()) {
-    return error(node,
-                 fmt::format("{} must be a map of keys and values, not {}", what, kind_of(node)));
+    return complaint(
+        node, fmt::format("{} must be a map of keys and values, not {}", what, kind_of(node)));
   }
   std::set<std::string> seen;
+  const auto use_entry = [&](const YAML::Node& name, const YAML::Node& value) -> Checked<void> {
+    TRY_ASSIGN(const std::string key, scalar(name, "a key"));
+    if (!seen.insert(key).second)
+      return complaint(name, fmt::format("{} has the key '{}' twice", what, key));
+    if (!known.empty() && std::find(known.begin(), known.end(), key) == known.end())
+      return complaint(name, fmt::format("{} has no key '{}'", what, key), hint_for(key, known));
+    return use(key, name, value);
+  };
   for (const auto& entry : node) {
-    TRY_ASSIGN(const std::string key, scalar(entry.first, "a key"));
-    if (!seen.insert(key).second) {
-      return error(entry.first, fmt::format("{} has the key '{}' twice", what, key));
-    }
-    if (!known.empty() && std::find(known.begin(), known.end(), key) == known.end()) {
-      return error(entry.first, unknown_key(key, what, known));
-    }
-    TRY(use(key, entry.first, entry.second));
+    Checked<void> used = use_entry(entry.first, entry.second);
+    if (!used) complaints.push_back(std::move(used).error());
   }
   return {};
 }
 
-Result<std::string> YamlDocument::scalar(const YAML::Node& node, std::string_view what) const {
+Checked<std::string> YamlDocument::scalar(const YAML::Node& node, std::string_view what) const {
   if (!is_core_tag(node.Tag())) {
-    return error(node, fmt::format("unknown tag {}: leave it out", node.Tag()));
+    return complaint(node, fmt::format("unknown tag {}", node.Tag()), "leave it out");
   }
   if (!node.IsScalar()) {
-    return error(node, fmt::format("{} must be a single value, not {}", what, kind_of(node)));
+    return complaint(node, fmt::format("{} must be a single value, not {}", what, kind_of(node)));
   }
   return node.Scalar();
 }
 
-Result<uint64_t> YamlDocument::number(const YAML::Node& node, std::string_view what, uint64_t least,
-                                      uint64_t most) const {
-  TRY_ASSIGN(const std::string text, scalar(node, what));
+Checked<uint64_t> YamlDocument::number(const YAML::Node& node, const std::string& text,
+                                       std::string_view what, uint64_t least, uint64_t most) const {
   std::string_view digits = text;
   int base = 10;
   if (digits.starts_with("0x")) base = 16;
@@ -230,8 +226,8 @@ Result<uint64_t> YamlDocument::number(const YAML::Node& node, std::string_view w
       std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
   if (failure != std::errc() || end != digits.data() + digits.size() || value < least ||
       value > most) {
-    return error(node, fmt::format("{} must be a whole number from {} to {}, not '{}'", what, least,
-                                   most, text));
+    return complaint(node, fmt::format("{} must be a whole number from {} to {}, not '{}'", what,
+                                       least, most, text));
   }
   return value;
 }

@@ -12,46 +12,41 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include "common/result.h"
+#include "compute/workflow/complaint.h"
 
 namespace tierhub::compute {
-
-// Counted from 1; columns in bytes.
-struct Position {
-  size_t line = 1;
-  size_t column = 1;
-};
 
 class YamlDocument {
  public:
   // One document of at most kMaxBytes; a byte-order mark and CRLF are fine. Reads no tags but
   // those of the YAML core schema.
   static constexpr size_t kMaxBytes = 1 << 20;
-  static Result<YamlDocument> parse(std::string_view text);
+  static Checked<YamlDocument> parse(std::string_view text);
 
   const YAML::Node& root() const { return root_; }
   Position position(const YAML::Node& node) const;
   // Where `token` stands within the scalar `node`: the `nth` time, from 0.
   Position position_in(const YAML::Node& node, std::string_view token, size_t nth = 0) const;
 
-  // "line 3, column 7: <text>"
-  static Error error(Position position, std::string_view text);
-  Error error(const YAML::Node& node, std::string_view text) const {
-    return error(position(node), text);
+  Complaint complaint(const YAML::Node& node, std::string text, std::string hint = {}) const {
+    return {position(node), std::move(text), std::move(hint)};
   }
 
-  // Calls `use(key, key node, value node)` for each entry of a map. An error if `node` is no map,
-  // if a key comes twice, or if it is none of `known`. `what` names the map: "a step".
+  // Calls `use(key, key node, value node)` for each entry of a map. What is wrong with an entry is
+  // added to `complaints`, and the others are used all the same: an unknown key, one that comes
+  // twice, what `use` returns. `known`: all keys, or empty if any will do. `what` names the map:
+  // "a step". A complaint if `node` is no map.
   using UseEntry =
-      std::function<Result<void>(const std::string&, const YAML::Node&, const YAML::Node&)>;
-  Result<void> each_entry(const YAML::Node& node, std::string_view what,
-                          const std::vector<std::string_view>& known, const UseEntry& use) const;
+      std::function<Checked<void>(const std::string&, const YAML::Node&, const YAML::Node&)>;
+  Checked<void> each_entry(const YAML::Node& node, std::string_view what,
+                           const std::vector<std::string_view>& known, const UseEntry& use,
+                           Complaints& complaints) const;
 
-  // A text, a number or a boolean as it is written; `what` names it in the error.
-  Result<std::string> scalar(const YAML::Node& node, std::string_view what) const;
-  // A whole number from `least` to `most`: decimal, 0o17 or 0xff.
-  Result<uint64_t> number(const YAML::Node& node, std::string_view what, uint64_t least,
-                          uint64_t most) const;
+  // A text, a number or a boolean as it is written; `what` names it in the complaint.
+  Checked<std::string> scalar(const YAML::Node& node, std::string_view what) const;
+  // A whole number from `least` to `most`: decimal, 0o17 or 0xff. `text` is what `node` says.
+  Checked<uint64_t> number(const YAML::Node& node, const std::string& text, std::string_view what,
+                           uint64_t least, uint64_t most) const;
 
  private:
   YamlDocument(std::string text, YAML::Node root) : text_(std::move(text)), root_(root) {}

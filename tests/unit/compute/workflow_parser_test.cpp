@@ -288,6 +288,8 @@ TEST(Workflow, ThePublishedSchemaHasTheKeysThatTheParserTakes) {
   const auto& top = schema.at("properties");
   const auto& step = top.at("steps").at("items");
   EXPECT_EQ(keys_in(schema), as_set(keys::of_workflow()));
+  const auto& parameter = top.at("parameters").at("additionalProperties");
+  EXPECT_EQ(keys_in(parameter), as_set(keys::of_parameter()));
   EXPECT_EQ(keys_in(top.at("input")), as_set(keys::of_input()));
   EXPECT_EQ(keys_in(top.at("input").at("properties").at("select")), as_set(keys::of_select()));
   EXPECT_EQ(keys_in(top.at("scatter")), as_set(keys::of_scatter()));
