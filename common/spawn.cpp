@@ -168,6 +168,12 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
+Result<UniqueFd> open_process(pid_t child) {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  if (!fd) return Error::from_errno(errno, "watch a process");
+  return fd;
+}
+
 int wait_for_end(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {

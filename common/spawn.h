@@ -55,6 +55,9 @@ struct Pipe {
 };
 Result<Pipe> make_pipe();
 
+// A pidfd: it can be polled for the child's end. Only of a child that has not been waited for.
+Result<UniqueFd> open_process(pid_t child);
+
 // Waits for a child's end, through interruptions; returns the status of waitpid().
 int wait_for_end(pid_t child);
 

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "common/bytes.h"
+#include "common/spawn.h"
 
 namespace tierhub::formats {
 namespace {
@@ -132,18 +133,17 @@ Result<std::unique_ptr<IsolatedProcess>> IsolatedProcess::start(
   const int code = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return Error::from_errno(code, "start a process that reads " + path);
-  UniqueFd descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  Result<UniqueFd> descriptor = open_process(pid);
   if (!descriptor) {
-    const Error error = Error::from_errno(errno, "open the process that reads " + path);
     ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-    return error;
+    wait_for_end(pid);
+    return descriptor.error().in("open the process that reads " + path);
   }
   std::unique_ptr<IsolatedProcess> process(
       new IsolatedProcess(std::move(tree), size_bytes, std::move(library), max_time));
   const MutexLock lock(process->mutex_);
   process->socket_ = std::move(sockets.first);
-  process->process_ = std::move(descriptor);
+  process->process_ = *std::move(descriptor);
   return process;
 }
 

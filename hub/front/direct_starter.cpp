@@ -2,19 +2,12 @@
 
 #include <csignal>
 
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/spawn.h"
 
 namespace tierhub::hub {
-
-Result<UniqueFd> open_process(pid_t pid) {
-  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!fd) return Error::from_errno(errno, "watch a worker");
-  return fd;
-}
 
 Result<UniqueFd> DirectStarter::start(const Person&, UniqueFd listener) {
   MutexLock lock(mutex_);

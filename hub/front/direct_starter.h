@@ -30,7 +30,4 @@ class DirectStarter final : public WorkerStarter {
   pid_t worker_ GUARDED_BY(mutex_) = 0;
 };
 
-// A pidfd of a child that has not been waited for.
-Result<UniqueFd> open_process(pid_t pid);
-
 }  // namespace tierhub::hub

@@ -212,9 +212,7 @@ class Login {
     plan.account = account;
     TRY_ASSIGN(const pid_t process, spawn(plan));
     workers_[uid] = {process, account.groups};
-    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
-    if (!fd) return Error::from_errno(errno, "watch a worker");
-    return fd;
+    return open_process(process);
   }
 
   void end_person(const std::string& uid_text) {

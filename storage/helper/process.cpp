@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,8 +33,13 @@ Result<HelperProcess> HelperProcess::start(const std::string& program,
   auto started = spawn(plan);
   if (!started) return started.error().in("the archive helper");
   const pid_t pid = *started;
-  UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  return HelperProcess(pid, std::move(process), std::move(ours));
+  Result<UniqueFd> process = open_process(pid);
+  if (!process) {
+    ::kill(pid, SIGKILL);
+    wait_for_end(pid);
+    return process.error();
+  }
+  return HelperProcess(pid, *std::move(process), std::move(ours));
 }
 
 HelperProcess::HelperProcess(pid_t pid, UniqueFd process, UniqueFd socket)
