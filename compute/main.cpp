@@ -1,5 +1,6 @@
 // tieragent: the compute agent. Started by the administrator it watches jobs folders; started by
-// itself, with --run-as-runner, it works off one run as the user whose job it is.
+// itself, with --run-as-runner, it works off one run as the user whose job it is; asked by a person,
+// it checks, plans or submits a workflow.
 #include <filesystem>
 #include <thread>
 
@@ -14,6 +15,7 @@
 #include "compute/jobs/runner_process.h"
 #include "compute/run/runner.h"
 #include "compute/staging/tierd_client.h"
+#include "compute/submit/commands.h"
 
 namespace tierhub::compute {
 namespace {
@@ -23,6 +25,9 @@ enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2 };
 struct CommandLine {
   AgentOptions agent;
   RunnerOptions runner;
+  AskOptions ask;
+  std::string check, plan, submit;  // the workflow that is asked about
+  bool list = false;
   std::string socket;
   std::string log_level = "info";
   bool allow_root = false;
@@ -65,6 +70,33 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_flag("--allow-root", line.allow_root, "run jobs that belong to root");
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->capture_default_str();
+  auto* asked = app.add_option_group("Asking", "One of these, as yourself:");
+  asked->add_option("--check", line.check, "say everything that is wrong with a workflow")
+      ->type_name("WORKFLOW");
+  asked
+      ->add_option("--plan", line.plan,
+                   "show what a run would do: tasks, bytes to bring, memory; runs nothing")
+      ->type_name("WORKFLOW");
+  asked->add_option("--submit", line.submit, "drop a workflow into the jobs folder")
+      ->type_name("WORKFLOW");
+  asked->add_flag("--workflows", line.list, "list the workflows that come with TierHub");
+  asked->require_option(0, 1);
+  app.add_option("--set", line.ask.values,
+                 "the value of a parameter; for a dataset of several paths, once for each")
+      ->type_name("NAME=VALUE");
+  app.add_option("--name", line.ask.name, "with --submit: what the run is called")
+      ->type_name("NAME");
+  app.add_option("--folder", line.ask.folder,
+                 "with --submit: the jobs folder (default: that of the agent that tierd knows)")
+      ->type_name("DIR");
+  app.add_flag("--json", line.ask.json, "with one of these: print JSON");
+  app.footer(
+      "WORKFLOW is a file, '-' for standard input, or the name of one that comes with TierHub.\n\n"
+      "Examples:\n"
+      "  tieragent --watch /mnt/tier/jobs --require-mount /mnt/tier\n"
+      "  tieragent --check count.yaml\n"
+      "  tieragent --plan nuclei-files --set 'images=plate7/**/*.tif' --set diameter=30\n"
+      "  tieragent --submit nuclei-files --set 'images=plate7/**/*.tif' --set diameter=30");
   // What the agent passes to its runners; no part of the interface.
   app.add_flag("--run-as-runner", line.run_as_runner)->group("");
   app.add_option("--run", line.runner.run)->group("");
@@ -90,6 +122,28 @@ int run_as_agent(CommandLine& line) {
   return kFailed;
 }
 
+// The folder that this program is in.
+std::string own_folder() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+// Nothing if nobody asks.
+std::optional<AskExit> answer(CommandLine& line) {
+  AskOptions& ask = line.ask;
+  ask.programs_folder = own_folder();
+  if (line.list) return list_command(ask);
+  if (!line.check.empty()) {
+    ask.workflow = line.check;
+    return check_command(ask);
+  }
+  if (line.plan.empty() && line.submit.empty()) return std::nullopt;
+  ask.socket = choose_socket(line.socket, "");
+  if (!ask.folder.empty()) ask.folder = absolute(ask.folder);
+  ask.workflow = line.plan + line.submit;
+  return line.plan.empty() ? submit_command(ask, open_tierd) : plan_command(ask, open_tierd);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Runs workflows that users drop into a jobs folder.", "tieragent");
   CommandLine line;
@@ -101,10 +155,11 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kDone : kUsage;
   }
+  if (const std::optional<AskExit> answered = answer(line)) return static_cast<int>(*answered);
   const Result<log::Level> level = log::parse_level(line.log_level);
   if (!level || (!line.run_as_runner && line.agent.watch.empty())) {
     fmt::print(stderr, "tieragent: {}\n",
-               level ? "name a jobs folder: --watch DIR" : level.error().text());
+               level ? "name a jobs folder: --watch DIR (or see --help)" : level.error().text());
     return kUsage;
   }
   log::set_level(*level);

@@ -203,8 +203,10 @@ demo_of_a_volume() {
   age_files "$archive/brain42"
   start_tierd
   show_states "$mount/$scan"
-  sed 's/size: {z: 128, y: 512, x: 512}/size: {z: 32, y: 128, x: 128}/; s/--diameter, "24"/--diameter, "14"/' \
-    "$repository/etc/workflows/nuclei-blocks.yaml" >"$place/nuclei-blocks.yaml"
+  {
+    cat "$repository/etc/workflows/nuclei-blocks.yaml"
+    echo "values: {image: $scan, diameter: 14, block_z: 32, block_yx: 128}"
+  } >"$place/nuclei-blocks.yaml"
   run_cold_twice "$place/nuclei-blocks.yaml" "$scan"
 
   heading "Is it right?"

@@ -52,11 +52,10 @@ std::vector<std::string> joined(const std::map<std::string, std::string>& variab
 
 }  // namespace
 
-Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options,
-                                               const std::string& job_text, const Places& places,
-                                               RunInputs::Prefetch prefetch,
+Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options, const Job& job,
+                                               const Places& places, RunInputs::Prefetch prefetch,
                                                const std::vector<std::string>& known_items) {
-  TRY_ASSIGN(Workflow workflow, parse_workflow(job_text));
+  TRY_ASSIGN(Workflow workflow, parse_workflow(job.text, job.values));
   TRY(check_memory(workflow));
   std::unique_ptr<RunPlan> plan(new RunPlan(options, std::move(workflow)));
   PlaceholderValues values;

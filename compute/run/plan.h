@@ -10,6 +10,7 @@
 #include "compute/run/output_place.h"
 #include "compute/run/process.h"
 #include "compute/staging/inputs.h"
+#include "compute/workflow/job_file.h"
 #include "compute/workflow/workflow.h"
 
 namespace tierhub::compute {
@@ -31,10 +32,9 @@ struct RunnerOptions {
 // Fixed once made.
 class RunPlan {
  public:
-  // `job_text`: the workflow file. `known_items`: see RunInputs::make.
-  static Result<std::unique_ptr<RunPlan>> make(const RunnerOptions& options,
-                                               const std::string& job_text, const Places& places,
-                                               RunInputs::Prefetch prefetch,
+  // `known_items`: see RunInputs::make.
+  static Result<std::unique_ptr<RunPlan>> make(const RunnerOptions& options, const Job& job,
+                                               const Places& places, RunInputs::Prefetch prefetch,
                                                const std::vector<std::string>& known_items);
 
   const Workflow& workflow() const { return workflow_; }

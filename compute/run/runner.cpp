@@ -55,8 +55,19 @@ class Runner {
 
  private:
   Result<void> prepare() {
-    TRY_ASSIGN(const std::string job, read_job());
-    const std::string job_checksum = checksum(std::as_bytes(std::span(job))).hex();
+    TRY_ASSIGN(const std::string dropped, read_workflow_file(context_.file("job.yaml")));
+    const Checked<std::optional<WorkflowReference>> reference = read_reference(dropped);
+    if (!reference) return to_error(reference.error());
+    // A file that cannot be obeyed is refused before anyone is asked.
+    if (!*reference) TRY(note_workflow({dropped, {}}));
+    TRY_ASSIGN(const Places places, find_places());
+    Job job{dropped, {}};
+    if (*reference) {
+      TRY_ASSIGN(job, workflow_of(**reference, places));
+      TRY(note_workflow(job));
+    }
+    const std::string whole = *reference ? dropped + job.text : dropped;
+    const std::string job_checksum = checksum(std::as_bytes(std::span(whole))).hex();
     TRY_ASSIGN(const std::string boot_id, posix::boot_id());
     const std::optional<RunHeader> header = context_.record->header();
     if (header && header->job_checksum != job_checksum) {
@@ -65,7 +76,7 @@ class Runner {
     }
     // After a restart of the machine what tasks wrote may be gone or torn: everything runs again.
     const bool goes_on = header && header->boot_id == boot_id;
-    TRY(make_plan(job, goes_on ? header->item_paths : std::vector<std::string>()));
+    TRY(make_plan(job, places, goes_on ? header->item_paths : std::vector<std::string>()));
     if (output_was_placed()) return {};
     TRY(make_room());
     if (goes_on) return take_up();
@@ -77,26 +88,30 @@ class Runner {
         {boot_id, job_checksum, context_.status.started, context_.plan->inputs().item_paths()});
   }
 
-  Result<std::string> read_job() const {
-    TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, context_.file("job.yaml"),
-                                                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-    TRY_ASSIGN(const struct stat st, posix::stat_fd(fd.get()));
-    constexpr off_t kMaxBytes = 1 << 20;
-    if (!S_ISREG(st.st_mode) || st.st_size > kMaxBytes) {
-      return Error(std::errc::invalid_argument, "the workflow is not a file of at most 1 MiB");
-    }
-    std::string text(static_cast<size_t>(st.st_size), '\0');
-    TRY_ASSIGN(const size_t n,
-               posix::read_at(fd.get(), std::as_writable_bytes(std::span(text)), 0));
-    text.resize(n);
-    return text;
+  Result<void> note_workflow(const Job& job) {
+    const CheckedWorkflow checked = check_workflow(job.text, job.values);
+    if (!checked.name.empty()) context_.status.workflow = checked.name;
+    context_.status.parameters = checked.values;
+    if (!checked.workflow) return to_error(checked.complaints.front());
+    return {};
   }
 
-  Result<void> make_plan(const std::string& job, const std::vector<std::string>& known_items) {
-    // A file that cannot be obeyed is refused before anyone is asked.
-    TRY_ASSIGN(const Workflow workflow, parse_workflow(job));
-    context_.status.workflow = workflow.name;
-    TRY_ASSIGN(const Places places, find_places());
+  // A file that names a workflow means it as it was when the run began: that text is kept in the
+  // run's folder before anything else happens, for a run that goes on, and for people.
+  Result<Job> workflow_of(const WorkflowReference& reference, const Places& places) const {
+    const std::string kept = context_.file("workflow.yaml");
+    Result<std::string> text = read_workflow_file(kept);
+    if (!text && !text.error().is(std::errc::no_such_file_or_directory)) return text.error();
+    if (!text) {
+      const WorkflowLibrary library{shipped_workflows(options_.programs_folder), places.root};
+      TRY_ASSIGN(text, library.read(reference.workflow));
+      TRY(posix::replace_file(kept, *text));
+    }
+    return Job{*std::move(text), reference.values};
+  }
+
+  Result<void> make_plan(const Job& job, const Places& places,
+                         const std::vector<std::string>& known_items) {
     TRY(start_stager());
     TRY_ASSIGN(context_.plan, RunPlan::make(options_, job, places, prefetcher(), known_items));
     context_.status.output = context_.plan->output().place();

@@ -140,9 +140,13 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
   const double wall_s = status.wall_s(now);
   const double serial_s = status.serial_equivalent_s();
   const std::optional<double> eta_s = status.eta_s(now);
+  Json parameters = Json::object();
+  for (const auto& [name, value] : status.parameters)
+    parameters[name] = value.size() == 1 ? Json(value.front()) : Json(value);
   Json json = {
       {"run", status.run},
       {"workflow", status.workflow},
+      {"parameters", parameters},
       {"user", status.user},
       {"state", to_text(status.state)},
       {"progress", rounded(static_cast<double>(status.tasks_done) / total)},

@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "compute/run/measured.h"
+#include "compute/workflow/parameters.h"
 #include "compute/workflow/schedule.h"
 
 namespace tierhub::compute {
@@ -38,6 +39,7 @@ struct TaskRecord {
 struct RunStatus {
   std::string run;
   std::string workflow;
+  ParameterValues parameters;  // their values
   std::string user;
   RunState state = RunState::staging;
   std::string waits_for;  // one sentence, or empty

@@ -330,6 +330,33 @@ Result<TaskInput> RunInputs::input_of(const Step& step, size_t index) const {
   return input;
 }
 
+Result<RunInputs::AllInputs> RunInputs::input_of_all(SteadyClock::time_point deadline) const {
+  AllInputs all;
+  if (!staged_ || !workflow_.mentions(Placeholder::input)) {
+    all.items = items_.size();
+    return all;
+  }
+  const auto add = [&](TaskInput input, size_t items) {
+    all.bytes.add(input);
+    all.inputs.push_back(std::move(input));
+    all.items += items;
+  };
+  // Blocks share chunks, and a dataset may have very many of them.
+  if (cut_ && !cut_boxes_.empty()) {
+    TaskInput input;
+    TRY(add_needed(*cut_, items_.front().path, cut_boxes_, input));
+    add(std::move(input), items_.size());
+    return all;
+  }
+  for (const Item& item : items_) {
+    if (SteadyClock::now() > deadline) break;
+    TaskInput input;
+    TRY(add_item_input(item, input));
+    add(std::move(input), 1);
+  }
+  return all;
+}
+
 Result<void> RunInputs::add_item_input(const Item& item, TaskInput& input) const {
   if (!places_.in_namespace(item.path)) return {};
   if (!item.boxes.empty()) return add_needed(*cut_, item.path, item.boxes, input);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/guarded.h"
 #include "common/result.h"
 #include "compute/staging/input_paths.h"
@@ -63,6 +64,14 @@ class RunInputs {
   std::string as_seen(const Step& step, size_t index, std::string text) const;
   // The bytes in the mount that a task reads. May block; any thread.
   Result<TaskInput> input_of(const Step& step, size_t index) const;
+  // What the tasks of all items read, of which several may read the same bytes. Reads the metadata
+  // of each image: gives up after the deadline, then `items` says how many were looked at.
+  struct AllInputs {
+    AskedBytes bytes;
+    std::vector<TaskInput> inputs;
+    size_t items = 0;
+  };
+  Result<AllInputs> input_of_all(SteadyClock::time_point deadline) const;
   // What the datasets mean, but is no input: links to nothing. A sentence each, 101 at most.
   std::vector<std::string> left_out() const;
   // Keys of the file that could not be obeyed, with the reason.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "api/messages.h"
 #include "common/result.h"
@@ -22,6 +23,12 @@ class TierClient {
   virtual Result<void> renew_lease(const std::string& owner, uint64_t ttl_s) = 0;
   virtual Result<void> report_run(const api::Run& run) = 0;
   virtual Result<void> report_agent(const api::Agent& agent) = 0;
+  virtual Result<std::vector<api::Agent>> agents() = 0;
+  // At most api::Service::kMaxResidencyFiles files.
+  virtual Result<api::ResidencyList> residencies(const api::ResidencyRequest& request) = 0;
+  // The sums of all that is below a folder: `size` and `resident`. Without a `state` there was no
+  // time for all of it.
+  virtual Result<api::Entry> totals(const std::string& path) = 0;
   virtual bool may_pass(const Error& error) const = 0;
   virtual bool is_busy(const Error& error) const = 0;
 };

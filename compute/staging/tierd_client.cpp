@@ -27,6 +27,27 @@ class TierdClient : public TierClient {
   Result<void> report_agent(const api::Agent& agent) override {
     return client_.report_agent(agent);
   }
+  Result<std::vector<api::Agent>> agents() override { return client_.agents(); }
+  Result<api::ResidencyList> residencies(const api::ResidencyRequest& request) override {
+    return client_.residencies(request);
+  }
+  Result<api::Entry> totals(const std::string& folder) override {
+    api::Entry sum;
+    sum.path = folder;
+    sum.state = "partial";
+    std::string after;
+    do {
+      TRY_ASSIGN(const api::Listing listing,
+                 client_.list(folder, api::Service::Depth::totals, after));
+      for (const api::Entry& entry : listing.entries) {
+        sum.size += entry.size;
+        sum.resident += entry.resident;
+        if (entry.kind == "directory" && entry.state.empty()) sum.state.clear();
+      }
+      after = listing.next;
+    } while (!after.empty());
+    return sum;
+  }
   bool may_pass(const Error& error) const override {
     return api::is_unreachable(error) || error.is(std::errc::timed_out) || is_busy(error);
   }

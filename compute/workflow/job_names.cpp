@@ -37,6 +37,12 @@ std::string tame(std::string_view stem) {
   return tamed;
 }
 
+std::string four_letters(uint32_t random) {
+  std::string letters;
+  for (int i = 0; i < 4; ++i, random /= 26) letters += static_cast<char>('a' + random % 26);
+  return letters;
+}
+
 }  // namespace
 
 bool is_workflow_file(std::string_view name) {
@@ -52,11 +58,13 @@ std::string make_run_name(std::string_view file_name, Timestamp now, uint32_t ra
   const timespec time = now.to_timespec();
   tm utc{};
   ::gmtime_r(&time.tv_sec, &utc);
-  std::string letters;
-  for (int i = 0; i < 4; ++i, random /= 26) letters += static_cast<char>('a' + random % 26);
   return fmt::format("{}-{:04}{:02}{:02}T{:02}{:02}{:02}Z-{}", tame(file_name.substr(0, dot)),
                      utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-                     utc.tm_sec, letters);
+                     utc.tm_sec, four_letters(random));
+}
+
+std::string make_job_name(std::string_view wanted, uint32_t random) {
+  return fmt::format("{}-{}", tame(wanted), four_letters(random));
 }
 
 std::string stem_of(std::string_view path) {

@@ -23,6 +23,9 @@ bool is_user_folder(std::string_view name);
 // never begins with "." or "-".
 std::string make_run_name(std::string_view file_name, Timestamp now, uint32_t random);
 
+// "nuclei-files-abcd", for a file that is dropped: its run can be found by these letters.
+std::string make_job_name(std::string_view wanted, uint32_t random);
+
 // "scan" of "/x/scan.ome.zarr": what stands for {name}.
 std::string stem_of(std::string_view path);
 

@@ -16,8 +16,7 @@ TEST_F(Shipped, FilesOfAnyFormatBecomeImagesWithLevels) {
   fs::rename(at("small.ome.zarr"), at("scans/small.ome.zarr"));
   start_agent({"--allow-root"});
   const EndedRun run = drop_and_wait(
-      "convert", shipped("convert-pyramid.yaml",
-                         {{"\"scans/**/*.tif\"", "[\"scans/**/*.tif\", \"scans/*.ome.zarr\"]"}}));
+      "convert", shipped("convert-pyramid.yaml", "{images: [scans/**/*.tif, scans/*.ome.zarr]}"));
   ASSERT_EQ(run.ending, "done") << run.report << run.log;
   const auto about = [&](const std::string& name) {
     return nlohmann::json::parse(read_text(result(run, "info/" + name + ".json")));

@@ -70,8 +70,7 @@ TEST_F(ShippedIllumination, MakesImagesFlat) {
   }
   start_agent({"--allow-root"});
   const EndedRun run = drop_and_wait(
-      "light", shipped("illumination-files.yaml",
-                       {{"plate7/**/*.tif", "plate7/**/*.ome.zarr"}, {"\"50\"", "\"12\""}}));
+      "light", shipped("illumination-files.yaml", "{images: plate7/**/*.ome.zarr, radius: 12}"));
   ASSERT_EQ(run.ending, "done") << run.report << run.log;
   EXPECT_NE(run.report.find("illumination.ome.zarr: light from 0."), std::string::npos)
       << run.report;

@@ -80,7 +80,7 @@ TEST_F(Shipped, SpotsPerCellCountsTheSpotsOfEachCell) {
   }
   start_agent({"--allow-root"});
   const EndedRun run =
-      drop_and_wait("spots", shipped("spots-per-cell.yaml", {{"fish/**/*.tif", "fish/**/*.zarr"}}));
+      drop_and_wait("spots", shipped("spots-per-cell.yaml", "{images: fish/**/*.zarr}"));
   ASSERT_EQ(run.ending, "done") << run.report << run.log;
   EXPECT_EQ(column(result(run, "cells.csv"), "spots_count"),
             (std::vector<std::string>{"1", "2", "3", "1", "2", "3"}));
@@ -104,7 +104,7 @@ TEST_F(Shipped, TimelapseCountsNucleiAtEachTimePoint) {
   }
   write_image(at("movie.ome.zarr"), 't', frames);
   start_agent({"--allow-root"});
-  const EndedRun run = drop_and_wait("time", shipped("timelapse.yaml", {}));
+  const EndedRun run = drop_and_wait("time", shipped("timelapse.yaml", "{image: movie.ome.zarr}"));
   ASSERT_EQ(run.ending, "done") << run.report << run.log;
   EXPECT_EQ(column(result(run, "times.csv"), "t"), (std::vector<std::string>{"0", "1", "2", "3"}));
   EXPECT_EQ(column(result(run, "times.csv"), "count"),

@@ -46,9 +46,9 @@ TEST_F(Shipped, TranslocationOfAPlateIsHighAndLowInTheRightWells) {
     fs::rename(at("made.ome.tif"), at(std::string("plate7/p_") + well + "_s1.ome.tif"));
   }
   start_agent({"--allow-root"});
-  const EndedRun run = drop_and_wait(
-      "plate", shipped("plate-two-channels.yaml", {{"--diameter, \"24\"", "--diameter, \"14\""},
-                                                   {"--to, \"8\"", "--to, \"5\""}}));
+  const EndedRun run =
+      drop_and_wait("plate", shipped("plate-two-channels.yaml",
+                                     "{images: plate7/**/*.ome.tif, diameter: 14, ring_to: 5}"));
   ASSERT_EQ(run.ending, "done") << run.report << run.log;
   const auto translocation =
       column_by(read_text(result(run, "wells.csv")), "well", "translocation_mean");

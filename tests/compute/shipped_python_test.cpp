@@ -16,7 +16,8 @@ TEST_F(Shipped, APythonProgramMeasuresTheObjectsOfEachFile) {
     fs::rename(at("made.ome.tif"), at(std::string("plate7/day1/") + name + ".tif"));
   }
   start_agent({"--allow-root"});
-  const EndedRun run = drop_and_wait("python", shipped("python-files.yaml", {}));
+  const EndedRun run =
+      drop_and_wait("python", shipped("python-files.yaml", "{images: plate7/**/*.tif}"));
   ASSERT_EQ(run.ending, "done") << run.report << run.log;
   const std::string objects = read_text(result(run, "objects.csv"));
   EXPECT_EQ(objects.rfind("file,label,area_px,solidity,intensity_mean\nday1/a,1,", 0), 0u)
@@ -36,11 +37,10 @@ TEST_F(Shipped, APythonProgramFindsTheSpotsOfBlocksThatItFindsInTheWhole) {
   make_nuclei("scan.ome.zarr", "24,140,150", "4");
   start_agent({"--allow-root"});
   std::vector<std::string> tables;
-  for (const char* size : {"{z: 16, y: 70, x: 64}", "{z: 24, y: 140, x: 150}"}) {
+  for (const char* size : {"block_z: 16, block_yx: 64", "block_z: 24, block_yx: 150"}) {
     const EndedRun run = drop_and_wait(
         "spots" + std::to_string(tables.size()),
-        shipped("python-blocks.yaml",
-                {{"brain42/scan.ome.zarr", "scan.ome.zarr"}, {"{z: 64, y: 256, x: 256}", size}}));
+        shipped("python-blocks.yaml", std::string("{image: scan.ome.zarr, ") + size + "}"));
     ASSERT_EQ(run.ending, "done") << run.report << run.log;
     const std::string spots = result(run, "spots.csv");
     tables.push_back(run_command({"sort", spots}).out);

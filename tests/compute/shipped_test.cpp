@@ -12,9 +12,7 @@ TEST_F(Shipped, NucleiInBlocksAreThoseOfTheWholeVolume) {
   make_nuclei("scan.ome.zarr", "24,140,150", "4");
   start_agent({"--allow-root"});
   const EndedRun run = drop_and_wait(
-      "nuclei",
-      shipped("nuclei-blocks.yaml", {{"brain42/scan.ome.zarr", "scan.ome.zarr"},
-                                     {"{z: 128, y: 512, x: 512}", "{z: 16, y: 70, x: 64}"}}));
+      "nuclei", shipped("nuclei-blocks.yaml", "{image: scan.ome.zarr, block_z: 16, block_yx: 70}"));
   ASSERT_EQ(run.ending, "done") << run.report << run.log;
   imgop({"nuclei", "--diameter", "24", "--in", at("scan.ome.zarr"), "--out", at("nuclei.ome.zarr"),
          "--table", at("nuclei.csv")});
@@ -34,7 +32,8 @@ TEST_F(Shipped, NucleiOfFilesHaveATableEachAndOneOfAll) {
     fs::rename(at("made.ome.tif"), at(std::string("plate7/day1/") + name + ".tif"));
   }
   start_agent({"--allow-root"});
-  const EndedRun run = drop_and_wait("files", shipped("nuclei-files.yaml", {}));
+  const EndedRun run =
+      drop_and_wait("files", shipped("nuclei-files.yaml", "{images: plate7/**/*.tif}"));
   ASSERT_EQ(run.ending, "done") << run.report << run.log;
   const auto lines = [&](const std::string& name) {
     const std::string text = read_text(result(run, name));

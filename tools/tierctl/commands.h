@@ -91,4 +91,23 @@ Result<ExitCode> purge_trash(const Context& context, const std::vector<std::stri
 Result<ExitCode> list_jobs(const Context& context);
 Result<ExitCode> show_job(const Context& context, const std::string& run);
 
+struct LogOptions {
+  std::string run;
+  size_t lines = 0;                                   // the last ones; 0: all
+  enum class Follow { no, yes } follow = Follow::no;  // until the run has ended
+};
+Result<ExitCode> show_log(const Context& context, const LogOptions& options);
+Result<ExitCode> cancel_job(const Context& context, const std::string& run);
+
+// Asks tieragent, which knows workflows: its answer becomes that of tierctl.
+struct AskAgentOptions {
+  std::string question;  // an option of tieragent: "--check", "--plan", "--submit"
+  std::string workflow;
+  std::vector<std::string> values;
+  std::string name;
+  std::string folder;
+};
+// Returns only if tieragent cannot be started.
+Result<ExitCode> ask_agent(const Context& context, const AskAgentOptions& options);
+
 }  // namespace tierhub::tierctl

@@ -62,6 +62,8 @@ struct Arguments {
   std::map<std::string, std::string> selected;
   std::string box;
   std::string run;
+  LogOptions log;
+  AskAgentOptions ask;
   FsckOptions fsck;
   Command command;
 };
@@ -327,10 +329,40 @@ Example:
   });
 }
 
+void add_run(CLI::App* command, std::string& run) {
+  command->add_option("run", run, "The name of the run, as in `jobs list`")
+      ->required()
+      ->type_name("RUN");
+}
+
+// A command that tieragent answers.
+CLI::App* add_question(CLI::App& jobs, Arguments& a, const std::string& name,
+                       const std::string& question, const std::string& help) {
+  CLI::App* command = add_command(jobs, name, help, a, [&a, question](const Context& context) {
+    a.ask.question = question;
+    return ask_agent(context, a.ask);
+  });
+  command->add_option("workflow", a.ask.workflow, "A file, or the name of a workflow")
+      ->required()
+      ->type_name("WORKFLOW");
+  command
+      ->add_option("--set", a.ask.values,
+                   "The value of a parameter; for a dataset of several paths, once for each")
+      ->type_name("NAME=VALUE");
+  command->footer(fmt::format(R"(
+WORKFLOW is a file, '-' for standard input, or the name of one that comes with TierHub
+(`tieragent --workflows` lists them). {{name}} in a workflow stands for the value of a parameter.
+
+Example:
+  tierctl jobs {} nuclei-files --set 'images=plate7/**/*.tif' --set diameter=30)",
+                              name));
+  return command;
+}
+
 void add_jobs(CLI::App& app, Arguments& a) {
   auto* jobs = app.add_subcommand(
       "jobs",
-      "Show the runs of workflows that compute agents report; without a subcommand, list them");
+      "Runs of workflows: submit, plan, watch and stop them; without a subcommand, list them");
   jobs->fallthrough();
   jobs->require_subcommand(0, 1);
   jobs->callback([&a, jobs] {
@@ -339,9 +371,28 @@ void add_jobs(CLI::App& app, Arguments& a) {
   add_command(*jobs, "list", "List all runs, the latest first", a, list_jobs);
   auto* show = add_command(*jobs, "show", "Show the progress of a run, and what went wrong", a,
                            [&a](const Context& context) { return show_job(context, a.run); });
-  show->add_option("run", a.run, "The name of the run, as in `jobs list`")
-      ->required()
-      ->type_name("RUN");
+  add_run(show, a.run);
+  auto* logs = add_command(*jobs, "logs", "Print what the tasks of a run wrote", a,
+                           [&a](const Context& context) { return show_log(context, a.log); });
+  add_run(logs, a.log.run);
+  logs->add_option("-n,--lines", a.log.lines, "Only the last lines")->type_name("N");
+  logs->add_flag_callback(
+      "-f,--follow", [&a] { a.log.follow = LogOptions::Follow::yes; },
+      "Go on until the run has ended");
+  auto* cancel =
+      add_command(*jobs, "cancel", "Stop a run; what it has written stays, beside its output", a,
+                  [&a](const Context& context) { return cancel_job(context, a.run); });
+  add_run(cancel, a.run);
+  add_question(*jobs, a, "validate", "--check", "Say everything that is wrong with a workflow");
+  add_question(*jobs, a, "plan", "--plan",
+               "Show what a run would do: tasks, bytes to bring, room, memory; runs nothing");
+  CLI::App* submit = add_question(*jobs, a, "submit", "--submit",
+                                  "Check a workflow and drop it into the jobs folder");
+  submit->add_option("--name", a.ask.name, "What the run is called")->type_name("NAME");
+  submit
+      ->add_option("--folder", a.ask.folder,
+                   "The jobs folder [default: that of the agent that tierd knows]")
+      ->type_name("DIR");
 }
 
 void add_fsck(CLI::App& app, Arguments& a) {

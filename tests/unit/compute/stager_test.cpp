@@ -62,6 +62,11 @@ class FakeTierClient : public TierClient {
     return {};
   }
   Result<void> report_agent(const api::Agent&) override { return {}; }
+  Result<std::vector<api::Agent>> agents() override { return std::vector<api::Agent>(); }
+  Result<api::ResidencyList> residencies(const api::ResidencyRequest&) override {
+    return api::ResidencyList();
+  }
+  Result<api::Entry> totals(const std::string&) override { return api::Entry(); }
   bool may_pass(const Error& error) const override {
     return error.is(std::errc::connection_refused);
   }

@@ -1,0 +1,38 @@
+#include "api/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+
+namespace tierhub::api {
+
+Result<RunFolder> find_run_folder(const std::vector<Agent>& agents, const std::string& run) {
+  if (run.empty() || run.front() == '.' || run.find('/') != std::string::npos)
+    return Error(std::errc::invalid_argument, fmt::format("'{}' is not the name of a run", run));
+  for (const Agent& agent : agents) {
+    for (const std::string& jobs : agent.folders) {
+      for (const char* place : {"running", "done", "failed"}) {
+        RunFolder found{fmt::format("{}/{}/{}", jobs, place, run),
+                        std::string_view(place) != "running"};
+        struct stat st {};
+        if (::lstat(found.path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) return found;
+      }
+    }
+  }
+  return Error(
+      std::errc::no_such_file_or_directory,
+      fmt::format("there is no folder of a run '{}' in the jobs folders that agents watch", run));
+}
+
+Result<void> cancel_run(const RunFolder& folder) {
+  if (folder.has_ended)
+    return Error(std::errc::invalid_argument, "the run has ended: there is nothing to cancel");
+  TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, folder.path + "/CANCEL",
+                                               O_WRONLY | O_CREAT | O_NOFOLLOW, 0644));
+  return {};
+}
+
+}  // namespace tierhub::api

@@ -1,0 +1,244 @@
+#include "compute/submit/forecast.h"
+
+#include <algorithm>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "api/service.h"
+#include "common/posix.h"
+#include "common/spawn.h"
+#include "compute/run/machine_memory.h"
+#include "compute/run/process.h"
+#include "compute/run/status.h"
+#include "compute/submit/check.h"
+
+namespace tierhub::compute {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kTimeForInputs{10};
+constexpr std::chrono::seconds kTimeForAnEstimate{5};
+constexpr size_t kMostOutput = 64 << 10;
+
+// What a program writes, if it ends well in time.
+std::optional<std::string> output_of(const ProcessSpec& spec) {
+  Result<StartedProcess> started = start_process(spec);
+  if (!started) return std::nullopt;
+  const SteadyClock::time_point deadline = SteadyClock::now() + kTimeForAnEstimate;
+  std::string text;
+  bool ended = false;
+  while (!ended && text.size() < kMostOutput) {
+    const auto left =
+        std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now()).count();
+    pollfd waited = {started->output.get(), POLLIN, 0};
+    if (left <= 0 || ::poll(&waited, 1, static_cast<int>(left)) <= 0) break;
+    char buffer[4096];
+    const ssize_t n = ::read(started->output.get(), buffer, sizeof buffer);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    ended = n <= 0;
+    if (!ended) text.append(buffer, static_cast<size_t>(n));
+  }
+  if (!ended) signal_group(started->pid, SIGKILL);
+  const int status = wait_for_end(started->pid);
+  if (!ended || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
+  return text;
+}
+
+bool is_imgop(const Step& step) {
+  const std::string& program = step.run.front().text.source();
+  return program == "imgop" || program.ends_with("/imgop");
+}
+
+class Forecaster {
+ public:
+  Forecaster(const RunPlan& plan, TierClient* tier) : plan_(plan), tier_(tier) {}
+
+  Result<Forecast> make() {
+    forecast_.workflow = plan_.workflow().name;
+    forecast_.items = plan_.inputs().size();
+    forecast_.output = plan_.output().place();
+    forecast_.left_out = plan_.inputs().left_out();
+    for (size_t step = 0; step < plan_.workflow().steps.size(); ++step) add_step(step);
+    TRY(add_bytes());
+    TRY(add_room());
+    for (const std::string& key : plan_.not_obeyed()) forecast_.warnings.push_back(key);
+    return std::move(forecast_);
+  }
+
+ private:
+  void add_step(size_t index) {
+    const Step& step = plan_.workflow().steps[index];
+    StepForecast made;
+    made.id = step.id;
+    made.program = program_text(step);
+    made.tasks = step.runs_once() ? 1 : plan_.inputs().size();
+    made.cpus = plan_.slots_for(step);
+    if (const auto estimate = estimate_of({index, 0})) {
+      made.memory_bytes = *estimate;
+      made.memory_from = "estimate";
+    } else if (step.resources.memory_bytes) {
+      made.memory_bytes = step.resources.memory_bytes;
+      made.memory_from = "workflow";
+    }
+    warn_of_memory(step, made);
+    forecast_.tasks += made.tasks;
+    forecast_.steps.push_back(std::move(made));
+  }
+
+  // Of its first task: the others are not larger, except that files may differ.
+  std::optional<uint64_t> estimate_of(TaskId task) {
+    if (!is_imgop(plan_.workflow().steps[task.step])) return std::nullopt;
+    Result<ProcessSpec> spec = plan_.process_for(task);
+    if (!spec) return std::nullopt;
+    spec->arguments.push_back("--estimate");
+    spec->cwd = "/";
+    const std::optional<std::string> text = output_of(*spec);
+    const Json json = text ? Json::parse(*text, nullptr, false) : Json();
+    const auto bytes = json.is_object() ? json.find("memory_bytes") : json.end();
+    if (!json.is_object() || bytes == json.end() || !bytes->is_number_unsigned())
+      return std::nullopt;
+    return bytes->get<uint64_t>();
+  }
+
+  void warn_of_memory(const Step& step, const StepForecast& made) {
+    if (made.memory_from != "estimate") return;
+    const std::optional<uint64_t>& allowed = step.resources.memory_bytes;
+    const MachineMemory machine = machine_memory();
+    if (allowed && *made.memory_bytes > *allowed) {
+      forecast_.warnings.push_back(
+          fmt::format("a task of '{}' needs about {}, and may use {}: it would be stopped", step.id,
+                      size_text(*made.memory_bytes), step.resources.memory_text));
+    } else if (*made.memory_bytes > machine.bytes) {
+      forecast_.warnings.push_back(fmt::format("a task of '{}' needs about {}, and there are {}",
+                                               step.id, size_text(*made.memory_bytes),
+                                               size_text(machine.bytes)));
+    }
+  }
+
+  Result<void> add_bytes() {
+    const SteadyClock::time_point deadline = SteadyClock::now() + kTimeForInputs;
+    TRY_ASSIGN(const RunInputs::AllInputs all, plan_.inputs().input_of_all(deadline));
+    if (all.items < plan_.inputs().size()) {
+      forecast_.warnings.push_back(
+          fmt::format("the bytes are those of the first {} of {} inputs: there was no time for all",
+                      all.items, plan_.inputs().size()));
+    }
+    forecast_.bytes = all.bytes.total();
+    if (tier_ == nullptr) return {};
+    api::ResidencyRequest request;
+    for (const TaskInput& input : all.inputs) {
+      for (const TaskInput::File& file : input.files) {
+        request.files.push_back({file.path, file.ranges});
+        if (request.files.size() == api::Service::kMaxResidencyFiles) TRY(add_resident(request));
+      }
+      for (const std::string& folder : input.folders) TRY(add_folder(folder));
+    }
+    return add_resident(request);
+  }
+
+  // Empties the request.
+  Result<void> add_resident(api::ResidencyRequest& request) {
+    while (!request.files.empty()) {
+      TRY_ASSIGN(const api::ResidencyList list, tier_->residencies(request));
+      for (const api::FileResidency& file : list.files) forecast_.resident_bytes += file.resident;
+      if (!list.more || list.files.empty()) break;
+      request.files.erase(request.files.begin(),
+                          request.files.begin() + static_cast<ptrdiff_t>(list.files.size()));
+    }
+    request.files.clear();
+    return {};
+  }
+
+  Result<void> add_folder(const std::string& folder) {
+    TRY_ASSIGN(const api::Entry sum, tier_->totals(folder));
+    forecast_.bytes += sum.size;
+    forecast_.resident_bytes += sum.resident;
+    if (sum.state.empty())
+      forecast_.warnings.push_back(fmt::format("not all of {} was counted", folder));
+    return {};
+  }
+
+  Result<void> add_room() {
+    if (tier_ == nullptr) return {};
+    TRY_ASSIGN(const api::Status status, tier_->status());
+    forecast_.capacity_bytes = status.capacity_bytes;
+    forecast_.free_bytes =
+        status.capacity_bytes - std::min(status.capacity_bytes, status.used_bytes);
+    if (forecast_.bytes > status.capacity_bytes) {
+      forecast_.warnings.push_back(
+          fmt::format("the input ({}) is larger than the SSD ({}): it is brought in parts, and a "
+                      "second look at it would bring it again",
+                      size_text(forecast_.bytes), size_text(status.capacity_bytes)));
+    }
+    return {};
+  }
+
+  const RunPlan& plan_;
+  TierClient* tier_;
+  Forecast forecast_;
+};
+
+Json optional_number(const std::optional<uint64_t>& number) {
+  return number ? Json(*number) : Json(nullptr);
+}
+
+}  // namespace
+
+Result<Forecast> make_forecast(const RunPlan& plan, TierClient* tier) {
+  return Forecaster(plan, tier).make();
+}
+
+Json to_json(const Forecast& forecast) {
+  Json steps = Json::array();
+  for (const StepForecast& step : forecast.steps) {
+    steps.push_back({{"id", step.id},
+                     {"program", step.program},
+                     {"tasks", step.tasks},
+                     {"cpus", step.cpus},
+                     {"memory_bytes", optional_number(step.memory_bytes)},
+                     {"memory_from", step.memory_from}});
+  }
+  return {{"workflow", forecast.workflow},
+          {"items", forecast.items},
+          {"tasks", forecast.tasks},
+          {"steps", std::move(steps)},
+          {"bytes", forecast.bytes},
+          {"resident_bytes", forecast.resident_bytes},
+          {"bytes_to_bring", forecast.bytes_to_bring()},
+          {"capacity_bytes", optional_number(forecast.capacity_bytes)},
+          {"free_bytes", optional_number(forecast.free_bytes)},
+          {"output", forecast.output},
+          {"left_out", forecast.left_out},
+          {"warnings", forecast.warnings}};
+}
+
+std::string to_text(const Forecast& forecast) {
+  std::string text = fmt::format("{}: {} tasks on {} {}\n", forecast.workflow, forecast.tasks,
+                                 forecast.items, forecast.items == 1 ? "input" : "inputs");
+  for (const StepForecast& step : forecast.steps) {
+    const std::string memory = step.memory_bytes
+                                   ? fmt::format("{} of memory{}", size_text(*step.memory_bytes),
+                                                 step.memory_from == "workflow" ? " at most" : "")
+                                   : "memory unknown";
+    text += fmt::format("  {:<20} {:>8} x {:<24} {}\n", step.id, step.tasks, step.program, memory);
+  }
+  if (forecast.capacity_bytes) {
+    text += fmt::format("input      {}, of which {} must be brought from the archive\n",
+                        size_text(forecast.bytes), size_text(forecast.bytes_to_bring()));
+    text += fmt::format("SSD        {} free of {}\n", size_text(*forecast.free_bytes),
+                        size_text(*forecast.capacity_bytes));
+  }
+  text += fmt::format("results    {}\n", forecast.output);
+  for (const std::string& line : forecast.left_out) text += fmt::format("left out   {}\n", line);
+  for (const std::string& line : forecast.warnings) text += fmt::format("warning    {}\n", line);
+  return text;
+}
+
+}  // namespace tierhub::compute
