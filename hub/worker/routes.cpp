@@ -53,7 +53,16 @@ http::Response WorkerRoutes::handle(const http::Peer& peer, const http::Request&
     const auto here = opened();
     return here ? (*here)->images->handle(request) : refusal(here.error());
   }
+  if (JobRoutes::serves(request.target)) {
+    const auto here = opened();
+    if (!here) return refusal(here.error());
+    return (*here)->jobs ? (*here)->jobs->handle(request) : without_tierd();
+  }
   return refusal(Error(std::errc::no_such_file_or_directory, "there is no such address"));
+}
+
+http::Response WorkerRoutes::without_tierd() {
+  return refusal(Error(std::errc::not_supported, "this hub shows a folder without TierHub"));
 }
 
 Result<std::shared_ptr<const WorkerRoutes::Opened>> WorkerRoutes::opened() {
@@ -66,16 +75,18 @@ Result<std::shared_ptr<const WorkerRoutes::Opened>> WorkerRoutes::opened() {
 
 Result<WorkerRoutes::Opened> WorkerRoutes::open() const {
   ImageRoutes::Options options;
+  std::unique_ptr<JobRoutes> jobs;
   options.root = place_.root;
   if (!place_.tierd_socket.empty()) {
     TRY_ASSIGN(const api::Client tierd, api::Client::open(place_.tierd_socket));
     TRY_ASSIGN(const api::Status status, tierd.within(std::chrono::seconds(5)).status());
     options.root = status.mount;
     options.tiers = make_tiers(make_tierd_calls(tierd));
+    TRY_ASSIGN(jobs, JobRoutes::open(tierd, {options.root, options.tiers}));
   }
   std::string root = options.root;
   TRY_ASSIGN(auto images, ImageRoutes::open(std::move(options)));
-  return Opened{std::move(root), std::move(images)};
+  return Opened{std::move(root), std::move(images), std::move(jobs)};
 }
 
 http::Response WorkerRoutes::session() {
@@ -94,8 +105,7 @@ http::Response WorkerRoutes::session() {
 }
 
 http::Response WorkerRoutes::tierd(const http::Request& request) {
-  if (place_.tierd_socket.empty())
-    return refusal(Error(std::errc::not_supported, "this hub shows a folder without TierHub"));
+  if (place_.tierd_socket.empty()) return without_tierd();
   http::Request asked = request;
   asked.target.erase(0, std::string_view("/api").size());
   http::Response response;

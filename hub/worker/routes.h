@@ -1,4 +1,4 @@
-// The addresses that a worker answers: /api/session, tierd's API below /api/v1, and the images.
+// The addresses that a worker answers: /api/session, tierd's API below /api/v1, images, and jobs.
 //
 // Whether tierd runs shows at the first request, and again at each until it does: a worker outlives
 // restarts of tierd.
@@ -12,6 +12,7 @@
 #include "common/mutex.h"
 #include "http/server.h"
 #include "hub/images/routes.h"
+#include "hub/jobs/routes.h"
 
 namespace tierhub::hub {
 
@@ -37,10 +38,12 @@ class WorkerRoutes final : public http::Handler {
   struct Opened {
     std::string root;
     std::unique_ptr<ImageRoutes> images;
+    std::unique_ptr<JobRoutes> jobs;  // null without tierd
   };
   Result<std::shared_ptr<const Opened>> opened();
   Result<Opened> open() const;
   http::Response session();
+  http::Response without_tierd();
   http::Response tierd(const http::Request& request);
 
   const Place place_;
