@@ -218,7 +218,12 @@ Result<http::Response> JobRoutes::run(const Call& call) {
     arguments.push_back(*name);
   }
   TRY_ASSIGN(const Answer answer, agent_.ask(arguments, *text, kTimeToCheck));
-  return answer_of_agent(answer);
+  TRY_ASSIGN(http::Response response, answer_of_agent(answer));
+  const Json json = Json::parse(std::get<std::string>(response.body), nullptr, false);
+  if (formats::find_member(json, "job") != nullptr) return response;
+  const Json* errors = formats::find_member(json, "errors");
+  const Json first = errors != nullptr && !errors->empty() ? errors->front() : Json::object();
+  return invalid(formats::get_text(first, "message").value_or("the workflow cannot be started"));
 }
 
 std::string JobRoutes::in_namespace(const std::string& path) const {

@@ -161,7 +161,10 @@ class Login {
     }
     for (const Frame& frame : *frames) {
       const Message message = unpack(frame.body);
-      if (message.size() > 2 && message[0] == "person") signed_in_.insert(message[2]);
+      if (message.size() > 2 && message[0] == "person") {
+        signed_in_.insert(message[2]);
+        next_look_ = Clock::now();  // who signs in has the groups of now
+      }
       // Where a user name comes from is not said: it may be a password.
       if (!message.empty() && message[0] == "refused") log::warning("somebody could not sign in");
       tell(message);

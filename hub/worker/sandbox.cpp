@@ -14,6 +14,9 @@ namespace tierhub::hub {
 namespace {
 
 constexpr rlim_t kMaxFiles = 4'096;
+// Of memory that is its own: the caches of images take less than 1 GiB, decoding the rest. Beyond it
+// a request fails, not the machine.
+constexpr rlim_t kMaxMemoryBytes = rlim_t{6} << 30;
 
 // Calls that are reached by nothing a worker does, and by most ways out of one.
 constexpr std::array kForbidden = {"ptrace",
@@ -109,6 +112,7 @@ Result<void> enter_sandbox() {
     return Error::from_errno(errno, "give up new privileges");
   TRY(limit(RLIMIT_CORE, 0, "forbid core files"));
   TRY(limit(RLIMIT_NOFILE, kMaxFiles, "limit open files"));
+  TRY(limit(RLIMIT_DATA, kMaxMemoryBytes, "limit memory"));
   return filter_calls();
 }
 

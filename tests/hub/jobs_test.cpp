@@ -121,6 +121,9 @@ TEST_F(HubJobs, ChecksAndPlansWithTheAgentsParser) {
 TEST_F(HubJobs, RefusesRequestsThatMakeNoSense) {
   Browser browser = start_here();
   EXPECT_EQ(browser.post("/api/workflow/check", "[]").status, 400);
+  const Answer wrong = browser.post("/api/workflow/run", body({{"files", "x"}, {"seconds", 99}}));
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_THAT(wrong.body, HasSubstr("must be at most 60"));
   EXPECT_EQ(browser.post("/api/workflow/check", "{}").status, 400);
   EXPECT_EQ(browser.post("/api/workflow/check", R"({"text": "w", "values": [1]})").status, 400);
   EXPECT_EQ(browser.post("/api/workflow/check", R"({"text": "w", "values": {"a": {}}})").status,
@@ -168,6 +171,31 @@ TEST_F(HubJobs, BringsAColdFileInsteadOfWaitingForIt) {
   EXPECT_EQ(cold.header("x-tierhub-state"), "recalling");
   eventually("it comes",
              [&] { return browser.get("/api/file?path=%2Fdata%2Fa.txt").body == "one"; });
+}
+
+TEST_F(HubJobs, NobodyLooksIntoARunOfSomebodyElseOrStopsIt) {
+  ASSERT_EQ(::chmod(tier.in_mount("data").c_str(), 0755), 0);
+  fs::create_directories(tier.in_mount("results"));
+  ASSERT_EQ(::chmod(tier.in_mount("results").c_str(), 01777), 0);
+  ASSERT_EQ(::chmod(place_.path().c_str(), 0755), 0);
+  start_agent();
+  ASSERT_EQ(::chmod((place_ / "jobs/incoming").c_str(), 01777), 0);
+  const uint16_t port = start_for_everybody();
+  Browser daemon(port), games(port);
+  ASSERT_EQ(sign_in(daemon, "daemon", "secret"), 303);
+  ASSERT_EQ(sign_in(games, "games", "secret"), 303);
+  const std::string run = start_run(daemon, {{"files", "data/a.txt"}, {"seconds", 60}});
+  eventually("it runs", [&] { return status(daemon, run).at("state") == "running"; });
+  // The run's folder says who may read it, and only its owner writes there.
+  EXPECT_EQ(games.get("/api/runs/" + run + "/log").status, 200);
+  EXPECT_EQ(games.post("/api/runs/" + run + "/cancel").status, 403);
+  ASSERT_EQ(::chmod((place_ / ("jobs/running/" + run)).c_str(), 0700), 0);
+  for (const char* part : {"", "/log", "/results"})
+    EXPECT_EQ(games.get("/api/runs/" + run + part).status, 403) << part;
+  EXPECT_EQ(status(daemon, run).at("state"), "running");
+  EXPECT_EQ(status(daemon, run).at("user"), "daemon");
+  EXPECT_EQ(daemon.post("/api/runs/" + run + "/cancel").status, 200);
+  eventually("it stops", [&] { return status(daemon, run).at("state") == "cancelled"; });
 }
 
 TEST_F(HubJobs, CancelsARun) {

@@ -2,7 +2,9 @@
 // happens when a part is killed.
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -152,6 +154,8 @@ TEST_F(TierwebTest, EverybodySeesWhatTheirAccountMaySee) {
   EXPECT_EQ(process_status(worker, "NoNewPrivs"), "1");
   EXPECT_EQ(process_status(worker, "Seccomp"), "2");
   EXPECT_EQ(process_status(worker, "CapEff"), "0000000000000000");
+  const std::string limits = read_file("/proc/" + std::to_string(worker) + "/limits");
+  EXPECT_THAT(limits, ::testing::ContainsRegex("Max data size +6442450944"));
 
   EXPECT_EQ(daemon.post("/logout").status, 303);
   EXPECT_EQ(list(daemon, "daemons"), 401);
@@ -159,6 +163,33 @@ TEST_F(TierwebTest, EverybodySeesWhatTheirAccountMaySee) {
   EXPECT_EQ(list(games, "games"), 200);
   EXPECT_EQ(stop_tierweb(), 0);
   eventually("all workers end", [&] { return worker_of(kGames) < 0; });
+}
+
+// Who was taken out of a group must not keep what it may read.
+TEST_F(TierwebTest, ANewWorkerHasTheGroupsOfNow) {
+  const std::string groups = place_ / "group";
+  std::ifstream system_file("/etc/group");
+  const std::string system((std::istreambuf_iterator<char>(system_file)), {});
+  write_file(groups, system + "tierhub-lab:x:54329:games\n");
+  // In the mount namespace of this test.
+  ASSERT_EQ(::mount(groups.c_str(), "/etc/group", nullptr, MS_BIND, nullptr), 0);
+  const uint16_t port = start_for_everybody();
+  Browser games(port);
+  EXPECT_EQ(sign_in(games, "games", "secret"), 303);
+  EXPECT_EQ(games.get("/api/session").status, 200);
+  const pid_t before = worker_of(kGames);
+  ASSERT_GT(before, 0);
+  EXPECT_THAT(process_status(before, "Groups"), HasSubstr("54329"));
+
+  write_file(groups, system);
+  Browser again(port);
+  EXPECT_EQ(sign_in(again, "games", "secret"), 303);
+  eventually("another worker answers", [&] {
+    return again.get("/api/session").status == 200 && worker_of(kGames) != before;
+  });
+  EXPECT_THAT(process_status(worker_of(kGames), "Groups"), ::testing::Not(HasSubstr("54329")));
+  EXPECT_EQ(games.get("/api/session").status, 200) << "the first session goes on, with less rights";
+  ::umount("/etc/group");
 }
 
 TEST_F(TierwebTest, LetsNobodyInWithoutTheirPassword) {

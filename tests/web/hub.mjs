@@ -95,6 +95,37 @@ test('a volume is drawn, and goes on after its worker was killed', async () => {
   await until(() => workers().length === 1 && workers()[0] !== killed[0]);
 });
 
+test('an analysis is started from the image, with another diameter, and its outlines are over it', async () => {
+  const { page } = opened;
+  await page.goto(`${address}/#/data?path=${encodeURIComponent(folder(IMAGE))}`);
+  await page.locator('.list-row', { hasText: name(IMAGE) }).locator('.col-size').click();
+  await page.getByRole('link', { name: 'Analyse…' }).click();
+  await page.getByRole('radio', { name: /^nuclei-files/ }).check();
+  await page.getByLabel('Diameter').fill('14');
+  await page.getByText('All of the input is on the SSD').waitFor();
+  await page.getByRole('cell', { name: /estimated/ }).first().waitFor();
+  await page.locator('.run-button[aria-disabled="false"]').click();
+  await page.getByRole('heading', { name: 'nuclei-files', level: 1, exact: true }).waitFor();
+  // The results appear by themselves when the run is done.
+  await page.getByRole('tab', { name: 'Results' }).click();
+  await page.getByRole('grid', { name: /\.csv$/ }).waitFor({ timeout: 60_000 });
+  await page.getByRole('link', { name: 'Show over the image' }).click();
+  const box = await canvasBox(page);
+  await until(() => page.url().includes('&labels='));
+  // The pointer finds an object, and a click chooses its row.
+  const under = page.getByRole('status', { name: 'Position under the pointer' });
+  const found = await until(async () => {
+    for (let part = 0.3; part < 0.7; part += 0.01) {
+      await page.mouse.move(box.x + box.width * part, box.y + box.height / 2);
+      const text = await under.textContent();
+      if (/object \d+/.test(text)) return { number: /object (\d+)/.exec(text)[1], x: box.x + box.width * part };
+    }
+    return null;
+  });
+  await page.mouse.click(found.x, box.y + box.height / 2);
+  await page.getByText(`Object ${found.number} is chosen.`).waitFor();
+});
+
 test('nothing was against the rules of the page', async () => {
   assert.deepEqual(await opened.faults(), []);
 });

@@ -38,9 +38,9 @@ std::string two_halves() {
 class HubPage : public TierwebTest {
  protected:
   void SetUp() override {
-    const auto made = run_command({program("imgop"), "synth", "--nuclei", "40", "--shape",
-                                   "16,256,256", "--seed", "3", "--out",
-                                   tier.in_archive("brain42/scan.ome.zarr")});
+    const auto made =
+        run_command({program("imgop"), "synth", "--nuclei", "40", "--shape", "16,256,256", "--seed",
+                     "3", "--out", tier.in_archive("brain42/scan.ome.zarr")});
     ASSERT_EQ(made.exit_code, 0) << made.text << made.err;
     write_file(tier.in_archive("brain42/halves.mrc"), two_halves());
     // tierd waits for files that were changed a moment ago.
@@ -48,10 +48,24 @@ class HubPage : public TierwebTest {
       fs::last_write_time(entry, fs::file_time_type::clock::now() - std::chrono::hours(1));
     TierwebTest::SetUp();
     page_ = TIERHUB_SOURCE_DIR "/web/dist";
+    agent_ =
+        start_program({program("tieragent"), "--watch", place_ / "jobs", "--work", place_ / "work",
+                       "--allow-root", "--workers", "2", "--socket", tier.client().socket_path()},
+                      {}, STDERR_FILENO);
+    eventually("tierd knows the agent", [&] { return tier.client().agents()->size() == 1; });
   }
+  void TearDown() override {
+    if (agent_ > 0) {
+      ::kill(agent_, SIGTERM);
+      wait_for_exit(agent_, std::chrono::seconds(20));
+    }
+    TierwebTest::TearDown();
+  }
+
+  pid_t agent_ = -1;
 };
 
-TEST_F(HubPage, ShowsAMicroscopistTheirData) {
+TEST_F(HubPage, ShowsAMicroscopistTheirDataAndAnalysesIt) {
   ASSERT_TRUE(fs::exists(page_ + "/index.html")) << "the page is not built: scripts/build.sh";
   const std::string link = start_and_print_link();
   const auto visit = run_command(
@@ -59,7 +73,7 @@ TEST_F(HubPage, ShowsAMicroscopistTheirData) {
       {"LINK=" + link, "IMAGE=/brain42/scan.ome.zarr", "HALVES=/brain42/halves.mrc"},
       std::chrono::seconds(240));
   EXPECT_EQ(visit.exit_code, 0) << visit.out << visit.err;
-  EXPECT_THAT(visit.out, ::testing::HasSubstr("pass 5")) << visit.out;
+  EXPECT_THAT(visit.out, ::testing::HasSubstr("pass 6")) << visit.out;
 }
 
 }  // namespace
