@@ -164,5 +164,8 @@ test('slices across the planes follow the picture, and a click in one goes to it
   await until(() => /z=23&at=102\d(\.\d)?,600,0&slices=1/.test(page.url()));
   await page.getByRole('button', { name: 'Close the slices' }).click();
   await slice.waitFor({ state: 'detached' });
+  // The whole image: the picture has no camera of its own.
+  await page.goto(page.url().replace(/#.*/, '#/view?path=/brain42/overview.ome.zarr&slices=1'));
+  await page.getByRole('img', { name: 'Slice y-z at x 640' }).waitFor();
   assert.deepEqual(await faults(), []);
 });

@@ -29,23 +29,24 @@ function Slice({ dataset, store, stack, planes, arrived, looks, across }: SliceP
   const canvas = useRef<HTMLCanvasElement>(null);
   const shape = shapeOf(dataset);
   const scale = shape.x / stack.width;
-  const camera = store((s) => cameraOf(s, dataset));
+  const x = store((s) => cameraOf(s, dataset).x);
+  const y = store((s) => cameraOf(s, dataset).y);
   const z = store((s) => s.view.z);
-  const at = Math.floor((across === 'x' ? camera.y : camera.x) / scale);
+  const at = Math.floor((across === 'x' ? y : x) / scale);
   const n = across === 'x' ? stack.width : stack.height;
   useEffect(() => {
     const c = canvas.current?.getContext('2d');
     if (!c) return;
     c.putImageData(new ImageData(sliceOf(planes, stack, across, at, looks), n, stack.planes.length), 0, 0);
   }, [planes, arrived, stack, across, at, looks, n]);
-  const along = across === 'x' ? camera.x : camera.y;
+  const along = across === 'x' ? x : y;
   const go = (e: PointerEvent<HTMLElement>) => {
     const r = e.currentTarget.getBoundingClientRect();
     const to = ((e.clientX - r.left) / r.width) * shape[across];
     const plane = Math.min(shape.z - 1, Math.max(0, Math.floor(((e.clientY - r.top) / r.height) * shape.z)));
-    store.getState().change({ z: plane, camera: { ...camera, [across]: to } });
+    store.getState().change({ z: plane, camera: { ...cameraOf(store.getState(), dataset), [across]: to } });
   };
-  const text = `Slice ${across}-z at ${across === 'x' ? 'y' : 'x'} ${Math.round(across === 'x' ? camera.y : camera.x)}`;
+  const text = `Slice ${across}-z at ${across === 'x' ? 'y' : 'x'} ${Math.round(across === 'x' ? y : x)}`;
   return (
     <figure className="slice" style={{ aspectRatio: String(Math.min(12, Math.max(0.4, aspectOf(dataset, across)))) }}>
       <figcaption>{across} – z</figcaption>
