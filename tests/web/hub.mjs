@@ -1,5 +1,6 @@
 // What a microscopist does, in a real browser, with the real tierd and tierweb. Started by hub_page_test.cpp:
 //   LINK    the link that tierweb printed
+//   TIERWEB the number of its process
 //   IMAGE   the path of a volume in the archive, in the namespace
 //   HALVES  the path of a plane of 512 x 512 whose left half is dark and whose right half is bright
 import assert from 'node:assert/strict';
@@ -7,7 +8,7 @@ import fs from 'node:fs';
 import { after, before, test } from 'node:test';
 import { openBrowser, openPage, pixelAt, statistics } from '../../web/tests-browser/browser.mjs';
 
-const { LINK, IMAGE, HALVES } = process.env;
+const { LINK, TIERWEB, IMAGE, HALVES } = process.env;
 const address = new URL(LINK).origin;
 const name = (path) => path.slice(path.lastIndexOf('/') + 1);
 const folder = (path) => path.slice(0, path.lastIndexOf('/'));
@@ -36,11 +37,11 @@ async function canvasBox(page) {
   return canvas.boundingBox();
 }
 
-// The processes that answer for people: tierweb --worker.
+// The processes that answer for people: tierweb --worker, children of ours.
 function workers() {
   return fs.readdirSync('/proc').filter((pid) => {
     try {
-      return /^\d+$/.test(pid) && fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('tierweb\0--worker\0');
+      return /^\d+$/.test(pid) && fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('tierweb\0--worker\0') && fs.readFileSync(`/proc/${pid}/status`, 'latin1').includes(`\nPPid:\t${TIERWEB}\n`);
     } catch {
       return false;
     }
@@ -117,7 +118,7 @@ test('an analysis is started from the image, with another diameter, and its outl
   const found = await until(async () => {
     for (let part = 0.3; part < 0.7; part += 0.01) {
       await page.mouse.move(box.x + box.width * part, box.y + box.height / 2);
-      const text = await under.textContent();
+      const text = (await under.count()) ? await under.textContent() : ''; // nothing is said beside the image
       if (/object \d+/.test(text)) return { number: /object (\d+)/.exec(text)[1], x: box.x + box.width * part };
     }
     return null;

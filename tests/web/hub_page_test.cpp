@@ -70,7 +70,8 @@ TEST_F(HubPage, ShowsAMicroscopistTheirDataAndAnalysesIt) {
   const std::string link = start_and_print_link();
   const auto visit = run_command(
       {"node", "--test", "--test-reporter=spec", TIERHUB_SOURCE_DIR "/tests/web/hub.mjs"},
-      {"LINK=" + link, "IMAGE=/brain42/scan.ome.zarr", "HALVES=/brain42/halves.mrc"},
+      {"LINK=" + link, "TIERWEB=" + std::to_string(tierweb_), "IMAGE=/brain42/scan.ome.zarr",
+       "HALVES=/brain42/halves.mrc"},
       std::chrono::seconds(240));
   EXPECT_EQ(visit.exit_code, 0) << visit.out << visit.err;
   EXPECT_THAT(visit.out, ::testing::HasSubstr("pass 6")) << visit.out;
