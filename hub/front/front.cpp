@@ -1,10 +1,15 @@
 #include "hub/front/front.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include "api/byte_text.h"
 #include "api/routes.h"
+#include "api/target.h"
+#include "api/time_text.h"
 #include "hub/front/headers.h"
 #include "hub/front/pages.h"
 #include "hub/front/secret.h"
@@ -48,6 +53,39 @@ bool is_loopback(const std::string& address) {
   return address.starts_with("127.") || address == "::1" || address == "::ffff:127.0.0.1";
 }
 
+http::Response not_ours() {
+  return json_refusal(kForbidden,
+                      "what changes something needs the header X-TierHub, and an Origin that is "
+                      "this server",
+                      std::errc::permission_denied);
+}
+
+http::Response json_answer(const nlohmann::json& json) {
+  http::Response response;
+  response.body = json.dump() + "\n";
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+nlohmann::json to_json(const Share& share) {
+  return {{"token", share.token},
+          {"path", api::to_wire_text(share.path)},
+          {"address", "/share/" + share.token + "/zarr/v3/"},
+          {"expires", api::to_time_text(share.expires)}};
+}
+
+// Each name of a path, percent-encoded.
+std::string to_target_path(const std::string& path) {
+  std::string out;
+  for (size_t begin = 0; begin < path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    if (end > begin)
+      out += "/" + api::to_target_text(std::string_view(path).substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
 bool is_for_worker(std::string_view path) {
   return path.starts_with("/api/") || path.starts_with("/img/") || path.starts_with("/zarr/");
 }
@@ -69,6 +107,8 @@ struct Front::Visit {
   bool comes_from_our_page() const {
     return request.header("origin") == (is_https ? "https://" : "http://") + host;
   }
+  // Of what changes something: our page sends a header that other pages cannot.
+  bool is_ours() const { return comes_from_our_page() && !request.header("x-tierhub").empty(); }
   std::string parameter(const std::string& name) const {
     const size_t question = request.target.find('?');
     if (question == std::string::npos) return "";
@@ -146,6 +186,8 @@ http::Response Front::answer(const Visit& visit) {
   if (visit.path == "/login") return login(visit);
   if (visit.path == "/logout") return logout(visit);
   if (visit.path == kStyleSheetPath) return style_sheet();
+  if (visit.path.starts_with("/share/")) return shared(visit);
+  if (visit.path == "/api/shares") return share(visit);
   if (is_for_worker(visit.path)) return relay(visit);
   return asset(visit);
 }
@@ -225,7 +267,10 @@ http::Response Front::logout(const Visit& visit) {
   if (!visit.comes_from_our_page())
     return json_refusal(kForbidden, "this came from another site", std::errc::permission_denied);
   sessions_.end(visit.secret);
-  if (visit.person && !sessions_.has(visit.person->uid)) workers_.end(visit.person->uid);
+  if (visit.person && !sessions_.has(visit.person->uid)) {
+    shares_.end_all(visit.person->uid);
+    workers_.end(visit.person->uid);
+  }
   http::Response response = see_other(sign_in_ != nullptr ? "/login" : "/");
   response.headers.emplace_back(
       "Set-Cookie", fmt::format("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{}", visit.cookie,
@@ -235,18 +280,52 @@ http::Response Front::logout(const Visit& visit) {
 
 http::Response Front::relay(const Visit& visit) {
   if (!visit.person) return without_session(visit);
-  const bool is_ours = visit.comes_from_our_page() && !visit.request.header("x-tierhub").empty();
-  if (visit.changes_something() && !is_ours) {
-    return json_refusal(kForbidden,
-                        "what changes something needs the header X-TierHub, and an Origin that is "
-                        "this server",
-                        std::errc::permission_denied);
-  }
+  if (visit.changes_something() && !visit.is_ours()) return not_ours();
   auto socket = workers_.socket_of(*visit.person);
   if (!socket) return refusal(socket.error().in("start your worker"));
   http::Response response;
   response.body =
       http::Relay{*std::move(socket), for_worker(visit.request), check_response_of_worker};
+  return response;
+}
+
+http::Response Front::share(const Visit& visit) {
+  if (!visit.person) return without_session(visit);
+  if (visit.changes_something() && !visit.is_ours()) return not_ours();
+  const uint32_t uid = visit.person->uid;
+  if (visit.request.method == "POST") {
+    uint64_t hours = 0;
+    const std::string text = visit.parameter("hours");
+    std::from_chars(text.data(), text.data() + text.size(), hours);
+    const auto made = shares_.add(*visit.person, api::from_wire_text(visit.parameter("path")),
+                                  std::chrono::hours(std::min<uint64_t>(hours, 100'000)));
+    return made ? json_answer(to_json(*made)) : refusal(made.error());
+  }
+  if (visit.request.method == "DELETE") {
+    if (shares_.end(uid, visit.parameter("token"))) return json_answer(nlohmann::json::object());
+    return json_refusal(kNotFound, "there is no such share", std::errc::no_such_file_or_directory);
+  }
+  nlohmann::json list = nlohmann::json::array();
+  for (const Share& one : shares_.of(uid)) list.push_back(to_json(one));
+  return json_answer({{"shares", std::move(list)}});
+}
+
+http::Response Front::shared(const Visit& visit) {
+  const auto target = parse_share_target(visit.path);
+  const auto share = target ? shares_.find(target->token) : std::nullopt;
+  if (!share || visit.changes_something() || !sessions_.has(share->person.uid)) {
+    return json_refusal(kNotFound,
+                        "this link shows nothing: it has expired, or was taken back, or its key "
+                        "is none of a Zarr image",
+                        std::errc::no_such_file_or_directory);
+  }
+  auto socket = workers_.socket_of(share->person);
+  if (!socket) return refusal(socket.error().in("start the worker of who shares this"));
+  http::Request asked = for_worker(visit.request);
+  asked.target =
+      fmt::format("/zarr/{}{}/{}", target->version, to_target_path(share->path), target->key);
+  http::Response response;
+  response.body = http::Relay{*std::move(socket), std::move(asked), check_response_of_share};
   return response;
 }
 

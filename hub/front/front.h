@@ -5,7 +5,8 @@
 //   2. /login, /logout and the files of the page are answered here.
 //   3. Everything else needs a session; what changes something, also the header X-TierHub and an
 //      Origin that is ours.
-//   4. The worker gets the request without cookies. Of its response only some headers and types of
+//   4. /share/TOKEN needs no session: the worker of the person who made the share answers.
+//   5. The worker gets the request without cookies. Of its response only some headers and types of
 //      content are passed on, so that a worker that a damaged image has taken over cannot serve a
 //      page.
 #pragma once
@@ -18,6 +19,7 @@
 #include "http/server.h"
 #include "hub/front/assets.h"
 #include "hub/front/sessions.h"
+#include "hub/front/shares.h"
 #include "hub/front/sign_in.h"
 #include "hub/front/throttle.h"
 #include "hub/front/workers.h"
@@ -58,6 +60,8 @@ class Front final : public http::Handler {
   http::Response welcome(const Visit& visit, const Person& person);
   http::Response without_session(const Visit& visit) const;
   http::Response relay(const Visit& visit);
+  http::Response share(const Visit& visit);
+  http::Response shared(const Visit& visit);
   http::Response asset(const Visit& visit) const;
 
   const Options options_;
@@ -65,6 +69,7 @@ class Front final : public http::Handler {
   Workers& workers_;
   SignIn* const sign_in_;
   Sessions sessions_;
+  Shares shares_;
   Throttle failures_of_user_{10, std::chrono::minutes(5)};
   Throttle failures_of_address_{60, std::chrono::minutes(5)};
   Mutex mutex_;

@@ -1,5 +1,6 @@
 #include "hub/front/headers.h"
 
+#include <charconv>
 #include <set>
 
 #include <fmt/format.h>
@@ -22,10 +23,11 @@ std::string decode_form_text(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     unsigned value = 0;
+    const char* const digits = text.data() + i + 1;
     if (text[i] == '+') {
       out += ' ';
     } else if (text[i] == '%' && i + 2 < text.size() &&
-               std::sscanf(std::string(text.substr(i + 1, 2)).c_str(), "%2x", &value) == 1) {
+               std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2) {
       out += static_cast<char>(value);
       i += 2;
     } else {
@@ -77,6 +79,14 @@ Result<void> check_response_of_worker(http::Response& head) {
   for (const auto& [name, value] : head.headers) says_how_to_keep |= name == "cache-control";
   if (!says_how_to_keep) head.headers.emplace_back("Cache-Control", "private, no-cache");
   add_security_headers(head, head.content_type);
+  return {};
+}
+
+Result<void> check_response_of_share(http::Response& head) {
+  TRY(check_response_of_worker(head));
+  for (auto& [name, value] : head.headers)
+    if (name == "Cross-Origin-Resource-Policy") value = "cross-origin";
+  head.headers.emplace_back("Access-Control-Allow-Origin", "*");
   return {};
 }
 

@@ -165,6 +165,46 @@ TEST_F(TierwebTest, EverybodySeesWhatTheirAccountMaySee) {
   eventually("all workers end", [&] { return worker_of(kGames) < 0; });
 }
 
+TEST_F(TierwebTest, AShareShowsOneImageWithoutASession) {
+  const std::string image = tier.in_mount("private/scan.zarr");
+  std::filesystem::create_directories(image + "/0");
+  write_file(image + "/.zattrs",
+             R"({"multiscales": [{"version": "0.4", "axes": [{"name": "y", "type": "space"},
+                {"name": "x", "type": "space"}], "datasets": [{"path": "0",
+                "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}]}]})");
+  write_file(image + "/.zgroup", R"({"zarr_format": 2})");
+  write_file(image + "/0/.zarray",
+             R"({"zarr_format": 2, "shape": [1, 4], "chunks": [1, 4], "dtype": "|u1",
+                "compressor": null, "fill_value": 0, "order": "C", "filters": null})");
+  write_file(image + "/0/0.0", "TIER");
+  ASSERT_EQ(::chown(tier.in_mount("private").c_str(), kGames, kGames), 0);
+  ASSERT_EQ(::chmod(tier.in_mount("private").c_str(), 0700), 0);
+  const uint16_t port = start_for_everybody();
+  Browser games(port), stranger(port);
+  ASSERT_EQ(sign_in(games, "games", "secret"), 303);
+  const Answer made = games.post("/api/shares?path=%2Fprivate%2Fscan.zarr&hours=24");
+  ASSERT_EQ(made.status, 200) << made.body;
+  const std::string token = json::parse(made.body).at("token");
+  const std::string link = "/share/" + token + "/zarr/v2/";
+  const Answer metadata = stranger.get(link + ".zattrs");
+  EXPECT_EQ(metadata.status, 200);
+  EXPECT_EQ(metadata.header("access-control-allow-origin"), "*");
+  EXPECT_EQ(stranger.get(link + "0/0/0/0/0/0").body.substr(0, 4), "TIER");
+  EXPECT_EQ(stranger.get("/zarr/v2/private/scan.zarr/.zattrs").status, 401);
+  EXPECT_EQ(stranger.get(link + "../other/.zattrs").status, 404);
+  EXPECT_EQ(stranger.ask("POST", link + ".zattrs", "", {}).status, 404);
+  EXPECT_EQ(printed().find(token), std::string::npos) << "links are not logged";
+
+  // The image is another person's now: what one may not read any more is not shared any more.
+  ASSERT_EQ(::chown(tier.in_mount("private").c_str(), kDaemon, kDaemon), 0);
+  eventually("it is closed", [&] { return stranger.get(link + "0/0/0/0/0/0").status != 200; });
+  ASSERT_EQ(::chown(tier.in_mount("private").c_str(), kGames, kGames), 0);
+  eventually("it is open", [&] { return stranger.get(link + "0/0/0/0/0/0").status == 200; });
+
+  EXPECT_EQ(games.post("/logout").status, 303);
+  EXPECT_EQ(stranger.get(link + ".zattrs").status, 404);
+}
+
 // Who was taken out of a group must not keep what it may read.
 TEST_F(TierwebTest, ANewWorkerHasTheGroupsOfNow) {
   const std::string groups = place_ / "group";

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "hub/front/headers.h"
 #include "hub/front/pages.h"
@@ -366,6 +367,94 @@ TEST(Secrets, AreLongAndNeverTheSame) {
   for (int i = 0; i < 100; ++i) seen.insert(make_secret());
   EXPECT_EQ(seen.size(), 100u);
   for (const std::string& secret : seen) EXPECT_EQ(secret.size(), 64u);
+}
+
+TEST(ShareTarget, IsAKeyOfAZarrImageAndNothingElse) {
+  for (const char* key :
+       {".zattrs", ".zgroup", "zarr.json", "0/.zarray", "12/zarr.json", "0/0/1/2/3/4",
+        "0/c/0/1/2/3/4", "labels/.zattrs", "labels/nuclei/.zattrs", "labels/nuclei/0/0/0/0/0/0"}) {
+    const auto target = parse_share_target(std::string("/share/abc/zarr/v2/") + key);
+    ASSERT_TRUE(target) << key;
+    EXPECT_EQ(target->token, "abc");
+    EXPECT_EQ(target->version, "v2");
+    EXPECT_EQ(target->key, key);
+  }
+  for (const char* path :
+       {"/share/abc/zarr/v2/", "/share/abc/zarr/v2", "/share/abc/zarr/v4/.zattrs",
+        "/share/abc/img/v2/.zattrs", "/share/abc/zarr/v2/../other/.zattrs",
+        "/share/abc/zarr/v2/%2e%2e/other/.zattrs", "/share/abc/zarr/v2/other.zarr/.zattrs",
+        "/share/abc/zarr/v2/0/0/1/2", "/share/abc/zarr/v2/0//.zarray",
+        "/share/abc/zarr/v2/labels/../x/.zattrs", "/share/abc/zarr/v2/labels/a/b/.zattrs",
+        "/share/abc/zarr/v2/labels/.hidden/.zattrs", "/shared/abc/zarr/v2/.zattrs"})
+    EXPECT_FALSE(parse_share_target(path)) << path;
+}
+
+TEST_F(FrontTest, AShareShowsOneImageToWhoeverHasTheLink) {
+  const std::string mine = cookie(ask("GET", "/login?token=" + std::string(64, 'a')));
+  const Headers ours = {{"cookie", mine}, {"x-tierhub", "1"}, {"origin", "http://127.0.0.1:80"}};
+  EXPECT_EQ(ask("POST", "/api/shares?path=%2Fa%20b%2Fscan.tif&hours=1", {{"cookie", mine}}).status,
+            403)
+      << "another page";
+  EXPECT_EQ(ask("POST", "/api/shares?path=%2Fscan.tif&hours=1").status, 401);
+  const Response made = ask("POST", "/api/shares?path=%2Fa%20b%2Fscan.tif&hours=1", ours);
+  EXPECT_EQ(made.status, 200) << text(made);
+  const std::string token = nlohmann::json::parse(text(made)).at("token");
+
+  // Without any cookie.
+  const Response shown = ask("GET", "/share/" + token + "/zarr/v3/zarr.json");
+  ASSERT_TRUE(is_relayed(shown));
+  const auto& relay = std::get<http::Relay>(shown.body);
+  EXPECT_EQ(relay.request.target, "/zarr/v3/a%20b/scan.tif/zarr.json");
+  Response answer;
+  EXPECT_TRUE(relay.accept(answer));
+  EXPECT_EQ(header(answer, "Access-Control-Allow-Origin"), "*");
+  EXPECT_EQ(header(answer, "Cross-Origin-Resource-Policy"), "cross-origin");
+
+  EXPECT_EQ(ask("GET", "/share/" + token + "/zarr/v3/../x/zarr.json").status, 404);
+  EXPECT_EQ(ask("PUT", "/share/" + token + "/zarr/v3/zarr.json").status, 404);
+  std::string other = token;
+  other.back() = other.back() == '0' ? '1' : '0';
+  EXPECT_EQ(ask("GET", "/share/" + other + "/zarr/v3/zarr.json").status, 404);
+
+  EXPECT_EQ(nlohmann::json::parse(text(ask("GET", "/api/shares", ours))).at("shares").size(), 1u);
+  EXPECT_EQ(ask("DELETE", "/api/shares?token=" + other, ours).status, 404);
+  EXPECT_EQ(ask("DELETE", "/api/shares?token=" + token, ours).status, 200);
+  EXPECT_EQ(ask("GET", "/share/" + token + "/zarr/v3/zarr.json").status, 404);
+}
+
+TEST_F(FrontTest, AShareEndsWithTheSessionOfWhoMadeIt) {
+  const std::string mine = cookie(ask("GET", "/login?token=" + std::string(64, 'a')));
+  const Headers ours = {{"cookie", mine}, {"x-tierhub", "1"}, {"origin", "http://127.0.0.1:80"}};
+  const Response made = ask("POST", "/api/shares?path=%2Fscan.tif&hours=1", ours);
+  const std::string token = nlohmann::json::parse(text(made)).at("token");
+  EXPECT_TRUE(is_relayed(ask("GET", "/share/" + token + "/zarr/v2/.zattrs")));
+  EXPECT_EQ(ask("POST", "/logout", ours).status, 303);
+  EXPECT_EQ(ask("GET", "/share/" + token + "/zarr/v2/.zattrs").status, 404);
+}
+
+TEST(Shares, ExpireAndAreBounded) {
+  Shares shares;
+  const Person ada{1000, "ada"}, bob{1001, "bob"};
+  EXPECT_FALSE(shares.add(ada, "/", std::chrono::hours(1)));
+  EXPECT_FALSE(shares.add(ada, "a", std::chrono::hours(1)));
+  EXPECT_FALSE(shares.add(ada, "/a", std::chrono::hours(0)));
+  EXPECT_FALSE(shares.add(ada, "/a", std::chrono::hours(32 * 24)));
+  const auto made = shares.add(ada, "/a", std::chrono::hours(1));
+  EXPECT_EQ(shares.find(made->token)->path, "/a");
+  EXPECT_FALSE(shares.end(bob.uid, made->token)) << "it is not bob's";
+  EXPECT_TRUE(shares.end(ada.uid, made->token));
+  for (size_t i = 0; i < Shares::kMostOfAPerson; ++i)
+    EXPECT_TRUE(shares.add(ada, "/a", std::chrono::hours(1)));
+  EXPECT_FALSE(shares.add(ada, "/a", std::chrono::hours(1)));
+  EXPECT_TRUE(shares.add(bob, "/a", std::chrono::hours(1)));
+  EXPECT_EQ(shares.of(bob.uid).size(), 1u);
+  shares.end_all(ada.uid);
+  EXPECT_TRUE(shares.of(ada.uid).empty());
+}
+
+TEST(Forms, DecodeOnlyWholeHexadecimalNumbers) {
+  EXPECT_EQ(form_of("a=%4g&b=%41&c=%+1&d=%").at("a"), "%4g");
+  EXPECT_EQ(form_of("a=%4g&b=%41&c=%+1&d=%").at("b"), "A");
 }
 
 }  // namespace
