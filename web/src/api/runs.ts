@@ -1,5 +1,6 @@
 // A run as its folder describes it: more than what its agent reports to tierd.
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { isOver } from '../runs/status';
 import { change, get, query, send } from './client';
 
 export interface Details {
@@ -27,18 +28,20 @@ export interface Results {
 
 const one = (run: string) => `api/runs/${encodeURIComponent(run)}`;
 
-export const useDetails = (run: string, live: boolean) =>
+// Asked for until the run's own folder says that it is over: tierd may know that before.
+export const useDetails = (run: string) =>
   useQuery({
     enabled: run !== '',
     queryKey: ['details', run],
     queryFn: ({ signal }) => get<Details>(one(run), signal),
-    refetchInterval: live ? 1000 : 15_000,
+    refetchInterval: (q) => (q.state.error ? 5000 : isOver(q.state.data?.state ?? '') ? 15_000 : 1000),
     retry: 1,
   });
 
 export const useLog = (run: string, tail: number, live: boolean) =>
   useQuery({
-    queryKey: ['log', run, tail],
+    queryKey: ['log', run, tail, live], // once more when it is over
+    placeholderData: keepPreviousData,
     queryFn: async ({ signal }) => (await send(`${one(run)}/log?${query({ tail })}`, { signal })).text(),
     refetchInterval: live ? 1500 : false,
   });

@@ -17,7 +17,7 @@ export function stripText({ name, cells, unit }: Strip): string {
 function One({ strip }: { strip: Strip }) {
   const text = stripText(strip);
   const n = Math.max(1, strip.cells.length);
-  const gap = n > 60 ? 0 : 0.12;
+  const gap = n === 1 || n > 60 ? 0 : 0.12;
   return (
     <div className="strip">
       <span className="strip-name">{strip.name}</span>

@@ -123,14 +123,14 @@ type Tab = (typeof kTabs)[number][0];
 
 export function RunPage({ name, tab: wanted, file, find }: { name: string; tab: string; file: string; find: string }) {
   const { data: run, error, dataUpdatedAt } = useRun(name);
-  const details = useDetails(name, !isOver(run?.state ?? ''));
+  const details = useDetails(name);
   if (!run) {
     if (error) return <Message kind="error" title="This run is not known" text={sentence(error)}><a className="button" href="#/runs">All runs</a></Message>;
     return <Message kind="wait" title="Asking for the run" />;
   }
   // The folder of the run knows its tasks; tierd knows what the agent has reported.
   const s = details.data ? statusFrom(details.data) : statusOf(run);
-  const over = isOver(run.state);
+  const over = isOver(run.state) && isOver(details.data?.state ?? run.state);
   const known = kTabs.find(([key]) => key === wanted)?.[0];
   const tab: Tab = known ?? (run.state === 'done' && details.data ? 'results' : 'overview');
   const show = (key: Tab) => replaceHash(runLink(name, key));

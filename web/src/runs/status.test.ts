@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ResultFile } from '../api/runs';
 import { below, firstTable, tableOf } from './pairs';
-import { advice, secondsOf, sortTasks, statusOf, stepsOf, workDone, type Task } from './status';
+import { advice, lastWords, secondsOf, sortTasks, statusOf, stepsOf, workDone, type Task } from './status';
 import { delayText } from './waiting';
 
 const task = (step: string, state: string, start: string, end: string | null = null): Task => ({ step, task: '', state, attempts: 1, slot: 0, start, end, exit_code: null, reason: '' });
@@ -40,6 +40,11 @@ it('a failed task says what to do', () => {
   expect(of(null, 'it took longer than 90 s')).toContain('resources.time');
   expect(of(137, '')).toContain('killed');
   expect(of(1, '')).toBe('The log of the task says more.');
+});
+
+it('the reason of a failure is what its program wrote last', () => {
+  const log = '1Z segment.0000 | starts: imgop segment\n2Z segment.0000 | imgop: the halo is too small\n3Z segment.0000 | failed: exit code 1\n4Z segment.0001 | done in 1 s\nno line';
+  expect([lastWords(log, 'segment.0000'), lastWords(log, 'segment.0001'), lastWords('', 'a.0')]).toEqual(['imgop: the halo is too small', '', '']);
 });
 
 it('work adds up with as many tasks as ran at once', () => {

@@ -109,6 +109,15 @@ export function sortTasks(tasks: Task[]): Task[] {
 
 export const isOver = (state: string) => ['done', 'failed', 'cancelled'].includes(state);
 
+// What a task wrote last, without what the agent says of it: most programs end with their reason.
+export function lastWords(log: string, task: string): string {
+  const lines = log.split('\n').flatMap((l) => {
+    const cut = l.indexOf(' | ');
+    return cut > 0 && l.slice(0, cut).endsWith(` ${task}`) ? [l.slice(cut + 3).trim()] : [];
+  });
+  return lines.reverse().find((l) => l && !/^(starts: |failed: |is tried again|done in )/.test(l)) ?? '';
+}
+
 // What a failed task needs, as far as its end says it.
 export function advice(t: Pick<Task, 'exit_code' | 'reason'>): string {
   const reason = t.reason.toLowerCase();

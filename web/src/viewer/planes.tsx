@@ -73,9 +73,9 @@ function ProjectionControl({ dataset, store }: Props) {
         <option value="max">Maximum</option>
         <option value="mean">Mean</option>
       </select>
-      <button type="button" className="button button-small" aria-pressed={slices} title="Slices x-z and y-z (O)" onClick={() => store.getState().change({ slices: !slices })}>Slices</button>
       {projection && <span className="projection-range">of planes {end('first', 'First plane of the projection')} to {end('last', 'Last plane of the projection')}</span>}
       {projection && <ProjectionNote dataset={dataset} store={store} projection={projection} />}
+      <button type="button" className="button button-small" aria-pressed={slices} title="Slices x-z and y-z (O)" onClick={() => store.getState().change({ slices: !slices })}>Slices</button>
     </div>
   );
 }

@@ -35,7 +35,7 @@ export function Field({ param: p, text, problem, folder, onChange }: Props) {
   const id = useId();
   const described = `${id}-about`;
   const about = p.description ?? '';
-  const range = rangeText(p);
+  const range = rangeText({ ...p, unit: undefined }); // the unit is beside the field
   const usual = p.default !== undefined && text.trim() === '' ? `Empty: ${p.default} is used.` : '';
   const foot = (
     <div id={described} className="field-foot">

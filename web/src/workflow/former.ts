@@ -24,7 +24,7 @@ export function formerOf(text: string, checked: Checked, values: Values, shipped
 
 export function useFormer(run: string, shipped: Workflow[] | undefined): Former {
   const known = run ? submittedAs(run) : undefined;
-  const details = useDetails(known ? '' : run, false);
+  const details = useDetails(known ? '' : run);
   const text = details.data?.job ?? '';
   const check = useQuery({
     queryKey: ['check', { text, values: {} }],

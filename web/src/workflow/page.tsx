@@ -61,14 +61,12 @@ interface FormProps {
 
 function Form({ workflow, parameters, mistakes, fields, touched, folder, onField }: FormProps) {
   const wrong = problems(parameters, fields, mistakes);
-  const lost = mistakes.filter((m) => m.line === 0 && !parameters.some((p) => p.name === m.parameter));
   return (
     <>
       {parameters.map((p) => (
         <Field key={`${workflow.name} ${p.name}`} param={p} text={fields[p.name] ?? ''} problem={fields[p.name]?.trim() || touched.has(p.name) ? (wrong[p.name] ?? '') : ''} folder={p.type === 'dataset' && fields[p.name] ? folderOfText(fields[p.name]!) : folder} onChange={(text) => onField(p.name, text)} />
       ))}
       {!parameters.length && <p className="muted">This workflow has no parameters: it runs as it is written.</p>}
-      {lost.map((m) => <p key={m.message} className="health health-bad" role="alert"><Icon name="warning" /> {sentence(mistakeText(m))}</p>)}
     </>
   );
 }
