@@ -41,7 +41,7 @@ test('a run that goes on shows its steps, its workers and its log', async (t) =>
 test('a failure says why, what to do, and leads to its log', async (t) => {
   const { page, faults } = await visit(t, '#/runs?run=segment-20261129T101500Z-abcd');
   await page.getByText('1 task failed').waitFor();
-  await page.getByText('There is no memory for 40 GiB. Exit code 137, after 3 attempts.').waitFor();
+  await page.getByText('there is no memory for 40 GiB. Exit code 137, after 3 attempts.').waitFor();
   await page.getByText('Give the step more memory').waitFor();
   await page.getByRole('link', { name: 'Its log' }).click();
   await page.getByText('label.B/03 | imgop: there is no memory for 40 GiB').waitFor();

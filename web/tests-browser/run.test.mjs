@@ -58,6 +58,11 @@ test('what is typed is judged at its field, by the page and by the hub', async (
   await page.getByRole('button', { name: /^scan\.ome\.zarr/ }).click();
   await page.getByLabel('Spot threshold').fill('20');
   await page.getByText('All of the input is on the SSD: the run can start at once.').waitFor();
+  await page.getByRole('button', { name: 'Choose' }).click();
+  await page.getByRole('button', { name: 'Add overview.ome.zarr' }).click();
+  assert.equal(await page.getByRole('textbox', { name: 'Dataset (required)' }).inputValue(), 'brain42/scan.ome.zarr\nbrain42/overview.ome.zarr');
+  await page.getByText('2 tasks on 2 items in 1 step').waitFor();
+  await page.getByRole('button', { name: 'Close the choice of a dataset' }).click();
   await page.getByLabel('Dataset').fill('nowhere/*.tif');
   await page.getByText('nothing in TierHub matches "nowhere/*.tif"').first().waitFor();
   assert.equal(sent(hub, '/api/workflow/run').length, 0);

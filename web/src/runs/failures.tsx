@@ -1,4 +1,3 @@
-import { sentence } from '../api/client';
 import { shown } from '../api/paths';
 import { useLog } from '../api/runs';
 import { runLink } from '../app/route';
@@ -12,7 +11,7 @@ const kTail = 2 ** 20;
 function reasonOf(t: Task, log: string): string {
   const said = lastWords(log, `${t.step}.${t.task}`);
   const given = /^exit code \d+$/.test(t.reason) ? '' : t.reason;
-  return [given, said && !given.includes(said) ? said : ''].filter(Boolean).map((r) => sentence(shown(r))).join(' ') || 'It gave no reason.';
+  return [given, said && !given.includes(said) ? said : ''].filter(Boolean).map((r) => `${shown(r).replace(/[.!?]$/, '')}.`).join(' ') || 'It gave no reason.';
 }
 
 export function Failures({ run, tasks }: { run: string; tasks: Task[] }) {

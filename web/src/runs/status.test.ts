@@ -39,6 +39,7 @@ it('a failed task says what to do', () => {
   expect(of(null, 'it used more than 4 GiB of memory')).toContain('resources.memory');
   expect(of(null, 'it took longer than 90 s')).toContain('resources.time');
   expect(of(137, '')).toContain('killed');
+  expect(of(1, 'imgop: the halo z=16 is too small: blocks are exact only from z=54 on')).toContain('larger halo');
   expect(of(1, '')).toBe('The log of the task says more.');
 });
 

@@ -123,6 +123,7 @@ export function advice(t: Pick<Task, 'exit_code' | 'reason'>): string {
   const reason = t.reason.toLowerCase();
   if (t.exit_code === 127) return 'The program was not found: install it where the agent runs, or write its full path into the workflow.';
   if (t.exit_code === 126) return 'The program may not be executed: check its permissions.';
+  if (/halo .*too small/.test(reason)) return 'Run it again with a larger halo (in the workflows of TierHub: the margin), or with a smaller diameter.';
   if (/memory/.test(reason)) return 'Give the step more memory (resources.memory), or use smaller blocks.';
   if (/longer than|time/.test(reason)) return 'Give the step more time (resources.time), or use smaller blocks.';
   if (/no space|no room|quota/.test(reason)) return 'Make room where the results go: the System page shows the SSD.';
