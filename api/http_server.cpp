@@ -6,17 +6,6 @@
 #include "api/routes.h"
 
 namespace tierhub::api {
-namespace {
-
-http::Response to_http(Response response) {
-  http::Response out;
-  out.status = response.status;
-  out.body = std::move(response.body) + "\n";
-  if (!response.allow.empty()) out.headers.emplace_back("Allow", std::move(response.allow));
-  return out;
-}
-
-}  // namespace
 
 Result<std::unique_ptr<HttpServer>> HttpServer::open(const std::string& socket_path, mode_t mode,
                                                      Service& service, const Options& options) {

@@ -438,4 +438,12 @@ Response handle(Service& service, const Caller& caller, const Request& request) 
   }
 }
 
+http::Response to_http(Response response) {
+  http::Response out;
+  out.status = response.status;
+  out.body = std::move(response.body) + "\n";
+  if (!response.allow.empty()) out.headers.emplace_back("Allow", std::move(response.allow));
+  return out;
+}
+
 }  // namespace tierhub::api

@@ -27,6 +27,9 @@ std::optional<Response> refuse_head(const Request& head, uint64_t body_bytes) no
 // never throws.
 Response handle(Service& service, const Caller& caller, const Request& request) noexcept;
 
+// As HTTP servers send it.
+http::Response to_http(Response response);
+
 // {"error": text, "code": ...} under the status that fits the error.
 Response refusal(const Error& error);
 

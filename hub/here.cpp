@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "common/run_as.h"
+#include "common/signals.h"
 #include "http/tcp_socket.h"
 #include "hub/front/assets.h"
 #include "hub/front/direct_starter.h"
@@ -55,12 +56,7 @@ std::vector<std::string> worker_arguments(const HereOptions& options) {
 }  // namespace
 
 Result<void> serve_here(const HereOptions& options) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
+  const sigset_t signals = block_signals({SIGTERM, SIGINT});
   TRY_ASSIGN(const Assets assets, Assets::load(options.page));
   TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::make());
   TRY_ASSIGN(const auto name, find_user_name(::geteuid()));

@@ -13,6 +13,7 @@
 #include "common/frame_socket.h"
 #include "common/log.h"
 #include "common/run_as.h"
+#include "common/signals.h"
 #include "common/spawn.h"
 #include "http/server.h"
 #include "http/tcp_socket.h"
@@ -119,11 +120,7 @@ Result<void> serve_everybody(const ServerOptions& options) {
 }
 
 Result<void> run_front(const ServerOptions& options) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const sigset_t signals = block_signals({SIGTERM, SIGINT});
   TRY_ASSIGN(const Assets assets, Assets::load(options.page));
   LoginClient login{UniqueFd(kLogin)};
   Workers workers(options.runtime_folder, login);

@@ -25,6 +25,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/posix.h"
+#include "common/signals.h"
 #include "compute/jobs/jobs_folder.h"
 #include "compute/jobs/runner_process.h"
 #include "compute/run/owner.h"
@@ -117,13 +118,8 @@ class Agent {
  private:
   Result<void> open() {
     ::umask(022);
-    sigset_t signals;
-    ::sigemptyset(&signals);
-    for (const int signal : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&signals, signal);
-    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
-    signals_ = UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!signals_) return Error::from_errno(errno, "signalfd");
+    TRY_ASSIGN(signals_, block_and_open_signals({SIGCHLD, SIGTERM, SIGINT}));
     if (options_.require_mount.empty()) return open_folders();
     // Readable, in its way, when anything is mounted or unmounted.
     TRY_ASSIGN(mounts_, posix::open_at(AT_FDCWD, "/proc/self/mounts", O_RDONLY));

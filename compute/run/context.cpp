@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/posix.h"
+#include "common/signals.h"
 #include "compute/run/runner.h"
 
 namespace tierhub::compute {
@@ -50,12 +51,7 @@ Result<void> RunContext::open() {
   ::umask(022);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   ::signal(SIGPIPE, SIG_IGN);
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  for (const int signal : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&signals, signal);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  signals_ = UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals_) return Error::from_errno(errno, "signalfd");
+  TRY_ASSIGN(signals_, block_and_open_signals({SIGCHLD, SIGTERM, SIGINT}));
   slots.emplace(UniqueFd(options.slots_fd));
   TRY(lock());
   TRY_ASSIGN(RunLog opened_log, RunLog::open(file("run.log")));

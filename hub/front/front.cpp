@@ -28,10 +28,8 @@ constexpr uint64_t kMaxBodyBytes = 32 << 20;  // as tierd's API
 constexpr uint64_t kMaxFormBytes = 64 << 10;
 
 http::Response json_refusal(int status, const std::string& why, std::errc code) {
-  api::Response refusal = api::refusal(Error(code, why));
-  http::Response response;
+  http::Response response = api::to_http(api::refusal(Error(code, why)));
   response.status = status;
-  response.body = std::move(refusal.body) + "\n";
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }
@@ -138,10 +136,7 @@ std::optional<http::Response> Front::refuse(const http::Request& head, uint64_t 
 }
 
 http::Response Front::refusal(const Error& error) {
-  api::Response refused = api::refusal(error);
-  http::Response response;
-  response.status = refused.status;
-  response.body = std::move(refused.body) + "\n";
+  http::Response response = api::to_http(api::refusal(error));
   response.headers.emplace_back("Cache-Control", "no-store");
   add_security_headers(response, response.content_type);
   return response;

@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "common/run_as.h"
+#include "common/signals.h"
 #include "common/spawn.h"
 #include "hub/login/messages.h"
 
@@ -49,7 +50,7 @@ class Login {
   explicit Login(LoginOptions options) : options_(std::move(options)) {}
 
   Result<void> serve() {
-    TRY_ASSIGN(const UniqueFd signals, open_signals());
+    TRY_ASSIGN(const UniqueFd signals, block_and_open_signals({SIGTERM, SIGINT, SIGCHLD}));
     while (!stopping_) {
       std::vector<pollfd> waiting = {{options_.front.get(), POLLIN, 0}, {signals.get(), POLLIN, 0}};
       std::vector<std::string> names;
@@ -71,16 +72,6 @@ class Login {
   }
 
  private:
-  static Result<UniqueFd> open_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
-    ::sigprocmask(SIG_BLOCK, &set, nullptr);
-    UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!fd) return Error::from_errno(errno, "wait for signals");
-    return fd;
-  }
-
   void read_signals(const UniqueFd& signals) {
     signalfd_siginfo info{};
     while (::read(signals.get(), &info, sizeof info) == sizeof info)

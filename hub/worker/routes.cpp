@@ -35,11 +35,7 @@ std::optional<http::Response> WorkerRoutes::refuse(const http::Request&, uint64_
 }
 
 http::Response WorkerRoutes::refusal(const Error& error) {
-  api::Response refused = api::refusal(error);
-  http::Response response;
-  response.status = refused.status;
-  response.body = std::move(refused.body) + "\n";
-  return response;
+  return api::to_http(api::refusal(error));
 }
 
 http::Response WorkerRoutes::handle(const http::Peer& peer, const http::Request& request) {

@@ -7,6 +7,7 @@
 
 #include <malloc.h>
 
+#include "common/signals.h"
 #include "hub/worker/sandbox.h"
 
 namespace tierhub::hub {
@@ -15,20 +16,10 @@ namespace {
 constexpr timespec kTick = {1, 0};
 constexpr int kMaxKeptBytes = 32 << 20;  // larger pieces go back to the kernel at once
 
-// SIGTERM and SIGINT are waited for here, and delivered to no thread.
-sigset_t block_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  return set;
-}
-
 }  // namespace
 
 Result<void> run_worker(WorkerOptions options) {
-  const sigset_t signals = block_signals();
+  const sigset_t signals = block_signals({SIGTERM, SIGINT});
   // Tiles are allocated and freed all the time: from the kernel, each would be cleared page by page.
   ::mallopt(M_MMAP_THRESHOLD, kMaxKeptBytes);
   ::mallopt(M_TRIM_THRESHOLD, kMaxKeptBytes);

@@ -142,6 +142,8 @@ TEST_F(HubJobs, StartsARunAndShowsWhatItWrote) {
   Browser browser = start_here();
   const std::string run = start_run(browser, {{"files", "data/*"}});
   eventually("the run ends", [&] { return status(browser, run).at("state") == "done"; });
+  // The report is written after the last status.
+  eventually("there is a report", [&] { return status(browser, run).at("report") != ""; });
   const json ended = status(browser, run);
   EXPECT_EQ(ended.at("tasks").size(), 2u);
   EXPECT_EQ(ended.at("parameters").at("files"), "data/*");
