@@ -136,12 +136,34 @@ function work(world, options, req, url, body, res) {
   return fail(res, 404, 'ENOSYS', 'there is no such route');
 }
 
+const kShareHours = 31 * 24;
+function shares(world, options, req, url, res) {
+  const q = url.searchParams;
+  if (req.method === 'POST') {
+    const hours = Number(q.get('hours'));
+    if (!(hours > 0 && hours <= kShareHours)) return fail(res, 400, 'EINVAL', 'a share may live from 1 hour to 31 days');
+    if (world.shares.length >= (options.mostShares ?? 100)) return fail(res, 409, 'EMLINK', `you share ${world.shares.length} images already: take one back`);
+    const token = `secret${String(++world.shared).padStart(4, '0')}`;
+    world.shares.push({ token, path: q.get('path'), address: `/share/${token}/zarr/v3/`, expires: new Date(Date.now() + hours * 3_600_000).toISOString() });
+    world.shares.sort((a, b) => (a.expires < b.expires ? -1 : 1));
+    return json(res, world.shares.find((one) => one.token === token));
+  }
+  if (req.method === 'DELETE') {
+    const at = world.shares.findIndex((one) => one.token === q.get('token'));
+    if (at < 0) return fail(res, 404, 'ENOENT', 'there is no such share');
+    world.shares.splice(at, 1);
+    return json(res, {});
+  }
+  return json(res, { shares: world.shares });
+}
+
 function answer(world, options, req, url, body, res) {
   const q = url.searchParams;
   const wanted = q.get('path') ?? '/';
   if (url.pathname.startsWith('/img/')) return pixels(world, url, res);
   if (url.pathname.startsWith('/api/v1/')) return control(world, options, req, url, body, res);
   if (/^\/api\/(workflow|runs\/|file$)/.test(url.pathname)) return work(world, options, req, url, body, res);
+  if (url.pathname === '/api/shares') return shares(world, options, req, url, res);
   const known = { '/api/dataset': ['path'], '/api/datasets': ['path'], '/api/thumbnail': ['path', 'version'], '/api/histogram': ['path', 'level', 't', 'c', 'z'] }[url.pathname];
   const unknown = known && [...q.keys()].find((k) => !known.includes(k));
   if (unknown) return fail(res, 400, 'EINVAL', `there is no parameter "${unknown}"`);

@@ -33,6 +33,8 @@ function image(path, shape, state, more = {}) {
 export class World {
   constructor({ bigFolder = 0, coldMs = 1500, capacity = 96 * 1024 * kMiB } = {}) {
     this.capacity = capacity;
+    this.shares = [];
+    this.shared = 0; // links that were ever made
     this.jobs = []; // submitted workflows
     this.texts = new Map(); // the files that /api/file serves
     this.started = Date.now();

@@ -28,6 +28,7 @@ const kPages = {
   results: { options: { ran: true }, hash: '#/runs', act: async (p) => { await p.getByRole('link', { name: 'nuclei-files' }).first().click(); await p.getByRole('row', { name: /scan.ome.zarr/ }).nth(3).click(); await p.waitForTimeout(500); } },
   report: { options: { ran: true }, hash: '#/runs', act: async (p) => { await p.getByRole('link', { name: 'nuclei-files' }).first().click(); await p.getByRole('tab', { name: 'Report' }).click(); await p.getByText('What was measured').waitFor(); } },
   noresults: { hash: '#/runs?run=align-20261128T080000Z-zxcv&tab=results', act: async (p) => { await p.getByText('has been removed').waitFor(); } },
+  share: { hash: '#/data?path=/brain42', act: async (p) => { await p.locator('.list-row', { hasText: 'scan.ome.zarr' }).locator('.col-size').click(); await p.getByRole('button', { name: 'Share…' }).click(); await p.getByRole('button', { name: 'Make a link' }).click(); await p.getByText('You share 1 link').waitFor(); } },
   system: { hash: '#/system', act: async (p) => { await p.getByText('node-1').waitFor(); await p.waitForTimeout(7000); } },
   keys: { hash: '#/system', act: async (p) => { await p.getByText('node-1').waitFor(); await p.keyboard.press('?'); await p.waitForTimeout(300); } },
 };

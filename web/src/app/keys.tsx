@@ -1,5 +1,4 @@
-import { useEffect, useRef } from 'react';
-import { Icon } from '../ui/icons';
+import { Dialog } from '../ui/dialog';
 import { useUi } from './store';
 import './keys.css';
 
@@ -21,25 +20,16 @@ const kGroups: { name: string; keys: [string, string][] }[] = [
 export function Keys() {
   const open = useUi((s) => s.keysShown);
   const show = useUi((s) => s.showKeys);
-  const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    if (open && !box.current?.open) box.current?.showModal();
-    if (!open) box.current?.close();
-  }, [open]);
   return (
-    <dialog ref={box} className="keys" aria-label="Keyboard shortcuts" onClose={() => show(false)} onClick={(e) => e.target === box.current && show(false)}>
-      <header>
-        <h2>Keyboard shortcuts</h2>
-        <button type="button" className="icon-button" aria-label="Close" onClick={() => show(false)}><Icon name="close" /></button>
-      </header>
+    <Dialog title="Keyboard shortcuts" open={open} onClose={() => show(false)}>
       {kGroups.map((g) => (
         <section key={g.name}>
           <h3>{g.name}</h3>
-          <dl>
+          <dl className="keys">
             {g.keys.map(([key, what]) => <div key={key}><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div>)}
           </dl>
         </section>
       ))}
-    </dialog>
+    </Dialog>
   );
 }

@@ -1,6 +1,7 @@
 import { useEffect, type ReactNode } from 'react';
 import { ApiError, sentence } from '../api/client';
 import { useSession, useStatus } from '../api/queries';
+import { ShareDialog } from '../share/dialog';
 import { bytes, percent } from '../ui/format';
 import { Icon, type IconName } from '../ui/icons';
 import { useSampling } from '../system/samples';
@@ -93,6 +94,7 @@ export function Shell({ page, children }: { page: string; children: ReactNode })
       <main id="main" tabIndex={-1}>{children}</main>
       <Notices />
       <Keys />
+      <ShareDialog />
     </div>
   );
 }

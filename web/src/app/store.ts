@@ -14,11 +14,13 @@ interface Ui {
   notices: Notice[];
   fetching: Record<number, string[]>; // paths by the prefetch's id
   keysShown: boolean;
+  sharing: string; // the image whose links are shown; "": none
   setTheme(theme: Theme): void;
   say(kind: Notice['kind'], text: string): void;
   dismiss(id: number): void;
   remember(id: number, paths: string[]): void;
   showKeys(shown: boolean): void;
+  share(path: string): void;
 }
 
 const kThemeKey = 'tierhub.theme';
@@ -39,6 +41,7 @@ export const useUi = create<Ui>((set) => ({
   notices: [],
   fetching: {},
   keysShown: false,
+  sharing: '',
   setTheme(theme) {
     try {
       localStorage.setItem(kThemeKey, theme);
@@ -51,6 +54,7 @@ export const useUi = create<Ui>((set) => ({
   dismiss: (id) => set((s) => ({ notices: s.notices.filter((n) => n.id !== id) })),
   remember: (id, paths) => set((s) => ({ fetching: { ...s.fetching, [id]: paths } })),
   showKeys: (keysShown) => set({ keysShown }),
+  share: (sharing) => set({ sharing }),
 }));
 
 export function applyTheme(theme: Theme): void {

@@ -2,6 +2,7 @@ import type { Listed } from '../api/types';
 import { sentence } from '../api/client';
 import { shown } from '../api/paths';
 import { newRunLink } from '../app/route';
+import { useUi } from '../app/store';
 import { bytes, date, plural, unitSign, number } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { ResidencyBar, StateMark } from '../ui/residency';
@@ -59,6 +60,7 @@ export function Details({ row, tiers, onClose }: { row: Row; tiers: boolean; onC
       <div className="details-actions">
         {link && <a className="button button-primary" href={link}>{row.kind === 'dataset' ? 'View' : 'Open'}</a>}
         {tiers && link && <a className="button" href={newRunLink({ dataset: row.path })}><Icon name="play" /> Analyse…</a>}
+        {row.dataset && !row.dataset.not_decodable && <button type="button" className="button" aria-haspopup="dialog" onClick={() => useUi.getState().share(row.path)}><Icon name="share" /> Share…</button>}
         {tiers && <button type="button" className="button" disabled={isHot} title={isHot ? 'All of it is on the SSD' : undefined} onClick={() => void bring([row.path])}>
           <Icon name="fetch" /> Bring to SSD
         </button>}

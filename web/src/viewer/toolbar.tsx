@@ -2,6 +2,7 @@ import { useState, type FormEvent } from 'react';
 import type { Dataset } from '../api/types';
 import { crumbs, parentOf } from '../api/paths';
 import { folderLink } from '../app/route';
+import { useUi } from '../app/store';
 import { Icon } from '../ui/icons';
 import { cameraOf, type ViewerStore } from './store';
 import { shapeOf } from './view';
@@ -63,6 +64,7 @@ export function Toolbar({ dataset, store, panel, onPanel, onSnapshot, onLink }: 
       <button type="button" className="icon-button" aria-pressed={measuring} aria-label="Measure a line" title="Measure a line and its profile (M)" onClick={() => store.getState().set({ measuring: !measuring, draft: null })}><Icon name="ruler" /></button>
       <button type="button" className="icon-button" aria-label="Save a snapshot" title="Snapshot as PNG (S)" onClick={onSnapshot}><Icon name="camera" /></button>
       <button type="button" className="icon-button" aria-label="Copy a link to this view" title="Copy a link to this view" onClick={onLink}><Icon name="link" /></button>
+      <button type="button" className="icon-button" aria-haspopup="dialog" aria-label="Share this image" title="Share this image with others" onClick={() => useUi.getState().share(dataset.path)}><Icon name="share" /></button>
       <button type="button" className="icon-button" aria-pressed={panel} aria-label="Channels" title="Channels" onClick={onPanel}><Icon name="panel" /></button>
     </div>
   );
