@@ -40,6 +40,7 @@ class RunPlan {
   const Workflow& workflow() const { return workflow_; }
   const RunInputs& inputs() const { return *inputs_; }
   const OutputPlace& output() const { return *output_; }
+  const std::string& work() const { return options_.work; }
   std::set<std::string> not_obeyed() const;
   unsigned slots_for(const Step& step) const {
     return std::min(step.resources.cpus, options_.workers);

@@ -27,8 +27,13 @@ constexpr std::chrono::seconds kTimeForInputs{10};
 constexpr std::chrono::seconds kTimeForAnEstimate{5};
 constexpr size_t kMostOutput = 64 << 10;
 
-// What a program writes, if it ends well in time.
-std::optional<std::string> output_of(const ProcessSpec& spec) {
+struct Said {
+  std::string text;
+  bool ended_well = false;
+};
+
+// What a program writes, if it ends in time.
+std::optional<Said> output_of(const ProcessSpec& spec) {
   Result<StartedProcess> started = start_process(spec);
   if (!started) return std::nullopt;
   const SteadyClock::time_point deadline = SteadyClock::now() + kTimeForAnEstimate;
@@ -47,8 +52,8 @@ std::optional<std::string> output_of(const ProcessSpec& spec) {
   }
   if (!ended) signal_group(started->pid, SIGKILL);
   const int status = wait_for_end(started->pid);
-  if (!ended || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
-  return text;
+  if (!ended) return std::nullopt;
+  return Said{std::move(text), WIFEXITED(status) && WEXITSTATUS(status) == 0};
 }
 
 bool is_imgop(const Step& step) {
@@ -80,31 +85,62 @@ class Forecaster {
     made.program = program_text(step);
     made.tasks = step.runs_once() ? 1 : plan_.inputs().size();
     made.cpus = plan_.slots_for(step);
-    if (const auto estimate = estimate_of({index, 0})) {
-      made.memory_bytes = *estimate;
+    const Json estimate = estimate_of({index, 0});
+    if (const auto bytes = estimate.find("memory_bytes"); bytes != estimate.end()) {
+      made.memory_bytes = bytes->get<uint64_t>();
       made.memory_from = "estimate";
     } else if (step.resources.memory_bytes) {
       made.memory_bytes = step.resources.memory_bytes;
       made.memory_from = "workflow";
     }
     warn_of_memory(step, made);
+    warn_of_halo(step, estimate);
     forecast_.tasks += made.tasks;
     forecast_.steps.push_back(std::move(made));
   }
 
-  // Of its first task: the others are not larger, except that files may differ.
-  std::optional<uint64_t> estimate_of(TaskId task) {
-    if (!is_imgop(plan_.workflow().steps[task.step])) return std::nullopt;
+  // Of its first task: the others are not larger, except that files may differ. An empty object if
+  // nothing is known: the program has none, or it would read what an earlier step writes.
+  Json estimate_of(TaskId task) {
+    const Step& step = plan_.workflow().steps[task.step];
+    if (!is_imgop(step)) return Json::object();
     Result<ProcessSpec> spec = plan_.process_for(task);
-    if (!spec) return std::nullopt;
+    if (!spec) return Json::object();
     spec->arguments.push_back("--estimate");
     spec->cwd = "/";
-    const std::optional<std::string> text = output_of(*spec);
-    const Json json = text ? Json::parse(*text, nullptr, false) : Json();
-    const auto bytes = json.is_object() ? json.find("memory_bytes") : json.end();
-    if (!json.is_object() || bytes == json.end() || !bytes->is_number_unsigned())
-      return std::nullopt;
-    return bytes->get<uint64_t>();
+    const std::optional<Said> said = output_of(*spec);
+    if (!said) return Json::object();
+    Json json = Json::parse(said->text, nullptr, false);
+    const bool is_known = json.is_object() && json.contains("memory_bytes") &&
+                          json["memory_bytes"].is_number_unsigned();
+    if (said->ended_well && is_known) return json;
+    warn_of_failure(step, said->text);
+    return Json::object();
+  }
+
+  // What is wrong now will be wrong then, unless it is about files that do not exist yet.
+  void warn_of_failure(const Step& step, const std::string& text) {
+    constexpr std::string_view kProgram = "imgop: ";
+    const std::string line = text.substr(0, text.find('\n'));
+    const bool is_about_later = line.find(plan_.work()) != std::string::npos ||
+                                line.find(plan_.output().hidden()) != std::string::npos;
+    if (!line.starts_with(kProgram) || is_about_later ||
+        line.find("--estimate") != std::string::npos)
+      return;
+    forecast_.warnings.push_back(
+        fmt::format("'{}' would fail: {}", step.id, line.substr(kProgram.size())));
+  }
+
+  void warn_of_halo(const Step& step, const Json& estimate) {
+    const auto needed = estimate.find("halo_voxels");
+    if (needed == estimate.end() || !step.mentions(Placeholder::halo)) return;
+    const formats::Halo& given = plan_.workflow().scatter.halo;
+    const formats::Halo wanted{needed->value("z", uint64_t{0}), needed->value("y", uint64_t{0}),
+                               needed->value("x", uint64_t{0})};
+    if (wanted.z <= given.z && wanted.y <= given.y && wanted.x <= given.x) return;
+    forecast_.warnings.push_back(
+        fmt::format("'{}' needs a halo of {}, and has {}: it would be refused", step.id,
+                    formats::to_text(wanted), formats::to_text(given)));
   }
 
   void warn_of_memory(const Step& step, const StepForecast& made) {

@@ -65,7 +65,7 @@ class ResultLister {
       if (!st) continue;
       const std::string inside = path_in(path, name);
       if (S_ISREG(st->st_mode)) {
-        add(inside, kind_of(name), static_cast<uint64_t>(st->st_size), "");
+        add(inside, kind_of(name), static_cast<uint64_t>(st->st_size), "", "");
       } else if (S_ISDIR(st->st_mode) && !add_image(inside) && depth < kMostFolders) {
         TRY(add_folder(inside, depth + 1));
       }
@@ -87,7 +87,9 @@ class ResultLister {
           formats::find_member(attributes != nullptr ? *attributes : json, "imgop");
       const std::string image =
           record != nullptr ? formats::get_text(*record, "image").value_or("") : "";
-      add(path, is_labels ? "labels" : "image", 0, is_labels ? source_of(path, image) : "");
+      const std::string box =
+          record != nullptr ? formats::get_text(*record, "box").value_or("") : "";
+      add(path, is_labels ? "labels" : "image", 0, is_labels ? source_of(path, image) : "", box);
       return true;
     }
     return false;
@@ -123,7 +125,8 @@ class ResultLister {
     return best;
   }
 
-  void add(const std::string& path, const std::string& kind, uint64_t size, const std::string& of) {
+  void add(const std::string& path, const std::string& kind, uint64_t size, const std::string& of,
+           const std::string& box) {
     if (files_.size() == kMostFiles) {
       ++left_out_;
       return;
@@ -131,7 +134,8 @@ class ResultLister {
     files_.push_back({{"path", api::to_wire_text(path)},
                       {"kind", kind},
                       {"size", size},
-                      {"of", api::to_wire_text(of)}});
+                      {"of", api::to_wire_text(of)},
+                      {"box", box}});
   }
 
   const Root& root_;

@@ -103,6 +103,22 @@ TEST_F(Jobs, PlanCountsTasksAndBytesAndRunsAndBringsNothing) {
       10'000);
 }
 
+TEST_F(Jobs, PlanWarnsOfWhatTasksWouldRefuse) {
+  const std::string image = at("scan.zarr");
+  ASSERT_EQ(
+      run_command({IMGOP_PATH, "synth", "--nuclei", "5", "--shape", "32,128,128", "--out", image})
+          .exit_code,
+      0);
+  const auto warnings = [&](const std::string& values) {
+    const CommandResult result = tier.tierctl(
+        {"jobs", "plan", "nuclei-blocks", "--set", "image=" + image, "--set", values, "--json"});
+    return json::parse(result.out).at("warnings").dump();
+  };
+  EXPECT_EQ(warnings("diameter=20"), "[]");
+  EXPECT_THAT(warnings("diameter=60"),
+              HasSubstr("'segment' needs a halo of z=33,y=33,x=33, and has z=16,y=16,x=16"));
+}
+
 TEST_F(Jobs, PlanOfNothingSaysSo) {
   const CommandResult result = ask("plan", {"--set", "files=data/*.tif"});
   EXPECT_EQ(result.exit_code, 1);
