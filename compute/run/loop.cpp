@@ -14,6 +14,18 @@ using std::chrono::milliseconds;
 constexpr milliseconds kTick{100};
 constexpr milliseconds kInterruptGrace{1000};
 
+// "exit code 1: imgop: c 3 is selected, but the dataset has only c 0": a program that ends by itself
+// says last what was wrong.
+std::string with_last_line(const RunningTasks::Ended& ended) {
+  constexpr size_t kMostBytes = 300;
+  if (!ended.reason.starts_with("exit code")) return ended.reason;
+  for (auto line = ended.last_lines.rbegin(); line != ended.last_lines.rend(); ++line) {
+    if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
+    return fmt::format("{}: {}", ended.reason, line->substr(0, kMostBytes));
+  }
+  return ended.reason;
+}
+
 }  // namespace
 
 void RunLoop::work_off() {
@@ -133,7 +145,7 @@ void RunLoop::on_end(RunningTasks::Ended ended) {
   TaskRecord& record = context_.status.tasks[ended.task];
   record.end = Timestamp::now();
   record.exit_code = ended.exit_code;
-  record.reason = ended.reason;
+  record.reason = ended.succeeded ? "" : with_last_line(ended);
   context_.status_changed();
   if (!context_.slots->release(ended.slots)) context_.stop(Stop::interrupted);
   if (context_.stager) context_.stager->release(ended.task);
@@ -170,7 +182,7 @@ void RunLoop::on_failure(const Step& step, TaskRecord& record, RunningTasks::End
   const std::string tries =
       record.attempts == 1 ? "tried once" : fmt::format("tried {} times", record.attempts);
   context_.fail(fmt::format("the step '{}' failed at task {} ({}): {}", step.id, ended.task.index,
-                            tries, ended.reason));
+                            tries, record.reason));
 }
 
 void RunLoop::wait() {

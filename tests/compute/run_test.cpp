@@ -286,7 +286,8 @@ TEST_F(Run, AFailureNamesTheTaskAndKeepsItsWork) {
     run: [sh, -c, 'touch {output}/never']
 )"));
   EXPECT_EQ(run.ending, "failed");
-  EXPECT_NE(run.report.find("the step 'a' failed at task 0 (tried 2 times): exit code 4"),
+  EXPECT_NE(run.report.find("the step 'a' failed at task 0 (tried 2 times): exit code 4: the disk "
+                            "is purple"),
             std::string::npos)
       << run.report;
   EXPECT_NE(run.report.find("| the disk is purple"), std::string::npos) << run.report;
