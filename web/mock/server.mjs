@@ -47,6 +47,7 @@ function control(world, options, req, url, body, res) {
   if (route === 'ls') {
     const inside = world.inside(q.get('path') ?? '/', q.get('recursive') === 'true');
     if (inside) return json(res, inside);
+    if (q.get('recursive') === 'true') return json(res, { entries: world.filesBelow(q.get('path')), next: '' });
     const list = world.list(q.get('path') ?? '/', { totals: q.get('totals') === 'true', after: q.get('after') ?? '', limit: Number(q.get('limit') ?? 1000) });
     return list ? json(res, list) : fail(res, 404, 'ENOENT', `there is no ${q.get('path')}`);
   }
@@ -69,6 +70,14 @@ function control(world, options, req, url, body, res) {
     if (!p) return fail(res, 404, 'ENOENT', 'there is no such prefetch');
     if (req.method === 'DELETE') Object.assign(p, { state: 'cancelled', ended: new Date().toISOString(), rate_bytes_per_s: 0, eta_s: 0 });
     return json(res, plain(p));
+  }
+  if ((route === 'pin' || route === 'unpin') && !options.root) return fail(res, 403, 'EPERM', `only root may ${route}`);
+  if (route === 'pin') return json(res, world.pin(body.paths, body.owner, body.reason));
+  if (route === 'unpin') return json(res, world.unpin(body.paths, body.owner));
+  if (route === 'publish') return json(res, world.publish(body.paths), 202);
+  if (route.startsWith('publish/')) {
+    const progress = world.publishProgress(Number(route.slice(8)));
+    return progress ? json(res, progress) : fail(res, 404, 'ENOENT', 'there is no such publish');
   }
   if (route === 'evict') return json(res, world.evict(body.paths));
   return fail(res, 404, 'ENOSYS', 'there is no such route');

@@ -33,6 +33,8 @@ function image(path, shape, state, more = {}) {
 export class World {
   constructor({ bigFolder = 0, coldMs = 1500, capacity = 96 * 1024 * kMiB } = {}) {
     this.capacity = capacity;
+    this.pins = [{ path: '/brain42/raw', owner: 'ada', reason: 'course on Monday' }];
+    this.publishes = [];
     this.shares = [];
     this.shared = 0; // links that were ever made
     this.jobs = []; // submitted workflows
@@ -83,7 +85,7 @@ export class World {
       const name = leaf.path.slice(base.length).split('/')[0];
       const child = base + name;
       const isFile = child === leaf.path && !(leaf.image && leaf.image.format === 'OME-Zarr');
-      const e = found.get(child) ?? { path: child, kind: isFile ? 'file' : 'directory', state: '', size: 0, resident: 0, dirty: 0, mode: 33188, uid: 1000, gid: 1000, mtime: '2026-11-28T14:05:00Z', writing: Boolean(leaf.writing), pins: child === '/brain42/raw' ? ['ada: course on Monday'] : [], files: 0 };
+      const e = found.get(child) ?? { path: child, kind: isFile ? 'file' : 'directory', state: '', size: 0, resident: 0, dirty: 0, mode: 33188, uid: 1000, gid: 1000, mtime: '2026-11-28T14:05:00Z', writing: Boolean(leaf.writing), pins: isFile ? this.pinsOf(child) : [], files: 0 };
       if (isFile || totals) {
         e.size += leaf.size;
         e.resident += leaf.resident;
@@ -98,15 +100,59 @@ export class World {
     return { entries: all.slice(0, limit), next: all.length > limit ? all[limit - 1].path : '' };
   }
 
+  pinsOf(path) {
+    return this.pins.filter((p) => path === p.path || path.startsWith(p.path + '/')).map((p) => (p.reason ? `${p.owner}: ${p.reason}` : p.owner));
+  }
+
+  // A file itself, or all files below a folder, with a dataset as one file.
+  filesBelow(path) {
+    this.advance();
+    return this.below(path).map((l) => ({ path: l.path, kind: 'file', state: World.state(l.size, l.resident, l.dirty), size: l.size, resident: l.resident, dirty: l.dirty, mode: 33188, uid: 1000, gid: 1000, mtime: '2026-11-28T14:05:00Z', writing: Boolean(l.writing), pins: this.pinsOf(l.path), files: 0 }));
+  }
+
+  pin(paths, owner, reason) {
+    this.unpin(paths, owner);
+    for (const path of paths) this.pins.push({ path, owner, reason });
+    return { files: paths.flatMap((p) => this.below(p)).length };
+  }
+
+  unpin(paths, owner) {
+    const files = paths.flatMap((p) => this.below(p)).filter((l) => this.pins.some((p) => p.owner === owner && (l.path + '/').startsWith(p.path + '/'))).length;
+    this.pins = this.pins.filter((p) => p.owner !== owner || !paths.some((path) => (p.path + '/').startsWith(path + '/')));
+    return { files };
+  }
+
+  // Takes two seconds; what is being written waits until that ends.
+  publish(paths) {
+    const leaves = paths.flatMap((p) => this.below(p)).filter((l) => l.dirty);
+    this.publishes.push({ at: Date.now(), leaves });
+    return this.publishProgress(this.publishes.length);
+  }
+
+  publishProgress(id) {
+    const found = this.publishes[id - 1];
+    if (!found) return null;
+    const part = Math.min(1, (Date.now() - found.at) / 2000);
+    const ready = found.leaves.filter((l) => !l.writing);
+    const waiting = found.leaves.filter((l) => l.writing);
+    const sum = (list) => list.reduce((n, l) => n + l.dirty, 0);
+    if (part >= 1) for (const l of ready) l.image ? Object.assign(l.image, { state: 'hot' }) : Object.assign(this.files.find((f) => f.path === l.path), { dirty: 0 });
+    return {
+      id, done: part >= 1 && !waiting.length, pending_keys: (part < 1 ? ready.length : 0) + waiting.length, pending_bytes: Math.round((1 - part) * sum(ready)) + sum(waiting),
+      published_files: part < 1 ? 0 : ready.length, published_bytes: Math.round(part * sum(ready)), waiting: waiting.map((l) => ({ path: l.path, reason: 'open for writing by pid 4711', open_for_writing: true })),
+    };
+  }
+
   // What is in an OME-Zarr: a folder for each level, and in it a file for each plane. Null: the path is not in one.
   inside(path, recursive) {
     const image = this.images.find((i) => !i.isLabel && i.format === 'OME-Zarr' && (i.path === path || path.startsWith(i.path + '/')));
     if (!image) return null;
     const part = image.size ? image.resident / image.size : 0;
-    const entry = (p, kind, size, resident) => ({ path: p, kind, state: World.state(size, resident, 0), size, resident, dirty: 0, mode: 33188, uid: 1000, gid: 1000, mtime: '2026-11-28T14:05:00Z', writing: false, pins: [], files: 0 });
+    const entry = (p, kind, size, resident) => ({ path: p, kind, state: World.state(size, resident, 0), size, resident, dirty: 0, mode: 33188, uid: 1000, gid: 1000, mtime: '2026-11-28T14:05:00Z', writing: false, pins: kind === 'file' ? this.pinsOf(p) : [], files: 0 });
     const plane = (level) => Math.round(image.size / 2 / image.shape.z / 4 ** level);
     const isHot = (level, z) => part >= 1 || (part > 0 && (level > 0 || z < image.shape.z * part));
     const planes = (level) => Array.from({ length: 2 * image.shape.z }, (_, k) => entry(`${image.path}/${level}/${k % 2}/${k >> 1}/0/0`, 'file', plane(level), isHot(level, k >> 1) ? plane(level) : 0));
+    if (path === image.path && recursive) return { entries: image.levels.flatMap((_, level) => planes(level)), next: '' };
     if (path === image.path) {
       return { entries: image.levels.map((_, level) => { const all = planes(level); return entry(`${path}/${level}`, 'directory', all.reduce((n, e) => n + e.size, 0), all.reduce((n, e) => n + e.resident, 0)); }), next: '' };
     }
@@ -188,6 +234,9 @@ export class World {
     for (const leaf of paths.flatMap((p) => this.below(p))) {
       if (leaf.dirty) {
         result.skipped.push({ path: leaf.path, reason: 'dirty' });
+        result.skipped_files++;
+      } else if (leaf.resident && this.pinsOf(leaf.path).length) {
+        result.skipped.push({ path: leaf.path, reason: `pinned by ${this.pinsOf(leaf.path)[0]}` });
         result.skipped_files++;
       } else if (leaf.resident) {
         result.files++;

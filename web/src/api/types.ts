@@ -103,6 +103,20 @@ export interface EvictResult {
   skipped_files: number;
 }
 
+export interface PublishProgress {
+  id: number;
+  done: boolean;
+  pending_keys: number;
+  pending_bytes: number;
+  published_files: number;
+  published_bytes: number;
+  waiting: { path: string; reason: string; open_for_writing: boolean }[];
+}
+
+export interface FileCount {
+  files: number;
+}
+
 export interface Status {
   version: string;
   mount: string;

@@ -1,11 +1,13 @@
 // Moving bytes between the tiers, as tierd's API offers it.
 import { useQueryClient } from '@tanstack/react-query';
-import { change, sentence } from '../api/client';
+import { ApiError, change, sentence } from '../api/client';
 import { nameOf, shown } from '../api/paths';
 import { refreshResidency } from '../api/queries';
-import type { EvictResult, Prefetch } from '../api/types';
+import type { EvictResult, FileCount, Prefetch } from '../api/types';
 import { useUi } from '../app/store';
 import { bytes, plural } from '../ui/format';
+import { unpinCommand } from './commands';
+import { publish } from './publishes';
 
 export function labelOf(paths: string[]): string {
   const first = paths[0] === '/' ? 'all data' : shown(nameOf(paths[0] ?? ''));
@@ -51,6 +53,18 @@ export function useTierActions() {
     evict: (paths: string[]) =>
       run(async () => {
         say('info', evictSentence(await change<EvictResult>('POST', 'api/v1/evict', { paths })));
+      }),
+    publish: (paths: string[]) =>
+      run(async () => {
+        const receipt = await publish(paths, labelOf(paths));
+        if (receipt) say('info', receipt);
+      }),
+    unpin: (paths: string[], owner: string) =>
+      run(async () => {
+        const { files } = await change<FileCount>('POST', 'api/v1/unpin', { paths, owner }).catch((e: unknown) => {
+          throw e instanceof ApiError && e.status === 403 ? new Error(`${sentence(e)} An administrator does it with: ${unpinCommand(paths, owner)}`) : e;
+        });
+        say('info', files ? `${labelOf(paths)}: ${plural(files, 'file')} unpinned. The space can be freed now.` : `${shown(owner)} has pinned nothing here: what a run keeps ends with the run.`);
       }),
   };
 }

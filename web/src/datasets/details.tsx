@@ -10,6 +10,7 @@ import { useTierActions } from './actions';
 import { rowLink } from './list';
 import type { Row } from './rows';
 import { ResidencyStrips } from './residency-strips';
+import { Stays } from './stays';
 import { Thumbnail } from './thumbnail';
 import './details.css';
 
@@ -39,10 +40,13 @@ function facts(row: Row): [string, string][] {
   return out;
 }
 
-export function Details({ row, tiers, onClose }: { row: Row; tiers: boolean; onClose(): void }) {
-  const { bring, evict } = useTierActions();
+export function Details({ row, tiers, onKeep, onClose }: { row: Row; tiers: boolean; onKeep(): void; onClose(): void }) {
+  const { bring, evict, publish } = useTierActions();
   const link = rowLink(row);
   const isHot = row.state === 'hot' || (row.state === 'dirty' && row.resident === row.size);
+  const isDirty = row.state === 'dirty' || row.dirty > 0;
+  const isFolder = row.kind === 'folder' || row.dataset?.format === 'OME-Zarr';
+  const known = tiers && row.size !== null && row.size > 0 && !row.path.includes('<');
   return (
     <aside className="details" aria-label={`About ${row.name}`}>
       <header>
@@ -54,20 +58,23 @@ export function Details({ row, tiers, onClose }: { row: Row; tiers: boolean; onC
         <ResidencyBar state={row.state} size={row.size} resident={row.resident} dirty={row.dirty} />
         <StateMark state={row.state} />
       </div>
-      {tiers && row.size !== null && row.size > 0 && !row.path.includes('<') && <ResidencyStrips key={row.path} path={row.path} isFolder={row.kind === 'folder' || row.dataset?.format === 'OME-Zarr'} axes={row.dataset?.format === 'OME-Zarr' ? row.dataset.axes : ''} />}
+      {known && <ResidencyStrips key={row.path} path={row.path} isFolder={isFolder} axes={row.dataset?.format === 'OME-Zarr' ? row.dataset.axes : ''} />}
+      {known && <Stays key={`stays ${row.path}`} path={row.path} />}
       {row.dataset?.not_decodable && <p className="warning"><Icon name="warning" /> {sentence(row.dataset.not_decodable)}</p>}
       {row.error && row.kind === 'file' && <p className="warning"><Icon name="warning" /> {sentence(row.error)}</p>}
       <div className="details-actions">
         {link && <a className="button button-primary" href={link}>{row.kind === 'dataset' ? 'View' : 'Open'}</a>}
         {tiers && link && <a className="button" href={newRunLink({ dataset: row.path })}><Icon name="play" /> Analyse…</a>}
         {row.dataset && !row.dataset.not_decodable && <button type="button" className="button" aria-haspopup="dialog" onClick={() => useUi.getState().share(row.path)}><Icon name="share" /> Share…</button>}
-        {tiers && <button type="button" className="button" disabled={isHot} title={isHot ? 'All of it is on the SSD' : undefined} onClick={() => void bring([row.path])}>
-          <Icon name="fetch" /> Bring to SSD
-        </button>}
-        {tiers && <button type="button" className="button" disabled={row.resident === 0} title="The data stays in the archive" onClick={() => void evict([row.path])}>
-          <Icon name="release" /> Free SSD space
-        </button>}
       </div>
+      {tiers && (
+        <div className="details-tiers" role="group" aria-label="SSD and archive">
+          <button type="button" className="button" disabled={isHot} title={isHot ? 'All of it is on the SSD' : undefined} onClick={() => void bring([row.path])}><Icon name="fetch" /> Bring to SSD</button>
+          <button type="button" className="button" aria-haspopup="dialog" title="It is not evicted until somebody unpins it" onClick={onKeep}><Icon name="pin" /> Keep on SSD…</button>
+          <button type="button" className="button" disabled={row.resident === 0} title="The data stays in the archive" onClick={() => void evict([row.path])}><Icon name="release" /> Free SSD space</button>
+          <button type="button" className="button" disabled={!isDirty} title={isDirty ? 'Send it to the archive now, without waiting' : 'The archive has all of it'} onClick={() => void publish([row.path])}><Icon name="archive" /> Publish now</button>
+        </div>
+      )}
       <dl>
         {facts(row).map(([name, value]) => (
           <div key={name}><dt>{name}</dt><dd>{value}</dd></div>

@@ -9,6 +9,7 @@ import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
 import { useTierActions } from './actions';
 import { Details } from './details';
+import { Keep } from './keep';
 import { List } from './list';
 import { arrange, mergeRows, type Sort, type SortKey } from './rows';
 import { Transfers } from './transfers';
@@ -36,11 +37,12 @@ export function DatasetsPage({ path }: { path: string }) {
   const totals = useTotals(path, busy);
   const images = useDatasets(path, busy);
   const fetching = useUi((s) => s.fetching);
-  const { bring, evict } = useTierActions();
+  const { bring, evict, publish } = useTierActions();
   const [sort, setSort] = useState<Sort>({ key: 'name', down: false });
   const [filter, setFilter] = useState('');
   const [active, setActive] = useState<string | null>(null);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [keeping, setKeeping] = useState<string[]>([]);
   const filterBox = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
@@ -114,13 +116,16 @@ export function DatasetsPage({ path }: { path: string }) {
         {tiers && <div className="datasets-actions">
           <button type="button" className="button" aria-label={`Bring ${what} to the SSD`} disabled={!rows.length} onClick={() => void bring(target)}><Icon name="fetch" /> Bring to SSD</button>
           <button type="button" className="button" aria-label={`Free the SSD space of ${what}`} disabled={!rows.length} title="The data stays in the archive" onClick={() => void evict(target)}><Icon name="release" /> Free space</button>
+          <button type="button" className="button" aria-haspopup="dialog" aria-label={`Keep ${what} on the SSD`} disabled={!rows.length} title="It is not evicted until somebody unpins it" onClick={() => setKeeping(target)}><Icon name="pin" /> Keep…</button>
+          <button type="button" className="button" aria-label={`Publish ${what} now`} disabled={!rows.length} title="Send to the archive now, without waiting" onClick={() => void publish(target)}><Icon name="archive" /> Publish</button>
         </div>}
       </div>
       <Transfers prefetches={prefetches.data ?? []} />
       <div className="datasets-main">
         <div className="datasets-list">{body()}</div>
-        {activeRow && <Details row={activeRow} tiers={tiers} onClose={() => setActive(null)} />}
+        {activeRow && <Details row={activeRow} tiers={tiers} onKeep={() => setKeeping([activeRow.path])} onClose={() => setActive(null)} />}
       </div>
+      <Keep paths={keeping} onClose={() => setKeeping([])} />
       <footer className="datasets-foot">
         <span>{plural(rows.length, 'name')}{chosen.length ? `, ${chosen.length} selected` : ''}{folder.data && !folder.data.complete ? ': the folder has more; use a deeper folder' : ''}</span>
         {searchable && <a href={findLink(filter.trim(), path)}>Search the folders below for “{filter.trim()}” (Enter)</a>}

@@ -3,6 +3,7 @@ import type { Prefetch } from '../api/types';
 import { bytes, eta, percent, rate } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { useTierActions } from './actions';
+import { publishText, usePublishes } from './publishes';
 import './transfers.css';
 
 // How long something that has ended is still shown.
@@ -32,10 +33,11 @@ export function progressText(p: Prefetch): string {
 
 export function Transfers({ prefetches }: { prefetches: Prefetch[] }) {
   const { cancel, resume } = useTierActions();
+  const publishes = usePublishes((s) => s.list);
   const list = toShow(prefetches, Date.now());
-  if (!list.length) return null;
+  if (!list.length && !publishes.length) return null;
   return (
-    <section className="transfers" aria-label="Transfers to the SSD">
+    <section className="transfers" aria-label="Transfers">
       {list.map((p) => (
         <div key={p.id} className={`transfer transfer-${p.state}`}>
           <span className="transfer-name">{p.label || `Prefetch ${p.id}`}</span>
@@ -49,6 +51,16 @@ export function Transfers({ prefetches }: { prefetches: Prefetch[] }) {
               <Icon name="close" />
             </button>
           )}
+        </div>
+      ))}
+      {publishes.map(({ id, label, progress: p }) => (
+        <div key={`publish ${id}`} className={`transfer transfer-${p.waiting.length ? 'waiting' : 'running'}`}>
+          <span className="transfer-name">{label} to the archive</span>
+          <progress value={percent(p.published_bytes, p.published_bytes + p.pending_bytes)} max={100} aria-label={`${label} to the archive, progress`} />
+          <span className="transfer-text" aria-live={p.waiting.length ? 'polite' : 'off'}>{publishText(p)}</span>
+          <button type="button" className="icon-button" title="Hide: the publish continues" aria-label={`Hide the publish of ${label}`} onClick={() => usePublishes.getState().hide(id)}>
+            <Icon name="close" />
+          </button>
         </div>
       ))}
     </section>

@@ -1,6 +1,8 @@
 import { sentence } from '../api/client';
-import { useAgents, useHasTiers, useStatus } from '../api/queries';
+import { nameOf, shown } from '../api/paths';
+import { useAgents, useHasTiers, useStatus, useTotals } from '../api/queries';
 import type { Agent, Status } from '../api/types';
+import { folderLink } from '../app/route';
 import { ago, bytes, count, duration, percent, plural, rate } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
@@ -60,6 +62,32 @@ function Agents({ agents }: { agents: Agent[] }) {
   );
 }
 
+const kShownFolders = 10;
+
+// Who fills the SSD: the folders of the root, as far as their sums are known.
+function Folders() {
+  const totals = useTotals('/', false);
+  if (totals.error && !totals.data) return <p className="bad">{sentence(totals.error)}</p>;
+  const known = (totals.data?.entries ?? []).filter((e) => e.kind === 'directory' && e.state !== '' && e.resident > 0);
+  const rows = [...known].sort((a, b) => b.resident - a.resident).slice(0, kShownFolders);
+  if (!rows.length) return <p className="muted">{totals.data ? 'No folder has anything on the SSD.' : 'Summing the folders…'}</p>;
+  return (
+    <>
+      <div className="table-box">
+        <table className="table">
+          <thead><tr><th scope="col">Folder</th><th scope="col" className="num">On the SSD</th><th scope="col" className="num">Of</th><th scope="col" className="num">Not yet archived</th></tr></thead>
+          <tbody>
+            {rows.map((e) => (
+              <tr key={e.path}><td className="path"><a href={folderLink(e.path)}>{shown(nameOf(e.path))}</a></td><td className="num">{bytes(e.resident)}</td><td className="num">{bytes(e.size)}</td><td className="num">{e.dirty ? bytes(e.dirty) : ''}</td></tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {known.length > rows.length && <p className="muted">{plural(known.length - rows.length, 'other folder')} have less.</p>}
+    </>
+  );
+}
+
 export function SystemPage() {
   const { data: s, error } = useStatus();
   const tiers = useHasTiers();
@@ -106,6 +134,10 @@ export function SystemPage() {
           <Chart title="Not yet archived" points={gauge(samples, 'dirty')} format={bytes} />
           <Chart title="Reads and writes of the mount" points={rates(samples, 'reads', 'writes')} format={(n) => `${count(n)}/s`} base={10} />
         </div>
+      </section>
+      <section aria-labelledby="folders">
+        <h2 id="folders">SSD by folder</h2>
+        <Folders />
       </section>
       <section aria-labelledby="agents">
         <h2 id="agents">Compute agents</h2>
