@@ -64,6 +64,12 @@ export function labelAt(image, z, x, y) {
   return near && near.d < 0.75 ? near.n.id : 0;
 }
 
+// Of labels of a part: where it begins, in pixels of its level, and its time point.
+export function partLabelAt(image, x, y) {
+  const { level, t, x: left, y: top } = image.part;
+  return labelAt(image, 0, (x + left) * 2 ** level + 14 * t, (y + top) * 2 ** level);
+}
+
 // The objects that labelAt() shows, with their centres.
 export function labelledObjects(image) {
   const out = [];
@@ -97,7 +103,7 @@ export function tile(image, level, t, channels, z, ty, tx) {
       for (let x = 0; x < width; x++) {
         const px = (tx * kTile + x) * step;
         const py = (ty * kTile + y) * step;
-        out[at++] = image.isLabel ? labelAt(image, z, px, py) : valueAt(image, t, c, z, px, py);
+        out[at++] = image.part ? partLabelAt(image, px, py) : image.isLabel ? labelAt(image, z, px, py) : valueAt(image, t, c, z, px, py);
       }
   cache.set(key, out);
   if (cache.size > 400) cache.delete(cache.keys().next().value);

@@ -137,7 +137,7 @@ function work(world, options, req, url, body, res) {
   if (!found || found.workflow === 'align') return fail(res, 404, 'ENOENT', 'the folder of this run has been removed');
   if (!what) return json(res, { ...found, folder: `/jobs/${found.ended ? 'done' : 'running'}/${found.run}`, report: report(found), job: jobText(world, found.run) ?? '' });
   if (what === 'log') return text(res, runLog(found).slice(-Number(url.searchParams.get('tail') ?? 65536)));
-  if (what === 'results') return json(res, results(world, found));
+  if (what === 'results') return json(res, results(world, found, options));
   if (what === 'cancel') {
     cancel(world, found.run);
     return json(res, {});

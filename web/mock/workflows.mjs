@@ -179,7 +179,7 @@ export function report(status) {
 }
 
 // Files that a finished run has: tables of the objects that the label image shows.
-export function results(world, status) {
+export function results(world, status, options = {}) {
   const output = status.output.replace('/mnt/tier', '');
   if (status.state !== 'done') return { output: '', files: [], left_out: 0 };
   const file = (name, kind, text, of = '') => {
@@ -190,6 +190,14 @@ export function results(world, status) {
   const scan = world.images.find((i) => i.path === '/brain42/scan.ome.zarr');
   const labels = file('labels/scan.ome.zarr', 'labels', null, scan.path);
   if (!world.image(labels.path)) world.images.push({ ...scan, path: labels.path, name: 'scan.ome.zarr', type: 'uint32', labels: [], isLabel: true, channels: [], shape: { ...scan.shape, c: 1 }, levels: scan.levels.map((l) => ({ ...l, shape: { ...l.shape, c: 1 } })) });
+  // Labels of single time points: a block at t 2 and 3, all of it at half the resolution at t 4.
+  const timelapse = world.images.find((i) => i.path === '/brain42/timelapse.ome.tif');
+  const parts = !options.parts ? [] : [{ t: 2, level: 0, x: 256, y: 128 }, { t: 3, level: 0, x: 256, y: 128 }, { t: 4, level: 1, x: 0, y: 0 }].map((part) => {
+    const one = { ...file(`times/t_000${part.t}.ome.zarr`, 'labels', null, timelapse.path), box: `level=${part.level},t=${part.t},c=0,z=0:1,y=${part.y}:${part.y + 512},x=${part.x}:${part.x + 512}` };
+    const shape = { t: 1, c: 1, z: 1, y: 512, x: 512 };
+    if (!world.image(one.path)) world.images.push({ ...timelapse, path: one.path, name: one.path.split('/').pop(), version: `p${part.t}`, type: 'uint32', labels: [], isLabel: true, channels: [], shape, levels: [{ shape, stored: true }], part });
+    return one;
+  });
   const objects = labelledObjects(scan);
   const rows = objects.map((o) => `scan.ome.zarr,0,0,${o.id},${o.volume},${(o.volume * 0.158).toFixed(3)},${o.z.toFixed(3)},${o.y.toFixed(3)},${o.x.toFixed(3)},${Math.round(o.bright * o.volume)},${o.bright.toFixed(2)}`);
   return {
@@ -197,6 +205,7 @@ export function results(world, status) {
     files: [
       file('images.csv', 'table', `file,count,volume_vx_mean,intensity_mean_mean\nscan.ome.zarr,${objects.length},18345.2,1402.55\n"overview, left.ome.zarr",212,17560,1388.1\n`),
       labels,
+      ...parts,
       file('nuclei.csv', 'table', `file,t,c,label,volume_vx,volume_um3,centroid_z_px,centroid_y_px,centroid_x_px,intensity_sum,intensity_mean\n${rows.join('\n')}\n`),
       file('nuclei.png', 'picture', 'PNG'),
       file('tables/cold.csv', 'table', 'label,area_px\n1,20\n'),

@@ -1,6 +1,7 @@
 // Measuring in the viewer, projections, and the objects of a run over their image. Needs `npm run build` first.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { partLabelAt } from '../mock/images.mjs';
 import { start } from '../mock/server.mjs';
 import { jobRuns } from '../mock/workflows.mjs';
 import { openBrowser, openPage, pixelAt, statistics } from './browser.mjs';
@@ -167,5 +168,54 @@ test('slices across the planes follow the picture, and a click in one goes to it
   // The whole image: the picture has no camera of its own.
   await page.goto(page.url().replace(/#.*/, '#/view?path=/brain42/overview.ome.zarr&slices=1'));
   await page.getByRole('img', { name: 'Slice y-z at x 640' }).waitFor();
+  assert.deepEqual(await faults(), []);
+});
+
+// A pixel of the middle of an object at a time point, inside a part of the image.
+function objectIn({ part, from, to }) {
+  for (let y = from[1]; y < to[1]; y += 4)
+    for (let x = from[0]; x < to[0]; x += 4) {
+      const at = (dx, dy) => partLabelAt({ part, shape: { z: 1 } }, ((x + dx) / 2 ** part.level) - part.x, ((y + dy) / 2 ** part.level) - part.y);
+      const id = at(0, 0);
+      if (id && [[-8, 0], [8, 0], [0, -8], [0, 8]].every(([dx, dy]) => at(dx, dy) === id)) return { x, y, id };
+    }
+  throw new Error('there is no object');
+}
+
+test('labels of parts are shown at their time, place and scale', async (t) => {
+  const hidden = 'ch=0:4f8bff,0:ff9d2e';
+  const { page, hub, run, faults } = await visit(t, '#/runs?run=RUN', { ran: true, parts: true });
+  await page.getByText('times/t_0003.ome.zarr').waitFor();
+  const link = await page.locator('li', { hasText: 'times/t_0003.ome.zarr' }).getByRole('link', { name: 'Show over the image' }).getAttribute('href');
+  assert.match(link, /^#\/view\?path=\/brain42\/timelapse\.ome\.tif&t=3&labels=.*&run=/);
+  const base = link.replace(/&t=3/, '').replace(/&table=[^&]*/, '');
+  const look = async (time, x, y) => {
+    await page.goto(`${hub.address}/${base}&t=${time}&at=${x},${y},0&${hidden}`);
+    await page.locator('canvas').waitFor({ state: 'attached' });
+    const box = await page.locator('canvas').first().boundingBox();
+    const [px, py] = [box.x + box.width / 2, box.y + box.height / 2];
+    const object = async () => {
+      await page.mouse.move(px + 1, py);
+      await page.mouse.move(px, py);
+      return Number(/object (\d+)/.exec((await page.getByRole('status', { name: 'Position under the pointer' }).textContent()) ?? '')?.[1] ?? 0);
+    };
+    const ink = async () => (await statistics(page, { x: Math.round(px) - 40, y: Math.round(py) - 40, width: 80, height: 80 }, 40)).bright;
+    return { object, ink };
+  };
+  for (const part of [{ t: 2, level: 0, x: 256, y: 128 }, { t: 3, level: 0, x: 256, y: 128 }, { t: 4, level: 1, x: 0, y: 0 }]) {
+    const found = objectIn({ part, from: [420, 300], to: [700, 600] });
+    const { object, ink } = await look(part.t, found.x, found.y);
+    await until(async () => (await object()) === found.id);
+    await until(async () => (await ink()) > 0.01);
+  }
+  // Left of the block of t 3 there are none, and at t 0 none at all.
+  const outside = await look(3, 120, 400);
+  await page.waitForTimeout(500);
+  assert.equal(await outside.object(), 0);
+  assert.equal(await outside.ink(), 0);
+  const before = await look(0, 500, 400);
+  await page.getByText('There are no labels of time point 1, only of time points 3, 4 and 5.').waitFor();
+  assert.equal(await before.ink(), 0);
+  assert.ok(run);
   assert.deepEqual(await faults(), []);
 });

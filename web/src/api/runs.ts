@@ -18,6 +18,7 @@ export interface ResultFile {
   kind: 'table' | 'picture' | 'image' | 'labels' | 'text' | 'other';
   size: number;
   of: string; // the image that labels belong to
+  box?: string; // the part of that image which they are of, as imgop writes it; "": not known
 }
 
 export interface Results {
@@ -48,6 +49,7 @@ export const useLog = (run: string, tail: number, live: boolean) =>
 
 export const useResults = (run: string, over: boolean) =>
   useQuery({
+    enabled: run !== '',
     queryKey: ['results', run, over],
     queryFn: ({ signal }) => get<Results>(`${one(run)}/results`, signal),
     refetchInterval: over ? false : 5000,

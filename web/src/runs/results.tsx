@@ -9,9 +9,16 @@ import { TablePanel } from '../tables/panel';
 import { bytes, plural } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
+import { parseBox } from '../viewer/parts';
 import { below, firstTable, tableOf } from './pairs';
 
 const kShown = 100;
+
+const timeOf = (labels: ResultFile) => parseBox(labels.box)?.t;
+// Labels over their image, at their time point.
+const overlay = (run: string, labels: ResultFile) => ({ t: timeOf(labels) || undefined, labels: labels.path, run });
+// Those of a time point, if the run has labelled several.
+const labelsAt = (labels: ResultFile[], t: number | null) => labels.find((l) => timeOf(l) === t) ?? labels[0];
 
 function Tables({ run, output, tables, labels, file }: { run: string; output: string; tables: ResultFile[]; labels: ResultFile[]; file: string }) {
   const chosen = tables.find((t) => t.path === file) ?? tables.find((t) => t.path === firstTable(tables))!;
@@ -24,8 +31,8 @@ function Tables({ run, output, tables, labels, file }: { run: string; output: st
     if (row === null || !objects?.usable || !objects.placeOf(row)) return '';
     const known = labels.filter((l) => l.of);
     const image = objects.imageOf(row, known.map((l) => l.of));
-    const over = known.find((l) => l.of === image);
-    return over ? viewLink(over.of, { labels: over.path, table: chosen.path, object: objects.labelOf(row) }) : '';
+    const over = labelsAt(known.filter((l) => l.of === image), objects.timeOf(row));
+    return over ? viewLink(over.of, { ...overlay(run, over), table: chosen.path, object: objects.labelOf(row) }) : '';
   };
   const link = linkOf(selected);
   return (
@@ -46,7 +53,7 @@ function Tables({ run, output, tables, labels, file }: { run: string; output: st
   );
 }
 
-function Labels({ output, labels, files }: { output: string; labels: ResultFile[]; files: ResultFile[] }) {
+function Labels({ run, output, labels, files }: { run: string; output: string; labels: ResultFile[]; files: ResultFile[] }) {
   const [filter, setFilter] = useState('');
   const fits = labels.filter((l) => shown(l.path).toLowerCase().includes(filter.trim().toLowerCase()));
   return (
@@ -58,7 +65,7 @@ function Labels({ output, labels, files }: { output: string; labels: ResultFile[
             <Icon name="image" />
             <span className="result-name">{shown(below(output, l.path))}{l.of && <span className="muted">of {shown(l.of)}</span>}</span>
             {l.size > 0 && <span className="muted">{bytes(l.size)}</span>}
-            {l.of ? <a className="button button-small" href={viewLink(l.of, { labels: l.path, table: tableOf(l, files) })}><Icon name="eye" /> Show over the image</a> : <a className="button button-small" href={viewLink(l.path)}>View</a>}
+            {l.of ? <a className="button button-small" href={viewLink(l.of, { ...overlay(run, l), table: tableOf(l, files) })}><Icon name="eye" /> Show over the image</a> : <a className="button button-small" href={viewLink(l.path)}>View</a>}
           </li>
         ))}
       </ul>
@@ -117,7 +124,7 @@ export function Results({ run, over, file }: { run: string; over: boolean; file:
     <div className="results">
       <div className="result-head"><span className="muted result-output">{shown(data.output)}</span><a className="button button-small" href={folderLink(data.output)}><Icon name="folder" /> Open the folder</a></div>
       {of('table').length > 0 && <Tables run={run} output={data.output} tables={of('table')} labels={of('labels')} file={file} />}
-      {of('labels').length > 0 && <Labels output={data.output} labels={of('labels')} files={data.files} />}
+      {of('labels').length > 0 && <Labels run={run} output={data.output} labels={of('labels')} files={data.files} />}
       {pictures.length > 0 && (
         <section aria-labelledby="pictures">
           <h2 id="pictures">Pictures</h2>

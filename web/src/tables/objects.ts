@@ -57,6 +57,11 @@ export class Objects {
     return this.label?.numbers?.[row] ?? 0;
   }
 
+  // As the table has it, also if it is the same for all.
+  timeOf(row: number): number | null {
+    return columnOf(this.table, 't')?.numbers?.[row] ?? null;
+  }
+
   placeOf(row: number): Place | null {
     const [x, y, z] = this.at.map((c) => c?.numbers?.[row] ?? NaN);
     if (!Number.isFinite(x) || !Number.isFinite(y)) return null;

@@ -1,7 +1,8 @@
 import { useEffect, useRef, type RefObject } from 'react';
 import type { Dataset } from '../api/types';
 import type { Limits } from './contrast';
-import { levelsOf, type Level } from './source';
+import type { Labels } from './page';
+import { levelsOf } from './source';
 import { Stage } from './stage';
 import { cameraOf, pixelAt, type ViewerStore } from './store';
 import type { Tiles } from './tiles';
@@ -11,7 +12,7 @@ interface Props {
   tiles: Tiles;
   store: ViewerStore;
   limits: Limits[];
-  labels: Level[] | null;
+  labels: Labels | null;
   labelFill: number;
   stage: RefObject<Stage | null>;
   onPick(x: number, y: number): void; // a click, in pixels of level 0

@@ -12,12 +12,13 @@ interface Props {
   dataset: Dataset;
   store: ViewerStore;
   path: string; // of the table
+  scale: number; // how many pixels of the image one of the labels is
   small: boolean;
   onSmall(small: boolean): void;
 }
 
 // The table of the objects below the picture: a row is an object, and an object is a row.
-export function Dock({ dataset, store, path, small, onSmall }: Props) {
+export function Dock({ dataset, store, path, scale, small, onSmall }: Props) {
   const loading = useTable(path);
   const object = store((s) => s.view.object);
   const t = store((s) => s.view.t);
@@ -32,7 +33,7 @@ export function Dock({ dataset, store, path, small, onSmall }: Props) {
     const shape = shapeOf(dataset);
     const camera = cameraOf(s, dataset);
     s.change({
-      object: objects.labelOf(row), camera: { x: place.x, y: place.y, zoom: Math.max(camera.zoom, 0) },
+      object: objects.labelOf(row), camera: { x: place.x * scale, y: place.y * scale, zoom: Math.max(camera.zoom, 0) },
       ...(place.z === null ? {} : { z: Math.min(shape.z - 1, Math.max(0, Math.round(place.z))) }), ...(place.t === null ? {} : { t: Math.min(shape.t - 1, place.t) }),
     });
   };

@@ -2,6 +2,8 @@
 import type { UpdateParameters } from '@deck.gl/core';
 import { TileLayer } from '@deck.gl/geo-layers';
 import { BitmapLayer } from '@deck.gl/layers';
+import { Matrix4 } from '@math.gl/core';
+import type { Box } from './parts';
 import type { Level } from './source';
 
 const block = 'uniform labelUniforms { float fill; highp uint chosen; } label;';
@@ -97,18 +99,20 @@ class LabelTile extends BitmapLayer<LabelTileProps> {
 export interface LabelOptions {
   id: string;
   levels: Level[];
+  box: Box | null; // where in the image they are; null: they are as large as it
   t: number;
   z: number;
   fill: number;
   chosen: number; // 0: none
 }
 
-export function labelLayer({ id, levels, t, z, fill, chosen }: LabelOptions) {
+export function labelLayer({ id, levels, box, t, z, fill, chosen }: LabelOptions) {
   const [height, width] = [levels[0]!.shape[3]!, levels[0]!.shape[4]!];
   return new TileLayer<Ids | null>({
     id,
     extent: [0, 0, width, height],
     tileSize: levels[0]!.tileSize,
+    ...(box ? { modelMatrix: new Matrix4().scale(2 ** box.level).translate([box.x[0], box.y[0], 0]), zoomOffset: box.level } : {}),
     minZoom: -(levels.length - 1),
     maxZoom: 0,
     maxRequests: 64,
@@ -127,7 +131,7 @@ export function labelLayer({ id, levels, t, z, fill, chosen }: LabelOptions) {
       const { tile, data } = props;
       if (!data) return null;
       const [[left, top], [right, bottom]] = tile.boundingBox as [[number, number], [number, number]];
-      return new LabelTile({ id: props.id, ids: data, fill, chosen, pickable: false, bounds: [left, Math.min(bottom, height), Math.min(right, width), top] });
+      return new LabelTile({ id: props.id, ids: data, fill, chosen, pickable: false, modelMatrix: props.modelMatrix ?? null, bounds: [left, Math.min(bottom, height), Math.min(right, width), top] });
     },
   });
 }

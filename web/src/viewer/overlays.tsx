@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import type { Dataset } from '../api/types';
 import type { Labels } from './page';
+import { placeIn } from './parts';
 import { barFor, positionText } from './scale';
 import { cameraOf, type ViewerStore } from './store';
 
@@ -21,9 +22,10 @@ export function ScaleBar({ dataset, store }: Props) {
 }
 
 // The object at a pixel of level 0, as far as its labels are here; 0: none.
-export function labelAt({ levels, tiles }: Labels, t: number, z: number, x: number, y: number): number {
+export function labelAt({ levels, tiles, box }: Labels, t: number, z: number, x: number, y: number): number {
   const [depth, , planes] = levels[0]!.shape;
-  return tiles.valueAt(Math.min(t, depth! - 1), Math.min(z, planes! - 1), 0, x, y)?.value ?? 0;
+  const at = placeIn(box, x, y, z);
+  return at ? (tiles.valueAt(Math.min(t, depth! - 1), Math.min(at.z, planes! - 1), 0, at.x, at.y)?.value ?? 0) : 0;
 }
 
 export function Position({ dataset, store, labels }: Props & { labels: Labels | null }) {

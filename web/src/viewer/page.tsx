@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { sentence } from '../api/client';
 import { joinPath, parentOf, shown } from '../api/paths';
 import { useDataset } from '../api/queries';
+import { useResults } from '../api/runs';
 import type { Dataset } from '../api/types';
 import { folderLink, parseHash, replaceHash } from '../app/route';
 import { useUi } from '../app/store';
@@ -14,6 +15,7 @@ import { useViewerKeys } from './keys';
 import { LineOverlay, ProfilePanel } from './measure';
 import { ColdMark, labelAt, Position, ScaleBar } from './overlays';
 import { Panel } from './panel';
+import { partAt, partsOf, timesOf, type Box, type Part } from './parts';
 import { Planes } from './planes';
 import { SlicePanel } from './slice-panel';
 import { save, snapshot, snapshotName } from './snapshot';
@@ -22,7 +24,7 @@ import { hasWebGl, type Stage } from './stage';
 import { cameraOf, createViewer, type ViewerStore } from './store';
 import { Tiles } from './tiles';
 import { Toolbar } from './toolbar';
-import { formatView, parseView } from './view';
+import { formatView, parseView, type View } from './view';
 import './viewer.css';
 
 // The address follows the view, and the view follows the address when somebody changes that.
@@ -56,20 +58,33 @@ function useAddress(store: ViewerStore, d: Dataset): void {
 export interface Labels {
   levels: Level[];
   tiles: Tiles;
+  box: Box | null; // the part of the image that they are of
+}
+
+// What is shown of labels at a time point. Those of a run may be of single time points, each an image of its own.
+function useParts(d: Dataset, { labels, run, t }: View): { part: Part | null; note: string } {
+  const results = useResults(labels.startsWith('/') ? run : '', true);
+  const parts = useMemo(() => (results.data ? partsOf(results.data.files, d.path, labels) : []), [results.data, d.path, labels]);
+  // Until it is known where they belong they are not drawn in a wrong place.
+  if (!labels || (results.isPending && results.fetchStatus !== 'idle')) return { part: null, note: '' };
+  if (!labels.startsWith('/')) return { part: { path: joinPath(d.path, `labels/${labels}`), box: null }, note: '' };
+  const part = partAt(parts, labels, t);
+  return { part, note: part ? '' : `There are no labels of time point ${t + 1}, only of ${timesOf(parts)}.` };
 }
 
 // Those of a run are an image of their own, anywhere.
-function useLabels(d: Dataset, name: string, onError: (text: string) => void): Labels | null {
-  const path = name.startsWith('/') ? name : name && joinPath(d.path, `labels/${name}`);
+function useLabels(part: Part | null, name: string, onError: (text: string) => void): Labels | null {
+  const path = part?.path ?? '';
+  const box = part?.box ?? null;
   const { data, error } = useDataset(path);
   useEffect(() => {
-    if (name && error) onError(`The labels ${shown(name)} cannot be shown: ${sentence(error)}`);
-  }, [name, error]);
+    if (path && error) onError(`The labels ${shown(name)} cannot be shown: ${sentence(error)}`);
+  }, [path, error]);
   return useMemo(() => {
     if (!path || data?.path !== path) return null;
     const tiles = new Tiles(data, { onCold: () => {}, onStale: () => {}, onError: () => {} });
-    return { levels: levelsOf(tiles), tiles };
-  }, [path, data?.path, data?.version]);
+    return { levels: levelsOf(tiles), tiles, box };
+  }, [path, box, data?.path, data?.version]);
 }
 
 function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
@@ -86,7 +101,8 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   const limits = useLimits(d, view, histograms);
   const [labelFill, setLabelFill] = useState(0.15);
   const [panel, setPanel] = useState(() => window.innerWidth > 720);
-  const labels = useLabels(d, view.labels, (text) => say('error', text));
+  const { part, note } = useParts(d, view);
+  const labels = useLabels(part, part?.path.startsWith(`${d.path}/`) ? view.labels : (part?.path ?? ''), (text) => say('error', text));
   const stage = useRef<Stage | null>(null);
   // Labels that came with the address can be chosen again.
   const last = useRef('');
@@ -133,18 +149,18 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
       <Toolbar dataset={d} store={store} panel={panel} onPanel={() => setPanel(!panel)} onSnapshot={() => void takeSnapshot()} onLink={() => void copyLink()} />
       <div className="viewer-main">
         <div className="viewer-stage">
-          <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels?.levels ?? null} labelFill={labelFill} stage={stage} onPick={pick} />
+          <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels} labelFill={labelFill} stage={stage} onPick={pick} />
           {view.slices && <span className="cross" aria-hidden="true" />}
           <LineOverlay dataset={d} store={store} />
           <ColdMark store={store} />
           <Position dataset={d} store={store} labels={labels} />
           <ScaleBar dataset={d} store={store} />
         </div>
-        {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labels={labels} foreign={foreign} labelFill={labelFill} onLabelFill={setLabelFill} />}
+        {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labels={labels} labelsNote={note} foreign={foreign} labelFill={labelFill} onLabelFill={setLabelFill} />}
       </div>
       {view.slices && <SlicePanel dataset={d} store={store} tiles={tiles} limits={limits} />}
       {view.line && <ProfilePanel dataset={d} store={store} tiles={tiles} line={view.line} />}
-      {view.table && <Dock dataset={d} store={store} path={view.table} small={small} onSmall={setSmall} />}
+      {view.table && <Dock dataset={d} store={store} path={view.table} scale={2 ** (labels?.box?.level ?? 0)} small={small} onSmall={setSmall} />}
       <Planes dataset={d} store={store} />
     </div>
   );

@@ -23,6 +23,7 @@ interface Props {
   limits: Limits[];
   histograms: (Histogram | undefined)[];
   labels: Shown | null;
+  labelsNote: string; // why none are shown
   foreign: string; // labels that are not of the image, "": none
   labelFill: number;
   onLabelFill(fill: number): void;
@@ -55,16 +56,16 @@ function Channels({ dataset, tiles, store, limits, histograms }: Props) {
 
 // Where labels have another size, their outlines are not those of what is below them.
 function sizeNote(dataset: Dataset, labels: Shown | null): string {
-  if (!labels) return '';
+  if (!labels || labels.box) return '';
   const [a, b] = [shapeOf(dataset), shapeOf(labels.tiles.dataset)];
   return a.x === b.x && a.y === b.y ? '' : `The labels are ${b.x} × ${b.y} pixels, the image ${a.x} × ${a.y}: they were made from another level or a part of it.`;
 }
 
-function Labels({ dataset, store, labels: shownLabels, foreign, labelFill, onLabelFill }: Props) {
+function Labels({ dataset, store, labels: shownLabels, labelsNote, foreign, labelFill, onLabelFill }: Props) {
   const labels = store((s) => s.view.labels);
   const object = store((s) => s.view.object);
   if (!dataset.labels.length && !foreign) return null;
-  const note = sizeNote(dataset, shownLabels);
+  const note = labelsNote || sizeNote(dataset, shownLabels);
   return (
     <section className="panel-part" aria-label="Labels">
       <h3>Labels</h3>
@@ -76,7 +77,7 @@ function Labels({ dataset, store, labels: shownLabels, foreign, labelFill, onLab
         </select>
         <label className="panel-fill">Fill <input type="range" aria-label="How much labels are filled" min={0} max={0.8} step={0.05} value={labelFill} disabled={!labels} onChange={(e) => onLabelFill(Number(e.target.value))} /></label>
       </div>
-      {foreign && labels === foreign && <p className="muted panel-path">{shown(foreign)}</p>}
+      {foreign && labels === foreign && <p className="muted panel-path">{shown(shownLabels?.tiles.dataset.path ?? foreign)}</p>}
       {note && <p className="warning"><Icon name="warning" /> {note}</p>}
       {labels && <p className="muted" role="status">{object ? `Object ${object} is chosen.` : 'Click an object to choose it.'}</p>}
     </section>

@@ -6,6 +6,7 @@ import type { Dataset } from '../api/types';
 import { ChannelColours } from './colours';
 import type { Limits } from './contrast';
 import { labelLayer } from './labels';
+import type { Box } from './parts';
 import { extentOf, ProjectedLevel } from './projection';
 import type { Level, Selection } from './source';
 import type { Tiles } from './tiles';
@@ -30,7 +31,7 @@ export interface Scene {
   view: View;
   camera: Camera;
   limits: Limits[]; // of every channel
-  labels: Level[] | null;
+  labels: { levels: Level[]; box: Box | null } | null;
   labelFill: number;
   width: number;
   height: number;
@@ -126,9 +127,11 @@ export class Stage {
     const layers: (Layer | null)[] = [...(this.held ? this.layersOf(this.held, scene) : []), ...this.layersOf(plane, scene)];
     if (scene.labels) {
       const { t, z } = scene.view;
-      const depth = scene.labels[0]!.shape;
-      const place = { t: Math.min(t, depth[0]! - 1), z: Math.min(z, depth[2]! - 1) };
-      layers.push(labelLayer({ id: `labels-${t}-${z}`, levels: scene.labels, ...place, fill: scene.labelFill, chosen: scene.view.object }));
+      const { levels, box } = scene.labels;
+      const depth = levels[0]!.shape;
+      const first = box?.z[0] ?? 0;
+      const place = { t: Math.min(t, depth[0]! - 1), z: Math.min(z - first, depth[2]! - 1) };
+      if (!box || (z >= first && z < box.z[1])) layers.push(labelLayer({ id: `labels-${t}-${z}`, levels, box, ...place, fill: scene.labelFill, chosen: scene.view.object }));
     }
     this.deck.setProps({ viewState: { target: [camera.x, camera.y, 0], zoom: camera.zoom }, layers });
   }

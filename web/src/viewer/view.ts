@@ -41,6 +41,7 @@ export interface View {
   camera: Camera | null; // null: the whole image
   channels: ChannelView[];
   labels: string; // a name in the image, or the path of another one; "": none
+  run: string; // which made these labels, and maybe those of other time points; "": not known
   table: string; // the path of the table of these labels
   object: number; // the chosen one; 0: none
   line: Line | null;
@@ -74,7 +75,7 @@ export function defaultView(d: Dataset): View {
   const shape = shapeOf(d);
   const few = shape.c <= 4 ? shape.c : 3;
   const channels = Array.from({ length: shape.c }, (_, c): ChannelView => ({ visible: c < few, colour: defaultColour(d, c), low: null, high: null, gamma: 1 }));
-  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '', table: '', object: 0, line: null, projection: null, slices: false };
+  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '', run: '', table: '', object: 0, line: null, projection: null, slices: false };
 }
 
 const clampInt = (text: string | null, top: number, otherwise: number) => {
@@ -126,6 +127,7 @@ export function parseView(q: URLSearchParams, d: Dataset): View {
     camera: isCamera ? { x: x!, y: y!, zoom: zoom! } : null,
     channels,
     labels: labels.startsWith('/') || d.labels.includes(labels) ? labels : '',
+    run: q.get('run') ?? '',
     table: (q.get('table') ?? '').startsWith('/') ? q.get('table')! : '',
     object: clampInt(q.get('object'), 2 ** 32, 0),
     line: parseLine(q.get('line')),
@@ -154,6 +156,7 @@ export function formatView(path: string, view: View, d: Dataset): string {
     at: view.camera ? [short(view.camera.x, 1), short(view.camera.y, 1), short(view.camera.zoom, 3)].join(',') : undefined,
     ch: same ? undefined : channels.join(','),
     labels: view.labels || undefined,
+    run: (view.labels && view.run) || undefined,
     table: view.table || undefined,
     object: view.object || undefined,
     line: view.line ? [view.line.x1, view.line.y1, view.line.x2, view.line.y2].map((n) => short(n, 1)).join(',') : undefined,
