@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "common/unique_fd.h"
+#include "compute/workflow/job_file.h"
 #include "compute/workflow/workflow.h"
 #include "daemon/config.h"
 #include "formats/image.h"
@@ -26,10 +27,31 @@ void parse_workflow(std::string_view bytes) {
   const auto workflow = compute::parse_workflow(bytes);
   if (!workflow && !workflow.error().text().starts_with("line "))
     throw std::logic_error("an error without its line: " + workflow.error().text());
+  const auto reference = compute::read_reference(bytes);
+  if (!reference && !compute::to_text(reference.error()).starts_with("line "))
+    throw std::logic_error("a complaint without its line");
+  if (!workflow) return;
+  // Writing down the values that it has changes nothing.
+  const compute::ParameterValues values = compute::check_workflow(bytes).values;
+  const auto written = compute::with_values(std::string(bytes), values);
+  if (written && compute::check_workflow(*written).values != values)
+    throw std::logic_error("values that come back as others");
 }
 
 std::vector<std::string> workflow_seeds() {
-  return {R"(workflow: count
+  return {R"(workflow: w
+parameters:
+  images: {type: dataset, default: [a, "b*"]}
+  d: {type: number, default: 24, minimum: 2, maximum: 500, unit: px, description: of a nucleus}
+  how: {type: string, default: otsu, enum: [otsu, mean]}
+  all: {type: boolean, default: true}
+input: {dataset: "{images}"}
+steps:
+  - {id: a, run: [t, "{d}-{how}", "{all}", "{{"]}
+values: {d: 30}
+)",
+          "workflow: nuclei-files\nvalues: {images: [a, b], d: 3}\n",
+          R"(workflow: count
 input:
   dataset: scan.ome.zarr
   select: {c: 0, level: 0}
