@@ -16,6 +16,11 @@ export function Dialog({ title, open, onClose, children }: Props) {
     if (open && !box.current?.open) box.current?.showModal();
     if (!open) box.current?.close();
   }, [open]);
+  useEffect(() => {
+    if (!open) return undefined;
+    window.addEventListener('hashchange', onClose); // another page: "back", for example
+    return () => window.removeEventListener('hashchange', onClose);
+  }, [open, onClose]);
   return (
     <dialog ref={box} className="dialog" aria-label={title} onClose={onClose} onClick={(e) => e.target === box.current && onClose()}>
       <header>
