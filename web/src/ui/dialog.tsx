@@ -12,15 +12,19 @@ interface Props {
 // In front of the page until it is closed: by its button, Escape, or a click beside it.
 export function Dialog({ title, open, onClose, children }: Props) {
   const box = useRef<HTMLDialogElement>(null);
+  const latest = useRef(onClose);
+  latest.current = onClose;
   useEffect(() => {
     if (open && !box.current?.open) box.current?.showModal();
     if (!open) box.current?.close();
   }, [open]);
   useEffect(() => {
     if (!open) return undefined;
-    window.addEventListener('hashchange', onClose); // another page: "back", for example
-    return () => window.removeEventListener('hashchange', onClose);
-  }, [open, onClose]);
+    // Another page: "back", for example. The same listener stays, because the page renders anew while the event goes round.
+    const close = () => latest.current();
+    window.addEventListener('hashchange', close);
+    return () => window.removeEventListener('hashchange', close);
+  }, [open]);
   return (
     <dialog ref={box} className="dialog" aria-label={title} onClose={onClose} onClick={(e) => e.target === box.current && onClose()}>
       <header>
