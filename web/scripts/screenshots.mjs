@@ -6,7 +6,7 @@ import { openBrowser, openPage } from '../tests-browser/browser.mjs';
 const kPages = {
   datasets: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByText('scan.ome.zarr').waitFor(); await p.locator('.list-row').nth(1).click({ position: { x: 300, y: 40 } }).catch(() => {}); await p.waitForTimeout(900); } },
   residency: { hash: '#/data?path=/brain42', act: async (p) => { await p.locator('.list-row', { hasText: 'overview.ome.zarr' }).locator('.col-size').click(); await p.locator('summary', { hasText: 'What is on the SSD' }).click(); await p.waitForTimeout(900); } },
-  transfer: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByRole('button', { name: /^Bring this folder/ }).click(); await p.waitForTimeout(1200); } },
+  transfer: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByRole('button', { name: /^Bring to SSD: / }).click(); await p.waitForTimeout(1200); } },
   big: { hash: '#/data?path=/big', act: async (p) => { await p.getByText('frame_000003.tif').waitFor(); } },
   missing: { hash: '#/data?path=/nowhere', act: async (p) => { await p.getByText('does not exist').waitFor(); } },
   viewer: { hash: '#/view?path=/brain42/scan.ome.zarr&labels=nuclei', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(5000); await p.mouse.move(400, 400); await p.waitForTimeout(500); } },
@@ -31,7 +31,7 @@ const kPages = {
   noresults: { hash: '#/runs?run=align-20261128T080000Z-zxcv&tab=results', act: async (p) => { await p.getByText('has been removed').waitFor(); } },
   keep: { hash: '#/data?path=/brain42/raw', act: async (p) => { await p.locator('.list-row', { hasText: 'stack_000' }).locator('.col-size').click(); await p.getByRole('button', { name: 'Keep on SSD…' }).click(); await p.getByRole('button', { name: 'Keep on SSD', exact: true }).click(); await p.getByText('Only root may pin').waitFor(); } },
   stays: { hash: '#/data?path=/brain42/raw', act: async (p) => { await p.locator('.list-row', { hasText: 'stack_000' }).locator('.col-size').click(); await p.locator('summary', { hasText: 'What keeps it' }).click(); await p.getByText('Kept for ada').waitFor(); } },
-  publish: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByRole('button', { name: 'Publish this folder now' }).click(); await p.getByText('open for writing by').waitFor(); } },
+  publish: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByRole('button', { name: 'Publish: this folder' }).click(); await p.getByText('open for writing by').waitFor(); } },
   share: { hash: '#/data?path=/brain42', act: async (p) => { await p.locator('.list-row', { hasText: 'scan.ome.zarr' }).locator('.col-size').click(); await p.getByRole('button', { name: 'Share…' }).click(); await p.getByRole('button', { name: 'Make a link' }).click(); await p.getByText('You share 1 link').waitFor(); } },
   system: { hash: '#/system', act: async (p) => { await p.getByText('node-1').waitFor(); await p.waitForTimeout(7000); } },
   keys: { hash: '#/system', act: async (p) => { await p.getByText('node-1').waitFor(); await p.keyboard.press('?'); await p.waitForTimeout(300); } },

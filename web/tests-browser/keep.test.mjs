@@ -45,7 +45,7 @@ test('what is pinned stays, and says who keeps it', async (t) => {
 test('who may not pin gets the command for an administrator', async (t) => {
   const { page, faults } = await visit(t, '#/data?path=/brain42/raw', { width: 400 });
   await page.getByText('stack_000.mrc').waitFor();
-  await page.getByRole('button', { name: 'Keep this folder on the SSD' }).click();
+  await page.getByRole('button', { name: 'Keep: this folder' }).click();
   const dialog = page.getByRole('dialog', { name: 'Keep raw on the SSD' });
   await dialog.getByRole('button', { name: 'Keep on SSD' }).click();
   await dialog.getByText('Only root may pin. Send an administrator this command:').waitFor();
@@ -60,7 +60,7 @@ test('a publish shows what it waits for, and ends with a receipt', async (t) => 
   await page.locator('.details').getByRole('button', { name: 'Publish now' }).click();
   await page.getByText(/ of 41\.0 MiB in the archive, 1 change left$/).waitFor();
   await page.getByText('timelapse.ome.tif: 1 file (41.0 MiB) sent. The archive has all of it.').waitFor();
-  await page.getByRole('button', { name: 'Publish this folder now' }).click();
+  await page.getByRole('button', { name: 'Publish: this folder' }).click();
   await page.getByText('/brain42/run-output.csv: open for writing by pid 4711').waitFor();
   Object.assign(hub.world.files.find((f) => f.path === '/brain42/run-output.csv'), { writing: false, dirty: 0 });
   hub.world.publishes.at(-1).leaves.length = 0; // closed, and sent

@@ -55,7 +55,7 @@ test('a dataset shows which planes of which level are on the SSD, a file which b
 test('a transfer that runs can be cancelled', async () => {
   const { page, context, faults } = await visit('#/data?path=/brain42/raw');
   await page.getByText('stack_000.mrc').waitFor();
-  await page.getByRole('button', { name: 'Bring this folder to the SSD' }).click();
+  await page.getByRole('button', { name: 'Bring to SSD: this folder' }).click();
   await page.getByText(/ of 6\.0 GiB · 900 MiB\/s · about \d+ s left/).waitFor();
   await page.getByRole('button', { name: 'Cancel raw' }).click();
   await page.locator('.transfer').waitFor({ state: 'detached' });

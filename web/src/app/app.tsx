@@ -1,11 +1,11 @@
-import { lazy, Suspense } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { FindPage } from '../datasets/find';
 import { DatasetsPage } from '../datasets/page';
 import { RunsPage } from '../runs/page';
 import { SystemPage } from '../system/page';
 import { Message } from '../ui/message';
 import { ErrorBoundary } from './boundary';
-import { parseHash, useHash } from './route';
+import { parseHash, titleOf, useHash } from './route';
 import { Shell } from './shell';
 
 // The viewer brings deck.gl: it is loaded when an image is opened.
@@ -34,7 +34,12 @@ function Page({ hash }: { hash: string }) {
 
 export function App() {
   const hash = useHash();
-  const { page } = parseHash(hash);
+  const route = parseHash(hash);
+  const { page } = route;
+  const title = titleOf(route);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
   return (
     <Shell page={page}>
       <ErrorBoundary key={page}>

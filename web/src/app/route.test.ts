@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { folderLink, formatHash, parseHash, viewLink } from './route';
+import { folderLink, formatHash, parseHash, titleOf, viewLink } from './route';
 
 it('an empty hash is the list of all data', () => {
   expect(parseHash('').page).toBe('data');
@@ -18,4 +18,9 @@ it('links keep slashes readable and every name survives', () => {
 
 it('parameters without a value are left out', () => {
   expect(formatHash('view', { path: '/a', z: 0, t: undefined, c: '' })).toBe('#/view?path=/a&z=0');
+});
+
+it('the title says where one is', () => {
+  const titles = ['#/data', '#/data?path=/a/b%20c', '#/view?path=/a/x.tif', '#/runs?run=r-1', '#/nowhere'].map((hash) => titleOf(parseHash(hash)));
+  expect(titles).toEqual(['Datasets · TierHub', 'b c · TierHub', 'x.tif · TierHub', 'r-1 · TierHub', 'TierHub']);
 });

@@ -1,5 +1,6 @@
 // The hash is the state of the view: "#/view?path=/a/b&z=3". A link shows what its sender saw.
 import { useSyncExternalStore } from 'react';
+import { nameOf, shown } from '../api/paths';
 
 export interface Route {
   page: string;
@@ -13,6 +14,13 @@ export function parseHash(hash: string): Route {
     page: (cut < 0 ? text : text.slice(0, cut)).replace(/\/+$/, '') || 'data',
     query: new URLSearchParams(cut < 0 ? '' : text.slice(cut + 1)),
   };
+}
+
+// What a browser shows in its tab, and a screen reader says first.
+export function titleOf({ page, query }: Route): string {
+  const name = shown(nameOf(query.get('path') ?? ''));
+  const titles: Record<string, string> = { data: name || 'Datasets', view: name, find: `“${query.get('name') ?? ''}”`, run: 'New run', runs: query.get('run') || 'Runs', system: 'System' };
+  return titles[page] ? `${titles[page]} · TierHub` : 'TierHub';
 }
 
 // Slashes, commas and colons stay as they are, so that people can read a link and edit it.

@@ -55,7 +55,7 @@ function Header({ sort, onSort }: Pick<Props, 'sort' | 'onSort'>) {
   );
   return (
     <div role="row" className="list-head">
-      <span role="columnheader" className="col-check" aria-label="Selected" />
+      <span role="columnheader" className="col-check"><span className="hidden-text">Selected</span></span>
       {cell('name', 'Name')}
       {cell('size', 'Size')}
       {cell('state', 'On SSD')}

@@ -109,15 +109,16 @@ export function DatasetsPage({ path }: { path: string }) {
   const what = chosen.length ? plural(chosen.length, 'selected item') : 'this folder';
   return (
     <div className="datasets">
+      <h1 className="hidden-text">Datasets in {path === '/' ? 'all data' : shown(path)}</h1>
       <div className="datasets-bar">
         <Breadcrumb path={path} />
         <input ref={filterBox} type="search" className="input" placeholder="Filter names" aria-label="Filter names" value={filter} onChange={(e) => setFilter(e.target.value)}
           onKeyDown={(e) => e.key === 'Enter' && searchable && go(findLink(filter.trim(), path))} />
         {tiers && <div className="datasets-actions">
-          <button type="button" className="button" aria-label={`Bring ${what} to the SSD`} disabled={!rows.length} onClick={() => void bring(target)}><Icon name="fetch" /> Bring to SSD</button>
-          <button type="button" className="button" aria-label={`Free the SSD space of ${what}`} disabled={!rows.length} title="The data stays in the archive" onClick={() => void evict(target)}><Icon name="release" /> Free space</button>
-          <button type="button" className="button" aria-haspopup="dialog" aria-label={`Keep ${what} on the SSD`} disabled={!rows.length} title="It is not evicted until somebody unpins it" onClick={() => setKeeping(target)}><Icon name="pin" /> Keep…</button>
-          <button type="button" className="button" aria-label={`Publish ${what} now`} disabled={!rows.length} title="Send to the archive now, without waiting" onClick={() => void publish(target)}><Icon name="archive" /> Publish</button>
+          <button type="button" className="button" aria-label={`Bring to SSD: ${what}`} disabled={!rows.length} onClick={() => void bring(target)}><Icon name="fetch" /> Bring to SSD</button>
+          <button type="button" className="button" aria-label={`Free space: ${what}`} disabled={!rows.length} title="The data stays in the archive" onClick={() => void evict(target)}><Icon name="release" /> Free space</button>
+          <button type="button" className="button" aria-haspopup="dialog" aria-label={`Keep: ${what}`} disabled={!rows.length} title="It is not evicted until somebody unpins it" onClick={() => setKeeping(target)}><Icon name="pin" /> Keep…</button>
+          <button type="button" className="button" aria-label={`Publish: ${what}`} disabled={!rows.length} title="Send to the archive now, without waiting" onClick={() => void publish(target)}><Icon name="archive" /> Publish</button>
         </div>}
       </div>
       <Transfers prefetches={prefetches.data ?? []} />

@@ -6,6 +6,7 @@ import { go, newRunLink, runLink } from '../app/route';
 import { ago, eta } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
+import { TableBox } from '../ui/table-box';
 import { Progress, RunState } from './progress';
 import { RunPage } from './run';
 import { isOver, statusOf } from './status';
@@ -48,12 +49,12 @@ export function RunsPage({ run, job, ...view }: { run: string; job: string; tab:
     <div className="runs">
       <header className="runs-head"><h1>Runs</h1><a className="button" href={newRunLink()}><Icon name="play" /> New run</a></header>
       {error && <p className="bad">{sentence(error)}</p>}
-      <div className="table-box">
+      <TableBox label="Runs">
         <table className="table">
           <thead><tr><th scope="col">State</th><th scope="col">Workflow</th><th scope="col">Progress</th><th scope="col" className="num">Tasks</th><th scope="col">Remaining</th><th scope="col">Reported</th><th scope="col">Agent</th></tr></thead>
           <tbody>{sortRuns(data).slice(0, 1000).map((r) => <Row key={r.run} run={r} />)}</tbody>
         </table>
-      </div>
+      </TableBox>
       {data.length > 1000 && <p className="muted">{data.length - 1000} older runs are not shown.</p>}
     </div>
   );

@@ -7,6 +7,7 @@ import { newRunLink, replaceHash, runLink } from '../app/route';
 import { ago, bytes, date, duration, eta, plural } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
+import { TableBox } from '../ui/table-box';
 import { submittedAs } from '../workflow/submitted';
 import { CancelRun } from './cancel';
 import { Failures } from './failures';
@@ -25,7 +26,7 @@ function Tasks({ tasks, now }: { tasks: Task[]; now: number }) {
   const rows = all ? sorted.slice(0, 5000) : sorted.slice(0, kShownTasks);
   return (
     <>
-      <div className="table-box">
+      <TableBox label="Tasks">
         <table className="table">
           <thead><tr><th scope="col">State</th><th scope="col">Step</th><th scope="col">Task</th><th scope="col" className="num">Time</th><th scope="col" className="num">Attempts</th><th scope="col">Reason</th></tr></thead>
           <tbody>
@@ -37,7 +38,7 @@ function Tasks({ tasks, now }: { tasks: Task[]; now: number }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableBox>
       {rows.length < sorted.length && <button type="button" className="button" onClick={() => setAll(true)}>Show more of {plural(sorted.length, 'task')}</button>}
     </>
   );
@@ -45,7 +46,7 @@ function Tasks({ tasks, now }: { tasks: Task[]; now: number }) {
 
 function Steps({ tasks }: { tasks: Task[] }) {
   return (
-    <div className="table-box">
+    <TableBox label="Steps">
       <table className="table">
         <thead><tr><th scope="col">Step</th><th scope="col">Tasks that have started</th><th scope="col" className="num">Done</th><th scope="col" className="num">Running</th><th scope="col" className="num">Failed</th><th scope="col" className="num">A task takes</th></tr></thead>
         <tbody>
@@ -57,7 +58,7 @@ function Steps({ tasks }: { tasks: Task[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableBox>
   );
 }
 

@@ -6,6 +6,7 @@ import { folderLink } from '../app/route';
 import { ago, bytes, count, duration, percent, plural, rate } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
+import { TableBox } from '../ui/table-box';
 import { Chart } from './chart';
 import { gauge, rates, useSamples } from './samples';
 import './page.css';
@@ -47,7 +48,7 @@ function Facts({ rows }: { rows: [string, string][] }) {
 function Agents({ agents }: { agents: Agent[] }) {
   if (!agents.length) return <p className="muted">No compute agent has reported. Workflows wait until one runs.</p>;
   return (
-    <div className="table-box">
+    <TableBox label="Compute agents">
       <table className="table">
         <thead><tr><th scope="col">Host</th><th scope="col">State</th><th scope="col">Workers</th><th scope="col">Runs</th><th scope="col">Heard</th><th scope="col">Folders</th></tr></thead>
         <tbody>
@@ -58,7 +59,7 @@ function Agents({ agents }: { agents: Agent[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableBox>
   );
 }
 
@@ -73,7 +74,7 @@ function Folders() {
   if (!rows.length) return <p className="muted">{totals.data ? 'No folder has anything on the SSD.' : 'Summing the folders…'}</p>;
   return (
     <>
-      <div className="table-box">
+      <TableBox label="SSD by folder">
         <table className="table">
           <thead><tr><th scope="col">Folder</th><th scope="col" className="num">On the SSD</th><th scope="col" className="num">Of</th><th scope="col" className="num">Not yet archived</th></tr></thead>
           <tbody>
@@ -82,7 +83,7 @@ function Folders() {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableBox>
       {known.length > rows.length && <p className="muted">{plural(known.length - rows.length, 'other folder')} have less.</p>}
     </>
   );

@@ -66,7 +66,7 @@ export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage
 
   return (
     <div
-      ref={box} className="canvas" role="img" aria-label={`Image ${dataset.name}. Arrow keys step through planes.`}
+      ref={box} className="canvas" role="img" aria-label={`Image ${dataset.name}. Arrow keys step through planes, with Ctrl they move the picture.`}
       onPointerMove={(e) => {
         const r = e.currentTarget.getBoundingClientRect();
         store.getState().set({ pointer: pixelAt(store.getState(), dataset, e.clientX - r.left, e.clientY - r.top) });

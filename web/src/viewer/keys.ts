@@ -1,8 +1,8 @@
 import { useEffect } from 'react';
 import type { Dataset, Histogram } from '../api/types';
 import { autoLimits } from './contrast';
-import type { ViewerStore } from './store';
-import { shapeOf, type Projection } from './view';
+import { cameraOf, type ViewerState, type ViewerStore } from './store';
+import { shapeOf, type Line, type Projection } from './view';
 
 interface Actions {
   snapshot(): void;
@@ -10,11 +10,27 @@ interface Actions {
   labels: string; // the first that can be shown
 }
 
+const kPans: Record<string, [x: number, y: number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
 // One plane, the maximum of all, their mean.
 export function nextProjection(now: Projection | null, depth: number): Projection | null {
   if (depth < 2) return null;
   if (!now) return { how: 'max', first: 0, last: depth - 1 };
   return now.how === 'max' ? { ...now, how: 'mean' } : null;
+}
+
+// Across the middle half of what is seen.
+function middleLine(s: ViewerState, d: Dataset): Line {
+  const { x, y, zoom } = cameraOf(s, d);
+  const half = s.width / 4 / 2 ** zoom;
+  return { x1: x - half, y1: y, x2: x + half, y2: y };
+}
+
+// A quarter of what is seen.
+function pan(s: ViewerState, d: Dataset, dx: number, dy: number): void {
+  const camera = cameraOf(s, d);
+  const scale = 2 ** camera.zoom;
+  s.change({ camera: { ...camera, x: camera.x + (dx * s.width) / 4 / scale, y: camera.y + (dy * s.height) / 4 / scale } });
 }
 
 function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histograms, labels }: Actions): boolean {
@@ -36,6 +52,11 @@ function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histo
     }) }),
     g: () => document.getElementById('go-to')?.focus(),
   };
+  if (e.key === 'Enter' && s.measuring && !s.draft && !(e.target instanceof HTMLElement && e.target.matches('button, a, summary'))) {
+    s.change({ line: middleLine(s, d) });
+    s.set({ measuring: false });
+    return true;
+  }
   const channel = /^[1-9]$/.test(e.key) ? s.view.channels[Number(e.key) - 1] : undefined;
   if (channel) s.channel(Number(e.key) - 1, { visible: !channel.visible });
   else if (keys[e.key]) keys[e.key]!();
@@ -47,9 +68,16 @@ function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histo
 export function useViewerKeys(store: ViewerStore, d: Dataset, actions: Actions): void {
   useEffect(() => {
     const onKey = (e: KeyboardEvent) => {
-      if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector('dialog[open]')) return;
+      if (e.metaKey || e.altKey || document.querySelector('dialog[open]')) return;
       // Sliders and fields have their own arrows and letters.
       if (e.target instanceof HTMLElement && e.target.matches('input, select, textarea')) return;
+      const [dx, dy] = kPans[e.key] ?? [];
+      if (e.ctrlKey) {
+        if (dx === undefined || dy === undefined) return;
+        pan(store.getState(), d, dx, dy);
+        e.preventDefault();
+        return;
+      }
       if (act(e, store, d, actions)) e.preventDefault();
     };
     window.addEventListener('keydown', onKey);

@@ -18,7 +18,7 @@ export function LineOverlay({ dataset, store }: Props) {
   const s = store();
   const { measuring, draft, pointer, view } = s;
   const line: Line | null = draft && pointer ? { x1: draft.x, y1: draft.y, x2: pointer.x, y2: pointer.y } : draft ? null : view.line;
-  const hint = measuring && !line && (draft ? 'Click where the line ends' : 'Click where the line begins');
+  const hint = measuring && !line && (draft ? 'Click where the line ends' : 'Click where the line begins, or press Enter for a line across the middle');
   if (!line) return hint ? <div className="mark" role="status">{hint}</div> : null;
   const [a, b] = [screenAt(s, dataset, line.x1, line.y1), screenAt(s, dataset, line.x2, line.y2)];
   const [x, y] = [(a.x + b.x) / 2, (a.y + b.y) / 2];

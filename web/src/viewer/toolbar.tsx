@@ -1,6 +1,6 @@
 import { useState, type FormEvent } from 'react';
 import type { Dataset } from '../api/types';
-import { crumbs, parentOf } from '../api/paths';
+import { crumbs, parentOf, shown } from '../api/paths';
 import { folderLink } from '../app/route';
 import { useUi } from '../app/store';
 import { Icon } from '../ui/icons';
@@ -55,7 +55,7 @@ export function Toolbar({ dataset, store, panel, onPanel, onSnapshot, onLink }: 
   return (
     <div className="toolbar" role="toolbar" aria-label="View">
       <a className="icon-button" href={folderLink(folder)} aria-label="Back to the folder" title={`Back to ${crumbs(folder).at(-1)?.name ?? 'the folder'}`}><Icon name="up" /></a>
-      <span className="toolbar-title">{dataset.name}</span>
+      <h1 className="toolbar-title">{shown(dataset.name)}</h1>
       <GoTo dataset={dataset} store={store} />
       <button type="button" className="icon-button" aria-label="Zoom out" title="Zoom out (−)" onClick={() => zoomBy(-1)}>−</button>
       <output className="toolbar-zoom" aria-label="Zoom">{scale >= 10 ? Math.round(scale) : scale.toPrecision(2)} %</output>

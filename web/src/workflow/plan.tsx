@@ -2,6 +2,7 @@ import { shown } from '../api/paths';
 import type { Plan } from '../api/workflows';
 import { bytes, percent, plural } from '../ui/format';
 import { Icon } from '../ui/icons';
+import { TableBox } from '../ui/table-box';
 
 const kFrom: Record<string, string> = { estimate: 'estimated', workflow: 'limit in the workflow' };
 
@@ -32,7 +33,7 @@ export function PlanView({ plan: p, old }: { plan: Plan; old: boolean }) {
       <p className="plan-sum"><strong>{plural(p.tasks, 'task')}</strong> on {plural(p.items, 'item')} in {plural(p.steps.length, 'step')}</p>
       {p.warnings.map((w) => <p key={w} className="warning"><Icon name="warning" /> <span>{shown(w)}</span></p>)}
       <Data plan={p} />
-      <div className="table-box">
+      <TableBox label="Steps of the plan">
         <table className="table plan-steps">
           <thead><tr><th scope="col">Step</th><th scope="col" className="num">Tasks</th><th scope="col" className="num">CPUs</th><th scope="col" className="num">Memory of a task</th></tr></thead>
           <tbody>
@@ -45,7 +46,7 @@ export function PlanView({ plan: p, old }: { plan: Plan; old: boolean }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableBox>
       <dl className="plan-facts"><dt>Results go to</dt><dd>{shown(p.output.replace('{run}', '…'))}</dd></dl>
       {p.left_out.length > 0 && (
         <details>
