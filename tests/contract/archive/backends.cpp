@@ -1,3 +1,6 @@
+#include <chrono>
+#include <thread>
+
 #include "fixture.h"
 #include "storage/helper/client.h"
 #include "storage/posix/posix_archive.h"
@@ -20,6 +23,12 @@ Backend by_helper(std::string name, CopyMethod method) {
             ArchiveClientOptions options;
             options.copy.method = method;
             TRY_ASSIGN(auto archive, ArchiveClient::start(TIERHUB_ARCHIVE_HELPER, root, options));
+            // Its first answer may take long on a busy machine; the folders of the archive are there
+            // when it has come.
+            const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+            while (archive->state() != ArchiveState::online &&
+                   std::chrono::steady_clock::now() < deadline)
+              std::this_thread::sleep_for(std::chrono::milliseconds(5));
             return std::unique_ptr<Archive>(std::move(archive));
           }};
 }
