@@ -133,12 +133,12 @@ std::optional<AskExit> answer(CommandLine& line) {
   AskOptions& ask = line.ask;
   ask.programs_folder = own_folder();
   if (line.list) return list_command(ask);
+  if (line.check.empty() && line.plan.empty() && line.submit.empty()) return std::nullopt;
+  ask.socket = choose_socket(line.socket, "");
   if (!line.check.empty()) {
     ask.workflow = line.check;
-    return check_command(ask);
+    return check_command(ask, open_tierd);
   }
-  if (line.plan.empty() && line.submit.empty()) return std::nullopt;
-  ask.socket = choose_socket(line.socket, "");
   if (!ask.folder.empty()) ask.folder = absolute(ask.folder);
   ask.workflow = line.plan + line.submit;
   return line.plan.empty() ? submit_command(ask, open_tierd) : plan_command(ask, open_tierd);

@@ -41,6 +41,7 @@ class RunPlan {
   const RunInputs& inputs() const { return *inputs_; }
   const OutputPlace& output() const { return *output_; }
   const std::string& work() const { return options_.work; }
+  const std::string& programs_folder() const { return options_.programs_folder; }
   std::set<std::string> not_obeyed() const;
   unsigned slots_for(const Step& step) const {
     return std::min(step.resources.cpus, options_.workers);

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "api/run_folder.h"
 #include "common/run_as.h"
 #include "compute/run/process.h"
 #include "compute/submit/check.h"
@@ -66,7 +67,8 @@ Result<Job> read_job(const AskOptions& options, const Places& places) {
   TRY_ASSIGN(const std::string text, read_text(options));
   const Checked<std::optional<WorkflowReference>> reference = read_reference(text);
   Job job{text, {}};
-  if (reference && *reference) {
+  if (!reference) return to_error(reference.error());
+  if (*reference) {
     const WorkflowLibrary library{shipped_workflows(options.programs_folder), places.root};
     TRY_ASSIGN(job.text, library.read((*reference)->workflow));
     job.values = (*reference)->values;
@@ -118,7 +120,6 @@ Result<Forecast> forecast_of(const AskOptions& options, const Tier& tier, const 
   return make_forecast(*plan, tier.client.get());
 }
 
-// Of an agent that is heard of, on this machine if there is one.
 Result<std::string> jobs_folder(const AskOptions& options, const Tier& tier) {
   if (!options.folder.empty()) return options.folder;
   if (!tier.client) {
@@ -126,11 +127,7 @@ Result<std::string> jobs_folder(const AskOptions& options, const Tier& tier) {
                  "name the jobs folder, since there is no tierd to ask: --folder DIR");
   }
   TRY_ASSIGN(const std::vector<api::Agent> agents, tier.client->agents());
-  const api::Agent* chosen = nullptr;
-  for (const api::Agent& agent : agents) {
-    if (agent.gone || agent.folders.empty()) continue;
-    if (chosen == nullptr || agent.host == host_name()) chosen = &agent;
-  }
+  const api::Agent* chosen = api::agent_for(agents, ::geteuid(), host_name());
   if (chosen != nullptr) return chosen->folders.front();
   return Error(std::errc::no_such_device,
                "no agent is running, so nobody would take the job: start tieragent, or name a jobs "
@@ -166,8 +163,10 @@ Result<std::vector<Shipped>> shipped(const std::string& folder) {
 
 }  // namespace
 
-AskExit check_command(const AskOptions& options) {
-  const Places places{std::filesystem::current_path().string(), ""};
+AskExit check_command(const AskOptions& options, const OpenTierClient& open_tier) {
+  // Without tierd a workflow can be checked all the same.
+  const Result<Tier> tier = open(options, open_tier);
+  const Places places = tier ? tier->places : Places{std::filesystem::current_path().string(), ""};
   const Result<Job> job = read_job(options, places);
   if (!job) return fail(job.error());
   const CheckedWorkflow checked = check_workflow(job->text, job->values);

@@ -22,7 +22,7 @@ struct AskOptions {
 enum class AskExit { done = 0, failed = 1, usage = 2, unreachable = 3 };
 
 // Everything that is wrong with the workflow. Failed if anything is.
-AskExit check_command(const AskOptions& options);
+AskExit check_command(const AskOptions& options, const OpenTierClient& open_tier);
 // What a run of it would do.
 AskExit plan_command(const AskOptions& options, const OpenTierClient& open_tier);
 // Drops it into the jobs folder, if nothing is wrong.

@@ -24,6 +24,7 @@ using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kTimeForInputs{10};
+constexpr std::chrono::seconds kTimeForEstimates{15};
 constexpr std::chrono::seconds kTimeForAnEstimate{5};
 constexpr size_t kMostOutput = 64 << 10;
 
@@ -56,9 +57,14 @@ std::optional<Said> output_of(const ProcessSpec& spec) {
   return Said{std::move(text), WIFEXITED(status) && WEXITSTATUS(status) == 0};
 }
 
-bool is_imgop(const Step& step) {
-  const std::string& program = step.run.front().text.source();
-  return program == "imgop" || program.ends_with("/imgop");
+// Whether its program is TierHub's own, with a command whose --estimate runs nothing: a workflow is
+// planned before anybody has decided to run it, also one of somebody else's.
+bool has_estimate(const Step& step) {
+  if (step.run.size() < 2 || step.run.front().text.source() != "imgop") return false;
+  if (step.run[1].text.source().starts_with('-')) return false;
+  return std::none_of(step.run.begin(), step.run.end(), [](const Argument& argument) {
+    return argument.text.source().starts_with("--estimate");
+  });
 }
 
 class Forecaster {
@@ -103,18 +109,32 @@ class Forecaster {
   // nothing is known: the program has none, or it would read what an earlier step writes.
   Json estimate_of(TaskId task) {
     const Step& step = plan_.workflow().steps[task.step];
-    if (!is_imgop(step)) return Json::object();
+    if (!has_estimate(step)) return Json::object();
+    if (SteadyClock::now() > deadline_) return without_time(step);
     Result<ProcessSpec> spec = plan_.process_for(task);
     if (!spec) return Json::object();
-    spec->arguments.push_back("--estimate");
+    // None of what the workflow says but arguments: no variables, no other program. --estimate comes
+    // right behind the command, where no option can take it for its value.
+    const Result<std::string> program = find_program("imgop", plan_.programs_folder(), "/");
+    if (!program) return Json::object();
+    spec->program = *program;
+    spec->arguments.insert(spec->arguments.begin() + 2, "--estimate");
+    spec->environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8",
+                         fmt::format("TIERHUB_CPUS={}", plan_.slots_for(step))};
     spec->cwd = "/";
     const std::optional<Said> said = output_of(*spec);
-    if (!said) return Json::object();
+    if (!said) return without_time(step);
     Json json = Json::parse(said->text, nullptr, false);
     const bool is_known = json.is_object() && json.contains("memory_bytes") &&
                           json["memory_bytes"].is_number_unsigned();
     if (said->ended_well && is_known) return json;
     warn_of_failure(step, said->text);
+    return Json::object();
+  }
+
+  Json without_time(const Step& step) {
+    forecast_.warnings.push_back(
+        fmt::format("there was no time to ask what memory '{}' needs", step.id));
     return Json::object();
   }
 
@@ -133,7 +153,8 @@ class Forecaster {
 
   void warn_of_halo(const Step& step, const Json& estimate) {
     const auto needed = estimate.find("halo_voxels");
-    if (needed == estimate.end() || !step.mentions(Placeholder::halo)) return;
+    if (needed == estimate.end() || !needed->is_object() || !step.mentions(Placeholder::halo))
+      return;
     const formats::Halo& given = plan_.workflow().scatter.halo;
     const formats::Halo wanted{needed->value("z", uint64_t{0}), needed->value("y", uint64_t{0}),
                                needed->value("x", uint64_t{0})};
@@ -218,6 +239,7 @@ class Forecaster {
 
   const RunPlan& plan_;
   TierClient* tier_;
+  const SteadyClock::time_point deadline_ = SteadyClock::now() + kTimeForEstimates;
   Forecast forecast_;
 };
 

@@ -56,9 +56,13 @@ std::optional<std::string> what_is_wrong_with_text(const Parameter& parameter,
   });
   if (has_control) return "must be one line of text";
   if (!parameter.choices.empty()) {
-    if (std::find(parameter.choices.begin(), parameter.choices.end(), text) !=
-        parameter.choices.end())
-      return std::nullopt;
+    const bool is_one = std::any_of(
+        parameter.choices.begin(), parameter.choices.end(), [&](const std::string& choice) {
+          // 1 is 1.0: programs that give values do not know how a number was written.
+          return choice == text || (is_numeric(parameter.type) && to_number(text) &&
+                                    to_number(choice) == to_number(text));
+        });
+    if (is_one) return std::nullopt;
     return fmt::format("must be one of {}, not '{}'", fmt::join(parameter.choices, ", "), text);
   }
   switch (parameter.type) {

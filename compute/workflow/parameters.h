@@ -49,6 +49,8 @@ class Parameters {
                          Complaints& complaints);
 
   const std::vector<Parameter>& all() const { return all_; }
+  // Neither one that is as it should be nor one that is not was declared.
+  bool empty() const { return all_.empty() && broken_.empty(); }
   // The value of each parameter that has one.
   const ParameterValues& values() const { return values_; }
   bool is_declared(std::string_view name) const;

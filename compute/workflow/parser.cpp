@@ -451,7 +451,7 @@ class WorkflowParser {
   // meaning only in a workflow that has parameters.
   Checked<std::string> text(const YAML::Node& node, std::string_view what) {
     TRY_ASSIGN(const std::string written, yaml_.scalar(node, what));
-    if (parameters_.all().empty()) return written;
+    if (parameters_.empty()) return written;
     std::string made;
     bool lacks_value = false;
     for (size_t at = 0; at < written.size(); ++at) {

@@ -22,6 +22,7 @@ constexpr int kUnauthorized = 401;
 constexpr int kForbidden = 403;
 constexpr int kNotFound = 404;
 constexpr int kMethodNotAllowed = 405;
+constexpr int kGone = 410;
 constexpr int kMisdirected = 421;
 constexpr int kTooMany = 429;
 constexpr uint64_t kMaxBodyBytes = 32 << 20;  // as tierd's API
@@ -148,6 +149,7 @@ http::Response Front::handle(const http::Peer& peer, const http::Request& reques
   http::Response response = refused ? *std::move(refused) : answer(visit);
   const bool is_relayed = std::holds_alternative<http::Relay>(response.body);
   if (!is_relayed) add_security_headers(response, response.content_type);
+  if (!is_relayed && visit.path.starts_with("/share/")) open_to_other_pages(response);
   return response;
 }
 
@@ -308,17 +310,24 @@ http::Response Front::share(const Visit& visit) {
 http::Response Front::shared(const Visit& visit) {
   const auto target = parse_share_target(visit.path);
   const auto share = target ? shares_.find(target->token) : std::nullopt;
-  if (!share || visit.changes_something() || !sessions_.has(share->person.uid)) {
-    return json_refusal(kNotFound,
-                        "this link shows nothing: it has expired, or was taken back, or its key "
-                        "is none of a Zarr image",
+  if (!target || visit.changes_something()) {
+    return json_refusal(kNotFound, "this address is no key of a shared image",
                         std::errc::no_such_file_or_directory);
+  }
+  // To a Zarr client 404 means voxels of the fill value: an end must not look like black.
+  if (!share || !sessions_.has(share->person.uid)) {
+    return json_refusal(kGone,
+                        "this link shows nothing any more: it has expired, or who shared the image "
+                        "took it back or signed out",
+                        std::errc::permission_denied);
   }
   auto socket = workers_.socket_of(share->person);
   if (!socket) return refusal(socket.error().in("start the worker of who shares this"));
   http::Request asked = for_worker(visit.request);
-  asked.target =
-      fmt::format("/zarr/{}{}/{}", target->version, to_target_path(share->path), target->key);
+  const std::string path = to_target_path(share->path);
+  asked.target = fmt::format("/zarr/{}{}/{}", target->version, path, target->key);
+  asked.headers.emplace_back("x-tierhub-share",
+                             std::to_string(std::count(path.begin(), path.end(), '/')));
   http::Response response;
   response.body = http::Relay{*std::move(socket), std::move(asked), check_response_of_share};
   return response;

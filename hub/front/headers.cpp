@@ -82,11 +82,15 @@ Result<void> check_response_of_worker(http::Response& head) {
   return {};
 }
 
+void open_to_other_pages(http::Response& response) {
+  for (auto& [name, value] : response.headers)
+    if (name == "Cross-Origin-Resource-Policy") value = "cross-origin";
+  response.headers.emplace_back("Access-Control-Allow-Origin", "*");
+}
+
 Result<void> check_response_of_share(http::Response& head) {
   TRY(check_response_of_worker(head));
-  for (auto& [name, value] : head.headers)
-    if (name == "Cross-Origin-Resource-Policy") value = "cross-origin";
-  head.headers.emplace_back("Access-Control-Allow-Origin", "*");
+  open_to_other_pages(head);
   return {};
 }
 

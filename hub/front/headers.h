@@ -21,8 +21,8 @@ http::Request for_worker(const http::Request& request);
 // (only JSON, plain bytes, PNG and plain text are).
 Result<void> check_response_of_worker(http::Response& head);
 
-// The same for what a share shows: pages of other servers may read it, as it says nothing about who
-// asks.
+// Of a share: pages of other servers may read it, as it says nothing about who asks.
+void open_to_other_pages(http::Response& response);
 Result<void> check_response_of_share(http::Response& head);
 
 // The value of a cookie; nothing if there is none, or several, of which one may be somebody else's.

@@ -62,6 +62,7 @@ class ZarrView {
 
   Result<http::Response> answer(const Names& names) const {
     if (names.empty()) return no_key("key without a path");
+    TRY(check_share(names));
     const std::string& last = names.back();
     const Names path = without_last(names, 1);
     if (version_ == ZarrVersion::v3) {
@@ -74,6 +75,20 @@ class ZarrView {
   }
 
  private:
+  // Somebody else may have put a link, or a folder of other images, where the shared image was.
+  Result<void> check_share(const Names& names) const {
+    const std::string_view header = request_.header("x-tierhub-share");
+    if (header.empty()) return {};
+    const auto count = index_in(std::string(header));
+    const Error refused(std::errc::permission_denied,
+                        "what was shared is not here any more: it is no image, or a link to one");
+    if (!count || *count == 0 || *count >= names.size()) return refused;
+    const Names shared = without_last(names, names.size() - *count);
+    const auto image = image_at(shared);
+    const auto path = join_names(shared);
+    return image && path && (*image)->path == *path ? Result<void>() : refused;
+  }
+
   http::Response send(const Json& json) const {
     return text_answer(request_, json.dump(-1, ' ', false, Json::error_handler_t::replace));
   }

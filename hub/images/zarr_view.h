@@ -24,6 +24,9 @@ struct ZarrSources {
 // without "zarr". The path is that of an image, of its "labels", of a label image in these, or of a
 // plate, its rows and wells. Waits for the archive: a chunk that exists is never answered with 404,
 // which would mean "all have the fill value". What cannot be read is an error of another status.
+//
+// A header x-tierhub-share, which only the front can set, says that the first so many names of the path
+// are an image that is shared: nothing is answered unless they are one, and no link to one.
 http::Response answer_zarr(const ZarrSources& sources, const http::Request& request,
                            const std::vector<std::string>& segments);
 

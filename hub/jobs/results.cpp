@@ -14,6 +14,7 @@ namespace {
 using formats::Json;
 
 constexpr size_t kMostFiles = 2'000;
+constexpr size_t kMostNames = 20'000;
 constexpr int kMostFolders = 8;
 constexpr uint64_t kMostMetadataBytes = 4 << 20;
 
@@ -43,14 +44,16 @@ std::vector<std::string> reversed_names(const std::string& path) {
 
 class ResultLister {
  public:
-  ResultLister(const Root& root, const std::vector<std::string>& inputs)
-      : root_(root), inputs_(inputs) {}
+  ResultLister(const Root& root, Tiers& tiers, const std::vector<std::string>& inputs)
+      : root_(root), tiers_(tiers), inputs_(inputs) {}
 
   Result<Json> list(const std::string& output) {
     TRY(add_folder(output, 0));
     std::sort(files_.begin(), files_.end(),
               [](const Json& a, const Json& b) { return a.at("path") < b.at("path"); });
-    return Json{{"output", api::to_wire_text(output)}, {"files", files_}, {"left_out", left_out_}};
+    return Json{{"output", api::to_wire_text(output)},
+                {"files", files_},
+                {"left_out", left_out_ + (names_ > kMostNames ? 1 : 0)}};
   }
 
  private:
@@ -60,6 +63,7 @@ class ResultLister {
     TRY_ASSIGN(std::vector<std::string> names, posix::list_directory_fd(fd.get()));
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
+      if (++names_ > kMostNames) return {};
       if (name.front() == '.') continue;
       const auto st = posix::stat_at(fd.get(), name, AT_SYMLINK_NOFOLLOW);
       if (!st) continue;
@@ -77,6 +81,12 @@ class ResultLister {
   bool add_image(const std::string& path) {
     const std::string folder = root_.absolute(path);
     for (const char* name : {"/.zattrs", "/zarr.json"}) {
+      const auto missing = tiers_.missing({{path + name, {}}});
+      if (missing && missing->bytes > 0) {
+        if (!path.ends_with(".zarr")) continue;
+        add(path, "image", 0, "", "");
+        return true;
+      }
       const Json json = metadata_of(folder + name);
       const Json* attributes = formats::find_member(json, "attributes");
       const Json* ome = attributes ? formats::find_member(*attributes, "ome") : nullptr;
@@ -139,17 +149,19 @@ class ResultLister {
   }
 
   const Root& root_;
+  Tiers& tiers_;
   const std::vector<std::string>& inputs_;
+  size_t names_ = 0;
   std::vector<Json> files_;
   size_t left_out_ = 0;
 };
 
 }  // namespace
 
-Result<Json> results_json(const Root& root, const std::string& output,
+Result<Json> results_json(const Root& root, Tiers& tiers, const std::string& output,
                           const std::vector<std::string>& inputs) {
   TRY_ASSIGN(const std::string path, root.resolve(output));
-  return ResultLister(root, inputs).list(path);
+  return ResultLister(root, tiers, inputs).list(path);
 }
 
 }  // namespace tierhub::hub

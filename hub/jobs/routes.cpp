@@ -1,12 +1,14 @@
 #include "hub/jobs/routes.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 #include <span>
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -45,7 +47,11 @@ Result<uint64_t> number_of(const std::map<std::string, std::string>& parameters,
 
 // The value of a parameter as a person would write it.
 Result<std::string> text_of(const Json& value, const std::string& name) {
-  if (value.is_string()) return api::from_wire_text(value.get<std::string>());
+  if (value.is_string()) {
+    const std::string text = api::from_wire_text(value.get<std::string>());
+    if (text.find('\0') == std::string::npos) return text;
+    return invalid(fmt::format("the value of '{}' has a byte that is no text", name));
+  }
   if (value.is_number() || value.is_boolean()) return value.dump();
   return invalid(fmt::format("the value of '{}' must be a text, a number or a truth value", name));
 }
@@ -76,6 +82,11 @@ Result<std::string> read_bounded(const std::string& path, uint64_t most) {
   TRY_ASSIGN(const size_t n, posix::read_at(fd.get(), std::as_writable_bytes(std::span(text)), 0));
   text.resize(n);
   return text;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 http::Response plain(std::string text) {
@@ -163,11 +174,9 @@ Result<http::Response> JobRoutes::workflows() {
   json["problem"] = "";
   const auto agents = tierd_.agents();
   if (!agents) json["problem"] = agents.error().text();
-  for (const api::Agent& agent : agents ? *agents : std::vector<api::Agent>()) {
-    if (!agent.gone && !agent.folders.empty())
-      json["folder"] = api::to_wire_text(agent.folders.front());
-  }
-  if (agents && json["folder"] == "")
+  const api::Agent* agent = agents ? api::agent_for(*agents, ::geteuid(), host_name()) : nullptr;
+  if (agent != nullptr) json["folder"] = api::to_wire_text(agent->folders.front());
+  if (agents && agent == nullptr)
     json["problem"] = "no agent is running: nobody would take the job until tieragent is started";
   return json_answer(json);
 }
@@ -294,7 +303,7 @@ Result<http::Response> JobRoutes::results(const std::string& run) const {
     return json_answer(
         {{"output", api::to_wire_text(output)}, {"files", Json::array()}, {"left_out", 0}});
   }
-  auto listed = results_json(root_, in_namespace(output), inputs);
+  auto listed = results_json(root_, *options_.tiers, in_namespace(output), inputs);
   if (!listed && listed.error().is(std::errc::no_such_file_or_directory)) {
     return json_answer({{"output", api::to_wire_text(in_namespace(output))},
                         {"files", Json::array()},

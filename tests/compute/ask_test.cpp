@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -117,6 +118,22 @@ TEST_F(Jobs, PlanWarnsOfWhatTasksWouldRefuse) {
   EXPECT_EQ(warnings("diameter=20"), "[]");
   EXPECT_THAT(warnings("diameter=60"),
               HasSubstr("'segment' needs a halo of z=33,y=33,x=33, and has z=16,y=16,x=16"));
+}
+
+// A workflow may be planned before anybody has read it: only TierHub's own imgop is asked, and with
+// nothing of the workflow's but arguments.
+TEST_F(Jobs, PlanRunsNoProgramOfTheWorkflow) {
+  write_text(at("evil/imgop"), "#!/bin/sh\ntouch " + at("ran") + "\n");
+  ASSERT_EQ(::chmod(at("evil/imgop").c_str(), 0755), 0);
+  write_text(at("copy.yaml"),
+             "workflow: w\ninput: {dataset: data/a.txt}\nsteps:\n"
+             "  - {id: a, run: [imgop, nuclei, --in, \"{input}\"], env: {PATH: " +
+                 at("evil") + "}}\n  - {id: b, run: [" + at("evil/imgop") +
+                 ", nuclei]}\n  - {id: c, run: [imgop, table, --in, " + tier.in_mount("data") +
+                 ", --out, " + at("ran") + ", --columns]}\n");
+  const CommandResult result = ask("plan", {"--json"});
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_FALSE(fs::exists(at("ran")));
 }
 
 TEST_F(Jobs, PlanOfNothingSaysSo) {

@@ -201,8 +201,18 @@ TEST_F(TierwebTest, AShareShowsOneImageWithoutASession) {
   ASSERT_EQ(::chown(tier.in_mount("private").c_str(), kGames, kGames), 0);
   eventually("it is open", [&] { return stranger.get(link + "0/0/0/0/0/0").status == 200; });
 
+  // A link to another image of the same person, in the place of the shared one.
+  std::filesystem::rename(image, tier.in_mount("private/other.zarr"));
+  std::filesystem::create_directory_symlink("other.zarr", image);
+  eventually("the link is refused", [&] { return stranger.get(link + ".zattrs").status == 403; });
+  EXPECT_EQ(stranger.get(link + "0/0/0/0/0/0").status, 403);
+  // A share of a folder shows none of its images.
+  const Answer more = games.post("/api/shares?path=%2Fprivate&hours=1");
+  const std::string folder = json::parse(more.body).at("token");
+  EXPECT_EQ(stranger.get("/share/" + folder + "/zarr/v2/labels/other.zarr/.zattrs").status, 403);
+
   EXPECT_EQ(games.post("/logout").status, 303);
-  EXPECT_EQ(stranger.get(link + ".zattrs").status, 404);
+  EXPECT_EQ(stranger.get(link + ".zattrs").status, 410);
 }
 
 // Who was taken out of a group must not keep what it may read.

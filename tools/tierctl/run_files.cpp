@@ -8,6 +8,7 @@
 #include "api/run_folder.h"
 #include "common/posix.h"
 #include "tools/tierctl/commands.h"
+#include "tools/tierctl/human.h"
 #include "tools/tierctl/output.h"
 
 namespace tierhub::tierctl {
@@ -34,20 +35,23 @@ Result<uint64_t> begin_of_last(int fd, uint64_t size, size_t lines) {
   return uint64_t{0};
 }
 
-// A user's program wrote the log: what would steer the terminal is not printed.
-bool is_harmless(char c) {
-  return static_cast<unsigned char>(c) >= 0x20 ? c != 0x7f : c == '\n' || c == '\t';
-}
-
-// Returns where the file ended.
+// Prints whole lines; returns where the first begins that is not whole yet. A user's program wrote
+// the log: what would steer the terminal is not printed.
 Result<uint64_t> print_from(int fd, uint64_t at) {
   std::string piece(kPiece, '\0');
   for (;;) {
     TRY_ASSIGN(const size_t n, posix::read_at(fd, std::as_writable_bytes(std::span(piece)), at));
-    if (n == 0) return at;
-    for (char& c : piece) c = is_harmless(c) ? c : '?';
-    print(std::string_view(piece).substr(0, n));
-    at += n;
+    const std::string_view read = std::string_view(piece).substr(0, n);
+    // A line that fills the piece is printed in parts.
+    const size_t whole =
+        n == kPiece && read.find('\n') == std::string_view::npos ? n : read.rfind('\n') + 1;
+    if (whole == 0) return at;
+    for (size_t begin = 0; begin < whole;) {
+      const size_t end = std::min(read.find('\n', begin), whole);
+      print_line(printable(std::string(read.substr(begin, end - begin))));
+      begin = end + 1;
+    }
+    at += whole;
   }
 }
 
@@ -57,8 +61,8 @@ Result<ExitCode> show_log(const Context& context, const LogOptions& options) {
   TRY_ASSIGN(auto agents, context.client.agents());
   TRY_ASSIGN(api::RunFolder folder, api::find_run_folder(agents, options.run));
   // The descriptor stays the log's when the folder moves to done/ or failed/.
-  TRY_ASSIGN(const UniqueFd fd,
-             posix::open_at(AT_FDCWD, folder.path + "/run.log", O_RDONLY | O_NOFOLLOW));
+  TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, folder.path + "/run.log",
+                                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   TRY_ASSIGN(const struct stat st, posix::stat_fd(fd.get()));
   uint64_t at = 0;
   if (options.lines > 0) {

@@ -122,6 +122,14 @@ TEST(WorkflowParameters, AValueThatDoesNotFitIsAComplaintWithItsPlace) {
                 "line 3, column 31: the default of 'n' must be true or false, not 'yes'"}));
 }
 
+TEST(WorkflowParameters, ANumberIsOneOfThoseAllowedHoweverItIsWritten) {
+  const std::string text =
+      with_parameters("  n: {type: number, enum: [0.5, 1.0], default: 0.5}\n", "{n}");
+  EXPECT_EQ(argument_of(text, {{"n", {"1"}}}), "1");
+  EXPECT_EQ(argument_of(text, {{"n", {"0.50"}}}), "0.50");
+  EXPECT_EQ(complaints_of(text, {{"n", {"2"}}}).size(), 1u);
+}
+
 // One complaint, and not one more for each text that names the parameter.
 TEST(WorkflowParameters, OneWithoutAValueIsComplainedAboutOnce) {
   EXPECT_EQ(complaints_of(with_parameters("  n: {type: integer}\n", "{n}{n}")),

@@ -405,6 +405,7 @@ TEST_F(FrontTest, AShareShowsOneImageToWhoeverHasTheLink) {
   ASSERT_TRUE(is_relayed(shown));
   const auto& relay = std::get<http::Relay>(shown.body);
   EXPECT_EQ(relay.request.target, "/zarr/v3/a%20b/scan.tif/zarr.json");
+  EXPECT_EQ(relay.request.header("x-tierhub-share"), "2");
   Response answer;
   EXPECT_TRUE(relay.accept(answer));
   EXPECT_EQ(header(answer, "Access-Control-Allow-Origin"), "*");
@@ -414,12 +415,15 @@ TEST_F(FrontTest, AShareShowsOneImageToWhoeverHasTheLink) {
   EXPECT_EQ(ask("PUT", "/share/" + token + "/zarr/v3/zarr.json").status, 404);
   std::string other = token;
   other.back() = other.back() == '0' ? '1' : '0';
-  EXPECT_EQ(ask("GET", "/share/" + other + "/zarr/v3/zarr.json").status, 404);
+  EXPECT_EQ(ask("GET", "/share/" + other + "/zarr/v3/zarr.json").status, 410);
 
   EXPECT_EQ(nlohmann::json::parse(text(ask("GET", "/api/shares", ours))).at("shares").size(), 1u);
   EXPECT_EQ(ask("DELETE", "/api/shares?token=" + other, ours).status, 404);
   EXPECT_EQ(ask("DELETE", "/api/shares?token=" + token, ours).status, 200);
-  EXPECT_EQ(ask("GET", "/share/" + token + "/zarr/v3/zarr.json").status, 404);
+  // 404 would mean "all voxels have the fill value" to whoever reads chunks.
+  const Response gone = ask("GET", "/share/" + token + "/zarr/v3/0/c/0/0/0/0/0");
+  EXPECT_EQ(gone.status, 410);
+  EXPECT_EQ(header(gone, "Access-Control-Allow-Origin"), "*");
 }
 
 TEST_F(FrontTest, AShareEndsWithTheSessionOfWhoMadeIt) {
@@ -429,7 +433,7 @@ TEST_F(FrontTest, AShareEndsWithTheSessionOfWhoMadeIt) {
   const std::string token = nlohmann::json::parse(text(made)).at("token");
   EXPECT_TRUE(is_relayed(ask("GET", "/share/" + token + "/zarr/v2/.zattrs")));
   EXPECT_EQ(ask("POST", "/logout", ours).status, 303);
-  EXPECT_EQ(ask("GET", "/share/" + token + "/zarr/v2/.zattrs").status, 404);
+  EXPECT_EQ(ask("GET", "/share/" + token + "/zarr/v2/.zattrs").status, 410);
 }
 
 TEST(Shares, ExpireAndAreBounded) {
