@@ -34,6 +34,13 @@ Result<Threshold> read_threshold(const std::string& text, const Sigma& sigma,
                                  const GreyScale& scale) {
   Threshold threshold;
   if (const auto number = number_from(text)) {
+    // No grey value stands for less than all of them: voxels at the smallest would be left out.
+    if (*number < scale.offset) {
+      return wrong_threshold(
+          fmt::format("the threshold {} is below the smallest number that voxels "
+                      "have here, {}: everything would be above it",
+                      *number, scale.offset));
+    }
     threshold.value = scale.grey_below(*number);
     return threshold;
   }

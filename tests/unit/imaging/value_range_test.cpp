@@ -353,5 +353,20 @@ TEST(Numbers, HaveMandersCoefficients) {
   EXPECT_EQ(test::read_bytes(folder / "b.csv"), test::read_bytes(folder / "f.csv"));
 }
 
+// No grey value is below the smallest: what is at it would be left out without a word.
+TEST(Thresholds, BelowTheSmallestNumberAreRefused) {
+  const ScratchFolder folder;
+  const formats::Extent shape{1, 8, 8};
+  write_volume(folder / "g.zarr", speckle(shape, 1));
+  write_numbers(folder / "f.zarr", speckle(shape, 1), PixelType::float32, {5, 0.25});
+  for (const std::string& arguments :
+       {std::string("f.zarr --threshold 4.5"), std::string("g.zarr --threshold -1")}) {
+    const Outcome outcome =
+        imgop("segment --sigma 0 --in " + (folder / arguments) + " --out " + (folder / "l.zarr"));
+    EXPECT_EQ(outcome.exit_code, 1) << arguments;
+    EXPECT_NE(outcome.text.find("is below the smallest number"), std::string::npos) << outcome.text;
+  }
+}
+
 }  // namespace
 }  // namespace tierhub::imaging
