@@ -126,7 +126,7 @@ Result<SplitJob> prepare_split(const SplitCommand& command) {
   return job;
 }
 
-// Of the chunks of the block's labels that objects with a part in `box` touch.
+// The decoded bytes of the label chunks that objects with a part in `box` touch.
 uint64_t read_chunk_bytes(const LabelBlock& block, const Box& box) {
   const Box& own = block.box();
   const Extent size = own.extent();

@@ -9,7 +9,7 @@ interface Props {
   children: ReactNode;
 }
 
-// In front of the page until it is closed: by its button, Escape, or a click beside it.
+// Covers the page until its button, Escape or a click outside it closes it.
 export function Dialog({ title, open, onClose, children }: Props) {
   const box = useRef<HTMLDialogElement>(null);
   const latest = useRef(onClose);

@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'react';
 import { mistakeText, type Mistake, type Values } from '../api/workflows';
 import { valuesText } from './values';
 
-// The workflow as it will run: its text, the values beside it, and what is wrong at its line.
+// Shows the text of the workflow that will run, its values, and each error at its line.
 export function WorkflowText({ text, values, mistakes }: { text: string; values: Values; mistakes: Mistake[] }) {
   const first = useRef<HTMLLIElement>(null);
   const inText = mistakes.filter((m) => m.line > 0);
