@@ -46,7 +46,15 @@ function nearest(x, y, z) {
   return best ? { n: best, d: least } : null;
 }
 
+// One bright ball in the dark: at the right, above the middle, in front.
+export const kBall = { x: 0.75, y: 0.3, z: 0.2, radius: 0.12 };
+function ballAt({ shape }, z, x, y) {
+  const d = Math.hypot(x / shape.x - kBall.x, y / shape.y - kBall.y, (z + 0.5) / shape.z - kBall.z);
+  return d < kBall.radius ? 4000 : 100;
+}
+
 export function valueAt(image, t, c, z, x, y) {
+  if (image.ball) return ballAt(image, z, x, y);
   const depth = image.shape.z > 1 ? z / (image.shape.z - 1) : 0.5;
   x += 14 * t;
   const noise = 40 * hash(x | 0, y | 0, 31 * z + 7 * c + t);

@@ -54,6 +54,9 @@ export class World {
       image('/plates/screen-03/B/03.ome.zarr', { t: 1, c: 2, z: 1, y: 1080, x: 1280 }, 'hot'),
       image('/empty size/100 % näive #1?.tif', { t: 1, c: 1, z: 1, y: 300, x: 200 }, 'hot', { format: 'TIFF', voxel_size: null, voxel_unit: '' }),
     ];
+    const ball = { t: 1, c: 1, z: 32, y: 96, x: 96 };
+    const cube = { ball: true, voxel_size: { z: 1.5, y: 0.5, x: 0.5 }, channels: [{ name: 'Ball', colour: '#ffffff' }] };
+    this.images.push(image('/volumes/ball.ome.zarr', ball, 'hot', cube), image('/volumes/ball-archive.ome.zarr', ball, 'cold', cube));
     const nuclei = this.images[1];
     this.images.push({ ...nuclei, path: nuclei.path + '/labels/nuclei', name: 'nuclei', type: 'uint32', labels: [], isLabel: true, shape: { ...nuclei.shape, c: 1 } });
     this.files = [
@@ -251,7 +254,7 @@ export class World {
 
   // How many milliseconds until a plane of a level is on the SSD; the first question begins the recall.
   coldFor(image, level, t, z) {
-    if (image.isLabel || image.state === 'hot' || image.state === 'dirty' || level === image.levels.length - 1) return 0;
+    if (image.isLabel || image.state === 'hot' || image.state === 'dirty' || (level === image.levels.length - 1 && !image.ball)) return 0;
     const key = [image.path, level, t, z].join('/');
     if (!this.recalls.has(key)) this.recalls.set(key, Date.now() + this.coldMs);
     return Math.max(0, this.recalls.get(key) - Date.now());

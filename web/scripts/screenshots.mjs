@@ -15,6 +15,8 @@ const kPages = {
   line: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,-0.5&line=300,300,900,700', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(4000); } },
   projection: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,0&proj=max,0,23', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(6000); } },
   slices: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,0&slices=1', act: async (p) => { await p.locator('canvas').first().waitFor({ state: 'attached' }); await p.waitForTimeout(5000); } },
+  volume: { hash: '#/view?path=/brain42/overview.ome.zarr&vol=max,-30,20,0', act: async (p) => { await p.getByRole('button', { name: 'Fetch and show' }).click(); await p.waitForTimeout(25_000); } },
+  'volume-cold': { hash: '#/view?path=/brain42/scan-archive.ome.zarr&vol=max', act: async (p) => { await p.getByText('of this volume are in the archive').waitFor(); } },
   cold: { hash: '#/view?path=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText(/coming from the archive/i).waitFor(); await p.waitForTimeout(3000); } },
   form: { hash: '#/run?workflow=nuclei-files&dataset=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText('211 MiB come from the archive').waitFor(); } },
   'form-empty': { hash: '#/run', act: async (p) => { await p.getByText('Choose what to analyse with').waitFor(); } },

@@ -47,11 +47,12 @@ export function duration(s: number): string {
 
 // An estimate: no more digits than it deserves. 0 means that nobody knows.
 export function eta(s: number): string {
-  if (!(s > 0) || !Number.isFinite(s)) return '';
-  if (s < 1.5) return 'about 1 s left';
-  if (s < 90) return `about ${Math.round(s)} s left`;
-  if (s < 5400) return `about ${Math.round(s / 60)} min left`;
-  return `about ${Math.round(s / 3600)} h left`;
+  return s > 0 && Number.isFinite(s) ? `about ${roughly(s)} left` : '';
+}
+
+export function roughly(s: number): string {
+  if (s < 90) return `${Math.max(1, Math.round(s))} s`;
+  return s < 5400 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`;
 }
 
 export function ago(time: string, now = Date.now()): string {

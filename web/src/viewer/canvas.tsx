@@ -3,6 +3,7 @@ import type { Dataset } from '../api/types';
 import type { Limits } from './contrast';
 import type { Labels } from './page';
 import { levelsOf } from './source';
+import type { Picture } from './snapshot';
 import { Stage } from './stage';
 import { cameraOf, pixelAt, type ViewerStore } from './store';
 import type { Tiles } from './tiles';
@@ -14,7 +15,7 @@ interface Props {
   limits: Limits[];
   labels: Labels | null;
   labelFill: number;
-  stage: RefObject<Stage | null>;
+  stage: RefObject<Picture | null>;
   onPick(x: number, y: number): void; // a click, in pixels of level 0
 }
 
@@ -26,9 +27,10 @@ export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage
   const latest = useRef({ limits, labels, labelFill });
   latest.current = { limits, labels, labelFill };
 
+  const drawing = useRef<Stage | null>(null);
   const draw = () => {
     const s = store.getState();
-    if (s.width > 0) stage.current?.show({ view: s.view, camera: cameraOf(s, dataset), ...latest.current, width: s.width, height: s.height });
+    if (s.width > 0) drawing.current?.show({ view: s.view, camera: cameraOf(s, dataset), ...latest.current, width: s.width, height: s.height });
   };
   const pressed = useRef<[x: number, y: number] | null>(null);
 
@@ -43,6 +45,7 @@ export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage
       },
       onFailure: (error) => set({ error }),
     });
+    drawing.current = made;
     stage.current = made;
     const observer = new ResizeObserver(([entry]) => {
       set({ width: entry!.contentRect.width, height: entry!.contentRect.height });
@@ -56,6 +59,7 @@ export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage
       stop();
       observer.disconnect();
       made.finish();
+      drawing.current = null;
       stage.current = null;
       parent.replaceChildren();
     };

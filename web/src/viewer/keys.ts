@@ -2,7 +2,7 @@ import { useEffect } from 'react';
 import type { Dataset, Histogram } from '../api/types';
 import { autoLimits } from './contrast';
 import { cameraOf, type ViewerState, type ViewerStore } from './store';
-import { shapeOf, type Line, type Projection } from './view';
+import { kFirstVolume, shapeOf, type Line, type Projection, type Volume } from './view';
 
 interface Actions {
   snapshot(): void;
@@ -33,9 +33,24 @@ function pan(s: ViewerState, d: Dataset, dx: number, dy: number): void {
   s.change({ camera: { ...camera, x: camera.x + (dx * s.width) / 4 / scale, y: camera.y + (dy * s.height) / 4 / scale } });
 }
 
+const kTurnDegrees = 10;
+
+// Arrows turn a volume; with Ctrl they move it.
+function turn(s: ViewerState, dx: number, dy: number, many: number, move: boolean): void {
+  const v = s.view.volume!;
+  if (!move) return s.look({ turn: v.turn + dx * kTurnDegrees * many, pitch: v.pitch + dy * kTurnDegrees * many });
+  const [sin, cos] = [Math.sin, Math.cos].map((f) => [v.turn, v.pitch].map((a) => f((a * Math.PI) / 180)) as [number, number]);
+  // To the right and up, as they are on the screen.
+  const right = [cos![0], 0, sin![0]];
+  const up = [sin![1] * sin![0], cos![1], -sin![1] * cos![0]];
+  const step = 0.1 / 2 ** v.zoom;
+  return s.look({ pan: v.pan.map((n, i) => n + step * (dx * right[i]! - dy * up[i]!)) as Volume['pan'] });
+}
+
 function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histograms, labels }: Actions): boolean {
   const s = store.getState();
   const many = e.shiftKey ? 10 : 1;
+  if (s.view.volume && 'xomlgp'.includes(e.key.toLowerCase())) return false; // these are about planes
   const toggle = (axis: 'z' | 't') => s.set({ playing: s.playing === axis ? '' : axis });
   const keys: Record<string, () => void> = {
     ArrowRight: () => s.step('z', many), ArrowLeft: () => s.step('z', -many), ArrowUp: () => s.step('t', many), ArrowDown: () => s.step('t', -many),
@@ -44,6 +59,7 @@ function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histo
     o: () => s.change({ slices: !s.view.slices && shapeOf(d).z > 1 }),
     m: () => s.set({ measuring: !s.measuring, draft: null }),
     Escape: () => (s.measuring ? s.set({ measuring: false, draft: null }) : s.change({ object: 0 })),
+    v: () => s.change({ volume: s.view.volume || shapeOf(d).z < 2 ? null : kFirstVolume }),
     x: () => s.change({ projection: nextProjection(s.view.projection, shapeOf(d).z) }),
     a: () => s.change({ channels: s.view.channels.map((c, i) => {
       if (!c.visible || !histograms[i]) return c;
@@ -72,9 +88,15 @@ export function useViewerKeys(store: ViewerStore, d: Dataset, actions: Actions):
       // Sliders and fields have their own arrows and letters.
       if (e.target instanceof HTMLElement && e.target.matches('input, select, textarea')) return;
       const [dx, dy] = kPans[e.key] ?? [];
+      const s = store.getState();
+      if (s.view.volume && dx !== undefined && dy !== undefined) {
+        turn(s, dx, dy, e.shiftKey ? 9 : 1, e.ctrlKey);
+        e.preventDefault();
+        return;
+      }
       if (e.ctrlKey) {
         if (dx === undefined || dy === undefined) return;
-        pan(store.getState(), d, dx, dy);
+        pan(s, d, dx, dy);
         e.preventDefault();
         return;
       }

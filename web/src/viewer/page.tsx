@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { sentence } from '../api/client';
 import { joinPath, parentOf, shown } from '../api/paths';
 import { useDataset } from '../api/queries';
@@ -18,14 +18,16 @@ import { Panel } from './panel';
 import { partAt, partsOf, timesOf, type Box, type Part } from './parts';
 import { Planes } from './planes';
 import { SlicePanel } from './slice-panel';
-import { save, snapshot, snapshotName } from './snapshot';
+import { save, snapshot, snapshotName, type Picture } from './snapshot';
 import { levelsOf, type Level } from './source';
-import { hasWebGl, type Stage } from './stage';
+import { hasWebGl } from './stage';
 import { cameraOf, createViewer, type ViewerStore } from './store';
 import { Tiles } from './tiles';
 import { Toolbar } from './toolbar';
 import { formatView, parseView, type View } from './view';
 import './viewer.css';
+
+const VolumeView = lazy(() => import('../volume/page'));
 
 // The address follows the view, and the view follows the address when somebody changes that.
 function useAddress(store: ViewerStore, d: Dataset): void {
@@ -103,7 +105,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   const [panel, setPanel] = useState(() => window.innerWidth > 720);
   const { part, note } = useParts(d, view);
   const labels = useLabels(part, part?.path.startsWith(`${d.path}/`) ? view.labels : (part?.path ?? ''), (text) => say('error', text));
-  const stage = useRef<Stage | null>(null);
+  const picture = useRef<Picture | null>(null);
   // Labels that came with the address can be chosen again.
   const last = useRef('');
   if (view.labels.startsWith('/')) last.current = view.labels;
@@ -125,10 +127,10 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   };
 
   const takeSnapshot = async () => {
-    if (!stage.current) return;
+    if (!picture.current) return;
     try {
-      const { t, z } = store.getState().view;
-      save(await snapshot(stage.current.canvas(), d, cameraOf(store.getState(), d).zoom), snapshotName(d, t, z));
+      const { t, z, volume } = store.getState().view;
+      save(await snapshot(picture.current.canvas(), d, volume ? null : cameraOf(store.getState(), d).zoom), snapshotName(d, t, volume ? null : z));
     } catch (e) {
       say('error', sentence(e));
     }
@@ -149,17 +151,25 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
       <Toolbar dataset={d} store={store} panel={panel} onPanel={() => setPanel(!panel)} onSnapshot={() => void takeSnapshot()} onLink={() => void copyLink()} />
       <div className="viewer-main">
         <div className="viewer-stage">
-          <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels} labelFill={labelFill} stage={stage} onPick={pick} />
-          {view.slices && <span className="cross" aria-hidden="true" />}
-          <LineOverlay dataset={d} store={store} />
+          {view.volume ? (
+            <Suspense fallback={<div className="mark" role="status"><span className="spinner" aria-hidden="true" />Loading the 3-D view</div>}>
+              <VolumeView dataset={d} fresh={fresh} store={store} limits={limits} picture={picture} />
+            </Suspense>
+          ) : (
+            <>
+              <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels} labelFill={labelFill} stage={picture} onPick={pick} />
+              {view.slices && <span className="cross" aria-hidden="true" />}
+              <LineOverlay dataset={d} store={store} />
+              <Position dataset={d} store={store} labels={labels} />
+              <ScaleBar dataset={d} store={store} />
+            </>
+          )}
           <ColdMark store={store} />
-          <Position dataset={d} store={store} labels={labels} />
-          <ScaleBar dataset={d} store={store} />
         </div>
-        {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labels={labels} labelsNote={note} foreign={foreign} labelFill={labelFill} onLabelFill={setLabelFill} />}
+        {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labels={labels} labelsNote={view.volume && view.labels ? 'Labels are drawn over planes, not over a volume.' : note} foreign={foreign} labelFill={labelFill} onLabelFill={setLabelFill} />}
       </div>
-      {view.slices && <SlicePanel dataset={d} store={store} tiles={tiles} limits={limits} />}
-      {view.line && <ProfilePanel dataset={d} store={store} tiles={tiles} line={view.line} />}
+      {view.slices && !view.volume && <SlicePanel dataset={d} store={store} tiles={tiles} limits={limits} />}
+      {view.line && !view.volume && <ProfilePanel dataset={d} store={store} tiles={tiles} line={view.line} />}
       {view.table && <Dock dataset={d} store={store} path={view.table} scale={2 ** (labels?.box?.level ?? 0)} small={small} onSmall={setSmall} />}
       <Planes dataset={d} store={store} />
     </div>

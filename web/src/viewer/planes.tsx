@@ -4,7 +4,7 @@ import { number, unitSign } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { extentOf, projectionText } from './projection';
 import { cameraOf, type ViewerStore } from './store';
-import { shapeOf, type Projection } from './view';
+import { kFirstVolume, shapeOf, type Projection, type Volume } from './view';
 
 interface Props {
   dataset: Dataset;
@@ -49,6 +49,23 @@ function Slider({ axis, dataset, store }: Props & { axis: 'z' | 't' }) {
   );
 }
 
+function VolumeControl({ store }: Pick<Props, 'store'>) {
+  const volume = store((s) => s.view.volume)!;
+  const { look, change } = store.getState();
+  const { turn, pitch } = kFirstVolume;
+  return (
+    <div className="projection">
+      <select className="input" aria-label="What a ray shows" value={volume.mode} onChange={(e) => look({ mode: e.target.value as Volume['mode'] })}>
+        <option value="max">Maximum</option>
+        <option value="add">Additive</option>
+        <option value="min">Minimum</option>
+      </select>
+      <button type="button" className="button button-small" title="The first angle, all of the volume" onClick={() => look({ turn, pitch, zoom: 0, pan: [0, 0, 0] })}>Reset the angle</button>
+      <button type="button" className="button button-small" aria-pressed={true} title="Back to planes (V)" onClick={() => change({ volume: null })}>3-D</button>
+    </div>
+  );
+}
+
 function ProjectionControl({ dataset, store }: Props) {
   const projection = store((s) => s.view.projection);
   const slices = store((s) => s.view.slices);
@@ -76,6 +93,7 @@ function ProjectionControl({ dataset, store }: Props) {
       {projection && <span className="projection-range">of planes {end('first', 'First plane of the projection')} to {end('last', 'Last plane of the projection')}</span>}
       {projection && <ProjectionNote dataset={dataset} store={store} projection={projection} />}
       <button type="button" className="button button-small" aria-pressed={slices} title="Slices x-z and y-z (O)" onClick={() => store.getState().change({ slices: !slices })}>Slices</button>
+      <button type="button" className="button button-small" aria-pressed={false} title="The volume in 3-D (V)" onClick={() => store.getState().change({ volume: kFirstVolume })}>3-D</button>
     </div>
   );
 }
@@ -87,15 +105,16 @@ function ProjectionNote({ dataset, store, projection }: Props & { projection: Pr
 
 export function Planes({ dataset, store }: Props) {
   usePlaying(store);
+  const volume = store((s) => s.view.volume !== null);
   const shape = shapeOf(dataset);
   if (shape.z < 2 && shape.t < 2) return null;
   return (
     <div className="planes">
       <div className="plane-sliders">
-        <Slider axis="z" dataset={dataset} store={store} />
+        {!volume && <Slider axis="z" dataset={dataset} store={store} />}
         <Slider axis="t" dataset={dataset} store={store} />
       </div>
-      {shape.z > 1 && <ProjectionControl dataset={dataset} store={store} />}
+      {volume ? <VolumeControl store={store} /> : shape.z > 1 && <ProjectionControl dataset={dataset} store={store} />}
     </div>
   );
 }

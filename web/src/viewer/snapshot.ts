@@ -2,12 +2,19 @@
 import type { Dataset } from '../api/types';
 import { barFor } from './scale';
 
-export function snapshotName(d: Dataset, t: number, z: number): string {
-  const base = d.name.replace(/[^\p{L}\p{N}._-]+/gu, '_').slice(0, 80) || 'image';
-  return `${base}_t${t}_z${z}.png`;
+// What draws: planes, or a volume.
+export interface Picture {
+  canvas(): HTMLCanvasElement; // as it is now
 }
 
-export async function snapshot(source: HTMLCanvasElement, d: Dataset, zoom: number, dark = true): Promise<Blob> {
+// Without z it is a volume.
+export function snapshotName(d: Dataset, t: number, z: number | null): string {
+  const base = d.name.replace(/[^\p{L}\p{N}._-]+/gu, '_').slice(0, 80) || 'image';
+  return `${base}_t${t}_${z === null ? '3d' : `z${z}`}.png`;
+}
+
+// Without a zoom it has no scale bar: in perspective there is none that is true.
+export async function snapshot(source: HTMLCanvasElement, d: Dataset, zoom: number | null, dark = true): Promise<Blob> {
   const out = document.createElement('canvas');
   out.width = source.width;
   out.height = source.height;
@@ -15,10 +22,15 @@ export async function snapshot(source: HTMLCanvasElement, d: Dataset, zoom: numb
   c.fillStyle = dark ? '#000' : '#fff';
   c.fillRect(0, 0, out.width, out.height);
   c.drawImage(source, 0, 0);
+  if (zoom !== null) drawBar(c, source, d, zoom);
+  return new Promise((resolve, reject) => out.toBlob((b) => (b ? resolve(b) : reject(new Error('the browser made no PNG of the picture'))), 'image/png'));
+}
+
+function drawBar(c: CanvasRenderingContext2D, source: HTMLCanvasElement, d: Dataset, zoom: number): void {
   const ratio = source.width / Math.max(1, source.clientWidth);
   const bar = barFor(d, zoom);
   const width = bar.pixels * ratio;
-  const [x, y] = [out.width - width - 20 * ratio, out.height - 20 * ratio];
+  const [x, y] = [source.width - width - 20 * ratio, source.height - 20 * ratio];
   c.fillStyle = 'rgba(0, 0, 0, 0.55)';
   c.fillRect(x - 10 * ratio, y - 26 * ratio, width + 20 * ratio, 38 * ratio);
   c.fillStyle = '#fff';
@@ -26,7 +38,6 @@ export async function snapshot(source: HTMLCanvasElement, d: Dataset, zoom: numb
   c.font = `${13 * ratio}px system-ui, sans-serif`;
   c.textAlign = 'center';
   c.fillText(bar.text, x + width / 2, y - 7 * ratio);
-  return new Promise((resolve, reject) => out.toBlob((b) => (b ? resolve(b) : reject(new Error('the browser made no PNG of the picture'))), 'image/png'));
 }
 
 export function save(blob: Blob, name: string): void {

@@ -1,6 +1,6 @@
 // The state of one open image.
 import { create, type StoreApi, type UseBoundStore } from 'zustand';
-import { fitCamera, kMostChannels, shapeOf, type Camera, type ChannelView, type View } from './view';
+import { fitCamera, kMostChannels, limitVolume, shapeOf, type Camera, type ChannelView, type View, type Volume } from './view';
 import type { Dataset } from '../api/types';
 
 export interface Pointer {
@@ -26,6 +26,7 @@ export interface ViewerState {
   step(axis: 'z' | 't', by: number, wrap?: boolean): void;
   zoomBy(by: number): void;
   fit(): void;
+  look(change: Partial<Volume>): void; // at the volume
 }
 
 export type ViewerStore = UseBoundStore<StoreApi<ViewerState>>;
@@ -57,10 +58,16 @@ export function createViewer(dataset: Dataset, view: View): ViewerStore {
       get().change({ [axis]: wrap ? ((next % top) + top) % top : Math.min(top - 1, Math.max(0, next)) });
     },
     zoomBy(by) {
+      const { volume } = get().view;
+      if (volume) return get().look({ zoom: volume.zoom + by });
       const c = cameraOf(get(), dataset);
       get().change({ camera: { ...c, zoom: Math.min(6, Math.max(-16, c.zoom + by)) } });
     },
-    fit: () => get().change({ camera: null }),
+    fit: () => (get().view.volume ? get().look({ zoom: 0, pan: [0, 0, 0] }) : get().change({ camera: null })),
+    look(change) {
+      const { volume } = get().view;
+      if (volume) get().change({ volume: limitVolume({ ...volume, ...change }) });
+    },
   }));
 }
 

@@ -53,6 +53,7 @@ export class Tiles {
     readonly dataset: Dataset,
     private readonly events: Events,
     private readonly fetcher: (address: string, signal: AbortSignal) => Promise<Response> = (a, signal) => send(a, { signal }),
+    private readonly most = kCacheBytes, // 0: nothing is kept
   ) {}
 
   size(place: Place): { width: number; height: number } {
@@ -176,7 +177,7 @@ export class Tiles {
     this.cache.set(key, tile);
     this.cacheBytes += tile.data.byteLength;
     for (const [old, t] of this.cache) {
-      if (this.cacheBytes <= kCacheBytes) break;
+      if (this.cacheBytes <= this.most) break;
       this.cache.delete(old);
       this.cacheBytes -= t.data.byteLength;
     }

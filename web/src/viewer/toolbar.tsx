@@ -47,7 +47,8 @@ function GoTo({ dataset, store }: Pick<Props, 'dataset' | 'store'>) {
 }
 
 export function Toolbar({ dataset, store, panel, onPanel, onSnapshot, onLink }: Props) {
-  const zoom = store((s) => cameraOf(s, dataset).zoom);
+  const volume = store((s) => s.view.volume);
+  const zoom = store((s) => s.view.volume?.zoom ?? cameraOf(s, dataset).zoom);
   const measuring = store((s) => s.measuring);
   const { zoomBy, fit } = store.getState();
   const folder = parentOf(dataset.path);
@@ -56,12 +57,12 @@ export function Toolbar({ dataset, store, panel, onPanel, onSnapshot, onLink }: 
     <div className="toolbar" role="toolbar" aria-label="View">
       <a className="icon-button" href={folderLink(folder)} aria-label="Back to the folder" title={`Back to ${crumbs(folder).at(-1)?.name ?? 'the folder'}`}><Icon name="up" /></a>
       <h1 className="toolbar-title">{shown(dataset.name)}</h1>
-      <GoTo dataset={dataset} store={store} />
+      {!volume && <GoTo dataset={dataset} store={store} />}
       <button type="button" className="icon-button" aria-label="Zoom out" title="Zoom out (−)" onClick={() => zoomBy(-1)}>−</button>
       <output className="toolbar-zoom" aria-label="Zoom">{scale >= 10 ? Math.round(scale) : scale.toPrecision(2)} %</output>
       <button type="button" className="icon-button" aria-label="Zoom in" title="Zoom in (+)" onClick={() => zoomBy(1)}>+</button>
       <button type="button" className="icon-button" aria-label="Fit the image" title="Fit the image (F)" onClick={fit}><Icon name="fit" /></button>
-      <button type="button" className="icon-button" aria-pressed={measuring} aria-label="Measure a line" title="Measure a line and its profile (M)" onClick={() => store.getState().set({ measuring: !measuring, draft: null })}><Icon name="ruler" /></button>
+      {!volume && <button type="button" className="icon-button" aria-pressed={measuring} aria-label="Measure a line" title="Measure a line and its profile (M)" onClick={() => store.getState().set({ measuring: !measuring, draft: null })}><Icon name="ruler" /></button>}
       <button type="button" className="icon-button" aria-label="Save a snapshot" title="Snapshot as PNG (S)" onClick={onSnapshot}><Icon name="camera" /></button>
       <button type="button" className="icon-button" aria-label="Copy a link to this view" title="Copy a link to this view" onClick={onLink}><Icon name="link" /></button>
       <button type="button" className="icon-button" aria-haspopup="dialog" aria-label="Share this image" title="Share this image with others" onClick={() => useUi.getState().share(dataset.path)}><Icon name="share" /></button>

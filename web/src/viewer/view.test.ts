@@ -102,6 +102,28 @@ it('black and white cannot pass each other', () => {
   expect(moveLimit([10, 20], 1, 4, 1)).toEqual([3, 4]);
 });
 
+it('a volume is in the address, and nonsense in it is put right', () => {
+  const d = dataset();
+  const volume = (text: string) => parse(`#/view?vol=${text}`, d).volume;
+  expect(volume('max')).toEqual({ mode: 'max', turn: -30, pitch: 20, zoom: 0, pan: [0, 0, 0] });
+  expect(volume('add,270,120,99,0.1,x')).toEqual({ mode: 'add', turn: -90, pitch: 90, zoom: 6, pan: [0.1, 0, 0] });
+  expect(volume('mean')).toBeNull();
+  expect(parse('#/view?vol=max', dataset({ shape: { z: 1, y: 9, x: 9 } })).volume).toBeNull();
+  const view = { ...defaultView(d), volume: { mode: 'min' as const, turn: 12.34, pitch: -5, zoom: 0.5, pan: [0, 0.25, 0] as [number, number, number] } };
+  expect(formatView('/a', view, d)).toContain('&vol=min,12.3,-5,0.5,0,0.25,0');
+  expect(formatView('/a', { ...view, volume: { ...view.volume, pan: [0, 0, 0] } }, d)).toMatch(/vol=min,12.3,-5,0.5$/);
+});
+
+it('in a volume zoom and fit are about it, and the planes keep their place', () => {
+  const d = dataset();
+  const store = createViewer(d, { ...defaultView(d), camera: { x: 1, y: 2, zoom: 0 }, volume: { mode: 'max', turn: 0, pitch: 0, zoom: 0, pan: [0.1, 0, 0] } });
+  store.getState().zoomBy(1);
+  store.getState().look({ turn: 190 });
+  expect(store.getState().view).toMatchObject({ camera: { x: 1, y: 2, zoom: 0 }, volume: { zoom: 1, turn: -170 } });
+  store.getState().fit();
+  expect(store.getState().view.volume).toMatchObject({ zoom: 0, pan: [0, 0, 0] });
+});
+
 it('scale bars are round, and in pixels where no size is known', () => {
   expect(scaleBar(0.325, 'micrometer')).toMatchObject({ text: '20 µm' });
   expect(scaleBar(10, 'micrometer')).toMatchObject({ text: '1 mm', pixels: 100 });
@@ -112,4 +134,5 @@ it('scale bars are round, and in pixels where no size is known', () => {
 it('texts', () => {
   expect([coldText(0), coldText(11_400), coldText(300_000)]).toEqual(['Coming from the archive', 'Coming from the archive, about 12 s', 'Coming from the archive, about 5 min']);
   expect(snapshotName(dataset({ name: '../a b?.tif' }), 0, 7)).toBe('.._a_b_.tif_t0_z7.png');
+  expect(snapshotName(dataset({ name: 'a.tif' }), 2, null)).toBe('a.tif_t2_3d.png');
 });

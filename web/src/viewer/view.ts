@@ -35,6 +35,17 @@ export interface Projection {
   last: number;
 }
 
+// The volume as a whole, seen from an angle.
+export interface Volume {
+  mode: 'max' | 'add' | 'min'; // what of a ray is seen
+  turn: number; // degrees around the vertical axis
+  pitch: number;
+  zoom: number; // log2; 0: the whole volume fits
+  pan: [x: number, y: number, z: number]; // from its middle, in parts of its diagonal
+}
+
+export const kFirstVolume: Volume = { mode: 'max', turn: -30, pitch: 20, zoom: 0, pan: [0, 0, 0] };
+
 export interface View {
   t: number;
   z: number;
@@ -47,6 +58,7 @@ export interface View {
   line: Line | null;
   projection: Projection | null;
   slices: boolean; // x-z and y-z are shown, too
+  volume: Volume | null; // null: planes are shown
 }
 
 const kPalette = ['4f8bff', '35d07f', 'ff5fb0', 'ffb02e', '2ed3e6', 'c084fc', 'f97066', 'd4e157'];
@@ -75,7 +87,7 @@ export function defaultView(d: Dataset): View {
   const shape = shapeOf(d);
   const few = shape.c <= 4 ? shape.c : 3;
   const channels = Array.from({ length: shape.c }, (_, c): ChannelView => ({ visible: c < few, colour: defaultColour(d, c), low: null, high: null, gamma: 1 }));
-  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '', run: '', table: '', object: 0, line: null, projection: null, slices: false };
+  return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '', run: '', table: '', object: 0, line: null, projection: null, slices: false, volume: null };
 }
 
 const clampInt = (text: string | null, top: number, otherwise: number) => {
@@ -109,6 +121,30 @@ function parseProjection(text: string | null, depth: number): Projection | null 
   return { how, first: Math.min(a, b), last: Math.max(a, b) };
 }
 
+const kMostPitch = 90;
+const kMostVolumeZoom = 6;
+const within = (n: number, least: number, most: number) => Math.min(most, Math.max(least, n));
+
+// Angles are kept in the range in which they are written.
+export function limitVolume(v: Volume): Volume {
+  const turn = ((((v.turn + 180) % 360) + 360) % 360) - 180;
+  return { ...v, turn, pitch: within(v.pitch, -kMostPitch, kMostPitch), zoom: within(v.zoom, -kMostVolumeZoom, kMostVolumeZoom) };
+}
+
+function parseVolume(text: string | null, depth: number): Volume | null {
+  const [mode, ...rest] = (text ?? '').split(',');
+  if ((mode !== 'max' && mode !== 'add' && mode !== 'min') || depth < 2) return null;
+  const numbers = rest.map((n) => (n.trim() ? Number(n) : NaN));
+  const number = (i: number, otherwise: number) => (Number.isFinite(numbers[i]) ? numbers[i]! : otherwise);
+  const { turn, pitch, zoom } = kFirstVolume;
+  return limitVolume({ mode, turn: number(0, turn), pitch: number(1, pitch), zoom: number(2, zoom), pan: [number(3, 0), number(4, 0), number(5, 0)] });
+}
+
+function volumeFields({ mode, turn, pitch, zoom, pan }: Volume): string {
+  const moved = pan.some((n) => Math.abs(n) > 1e-4);
+  return [mode, short(turn, 1), short(pitch, 1), short(zoom, 2), ...(moved ? pan.map((n) => short(n, 4)) : [])].join(',');
+}
+
 // Anything that makes no sense for this image is replaced by what one would see without it.
 export function parseView(q: URLSearchParams, d: Dataset): View {
   const shape = shapeOf(d);
@@ -133,6 +169,7 @@ export function parseView(q: URLSearchParams, d: Dataset): View {
     line: parseLine(q.get('line')),
     projection: parseProjection(q.get('proj'), shape.z),
     slices: q.get('slices') === '1' && shape.z > 1,
+    volume: parseVolume(q.get('vol'), shape.z),
   };
 }
 
@@ -162,6 +199,7 @@ export function formatView(path: string, view: View, d: Dataset): string {
     line: view.line ? [view.line.x1, view.line.y1, view.line.x2, view.line.y2].map((n) => short(n, 1)).join(',') : undefined,
     proj: view.projection ? [view.projection.how, view.projection.first, view.projection.last].join(',') : undefined,
     slices: view.slices ? 1 : undefined,
+    vol: view.volume ? volumeFields(view.volume) : undefined,
   });
 }
 
