@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 
 // `npm run dev` passes these to the mock server (`npm run mock`), or to a hub that runs on this port.
 const server = process.env.TIERHUB_HUB ?? 'http://127.0.0.1:8801';
-const routes = ['/api', '/img', '/zarr', '/login'];
+const routes = ['/api', '/img', '/png', '/zarr', '/login'];
 
 export default defineConfig({
   plugins: [react()],

@@ -20,6 +20,30 @@ function chunk(name, data) {
   return out;
 }
 
+// Rows of RGB, each with a filter byte before it.
+function encode(rows, w, h) {
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(w, 0);
+  head.writeUInt32BE(h, 4);
+  head.set([8, 2, 0, 0, 0], 8);
+  return Buffer.concat([Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]), chunk('IHDR', head), chunk('IDAT', zlib.deflateSync(rows, { level: 1 })), chunk('IEND', Buffer.alloc(0))]);
+}
+
+// A tile as a picture: `looks` has a colour, limits and a gamma for each channel of `samples`, which follow each other.
+export function picture(samples, w, h, looks) {
+  const rows = Buffer.alloc(h * (1 + 3 * w));
+  for (let y = 0; y < h; y++)
+    for (let x = 0; x < w; x++) {
+      const at = y * (1 + 3 * w) + 1 + 3 * x;
+      for (let k = 0; k < 3; k++) {
+        let sum = 0;
+        looks.forEach(({ colour, min, max, gamma }, c) => { sum += colour[k] * Math.min(1, Math.max(0, (samples[(c * h + y) * w + x] - min) / (max - min))) ** gamma; });
+        rows[at + k] = Math.min(255, Math.round(sum));
+      }
+    }
+  return encode(rows, w, h);
+}
+
 const done = new Map();
 
 export function thumbnail(image) {
@@ -39,16 +63,7 @@ export function thumbnail(image) {
       rows[at + 1] = a;
       rows[at + 2] = b;
     }
-  const head = Buffer.alloc(13);
-  head.writeUInt32BE(w, 0);
-  head.writeUInt32BE(h, 4);
-  head.set([8, 2, 0, 0, 0], 8);
-  const png = Buffer.concat([
-    Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]),
-    chunk('IHDR', head),
-    chunk('IDAT', zlib.deflateSync(rows)),
-    chunk('IEND', Buffer.alloc(0)),
-  ]);
+  const png = encode(rows, w, h);
   done.set(image.path, png);
   return png;
 }

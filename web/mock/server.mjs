@@ -5,7 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { histogram, tile } from './images.mjs';
-import { thumbnail } from './png.mjs';
+import { picture, thumbnail } from './png.mjs';
 import { agents, runs, status, statuses } from './status.mjs';
 import { cancel, check, jobText, log as runLog, plan, ranBefore, report, results, run, workflows } from './workflows.mjs';
 import { World } from './world.mjs';
@@ -99,6 +99,27 @@ function pixels(world, url, res) {
   return res.end(Buffer.from(samples.buffer));
 }
 
+// The same tile as a picture.
+function rendered(world, url, res) {
+  const parts = url.pathname.split('/').slice(2).map(decodeURIComponent);
+  const [x, y, z, t, level] = parts.splice(-5).reverse().map(Number);
+  const version = parts.shift();
+  const image = world.image('/' + parts.join('/'));
+  if (!image) return fail(res, 404, 'ENOENT', 'there is no such image');
+  if (image.version !== version) return fail(res, 410, 'ESTALE', 'the image has changed: ask for it again');
+  const list = (name) => (url.searchParams.get(name) ?? '').split(',');
+  const channels = list('c').map(Number);
+  if (['colors', 'min', 'max', 'gamma'].some((name) => list(name).length !== channels.length)) return fail(res, 400, 'EINVAL', 'c, colors, min, max and gamma differ in length');
+  const wait = world.coldFor(image, level, t, z);
+  if (wait) return recalling(res, wait);
+  const samples = tile(image, level, t, channels, z, y, x);
+  if (!samples) return fail(res, 400, 'EINVAL', 'this tile is outside the image');
+  const { shape } = image.levels[level];
+  const looks = channels.map((_, i) => ({ colour: [0, 2, 4].map((k) => parseInt(list('colors')[i].slice(k, k + 2), 16)), min: Number(list('min')[i]), max: Number(list('max')[i]), gamma: Number(list('gamma')[i]) }));
+  res.writeHead(200, { 'content-type': 'image/png', 'cache-control': 'private, max-age=31536000, immutable' });
+  return res.end(picture(samples, Math.min(512, shape.x - 512 * x), Math.min(512, shape.y - 512 * y), looks));
+}
+
 function text(res, body) {
   res.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
   res.end(body);
@@ -170,6 +191,7 @@ function answer(world, options, req, url, body, res) {
   const q = url.searchParams;
   const wanted = q.get('path') ?? '/';
   if (url.pathname.startsWith('/img/')) return pixels(world, url, res);
+  if (url.pathname.startsWith('/png/')) return rendered(world, url, res);
   if (url.pathname.startsWith('/api/v1/')) return control(world, options, req, url, body, res);
   if (/^\/api\/(workflow|runs\/|file$)/.test(url.pathname)) return work(world, options, req, url, body, res);
   if (url.pathname === '/api/shares') return shares(world, options, req, url, res);

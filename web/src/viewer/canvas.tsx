@@ -2,10 +2,11 @@ import { useEffect, useRef, type RefObject } from 'react';
 import type { Dataset } from '../api/types';
 import type { Limits } from './contrast';
 import type { Labels } from './page';
+import { usePicking } from './picking';
 import { levelsOf } from './source';
 import type { Picture } from './snapshot';
 import { Stage } from './stage';
-import { cameraOf, pixelAt, type ViewerStore } from './store';
+import { cameraOf, type ViewerStore } from './store';
 import type { Tiles } from './tiles';
 
 interface Props {
@@ -19,8 +20,6 @@ interface Props {
   onPick(x: number, y: number): void; // a click, in pixels of level 0
 }
 
-const kClickPixels = 4; // a hand is not steady; beyond it one drags
-
 // The picture. It follows the store by itself, so that a move of the mouse renders no React component.
 export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage, onPick }: Props) {
   const box = useRef<HTMLDivElement>(null);
@@ -32,7 +31,7 @@ export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage
     const s = store.getState();
     if (s.width > 0) drawing.current?.show({ view: s.view, camera: cameraOf(s, dataset), ...latest.current, width: s.width, height: s.height });
   };
-  const pressed = useRef<[x: number, y: number] | null>(null);
+  const picking = usePicking(dataset, store, onPick);
 
   useEffect(() => {
     const parent = box.current!;
@@ -71,20 +70,7 @@ export function Canvas({ dataset, tiles, store, limits, labels, labelFill, stage
   return (
     <div
       ref={box} className="canvas" role="img" aria-label={`Image ${dataset.name}. Arrow keys step through planes, with Ctrl they move the picture.`}
-      onPointerMove={(e) => {
-        const r = e.currentTarget.getBoundingClientRect();
-        store.getState().set({ pointer: pixelAt(store.getState(), dataset, e.clientX - r.left, e.clientY - r.top) });
-      }}
-      onPointerDown={(e) => { pressed.current = e.button === 0 ? [e.clientX, e.clientY] : null; }}
-      onPointerUp={(e) => {
-        const from = pressed.current;
-        pressed.current = null;
-        if (!from || Math.hypot(e.clientX - from[0], e.clientY - from[1]) > kClickPixels) return;
-        const r = e.currentTarget.getBoundingClientRect();
-        const at = pixelAt(store.getState(), dataset, e.clientX - r.left, e.clientY - r.top);
-        onPick(at.x, at.y);
-      }}
-      onPointerLeave={() => store.getState().set({ pointer: null })}
+      {...picking}
     />
   );
 }

@@ -49,3 +49,6 @@ export function useLimits(d: Dataset, view: View, histograms: (Histogram | undef
     return view.channels.map((ch, c): Limits => (ch.low !== null && ch.high !== null ? [ch.low, ch.high] : isPhotograph(d) ? [0, 255] : autoLimits(first.current[c], d.type)));
   }, [d, view.channels, histograms]);
 }
+
+export const areLimitsKnown = (d: Dataset, view: View, histograms: (Histogram | undefined)[]) =>
+  isPhotograph(d) || view.channels.every((c, i) => !c.visible || (c.low !== null && c.high !== null) || histograms[i] !== undefined);

@@ -10,7 +10,7 @@ import { useUi } from '../app/store';
 import { Message } from '../ui/message';
 import { Canvas } from './canvas';
 import { Dock } from './dock';
-import { useHistograms, useLimits } from './histograms';
+import { areLimitsKnown, useHistograms, useLimits } from './histograms';
 import { useViewerKeys } from './keys';
 import { LineOverlay, ProfilePanel } from './measure';
 import { ColdMark, labelAt, Position, ScaleBar } from './overlays';
@@ -28,6 +28,7 @@ import { formatView, parseView, type View } from './view';
 import './viewer.css';
 
 const VolumeView = lazy(() => import('../volume/page'));
+const PlainCanvas = lazy(() => import('../plain/page'));
 
 // The address follows the view, and the view follows the address when somebody changes that.
 function useAddress(store: ViewerStore, d: Dataset): void {
@@ -92,10 +93,13 @@ function useLabels(part: Part | null, name: string, onError: (text: string) => v
 function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   const client = useQueryClient();
   const say = useUi((s) => s.say);
-  const [store] = useState(() => createViewer(d, parseView(parseHash(window.location.hash).query, d)));
+  const [store] = useState(() => createViewer(d, parseView(parseHash(window.location.hash).query, d), !hasWebGl()));
+  const { plain } = store.getState();
+  const onStale = () => void client.invalidateQueries({ queryKey: ['dataset', d.path] });
   const tiles = useMemo(() => new Tiles(d, {
-    onCold: (n, etaMs, reason) => store.getState().set({ cold: { tiles: n, readyAt: Date.now() + etaMs, reason } }),
-    onStale: () => void client.invalidateQueries({ queryKey: ['dataset', d.path] }),
+    // Without WebGL these are not what is drawn.
+    onCold: (n, etaMs, reason) => plain || store.getState().set({ cold: { tiles: n, readyAt: Date.now() + etaMs, reason } }),
+    onStale,
     onError: (error) => store.getState().set({ error }),
   }), [d, store, client]);
   const view = store((s) => s.view);
@@ -104,7 +108,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   const [labelFill, setLabelFill] = useState(0.15);
   const [panel, setPanel] = useState(() => window.innerWidth > 720);
   const { part, note } = useParts(d, view);
-  const labels = useLabels(part, part?.path.startsWith(`${d.path}/`) ? view.labels : (part?.path ?? ''), (text) => say('error', text));
+  const labels = useLabels(plain ? null : part, part?.path.startsWith(`${d.path}/`) ? view.labels : (part?.path ?? ''), (text) => say('error', text));
   const picture = useRef<Picture | null>(null);
   // Labels that came with the address can be chosen again.
   const last = useRef('');
@@ -157,7 +161,8 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
             </Suspense>
           ) : (
             <>
-              <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels} labelFill={labelFill} stage={picture} onPick={pick} />
+              {plain ? <Suspense><PlainCanvas dataset={d} tiles={tiles} store={store} limits={limits} settled={areLimitsKnown(d, view, histograms)} picture={picture} onPick={pick} onStale={onStale} /></Suspense>
+                : <Canvas dataset={d} tiles={tiles} store={store} limits={limits} labels={labels} labelFill={labelFill} stage={picture} onPick={pick} />}
               {view.slices && <span className="cross" aria-hidden="true" />}
               <LineOverlay dataset={d} store={store} />
               <Position dataset={d} store={store} labels={labels} />
@@ -187,6 +192,5 @@ export default function ViewerPage({ path }: { path: string }) {
     return <Message kind="wait" title="Opening the image" />;
   }
   if (data.not_decodable) return <Message kind="error" title="The pixels of this image cannot be shown" text={sentence(data.not_decodable)}>{back}</Message>;
-  if (!hasWebGl()) return <Message kind="error" title="This browser has no WebGL 2" text="The viewer needs it. Allow hardware acceleration in the browser's settings, or use a current Firefox or Chromium.">{back}</Message>;
   return <Viewer key={image.current.version} dataset={image.current} fresh={data} />;
 }

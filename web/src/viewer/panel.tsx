@@ -64,7 +64,7 @@ function sizeNote(dataset: Dataset, labels: Shown | null): string {
 function Labels({ dataset, store, labels: shownLabels, labelsNote, foreign, labelFill, onLabelFill }: Props) {
   const labels = store((s) => s.view.labels);
   const object = store((s) => s.view.object);
-  if (!dataset.labels.length && !foreign) return null;
+  if (store.getState().plain || (!dataset.labels.length && !foreign)) return null;
   const note = labelsNote || sizeNote(dataset, shownLabels);
   return (
     <section className="panel-part" aria-label="Labels">
@@ -88,6 +88,7 @@ export function Panel(props: Props) {
   const { dataset: d } = props;
   const { bring } = useTierActions();
   const tiers = useHasTiers();
+  const plain = props.store((s) => s.plain);
   const channel = props.store((s) => s.view.channels.findIndex((c) => c.visible));
   return (
     <aside className="panel" aria-label="Channels and data">
@@ -105,6 +106,7 @@ export function Panel(props: Props) {
         )}
         {tiers && <a className="button" href={newRunLink({ dataset: d.path, channel: Math.max(0, channel) })}><Icon name="play" /> Analyse…</a>}
       </section>
+      {plain && <section className="panel-part"><p className="muted" role="note">This browser has no WebGL 2, so the hub renders the picture; projections, 3-D and outlines of labels need it: allow hardware acceleration in the browser's settings, or use a current Firefox or Chromium.</p></section>}
       <Channels {...props} />
       <Labels {...props} />
     </aside>

@@ -69,6 +69,7 @@ function VolumeControl({ store }: Pick<Props, 'store'>) {
 function ProjectionControl({ dataset, store }: Props) {
   const projection = store((s) => s.view.projection);
   const slices = store((s) => s.view.slices);
+  const plain = store((s) => s.plain);
   const depth = shapeOf(dataset).z;
   const change = (next: Projection | null) => store.getState().change({ projection: next });
   const end = (key: 'first' | 'last', name: string) => projection && (
@@ -84,16 +85,17 @@ function ProjectionControl({ dataset, store }: Props) {
   );
   return (
     <div className="projection">
-      <select className="input" aria-label="Projection" title="Projection (X)" value={projection?.how ?? ''}
+      {!plain && <select className="input" aria-label="Projection" title="Projection (X)" value={projection?.how ?? ''}
         onChange={(e) => change(e.target.value ? { first: projection?.first ?? 0, last: projection?.last ?? depth - 1, how: e.target.value as Projection['how'] } : null)}>
         <option value="">One plane</option>
         <option value="max">Maximum</option>
         <option value="mean">Mean</option>
-      </select>
+      </select>}
       {projection && <span className="projection-range">of planes {end('first', 'First plane of the projection')} to {end('last', 'Last plane of the projection')}</span>}
       {projection && <ProjectionNote dataset={dataset} store={store} projection={projection} />}
       <button type="button" className="button button-small" aria-pressed={slices} title="Slices x-z and y-z (O)" onClick={() => store.getState().change({ slices: !slices })}>Slices</button>
-      <button type="button" className="button button-small" aria-pressed={false} title="The volume in 3-D (V)" onClick={() => store.getState().change({ volume: kFirstVolume })}>3-D</button>
+      {plain && <span className="muted">Single planes only: there is no WebGL</span>}
+      {!plain && <button type="button" className="button button-small" aria-pressed={false} title="The volume in 3-D (V)" onClick={() => store.getState().change({ volume: kFirstVolume })}>3-D</button>}
     </div>
   );
 }

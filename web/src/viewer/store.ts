@@ -10,6 +10,7 @@ export interface Pointer {
 
 export interface ViewerState {
   view: View;
+  plain: boolean; // without WebGL: the hub renders
   width: number;
   height: number;
   pointer: Pointer | null;
@@ -31,10 +32,15 @@ export interface ViewerState {
 
 export type ViewerStore = UseBoundStore<StoreApi<ViewerState>>;
 
-export function createViewer(dataset: Dataset, view: View): ViewerStore {
+// What can be seen of a view without WebGL.
+const plainView = (view: View): View => (view.projection || view.volume ? { ...view, projection: null, volume: null } : view);
+
+export function createViewer(dataset: Dataset, given: View, plain = false): ViewerStore {
+  const view = plain ? plainView(given) : given;
   const shape = shapeOf(dataset);
   return create<ViewerState>((set, get) => ({
     view,
+    plain,
     width: 0,
     height: 0,
     pointer: null,
@@ -46,7 +52,7 @@ export function createViewer(dataset: Dataset, view: View): ViewerStore {
     draft: null,
     standIn: '',
     set,
-    change: (change) => set((s) => ({ view: { ...s.view, ...change } })),
+    change: (change) => set((s) => ({ view: plain ? plainView({ ...s.view, ...change }) : { ...s.view, ...change } })),
     channel(index, change) {
       const { channels } = get().view;
       if (change.visible && channels.filter((c) => c.visible).length >= kMostChannels && !channels[index]?.visible) return;

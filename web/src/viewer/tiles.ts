@@ -1,14 +1,14 @@
 // Tiles of one image, as /img serves them. All channels that a tile needs are asked for with one request;
 // what is in the archive is asked for again until it is on the SSD, and no connection waits for it.
-import { ApiError, send, sentence } from '../api/client';
+import { send } from '../api/client';
 import { encodePath } from '../api/paths';
 import type { Dataset } from '../api/types';
+import { kAborted, untilHere, Waiting } from './patience';
 import { reader, type Samples } from './samples';
 import { shapeOf } from './view';
 
-export const kAborted = '__vivSignalAborted'; // what Viv and deck.gl take for "no longer wanted"
+export { kAborted };
 const kCacheBytes = 384 * 2 ** 20;
-const kLongestWaitMs = 1000;
 
 export interface Place {
   level: number;
@@ -46,15 +46,16 @@ export class Tiles {
   private cache = new Map<string, Tile>();
   private cacheBytes = 0;
   private forming = new Map<string, Batch>(); // of this moment: sent together
-  private cold = new Map<Batch, number>(); // when each is expected
-  private reason = ''; // why the archive is slow, if tierd says so
+  private readonly cold: Waiting<Batch>;
 
   constructor(
     readonly dataset: Dataset,
     private readonly events: Events,
     private readonly fetcher: (address: string, signal: AbortSignal) => Promise<Response> = (a, signal) => send(a, { signal }),
     private readonly most = kCacheBytes, // 0: nothing is kept
-  ) {}
+  ) {
+    this.cold = new Waiting(events.onCold);
+  }
 
   size(place: Place): { width: number; height: number } {
     const shape = shapeOf({ shape: this.dataset.levels?.[place.level]?.shape ?? this.dataset.shape });
@@ -126,36 +127,13 @@ export class Tiles {
     this.load(batch, place, channels).then(
       (tiles) => batch.waiters.forEach((w) => w.resolve(tiles.get(w.channel)!)),
       (e) => batch.waiters.forEach((w) => w.reject(batch.abort.signal.aborted ? kAborted : e)),
-    ).finally(() => this.setCold(batch, null));
+    ).finally(() => this.cold.end(batch));
   }
 
-  private async load(batch: Batch, place: Place, channels: number[]): Promise<Map<number, Tile>> {
+  private load(batch: Batch, place: Place, channels: number[]): Promise<Map<number, Tile>> {
     const { signal } = batch.abort;
-    for (let failures = 0; ; ) {
-      try {
-        const response = await this.fetcher(this.address(place, channels), signal);
-        const bytes = await response.arrayBuffer();
-        if (failures) this.events.onError('');
-        return this.unpack(place, channels, bytes);
-      } catch (e) {
-        if (signal.aborted) throw kAborted;
-        if (!(e instanceof ApiError)) {
-          this.events.onError(sentence(e));
-          throw e;
-        }
-        if (e.recalling) {
-          this.reason = /archive: (.*)/.exec(e.message)?.[1] ?? '';
-          this.setCold(batch, Date.now() + e.etaMs);
-        } else if (e.status === 0 || e.status >= 500) this.events.onError(sentence(e));
-        else {
-          if (e.status === 410) this.events.onStale();
-          else this.events.onError(sentence(e));
-          throw e;
-        }
-        const wait = e.recalling ? e.etaMs : 500 * 2 ** Math.min(4, failures++);
-        await pause(Math.min(Math.max(50, wait), e.recalling ? kLongestWaitMs : 8000), signal);
-      }
-    }
+    const ask = async () => this.unpack(place, channels, await (await this.fetcher(this.address(place, channels), signal)).arrayBuffer());
+    return untilHere(ask, signal, { cold: (eta, reason) => this.cold.set(batch, eta, reason), error: this.events.onError, stale: this.events.onStale });
   }
 
   private unpack(place: Place, channels: number[], bytes: ArrayBuffer): Map<number, Tile> {
@@ -182,20 +160,6 @@ export class Tiles {
       this.cacheBytes -= t.data.byteLength;
     }
   }
-
-  private setCold(batch: Batch, when: number | null): void {
-    if (when === null ? !this.cold.delete(batch) : false) return;
-    if (when !== null) this.cold.set(batch, when);
-    const last = Math.max(0, ...this.cold.values());
-    this.events.onCold(this.cold.size, this.cold.size ? Math.max(0, last - Date.now()) : 0, this.reason);
-  }
 }
 
 const keyOf = (p: Place) => `${p.level}/${p.t}/${p.z}/${p.y}/${p.x}`;
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => { clearTimeout(timer); reject(kAborted); }, { once: true });
-  });
-}
