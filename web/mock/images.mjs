@@ -56,7 +56,7 @@ function ballAt({ shape }, z, x, y) {
 export function valueAt(image, t, c, z, x, y) {
   if (image.ball) return ballAt(image, z, x, y);
   const depth = image.shape.z > 1 ? z / (image.shape.z - 1) : 0.5;
-  x += 14 * t;
+  x += 14 * t + (image.shift ?? 0);
   const noise = 40 * hash(x | 0, y | 0, 31 * z + 7 * c + t);
   if (c === 0) {
     const near = nearest(x, y, depth);

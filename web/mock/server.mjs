@@ -45,6 +45,8 @@ function control(world, options, req, url, body, res) {
     return run ? json(res, run) : fail(res, 404, 'ENOENT', 'there is no such run');
   }
   if (route === 'ls') {
+    const wells = world.wellsOf(q.get('path') ?? '/');
+    if (wells) return json(res, wells);
     const inside = world.inside(q.get('path') ?? '/', q.get('recursive') === 'true');
     if (inside) return json(res, inside);
     if (q.get('recursive') === 'true') return json(res, { entries: world.filesBelow(q.get('path')), next: '' });
@@ -200,8 +202,13 @@ function answer(world, options, req, url, body, res) {
   if (unknown) return fail(res, 400, 'EINVAL', `there is no parameter "${unknown}"`);
   if (url.search.includes('+')) return fail(res, 400, 'EINVAL', 'a plus sign is no space');
   if (url.pathname === '/api/session') return json(res, { user: 'ada', host: 'scope1', version: '0.1.0', mount: '/mnt/tier', tierd: true, here: true, error: '' });
-  if (url.pathname === '/api/datasets') return json(res, { path: wanted, datasets: [...world.datasets(wanted).map(({ levels, ...d }) => ({ ...d, labels: [], version: '' })), ...(wanted === '/brain42' ? [{ path: '/brain42/broken.tif', name: 'broken.tif', error: 'its directory of pages is cut off: copy the file again', not_decodable: 'its directory of pages is cut off: copy the file again', shape: {}, channels: [], labels: [], version: '', state: 'hot', size: 4096, resident: 4096, dirty: 0 }] : [])], left_out: wanted === '/brain42' ? ['raw has more folders than are searched'] : [] });
-  const image = world.image(wanted);
+  if (url.pathname === '/api/datasets') return json(res, { path: wanted, datasets: [...world.platesIn(wanted), ...world.datasets(wanted).map(({ levels, ...d }) => ({ ...d, labels: [], version: '' })), ...(wanted === '/brain42' ? [{ path: '/brain42/broken.tif', name: 'broken.tif', error: 'its directory of pages is cut off: copy the file again', not_decodable: 'its directory of pages is cut off: copy the file again', shape: {}, channels: [], labels: [], version: '', state: 'hot', size: 4096, resident: 4096, dirty: 0 }] : [])], left_out: wanted === '/brain42' ? ['raw has more folders than are searched'] : [] });
+  const plate = world.plate(wanted);
+  if (plate && url.pathname === '/api/dataset') {
+    const wait = options.coldPlate ? Math.max(0, world.started + options.coldPlate - Date.now()) : 0;
+    return wait ? recalling(res, wait) : json(res, plate);
+  }
+  const image = world.image(plate && url.pathname === '/api/thumbnail' ? `${plate.path}/A/1/0` : wanted);
   if (!image) return url.pathname.startsWith('/api/') ? fail(res, 404, 'ENOENT', `there is no image ${wanted}`) : asset(url, res);
   if (url.pathname === '/api/dataset') return json(res, image);
   if (url.pathname === '/api/histogram') return json(res, histogram(image, image.levels.length - 1, Number(q.get('t') ?? 0), Number(q.get('c') ?? 0), Number(q.get('z') ?? 0)));

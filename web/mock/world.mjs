@@ -30,6 +30,15 @@ function image(path, shape, state, more = {}) {
   };
 }
 
+// Wells: row A is on the SSD, row B partly, what follows is in the archive. C2 was not imaged.
+function plate(path, name, rows, columns, fields) {
+  const letters = Array.from({ length: rows }, (_, i) => (i < 26 ? String.fromCharCode(65 + i) : `A${String.fromCharCode(39 + i)}`));
+  const wells = letters.flatMap((letter, row) => Array.from({ length: columns }, (_, column) => ({ path: `${letter}/${column + 1}`, row, column, fields: Array.from({ length: fields }, (_, f) => ({ path: `${letter}/${column + 1}/${f}` })) })));
+  return { path, name: path.split('/').pop(), format: 'OME-Zarr plate', plate: { name, rows: letters, columns: Array.from({ length: columns }, (_, i) => String(i + 1)), wells: wells.filter((w) => w.path !== 'C/2'), acquisitions: [] } };
+}
+const kWellSize = 40 * kMiB;
+const wellState = (row) => (row === 0 ? 'hot' : row === 1 ? 'partial' : 'cold');
+
 export class World {
   constructor({ bigFolder = 0, coldMs = 1500, capacity = 96 * 1024 * kMiB } = {}) {
     this.capacity = capacity;
@@ -57,6 +66,7 @@ export class World {
     const ball = { t: 1, c: 1, z: 32, y: 96, x: 96 };
     const cube = { ball: true, voxel_size: { z: 1.5, y: 0.5, x: 0.5 }, channels: [{ name: 'Ball', colour: '#ffffff' }] };
     this.images.push(image('/volumes/ball.ome.zarr', ball, 'hot', cube), image('/volumes/ball-archive.ome.zarr', ball, 'cold', cube));
+    this.plates = [plate('/plates/screen-04.ome.zarr', 'Screen 4', 4, 6, 2), plate('/plates/screen-1536.ome.zarr', 'Large screen', 32, 48, 9)];
     const nuclei = this.images[1];
     this.images.push({ ...nuclei, path: nuclei.path + '/labels/nuclei', name: 'nuclei', type: 'uint32', labels: [], isLabel: true, shape: { ...nuclei.shape, c: 1 } });
     this.files = [
@@ -68,6 +78,11 @@ export class World {
     ];
     for (let i = 0; i < 12; i++) this.files.push({ path: `/brain42/raw/stack_${String(i).padStart(3, '0')}.mrc`, size: 512 * kMiB, resident: i < 4 ? 512 * kMiB : 0, dirty: 0 });
     for (let i = 0; i < bigFolder; i++) this.files.push({ path: `/big/frame_${String(i).padStart(6, '0')}.tif`, size: 8 * kMiB, resident: i % 3 ? 8 * kMiB : 0, dirty: 0 });
+  }
+
+  // As a list of datasets has a plate: one entry, whose wells were not looked at.
+  platesIn(path) {
+    return this.plates.filter((p) => p.path.slice(0, p.path.lastIndexOf('/')) === path).map((p) => ({ path: p.path, name: p.name, format: p.format, is_plate: true, error: 'this is a plate: open it to see its wells', not_decodable: null, shape: {}, channels: [], labels: [], version: '', state: 'partial', size: kWellSize * p.plate.wells.length, resident: Math.round(0.3 * kWellSize * p.plate.wells.length), dirty: 0 }));
   }
 
   // Everything that counts for sums: files, and images as one file each (labels are inside their image).
@@ -179,7 +194,33 @@ export class World {
 
   image(path) {
     this.advance();
-    return this.images.find((i) => i.path === path);
+    return this.images.find((i) => i.path === path) ?? this.field(path);
+  }
+
+  plate(path) {
+    return this.plates.find((p) => p.path === path);
+  }
+
+  // A field of a plate: its nuclei are those of another place in each well.
+  field(path) {
+    const found = this.plates.find((p) => path.startsWith(p.path + '/'));
+    const well = found?.plate.wells.find((w) => w.fields.some((f) => `${found.path}/${f.path}` === path));
+    if (!well) return undefined;
+    const shift = 100 * (well.row * 48 + well.column) + 20_000 * Number(path.split('/').pop());
+    return { ...image(path, { t: 1, c: 2, z: 1, y: 512, x: 512 }, wellState(well.row), { plate: found.path, well: well.path }), shift };
+  }
+
+  // The wells of a row of a plate, as a listing with sums has them.
+  wellsOf(path) {
+    const found = this.plates.find((p) => path.startsWith(p.path + '/'));
+    const row = found && path.slice(found.path.length + 1);
+    if (!found || row.includes('/')) return null;
+    const part = { hot: 1, partial: 0.4, cold: 0 };
+    const entries = found.plate.wells.filter((w) => w.path.startsWith(`${row}/`)).map((w) => {
+      const state = wellState(w.row);
+      return { path: `${found.path}/${w.path}`, kind: 'directory', state, size: kWellSize, resident: kWellSize * part[state], dirty: 0, mode: 16877, uid: 1000, gid: 1000, mtime: '2026-11-28T14:05:00Z', writing: false, pins: [], files: 12 };
+    });
+    return { entries, next: '' };
   }
 
   below(path) {

@@ -1,7 +1,7 @@
 // Pictures of every page, wide and narrow, light and dark, out of the mock: `npm run screenshots [name...]`.
 import fs from 'node:fs';
 import { start } from '../mock/server.mjs';
-import { openBrowser, openPage } from '../tests-browser/browser.mjs';
+import { openBrowser, openPage, withoutWebGl } from '../tests-browser/browser.mjs';
 
 const kPages = {
   datasets: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByText('scan.ome.zarr').waitFor(); await p.locator('.list-row').nth(1).click({ position: { x: 300, y: 40 } }).catch(() => {}); await p.waitForTimeout(900); } },
@@ -17,6 +17,9 @@ const kPages = {
   slices: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,0&slices=1', act: async (p) => { await p.locator('canvas').first().waitFor({ state: 'attached' }); await p.waitForTimeout(5000); } },
   volume: { hash: '#/view?path=/brain42/overview.ome.zarr&vol=max,-30,20,0', act: async (p) => { await p.getByRole('button', { name: 'Fetch and show' }).click(); await p.waitForTimeout(25_000); } },
   'volume-cold': { hash: '#/view?path=/brain42/scan-archive.ome.zarr&vol=max', act: async (p) => { await p.getByText('of this volume are in the archive').waitFor(); } },
+  plate: { hash: '#/view?path=/plates/screen-04.ome.zarr&well=B/3', act: async (p) => { await p.getByRole('complementary').waitFor(); await p.waitForTimeout(1500); } },
+  'plate-large': { hash: '#/view?path=/plates/screen-1536.ome.zarr', act: async (p) => { await p.getByText('1,535 wells').waitFor(); await p.waitForTimeout(2500); } },
+  plain: { plain: true, hash: '#/view?path=/brain42/scan.ome.zarr', act: async (p) => { await p.locator('canvas').first().waitFor({ state: 'attached' }); await p.waitForTimeout(4000); } },
   cold: { hash: '#/view?path=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText(/coming from the archive/i).waitFor(); await p.waitForTimeout(3000); } },
   form: { hash: '#/run?workflow=nuclei-files&dataset=/brain42/scan-archive.ome.zarr', act: async (p) => { await p.getByText('211 MiB come from the archive').waitFor(); } },
   'form-empty': { hash: '#/run', act: async (p) => { await p.getByText('Choose what to analyse with').waitFor(); } },
@@ -44,10 +47,11 @@ const folder = new URL('../shots/', import.meta.url).pathname;
 fs.mkdirSync(folder, { recursive: true });
 const browser = await openBrowser();
 try {
-  for (const [name, { hash, act, options }] of Object.entries(kPages)) {
+  for (const [name, { hash, act, options, plain }] of Object.entries(kPages)) {
     if (wanted.length && !wanted.includes(name)) continue;
     const hub = await start({ bigFolder: 10000, coldMs: 60_000, ...options });
     const { page, context, faults } = await openPage(browser);
+    if (plain) await withoutWebGl(page);
     await page.goto(`${hub.address}/${hash}`, { waitUntil: 'commit' });
     await act(page);
     for (const width of [1280, 400])

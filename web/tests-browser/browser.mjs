@@ -31,6 +31,14 @@ export async function openPage(browser, { width = 1280, height = 800, scheme = '
   return { page, context, faults };
 }
 
+// As a browser whose graphics card cannot be used.
+export const withoutWebGl = (page) => page.addInitScript(() => {
+  const real = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+    return /^(webgl|webgpu)/.test(kind) ? null : real.call(this, kind, ...rest);
+  };
+});
+
 // The colour of one pixel of what the person sees.
 export async function pixelAt(page, x, y) {
   const png = await page.screenshot({ clip: { x, y, width: 1, height: 1 } });

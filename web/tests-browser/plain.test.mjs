@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
 import { start } from '../mock/server.mjs';
-import { openBrowser, openPage, statistics } from './browser.mjs';
+import { openBrowser, openPage, statistics, withoutWebGl } from './browser.mjs';
 
 const kPicture = { x: 200, y: 130, width: 560, height: 560 };
 let browser;
@@ -19,12 +19,7 @@ async function visit(t, hash, { width, scheme, ...options } = {}) {
     await opened.context.close();
     await hub.stop();
   });
-  await opened.page.addInitScript(() => {
-    const real = HTMLCanvasElement.prototype.getContext;
-    HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
-      return /^(webgl|webgpu)/.test(kind) ? null : real.call(this, kind, ...rest);
-    };
-  });
+  await withoutWebGl(opened.page);
   await opened.page.goto(`${hub.address}/${hash}`, { waitUntil: 'commit' });
   await opened.page.locator('canvas').first().waitFor({ state: 'attached' });
   return { ...opened, hub };

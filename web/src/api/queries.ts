@@ -55,6 +55,13 @@ export const useDatasets = (path: string, busy: boolean) =>
     refetchInterval: busy ? 2000 : 30_000,
   });
 
+// Asks again when the bytes are expected; a person sees failureReason until then.
+export const patient = {
+  retry: (count: number, e: unknown) => (e instanceof ApiError && e.recalling ? count < kMostRecalls : worthRetrying(count, e)),
+  retryDelay: (count: number, e: unknown) => (e instanceof ApiError && e.recalling ? Math.min(1000, e.etaMs) : 500 * 2 ** count),
+};
+const kMostRecalls = 600;
+
 export const useDataset = (path: string) =>
   useQuery({
     queryKey: ['dataset', path],
@@ -62,6 +69,7 @@ export const useDataset = (path: string) =>
     queryFn: ({ signal }) => get<Dataset>(`api/dataset?${query({ path })}`, signal),
     refetchInterval: 15_000,
     placeholderData: keepPreviousData,
+    ...patient, // what describes the wells of a plate may be in the archive
   });
 
 export const isOpen = (p: Prefetch) => p.state === 'queued' || p.state === 'running' || p.state === 'parked';

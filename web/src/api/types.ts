@@ -1,5 +1,7 @@
 // The answers of the hub and of tierd, as docs/API.md describes them.
 
+import type { Plate } from '../plates/plate';
+
 export type State = '' | 'cold' | 'partial' | 'hot' | 'dirty';
 
 export interface Session {
@@ -58,6 +60,8 @@ export interface Dataset {
   tile: number;
   channels: Channel[];
   labels: string[];
+  plate?: Plate | string | null; // of a field: the path of its plate; "": none
+  well?: string | null; // "A/1"
   not_decodable: string | null;
   state: State | null;
   resident: number | null;
@@ -68,7 +72,7 @@ export interface Dataset {
 // In a list: without what only an opened image knows. One with an `error` is damaged (`not_decodable`), or
 // its metadata is in the archive and it was not opened for the list.
 export type Listed = Omit<Dataset, 'version' | 'levels' | 'labels'>;
-export type Unreadable = Pick<Dataset, 'path' | 'name' | 'state' | 'size' | 'resident' | 'not_decodable'> & { error: string };
+export type Unreadable = Pick<Dataset, 'path' | 'name' | 'state' | 'size' | 'resident' | 'not_decodable'> & { error: string; is_plate?: boolean };
 
 export const isReadable = (d: Listed | Unreadable): d is Listed => !('error' in d && d.error);
 

@@ -8,11 +8,12 @@ const kGroups: { name: string; keys: [string, string][] }[] = [
     name: 'Datasets',
     keys: [['/', 'filter names; Enter searches the folders below'], ['↑ ↓', 'move'], ['Enter', 'open'], ['Space', 'select'], ['Backspace', 'parent folder']],
   },
+  { name: 'Plate', keys: [['arrows', 'move'], ['[ ]', 'well before, next well'], ['Enter', 'open the first field'], ['Esc', 'close the fields']] },
   {
     name: 'Viewer',
     keys: [
       ['← →', 'plane back, forward (z)'], ['↓ ↑', 'time back, forward (t)'], ['Shift + arrow', 'ten steps'], ['Ctrl + arrow', 'move the picture'], ['P', 'play or stop z'], ['T', 'play or stop t'],
-      ['+ −', 'zoom'], ['F', 'fit the image'], ['1 … 9', 'show or hide a channel'], ['A', 'automatic contrast'], ['L', 'labels'], ['X', 'projection: maximum, mean, none'], ['O', 'slices x-z and y-z'], ['V', '3-D; there the arrows turn, with Ctrl they move'], ['M', 'measure a line; Enter puts one across the middle'], ['S', 'snapshot'], ['G', 'go to a position'],
+      ['[ ]', 'well before, next well of a plate'], ['{ }', 'field before, next field'], ['+ −', 'zoom'], ['F', 'fit the image'], ['1 … 9', 'show or hide a channel'], ['A', 'automatic contrast'], ['L', 'labels'], ['X', 'projection: maximum, mean, none'], ['O', 'slices x-z and y-z'], ['V', '3-D; there the arrows turn, with Ctrl they move'], ['M', 'measure a line; Enter puts one across the middle'], ['S', 'snapshot'], ['G', 'go to a position'],
     ],
   },
 ];

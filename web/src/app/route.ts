@@ -57,6 +57,8 @@ export function replaceHash(hash: string): void {
 export const folderLink = (path: string) => formatHash('data', { path: path === '/' ? undefined : path });
 // Over the image: labels (a name in it, or a path) and the run that made them, the table of their objects, one of them.
 export const viewLink = (path: string, over: { t?: number; labels?: string; run?: string; table?: string; object?: number } = {}) => formatHash('view', { path, ...over });
+// A plate, with one of its wells chosen.
+export const plateLink = (path: string, well = '') => formatHash('view', { path, well: well || undefined });
 // Names like these, in all folders below a path.
 export const findLink = (name: string, path: string) => formatHash('find', { name, path: path === '/' ? undefined : path });
 export const runLink = (run: string, tab?: string, more: { file?: string; find?: string } = {}) => formatHash('runs', { run, tab, ...more });

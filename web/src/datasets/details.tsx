@@ -45,7 +45,7 @@ export function Details({ row, tiers, onKeep, onClose }: { row: Row; tiers: bool
   const link = rowLink(row);
   const isHot = row.state === 'hot' || (row.state === 'dirty' && row.resident === row.size);
   const isDirty = row.state === 'dirty' || row.dirty > 0;
-  const isFolder = row.kind === 'folder' || row.dataset?.format === 'OME-Zarr';
+  const isFolder = row.kind === 'folder' || row.plate || row.dataset?.format === 'OME-Zarr';
   const known = tiers && row.size !== null && row.size > 0 && !row.path.includes('<');
   return (
     <aside className="details" aria-label={`About ${row.name}`}>
@@ -53,7 +53,7 @@ export function Details({ row, tiers, onKeep, onClose }: { row: Row; tiers: bool
         <h2>{row.name}</h2>
         <button type="button" className="icon-button" aria-label="Close the details" onClick={onClose}><Icon name="close" /></button>
       </header>
-      {row.dataset && <Thumbnail dataset={row.dataset} size={232} />}
+      {(row.dataset || row.plate) && <Thumbnail dataset={row} size={232} />}
       <div className="details-state">
         <ResidencyBar state={row.state} size={row.size} resident={row.resident} dirty={row.dirty} />
         <StateMark state={row.state} />

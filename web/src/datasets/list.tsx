@@ -31,10 +31,10 @@ function folderText(row: Row): string {
 
 function Name({ row }: { row: Row }) {
   const link = rowLink(row);
-  const about = row.error ? row.error : row.dataset ? `${shapeText(row.dataset)} · ${row.dataset.type} · ${row.dataset.format}` : row.kind === 'folder' ? folderText(row) : '';
+  const about = row.plate ? ['plate', folderText(row)].filter(Boolean).join(' · ') : row.error ? row.error : row.dataset ? `${shapeText(row.dataset)} · ${row.dataset.type} · ${row.dataset.format}` : row.kind === 'folder' ? folderText(row) : '';
   return (
     <span className="row-name">
-      {row.dataset ? <Thumbnail dataset={row.dataset} size={36} /> : <span className="row-icon"><Icon name={row.kind === 'folder' ? 'folder' : row.kind === 'dataset' ? 'image' : 'file'} /></span>}
+      {row.dataset || row.plate ? <Thumbnail dataset={row} size={36} /> : <span className="row-icon"><Icon name={row.kind === 'folder' ? 'folder' : row.kind === 'dataset' ? 'image' : 'file'} /></span>}
       <span className="row-text">
         <span className="row-title">
           {link ? <a href={link} tabIndex={-1}>{row.name}</a> : row.name}

@@ -77,3 +77,10 @@ it('transfers show rate and remaining time, or why nothing moves', () => {
   expect(toShow([p, { ...p, state: 'done', ended }, { ...p, state: 'cancelled', ended }], 2000)).toHaveLength(2);
   expect(toShow([{ ...p, state: 'done', ended }], 1e9)).toHaveLength(0);
 });
+
+it('a plate is one row that opens, not an image that could not be read', () => {
+  const plate = { path: '/p/a.zarr', name: 'a.zarr', is_plate: true, error: 'this is a plate', not_decodable: null, state: 'partial' as const, size: 10, resident: 4 };
+  const [row] = mergeRows('/p', [], [], [plate]);
+  expect(row).toMatchObject({ kind: 'dataset', plate: true, error: '', state: 'partial' });
+  expect(mergeRows('/p', [], [], [{ ...plate, is_plate: false }])[0]).toMatchObject({ plate: false, error: 'this is a plate' });
+});

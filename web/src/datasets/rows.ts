@@ -18,11 +18,16 @@ export interface Row {
   writing: boolean;
   pins: string[];
   dataset: Listed | null;
+  plate: boolean; // wells of images: opens as a grid
   error: string; // why nothing is known about what is in it; a kind of `dataset` can be opened all the same
 }
 
+// It is a set of images, and not one that was not read.
+const isPlateRow = (image: Listed | Unreadable | undefined) => Boolean(image && 'is_plate' in image && image.is_plate);
+
 function kindOf(image: Listed | Unreadable | undefined): Kind | undefined {
   if (!image) return undefined;
+  if (isPlateRow(image)) return 'dataset';
   return isReadable(image) || !image.not_decodable ? 'dataset' : 'file';
 }
 
@@ -45,7 +50,8 @@ function fromEntry(entry: Entry, sums: Entry | undefined, image: Listed | Unread
     writing: entry.writing,
     pins: entry.pins,
     dataset,
-    error: image && !isReadable(image) ? image.error : '',
+    plate: isPlateRow(image),
+    error: image && !isReadable(image) && !isPlateRow(image) ? image.error : '',
   };
   if (image && row.size === null) Object.assign(row, { state: image.state, size: image.size, resident: image.resident });
   return row;
@@ -56,14 +62,14 @@ function fromImage(image: Listed | Unreadable): Row {
   return {
     path: image.path, name: shown(image.name || nameOf(image.path)), kind: kindOf(image) ?? 'file', state: image.state,
     size: image.size, resident: image.resident, dirty: dataset?.dirty ?? 0, mtime: '', files: 0, images: 0, writing: false, pins: [],
-    dataset, error: dataset ? '' : (image as Unreadable).error,
+    dataset, plate: isPlateRow(image), error: dataset || isPlateRow(image) ? '' : (image as Unreadable).error,
   };
 }
 
 function folderOf(path: string): Row {
   return {
     path, name: shown(nameOf(path)), kind: 'folder', state: null, size: null, resident: null, dirty: 0, mtime: '', files: 0, images: 0, writing: false, pins: [],
-    dataset: null, error: '',
+    dataset: null, plate: false, error: '',
   };
 }
 

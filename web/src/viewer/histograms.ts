@@ -1,8 +1,8 @@
 // Histograms of the channels, and the contrast limits that follow from them.
 import { useQueries } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { ApiError, get, query } from '../api/client';
-import { worthRetrying } from '../api/queries';
+import { get, query } from '../api/client';
+import { patient } from '../api/queries';
 import type { Dataset, Histogram } from '../api/types';
 import { autoLimits, type Limits } from './contrast';
 import { isPhotograph, type View } from './view';
@@ -27,8 +27,7 @@ export function useHistograms(d: Dataset, view: View): (Histogram | undefined)[]
       queryFn: ({ signal }: { signal: AbortSignal }) => get<Histogram>(`api/histogram?${query({ path: d.path, t, c, z })}`, signal),
       enabled: channel.visible && !d.not_decodable,
       staleTime: Infinity,
-      retry: (count: number, e: unknown) => (e instanceof ApiError && e.recalling ? count < 120 : worthRetrying(count, e)),
-      retryDelay: (count: number, e: unknown) => (e instanceof ApiError && e.recalling ? Math.min(1000, e.etaMs) : 500 * 2 ** count),
+      ...patient,
     })),
   });
   // Until the histogram of the next plane has arrived, the one before says more than none.

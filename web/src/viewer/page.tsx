@@ -1,19 +1,21 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
-import { sentence } from '../api/client';
+import { ApiError, sentence } from '../api/client';
 import { joinPath, parentOf, shown } from '../api/paths';
 import { useDataset } from '../api/queries';
 import { useResults } from '../api/runs';
 import type { Dataset } from '../api/types';
 import { folderLink, parseHash, replaceHash } from '../app/route';
 import { useUi } from '../app/store';
+import { isPlate } from '../plates/plate';
+import { WellBar } from '../plates/well-bar';
 import { Message } from '../ui/message';
 import { Canvas } from './canvas';
 import { Dock } from './dock';
 import { areLimitsKnown, useHistograms, useLimits } from './histograms';
 import { useViewerKeys } from './keys';
 import { LineOverlay, ProfilePanel } from './measure';
-import { ColdMark, labelAt, Position, ScaleBar } from './overlays';
+import { ColdMark, coldText, labelAt, Position, ScaleBar } from './overlays';
 import { Panel } from './panel';
 import { partAt, partsOf, timesOf, type Box, type Part } from './parts';
 import { Planes } from './planes';
@@ -27,6 +29,7 @@ import { Toolbar } from './toolbar';
 import { formatView, parseView, type View } from './view';
 import './viewer.css';
 
+const PlatePage = lazy(() => import('../plates/page'));
 const VolumeView = lazy(() => import('../volume/page'));
 const PlainCanvas = lazy(() => import('../plain/page'));
 
@@ -153,6 +156,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   return (
     <div className="viewer">
       <Toolbar dataset={d} store={store} panel={panel} onPanel={() => setPanel(!panel)} onSnapshot={() => void takeSnapshot()} onLink={() => void copyLink()} />
+      {typeof d.plate === 'string' && d.plate !== '' && <WellBar dataset={d} folder={d.plate} store={store} />}
       <div className="viewer-main">
         <div className="viewer-stage">
           {view.volume ? (
@@ -182,15 +186,17 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
 }
 
 export default function ViewerPage({ path }: { path: string }) {
-  const { data, error } = useDataset(path);
+  const { data, error, failureReason } = useDataset(path);
   // The residency changes all the time; the picture begins anew only with another version of the bytes.
   const image = useRef<Dataset | null>(null);
   if (data && (image.current?.path !== data.path || image.current.version !== data.version)) image.current = data;
   const back = <a className="button" href={folderLink(parentOf(path))}>Back to the folder</a>;
   if (!data || !image.current) {
     if (error) return <Message kind="error" title="This image cannot be opened" text={sentence(error)}>{back}</Message>;
-    return <Message kind="wait" title="Opening the image" />;
+    const recalling = failureReason instanceof ApiError && failureReason.recalling ? failureReason : null;
+    return <Message kind="wait" title="Opening the image" text={recalling ? `${coldText(recalling.etaMs)}.` : ''} />;
   }
+  if (isPlate(data.plate)) return <PlatePage dataset={data} plate={data.plate} />;
   if (data.not_decodable) return <Message kind="error" title="The pixels of this image cannot be shown" text={sentence(data.not_decodable)}>{back}</Message>;
   return <Viewer key={image.current.version} dataset={image.current} fresh={data} />;
 }

@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from 'react';
 import type { Dataset } from '../api/types';
-import { crumbs, parentOf, shown } from '../api/paths';
-import { folderLink } from '../app/route';
+import { crumbs, nameOf, parentOf, shown } from '../api/paths';
+import { folderLink, plateLink } from '../app/route';
 import { useUi } from '../app/store';
 import { Icon } from '../ui/icons';
 import { cameraOf, type ViewerStore } from './store';
@@ -52,11 +52,13 @@ export function Toolbar({ dataset, store, panel, onPanel, onSnapshot, onLink }: 
   const measuring = store((s) => s.measuring);
   const { zoomBy, fit } = store.getState();
   const folder = parentOf(dataset.path);
+  const plate = typeof dataset.plate === 'string' ? dataset.plate : '';
   const scale = 100 * 2 ** zoom;
   return (
     <div className="toolbar" role="toolbar" aria-label="View">
-      <a className="icon-button" href={folderLink(folder)} aria-label="Back to the folder" title={`Back to ${crumbs(folder).at(-1)?.name ?? 'the folder'}`}><Icon name="up" /></a>
-      <h1 className="toolbar-title">{shown(dataset.name)}</h1>
+      {plate ? <a className="icon-button" href={plateLink(plate, dataset.well ?? '')} aria-label="Back to the plate" title="Back to the plate"><Icon name="up" /></a>
+        : <a className="icon-button" href={folderLink(folder)} aria-label="Back to the folder" title={`Back to ${crumbs(folder).at(-1)?.name ?? 'the folder'}`}><Icon name="up" /></a>}
+      <h1 className="toolbar-title">{shown(plate ? `${nameOf(plate)} ${dataset.path.slice(plate.length + 1)}` : dataset.name)}</h1>
       {!volume && <GoTo dataset={dataset} store={store} />}
       <button type="button" className="icon-button" aria-label="Zoom out" title="Zoom out (−)" onClick={() => zoomBy(-1)}>−</button>
       <output className="toolbar-zoom" aria-label="Zoom">{scale >= 10 ? Math.round(scale) : scale.toPrecision(2)} %</output>

@@ -53,7 +53,7 @@ export function Picker({ path, onPath, onPick, onAdd, onClose }: Props) {
           <li key={d.path} className="picker-image">
             <button type="button" onClick={() => onPick(d.path)}>
               <Icon name="image" /><span className="picker-name">{shown(d.name || nameOf(d.path))}</span>
-              <span className="muted picker-about">{isReadable(d) ? shapeText(d) : 'in the archive'}</span>
+              <span className="muted picker-about">{isReadable(d) ? shapeText(d) : d.is_plate ? 'plate' : 'in the archive'}</span>
             </button>
             {onAdd && <button type="button" className="picker-add" aria-label={`Add ${shown(d.name || nameOf(d.path))}`} title="Add to what is chosen" onClick={() => onAdd(d.path)}>+</button>}
           </li>
