@@ -203,6 +203,10 @@ function answer(world, options, req, url, body, res) {
   if (url.search.includes('+')) return fail(res, 400, 'EINVAL', 'a plus sign is no space');
   if (url.pathname === '/api/session') return json(res, { user: 'ada', host: 'scope1', version: '0.1.0', mount: '/mnt/tier', tierd: true, here: true, error: '' });
   if (url.pathname === '/api/datasets') return json(res, { path: wanted, datasets: [...world.platesIn(wanted), ...world.datasets(wanted).map(({ levels, ...d }) => ({ ...d, labels: [], version: '' })), ...(wanted === '/brain42' ? [{ path: '/brain42/broken.tif', name: 'broken.tif', error: 'its directory of pages is cut off: copy the file again', not_decodable: 'its directory of pages is cut off: copy the file again', shape: {}, channels: [], labels: [], version: '', state: 'hot', size: 4096, resident: 4096, dirty: 0 }] : [])], left_out: wanted === '/brain42' ? ['raw has more folders than are searched'] : [] });
+  if (url.pathname === '/api/residency') {
+    const map = options.oldResidency ? null : world.planes(wanted);
+    return map ? json(res, map) : fail(res, 404, 'ENOENT', `there is no image ${wanted}`);
+  }
   const plate = world.plate(wanted);
   if (plate && url.pathname === '/api/dataset') {
     const wait = options.coldPlate ? Math.max(0, world.started + options.coldPlate - Date.now()) : 0;

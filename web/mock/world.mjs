@@ -65,7 +65,7 @@ export class World {
     ];
     const ball = { t: 1, c: 1, z: 32, y: 96, x: 96 };
     const cube = { ball: true, voxel_size: { z: 1.5, y: 0.5, x: 0.5 }, channels: [{ name: 'Ball', colour: '#ffffff' }] };
-    this.images.push(image('/volumes/ball.ome.zarr', ball, 'hot', cube), image('/volumes/ball-archive.ome.zarr', ball, 'cold', cube));
+    this.images.push(image('/volumes/ball.ome.zarr', ball, 'hot', cube), image('/volumes/ball-archive.ome.zarr', ball, 'cold', cube), image('/volumes/movie.ome.zarr', { t: 6, c: 1, z: 8, y: 1024, x: 1024 }, 'partial'));
     this.plates = [plate('/plates/screen-04.ome.zarr', 'Screen 4', 4, 6, 2), plate('/plates/screen-1536.ome.zarr', 'Large screen', 32, 48, 9)];
     const nuclei = this.images[1];
     this.images.push({ ...nuclei, path: nuclei.path + '/labels/nuclei', name: 'nuclei', type: 'uint32', labels: [], isLabel: true, shape: { ...nuclei.shape, c: 1 } });
@@ -175,6 +175,22 @@ export class World {
       return { entries: image.levels.map((_, level) => { const all = planes(level); return entry(`${path}/${level}`, 'directory', all.reduce((n, e) => n + e.size, 0), all.reduce((n, e) => n + e.resident, 0)); }), next: '' };
     }
     return recursive ? { entries: planes(Number(path.slice(image.path.length + 1))), next: '' } : null;
+  }
+
+  // By level, time point and plane. Of what is partly here, level 0 has the first planes of the first half of the time.
+  planes(path) {
+    const image = this.images.find((i) => i.path === path && !i.isLabel);
+    if (!image) return null;
+    this.advance();
+    const { t, z } = image.shape;
+    const part = image.size ? image.resident / image.size : 0;
+    const levels = image.levels.map((_, level) => {
+      const each = Math.round(image.size / t / z / 4 ** level);
+      const hot = (i) => part >= 1 || (part > 0 && (level > 0 || (i % z < z * part && Math.floor(i / z) < Math.max(1, t / 2))));
+      const all = Array.from({ length: t * z }, (_, i) => i);
+      return { level, t, z, t_cells: t, z_cells: z, bytes: all.map(() => each), resident: all.map((i) => (hot(i) ? each : 0)), dirty: all.map(() => (image.state === 'dirty' ? 10 : 0)) };
+    });
+    return { path, complete: true, levels };
   }
 
   // In two steps, as a search that takes long.

@@ -6,6 +6,7 @@ import { openBrowser, openPage, withoutWebGl } from '../tests-browser/browser.mj
 const kPages = {
   datasets: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByText('scan.ome.zarr').waitFor(); await p.locator('.list-row').nth(1).click({ position: { x: 300, y: 40 } }).catch(() => {}); await p.waitForTimeout(900); } },
   residency: { hash: '#/data?path=/brain42', act: async (p) => { await p.locator('.list-row', { hasText: 'overview.ome.zarr' }).locator('.col-size').click(); await p.locator('summary', { hasText: 'What is on the SSD' }).click(); await p.waitForTimeout(900); } },
+  'residency-both': { hash: '#/data?path=/volumes', act: async (p) => { await p.locator('.list-row', { hasText: 'movie.ome.zarr' }).locator('.col-size').click(); await p.locator('summary', { hasText: 'What is on the SSD' }).click(); await p.getByRole('combobox', { name: 'What the map shows' }).selectOption('One level by z and t'); await p.waitForTimeout(900); } },
   transfer: { hash: '#/data?path=/brain42', act: async (p) => { await p.getByRole('button', { name: /^Bring to SSD: / }).click(); await p.waitForTimeout(1200); } },
   big: { hash: '#/data?path=/big', act: async (p) => { await p.getByText('frame_000003.tif').waitFor(); } },
   missing: { hash: '#/data?path=/nowhere', act: async (p) => { await p.getByText('does not exist').waitFor(); } },

@@ -42,14 +42,43 @@ test('a dataset shows which planes of which level are on the SSD, a file which b
   const { page, context, faults } = await visit('#/data?path=/brain42');
   await page.locator('.list-row', { hasText: 'overview.ome.zarr' }).locator('.col-size').click();
   await page.locator('summary', { hasText: 'What is on the SSD' }).click();
-  await page.getByRole('img', { name: /^level 0: 3\d % of .* on the SSD, 3 of 8 planes whole$/ }).waitFor();
-  await page.getByRole('img', { name: /^level 1: 100 % of .*, 8 of 8 planes whole$/ }).waitFor();
+  await page.getByRole('img', { name: /^level 0: 3\d % on the SSD, 3 of 8 planes whole$/ }).waitFor();
+  await page.getByRole('img', { name: /^level 1: 100 % on the SSD, 8 of 8 planes whole$/ }).waitFor();
   await page.getByText('from left to right: planes').waitFor();
   await page.locator('.list-row', { hasText: 'notes.txt' }).locator('.col-size').click();
   await page.locator('summary', { hasText: 'What is on the SSD' }).click();
   await page.getByRole('img', { name: 'notes.txt: 100 % of 2.3 KiB on the SSD' }).waitFor();
   assert.deepEqual(await faults(), []);
   await context.close();
+});
+
+test('a film of volumes shows its planes and its time points, each level or both at once', async () => {
+  const { page, context, faults } = await visit('#/data?path=/volumes');
+  await page.locator('.list-row', { hasText: 'movie.ome.zarr' }).locator('.col-size').click();
+  await page.locator('summary', { hasText: 'What is on the SSD' }).click();
+  await page.getByRole('img', { name: /^level 0: 19 % on the SSD, 0 of 8 planes whole$/ }).waitFor();
+  const what = page.getByRole('combobox', { name: 'What the map shows' });
+  await what.selectOption('Levels by time point (t)');
+  await page.getByRole('img', { name: /^level 1: 100 % on the SSD, 6 of 6 time points whole$/ }).waitFor();
+  await what.selectOption('One level by z and t');
+  const map = page.getByRole('img', { name: /^level 0: 19 % on the SSD, 0 of 6 time points whole; planes from left to right/ });
+  assert.equal(await map.locator('.strip-hot').count(), 3 * 3);
+  await page.getByRole('combobox', { name: 'Level of the map' }).selectOption('level 1');
+  assert.equal(await page.getByRole('img', { name: /^level 1: 100 %/ }).locator('.strip-hot').count(), 48);
+  assert.deepEqual(await faults(), []);
+  await context.close();
+});
+
+test('a hub that does not count planes still shows the chunks of an OME-Zarr', async (t) => {
+  const old = await start({ oldResidency: true });
+  t.after(() => old.stop());
+  const { page, context, faults } = await openPage(browser);
+  t.after(() => context.close());
+  await page.goto(`${old.address}/#/data?path=/brain42`);
+  await page.locator('.list-row', { hasText: 'overview.ome.zarr' }).locator('.col-size').click();
+  await page.locator('summary', { hasText: 'What is on the SSD' }).click();
+  await page.getByRole('img', { name: /^level 0: 3\d % of .* on the SSD, 3 of 8 planes whole$/ }).waitFor();
+  assert.deepEqual(await faults(), []);
 });
 
 test('a transfer that runs can be cancelled', async () => {

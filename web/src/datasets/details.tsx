@@ -58,7 +58,7 @@ export function Details({ row, tiers, onKeep, onClose }: { row: Row; tiers: bool
         <ResidencyBar state={row.state} size={row.size} resident={row.resident} dirty={row.dirty} />
         <StateMark state={row.state} />
       </div>
-      {known && <ResidencyStrips key={row.path} path={row.path} isFolder={isFolder} axes={row.dataset?.format === 'OME-Zarr' ? row.dataset.axes : ''} />}
+      {known && <ResidencyStrips key={row.path} path={row.path} isImage={row.dataset !== null} isFolder={isFolder} axes={row.dataset?.format === 'OME-Zarr' ? row.dataset.axes : ''} />}
       {known && <Stays key={`stays ${row.path}`} path={row.path} />}
       {row.dataset?.not_decodable && <p className="warning"><Icon name="warning" /> {sentence(row.dataset.not_decodable)}</p>}
       {row.error && row.kind === 'file' && <p className="warning"><Icon name="warning" /> {sentence(row.error)}</p>}
