@@ -67,6 +67,7 @@ export interface Dataset {
   resident: number | null;
   size: number | null;
   dirty?: number | null;
+  pyramid?: { state: 'waiting' | 'building' | 'ready' | 'failed'; done: number; reason: string } | null; // smaller levels that the hub builds
 }
 
 // In a list: without what only an opened image knows. One with an `error` is damaged (`not_decodable`), or

@@ -1,4 +1,5 @@
 import { useMemo } from 'react';
+import { sentence } from '../api/client';
 import type { Dataset, Histogram } from '../api/types';
 import { nameOf, shown } from '../api/paths';
 import { useHasTiers } from '../api/queries';
@@ -84,6 +85,20 @@ function Labels({ dataset, store, labels: shownLabels, labelsNote, foreign, labe
   );
 }
 
+// Until they are there, smaller levels are made of every second, fourth, … row and column.
+export function pyramidText({ pyramid }: Pick<Dataset, 'pyramid'>): string {
+  switch (pyramid?.state) {
+    case 'waiting':
+      return 'Smaller levels will be built when others are done.';
+    case 'building':
+      return `Smaller levels are being built: ${Math.floor(100 * pyramid.done)} %.`;
+    case 'failed':
+      return `Smaller levels could not be built: ${sentence(new Error(pyramid.reason || 'the reason is not known'))}`;
+    default:
+      return '';
+  }
+}
+
 export function Panel(props: Props) {
   const { dataset: d } = props;
   const { bring } = useTierActions();
@@ -101,6 +116,7 @@ export function Panel(props: Props) {
             <StateMark state={d.state} />
           </div>
         )}
+        {pyramidText(d) && <p className="muted" role="status">{pyramidText(d)}</p>}
         {(d.state === 'cold' || d.state === 'partial') && (
           <button type="button" className="button" onClick={() => void bring([d.path])}><Icon name="fetch" /> Bring all to SSD ({bytes((d.size ?? 0) - (d.resident ?? 0))})</button>
         )}

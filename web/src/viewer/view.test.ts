@@ -3,6 +3,7 @@ import { parseHash } from '../app/route';
 import type { Dataset } from '../api/types';
 import { autoLimits, barHeights, histogramPath, moveLimit, sliderRange, stepOf, typeRange } from './contrast';
 import { coldText } from './overlays';
+import { pyramidText } from './panel';
 import { positionText, scaleBar } from './scale';
 import { snapshotName } from './snapshot';
 import { createViewer, pixelAt } from './store';
@@ -129,6 +130,12 @@ it('scale bars are round, and in pixels where no size is known', () => {
   expect(scaleBar(10, 'micrometer')).toMatchObject({ text: '1 mm', pixels: 100 });
   expect(scaleBar(0.001, 'micrometer')).toMatchObject({ text: '100 nm' });
   expect(scaleBar(1, 'px')).toMatchObject({ text: '100 px', pixels: 100 });
+});
+
+it('the panel says what becomes of smaller levels', () => {
+  const text = (state: 'waiting' | 'building' | 'ready' | 'failed') => pyramidText({ pyramid: { state, done: 0.456, reason: 'the cache is full' } });
+  expect([text('building'), text('failed'), text('ready'), pyramidText({})]).toEqual(['Smaller levels are being built: 45 %.', 'Smaller levels could not be built: The cache is full.', '', '']);
+  expect(text('waiting')).toMatch(/^Smaller levels will be built/);
 });
 
 it('texts', () => {
