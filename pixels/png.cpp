@@ -11,6 +11,7 @@ Result<std::string> encode_png(const PngImage& image) {
   header.width = image.width;
   header.height = image.height;
   header.format = image.colour == PngColour::grey ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  if (image.effort == PngEffort::fast) header.flags |= PNG_IMAGE_FLAG_FAST;
   constexpr int kNo8BitConversion = 0;
   constexpr int kTightRows = 0;
   png_alloc_size_t size_bytes = PNG_IMAGE_PNG_SIZE_MAX(header);

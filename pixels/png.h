@@ -10,11 +10,14 @@
 namespace tierhub::pixels {
 
 enum class PngColour { grey, rgb };
+// `fast` takes a fraction of the time, and gives files that are somewhat larger.
+enum class PngEffort { small, fast };
 
 struct PngImage {
   uint32_t width = 0;
   uint32_t height = 0;
   PngColour colour = PngColour::grey;
+  PngEffort effort = PngEffort::small;
   std::vector<uint8_t> samples;  // row by row; 1 or 3 a pixel
 };
 

@@ -86,7 +86,8 @@ std::string to_target_path(const std::string& path) {
 }
 
 bool is_for_worker(std::string_view path) {
-  return path.starts_with("/api/") || path.starts_with("/img/") || path.starts_with("/zarr/");
+  return path.starts_with("/api/") || path.starts_with("/img/") || path.starts_with("/png/") ||
+         path.starts_with("/zarr/");
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "hub/images/answers.h"
 #include "hub/images/dataset_json.h"
 #include "hub/images/histogram.h"
+#include "hub/images/picture_tile.h"
 #include "hub/images/root.h"
 #include "hub/images/store.h"
 #include "hub/images/thumbnail.h"
@@ -102,7 +103,7 @@ bool ImageRoutes::serves(std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
   constexpr std::array<std::string_view, 4> kCalls = {"/api/dataset", "/api/datasets",
                                                       "/api/histogram", "/api/thumbnail"};
-  return path.starts_with("/img/") || path.starts_with("/zarr/") ||
+  return path.starts_with("/img/") || path.starts_with("/png/") || path.starts_with("/zarr/") ||
          std::find(kCalls.begin(), kCalls.end(), path) != kCalls.end();
 }
 
@@ -117,8 +118,14 @@ http::Response ImageRoutes::handle(const http::Request& request) {
   const std::vector<std::string>& segments = target->segments;
   const Parameters& parameters = target->parameters;
   if (segments.front() == "img")
-    return answer_tile(parts_->store, parts_->tiles, request,
-                       {segments.begin() + 1, segments.end()});
+    return answer_raw_tile(parts_->store, parts_->tiles, request,
+                           {segments.begin() + 1, segments.end()});
+  if (segments.front() == "png") {
+    const auto known = check_names(parameters, {"c", "colors", "min", "max", "gamma"});
+    if (!known) return error_answer(known.error());
+    return answer_picture_tile(parts_->store, parts_->tiles, request,
+                               {segments.begin() + 1, segments.end()}, parameters);
+  }
   if (segments.front() == "zarr") {
     return answer_zarr({parts_->root, parts_->store, parts_->tiles, parts_->histograms}, request,
                        {segments.begin() + 1, segments.end()});

@@ -1,4 +1,4 @@
-// The images of one person over HTTP, without a transport: /img, /zarr, and what /api says about
+// The images of one person over HTTP, without a transport: /img, /png, /zarr, and what /api says about
 // images. docs/HUB_API.md describes requests and answers.
 #pragma once
 
@@ -36,7 +36,7 @@ class ImageRoutes {
   static Result<std::unique_ptr<ImageRoutes>> open(Options options);
   ~ImageRoutes();
 
-  // True for targets that handle() answers: /img/…, /zarr/…, /api/dataset, /api/datasets,
+  // True for targets that handle() answers: /img/…, /png/…, /zarr/…, /api/dataset, /api/datasets,
   // /api/histogram, /api/thumbnail.
   static bool serves(std::string_view target);
 

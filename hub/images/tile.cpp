@@ -19,17 +19,13 @@ namespace {
 using formats::Region;
 using pixels::Voxels;
 
-// More than any page shows at once.
-constexpr size_t kBundledChannels = 64;
-
-Result<uint64_t> number_of(std::string_view text) {
+Result<uint64_t> number_of(std::string_view text, std::string_view what) {
   uint64_t value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
   // What is larger is no index, and is kept away from arithmetic.
   constexpr uint64_t kMost = uint64_t{1} << 48;
   if (failure != std::errc() || end != text.data() + text.size() || value > kMost) {
-    return Error(std::errc::invalid_argument,
-                 fmt::format("\"{}\" in the address of a tile is no number", text));
+    return Error(std::errc::invalid_argument, fmt::format("\"{}\" in {} is no number", text, what));
   }
   return value;
 }
@@ -39,44 +35,6 @@ Result<FileParts> parts_without_waiting(const OpenImage& image, std::span<const 
   if (image.has_process) return needed_parts(image, regions);
   const NoWaiting no_waiting;
   return needed_parts(image, regions);
-}
-
-struct TileRequest {
-  std::string version;
-  std::string path;
-  TileAddress tile;  // of the first channel
-  std::vector<uint64_t> channels;
-};
-
-Result<TileRequest> parse_tile(const std::vector<std::string>& segments) {
-  constexpr size_t kNumbers = 6;
-  if (segments.size() < kNumbers + 2) {
-    return Error(std::errc::invalid_argument,
-                 "the address of a tile is /img/VERSION/PATH/LEVEL/T/C,C/Z/Y/X");
-  }
-  TileRequest request;
-  request.version = segments.front();
-  const auto numbers = segments.end() - kNumbers;
-  TRY_ASSIGN(request.path, join_names({segments.begin() + 1, numbers}));
-  TRY_ASSIGN(request.tile.level, number_of(numbers[0]));
-  TRY_ASSIGN(request.tile.t, number_of(numbers[1]));
-  TRY_ASSIGN(request.tile.z, number_of(numbers[3]));
-  TRY_ASSIGN(request.tile.y, number_of(numbers[4]));
-  TRY_ASSIGN(request.tile.x, number_of(numbers[5]));
-  std::string_view channels = numbers[2];
-  while (true) {
-    const size_t comma = channels.find(',');
-    TRY_ASSIGN(const uint64_t channel, number_of(channels.substr(0, comma)));
-    request.channels.push_back(channel);
-    if (comma == std::string_view::npos) break;
-    channels.remove_prefix(comma + 1);
-  }
-  if (request.channels.size() > kBundledChannels) {
-    return Error(std::errc::invalid_argument,
-                 fmt::format("at most {} channels fit into one tile", kBundledChannels));
-  }
-  request.tile.c = request.channels.front();
-  return request;
 }
 
 TileAddress with_channel(TileAddress tile, uint64_t channel) {
@@ -113,17 +71,14 @@ class FreeWait {
   const bool is_granted_;
 };
 
-http::Response send(const TileReader::Tiles& tiles) {
+std::string bytes_in_order(const TileReader::Tiles& tiles) {
   std::string bytes;
   size_t size_bytes = 0;
   for (const auto& channel : tiles.channels) size_bytes += channel->size();
   bytes.reserve(size_bytes);
   for (const auto& channel : tiles.channels)
     bytes.append(reinterpret_cast<const char*>(channel->data()), channel->size());
-  http::Response response;
-  response.content_type = "application/octet-stream";
-  response.body = std::move(bytes);
-  return response;
+  return bytes;
 }
 
 }  // namespace
@@ -213,28 +168,86 @@ Result<std::shared_ptr<const Voxels>> TileReader::wait_for(const OpenImage& imag
   return load(image, tile);
 }
 
-http::Response answer_tile(ImageStore& store, TileReader& tiles, const http::Request& request,
-                           const std::vector<std::string>& segments) {
-  const auto wanted = parse_tile(segments);
-  if (!wanted) return error_answer(wanted.error());
-  const auto image = store.open(wanted->path);
-  if (!image) return error_answer(image.error());
-  if ((*image)->version != wanted->version) {
-    return error_answer(410, "ESTALE",
-                        fmt::format("{} has changed: ask for the dataset again", wanted->path));
+Result<std::vector<uint64_t>> parse_channels(std::string_view text, std::string_view what) {
+  std::vector<uint64_t> channels;
+  while (true) {
+    const size_t comma = text.find(',');
+    TRY_ASSIGN(const uint64_t channel, number_of(text.substr(0, comma), what));
+    channels.push_back(channel);
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
   }
-  const std::string tag = fmt::format("\"{}\"", wanted->version);
+  if (channels.size() > kBundledChannels) {
+    return Error(std::errc::invalid_argument,
+                 fmt::format("at most {} channels fit into one tile", kBundledChannels));
+  }
+  return channels;
+}
+
+Result<TileRequest> parse_tile_address(const std::vector<std::string>& version_and_path,
+                                       const std::vector<std::string>& numbers) {
+  constexpr std::string_view kWhere = "the address of a tile";
+  constexpr size_t kNumbers = 5;
+  if (version_and_path.size() < 2 || numbers.size() != kNumbers) {
+    return Error(std::errc::invalid_argument,
+                 "the address of a tile has a version, a path, and numbers behind it: "
+                 "/img/VERSION/PATH/LEVEL/T/C,C/Z/Y/X or /png/VERSION/PATH/LEVEL/T/Z/Y/X");
+  }
+  TileRequest request;
+  request.version = version_and_path.front();
+  TRY_ASSIGN(request.path, join_names({version_and_path.begin() + 1, version_and_path.end()}));
+  TRY_ASSIGN(request.tile.level, number_of(numbers[0], kWhere));
+  TRY_ASSIGN(request.tile.t, number_of(numbers[1], kWhere));
+  TRY_ASSIGN(request.tile.z, number_of(numbers[2], kWhere));
+  TRY_ASSIGN(request.tile.y, number_of(numbers[3], kWhere));
+  TRY_ASSIGN(request.tile.x, number_of(numbers[4], kWhere));
+  return request;
+}
+
+http::Response answer_tile(ImageStore& store, TileReader& tiles, const http::Request& request,
+                           const TileRequest& wanted, const TileBody& body) {
+  const auto image = store.open(wanted.path);
+  if (!image) return error_answer(image.error());
+  if ((*image)->version != wanted.version) {
+    return error_answer(410, "ESTALE",
+                        fmt::format("{} has changed: ask for the dataset again", wanted.path));
+  }
+  const std::string tag = fmt::format("\"{}\"", wanted.version);
   const http::Headers headers = {{"Cache-Control", "private, max-age=31536000, immutable"},
                                  {"ETag", tag}};
   if (matches_tag(request.header("if-none-match"), tag)) {
-    return {304, "application/octet-stream", std::string(), headers};
+    return {304, std::string(body.type), std::string(), headers};
   }
-  const auto read = tiles.read(**image, wanted->tile, wanted->channels);
+  const auto read = tiles.read(**image, wanted.tile, wanted.channels);
   if (!read) return error_answer(read.error());
   if (read->cold) return cold_answer(read->cold->missing, ColdState::recalling);
-  http::Response response = send(*read);
-  response.headers = headers;
-  return response;
+  auto bytes = body.draw(**image, *read);
+  if (!bytes) return error_answer(bytes.error());
+  return {200, std::string(body.type), *std::move(bytes), headers};
+}
+
+http::Response answer_raw_tile(ImageStore& store, TileReader& tiles, const http::Request& request,
+                               const std::vector<std::string>& segments) {
+  constexpr size_t kNumbers = 6, kChannels = 2;
+  const size_t path_end = segments.size() - std::min(segments.size(), kNumbers);
+  const auto first = segments.begin() + static_cast<ptrdiff_t>(path_end);
+  std::vector<std::string> numbers(first, segments.end());
+  std::string channels;
+  if (numbers.size() == kNumbers) {
+    channels = numbers[kChannels];
+    numbers.erase(numbers.begin() + kChannels);
+  }
+  auto wanted = parse_tile_address({segments.begin(), first}, numbers);
+  if (!wanted) return error_answer(wanted.error());
+  auto list = parse_channels(channels, "the address of a tile");
+  if (!list) return error_answer(list.error());
+  wanted->channels = *std::move(list);
+  wanted->tile.c = wanted->channels.front();
+  return answer_tile(
+      store, tiles, request, *wanted,
+      {"application/octet-stream", [](const OpenImage&, const TileReader::Tiles& read) {
+         return Result<std::string>(bytes_in_order(read));
+       }});
 }
 
 }  // namespace tierhub::hub

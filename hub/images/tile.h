@@ -1,14 +1,16 @@
-// Tiles of planes for the page: /img.
+// Tiles of planes for the page: /img, and what /png (picture_tile.h) has in common with it.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -63,9 +65,33 @@ class TileReader {
   std::atomic<int64_t> free_waits_;
 };
 
+// One tile of several channels, as an address names it.
+struct TileRequest {
+  std::string version;
+  std::string path;
+  TileAddress tile;  // of the first channel
+  std::vector<uint64_t> channels;
+};
+
+// "0,2": at most kBundledChannels. `what` names it in the error.
+inline constexpr size_t kBundledChannels = 64;
+Result<std::vector<uint64_t>> parse_channels(std::string_view text, std::string_view what);
+// VERSION, the names of the path, and `numbers` of the tile: LEVEL, T, Z, Y, X. Without channels.
+Result<TileRequest> parse_tile_address(const std::vector<std::string>& version_and_path,
+                                       const std::vector<std::string>& numbers);
+
+// Answers a request for a tile: `draw` makes the body of the voxels. An image of another version,
+// cold bytes and what the client has already are answered without it.
+struct TileBody {
+  std::string_view type;
+  std::function<Result<std::string>(const OpenImage& image, const TileReader::Tiles& tiles)> draw;
+};
+http::Response answer_tile(ImageStore& store, TileReader& tiles, const http::Request& request,
+                           const TileRequest& wanted, const TileBody& body);
+
 // Answers /img/<version>/<path…>/<level>/<t>/<c,c,…>/<z>/<y>/<x>: docs/HUB_API.md. `segments` are the
 // parts of the target, decoded, without "img".
-http::Response answer_tile(ImageStore& store, TileReader& tiles, const http::Request& request,
-                           const std::vector<std::string>& segments);
+http::Response answer_raw_tile(ImageStore& store, TileReader& tiles, const http::Request& request,
+                               const std::vector<std::string>& segments);
 
 }  // namespace tierhub::hub

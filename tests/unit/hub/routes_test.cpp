@@ -53,6 +53,7 @@ class Routes : public ::testing::Test {
 
 TEST_F(Routes, ServeImagesAndNothingElse) {
   EXPECT_TRUE(ImageRoutes::serves("/img/v/a.tif/0/0/0/0/0/0"));
+  EXPECT_TRUE(ImageRoutes::serves("/png/v/a.tif/0/0/0/0/0?c=0"));
   EXPECT_TRUE(ImageRoutes::serves("/zarr/v2/a.tif/.zattrs"));
   EXPECT_TRUE(ImageRoutes::serves("/api/dataset?path=/a.tif"));
   EXPECT_FALSE(ImageRoutes::serves("/api/datasetz"));
@@ -244,6 +245,7 @@ TEST_F(Routes, AFileOfAColdSeriesIsNotWaitedFor) {
 // Nothing that a client sends may break the worker.
 TEST_F(Routes, AnyAddressIsAnswered) {
   const std::vector<std::string> parts = {"img",
+                                          "png",
                                           "zarr",
                                           "api",
                                           "v2",
@@ -279,6 +281,8 @@ TEST_F(Routes, AnyAddressIsAnswered) {
                                           "?path=/brain/scan.ome.zarr&level=99",
                                           "&z=9999999999",
                                           "?t=x",
+                                          "?c=0,1&colors=0&min=-1e999&max=1",
+                                          "?c=0&min=0&max=1&gamma=1",
                                           "%ee%bc%80"};
   std::mt19937 random(5);
   for (int i = 0; i < 3'000; ++i) {
