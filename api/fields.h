@@ -117,6 +117,8 @@ void visit_fields(Is<FileResidency> auto& m, auto&& field) {
   field("bytes", m.bytes);
   field("resident", m.resident);
   field("dirty", m.dirty);
+  field("generation", m.generation);
+  field("writing", m.writing);
   field("code", m.code);
   field("error", m.error);
 }

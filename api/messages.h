@@ -94,8 +94,10 @@ struct Entry {
   uint32_t gid = 0;
   Timestamp mtime;
   bool writing = false;
-  std::vector<std::string> pins;  // "owner: reason" of pins and leases
-  uint64_t files = 0;             // below a folder that was summed
+  // "owner: reason" of pins and leases; of a folder that was summed those of all files below it, at
+  // most 100.
+  std::vector<std::string> pins;
+  uint64_t files = 0;  // below a folder that was summed
 };
 
 struct Listing {
@@ -131,7 +133,11 @@ struct FileResidency {
   uint64_t bytes = 0;     // of the ranges, as far as the file has them, each byte once
   uint64_t resident = 0;  // of these
   uint64_t dirty = 0;     // of these
-  std::string code;       // not empty: why there is no answer for this file, as in an error
+  // Goes up with each open for writing. While `writing`, somebody has the file open for writing, and
+  // its mtime may lag behind its bytes.
+  uint64_t generation = 0;
+  bool writing = false;
+  std::string code;  // not empty: why there is no answer for this file, as in an error
   std::string error;
 };
 

@@ -1,5 +1,6 @@
 // What only looks: status, listings, runs.
 #include <algorithm>
+#include <set>
 
 #include <unistd.h>
 
@@ -222,7 +223,9 @@ Result<api::Entry> Control::entry_of(const FoundNode& node) {
 // caller may not list all; the entry stays as it was.
 Result<bool> Control::add_totals(const api::Caller& caller, const FoundNode& folder,
                                  SteadyClock::time_point end, api::Entry& entry) {
+  constexpr size_t kMostPinsOfFolder = 100;
   api::Entry sum = entry;
+  std::set<std::string> pins;
   sum.size = 0;  // not what the folder itself occupies
   bool in_time = true;
   const auto walked = walk_.walk(caller, folder, "", [&](const FoundNode& node) -> Result<bool> {
@@ -232,6 +235,9 @@ Result<bool> Control::add_totals(const api::Caller& caller, const FoundNode& fol
     const auto file = entry_of(node);
     if (!file && file.error().is(std::errc::no_such_file_or_directory)) return true;
     if (!file) return file.error();
+    for (const std::string& pin : file->pins) {
+      if (pins.size() < kMostPinsOfFolder) pins.insert(pin);
+    }
     ++sum.files;
     sum.size += file->size;
     sum.resident += file->resident;
@@ -246,6 +252,7 @@ Result<bool> Control::add_totals(const api::Caller& caller, const FoundNode& fol
                           : sum.resident > 0         ? FileState::partial
                                                      : FileState::cold;
   sum.state = to_text(state);
+  sum.pins.assign(pins.begin(), pins.end());
   entry = std::move(sum);
   return true;
 }

@@ -95,6 +95,8 @@ Result<void> Control::add_residency(const api::Caller& caller, NamespaceWalk::Ne
   TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock_existing(node.inode));
   TRY_ASSIGN(const Attributes current, current_attributes(parts_.scratch, *lock));
   sums.size = current.size_bytes;
+  sums.generation = lock->rec().generation.value();
+  sums.writing = lock->rec().writing;
   IntervalSet bytes;
   if (file.ranges.empty()) bytes.add(0, sums.size);
   for (const ByteRange& range : file.ranges) {

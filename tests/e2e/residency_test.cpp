@@ -107,6 +107,24 @@ TEST_F(Residency, AFolderWithTotalsIsAsHotAsItsFiles) {
   EXPECT_EQ(total().resident, kMiB);
 }
 
+TEST_F(Residency, AFolderWithTotalsHasThePinsOfItsFiles) {
+  std::filesystem::create_directories(tier.in_archive("folder/inside"));
+  write_file(tier.in_archive("folder/inside/a"), random_bytes(kMiB, 3));
+  write_file(tier.in_archive("folder/b"), random_bytes(kMiB, 4));
+  tier.start();
+  const auto pins = [&] {
+    const auto listing = tier.client().list("/", api::Service::Depth::totals);
+    return listing.value().entries.at(0).pins;
+  };
+  EXPECT_TRUE(pins().empty());
+  ASSERT_TRUE(tier.client().pin({"/folder"}, "ada", "course"));
+  EXPECT_EQ(pins(), std::vector<std::string>{"ada: course"}) << "once, not for each file";
+  ASSERT_TRUE(tier.client().pin({"/folder/b"}, "bob", "review"));
+  EXPECT_EQ(pins(), (std::vector<std::string>{"ada: course", "bob: review"}));
+  ASSERT_TRUE(tier.client().unpin({"/folder"}, "ada"));
+  EXPECT_EQ(pins(), std::vector<std::string>{"bob: review"});
+}
+
 TEST_F(Residency, AnOpenOrPinnedFileIsNotEvicted) {
   write_file(tier.in_archive("open"), random_bytes(kMiB, 3));
   write_file(tier.in_archive("pinned"), random_bytes(kMiB, 4));
