@@ -117,12 +117,12 @@ class DatasetSearch {
   // Lists what must not be opened.
   bool is_left_closed(const std::string& path, const std::string& first_file) {
     if (!limits_.may_open || limits_.may_open(first_file)) return false;
-    list_.datasets.push_back({path, std::nullopt, {}});
+    list_.datasets.push_back({path, std::nullopt, {}, false});
     return true;
   }
 
   void add(const std::string& path, const Result<std::unique_ptr<Image>>& image) {
-    Dataset dataset{path.empty() ? "." : path, std::nullopt, {}};
+    Dataset dataset{path.empty() ? "." : path, std::nullopt, {}, false};
     if (image) {
       dataset.info = (*image)->info();
     } else {
@@ -145,6 +145,11 @@ class DatasetSearch {
     const auto zarr = looks_like_zarr(**tree);
     if (!zarr || !*zarr) return false;
     const auto group = read_zarr_group(**tree, "");
+    if (limits_.plates == SearchLimits::Plates::listed && group && *group &&
+        find_member((*group)->ome, "plate") != nullptr) {
+      list_.datasets.push_back({folder.empty() ? "." : folder, std::nullopt, {}, true});
+      return true;
+    }
     auto image = group ? Image::open(*tree) : Result<std::unique_ptr<Image>>(group.error());
     const bool is_group = group && (*group ? find_member((*group)->ome, "multiscales") == nullptr
                                            : is_group_of_groups(**tree));

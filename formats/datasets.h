@@ -16,7 +16,8 @@ struct Dataset {
   // folder cannot be opened by a path: then this is the path of its pattern.
   std::string path;
   std::optional<ImageInfo> info;
-  std::string error;  // why it cannot be read, if there is no info
+  std::string error;      // why it cannot be read, if there is no info
+  bool is_plate = false;  // of SearchLimits::plates: there is neither info nor error
 };
 
 struct DatasetList {
@@ -29,6 +30,8 @@ struct SearchLimits {
   size_t depth = 8;  // of folders below the first
   size_t datasets = 10'000;
   size_t names = 1'000'000;  // of files and folders
+  // An OME-Zarr plate is a folder of images, or a dataset itself, whose wells are not looked at.
+  enum class Plates { searched, listed } plates = Plates::searched;
   // Asked, if it is set, before a file is opened (for a series: its first): the path is relative to
   // the folder. If it says no, the dataset is listed with neither info nor error.
   std::function<bool(const std::string& path)> may_open = {};

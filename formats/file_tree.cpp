@@ -38,6 +38,20 @@ bool is_missing(const Error& error) {
   return error.is(std::errc::no_such_file_or_directory) || error.is(std::errc::not_a_directory);
 }
 
+FileStamp stamp_of(const struct stat& st) {
+  // The clock of time stamps ticks every few milliseconds, on some file systems more slowly.
+  constexpr int64_t kMoment_ns = 20'000'000;
+  FileStamp stamp;
+  stamp.exists = true;
+  stamp.device = st.st_dev;
+  stamp.inode = st.st_ino;
+  stamp.size_bytes = static_cast<uint64_t>(st.st_size);
+  stamp.mtime_ns = posix::modification_time(st).ns;
+  stamp.ctime_ns = posix::change_time(st).ns;
+  stamp.is_settled = Timestamp::now().ns_since(posix::change_time(st)) > kMoment_ns;
+  return stamp;
+}
+
 Error too_large(const std::string& path, uint64_t size_bytes, uint64_t limit_bytes) {
   return Error(std::errc::file_too_large, fmt::format("{} has {} bytes, more than the limit of {}",
                                                       path, size_bytes, limit_bytes));
@@ -46,6 +60,10 @@ Error too_large(const std::string& path, uint64_t size_bytes, uint64_t limit_byt
 }  // namespace
 
 Result<void> FileTree::prepare(const std::vector<std::string>&) const { return {}; }
+
+Result<std::vector<FileStamp>> FileTree::stamps_of(const std::vector<std::string>& paths) const {
+  return std::vector<FileStamp>(paths.size());
+}
 
 Result<bool> FileTree::read_whole(const std::string& path, uint64_t limit_bytes,
                                   std::string& into) const {
@@ -66,7 +84,8 @@ Result<std::optional<std::string>> FileTree::read_small(const std::string& path,
   return text;
 }
 
-Result<std::shared_ptr<const PosixTree>> PosixTree::open(const std::string& path) {
+Result<std::shared_ptr<const PosixTree>> PosixTree::open(const std::string& path,
+                                                         Descriptors descriptors) {
   TRY_ASSIGN(const struct stat st, posix::stat_at(AT_FDCWD, path));
   if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
     return Error(std::errc::invalid_argument, path + " is neither a file nor a folder");
@@ -83,7 +102,7 @@ Result<std::shared_ptr<const PosixTree>> PosixTree::open(const std::string& path
   }
   TRY_ASSIGN(UniqueFd fd, posix::open_at(AT_FDCWD, folder, O_PATH | O_DIRECTORY));
   return std::shared_ptr<const PosixTree>(
-      new PosixTree(path, std::move(file), std::move(fd), std::move(opened)));
+      new PosixTree(path, std::move(file), std::move(fd), std::move(opened), descriptors));
 }
 
 Result<UniqueFd> PosixTree::open_regular(const std::string& path) const {
@@ -103,14 +122,36 @@ Result<PosixTree::SharedFd> PosixTree::descriptor_of(const std::string& path) co
     recent.splice(recent.begin(), recent, found);
     return found->second;
   });
-  if (known) return known;
+  if (known && (descriptors_ == Descriptors::kept || is_there(path, known->get()))) return known;
   TRY_ASSIGN(UniqueFd fd, open_regular(path));
   auto opened = std::make_shared<const UniqueFd>(std::move(fd));
   recent_.with([&](auto& recent) {
+    recent.remove_if([&](const auto& entry) { return entry.first == path; });
     recent.emplace_front(path, opened);
     if (recent.size() > kKeptOpen) recent.pop_back();
   });
   return opened;
+}
+
+bool PosixTree::is_there(const std::string& path, int fd) const {
+  const auto named = posix::stat_at(folder_.get(), path);
+  const auto open = posix::stat_fd(fd);
+  return named && open && named->st_dev == open->st_dev && named->st_ino == open->st_ino;
+}
+
+// A link out of the dataset is looked at, but reading it fails.
+Result<std::vector<FileStamp>> PosixTree::stamps_of(const std::vector<std::string>& paths) const {
+  std::vector<FileStamp> stamps;
+  stamps.reserve(paths.size());
+  for (const std::string& path : paths) {
+    // What is read is the file that was opened, whatever has its name now.
+    const auto st = opened_ && path == file_
+                        ? posix::stat_fd(opened_->get())
+                        : posix::stat_at(folder_.get(), path.empty() ? "." : path);
+    if (!st && !is_missing(st.error())) return st.error();
+    stamps.push_back(st ? stamp_of(*st) : FileStamp{});
+  }
+  return stamps;
 }
 
 Result<std::optional<uint64_t>> PosixTree::size_of(const std::string& path) const {

@@ -18,6 +18,22 @@
 
 namespace tierhub::formats {
 
+// A file as it was when it was looked at. While two stamps of a file are equal, and settled, so are its
+// bytes.
+struct FileStamp {
+  bool exists = false;
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t size_bytes = 0;
+  int64_t mtime_ns = 0;
+  int64_t ctime_ns = 0;
+  // tierd's count of opens for writing; 0: not known.
+  uint64_t generation = 0;
+  // False: it changed a moment ago or is open for writing, so it may change again without a trace.
+  bool is_settled = true;
+  bool operator==(const FileStamp&) const = default;
+};
+
 // Thread-safe for concurrent calls.
 class FileTree {
  public:
@@ -44,6 +60,12 @@ class FileTree {
   // all of them at once.
   virtual Result<void> prepare(const std::vector<std::string>& paths) const;
 
+  // True if files may change while the tree is open, and whoever keeps what was read must compare
+  // stamps. False: what was read once is as good as what is there.
+  virtual bool follows_changes() const { return false; }
+  // What the files are like now, in their order. A file that does not exist has a stamp, too.
+  virtual Result<std::vector<FileStamp>> stamps_of(const std::vector<std::string>& paths) const;
+
   // Reads a whole file into `into`, whose memory is used again; false if there is none. An error if
   // it is larger than `limit_bytes`.
   virtual Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,
@@ -58,8 +80,12 @@ class FileTree {
 // elsewhere; the file that was opened may be a link to anywhere.
 class PosixTree : public FileTree {
  public:
+  // Whether a file that another one has taken the place of goes on being read, but for the file that
+  // was opened. `checked` costs a look at the name for each read.
+  enum class Descriptors { kept, checked };
   // `path` is a folder, or a file in its folder.
-  static Result<std::shared_ptr<const PosixTree>> open(const std::string& path);
+  static Result<std::shared_ptr<const PosixTree>> open(const std::string& path,
+                                                       Descriptors descriptors = Descriptors::kept);
 
   const std::string& path() const override { return path_; }
   const std::string& file() const override { return file_; }
@@ -69,17 +95,23 @@ class PosixTree : public FileTree {
   Result<std::vector<std::string>> list(const std::string& folder) const override;
   Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,
                           std::string& into) const override;
+  Result<std::vector<FileStamp>> stamps_of(const std::vector<std::string>& paths) const override;
 
  private:
   using SharedFd = std::shared_ptr<const UniqueFd>;
-  PosixTree(std::string path, std::string file, UniqueFd folder, SharedFd opened)
-      : path_(std::move(path)),
+  PosixTree(std::string path, std::string file, UniqueFd folder, SharedFd opened,
+            Descriptors descriptors)
+      : descriptors_(descriptors),
+        path_(std::move(path)),
         file_(std::move(file)),
         folder_(std::move(folder)),
         opened_(std::move(opened)) {}
   Result<UniqueFd> open_regular(const std::string& path) const;
   Result<SharedFd> descriptor_of(const std::string& path) const;
+  // False: another file has the name now, or none.
+  bool is_there(const std::string& path, int fd) const;
 
+  const Descriptors descriptors_;
   const std::string path_;
   const std::string file_;
   const UniqueFd folder_;

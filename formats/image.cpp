@@ -98,15 +98,28 @@ Result<std::unique_ptr<Image>> Image::open_series_of(const std::string& path) {
   const std::filesystem::path file(path);
   const std::string folder = file.parent_path().string();
   TRY_ASSIGN(auto tree, PosixTree::open(folder.empty() ? "." : folder));
-  TRY_ASSIGN(const auto names, tree->list(""));
+  return open_series_of(std::move(tree), file.filename().string());
+}
+
+Result<std::unique_ptr<Image>> Image::open_series_of(std::shared_ptr<const FileTree> folder,
+                                                     const std::string& name) {
+  TRY_ASSIGN(const auto names, folder->list(""));
   FolderNames found = find_series(names);
   for (SeriesFiles& series : found.series) {
     const auto& members = series.names;
-    if (std::find(members.begin(), members.end(), file.filename().string()) != members.end())
-      return open_series(std::make_shared<const NotedTree>(std::move(tree)), std::move(series));
+    if (std::find(members.begin(), members.end(), name) != members.end())
+      return open_series(std::make_shared<const NotedTree>(std::move(folder)), std::move(series));
   }
-  return Error(std::errc::invalid_argument,
-               path + " belongs to no numbered series (a_t001.tif, a_t002.tif)");
+  return Error(
+      std::errc::invalid_argument,
+      folder->path() + "/" + name + " belongs to no numbered series (a_t001.tif, a_t002.tif)");
+}
+
+Result<void> Image::for_each_file(const Region& region, const UseFile& use) const {
+  return for_each_chunk(region, [&](const Chunk& chunk) -> Result<void> {
+    for (const FileRange& range : chunk.bytes) TRY(use(range.path));
+    return {};
+  });
 }
 
 std::string ImageInfo::axes_text() const {

@@ -165,6 +165,9 @@ class Image {
   // The numbered series that the file at `path` belongs to, whatever else its folder holds; an error
   // if it belongs to none.
   static Result<std::unique_ptr<Image>> open_series_of(const std::string& path);
+  // The same for the file `name` of a folder.
+  static Result<std::unique_ptr<Image>> open_series_of(std::shared_ptr<const FileTree> folder,
+                                                       const std::string& name);
   virtual ~Image() = default;
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
@@ -179,6 +182,11 @@ class Image {
   // What is decoded at once is never larger.
   static constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 30;
   virtual Result<void> for_each_chunk(const Region& region, const UseChunk& use) const = 0;
+
+  // Calls `use` for the files that bytes of `region` may come from: all of them, and perhaps others, some
+  // more than once. Where the names of files follow from the region nothing is read.
+  using UseFile = std::function<Result<void>(const std::string& path)>;
+  virtual Result<void> for_each_file(const Region& region, const UseFile& use) const;
 
   // The files of an image that has several and is named by one of them (a set of OME-TIFF files, a
   // slide with its data), or of a series, relative to the tree; else none.

@@ -39,6 +39,10 @@ class NotedTree : public FileTree {
   Result<void> prepare(const std::vector<std::string>& paths) const override {
     return inner_->prepare(paths);
   }
+  bool follows_changes() const override { return inner_->follows_changes(); }
+  Result<std::vector<FileStamp>> stamps_of(const std::vector<std::string>& paths) const override {
+    return inner_->stamps_of(paths);
+  }
   Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,
                           std::string& into) const override;
 

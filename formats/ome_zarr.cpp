@@ -149,6 +149,11 @@ class OmeZarrImage : public Image {
     return arrays_[region.level]->for_each_chunk(tree(), region, use);
   }
 
+  Result<void> for_each_file(const Region& region, const UseFile& use) const override {
+    TRY(check_region(info_, region));
+    return arrays_[region.level]->for_each_file(region, use);
+  }
+
   Result<void> read(const ZarrGroup& group, const std::string& folder) {
     const std::string name = tree().path() + "/" + group.file;
     const Json& multiscales = group.ome.at("multiscales");
@@ -229,21 +234,26 @@ Result<bool> looks_like_zarr(const FileTree& tree) {
   return false;
 }
 
+Result<std::optional<ZarrGroup>> read_zarr_group_in(const FileTree& tree, const std::string& folder,
+                                                    std::string_view file) {
+  const std::string path = join(folder, std::string(file));
+  TRY_ASSIGN(const auto text, tree.read_small(path, kMaxMetadataBytes));
+  if (!text) return std::nullopt;
+  TRY_ASSIGN(Json json, parse_json(*text, tree.path() + "/" + path));
+  if (file.starts_with('.')) return ZarrGroup{std::move(json), path};
+  const Json* attributes = find_member(json, "attributes");
+  if (get_text(json, "node_type") != "group" || attributes == nullptr) return std::nullopt;
+  const Json* ome = find_member(*attributes, "ome");
+  return ZarrGroup{ome == nullptr ? *attributes : *ome, path};
+}
+
 Result<std::optional<ZarrGroup>> read_zarr_group(const FileTree& tree, const std::string& folder) {
   for (const char* file : {"zarr.json", ".zattrs"}) {
-    const std::string path = join(folder, file);
-    TRY_ASSIGN(const auto text, tree.read_small(path, kMaxMetadataBytes));
-    if (!text) continue;
-    TRY_ASSIGN(Json json, parse_json(*text, tree.path() + "/" + path));
-    if (file[0] == '.') {
-      // Tools that list an image want its .zgroup too.
-      TRY(tree.read_small(join(folder, ".zgroup"), kMaxMetadataBytes));
-      return ZarrGroup{std::move(json), path};
-    }
-    const Json* attributes = find_member(json, "attributes");
-    if (get_text(json, "node_type") != "group" || attributes == nullptr) continue;
-    const Json* ome = find_member(*attributes, "ome");
-    return ZarrGroup{ome == nullptr ? *attributes : *ome, path};
+    TRY_ASSIGN(auto group, read_zarr_group_in(tree, folder, file));
+    if (!group) continue;
+    // Tools that list an image want its .zgroup too.
+    if (file[0] == '.') TRY(tree.read_small(join(folder, ".zgroup"), kMaxMetadataBytes));
+    return group;
   }
   return std::nullopt;
 }

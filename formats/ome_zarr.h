@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -24,6 +25,10 @@ struct ZarrGroup {
   std::string file;  // where they stand
 };
 Result<std::optional<ZarrGroup>> read_zarr_group(const FileTree& tree, const std::string& folder);
+// The same of a group whose attributes can only be in `file`, "zarr.json" or ".zattrs", as those of the
+// group above it are: one read.
+Result<std::optional<ZarrGroup>> read_zarr_group_in(const FileTree& tree, const std::string& folder,
+                                                    std::string_view file);
 
 // The images of a plate; empty if the folder is no plate.
 struct PlateWell {

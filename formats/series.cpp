@@ -35,6 +35,10 @@ class MemberTree : public FileTree {
   Result<void> prepare(const std::vector<std::string>& paths) const override {
     return folder_->prepare(paths);
   }
+  bool follows_changes() const override { return folder_->follows_changes(); }
+  Result<std::vector<FileStamp>> stamps_of(const std::vector<std::string>& paths) const override {
+    return folder_->stamps_of(paths);
+  }
   Result<bool> read_whole(const std::string& path, uint64_t limit_bytes,
                           std::string& into) const override {
     return folder_->read_whole(path, limit_bytes, into);

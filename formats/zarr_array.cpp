@@ -367,18 +367,26 @@ std::string ZarrArray::key_of(const Shape& at) const {
 
 Result<std::shared_ptr<const ZarrArray::ShardIndex>> ZarrArray::shard_index(
     const FileTree& tree, const std::string& path) const {
+  FileStamp stamp;
+  if (tree.follows_changes()) {
+    TRY_ASSIGN(const auto stamps, tree.stamps_of({path}));
+    stamp = stamps.front();
+    // What may be changing is read again each time.
+    if (!stamp.is_settled) return read_shard_index(tree, path);
+  }
   auto known = indices_.with([&](auto& indices) -> std::shared_ptr<const ShardIndex> {
     for (auto it = indices.begin(); it != indices.end(); ++it) {
-      if (it->first != path) continue;
+      if (it->path != path || it->stamp != stamp) continue;
       indices.splice(indices.begin(), indices, it);
-      return it->second;
+      return it->index;
     }
     return nullptr;
   });
   if (known) return known;
   TRY_ASSIGN(auto index, read_shard_index(tree, path));
   indices_.with([&](auto& indices) {
-    indices.emplace_front(path, index);
+    indices.remove_if([&](const KnownIndex& one) { return one.path == path; });
+    indices.push_front({path, stamp, index});
     if (indices.size() > kKnownIndices) indices.pop_back();
   });
   return index;
@@ -440,6 +448,11 @@ Result<std::vector<FileRange>> ZarrArray::place_of(const FileTree& tree, const S
   const auto& [begin, size] = (*index)[entry];
   if (begin == UINT64_MAX) return std::vector<FileRange>();
   return std::vector<FileRange>{{path, begin, size}};
+}
+
+Result<void> ZarrArray::for_each_file(const Region& region, const Image::UseFile& use) const {
+  const Grid files{grid_.shape, sharded_ ? shard_ : grid_.chunk};
+  return files.for_each(region, [&](const Shape& at) { return use(key_of(at)); });
 }
 
 Result<void> ZarrArray::for_each_chunk(const FileTree& tree, const Region& region,

@@ -33,6 +33,8 @@ class ZarrArray {
   // Image::for_each_chunk of this array as level `region.level`.
   Result<void> for_each_chunk(const FileTree& tree, const Region& region,
                               const Image::UseChunk& use) const;
+  // Image::for_each_file.
+  Result<void> for_each_file(const Region& region, const Image::UseFile& use) const;
 
  private:
   friend class ZarrArrayParser;
@@ -62,8 +64,12 @@ class ZarrArray {
   char separator_ = '.';
   Shape stride_;
   std::shared_ptr<const Coding> coding_;
-  // Of the shards that were read last.
-  using KnownIndex = std::pair<std::string, std::shared_ptr<const ShardIndex>>;
+  // Of the shards that were read last, and what their files were like.
+  struct KnownIndex {
+    std::string path;
+    FileStamp stamp;
+    std::shared_ptr<const ShardIndex> index;
+  };
   mutable Guarded<std::list<KnownIndex>> indices_;
 };
 

@@ -26,6 +26,7 @@ class ChunkCache {
     uint64_t reader = 0;  // a number of its own for each that shares the cache
     uint64_t level = 0;
     uint64_t index = 0;
+    uint64_t content = 0;  // what the files were like that it came from, where that is followed
     auto operator<=>(const Key&) const = default;
   };
   // The chunk, or what `decode` makes of it: called once, however many threads want it at the same

@@ -229,6 +229,19 @@ Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
   return is_out ? Result<void>() : copy(packed, out);
 }
 
+std::string_view content_encoding_of(std::span<const std::byte> packed, uint64_t size_bytes) {
+  constexpr size_t kGzipLeast = 18;  // its head and end
+  constexpr std::byte kGzip0{0x1F}, kGzip1{0x8B}, kDeflate{8};
+  if (packed.size() >= kGzipLeast && packed[0] == kGzip0 && packed[1] == kGzip1 &&
+      packed[2] == kDeflate) {
+    uint32_t size = 0;
+    std::memcpy(&size, packed.data() + packed.size() - sizeof size, sizeof size);
+    return size == size_bytes ? "gzip" : "";
+  }
+  if (ZSTD_getFrameContentSize(packed.data(), packed.size()) != size_bytes) return "";
+  return ZSTD_findFrameCompressedSize(packed.data(), packed.size()) == packed.size() ? "zstd" : "";
+}
+
 Result<std::string> compress_zstd(std::span<const std::byte> bytes, int level) {
   std::string packed(ZSTD_compressBound(bytes.size()), '\0');
   const size_t size =

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -18,6 +19,10 @@ Result<void> undo_codecs(const std::vector<formats::Codec>& codecs,
 
 // One Zstandard frame. `level` as libzstd counts: 1 is the fastest of the usual ones.
 Result<std::string> compress_zstd(std::span<const std::byte> bytes, int level);
+
+// How HTTP calls what `packed` is, "zstd" or "gzip", if it is one whole frame or member of exactly
+// `size_bytes` as far as its head and end say; empty otherwise.
+std::string_view content_encoding_of(std::span<const std::byte> packed, uint64_t size_bytes);
 
 // The checksum of HDF5.
 uint32_t fletcher32(std::span<const std::byte> bytes);

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "common/first_error.h"
+#include "common/hash.h"
 #include "pixels/damaged.h"
 #include "pixels/decode.h"
 
@@ -153,10 +154,52 @@ Result<void> PixelReader::for_each_unread_chunk(const Region& region,
   TRY(formats::check_region(info().path, levels_, region));
   return for_each_chunk(region, [&](const Chunk& chunk) -> Result<void> {
     if (is_stored(region.level) && chunk.bytes.empty()) return {};
-    if (cache_->has({number_, region.level, chunk.index})) return {};
+    TRY_ASSIGN(const Content content, content_of(chunk));
+    const ChunkCache::Key key{number_, region.level, chunk.index, content.hash};
+    if (content.is_settled && cache_->has(key)) return {};
     if (is_stored(region.level)) return use(chunk);
     return for_each_unread_chunk(region_behind(chunk.region, levels_[region.level - 1].shape), use);
   });
+}
+
+Result<Content> PixelReader::content_of_files(std::vector<std::string> paths) const {
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+  TRY_ASSIGN(const auto stamps, image_->files().stamps_of(paths));
+  Content content;
+  std::vector<uint64_t> numbers;
+  for (const formats::FileStamp& stamp : stamps) {
+    content.is_settled = content.is_settled && stamp.is_settled;
+    for (const uint64_t number : {uint64_t{stamp.exists}, stamp.device, stamp.inode,
+                                  stamp.size_bytes, static_cast<uint64_t>(stamp.mtime_ns),
+                                  static_cast<uint64_t>(stamp.ctime_ns), stamp.generation})
+      numbers.push_back(number);
+  }
+  content.hash = checksum(std::as_bytes(std::span(numbers))).low;
+  return content;
+}
+
+Result<Content> PixelReader::content_of(std::span<const Region> regions) const {
+  if (!options_.follows_changes) return Content{};
+  std::vector<std::string> paths;
+  for (Region region : regions) {
+    TRY(formats::check_region(info().path, levels_, region));
+    while (!is_stored(region.level))
+      region = region_behind(region, levels_[region.level - 1].shape);
+    TRY(image_->for_each_file(region, [&](const std::string& path) -> Result<void> {
+      if (paths.empty() || paths.back() != path) paths.push_back(path);
+      return {};
+    }));
+  }
+  return content_of_files(std::move(paths));
+}
+
+Result<Content> PixelReader::content_of(const Chunk& chunk) const {
+  if (!options_.follows_changes) return Content{};
+  if (!is_stored(chunk.region.level)) return content_of({&chunk.region, 1});
+  std::vector<std::string> paths;
+  for (const FileRange& range : chunk.bytes) paths.push_back(range.path);
+  return content_of_files(std::move(paths));
 }
 
 // A chunk of a level that is not stored. Also called while another one of a smaller level is
@@ -189,7 +232,18 @@ Result<void> PixelReader::read_parallel(const Target& target) const {
 
 Result<void> PixelReader::read_chunk(const Chunk& chunk, const Target& target) const {
   const uint64_t decoded_bytes = chunk.stored.voxels() * formats::bytes_of(info().type);
-  const ChunkCache::Key key{number_, target.region.level, chunk.index};
+  if (is_stored(target.region.level) && chunk.bytes.empty()) {
+    copy(chunk, nullptr, target);
+    return {};
+  }
+  TRY_ASSIGN(const Content content, content_of(chunk));
+  const ChunkCache::Key key{number_, target.region.level, chunk.index, content.hash};
+  if (!content.is_settled) {
+    Voxels voxels(decoded_bytes);
+    TRY_ASSIGN(const bool stored, load(chunk, voxels));
+    copy(chunk, stored ? voxels.data() : nullptr, target);
+    return {};
+  }
   // A chunk that is used whole is not wanted again soon, unless a smaller level follows from it.
   if (is_stored(target.region.level) && intersect(chunk.region, target.region) == chunk.region) {
     if (const auto known = cache_->find(key)) {

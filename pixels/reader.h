@@ -18,6 +18,13 @@
 
 namespace tierhub::pixels {
 
+// What the files behind some voxels are like: while it is settled and its hash is the same, so are the
+// voxels. See formats::FileStamp.
+struct Content {
+  uint64_t hash = 0;
+  bool is_settled = true;
+};
+
 // Any thread.
 class PixelReader {
  public:
@@ -28,6 +35,9 @@ class PixelReader {
     // Instead of cache_bytes: a cache that several readers share.
     std::shared_ptr<ChunkCache> cache{};
     Shrink shrink = Shrink::mean;  // of levels that are not stored
+    // Chunks whose files have changed are read again. For images of many files, of which one may be
+    // written again; the image's tree must follow changes too.
+    bool follows_changes = false;
   };
   // An error names the reason if the pixels cannot be decoded.
   static Result<std::unique_ptr<PixelReader>> open(std::unique_ptr<formats::Image> image,
@@ -48,6 +58,10 @@ class PixelReader {
   Result<void> read(const formats::Region& region, formats::PixelType type,
                     std::span<std::byte> voxels) const;
 
+  // What the files behind the regions are like now; always the same if changes are not followed.
+  // Looks at them, and reads nothing.
+  Result<Content> content_of(std::span<const formats::Region> regions) const;
+
   // Calls `use` for the stored chunks whose bytes reading the region would fetch now: not for those
   // that are decoded already, or are not stored. For a level that is not stored these are chunks of
   // the last stored one, and a chunk may come more than once. Stops at the first error of `use`.
@@ -63,6 +77,8 @@ class PixelReader {
 
   PixelReader(std::unique_ptr<formats::Image> image, const Options& options);
   bool is_stored(uint64_t level) const { return level < info().levels.size(); }
+  Result<Content> content_of(const formats::Chunk& chunk) const;
+  Result<Content> content_of_files(std::vector<std::string> paths) const;
   Result<void> read_target(const Target& target, bool parallel) const;
   Result<void> for_each_chunk(const formats::Region& region,
                               const formats::Image::UseChunk& use) const;

@@ -64,5 +64,23 @@ TEST(Halves, AllOfThemHaveTheirValue) {
   }
 }
 
+TEST(Codecs, WholeFramesAreToldByTheirHeadAndEnd) {
+  const std::string text(10'000, 'x');
+  const auto bytes = [](const std::string& of) { return std::as_bytes(std::span(of)); };
+  const std::string zstd = compress_zstd(bytes(text), 1).value();
+  EXPECT_EQ(content_encoding_of(bytes(zstd), text.size()), "zstd");
+  EXPECT_EQ(content_encoding_of(bytes(zstd), text.size() + 1), "");
+  EXPECT_EQ(content_encoding_of(bytes(zstd + "x"), text.size()), "");
+  EXPECT_EQ(content_encoding_of(bytes(zstd + zstd), 2 * text.size()), "");
+  for (size_t end = 0; end < zstd.size(); ++end)
+    EXPECT_EQ(content_encoding_of(bytes(zstd.substr(0, end)), text.size()), "") << end;
+  std::string gzip("\x1f\x8b\x08\0\0\0\0\0\0\0", 10);
+  gzip += std::string(8, 'd') + std::string("\x10\x27\0\0", 4);
+  EXPECT_EQ(content_encoding_of(bytes(gzip), 10'000), "gzip");
+  EXPECT_EQ(content_encoding_of(bytes(gzip), 9'999), "");
+  EXPECT_EQ(content_encoding_of(bytes("\x78\x9c and more than eighteen bytes"), 10'000), "")
+      << "a zlib stream has neither";
+}
+
 }  // namespace
 }  // namespace tierhub::pixels
