@@ -43,8 +43,9 @@ class PrivateFolder {
 };
 
 std::vector<std::string> worker_arguments(const HereOptions& options) {
-  std::vector<std::string> arguments = {"tierweb", "--worker", "--front-uid",
-                                        std::to_string(::geteuid())};
+  std::vector<std::string> arguments = {"tierweb",     "--worker",
+                                        "--front-uid", std::to_string(::geteuid()),
+                                        "--pyramids",  std::to_string(options.pyramid_bytes)};
   if (options.tierd_socket.empty()) {
     arguments.insert(arguments.end(), {"--root", options.root});
   } else {

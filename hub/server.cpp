@@ -114,6 +114,7 @@ Result<void> serve_everybody(const ServerOptions& options) {
   login.program = options.program;
   login.worker_arguments = {"tierweb",     "--worker",
                             "--front-uid", std::to_string(front.uid),
+                            "--pyramids",  std::to_string(options.pyramid_bytes),
                             "--socket",    options.tierd_socket};
   log::info("tierweb serves", {{"at", options.listen}});
   return serve_logins(std::move(login));

@@ -21,6 +21,7 @@ struct ServerOptions {
   std::string front_user = "tierweb";
   std::string runtime_folder = "/run/tierweb";  // for the sockets of workers
   PamOptions pam;
+  uint64_t pyramid_bytes = 0;  // of each person: see WorkerRoutes::Place
 };
 
 // As root, in a process with one thread: starts the front and serves logins until a signal comes or

@@ -30,6 +30,7 @@ struct CommandLine {
   std::string page;
   std::string socket;
   std::string root;
+  uint64_t pyramid_bytes = uint64_t{8} << 30;
   std::string log_level = "info";
   bool is_here = false;
   bool is_worker = false;
@@ -79,6 +80,10 @@ void declare(CLI::App& app, CommandLine& line) {
                  "tierd's socket (default: TIERHUB_SOCKET, or /run/tierhub/tierd.sock)");
   app.add_option("--page", line.page, "the folder with the files of the page")
       ->capture_default_str();
+  app.add_option("--pyramids", line.pyramid_bytes,
+                 "how much room the small levels of images that have none may take in each "
+                 "person's cache, for example 8GiB; 0: none are built (default: 8GiB)")
+      ->transform(CLI::AsSizeValue(false));
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->capture_default_str();
   // What tierweb passes to its own processes; no part of the interface.
@@ -126,6 +131,7 @@ Result<void> serve_all(CommandLine& line) {
 
 Result<void> serve(CommandLine& line) {
   line.here.page = line.server.page = absolute(line.page);
+  line.here.pyramid_bytes = line.server.pyramid_bytes = line.pyramid_bytes;
   if (line.is_front) return run_front(line.server);
   return line.is_here ? serve_one(line) : serve_all(line);
 }
@@ -134,6 +140,7 @@ Result<void> work(CommandLine& line) {
   line.worker.listener = UniqueFd(kWorkerSocket);
   line.worker.place.tierd_socket = line.socket;
   line.worker.place.root = line.root;
+  line.worker.place.pyramid_bytes = line.pyramid_bytes;
   return run_worker(std::move(line.worker));
 }
 

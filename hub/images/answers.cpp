@@ -68,15 +68,17 @@ std::optional<ByteSpan> range_in(std::string_view header, uint64_t size) {
   return ByteSpan{*first, last ? std::min(size, *last + 1) : size};
 }
 
-// "gzip, zstd;q=0.5": true unless zstd is missing or has q=0.
-bool takes_zstd(std::string_view accepted) {
+// "gzip, zstd;q=0.5": true unless the encoding is missing or has q=0.
+bool takes_encoding(std::string_view accepted, std::string_view encoding) {
+  const std::string with_quality = std::string(encoding) + ";q=";
   while (!accepted.empty()) {
     const size_t comma = std::min(accepted.find(','), accepted.size());
     std::string one(accepted.substr(0, comma));
     std::erase_if(one, [](char c) { return c == ' ' || c == '\t'; });
     accepted.remove_prefix(std::min(comma + 1, accepted.size()));
-    if (one == "zstd") return true;
-    if (one.starts_with("zstd;q=")) return one.find_first_of("123456789") != std::string::npos;
+    if (one == encoding) return true;
+    if (one.starts_with(with_quality))
+      return one.find_first_of("123456789", with_quality.size()) != std::string::npos;
   }
   return false;
 }
@@ -137,21 +139,23 @@ bool matches_tag(std::string_view if_none_match, std::string_view tag) {
 http::Response content_answer(const http::Request& request, const Content& content) {
   http::Response response;
   response.content_type = content.type;
-  response.headers = {{"Cache-Control", "private, no-cache"},
+  response.headers = {{"Cache-Control", content.may_be_kept ? "private, no-cache" : "no-store"},
                       {"Accept-Ranges", "bytes"},
                       {"Vary", "Accept-Encoding"}};
   const std::string plain_tag = fmt::format("\"{}\"", content.tag);
-  const std::string packed_tag = fmt::format("\"{}-zstd\"", content.tag);
+  const auto packed_tag = [&](std::string_view encoding) {
+    return fmt::format("\"{}-{}\"", content.tag, encoding);
+  };
   const std::string_view known = request.header("if-none-match");
-  for (const std::string& tag : {plain_tag, packed_tag}) {
-    if (!matches_tag(known, tag)) continue;
+  for (const std::string& tag : {plain_tag, packed_tag("zstd"), packed_tag("gzip")}) {
+    if (!content.may_be_kept || !matches_tag(known, tag)) continue;
     response.status = 304;
     response.headers.emplace_back("ETag", tag);
     return response;
   }
   // A range of another version is of no use to the client.
   const std::string_view if_range = request.header("if-range");
-  const bool ranged = if_range.empty() || if_range == plain_tag;
+  const bool ranged = if_range.empty() || (content.may_be_kept && if_range == plain_tag);
   const auto span = range_in(ranged ? request.header("range") : "", content.size_bytes);
   if (span && span->begin >= span->end) {
     response.status = 416;
@@ -163,13 +167,25 @@ http::Response content_answer(const http::Request& request, const Content& conte
     response.body = http::FileBody{nullptr, 0, content.size_bytes};
     return response;
   }
-  auto bytes = content.read();
-  if (!bytes) {
+  const auto failed = [](const Error& error) {
     // It exists: 404 would mean to a Zarr client that nothing is stored there.
-    const Error& error = bytes.error();
     if (error.errno_value() == ENOENT) return error_answer(422, "EIO", error.text());
     return error_answer(error);
+  };
+  const std::string_view accepted = request.header("accept-encoding");
+  if (!span && content.read_packed) {
+    auto packed = content.read_packed(
+        [&](std::string_view encoding) { return takes_encoding(accepted, encoding); });
+    if (!packed) return failed(packed.error());
+    if (*packed) {
+      response.headers.emplace_back("ETag", packed_tag((*packed)->encoding));
+      response.headers.emplace_back("Content-Encoding", (*packed)->encoding);
+      response.body = std::move((*packed)->bytes);
+      return response;
+    }
   }
+  auto bytes = content.read();
+  if (!bytes) return failed(bytes.error());
   if (span) {
     response.status = 206;
     response.headers.emplace_back("ETag", plain_tag);
@@ -178,11 +194,11 @@ http::Response content_answer(const http::Request& request, const Content& conte
     response.body = bytes->substr(span->begin, span->end - span->begin);
     return response;
   }
-  if (takes_zstd(request.header("accept-encoding"))) {
+  if (takes_encoding(accepted, "zstd")) {
     constexpr int kFast = 1;
     auto packed = pixels::compress_zstd(std::as_bytes(std::span(*bytes)), kFast);
     if (packed && packed->size() < bytes->size()) {
-      response.headers.emplace_back("ETag", packed_tag);
+      response.headers.emplace_back("ETag", packed_tag("zstd"));
       response.headers.emplace_back("Content-Encoding", "zstd");
       response.body = *std::move(packed);
       return response;
@@ -196,8 +212,8 @@ http::Response content_answer(const http::Request& request, const Content& conte
 http::Response text_answer(const http::Request& request, std::string text, std::string_view type) {
   const std::string tag = checksum(std::as_bytes(std::span(text))).hex().substr(0, 16);
   const uint64_t size_bytes = text.size();
-  return content_answer(
-      request, {type, tag, size_bytes, [&]() -> Result<std::string> { return std::move(text); }});
+  return content_answer(request, {type, tag, size_bytes, true,
+                                  [&]() -> Result<std::string> { return std::move(text); }});
 }
 
 }  // namespace tierhub::hub

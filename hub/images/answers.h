@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,8 +34,17 @@ struct Content {
   std::string_view type;  // "application/octet-stream"
   std::string tag;        // without quotes: changes when the bytes do
   uint64_t size_bytes = 0;
+  bool may_be_kept = true;  // false: the bytes may change under the same tag
   // The bytes; called only if they are to be sent.
   std::function<Result<std::string>()> read;
+  // The same bytes as they are stored, if that is how HTTP packs them ("zstd" or "gzip") and the
+  // client takes it: they are sent as they are. Nothing if they are not stored so; may be empty.
+  struct Packed {
+    std::string encoding;
+    std::string bytes;
+  };
+  using Takes = std::function<bool(std::string_view encoding)>;
+  std::function<Result<std::optional<Packed>>(const Takes& takes)> read_packed = {};
 };
 // As the request wants it: 304 if the client has it, 206 or 416 for a range, without a body for HEAD,
 // compressed by zstd if the client takes that and it is shorter.

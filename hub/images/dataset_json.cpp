@@ -87,12 +87,14 @@ Json json_of(const ImageInfo& info, const std::string& path, const Root& root) {
 // Every member is there, so that a page needs no second case.
 Json unopened(const formats::Dataset& dataset, const std::string& path) {
   const bool is_damaged = !dataset.error.empty();
-  const std::string why =
-      is_damaged ? dataset.error : "it is in the archive: open it to see what it is";
+  const std::string why = dataset.is_plate ? "it is a plate: open it to see its wells"
+                          : is_damaged     ? dataset.error
+                                           : "it is in the archive: open it to see what it is";
   return {{"path", api::to_wire_text(path)},
           {"name", api::to_wire_text(name_of(path))},
           {"error", api::to_wire_text(why)},
-          {"format", ""},
+          {"is_plate", dataset.is_plate},
+          {"format", dataset.is_plate ? "OME-Zarr plate" : ""},
           {"axes", ""},
           {"shape", Json::object()},
           {"type", ""},
@@ -134,9 +136,30 @@ class States {
   std::map<std::string, std::map<std::string, PathState>> folders_;
 };
 
+// Null if the image needs none.
+Json json_of_pyramid(const OpenImage& image, const Pyramids& pyramids) {
+  if (image.pyramid) return {{"state", "ready"}, {"done", 1.0}, {"reason", ""}};
+  if (image.pyramid_source.key.empty()) return nullptr;
+  const Pyramids::State state = pyramids.state_of(image.pyramid_source.key);
+  const auto text = [&] {
+    switch (state.kind) {
+      case Pyramids::State::Kind::none:
+      case Pyramids::State::Kind::waiting:
+        return "waiting";
+      case Pyramids::State::Kind::building:
+        return "building";
+      case Pyramids::State::Kind::failed:
+        return "failed";
+    }
+    return "";
+  };
+  return {{"state", text()}, {"done", state.done}, {"reason", api::to_wire_text(state.reason)}};
+}
+
 }  // namespace
 
-Json to_json(const OpenImage& image, const Root& root, const std::optional<PathState>& state) {
+Json to_json(const OpenImage& image, const Root& root, const std::optional<PathState>& state,
+             const Pyramids& pyramids) {
   Json json = json_of(image.info, image.path, root);
   json["version"] = image.version;
   json["levels"] = Json::array();
@@ -148,6 +171,7 @@ Json to_json(const OpenImage& image, const Root& root, const std::optional<PathS
   json["labels"] = Json::array();
   for (const std::string& label : image.labels) json["labels"].push_back(api::to_wire_text(label));
   json["is_labels"] = image.is_labels;
+  json["pyramid"] = json_of_pyramid(image, pyramids);
   add_state(json, state);
   return json;
 }
@@ -156,7 +180,11 @@ Result<Json> datasets_json(const std::string& path, size_t depth, const Root& ro
   TRY_ASSIGN(const std::string folder, root.resolve(path));
   States states(tiers);
   size_t cold_opened = 0;
-  formats::SearchLimits limits{depth, kMostDatasets, kMostNames};
+  formats::SearchLimits limits;
+  limits.depth = depth;
+  limits.datasets = kMostDatasets;
+  limits.names = kMostNames;
+  limits.plates = formats::SearchLimits::Plates::listed;
   limits.may_open = [&](const std::string& file) {
     const auto state = states.of(path_in(folder, file));
     return !state || state->state != "cold" || ++cold_opened <= kMostColdOpened;

@@ -15,7 +15,7 @@ namespace tierhub::hub {
 
 // The object DATASET of docs/HUB_API.md, with its levels.
 formats::Json to_json(const OpenImage& image, const Root& root,
-                      const std::optional<PathState>& state);
+                      const std::optional<PathState>& state, const Pyramids& pyramids);
 
 // {"path", "datasets": [DATASET without levels], "left_out": [sentences]} of the
 // folder at a path of the namespace, and of the folders in it, `depth` deep. Opens each dataset; of files

@@ -100,8 +100,9 @@ Result<Histograms::Answer> Histograms::of(const OpenImage& image, const PlaneAdd
     TRY_ASSIGN(const Region region, plane_of(image, at, plane));
     if (!is_small(image, region)) continue;
     any_small = true;
-    const Key key{image.number, at, plane.t, plane.c, plane.z};
-    answer.histogram = recent_.find(key);
+    TRY_ASSIGN(const pixels::Content content, content_of(image, {&region, 1}));
+    const Key key{image.number, at, plane.t, plane.c, plane.z, content.hash};
+    if (content.is_settled) answer.histogram = recent_.find(key);
     if (answer.histogram) break;
     // Of finer levels nothing is asked for.
     TRY_ASSIGN(auto cold, tiles_.bring(image, {&region, 1}, answer.cold ? 0 : most_bytes));
@@ -110,7 +111,7 @@ Result<Histograms::Answer> Histograms::of(const OpenImage& image, const PlaneAdd
       continue;
     }
     TRY_ASSIGN(answer.histogram, read_histogram(image, region));
-    recent_.put(key, *answer.histogram);
+    if (content.is_settled) recent_.put(key, *answer.histogram);
     break;
   }
   if (!any_small) {

@@ -46,7 +46,8 @@ class Histograms {
                     uint64_t most_bytes = TileReader::kAskForAll);
 
  private:
-  using Key = std::tuple<uint64_t, uint64_t, uint64_t, uint64_t, uint64_t>;
+  // Image, level, t, c, z, and what the files are like.
+  using Key = std::tuple<uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t>;
 
   TileReader& tiles_;
   Recent<Key, Histogram> recent_{1'000};

@@ -81,6 +81,14 @@ class PartsOfImage {
         });
   }
 
+  Result<void> add_stored(const Region& region) {
+    return image_.reader->image().for_each_chunk(
+        region, [&](const formats::Chunk& chunk) -> Result<void> {
+          for (const formats::FileRange& range : chunk.bytes) TRY(add(range));
+          return {};
+        });
+  }
+
   FileParts take() const {
     FileParts parts;
     for (const auto& [path, ranges] : files_) {
@@ -143,6 +151,8 @@ Result<void> read_sampled(const OpenImage& image, const Region& region,
 }  // namespace
 
 uint64_t decoded_bytes(const OpenImage& image, const Region& region) {
+  if (source_of(image, region.level) == LevelSource::built)
+    return region.shape().voxels() * formats::bytes_of(image.info.type);
   const Behind behind = behind_of(image, region.level);
   const formats::Level& from = image.info.levels[behind.level];
   const uint64_t planes = region.t.size() * region.c.size() * region.z.size();
@@ -156,6 +166,7 @@ uint64_t decoded_bytes(const OpenImage& image, const Region& region) {
 LevelSource source_of(const OpenImage& image, uint64_t level) {
   const Behind behind = behind_of(image, level);
   if (behind.factor == 1) return LevelSource::stored;
+  if (image.pyramid && image.pyramid->has(level)) return LevelSource::built;
   const formats::Level& from = image.info.levels[behind.level];
   const uint64_t side = kTile * behind.factor;
   const uint64_t rows = std::min(side, from.shape.y);
@@ -190,11 +201,42 @@ Result<FileParts> needed_parts(const OpenImage& image, std::span<const Region> r
         for (uint64_t y = region.y.begin; y < region.y.end; ++y)
           TRY(parts.add(row_behind(image, region, y)));
         break;
+      case LevelSource::built:
+        break;
       case LevelSource::too_large:
         return too_large(image, region.level);
     }
   }
   return parts.take();
+}
+
+Result<FileParts> stored_parts(const OpenImage& image, const Region& region) {
+  TRY(check_readable(image, region));
+  PartsOfImage parts(image);
+  TRY(parts.add_stored(region));
+  return parts.take();
+}
+
+Result<pixels::Content> content_of(const OpenImage& image, std::span<const Region> regions) {
+  if (!image.has_chunk_files) return pixels::Content{0, image.is_settled};
+  std::vector<Region> stored;
+  for (const Region& region : regions) {
+    TRY(check_readable(image, region));
+    if (source_of(image, region.level) != LevelSource::sampled) {
+      stored.push_back(region);
+      continue;
+    }
+    for (uint64_t y = region.y.begin; y < region.y.end; ++y)
+      stored.push_back(row_behind(image, region, y));
+  }
+  TRY_ASSIGN(pixels::Content content, image.reader->content_of(stored));
+  content.is_settled = content.is_settled && image.is_settled;
+  return content;
+}
+
+std::string tag_of(const OpenImage& image, const pixels::Content& content) {
+  return image.has_chunk_files ? fmt::format("{}-{:016x}", image.version, content.hash)
+                               : image.version;
 }
 
 Result<void> read_region(const OpenImage& image, const Region& region,
@@ -206,6 +248,8 @@ Result<void> read_region(const OpenImage& image, const Region& region,
       return image.reader->read(region, image.info.type, voxels);
     case LevelSource::sampled:
       return read_sampled(image, region, voxels);
+    case LevelSource::built:
+      return image.pyramid->read(region, voxels);
     case LevelSource::too_large:
       break;
   }

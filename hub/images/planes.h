@@ -23,7 +23,8 @@ namespace tierhub::hub {
 inline constexpr uint64_t kTile = 512;  // voxels along y and x
 inline constexpr uint64_t kMostBehindBytes = uint64_t{256} << 20;
 
-enum class LevelSource { stored, computed, sampled, too_large };
+// `built`: in the image's pyramid.
+enum class LevelSource { stored, computed, sampled, too_large, built };
 LevelSource source_of(const OpenImage& image, uint64_t level);
 
 // About how many bytes are decoded for a region, if nothing is in the cache.
@@ -34,6 +35,16 @@ Result<void> check_readable(const OpenImage& image, const formats::Region& regio
 
 // The bytes that reading the regions would fetch now: none of chunks that are decoded already.
 Result<FileParts> needed_parts(const OpenImage& image, std::span<const formats::Region> regions);
+
+// All bytes behind a region of a stored level, decoded or not.
+Result<FileParts> stored_parts(const OpenImage& image, const formats::Region& region);
+
+// What the files behind the regions are like now. Of an image whose version says so of all of its
+// files it is the same for every region. Looks at files, and reads nothing.
+Result<pixels::Content> content_of(const OpenImage& image,
+                                   std::span<const formats::Region> regions);
+// The version of the image, and what the files of the regions are like: a tag for their voxels.
+std::string tag_of(const OpenImage& image, const pixels::Content& content);
 
 // Fills `voxels` with a region of the image's type, as PixelReader::read() does; waits for the archive
 // if bytes are missing.

@@ -18,10 +18,13 @@
 #include "hub/images/dataset_json.h"
 #include "hub/images/histogram.h"
 #include "hub/images/picture_tile.h"
+#include "hub/images/plate.h"
+#include "hub/images/residency_map.h"
 #include "hub/images/root.h"
 #include "hub/images/store.h"
 #include "hub/images/thumbnail.h"
 #include "hub/images/tile.h"
+#include "hub/images/warm_tree.h"
 #include "hub/images/zarr_view.h"
 
 namespace tierhub::hub {
@@ -65,13 +68,20 @@ http::Response cold_answer_of(const TileReader::Cold& cold) {
   return cold_answer(cold.missing, cold.asked_for ? ColdState::recalling : ColdState::cold);
 }
 
+struct KnownThumbnail {
+  std::string png;
+  uint64_t level = 0;
+  uint64_t content = 0;  // what the files were like
+};
+
 }  // namespace
 
 struct ImageRoutes::Parts {
   Parts(Root folder, Options given)
       : options(std::move(given)),
         root(std::move(folder)),
-        store(root, {.chunk_cache_bytes = options.chunk_cache_bytes}, options.tiers),
+        store(root, {.chunk_cache_bytes = options.chunk_cache_bytes, .pyramids = options.pyramids},
+              options.tiers),
         tiles(options.tiers, options.tile_cache_bytes, options.waiting) {}
 
   // What is missing of the first bytes of a file, which say what it is; nothing if that is here, or
@@ -80,6 +90,7 @@ struct ImageRoutes::Parts {
   Result<http::Response> dataset(const Parameters& parameters);
   Result<http::Response> datasets(const Parameters& parameters);
   Result<http::Response> histogram(const Parameters& parameters);
+  Result<http::Response> residency(const Parameters& parameters);
   Result<http::Response> thumbnail(const http::Request& request, const Parameters& parameters);
 
   const Options options;
@@ -87,7 +98,7 @@ struct ImageRoutes::Parts {
   ImageStore store;
   TileReader tiles;
   Histograms histograms{tiles};
-  Recent<uint64_t, std::string> thumbnails{1'000};
+  Recent<uint64_t, KnownThumbnail> thumbnails{1'000};
 };
 
 ImageRoutes::ImageRoutes(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -101,13 +112,14 @@ Result<std::unique_ptr<ImageRoutes>> ImageRoutes::open(Options options) {
 
 bool ImageRoutes::serves(std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
-  constexpr std::array<std::string_view, 4> kCalls = {"/api/dataset", "/api/datasets",
-                                                      "/api/histogram", "/api/thumbnail"};
+  constexpr std::array<std::string_view, 5> kCalls = {
+      "/api/dataset", "/api/datasets", "/api/histogram", "/api/residency", "/api/thumbnail"};
   return path.starts_with("/img/") || path.starts_with("/png/") || path.starts_with("/zarr/") ||
          std::find(kCalls.begin(), kCalls.end(), path) != kCalls.end();
 }
 
 http::Response ImageRoutes::handle(const http::Request& request) {
+  const OneLook one_look;
   if (request.method != "GET" && request.method != "HEAD") {
     http::Response response = error_answer(405, "ENOSYS", "images can only be read");
     response.headers.emplace_back("Allow", "GET, HEAD");
@@ -135,6 +147,7 @@ http::Response ImageRoutes::handle(const http::Request& request) {
     if (call == "dataset") return answer_of(parts_->dataset(parameters));
     if (call == "datasets") return answer_of(parts_->datasets(parameters));
     if (call == "histogram") return answer_of(parts_->histogram(parameters));
+    if (call == "residency") return answer_of(parts_->residency(parameters));
     if (call == "thumbnail") return answer_of(parts_->thumbnail(request, parameters));
   }
   return error_answer(404, "ENOSYS", fmt::format("there is no {}", request.target));
@@ -142,10 +155,20 @@ http::Response ImageRoutes::handle(const http::Request& request) {
 
 Result<http::Response> ImageRoutes::Parts::dataset(const Parameters& parameters) {
   TRY(check_names(parameters, {"path"}));
-  TRY_ASSIGN(const auto image, store.open(path_in_parameters(parameters)));
+  const std::string path = path_in_parameters(parameters);
+  const auto opened = store.open(path);
+  if (!opened && opened.error().is(std::errc::not_supported)) {
+    TRY_ASSIGN(auto plate, plate_at(path, root, *options.tiers));
+    if (plate.cold) return cold_answer(*plate.cold, ColdState::recalling);
+    if (!plate.json.is_null()) return json_answer(plate.json);
+  }
+  if (!opened) return opened.error();
+  const auto& image = *opened;
   // Without tierd the image is still there.
   const auto state = options.tiers->state_of(image->path);
-  return json_answer(to_json(*image, root, state ? *state : std::optional<PathState>()));
+  store.note_view(*image);
+  return json_answer(
+      to_json(*image, root, state ? *state : std::optional<PathState>(), store.pyramids()));
 }
 
 Result<http::Response> ImageRoutes::Parts::datasets(const Parameters& parameters) {
@@ -179,6 +202,13 @@ Result<http::Response> ImageRoutes::Parts::histogram(const Parameters& parameter
                       {"z", plane.z}});
 }
 
+Result<http::Response> ImageRoutes::Parts::residency(const Parameters& parameters) {
+  TRY(check_names(parameters, {"path"}));
+  TRY_ASSIGN(const auto image, store.open(path_in_parameters(parameters)));
+  TRY_ASSIGN(const auto map, residency_map(*image, *options.tiers));
+  return json_answer(map);
+}
+
 Result<std::optional<Missing>> ImageRoutes::Parts::unread_head(const std::string& path) {
   constexpr uint64_t kHeadBytes = 4096;
   const auto found = root.resolve(path);
@@ -200,19 +230,34 @@ Result<http::Response> ImageRoutes::Parts::thumbnail(const http::Request& reques
   const std::string path = path_in_parameters(parameters);
   TRY_ASSIGN(const auto unread, unread_head(path));
   if (unread) return cold_answer(*unread, ColdState::cold);
-  TRY_ASSIGN(const auto image, store.open(path));
-  const std::string tag = fmt::format("\"{}\"", image->version);
-  const http::Headers headers = {{"Cache-Control", "private, no-cache"}, {"ETag", tag}};
-  if (matches_tag(request.header("if-none-match"), tag))
-    return http::Response{304, "image/png", std::string(), headers};
-  auto png = thumbnails.find(image->number);
-  if (!png) {
-    TRY_ASSIGN(auto made, make_thumbnail(*image, tiles, histograms));
-    if (made.cold) return cold_answer_of(*made.cold);
-    thumbnails.put(image->number, made.png);
-    png = std::move(made.png);
+  auto opened = store.open(path);
+  if (!opened && opened.error().is(std::errc::not_supported)) {
+    // Of a plate or a well its first image.
+    const auto field = first_field_of(path, root);
+    if (field && *field) opened = store.open(**field);
   }
-  return http::Response{200, "image/png", *std::move(png), headers};
+  if (!opened) return opened.error();
+  const auto& image = *opened;
+  enum class Keep { yes, no };
+  const auto answer = [&](const KnownThumbnail& known, Keep keep) {
+    const bool may_be_kept = keep == Keep::yes;
+    const std::string tag = fmt::format("\"{}\"", tag_of(*image, {known.content, true}));
+    http::Headers headers = {{"Cache-Control", may_be_kept ? "private, no-cache" : "no-store"},
+                             {"ETag", tag}};
+    if (may_be_kept && matches_tag(request.header("if-none-match"), tag))
+      return http::Response{304, "image/png", std::string(), std::move(headers)};
+    return http::Response{200, "image/png", known.png, std::move(headers)};
+  };
+  if (const auto known = thumbnails.find(image->number)) {
+    TRY_ASSIGN(const auto content, content_of_thumbnail(*image, known->level));
+    if (content.is_settled && content.hash == known->content) return answer(*known, Keep::yes);
+  }
+  TRY_ASSIGN(auto made, make_thumbnail(*image, tiles, histograms));
+  if (made.cold) return cold_answer_of(*made.cold);
+  TRY_ASSIGN(const auto content, content_of_thumbnail(*image, made.level));
+  const KnownThumbnail known{std::move(made.png), made.level, content.hash};
+  if (content.is_settled) thumbnails.put(image->number, known);
+  return answer(known, content.is_settled ? Keep::yes : Keep::no);
 }
 
 }  // namespace tierhub::hub

@@ -10,6 +10,7 @@
 
 #include "common/result.h"
 #include "http/message.h"
+#include "hub/images/pyramids.h"
 #include "hub/images/tiers.h"
 
 namespace tierhub::hub {
@@ -28,6 +29,7 @@ class ImageRoutes {
     // 32 slices of 2048 x 2048 uint16 are 256 MiB.
     uint64_t chunk_cache_bytes = uint64_t{512} << 20;
     uint64_t tile_cache_bytes = uint64_t{256} << 20;  // of tiles
+    Pyramids::Options pyramids = {};                  // without a folder there are none
     // Requests for /zarr that wait for the archive, each on its thread: fewer than the threads that
     // call handle(), so that the others go on. Further ones get 503.
     size_t waiting = 16;
@@ -37,7 +39,7 @@ class ImageRoutes {
   ~ImageRoutes();
 
   // True for targets that handle() answers: /img/…, /png/…, /zarr/…, /api/dataset, /api/datasets,
-  // /api/histogram, /api/thumbnail.
+  // /api/histogram, /api/residency, /api/thumbnail.
   static bool serves(std::string_view target);
 
   // GET and HEAD; others get 405. Errors are answers: {"error": sentence, "code": "ENOENT"}. The

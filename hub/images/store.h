@@ -16,6 +16,7 @@
 #include "common/result.h"
 #include "formats/image.h"
 #include "formats/json.h"
+#include "hub/images/pyramids.h"
 #include "hub/images/root.h"
 #include "hub/images/tiers.h"
 #include "pixels/reader.h"
@@ -26,10 +27,14 @@ namespace tierhub::hub {
 struct OpenImage {
   std::string path;    // in the namespace, without links
   std::string folder;  // in the namespace: the paths of its files are relative to it
-  // Text that changes when its files do. Made of device, inode, size, mtime and ctime of the files
-  // that say what the image is, and of the folders of its levels: a chunk that is written again in
-  // place is not noticed. tierd's generation would notice it; its API does not have it.
+  // Text that changes when its files do. Made of device, inode, size, mtime and ctime of its files, and
+  // of what tierd knows of writes; of an OME-Zarr only of its metadata and the folders of its levels.
   std::string version;
+  // False: a file changed a moment ago, or is open for writing: what is read now may be different in a
+  // moment under the same version.
+  bool is_settled = true;
+  // An OME-Zarr: its chunks may change under the same version, and content_of() (planes.h) says so.
+  bool has_chunk_files = false;
   // Null if the pixels cannot be decoded; `info` says why.
   std::shared_ptr<const pixels::PixelReader> reader;
   formats::ImageInfo info;
@@ -37,6 +42,10 @@ struct OpenImage {
   formats::Json image_label;        // what the metadata of a label image says of it; else null
   std::vector<std::string> labels;  // the label images in it: its folders labels/NAME
   uint64_t number = 0;              // its own, for caches
+  // Its small levels, if its source has none and they have been built. See pyramids.h.
+  std::shared_ptr<const PyramidFile> pyramid;
+  // What a pyramid is built from; the key is empty if the image needs none.
+  PyramidSource pyramid_source;
   // A library reads it in a process of its own, which takes a failed read for damage.
   bool has_process = false;
 
@@ -56,8 +65,7 @@ class ImageStore {
     size_t images = 64;
     // HDF5 files and whole slides: each has a process.
     size_t processes = 4;
-    // For so long files are not looked at again.
-    std::chrono::milliseconds trust{1'000};
+    Pyramids::Options pyramids = {};
   };
   ImageStore(const Root& root, const Options& options,
              std::shared_ptr<Tiers> tiers = make_single_tier());
@@ -67,18 +75,31 @@ class ImageStore {
   // that want an image that is being opened wait for it. Reads metadata, from the archive if it
   // must.
   Result<std::shared_ptr<const OpenImage>> open(const std::string& path);
+  // Somebody looks at the image: its pyramid is built, if it needs one.
+  void note_view(const OpenImage& image);
+  const Pyramids& pyramids() const { return pyramids_; }
 
  private:
   struct Slot {
     Mutex mutex;  // held while the image is opened
     std::shared_ptr<const OpenImage> image GUARDED_BY(mutex);
     std::vector<std::string> watched GUARDED_BY(mutex);  // whose state makes the version
-    SteadyClock::time_point looked GUARDED_BY(mutex);
-    bool has_process = false;  // guarded by the store's mutex
+    // Until then the files are not looked at again.
+    SteadyClock::time_point trusted_until GUARDED_BY(mutex);
+    std::string looked_version GUARDED_BY(mutex);   // that of the files, at the last look
+    uint64_t pyramids_built GUARDED_BY(mutex) = 0;  // when the image was opened
+    bool has_process = false;                       // guarded by the store's mutex
   };
   using Slots = std::list<std::pair<std::string, std::shared_ptr<Slot>>>;
 
   std::shared_ptr<Slot> slot_of(const std::string& path);
+  // Forgets an image whose files have changed.
+  void look_again(Slot& slot) REQUIRES(slot.mutex);
+  Result<std::unique_ptr<formats::Image>> open_image(const std::string& path);
+  Result<std::unique_ptr<pixels::PixelReader>> open_reader(const std::string& path,
+                                                           pixels::Shrink shrink);
+  void find_pyramid(OpenImage& image, const std::string& key,
+                    const std::vector<std::string>& watched);
   Result<void> open_in(Slot& slot, const std::string& path) REQUIRES(slot.mutex);
   void note_process(const std::shared_ptr<Slot>& slot);
   void forget(const std::shared_ptr<Slot>& slot);
@@ -87,6 +108,7 @@ class ImageStore {
   const Options options_;
   const std::shared_ptr<Tiers> tiers_;
   const std::shared_ptr<pixels::ChunkCache> chunks_;
+  Pyramids pyramids_;
   Mutex mutex_;
   Slots recent_ GUARDED_BY(mutex_);
   std::map<std::string, Slots::iterator> by_path_ GUARDED_BY(mutex_);

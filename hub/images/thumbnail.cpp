@@ -19,6 +19,11 @@ bool is_coloured(const formats::ImageInfo& info) {
          info.channels[2].name == "blue";
 }
 
+uint64_t shown_channels(const OpenImage& image) {
+  return std::min(is_coloured(image.info) ? uint64_t{3} : kShownChannels,
+                  image.levels().front().shape.c);
+}
+
 }  // namespace
 
 uint32_t colour_of(const formats::ImageInfo& info, uint64_t channel) {
@@ -30,12 +35,20 @@ uint32_t colour_of(const formats::ImageInfo& info, uint64_t channel) {
   return kOthers[channel % kOthers.size()];
 }
 
+Result<pixels::Content> content_of_thumbnail(const OpenImage& image, uint64_t level) {
+  std::vector<Region> regions;
+  for (uint64_t c = 0; c < shown_channels(image); ++c) {
+    TRY_ASSIGN(const Region region, plane_of(image, level, middle_plane(image, 0, c)));
+    regions.push_back(region);
+  }
+  return content_of(image, regions);
+}
+
 Result<Thumbnail> make_thumbnail(const OpenImage& image, TileReader& tiles,
                                  Histograms& histograms) {
   Thumbnail thumbnail;
   const bool coloured = is_coloured(image.info);
-  const uint64_t channels =
-      std::min(coloured ? uint64_t{3} : kShownChannels, image.levels().front().shape.c);
+  const uint64_t channels = shown_channels(image);
   std::vector<Histogram> all;
   for (uint64_t c = 0; c < channels; ++c) {
     TRY_ASSIGN(auto answer, histograms.of(image, middle_plane(image, 0, c), {}, kThumbnailBytes));
@@ -48,6 +61,7 @@ Result<Thumbnail> make_thumbnail(const OpenImage& image, TileReader& tiles,
   // One level for all channels: the finest of those that were found.
   uint64_t level = image.levels().size() - 1;
   for (const Histogram& one : all) level = std::min(level, one.level);
+  thumbnail.level = level;
   const formats::Shape& shape = image.levels()[level].shape;
   Canvas canvas(shape, (std::max(shape.y, shape.x) + kThumbnailSide - 1) / kThumbnailSide);
   const formats::PixelType type = image.info.type;

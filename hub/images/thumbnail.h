@@ -24,8 +24,11 @@ uint32_t colour_of(const formats::ImageInfo& info, uint64_t channel);
 // on the SSD.
 struct Thumbnail {
   std::string png;
+  uint64_t level = 0;  // that it was made from
   std::optional<TileReader::Cold> cold;
 };
 Result<Thumbnail> make_thumbnail(const OpenImage& image, TileReader& tiles, Histograms& histograms);
+// What the files behind a thumbnail from a level are like now.
+Result<pixels::Content> content_of_thumbnail(const OpenImage& image, uint64_t level);
 
 }  // namespace tierhub::hub

@@ -68,8 +68,15 @@ void subtract(Bytes& from, const Bytes& what) {
 
 class SingleTier : public Tiers {
  public:
+  bool is_mount() const override { return false; }
+  Result<Sums> sums_of(const FileParts&) override {
+    return Error(std::errc::not_supported, "this folder is no mount of TierHub: it has no tiers");
+  }
   Result<Missing> missing(const FileParts&) override { return Missing{}; }
   Result<void> bring(const FileParts&, const std::string&) override { return {}; }
+  Result<std::vector<FileWrites>> writes_of(const std::vector<std::string>& paths) override {
+    return std::vector<FileWrites>(paths.size());
+  }
   Result<std::optional<PathState>> state_of(const std::string&) override {
     return std::optional<PathState>();
   }
@@ -82,12 +89,21 @@ class TierdTiers : public Tiers {
  public:
   explicit TierdTiers(std::unique_ptr<TierCalls> calls) : calls_(std::move(calls)) {}
 
-  Result<Missing> missing(const FileParts& parts) override {
-    Missing missing;
+  bool is_mount() const override { return true; }
+
+  Result<Sums> sums_of(const FileParts& parts) override {
+    Sums sums;
     for (size_t begin = 0; begin < parts.size();) {
-      TRY_ASSIGN(const size_t answered, add_missing(parts, begin, missing.bytes));
+      TRY_ASSIGN(const size_t answered, add_sums(parts, begin, sums));
       begin += answered;
     }
+    return sums;
+  }
+
+  Result<Missing> missing(const FileParts& parts) override {
+    TRY_ASSIGN(const Sums sums, sums_of(parts));
+    Missing missing;
+    missing.bytes = sums.bytes - std::min(sums.bytes, sums.resident);
     if (missing.bytes == 0) return missing;
     poll();
     const Bytes bytes = bytes_of(parts);
@@ -133,6 +149,20 @@ class TierdTiers : public Tiers {
     return {};
   }
 
+  Result<std::vector<FileWrites>> writes_of(const std::vector<std::string>& paths) override {
+    std::vector<FileWrites> writes;
+    while (writes.size() < paths.size()) {
+      api::ResidencyRequest request;
+      for (size_t i = writes.size(); i < paths.size() && request.files.size() < kMostFiles; ++i)
+        request.files.push_back({paths[i], {{0, 0}}});
+      TRY_ASSIGN(const auto answer, ask_residencies(request));
+      // A file that is not there, or that may not be read, has no writes that anybody could see.
+      for (const api::FileResidency& file : answer.files)
+        writes.push_back({file.generation, file.writing});
+    }
+    return writes;
+  }
+
   Result<std::optional<PathState>> state_of(const std::string& path) override {
     TRY_ASSIGN(const api::Listing listing,
                call([&] { return calls_->list_totals(path, kMostEntries); }));
@@ -173,6 +203,8 @@ class TierdTiers : public Tiers {
   };
 
   static constexpr size_t kMostEntries = 10'000;
+  // Of one question.
+  static constexpr size_t kMostFiles = api::Service::kMaxResidencyFiles / 2;
 
   // There was time to sum it.
   static bool is_summed(const api::Entry& entry) {
@@ -208,9 +240,16 @@ class TierdTiers : public Tiers {
     return milliseconds(static_cast<int64_t>(std::min(ms, kLongest_ms)));
   }
 
-  // Adds what the first parts from `begin` on miss; returns how many were answered.
-  Result<size_t> add_missing(const FileParts& parts, size_t begin, uint64_t& bytes) {
-    constexpr size_t kMostFiles = api::Service::kMaxResidencyFiles / 2;
+  // Answers about the first files, at least one.
+  Result<api::ResidencyList> ask_residencies(const api::ResidencyRequest& request) {
+    TRY_ASSIGN(auto answer, call([&] { return calls_->residencies(request); }));
+    if (answer.files.empty() || answer.files.size() > request.files.size())
+      return Error(std::errc::protocol_error, "tierd did not answer about the files it was asked");
+    return answer;
+  }
+
+  // Adds those of the first parts from `begin` on; returns how many were answered.
+  Result<size_t> add_sums(const FileParts& parts, size_t begin, Sums& sums) {
     constexpr size_t kMostRanges = api::Service::kMaxResidencyRanges / 2;
     api::ResidencyRequest request;
     size_t ranges = 0;
@@ -219,13 +258,13 @@ class TierdTiers : public Tiers {
       if (ranges > kMostRanges && !request.files.empty()) break;
       request.files.push_back(parts[i]);
     }
-    TRY_ASSIGN(const auto answer, call([&] { return calls_->residencies(request); }));
-    if (answer.files.empty() || answer.files.size() > request.files.size())
-      return Error(std::errc::protocol_error, "tierd did not answer about the files it was asked");
+    TRY_ASSIGN(const auto answer, ask_residencies(request));
     for (const api::FileResidency& file : answer.files) {
       if (file.code == "ENOENT") continue;
       if (!file.code.empty()) return Error(api::error_code(file.code), file.error);
-      bytes += file.bytes - std::min(file.bytes, file.resident);
+      sums.bytes += file.bytes;
+      sums.resident += std::min(file.bytes, file.resident);
+      sums.dirty += file.dirty;
     }
     return answer.files.size();
   }

@@ -35,6 +35,12 @@ struct PathState {
   uint64_t dirty_bytes = 0;
 };
 
+// What tierd knows of a file's bytes that its mtime may not show.
+struct FileWrites {
+  uint64_t generation = 0;  // goes up with each open for writing; 0 without tierd
+  bool is_open = false;     // for writing
+};
+
 // Any thread.
 class Tiers {
  public:
@@ -47,6 +53,17 @@ class Tiers {
   // the image, for the label "view of NAME".
   static constexpr std::chrono::seconds kForgottenAfter{20};
   virtual Result<void> bring(const FileParts& parts, const std::string& name) = 0;
+  // Of all of the parts together.
+  struct Sums {
+    uint64_t bytes = 0;
+    uint64_t resident = 0;  // of these
+    uint64_t dirty = 0;     // of these
+  };
+  virtual Result<Sums> sums_of(const FileParts& parts) = 0;
+  // Of each file, in their order.
+  virtual Result<std::vector<FileWrites>> writes_of(const std::vector<std::string>& paths) = 0;
+  // True if paths are those of a mount of TierHub.
+  virtual bool is_mount() const = 0;
   // Nothing if there are no tiers, or if the folder is too large to be summed at once.
   virtual Result<std::optional<PathState>> state_of(const std::string& path) = 0;
   // Of what lies in a folder, by path, as far as there was time to sum it.

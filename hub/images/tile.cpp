@@ -71,6 +71,18 @@ class FreeWait {
   const bool is_granted_;
 };
 
+std::string tag_in_quotes(const OpenImage& image, const pixels::Content& content) {
+  return "\"" + tag_of(image, content) + "\"";
+}
+
+// How long a browser may keep a tile.
+http::Headers headers_of(const OpenImage& image, const pixels::Content& content) {
+  if (!content.is_settled) return {{"Cache-Control", "no-store"}};
+  return {{"Cache-Control",
+           image.has_chunk_files ? "private, no-cache" : "private, max-age=31536000, immutable"},
+          {"ETag", tag_in_quotes(image, content)}};
+}
+
 std::string bytes_in_order(const TileReader::Tiles& tiles) {
   std::string bytes;
   size_t size_bytes = 0;
@@ -102,41 +114,63 @@ Result<std::optional<TileReader::Cold>> TileReader::bring(const OpenImage& image
   return std::optional(Cold{std::move(missing), asked_for});
 }
 
-pixels::ChunkCache::Key TileReader::key_of(const OpenImage& image, const TileAddress& tile) const {
-  const formats::Shape& shape = image.levels()[tile.level].shape;
-  const formats::Grid grid{shape, {1, 1, 1, kTile, kTile}};
-  return {image.number, tile.level, grid.index_of({tile.t, tile.c, tile.z, tile.y, tile.x})};
+Result<TileReader::Known> TileReader::look_at(const OpenImage& image, const TileAddress& tile) {
+  TRY(check_tile(image, tile));
+  const Region region = region_of(image, tile);
+  TRY_ASSIGN(const pixels::Content content, content_of(image, {&region, 1}));
+  return Known{tile, content};
 }
 
-Result<std::shared_ptr<const Voxels>> TileReader::load(const OpenImage& image,
-                                                       const TileAddress& tile) {
-  return tiles_.get(key_of(image, tile), [&]() -> Result<std::shared_ptr<const Voxels>> {
-    const Region region = region_of(image, tile);
+pixels::ChunkCache::Key TileReader::key_of(const OpenImage& image, const Known& known) const {
+  const TileAddress& tile = known.tile;
+  const formats::Shape& shape = image.levels()[tile.level].shape;
+  const formats::Grid grid{shape, {1, 1, 1, kTile, kTile}};
+  return {image.number, tile.level, grid.index_of({tile.t, tile.c, tile.z, tile.y, tile.x}),
+          known.content.hash};
+}
+
+bool TileReader::has(const OpenImage& image, const Known& known) {
+  return known.content.is_settled && tiles_.has(key_of(image, known));
+}
+
+Result<std::shared_ptr<const Voxels>> TileReader::load(const OpenImage& image, const Known& known) {
+  const auto read = [&]() -> Result<std::shared_ptr<const Voxels>> {
+    const Region region = region_of(image, known.tile);
     auto voxels =
         std::make_shared<Voxels>(region.shape().voxels() * formats::bytes_of(image.info.type));
     TRY(read_region(image, region, *voxels));
     return voxels;
-  });
+  };
+  return known.content.is_settled ? tiles_.get(key_of(image, known), read) : read();
 }
 
 Result<TileReader::Tiles> TileReader::read(const OpenImage& image, const TileAddress& first,
                                            const std::vector<uint64_t>& channels) {
   Tiles tiles;
+  std::vector<Known> wanted;
   std::vector<Region> unread;
   for (const uint64_t channel : channels) {
-    const TileAddress tile = with_channel(first, channel);
-    TRY(check_tile(image, tile));
-    if (!tiles_.has(key_of(image, tile))) unread.push_back(region_of(image, tile));
+    TRY_ASSIGN(const Known known, look_at(image, with_channel(first, channel)));
+    if (!has(image, known)) unread.push_back(region_of(image, known.tile));
+    wanted.push_back(known);
   }
   if (!unread.empty()) {
     TRY_ASSIGN(tiles.cold, bring(image, unread));
     if (tiles.cold) return tiles;
   }
-  for (const uint64_t channel : channels) {
-    TRY_ASSIGN(auto voxels, load(image, with_channel(first, channel)));
+  for (const Known& known : wanted) {
+    TRY_ASSIGN(auto voxels, load(image, known));
     tiles.channels.push_back(std::move(voxels));
   }
   return tiles;
+}
+
+bool TileReader::is_here(const OpenImage& image, const Region& region) {
+  const NoFetching no_fetching;
+  const auto parts = stored_parts(image, region);
+  if (!parts) return false;
+  const auto missing = tiers_->missing(*parts);
+  return missing && missing->bytes == 0;
 }
 
 // A read would wait as well, but without an end while the archive hangs.
@@ -163,9 +197,9 @@ Result<void> TileReader::wait_until_here(const OpenImage& image, const Region& r
 
 Result<std::shared_ptr<const Voxels>> TileReader::wait_for(const OpenImage& image,
                                                            const TileAddress& tile) {
-  TRY(check_tile(image, tile));
-  if (!tiles_.has(key_of(image, tile))) TRY(wait_until_here(image, region_of(image, tile)));
-  return load(image, tile);
+  TRY_ASSIGN(const Known known, look_at(image, tile));
+  if (!has(image, known)) TRY(wait_until_here(image, region_of(image, tile)));
+  return load(image, known);
 }
 
 Result<std::vector<uint64_t>> parse_channels(std::string_view text, std::string_view what) {
@@ -212,10 +246,19 @@ http::Response answer_tile(ImageStore& store, TileReader& tiles, const http::Req
     return error_answer(410, "ESTALE",
                         fmt::format("{} has changed: ask for the dataset again", wanted.path));
   }
-  const std::string tag = fmt::format("\"{}\"", wanted.version);
-  const http::Headers headers = {{"Cache-Control", "private, max-age=31536000, immutable"},
-                                 {"ETag", tag}};
-  if (matches_tag(request.header("if-none-match"), tag)) {
+  store.note_view(**image);
+  std::vector<Region> regions;
+  for (const uint64_t channel : wanted.channels) {
+    const TileAddress tile = with_channel(wanted.tile, channel);
+    if (const auto checked = check_tile(**image, tile); !checked)
+      return error_answer(checked.error());
+    regions.push_back(region_of(**image, tile));
+  }
+  const auto content = content_of(**image, regions);
+  if (!content) return error_answer(content.error());
+  const http::Headers headers = headers_of(**image, *content);
+  const std::string_view known = request.header("if-none-match");
+  if (content->is_settled && matches_tag(known, tag_in_quotes(**image, *content))) {
     return {304, std::string(body.type), std::string(), headers};
   }
   const auto read = tiles.read(**image, wanted.tile, wanted.channels);

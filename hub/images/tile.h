@@ -53,12 +53,21 @@ class TileReader {
   static constexpr std::chrono::seconds kLongestWait{120};
   Result<std::shared_ptr<const pixels::Voxels>> wait_for(const OpenImage& image,
                                                          const TileAddress& tile);
+  // The same for a region, which is not read: until it can be without the archive.
+  Result<void> wait_until_here(const OpenImage& image, const formats::Region& region);
+  // True if all bytes behind a region of a stored level are on the SSD. Asks for nothing.
+  bool is_here(const OpenImage& image, const formats::Region& region);
 
  private:
-  Result<void> wait_until_here(const OpenImage& image, const formats::Region& region);
-  pixels::ChunkCache::Key key_of(const OpenImage& image, const TileAddress& tile) const;
-  Result<std::shared_ptr<const pixels::Voxels>> load(const OpenImage& image,
-                                                     const TileAddress& tile);
+  // A tile, and what its files are like.
+  struct Known {
+    TileAddress tile;
+    pixels::Content content;
+  };
+  static Result<Known> look_at(const OpenImage& image, const TileAddress& tile);
+  pixels::ChunkCache::Key key_of(const OpenImage& image, const Known& known) const;
+  bool has(const OpenImage& image, const Known& known);
+  Result<std::shared_ptr<const pixels::Voxels>> load(const OpenImage& image, const Known& known);
 
   const std::shared_ptr<Tiers> tiers_;
   pixels::ChunkCache tiles_;

@@ -57,7 +57,9 @@ Json transformations_of(const OpenImage& image, uint64_t level) {
   const formats::VoxelSize size = voxel_size_of(image, level);
   Json list = Json::array(
       {{{"type", "scale"}, {"scale", Json::array({1.0, 1.0, size.z, size.y, size.x})}}});
-  if (source_of(image, level) != LevelSource::computed || image.is_labels) return list;
+  const LevelSource source = source_of(image, level);
+  const bool is_mean = source == LevelSource::computed || source == LevelSource::built;
+  if (!is_mean || image.is_labels) return list;
   const formats::VoxelSize behind = voxel_size_of(image, image.info.levels.size() - 1);
   list.push_back({{"type", "translation"},
                   {"translation", Json::array({0.0, 0.0, 0.0, (size.y - behind.y) / 2,

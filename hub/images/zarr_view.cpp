@@ -13,6 +13,7 @@
 
 #include "formats/ome_zarr.h"
 #include "hub/images/answers.h"
+#include "hub/images/packed_tile.h"
 #include "hub/images/planes.h"
 #include "hub/images/zarr_metadata.h"
 
@@ -234,8 +235,17 @@ class ZarrView {
     if (tile.level >= zarr_levels(*image) || region_of(*image, tile).empty())
       return no_key("such chunk");
     const uint64_t bytes = kTile * kTile * formats::bytes_of(image->info.type);
-    return content_answer(request_, {"application/octet-stream", image->version, bytes,
-                                     [&] { return read_chunk(*image, tile); }});
+    const formats::Region region = region_of(*image, tile);
+    TRY_ASSIGN(const pixels::Content content, content_of(*image, {&region, 1}));
+    return content_answer(
+        request_, {"application/octet-stream", tag_of(*image, content), bytes, content.is_settled,
+                   [&] { return read_chunk(*image, tile); },
+                   [&](const Content::Takes& takes) -> Result<std::optional<Content::Packed>> {
+                     TRY(sources_.tiles.wait_until_here(*image, region));
+                     if (!sources_.tiles.is_here(*image, region))
+                       return std::optional<Content::Packed>();
+                     return read_packed_tile(*image, region, takes);
+                   }});
   }
 
   // Padded at the edges of the image.

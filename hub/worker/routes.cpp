@@ -1,6 +1,7 @@
 #include "hub/worker/routes.h"
 
 #include <array>
+#include <cstdlib>
 
 #include <unistd.h>
 
@@ -10,7 +11,9 @@
 #include "api/client.h"
 #include "api/routes.h"
 #include "common/run_as.h"
+#include "hub/images/root.h"
 #include "hub/images/tierd_calls.h"
+#include "hub/worker/plain_folder.h"
 
 namespace tierhub::hub {
 namespace {
@@ -26,6 +29,16 @@ std::string host_name() {
 std::string own_name() {
   const auto name = find_user_name(::geteuid());
   return name && *name ? **name : std::to_string(::geteuid());
+}
+
+// Empty: there is none.
+std::string cache_folder() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  // A relative path is to be ignored, says the specification.
+  if (cache != nullptr && cache[0] == '/') return std::string(cache) + "/tierhub/pyramids";
+  if (home != nullptr && home[0] == '/') return std::string(home) + "/.cache/tierhub/pyramids";
+  return "";
 }
 
 }  // namespace
@@ -73,6 +86,8 @@ Result<WorkerRoutes::Opened> WorkerRoutes::open() const {
   ImageRoutes::Options options;
   std::unique_ptr<JobRoutes> jobs;
   options.root = place_.root;
+  options.pyramids.folder = cache_folder();
+  options.pyramids.limit_bytes = place_.pyramid_bytes;
   if (!place_.tierd_socket.empty()) {
     TRY_ASSIGN(const api::Client tierd, api::Client::open(place_.tierd_socket));
     TRY_ASSIGN(const api::Status status, tierd.within(std::chrono::seconds(5)).status());
@@ -101,7 +116,13 @@ http::Response WorkerRoutes::session() {
 }
 
 http::Response WorkerRoutes::tierd(const http::Request& request) {
-  if (place_.tierd_socket.empty()) return without_tierd();
+  if (place_.tierd_socket.empty()) {
+    const std::string_view target = request.target;
+    if (request.method != "GET" || target.substr(0, target.find('?')) != "/api/v1/ls")
+      return without_tierd();
+    const auto root = Root::open(place_.root);
+    return root ? list_plain_folder(*root, request.target) : refusal(root.error());
+  }
   http::Request asked = request;
   asked.target.erase(0, std::string_view("/api").size());
   http::Response response;

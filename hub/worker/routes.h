@@ -21,9 +21,10 @@ class WorkerRoutes final : public http::Handler {
  public:
   using Clock = std::chrono::steady_clock;
   struct Place {
-    std::string tierd_socket;  // empty: there is none
-    std::string root;          // without tierd: the folder that is shown
-    uint32_t front_uid = 0;    // the only user, besides this one, that may ask
+    std::string tierd_socket;    // empty: there is none
+    std::string root;            // without tierd: the folder that is shown
+    uint64_t pyramid_bytes = 0;  // that small levels of images may take in the user's cache
+    uint32_t front_uid = 0;      // the only user, besides this one, that may ask
   };
   explicit WorkerRoutes(Place place) : place_(std::move(place)) {}
 

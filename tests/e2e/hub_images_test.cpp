@@ -1,10 +1,16 @@
 // Images in the mount of a real tierd, as the browser hub shows them.
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+
+#include <fcntl.h>
+#include <sys/mman.h>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "common/posix.h"
+#include "common/unique_fd.h"
 #include "formats/json.h"
 #include "hub/images/routes.h"
 #include "hub/images/tierd_calls.h"
@@ -63,11 +69,14 @@ class HubImages : public test::TierTest {
   http::Response tile(uint64_t z) {
     return get(fmt::format("/img/{}/brain/scan.ome.zarr/0/0/0/{}/0/0", version_, z));
   }
-  static std::string state_in(const http::Response& response) {
+  static std::string header_in(const http::Response& response, std::string_view wanted) {
     for (const auto& [name, value] : response.headers) {
-      if (name == "X-TierHub-State") return value;
+      if (name == wanted) return value;
     }
     return "";
+  }
+  static std::string state_in(const http::Response& response) {
+    return header_in(response, "X-TierHub-State");
   }
 
   std::unique_ptr<hub::ImageRoutes> routes_;
@@ -123,6 +132,71 @@ TEST_F(HubImages, AWrittenFileIsAnotherVersion) {
         "datasets":[{"path":"0"}]}]})");
   eventually("the change is seen", [&] { return tile(0).status == 410; });
   EXPECT_EQ(json("/api/dataset?path=/brain/scan.ome.zarr")["axes"], "tyx");
+}
+
+std::string filled(uint16_t number) {
+  std::string bytes;
+  for (uint64_t i = 0; i < kSide * kSide; ++i) bytes += test::bytes_of_number(number, false);
+  return bytes;
+}
+
+TEST_F(HubImages, AChunkOverwrittenInPlaceShowsAtTheNextRequest) {
+  tier.prefetch("/brain");
+  ASSERT_TRUE(body_of(tile(0)) == plane(0));
+  const std::string file = tier.in_mount("brain/scan.ome.zarr/0/0.0.0");
+  {
+    std::fstream chunk(file, std::ios::in | std::ios::out | std::ios::binary);
+    chunk << filled(7);
+  }
+  EXPECT_TRUE(body_of(tile(0)) == filled(7));
+  EXPECT_TRUE(body_of(get("/zarr/v3/brain/scan.ome.zarr/0/c/0/0/0/0/0")) == filled(7));
+  write(file + ".new", filled(8));
+  std::filesystem::rename(file + ".new", file);
+  // A name came into the folder of a level: that is another version.
+  version_ = json("/api/dataset?path=/brain/scan.ome.zarr").value("version", "");
+  EXPECT_TRUE(body_of(tile(0)) == filled(8)) << "replaced by another file";
+  EXPECT_TRUE(body_of(get("/zarr/v3/brain/scan.ome.zarr/0/c/0/0/0/0/0")) == filled(8));
+}
+
+// Stores through a mapping move no time stamp, but for the first.
+TEST_F(HubImages, AMappedChunkIsShownAsItIs) {
+  tier.prefetch("/brain");
+  const std::string file = tier.in_mount("brain/scan.ome.zarr/0/1.0.0");
+  const UniqueFd fd = posix::open_at(AT_FDCWD, file, O_RDWR).value();
+  void* const mapped = ::mmap(nullptr, kTileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  for (const uint16_t number : {uint16_t{11}, uint16_t{12}, uint16_t{13}}) {
+    std::memcpy(mapped, filled(number).data(), kTileBytes);
+    ASSERT_EQ(::msync(mapped, kTileBytes, MS_SYNC), 0);
+    const auto now = tile(1);
+    EXPECT_TRUE(body_of(now) == filled(number)) << number;
+    EXPECT_EQ(header_in(now, "Cache-Control"), "no-store");
+  }
+  std::memcpy(mapped, filled(14).data(), kTileBytes);
+  ASSERT_EQ(::munmap(mapped, kTileBytes), 0);
+  EXPECT_TRUE(body_of(tile(1)) == filled(14));
+}
+
+TEST_F(HubImages, ATileKeepsItsTagWhileItsBytesMoveBetweenTheTiers) {
+  tier.prefetch("/brain");
+  const std::string tag = header_in(tile(0), "ETag");
+  ASSERT_NE(tag, "");
+  tier.evict("/brain/scan.ome.zarr/0");
+  const auto cold =
+      routes_->handle({"GET",
+                       fmt::format("/img/{}/brain/scan.ome.zarr/0/0/0/0/0/0", version_),
+                       {},
+                       {{"if-none-match", tag}}});
+  EXPECT_EQ(cold.status, 304) << "nothing is fetched for what the browser has";
+  EXPECT_EQ(tier.entry("/brain/scan.ome.zarr/0/0.0.0").state, "cold");
+}
+
+TEST_F(HubImages, AMapShowsWhatIsOnTheSsd) {
+  tier.prefetch("/brain/scan.ome.zarr/0/1.0.0");
+  const Json level = json("/api/residency?path=/brain/scan.ome.zarr")["levels"][0];
+  EXPECT_EQ(level["z_cells"], 3);
+  EXPECT_EQ(level["bytes"], Json({kTileBytes, kTileBytes, kTileBytes}));
+  EXPECT_EQ(level["resident"], Json({0, kTileBytes, 0}));
 }
 
 }  // namespace

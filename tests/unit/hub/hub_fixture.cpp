@@ -1,7 +1,10 @@
 #include "tests/unit/hub/hub_fixture.h"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -13,6 +16,20 @@ void HubFolder::write(const std::string& folder, const test::Files& files) const
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary) << bytes;
   }
+  settle();
+}
+
+void HubFolder::settle() const {
+  const auto tree = formats::PosixTree::open(path()).value();
+  std::vector<std::string> all;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path()))
+    all.push_back(entry.path().lexically_relative(path()));
+  const auto are_settled = [&] {
+    const auto stamps = tree->stamps_of(all).value();
+    return std::all_of(stamps.begin(), stamps.end(),
+                       [](const formats::FileStamp& stamp) { return stamp.is_settled; });
+  };
+  while (!are_settled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 std::string header_of(const http::Response& response, const std::string& name) {

@@ -1,6 +1,8 @@
 // A folder with images, their routes, and tiers that a test moves bytes in.
 #pragma once
 
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -37,6 +39,11 @@ class FakeTierd {
   std::vector<uint64_t> cancelled() const {
     return state_.with([](const State& state) { return state.cancelled; });
   }
+  // What is known of writes to a file: none to all others.
+  void set_writes(const std::string& path, const FileWrites& writes) {
+    state_.with([&](State& state) { state.writes[path] = writes; });
+  }
+  // Questions about where bytes are, not those about writes alone.
   size_t residency_calls() const {
     return state_.with([](const State& state) { return state.residency_calls; });
   }
@@ -48,6 +55,7 @@ class FakeTierd {
     std::vector<api::PrefetchRequest> requests;
     std::vector<api::Prefetch> prefetches;
     std::vector<uint64_t> cancelled;
+    std::map<std::string, FileWrites> writes;
     size_t residency_calls = 0;
   };
 
@@ -56,13 +64,20 @@ class FakeTierd {
     explicit Calls(Guarded<State>& state) : state_(state) {}
     Result<api::ResidencyList> residencies(const api::ResidencyRequest& request) const override {
       return state_.with([&](State& state) {
-        ++state.residency_calls;
+        const bool about_writes = std::all_of(
+            request.files.begin(), request.files.end(), [](const api::FileRanges& file) {
+              return file.ranges.size() == 1 && file.ranges.front().size() == 0;
+            });
+        if (!about_writes) ++state.residency_calls;
         api::ResidencyList list;
         for (const api::FileRanges& file : request.files) {
           api::FileResidency one;
           one.path = file.path;
           for (const ByteRange& range : file.ranges) one.bytes += range.size();
           if (file.ranges.empty()) one.bytes = 1'000'000;
+          const FileWrites& writes = state.writes[file.path];
+          one.generation = writes.generation;
+          one.writing = writes.is_open;
           one.resident = state.cold.contains(file.path) ? 0 : one.bytes;
           list.files.push_back(one);
         }
@@ -119,8 +134,11 @@ class FakeTierd {
 class HubFolder {
  public:
   const std::string& path() const { return folder_.path(); }
-  // Writes the files of an image into a folder inside, or into the folder itself.
+  // Writes the files of an image into a folder inside, or into the folder itself, and waits until they
+  // are settled.
   void write(const std::string& folder, const test::Files& files) const;
+  // Waits until no file has changed a moment ago.
+  void settle() const;
 
  private:
   TemporaryDirectory folder_;

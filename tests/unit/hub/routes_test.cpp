@@ -131,7 +131,8 @@ TEST_F(Routes, TilesHaveTheVoxelsOfTheirChannels) {
   EXPECT_EQ(whole_tile.content_type, "application/octet-stream");
   EXPECT_EQ(body_of(whole_tile),
             expected(0, 2, {0, 512}, {512, 1024}) + expected(1, 2, {0, 512}, {512, 1024}));
-  EXPECT_NE(header_of(whole_tile, "Cache-Control").find("immutable"), std::string::npos);
+  EXPECT_EQ(header_of(whole_tile, "Cache-Control"), "private, no-cache")
+      << "a chunk may be overwritten";
   const auto corner = get(*routes_, tile("0/0/1/0/1/2"));
   EXPECT_EQ(body_of(corner), expected(1, 0, {512, 700}, {1024, 1100}));
   const std::string tag = header_of(corner, "ETag");
@@ -325,6 +326,40 @@ TEST_F(Routes, AColdHistogramIsAskedFor) {
   EXPECT_EQ(cold.status, 503);
   EXPECT_EQ(header_of(cold, "X-TierHub-State"), "recalling");
   EXPECT_EQ(tierd_.requests().size(), 1u);
+}
+
+// Voxels of two time points, three slices and chunks of one plane.
+TEST_F(Routes, AMapOfResidencyHasTimeAndSlices) {
+  folder_.write("brain/film.ome.zarr", zarr_image({2, 1, 3, 100, 80}, {1, 1, 1, 50, 80}));
+  tierd_.make_cold("/brain/film.ome.zarr/0/1/0/2/0/0");
+  const Json json = json_of(get(*routes_, "/api/residency?path=/brain/film.ome.zarr"));
+  EXPECT_EQ(json["path"], "/brain/film.ome.zarr");
+  EXPECT_EQ(json["complete"], true);
+  ASSERT_EQ(json["levels"].size(), 1u) << json.dump(1);
+  const Json& level = json["levels"][0];
+  EXPECT_EQ(level["t_cells"], 2);
+  EXPECT_EQ(level["z_cells"], 3);
+  // Two files of 1,000,000 bytes a plane, says the fake.
+  EXPECT_EQ(level["bytes"], Json::parse("[2000000,2000000,2000000,2000000,2000000,2000000]"));
+  EXPECT_EQ(level["resident"], Json::parse("[2000000,2000000,2000000,2000000,2000000,1000000]"));
+  EXPECT_EQ(tierd_.requests().size(), 0u) << "nothing is fetched for it";
+}
+
+TEST_F(Routes, AMapOfResidencyIsBounded) {
+  // Not stored, so that the test needs no room.
+  test::Files files = zarr_image({1, 1, 1, 10, 10}, {1, 1, 1, 10, 10});
+  files["0/.zarray"] =
+      R"({"zarr_format":2,"shape":[3000,1,700,10,10],"chunks":[1,1,4,10,10],"dtype":"<u2",
+          "compressor":null,"fill_value":0,"order":"C","filters":null})";
+  folder_.write("brain/long.ome.zarr", files);
+  const Json level =
+      json_of(get(*routes_, "/api/residency?path=/brain/long.ome.zarr"))["levels"][0];
+  EXPECT_EQ(level["t"], 3000);
+  EXPECT_EQ(level["z"], 700);
+  const uint64_t cells = level["t_cells"].get<uint64_t>() * level["z_cells"].get<uint64_t>();
+  EXPECT_LE(cells, 1024u);
+  EXPECT_GE(cells, 256u);
+  EXPECT_EQ(level["bytes"].size(), cells);
 }
 
 TEST_F(Routes, AThumbnailIsASmallPicture) {

@@ -227,6 +227,65 @@ TEST_F(ZarrView, ChunksArePackedIfTheClientTakesZstd) {
   EXPECT_EQ(header_of(part, "Content-Encoding"), "");
 }
 
+// An image whose chunks are tiles that the source has packed.
+std::string packed_by_zstd(const std::string& bytes, int level = 5) {
+  std::string packed(ZSTD_compressBound(bytes.size()), '\0');
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), bytes.data(), bytes.size(), level));
+  return packed;
+}
+
+TEST_F(ZarrView, ATileThatTheSourceHasPackedPassesThrough) {
+  test::Files files = zarr_image({1, 1, 2, 700, 512}, {1, 1, 1, 512, 512});
+  std::string& array = files["0/.zarray"];
+  const std::string none = R"("compressor":null)";
+  array.replace(array.find(none), none.size(), R"("compressor":{"id":"zstd","level":5})");
+  const std::string voxels = files["0/0/0/0/0/0"];
+  for (auto& [name, bytes] : files)
+    if (bytes.size() == kChunkBytes) bytes = packed_by_zstd(bytes);
+  const std::string stored = files["0/0/0/0/0/0"];
+  // One of other voxels than a tile has.
+  files["0/0/0/1/0/0"] = packed_by_zstd(voxels.substr(2));
+  folder_.write("packed.zarr", files);
+  const std::string key = "v3/packed.zarr/0/c/0/0/0/0/0";
+  const auto packed = at(key, {{"accept-encoding", "br, zstd"}});
+  ASSERT_EQ(packed.status, 200);
+  EXPECT_EQ(header_of(packed, "Content-Encoding"), "zstd");
+  EXPECT_TRUE(body_of(packed) == stored) << "byte for byte";
+  const http::Headers known = {{"accept-encoding", "zstd"},
+                               {"if-none-match", header_of(packed, "ETag")}};
+  EXPECT_EQ(at(key, known).status, 304);
+  EXPECT_TRUE(body_of(at(key)) == voxels) << "to others it is unpacked";
+  EXPECT_EQ(header_of(at(key, {{"accept-encoding", "gzip"}}), "Content-Encoding"), "");
+  const auto part = at(key, {{"accept-encoding", "zstd"}, {"range", "bytes=2-3"}});
+  EXPECT_EQ(body_of(part), voxels.substr(2, 2));
+  // At the edge of the image what lies beyond it is padded with 0, whatever the source has there.
+  const auto edge = at("v3/packed.zarr/0/c/0/0/0/1/0", {{"accept-encoding", "zstd"}});
+  ASSERT_EQ(edge.status, 200);
+  EXPECT_FALSE(body_of(edge) == files["0/0/0/0/1/0"]);
+  EXPECT_EQ(at("v3/packed.zarr/0/c/0/0/1/0/0", {{"accept-encoding", "zstd"}}).status, 422)
+      << "a chunk of another size is damaged";
+  // One that is cut is not passed on.
+  folder_.write("packed.zarr", {{"0/0/0/0/0/0", stored.substr(0, stored.size() - 1)}});
+  EXPECT_EQ(at(key, {{"accept-encoding", "zstd"}}).status, 422);
+}
+
+TEST_F(ZarrView, AColdChunkThatPassesThroughIsWaitedForAsOthersAre) {
+  test::Files files = zarr_image({1, 1, 1, 512, 512}, {1, 1, 1, 512, 512});
+  std::string& array = files["0/.zarray"];
+  const std::string none = R"("compressor":null)";
+  array.replace(array.find(none), none.size(), R"("compressor":{"id":"zstd","level":5})");
+  files["0/0/0/0/0/0"] = packed_by_zstd(files["0/0/0/0/0/0"]);
+  folder_.write("packed.zarr", files);
+  tierd_.make_cold("/packed.zarr/0/0/0/0/0/0");
+  std::jthread later([&] {
+    while (tierd_.requests().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    tierd_.make_hot();
+  });
+  const auto chunk = at("v2/packed.zarr/0/0/0/0/0/0", {{"accept-encoding", "zstd"}});
+  EXPECT_EQ(chunk.status, 200);
+  EXPECT_EQ(header_of(chunk, "Content-Encoding"), "zstd");
+}
+
 TEST_F(ZarrView, AColdChunkIsAskedForAndComes) {
   tierd_.make_cold("/scan.zarr/0/0/0/0/0/0");
   std::jthread archive([&] {
