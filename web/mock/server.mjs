@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { events } from './events.mjs';
 import { histogram, tile } from './images.mjs';
 import { picture, thumbnail } from './png.mjs';
 import { agents, runs, status, statuses } from './status.mjs';
@@ -203,13 +204,15 @@ function answer(world, options, req, url, body, res) {
   if (url.search.includes('+')) return fail(res, 400, 'EINVAL', 'a plus sign is no space');
   if (url.pathname === '/api/session') return json(res, { user: 'ada', host: 'scope1', version: '0.1.0', mount: '/mnt/tier', tierd: true, here: true, error: '' });
   if (url.pathname === '/api/datasets') return json(res, { path: wanted, datasets: [...world.platesIn(wanted), ...world.datasets(wanted).map(({ levels, ...d }) => ({ ...d, labels: [], version: '' })), ...(wanted === '/brain42' ? [{ path: '/brain42/broken.tif', name: 'broken.tif', error: 'its directory of pages is cut off: copy the file again', not_decodable: 'its directory of pages is cut off: copy the file again', shape: {}, channels: [], labels: [], version: '', state: 'hot', size: 4096, resident: 4096, dirty: 0 }] : [])], left_out: wanted === '/brain42' ? ['raw has more folders than are searched'] : [] });
+  if (url.pathname === '/api/events/recent') return options.noEvents ? fail(res, 404, 'ENOENT', 'there is no such page') : json(res, { events: options.recent });
   if (url.pathname === '/api/residency') {
     const map = options.oldResidency ? null : world.planes(wanted);
     return map ? json(res, map) : fail(res, 404, 'ENOENT', `there is no image ${wanted}`);
   }
   const plate = world.plate(wanted);
   if (plate && url.pathname === '/api/dataset') {
-    const wait = options.coldPlate ? Math.max(0, world.started + options.coldPlate - Date.now()) : 0;
+    world.plateAsked ??= Date.now(); // the first question begins the recall
+    const wait = options.coldPlate ? Math.max(0, world.plateAsked + options.coldPlate - Date.now()) : 0;
     return wait ? recalling(res, wait) : json(res, plate);
   }
   const image = world.image(plate && url.pathname === '/api/thumbnail' ? `${plate.path}/A/1/0` : wanted);
@@ -244,8 +247,10 @@ export async function start({ port = 0, delayMs = 0, ...options } = {}) {
     });
     return undefined;
   });
+  const happening = events(server, world, options, () => statuses(world, options));
+  options.recent = happening.recent;
   await new Promise((ready) => server.listen(port, '127.0.0.1', ready));
   const address = `http://127.0.0.1:${server.address().port}`;
-  const stop = () => new Promise((ended) => { server.closeAllConnections(); server.close(ended); });
-  return { address, world, log, stop };
+  const stop = () => new Promise((ended) => { happening.stop(); server.closeAllConnections(); server.close(ended); });
+  return { address, world, log, stop, options, emit: happening.emit, drop: happening.drop };
 }

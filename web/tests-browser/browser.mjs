@@ -19,8 +19,9 @@ export async function openPage(browser, { width = 1280, height = 800, scheme = '
   const wrong = [];
   page.on('pageerror', (e) => wrong.push(`error: ${e.message}`));
   page.on('console', (m) => {
-    // A status of 503 (recalling) is part of the protocol; Chromium prints each as an error.
-    if (m.type() === 'error' && !/Failed to load resource/.test(m.text())) wrong.push(`console: ${m.text()}`);
+    // A status of 503 (recalling) is part of the protocol, and so is a socket that cannot be opened; Chromium prints each
+    // as an error.
+    if (m.type() === 'error' && !/Failed to load resource|WebSocket connection to '.*' failed/.test(m.text())) wrong.push(`console: ${m.text()}`);
   });
   await page.addInitScript(() => {
     window.violations = [];

@@ -1,6 +1,8 @@
 // What the page knows of the hub: one hook for each answer, with the pace at which it is asked again.
 import { keepPreviousData, useQuery, type QueryClient } from '@tanstack/react-query';
 import { ApiError, get, query } from './client';
+import { paceOf, useLive, usePace } from './events';
+import { isPlate } from '../plates/plate';
 import type { Agent, Dataset, Datasets, Entry, Listing, Prefetch, Run, Session, Status } from './types';
 
 // A folder larger than this is shown in part: scrolling through more names helps nobody.
@@ -36,7 +38,7 @@ export const useFolder = (path: string, busy: boolean) =>
     enabled: useMayAsk(),
     queryKey: ['folder', path],
     queryFn: ({ signal }) => listFolder(path, false, signal),
-    refetchInterval: busy ? 1000 : 10_000,
+    refetchInterval: usePace(busy ? 1000 : 10_000),
   });
 
 // Sums of folders take tierd up to a second, so they arrive after the names.
@@ -45,51 +47,63 @@ export const useTotals = (path: string, busy: boolean) =>
     enabled: useMayAsk(),
     queryKey: ['totals', path],
     queryFn: ({ signal }) => listFolder(path, true, signal),
-    refetchInterval: busy ? 2000 : 30_000,
+    refetchInterval: usePace(busy ? 2000 : 30_000),
   });
 
 export const useDatasets = (path: string, busy: boolean) =>
   useQuery({
     queryKey: ['datasets', path],
     queryFn: ({ signal }) => get<Datasets>(`api/datasets?${query({ path })}`, signal),
-    refetchInterval: busy ? 2000 : 30_000,
+    refetchInterval: usePace(busy ? 2000 : 30_000),
   });
 
 // Asks again when the bytes are expected; a person sees failureReason until then.
+const kMostRecalls = 600;
 export const patient = {
   retry: (count: number, e: unknown) => (e instanceof ApiError && e.recalling ? count < kMostRecalls : worthRetrying(count, e)),
   retryDelay: (count: number, e: unknown) => (e instanceof ApiError && e.recalling ? Math.min(1000, e.etaMs) : 500 * 2 ** count),
 };
-const kMostRecalls = 600;
 
-export const useDataset = (path: string) =>
-  useQuery({
-    queryKey: ['dataset', path],
-    enabled: path !== '',
-    queryFn: ({ signal }) => get<Dataset>(`api/dataset?${query({ path })}`, signal),
-    refetchInterval: 15_000,
+export const datasetQuery = (path: string) => ({
+  queryKey: ['dataset', path],
+  enabled: path !== '',
+  queryFn: ({ signal }: { signal: AbortSignal }) => get<Dataset>(`api/dataset?${query({ path })}`, signal),
+  ...patient, // what describes the wells of a plate may be in the archive
+});
+
+export function useDataset(path: string) {
+  const pace = usePace(15_000);
+  return useQuery({
+    ...datasetQuery(path),
+    refetchInterval: (q) => (isPlate(q.state.data?.plate) ? kPlatePaceMs : pace),
     placeholderData: keepPreviousData,
-    ...patient, // what describes the wells of a plate may be in the archive
   });
+}
+const kPlatePaceMs = 300_000; // a large plate has 14,000 fields, and its wells are asked for by themselves
 
 export const isOpen = (p: Prefetch) => p.state === 'queued' || p.state === 'running' || p.state === 'parked';
 export const isMoving = (p: Prefetch) => p.state === 'queued' || p.state === 'running';
 
-export const usePrefetches = () =>
-  useQuery({
+export function usePrefetches() {
+  const open = useLive((s) => s.open);
+  return useQuery({
     enabled: useMayAsk(),
     queryKey: ['prefetches'],
     queryFn: async ({ signal }) => (await get<{ prefetches: Prefetch[] }>('api/v1/prefetch', signal)).prefetches,
-    refetchInterval: (q) => (q.state.data?.some(isMoving) ? 500 : 5000),
+    refetchInterval: (q) => paceOf(q.state.data?.some(isMoving) ? 500 : 5000, open),
   });
+}
 
-export const useStatus = () =>
-  useQuery({
+// `often`: for who draws its numbers over time.
+export function useStatus(often = false) {
+  const pace = usePace(2000);
+  return useQuery({
     enabled: useMayAsk(),
     queryKey: ['status'],
     queryFn: ({ signal }) => get<Status>('api/v1/status', signal),
-    refetchInterval: 2000,
+    refetchInterval: often ? 2000 : pace,
   });
+}
 
 export const useAgents = () =>
   useQuery({
@@ -99,25 +113,27 @@ export const useAgents = () =>
     refetchInterval: 5000,
   });
 
-export const useRuns = () =>
-  useQuery({
+export function useRuns(often = false) {
+  const pace = usePace(2000);
+  return useQuery({
     enabled: useMayAsk(),
     queryKey: ['runs'],
     queryFn: async ({ signal }) => (await get<{ runs: Run[] }>('api/v1/runs', signal)).runs,
-    refetchInterval: 2000,
+    refetchInterval: often ? 2000 : pace,
   });
+}
 
 export const useRun = (run: string) =>
   useQuery({
     enabled: useMayAsk(),
     queryKey: ['run', run],
     queryFn: ({ signal }) => get<Run>(`api/v1/runs/${encodeURIComponent(run)}`, signal),
-    refetchInterval: 1000,
+    refetchInterval: usePace(1000),
   });
 
 // What changes when bytes move between the tiers.
 export function refreshResidency(client: QueryClient): void {
-  for (const key of ['prefetches', 'folder', 'totals', 'datasets', 'dataset', 'residency']) void client.invalidateQueries({ queryKey: [key] });
+  for (const key of ['prefetches', 'folder', 'totals', 'datasets', 'dataset', 'residency', 'wells', 'levels']) void client.invalidateQueries({ queryKey: [key] });
 }
 
 // Asking again helps when the hub was unreachable or busy, not when it has refused.

@@ -2,6 +2,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { isOver } from '../runs/status';
 import { change, get, query, send } from './client';
+import { paceOf, useLive, usePace } from './events';
 
 export interface Details {
   folder: string;
@@ -30,14 +31,16 @@ export interface Results {
 const one = (run: string) => `api/runs/${encodeURIComponent(run)}`;
 
 // Asked for until the run's own folder says that it is over: tierd may know that before.
-export const useDetails = (run: string) =>
-  useQuery({
+export function useDetails(run: string) {
+  const open = useLive((s) => s.open);
+  return useQuery({
     enabled: run !== '',
     queryKey: ['details', run],
     queryFn: ({ signal }) => get<Details>(one(run), signal),
-    refetchInterval: (q) => (q.state.error ? 5000 : isOver(q.state.data?.state ?? '') ? 15_000 : 1000),
+    refetchInterval: (q) => paceOf(q.state.error ? 5000 : isOver(q.state.data?.state ?? '') ? 15_000 : 1000, open),
     retry: 1,
   });
+}
 
 export const useLog = (run: string, tail: number, live: boolean) =>
   useQuery({
@@ -47,14 +50,16 @@ export const useLog = (run: string, tail: number, live: boolean) =>
     refetchInterval: live ? 1500 : false,
   });
 
-export const useResults = (run: string, over: boolean) =>
-  useQuery({
+export function useResults(run: string, over: boolean) {
+  const pace = usePace(5000);
+  return useQuery({
     enabled: run !== '',
     queryKey: ['results', run, over],
     queryFn: ({ signal }) => get<Results>(`${one(run)}/results`, signal),
-    refetchInterval: over ? false : 5000,
+    refetchInterval: over ? false : pace,
     retry: 1,
   });
+}
 
 export const cancelRun = (run: string) => change<object>('POST', `${one(run)}/cancel`);
 

@@ -1,5 +1,7 @@
+import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, type ReactNode } from 'react';
 import { ApiError, sentence } from '../api/client';
+import { followEvents } from '../api/events';
 import { useSession, useStatus } from '../api/queries';
 import { ShareDialog } from '../share/dialog';
 import { bytes, percent } from '../ui/format';
@@ -60,6 +62,9 @@ export function Shell({ page, children }: { page: string; children: ReactNode })
   const session = useSession().data;
   const showKeys = useUi((s) => s.showKeys);
   useSampling();
+  const client = useQueryClient();
+  const user = session?.user;
+  useEffect(() => (user === undefined ? undefined : followEvents(client)), [client, user]);
 
   useEffect(() => {
     const onKey = (e: KeyboardEvent) => {

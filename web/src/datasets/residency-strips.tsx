@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { sentence } from '../api/client';
+import { usePace } from '../api/events';
 import { bytes, percent, plural } from '../ui/format';
 import { cellAt, imageMap, levelText, stripOfLevel, unitsText, waysOf, type ImageMap, type LevelCells, type Way } from './image-map';
 import { residencyMap, sum, type Cell, type Strip } from './residency-map';
@@ -102,7 +103,7 @@ export function ResidencyStrips({ path, isImage, isFolder, axes }: { path: strin
       const map = isImage ? await imageMap(path, signal) : null;
       return { map, strips: map ? [] : await residencyMap(path, isFolder, axes, signal) };
     },
-    refetchInterval: 5000,
+    refetchInterval: usePace(5000),
   });
   const unit = data?.strips.find((s) => s.unit)?.unit;
   return (

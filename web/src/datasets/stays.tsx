@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { sentence } from '../api/client';
+import { usePace } from '../api/events';
 import { shown } from '../api/paths';
 import { bytes, plural } from '../ui/format';
 import { useTierActions } from './actions';
@@ -36,7 +37,7 @@ export function Stays({ path }: { path: string }) {
     enabled: open,
     queryKey: ['residency', 'holders', path],
     queryFn: ({ signal }) => askHolders(path, signal),
-    refetchInterval: 10_000,
+    refetchInterval: usePace(10_000),
   });
   return (
     <details className="strips" onToggle={(e) => setOpen(e.currentTarget.open)}>

@@ -2,6 +2,7 @@ import { isMoving, isOpen } from '../api/queries';
 import type { Prefetch } from '../api/types';
 import { bytes, eta, percent, rate } from '../ui/format';
 import { Icon } from '../ui/icons';
+import { useNow } from '../ui/now';
 import { useTierActions } from './actions';
 import { publishText, usePublishes } from './publishes';
 import './transfers.css';
@@ -34,6 +35,8 @@ export function progressText(p: Prefetch): string {
 export function Transfers({ prefetches }: { prefetches: Prefetch[] }) {
   const { cancel, resume } = useTierActions();
   const publishes = usePublishes((s) => s.list);
+  const ended = prefetches.some((p) => p.ended !== null && Date.now() - Date.parse(p.ended) < 10 * kShownMs + 5000);
+  useNow(ended ? 1000 : 0); // what has ended goes away by itself
   const list = toShow(prefetches, Date.now());
   if (!list.length && !publishes.length) return null;
   return (

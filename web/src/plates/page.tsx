@@ -2,6 +2,7 @@ import { useQueries } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { get, query, sentence } from '../api/client';
+import { usePace } from '../api/events';
 import { nameOf, parentOf, shown } from '../api/paths';
 import { useHasTiers } from '../api/queries';
 import type { Dataset, Entry, Listing } from '../api/types';
@@ -23,14 +24,15 @@ const kPollMs = 10_000;
 // Sums of the wells, row by row of the plate, for the rows that are seen.
 function useStates(folder: string, plate: Plate, rows: number[]): { states: Map<string, Entry>; awaited: Set<string> } {
   const tiers = useHasTiers();
+  const pace = usePace(kPollMs);
   const grid = useMemo(() => asGrid(plate), [plate]);
   const folders = [...new Set(rows.flatMap((r) => (grid[r] ?? []).flatMap((w) => (w?.path ? [parentOf(within(folder, w.path))] : []))))];
   return useQueries({
     queries: folders.map((path) => ({
       enabled: tiers,
-      queryKey: ['totals', path],
+      queryKey: ['wells', path],
       queryFn: async ({ signal }: { signal: AbortSignal }): Promise<Entry[]> => (await get<Listing>(`api/v1/ls?${query({ path, totals: 'true', limit: 1000 })}`, signal)).entries,
-      refetchInterval: kPollMs,
+      refetchInterval: pace,
     })),
     combine: (answers) => ({
       states: new Map(answers.flatMap((a) => (a.data ?? []).map((e) => [e.path, e] as const))),

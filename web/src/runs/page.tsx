@@ -6,12 +6,15 @@ import { go, newRunLink, runLink } from '../app/route';
 import { ago, eta } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
+import { useNow } from '../ui/now';
 import { TableBox } from '../ui/table-box';
 import { Progress, RunState } from './progress';
 import { RunPage } from './run';
 import { isOver, statusOf } from './status';
 import { Waiting } from './waiting';
 import './runs.css';
+
+const kAgoMs = 5000;
 
 // What goes on first, then the newest.
 export function sortRuns(runs: Run[]): Run[] {
@@ -36,7 +39,8 @@ function Row({ run }: { run: Run }) {
 
 export function RunsPage({ run, job, ...view }: { run: string; job: string; tab: string; file: string; find: string }) {
   const tiers = useHasTiers();
-  const { data, error } = useRuns();
+  const { data, error } = useRuns(job !== ''); // somebody waits for the run to begin
+  useNow(kAgoMs);
   if (!tiers) return <Message kind="empty" title="No runs here" text="This hub shows a folder without TierHub." />;
   if (run) return <RunPage key={run} name={run} {...view} />;
   if (job) return <Waiting job={job} runs={data ?? []} />;

@@ -7,6 +7,7 @@ import { newRunLink, replaceHash, runLink } from '../app/route';
 import { ago, bytes, date, duration, eta, plural } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
+import { useNow } from '../ui/now';
 import { TableBox } from '../ui/table-box';
 import { submittedAs } from '../workflow/submitted';
 import { CancelRun } from './cancel';
@@ -125,6 +126,7 @@ type Tab = (typeof kTabs)[number][0];
 export function RunPage({ name, tab: wanted, file, find }: { name: string; tab: string; file: string; find: string }) {
   const { data: run, error, dataUpdatedAt } = useRun(name);
   const details = useDetails(name);
+  const clock = useNow(run && !isOver(run.state) ? 1000 : 0);
   if (!run) {
     if (error) return <Message kind="error" title="This run is not known" text={sentence(error)}><a className="button" href="#/runs">All runs</a></Message>;
     return <Message kind="wait" title="Asking for the run" />;
@@ -132,6 +134,7 @@ export function RunPage({ name, tab: wanted, file, find }: { name: string; tab: 
   // The folder of the run knows its tasks; tierd knows what the agent has reported.
   const s = details.data ? statusFrom(details.data) : statusOf(run);
   const over = isOver(run.state) && isOver(details.data?.state ?? run.state);
+  const now = over ? dataUpdatedAt : Math.max(clock, dataUpdatedAt);
   const known = kTabs.find(([key]) => key === wanted)?.[0];
   const tab: Tab = known ?? (run.state === 'done' && details.data ? 'results' : 'overview');
   const show = (key: Tab) => replaceHash(runLink(name, key));
@@ -144,12 +147,12 @@ export function RunPage({ name, tab: wanted, file, find }: { name: string; tab: 
   };
   const missing = details.error ? sentence(details.error) : '';
   const body = () => {
-    if (tab === 'overview') return <Overview name={name} s={s} now={dataUpdatedAt} agent={run.agent} reported={ago(run.updated)} />;
+    if (tab === 'overview') return <Overview name={name} s={s} now={now} agent={run.agent} reported={ago(run.updated)} />;
     if (missing && !details.data) return <Message kind="error" title="The folder of this run cannot be read" text={missing} />;
     if (tab === 'results') return <Results run={name} over={over} file={file} />;
     if (tab === 'log') return <Log run={name} live={!over} find={find} />;
     if (tab === 'report') return details.data?.report ? <pre className="log-text report">{shown(details.data.report)}</pre> : <Message kind="empty" title="No report yet" text="It is written when the run ends." />;
-    return s.tasks?.length ? <Tasks tasks={s.tasks} now={dataUpdatedAt} /> : <Message kind="empty" title="No task has started yet" text={s.waits_for ? sentence(s.waits_for) : undefined} />;
+    return s.tasks?.length ? <Tasks tasks={s.tasks} now={now} /> : <Message kind="empty" title="No task has started yet" text={s.waits_for ? sentence(s.waits_for) : undefined} />;
   };
   return (
     <div className="runs run-one">

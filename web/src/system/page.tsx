@@ -1,9 +1,11 @@
+import { useState } from 'react';
 import { sentence } from '../api/client';
+import { sentenceOf, useLive } from '../api/events';
 import { nameOf, shown } from '../api/paths';
 import { useAgents, useHasTiers, useStatus, useTotals } from '../api/queries';
 import type { Agent, Status } from '../api/types';
 import { folderLink } from '../app/route';
-import { ago, bytes, count, duration, percent, plural, rate } from '../ui/format';
+import { ago, bytes, count, date, duration, percent, plural, rate } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { Message } from '../ui/message';
 import { TableBox } from '../ui/table-box';
@@ -63,6 +65,30 @@ function Agents({ agents }: { agents: Agent[] }) {
   );
 }
 
+const kFirstEvents = 12;
+
+// What happened, the newest first. Times of today are enough: the hub keeps the last events only.
+function Events() {
+  const { events, open } = useLive();
+  const [all, setAll] = useState(false);
+  const some = all ? events : events.slice(0, kFirstEvents);
+  if (!events.length) return <p className="muted">{open ? 'Nothing has happened yet.' : 'This hub does not tell what happens; the pages ask for it every few seconds.'}</p>;
+  return (
+    <>
+      {!open && <p className="muted">The connection for events is interrupted; what happened since is missing here.</p>}
+      <ul className="events" aria-label="Last events">
+        {some.map((e) => (
+          <li key={JSON.stringify(e)}>
+            <time dateTime={e.at ? new Date(e.at * 1000).toISOString() : undefined} title={e.at ? date(new Date(e.at * 1000).toISOString()) : ''}>{e.at ? new Date(e.at * 1000).toLocaleTimeString('en-GB') : ''}</time>
+            <span>{shown(sentenceOf(e))}</span>
+          </li>
+        ))}
+      </ul>
+      {events.length > kFirstEvents && <button type="button" className="button button-small" onClick={() => setAll(!all)}>{all ? 'Show fewer' : `Show all ${events.length}`}</button>}
+    </>
+  );
+}
+
 const kShownFolders = 10;
 
 // Who fills the SSD: the folders of the root, as far as their sums are known.
@@ -90,7 +116,7 @@ function Folders() {
 }
 
 export function SystemPage() {
-  const { data: s, error } = useStatus();
+  const { data: s, error } = useStatus(true);
   const tiers = useHasTiers();
   const agents = useAgents();
   const samples = useSamples((state) => state.samples);
@@ -139,6 +165,10 @@ export function SystemPage() {
       <section aria-labelledby="folders">
         <h2 id="folders">SSD by folder</h2>
         <Folders />
+      </section>
+      <section aria-labelledby="events">
+        <h2 id="events">What happened</h2>
+        <Events />
       </section>
       <section aria-labelledby="agents">
         <h2 id="agents">Compute agents</h2>
