@@ -74,8 +74,9 @@ export function labelAt(image, z, x, y) {
 
 // Of labels of a part: where it begins, in pixels of its level, and its time point.
 export function partLabelAt(image, x, y) {
-  const { level, t, x: left, y: top } = image.part;
-  return labelAt(image, 0, (x + left) * 2 ** level + 14 * t, (y + top) * 2 ** level);
+  const { level, t, x: left, y: top, add = 0 } = image.part;
+  const id = labelAt(image, 0, (x + left) * 2 ** level + 14 * t, (y + top) * 2 ** level);
+  return id && id + add;
 }
 
 // The objects that labelAt() shows, with their centres.

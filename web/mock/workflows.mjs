@@ -192,10 +192,12 @@ export function results(world, status, options = {}) {
   if (!world.image(labels.path)) world.images.push({ ...scan, path: labels.path, name: 'scan.ome.zarr', type: 'uint32', labels: [], isLabel: true, channels: [], shape: { ...scan.shape, c: 1 }, levels: scan.levels.map((l) => ({ ...l, shape: { ...l.shape, c: 1 } })) });
   // Labels of single time points: a block at t 2 and 3, all of it at half the resolution at t 4.
   const timelapse = world.images.find((i) => i.path === '/brain42/timelapse.ome.tif');
-  const parts = !options.parts ? [] : [{ t: 2, level: 0, x: 256, y: 128 }, { t: 3, level: 0, x: 256, y: 128 }, { t: 4, level: 1, x: 0, y: 0 }].map((part) => {
-    const one = { ...file(`times/t_000${part.t}.ome.zarr`, 'labels', null, timelapse.path), box: `level=${part.level},t=${part.t},c=0,z=0:1,y=${part.y}:${part.y + 512},x=${part.x}:${part.x + 512}` };
+  // With `blocks`: two blocks side by side at t 5, each of which numbers its objects by itself.
+  const places = [...(options.parts ? [{ t: 2, level: 0, x: 256, y: 128 }, { t: 3, level: 0, x: 256, y: 128 }, { t: 4, level: 1, x: 0, y: 0 }] : []), ...(options.blocks ? [{ t: 5, level: 0, x: 0, y: 0 }, { t: 5, level: 0, x: 512, y: 0, add: 5_000_000 }] : [])];
+  const parts = places.map((part, i) => {
+    const one = { ...file(part.t === 5 ? `blocks/b_000${i}.ome.zarr` : `times/t_000${part.t}.ome.zarr`, 'labels', null, timelapse.path), box: `level=${part.level},t=${part.t},c=0,z=0:1,y=${part.y}:${part.y + 512},x=${part.x}:${part.x + 512}` };
     const shape = { t: 1, c: 1, z: 1, y: 512, x: 512 };
-    if (!world.image(one.path)) world.images.push({ ...timelapse, path: one.path, name: one.path.split('/').pop(), version: `p${part.t}`, type: 'uint32', labels: [], isLabel: true, channels: [], shape, levels: [{ shape, stored: true }], part });
+    if (!world.image(one.path)) world.images.push({ ...timelapse, path: one.path, name: one.path.split('/').pop(), version: `p${part.t}-${i}`, type: 'uint32', labels: [], isLabel: true, channels: [], shape, levels: [{ shape, stored: true }], part });
     return one;
   });
   const objects = labelledObjects(scan);

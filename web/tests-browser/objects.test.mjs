@@ -219,3 +219,32 @@ test('labels of parts are shown at their time, place and scale', async (t) => {
   assert.ok(run);
   assert.deepEqual(await faults(), []);
 });
+
+test('all blocks of a time point are shown, and a click chooses an object of the block that was hit', async (t) => {
+  const { page, hub, faults } = await visit(t, '#/runs?run=RUN', { ran: true, blocks: true });
+  await page.getByText('blocks/b_0001.ome.zarr').waitFor();
+  const link = await page.locator('li', { hasText: 'blocks/b_0000.ome.zarr' }).getByRole('link', { name: 'Show over the image' }).getAttribute('href');
+  const base = link.replace(/&table=[^&]*/, '');
+  const left = objectIn({ part: { t: 5, level: 0, x: 0, y: 0 }, from: [60, 60], to: [400, 400] });
+  const right = objectIn({ part: { t: 5, level: 0, x: 512, y: 0, add: 5_000_000 }, from: [600, 60], to: [900, 400] });
+  await page.goto(`${hub.address}/${base}&at=512,256,-0.5&ch=0:4f8bff,0:ff9d2e`);
+  await page.locator('canvas').waitFor({ state: 'attached' });
+  const box = await page.locator('canvas').first().boundingBox();
+  const place = ({ x, y }) => [box.x + box.width / 2 + (x - 512) * 2 ** -0.5, box.y + box.height / 2 + (y - 256) * 2 ** -0.5];
+  const ink = async (o) => {
+    const [x, y] = place(o);
+    return (await statistics(page, { x: Math.round(x) - 30, y: Math.round(y) - 30, width: 60, height: 60 }, 40)).bright;
+  };
+  await until(async () => (await ink(left)) > 0.01 && (await ink(right)) > 0.01);
+  await page.getByText('and 1 other block of this time point').waitFor();
+  await page.mouse.click(...place(left));
+  await page.getByText(`Object ${left.id} is chosen.`).waitFor();
+  assert.match(page.url(), /b_0000/);
+  await page.mouse.click(...place(right));
+  await page.getByText(`Object ${right.id} is chosen.`).waitFor();
+  await until(() => /b_0001\.ome\.zarr/.test(page.url()));
+  await until(async () => (await ink(left)) > 0.01); // the other block stays
+  await page.mouse.click(...place({ x: 512, y: 700 })); // below both
+  await page.getByText('Click an object to choose it.').waitFor();
+  assert.deepEqual(await faults(), []);
+});

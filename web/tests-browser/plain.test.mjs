@@ -87,7 +87,7 @@ test('planes, channels, contrast and place are as with WebGL', async (t) => {
   await until(async () => (await statistics(page, kPicture)).mean[0] < 9);
   await page.getByRole('slider', { name: 'DAPI: white at' }).fill('900');
   await until(() => pictures(hub).some((l) => /c=0&colors=4f8bff&min=11\d&max=900&gamma=1$/.test(l.path) && l.done));
-  await page.getByRole('textbox', { name: /^Go to a position/ }).fill('500, 700, 3');
+  await page.getByRole('textbox', { name: /^Go to a position/ }).fill('500, 700, 4');
   await page.keyboard.press('Enter');
   await page.getByText('4 / 24').waitFor();
   await until(() => /z=3&at=500,700,/.test(page.url()));
@@ -99,7 +99,7 @@ test('planes, channels, contrast and place are as with WebGL', async (t) => {
   const download = page.waitForEvent('download');
   await page.keyboard.press('s');
   const file = await download;
-  assert.equal(file.suggestedFilename(), 'scan.ome.zarr_t0_z3.png');
+  assert.equal(file.suggestedFilename(), 'scan.ome.zarr_time1_plane4.png');
   assert.ok(fs.statSync(await file.path()).size > 20_000, 'the snapshot is empty');
   assert.deepEqual(await faults(), []);
 });

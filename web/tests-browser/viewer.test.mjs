@@ -87,7 +87,7 @@ test('channels, contrast and place are in the address, and an address brings the
   const white = page.getByRole('slider', { name: 'DAPI: white at' });
   await white.fill('900');
   await page.getByRole('spinbutton', { name: 'DAPI: gamma' }).fill('0.5');
-  await page.getByRole('textbox', { name: /^Go to a position/ }).fill('500, 700, 3');
+  await page.getByRole('textbox', { name: /^Go to a position/ }).fill('500, 700, 4');
   await page.keyboard.press('Enter');
   await page.getByText('4 / 24').waitFor();
   await until(() => /z=3&at=500,700,.*&ch=1:4f8bff:11\d:900:0.5,0:ff9d2e/.test(page.url()));
@@ -117,7 +117,7 @@ test('labels are outlines over the image, values are under the pointer, a snapsh
   const download = page.waitForEvent('download');
   await page.keyboard.press('s');
   const file = await download;
-  assert.equal(file.suggestedFilename(), 'scan.ome.zarr_t0_z12.png');
+  assert.equal(file.suggestedFilename(), 'scan.ome.zarr_time1_plane13.png');
   const png = fs.readFileSync(await file.path());
   assert.deepEqual([...png.subarray(1, 4)], [...Buffer.from('PNG')]);
   assert.ok(png.length > 20_000, 'the snapshot is empty');

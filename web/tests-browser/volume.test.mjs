@@ -129,7 +129,7 @@ test('V enters and leaves, a snapshot has no scale bar, and a telephone shows it
   const download = page.waitForEvent('download');
   await page.keyboard.press('s');
   const file = await download;
-  assert.equal(file.suggestedFilename(), 'ball.ome.zarr_t0_3d.png');
+  assert.equal(file.suggestedFilename(), 'ball.ome.zarr_time1_3d.png');
   assert.ok(fs.statSync(await file.path()).size > 500, 'the snapshot is empty');
   await page.keyboard.press('v');
   await page.getByLabel(/^Scale bar/).waitFor();

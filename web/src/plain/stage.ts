@@ -5,7 +5,7 @@ import type { Dataset } from '../api/types';
 import type { Limits } from '../viewer/contrast';
 import { pause, untilHere, Waiting } from '../viewer/patience';
 import type { Picture } from '../viewer/snapshot';
-import { shapeOf, type Camera, type View } from '../viewer/view';
+import { placeName, shapeOf, type Camera, type View } from '../viewer/view';
 import { lookOf, pngAddress } from './address';
 
 // How long the plane before stays while nothing of the next one is here.
@@ -40,7 +40,7 @@ interface Job {
 
 interface Plane {
   key: string;
-  name: string; // "z 4"
+  name: string; // "plane 5"
   place: string; // without the look
   stop: AbortController;
   item: OpenSeadragon.TiledImage | null;
@@ -92,7 +92,7 @@ export class PlainStage implements Picture {
 
   show(scene: PlainScene): void {
     const { view } = scene;
-    const name = shapeOf(this.dataset).z > 1 ? `z ${view.z}` : `t ${view.t}`;
+    const name = placeName(this.dataset, view.t, view.z);
     const place = `${view.t}/${view.z}`;
     const look = lookOf(view.channels, scene.limits);
     const key = `${place}?${look}`;

@@ -14,7 +14,7 @@ interface Props {
   tiles: Tiles;
   store: ViewerStore;
   limits: Limits[];
-  labels: Labels | null;
+  labels: Labels[];
   labelFill: number;
   stage: RefObject<Picture | null>;
   onPick(x: number, y: number): void; // a click, in pixels of level 0

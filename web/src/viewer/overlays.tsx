@@ -21,17 +21,26 @@ export function ScaleBar({ dataset, store }: Props) {
   );
 }
 
-// The object at a pixel of level 0, as far as its labels are here; 0: none.
-export function labelAt({ levels, tiles, box }: Labels, t: number, z: number, x: number, y: number): number {
-  const [depth, , planes] = levels[0]!.shape;
-  const at = placeIn(box, x, y, z);
-  return at ? (tiles.valueAt(Math.min(t, depth! - 1), Math.min(at.z, planes! - 1), 0, at.x, at.y)?.value ?? 0) : 0;
+export interface Found {
+  object: number;
+  path: string; // of its labels
 }
 
-export function Position({ dataset, store, labels }: Props & { labels: Labels | null }) {
+// The object at a pixel of level 0, as far as its labels are here; null: none.
+export function labelAt(all: Labels[], t: number, z: number, x: number, y: number): Found | null {
+  for (const { path, levels, tiles, box } of all) {
+    const [depth, , planes] = levels[0]!.shape;
+    const at = placeIn(box, x, y, z);
+    const object = at ? (tiles.valueAt(Math.min(t, depth! - 1), Math.min(at.z, planes! - 1), 0, at.x, at.y)?.value ?? 0) : 0;
+    if (object) return { object, path };
+  }
+  return null;
+}
+
+export function Position({ dataset, store, labels }: Props & { labels: Labels[] }) {
   const pointer = store((s) => s.pointer);
   const { t, z } = store((s) => s.view);
-  const object = pointer && labels ? labelAt(labels, t, z, pointer.x, pointer.y) : 0;
+  const object = pointer ? labelAt(labels, t, z, pointer.x, pointer.y)?.object : 0;
   const place = pointer ? positionText(dataset, pointer.x, pointer.y) : '';
   const text = place && object ? `${place}  object ${object}` : place;
   return <output className="position" aria-label="Position under the pointer">{text}</output>;

@@ -1,12 +1,13 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQueries, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, sentence } from '../api/client';
 import { joinPath, parentOf, shown } from '../api/paths';
-import { useDataset } from '../api/queries';
-import { useResults } from '../api/runs';
+import { datasetQuery, useDataset } from '../api/queries';
+import { useResults, type ResultFile } from '../api/runs';
 import type { Dataset } from '../api/types';
 import { folderLink, parseHash, replaceHash } from '../app/route';
 import { useUi } from '../app/store';
+import { tableOf } from '../runs/pairs';
 import { isPlate } from '../plates/plate';
 import { WellBar } from '../plates/well-bar';
 import { Message } from '../ui/message';
@@ -17,7 +18,7 @@ import { useViewerKeys } from './keys';
 import { LineOverlay, ProfilePanel } from './measure';
 import { ColdMark, coldText, labelAt, Position, ScaleBar } from './overlays';
 import { Panel } from './panel';
-import { partAt, partsOf, timesOf, type Box, type Part } from './parts';
+import { partsAt, partsOf, timesOf, type Box, type Part } from './parts';
 import { Planes } from './planes';
 import { SlicePanel } from './slice-panel';
 import { save, snapshot, snapshotName, type Picture } from './snapshot';
@@ -62,36 +63,61 @@ function useAddress(store: ViewerStore, d: Dataset): void {
 }
 
 export interface Labels {
+  path: string;
   levels: Level[];
   tiles: Tiles;
   box: Box | null; // the part of the image that they are of
 }
 
-// What is shown of labels at a time point. Those of a run may be of single time points, each an image of its own.
-function useParts(d: Dataset, { labels, run, t }: View): { part: Part | null; note: string } {
+const kNoFiles: ResultFile[] = [];
+
+// What is shown of labels at a time point. Those of a run may be of single time points or of blocks, each an image of its
+// own.
+function useParts(d: Dataset, { labels, run, t, z }: View): { parts: Part[]; note: string; files: ResultFile[] } {
   const results = useResults(labels.startsWith('/') ? run : '', true);
-  const parts = useMemo(() => (results.data ? partsOf(results.data.files, d.path, labels) : []), [results.data, d.path, labels]);
-  // Until it is known where they belong they are not drawn in a wrong place.
-  if (!labels || (results.isPending && results.fetchStatus !== 'idle')) return { part: null, note: '' };
-  if (!labels.startsWith('/')) return { part: { path: joinPath(d.path, `labels/${labels}`), box: null }, note: '' };
-  const part = partAt(parts, labels, t);
-  return { part, note: part ? '' : `There are no labels of time point ${t + 1}, only of ${timesOf(parts)}.` };
+  const files = results.data?.files ?? kNoFiles;
+  const all = useMemo(() => partsOf(files, d.path, labels), [files, d.path, labels]);
+  return useMemo(() => {
+    // Until it is known where they belong they are not drawn in a wrong place.
+    if (!labels || (results.isPending && results.fetchStatus !== 'idle')) return { parts: [], note: '', files };
+    if (!labels.startsWith('/')) return { parts: [{ path: joinPath(d.path, `labels/${labels}`), box: null }], note: '', files };
+    const parts = partsAt(all, labels, t, z);
+    return { parts, note: parts.length ? '' : `There are no labels of time point ${t + 1}, only of ${timesOf(all)}.`, files };
+  }, [all, files, d.path, labels, t, z, results.isPending, results.fetchStatus]);
 }
 
-// Those of a run are an image of their own, anywhere.
-function useLabels(part: Part | null, name: string, onError: (text: string) => void): Labels | null {
-  const path = part?.path ?? '';
-  const box = part?.box ?? null;
-  const { data, error } = useDataset(path);
+// Those of a run are images of their own, anywhere.
+function useLabels(parts: Part[], own: string, onError: (text: string) => void): Labels[] {
+  const key = parts.map((p) => p.path).join('\n');
+  const answers = useQueries({ queries: parts.map((p) => datasetQuery(p.path)) });
+  const failed = answers.findIndex((a) => a.error);
+  const error = answers[failed]?.error;
   useEffect(() => {
-    if (path && error) onError(`The labels ${shown(name)} cannot be shown: ${sentence(error)}`);
-  }, [path, error]);
+    if (error) onError(`The labels ${shown(own || (parts[failed]?.path ?? ''))} cannot be shown: ${sentence(error)}`);
+  }, [key, error]);
+  // Tiles stay with their image while blocks come and go.
+  const made = useRef(new Map<string, { levels: Level[]; tiles: Tiles }>());
+  const versions = answers.map((a) => a.data?.version ?? '').join('\n');
   return useMemo(() => {
-    if (!path || data?.path !== path) return null;
-    const tiles = new Tiles(data, { onCold: () => {}, onStale: () => {}, onError: () => {} });
-    return { levels: levelsOf(tiles), tiles, box };
-  }, [path, box, data?.path, data?.version]);
+    const next = new Map<string, { levels: Level[]; tiles: Tiles }>();
+    const out = parts.flatMap(({ path, box }, i): Labels[] => {
+      const data = answers[i]?.data;
+      if (!data || data.path !== path) return [];
+      const id = `${path} ${data.version}`;
+      let found = made.current.get(id);
+      if (!found) {
+        const tiles = new Tiles(data, { onCold: () => {}, onStale: () => {}, onError: () => {} }, undefined, parts.length > 1 ? kBlockBytes : undefined);
+        found = { tiles, levels: levelsOf(tiles) };
+      }
+      next.set(id, found);
+      return [{ path, box, ...found }];
+    });
+    made.current = next;
+    return out;
+  }, [parts, key, versions]);
 }
+const kBlockBytes = 8 * 2 ** 20; // there may be many
+const kNoParts: Part[] = [];
 
 function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   const client = useQueryClient();
@@ -110,8 +136,8 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   const limits = useLimits(d, view, histograms);
   const [labelFill, setLabelFill] = useState(0.15);
   const [panel, setPanel] = useState(() => window.innerWidth > 720);
-  const { part, note } = useParts(d, view);
-  const labels = useLabels(plain ? null : part, part?.path.startsWith(`${d.path}/`) ? view.labels : (part?.path ?? ''), (text) => say('error', text));
+  const { parts, note, files } = useParts(d, view);
+  const labels = useLabels(plain ? kNoParts : parts, parts[0]?.path.startsWith(`${d.path}/`) ? view.labels : '', (text) => say('error', text));
   const picture = useRef<Picture | null>(null);
   // Labels that came with the address can be chosen again.
   const last = useRef('');
@@ -129,8 +155,17 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
       } else s.set({ draft: { x, y } });
       return;
     }
-    if (!labels) return;
-    s.change({ object: labelAt(labels, s.view.t, s.view.z, x, y) });
+    if (!labels.length) return;
+    const found = labelAt(labels, s.view.t, s.view.z, x, y);
+    if (!found || found.path === labels[0]!.path) {
+      s.change({ object: found?.object ?? 0 });
+      return;
+    }
+    // Another block: its objects have numbers of their own, and maybe a table of their own.
+    const file = (path: string) => files.find((f) => f.path === path);
+    const [from, to] = [file(labels[0]!.path), file(found.path)];
+    const table = from && to && tableOf(from, files) === s.view.table ? tableOf(to, files) : s.view.table;
+    s.change({ labels: found.path, object: found.object, table });
   };
 
   const takeSnapshot = async () => {
@@ -179,7 +214,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
       </div>
       {view.slices && !view.volume && <SlicePanel dataset={d} store={store} tiles={tiles} limits={limits} />}
       {view.line && !view.volume && <ProfilePanel dataset={d} store={store} tiles={tiles} line={view.line} />}
-      {view.table && <Dock dataset={d} store={store} path={view.table} scale={2 ** (labels?.box?.level ?? 0)} small={small} onSmall={setSmall} />}
+      {view.table && <Dock dataset={d} store={store} path={view.table} scale={2 ** (labels[0]?.box?.level ?? 0)} small={small} onSmall={setSmall} />}
       <Planes dataset={d} store={store} />
     </div>
   );

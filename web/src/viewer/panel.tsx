@@ -6,7 +6,7 @@ import { useHasTiers } from '../api/queries';
 import { newRunLink } from '../app/route';
 import { useTierActions } from '../datasets/actions';
 import { shapeText } from '../datasets/rows';
-import { bytes, number } from '../ui/format';
+import { bytes, number, plural } from '../ui/format';
 import { Icon } from '../ui/icons';
 import { ResidencyBar, StateMark } from '../ui/residency';
 import { ChannelPanel } from './channel';
@@ -23,7 +23,7 @@ interface Props {
   store: ViewerStore;
   limits: Limits[];
   histograms: (Histogram | undefined)[];
-  labels: Shown | null;
+  labels: Shown[];
   labelsNote: string; // why none are shown
   foreign: string; // labels that are not of the image, "": none
   labelFill: number;
@@ -56,7 +56,7 @@ function Channels({ dataset, tiles, store, limits, histograms }: Props) {
 }
 
 // Where labels have another size, their outlines are not those of what is below them.
-function sizeNote(dataset: Dataset, labels: Shown | null): string {
+function sizeNote(dataset: Dataset, [labels]: Shown[]): string {
   if (!labels || labels.box) return '';
   const [a, b] = [shapeOf(dataset), shapeOf(labels.tiles.dataset)];
   return a.x === b.x && a.y === b.y ? '' : `The labels are ${b.x} × ${b.y} pixels, the image ${a.x} × ${a.y}: they were made from another level or a part of it.`;
@@ -78,7 +78,7 @@ function Labels({ dataset, store, labels: shownLabels, labelsNote, foreign, labe
         </select>
         <label className="panel-fill">Fill <input type="range" aria-label="How much labels are filled" min={0} max={0.8} step={0.05} value={labelFill} disabled={!labels} onChange={(e) => onLabelFill(Number(e.target.value))} /></label>
       </div>
-      {foreign && labels === foreign && <p className="muted panel-path">{shown(shownLabels?.tiles.dataset.path ?? foreign)}</p>}
+      {foreign && labels === foreign && <p className="muted panel-path">{shown(shownLabels[0]?.path ?? foreign)}{shownLabels.length > 1 && ` and ${plural(shownLabels.length - 1, 'other block')} of this time point`}</p>}
       {note && <p className="warning"><Icon name="warning" /> {note}</p>}
       {labels && <p className="muted" role="status">{object ? `Object ${object} is chosen.` : 'Click an object to choose it.'}</p>}
     </section>

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ResultFile } from '../api/runs';
-import { parseBox, partAt, partsOf, placeIn, timesOf } from './parts';
+import { kMostBlocks, parseBox, partAt, partsAt, partsOf, placeIn, timesOf } from './parts';
 
 const labels = (path: string, box: string, of = '/a.tif'): ResultFile => ({ path, kind: 'labels', size: 0, of, box });
 const box = (t: number, level = 0) => `level=${level},t=${t},c=0,z=2:6,y=0:512,x=128:640`;
@@ -22,6 +22,19 @@ it('the labels of a time point are those of the same step, field and image', () 
 it('of several blocks of a time point, the one of the same place', () => {
   const parts = partsOf([labels('/r/0.zarr', 't=0,z=0:1,y=0:8,x=0:8'), labels('/r/1.zarr', 't=0,z=0:1,y=0:8,x=8:16'), labels('/r/2.zarr', 't=1,z=0:1,y=0:8,x=0:8'), labels('/r/3.zarr', 't=1,z=0:1,y=0:8,x=8:16')], '/a.tif', '/r/1.zarr');
   expect(partAt(parts, '/r/1.zarr', 1)?.path).toBe('/r/3.zarr');
+});
+
+it('all blocks of a time point are shown at their planes, the chosen one first, and none twice', () => {
+  const files = [labels('/r/0.zarr', 't=0,z=0:4,y=0:8,x=0:8'), labels('/r/1.zarr', 't=0,z=0:4,y=0:8,x=8:16'), labels('/r/2.zarr', 't=0,z=4:8,y=0:8,x=0:8'), labels('/r/3.zarr', 't=1,z=0:4,y=0:8,x=0:8'), labels('/r/4.zarr', 't=0,z=0:4,y=0:8,x=8:16')];
+  const parts = partsOf(files, '/a.tif', '/r/1.zarr');
+  const at = (t: number, z: number, chosen = '/r/1.zarr') => partsAt(parts, chosen, t, z).map((p) => p.path);
+  expect(at(0, 2)).toEqual(['/r/1.zarr', '/r/0.zarr']);
+  expect(at(0, 6)).toEqual(['/r/1.zarr', '/r/2.zarr']);
+  expect(at(1, 2)).toEqual(['/r/3.zarr']);
+  expect(at(0, 2, '/r/4.zarr')).toEqual(['/r/4.zarr', '/r/0.zarr']);
+  expect(at(9, 2)).toEqual([]);
+  const many = Array.from({ length: 200 }, (_, i) => labels(`/r/${i}.zarr`, `t=0,z=0:1,y=0:8,x=${8 * i}:${8 * i + 8}`));
+  expect(partsAt(partsOf(many, '/a.tif', '/r/7.zarr'), '/r/7.zarr', 0, 0)).toHaveLength(kMostBlocks);
 });
 
 it('labels without a box are of the whole image, at all times', () => {

@@ -47,6 +47,22 @@ export function partAt(parts: Part[], chosen: string, t: number): Part | null {
   return then.find((p) => sameField(p.box!, first.box!)) ?? then[0] ?? null;
 }
 
+// As many blocks as are drawn over each other's sides at once; a plane of a volume rarely has more.
+export const kMostBlocks = 64;
+
+// What is shown at a place: the part of that time point as above, and the other blocks of it whose planes have z. Blocks
+// of one field that were made twice are shown once.
+export function partsAt(parts: Part[], chosen: string, t: number, z: number): Part[] {
+  const first = partAt(parts, chosen, t);
+  if (!first?.box) return first ? [first] : [];
+  const out = [first];
+  for (const p of parts) {
+    if (out.length >= kMostBlocks) break;
+    if (p.box?.t === t && z >= p.box.z[0] && z < p.box.z[1] && !out.some((o) => sameField(o.box!, p.box!))) out.push(p);
+  }
+  return out;
+}
+
 // From a pixel of the image (level 0) to the pixel of its labels; null: they do not have it.
 export function placeIn(box: Box | null, x: number, y: number, z: number): { x: number; y: number; z: number } | null {
   if (!box) return { x, y, z };

@@ -7,10 +7,10 @@ export interface Picture {
   canvas(): HTMLCanvasElement; // as it is now
 }
 
-// Without z it is a volume.
+// Without z it is a volume. Planes and time points count from 1, as on the page.
 export function snapshotName(d: Dataset, t: number, z: number | null): string {
   const base = d.name.replace(/[^\p{L}\p{N}._-]+/gu, '_').slice(0, 80) || 'image';
-  return `${base}_t${t}_${z === null ? '3d' : `z${z}`}.png`;
+  return `${base}_time${t + 1}_${z === null ? '3d' : `plane${z + 1}`}.png`;
 }
 
 // Without a zoom it has no scale bar: in perspective there is none that is true.

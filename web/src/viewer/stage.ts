@@ -10,14 +10,14 @@ import type { Box } from './parts';
 import { extentOf, ProjectedLevel } from './projection';
 import type { Level, Selection } from './source';
 import type { Tiles } from './tiles';
-import type { Camera, View } from './view';
+import { placeName, type Camera, type View } from './view';
 
 // How long the plane before stays below one whose tiles are on their way, so that a step does not flicker.
 const kGraceMs = 250;
 
 interface Plane {
   key: string;
-  name: string; // "z 4"
+  name: string; // "plane 5"
   selections: Selection[];
   channels: number[];
   levels: Level[]; // the finest that is drawn comes first
@@ -31,7 +31,7 @@ export interface Scene {
   view: View;
   camera: Camera;
   limits: Limits[]; // of every channel
-  labels: { levels: Level[]; box: Box | null } | null;
+  labels: { path: string; levels: Level[]; box: Box | null }[]; // the chosen object is one of the first ones
   labelFill: number;
   width: number;
   height: number;
@@ -87,7 +87,7 @@ export class Stage {
     if (this.plane?.key !== key) {
       // Only a plane that is drawn is worth keeping below; one that still loads is cancelled at once.
       if (this.plane?.coarse || this.plane?.loaded) this.held = this.plane;
-      const name = this.levels[0]!.shape[2]! > 1 ? `z ${z}` : `t ${t}`;
+      const name = placeName(this.dataset, t, z);
       this.plane = { key, name, channels: visible, selections: visible.map((c) => ({ t, c, z })), levels: this.levelsOf(scene.view, extent), finest: extent.finest, begun: performance.now(), coarse: !visible.length, loaded: !visible.length };
       window.clearTimeout(this.timer);
       this.timer = window.setTimeout(() => this.settle(), kGraceMs);
@@ -125,14 +125,14 @@ export class Stage {
     if (!scene || !plane) return;
     const { camera } = scene;
     const layers: (Layer | null)[] = [...(this.held ? this.layersOf(this.held, scene) : []), ...this.layersOf(plane, scene)];
-    if (scene.labels) {
+    scene.labels.forEach(({ path, levels, box }, i) => {
       const { t, z } = scene.view;
-      const { levels, box } = scene.labels;
       const depth = levels[0]!.shape;
       const first = box?.z[0] ?? 0;
       const place = { t: Math.min(t, depth[0]! - 1), z: Math.min(z - first, depth[2]! - 1) };
-      if (!box || (z >= first && z < box.z[1])) layers.push(labelLayer({ id: `labels-${t}-${z}`, levels, box, ...place, fill: scene.labelFill, chosen: scene.view.object }));
-    }
+      // Blocks number their objects each by itself.
+      if (!box || (z >= first && z < box.z[1])) layers.push(labelLayer({ id: `labels-${path}-${t}-${z}`, levels, box, ...place, fill: scene.labelFill, chosen: i === 0 ? scene.view.object : 0 }));
+    });
     this.deck.setProps({ viewState: { target: [camera.x, camera.y, 0], zoom: camera.zoom }, layers });
   }
 

@@ -20,7 +20,7 @@ export interface ViewerState {
   loaded: boolean; // all tiles of the plane that is wanted are here
   measuring: boolean; // clicks set the ends of a line
   draft: Pointer | null; // its first end
-  standIn: string; // what is drawn while nothing of the wanted plane has arrived: "z 4"
+  standIn: string; // what is drawn while nothing of the wanted plane has arrived: "plane 5"
   set(change: Partial<ViewerState>): void;
   change(view: Partial<View>): void;
   channel(index: number, change: Partial<ChannelView>): void;

@@ -16,15 +16,15 @@ interface Props {
   onLink(): void;
 }
 
-// "x, y", or "x, y, z", in pixels; null if it is not a place in the image.
+// "x, y", in pixels from 0, or "x, y, plane", which counts from 1 as the slider does; null if it is not a place in the image.
 export function parsePosition(text: string, d: Dataset): { x: number; y: number; z?: number } | null {
   const parts = text.split(/[\s,;]+/).filter(Boolean).map(Number);
   const shape = shapeOf(d);
-  const [x, y, z] = parts;
+  const [x, y, plane] = parts;
   if (parts.length < 2 || parts.length > 3 || !parts.every(Number.isFinite)) return null;
   if (x! < 0 || x! >= shape.x || y! < 0 || y! >= shape.y) return null;
-  if (z === undefined) return { x: x!, y: y! };
-  return z >= 0 && z < shape.z ? { x: x!, y: y!, z: Math.round(z) } : null;
+  if (plane === undefined) return { x: x!, y: y! };
+  return plane >= 1 && plane <= shape.z ? { x: x!, y: y!, z: Math.round(plane) - 1 } : null;
 }
 
 function GoTo({ dataset, store }: Pick<Props, 'dataset' | 'store'>) {
@@ -41,7 +41,7 @@ function GoTo({ dataset, store }: Pick<Props, 'dataset' | 'store'>) {
   const shape = shapeOf(dataset);
   return (
     <form className="go-to" onSubmit={submit}>
-      <input id="go-to" className="input" placeholder="Go to x, y, z" aria-label="Go to a position in pixels: x, y, z" aria-invalid={wrong} title={wrong ? `Not a place in this image: x below ${shape.x}, y below ${shape.y}, z below ${shape.z}` : 'Position in pixels (G)'} value={text} onChange={(e) => { setText(e.target.value); setWrong(false); }} />
+      <input id="go-to" className="input" placeholder={shape.z > 1 ? 'Go to x, y, plane' : 'Go to x, y'} aria-label="Go to a position: x and y in pixels, plane" aria-invalid={wrong} title={wrong ? `Not a place in this image: x below ${shape.x}, y below ${shape.y}, plane 1 to ${shape.z}` : 'Position in pixels (G)'} value={text} onChange={(e) => { setText(e.target.value); setWrong(false); }} />
     </form>
   );
 }

@@ -78,8 +78,9 @@ it('the whole image fits, and the pointer finds its pixel', () => {
 it('positions are places in the image', () => {
   const d = dataset();
   expect(parsePosition('10, 20', d)).toEqual({ x: 10, y: 20 });
-  expect(parsePosition('10 20;5', d)).toEqual({ x: 10, y: 20, z: 5 });
-  for (const wrong of ['', '1', 'a,b', '2000,1', '1,-1', '1,1,24', '1,2,3,4']) expect(parsePosition(wrong, d)).toBeNull();
+  expect(parsePosition('10 20;5', d)).toEqual({ x: 10, y: 20, z: 4 }); // planes count from 1, as the slider says
+  expect(parsePosition('10 20 24', d)).toEqual({ x: 10, y: 20, z: 23 });
+  for (const wrong of ['', '1', 'a,b', '2000,1', '1,-1', '1,1,25', '1,1,0', '1,2,3,4']) expect(parsePosition(wrong, d)).toBeNull();
   expect(positionText(d, 10.7, 20.2)).toBe('x 10  y 20  (5.3, 10.1 µm)');
   expect(positionText(d, -1, 0)).toBe('');
 });
@@ -140,6 +141,6 @@ it('the panel says what becomes of smaller levels', () => {
 
 it('texts', () => {
   expect([coldText(0), coldText(11_400), coldText(300_000)]).toEqual(['Coming from the archive', 'Coming from the archive, about 12 s', 'Coming from the archive, about 5 min']);
-  expect(snapshotName(dataset({ name: '../a b?.tif' }), 0, 7)).toBe('.._a_b_.tif_t0_z7.png');
-  expect(snapshotName(dataset({ name: 'a.tif' }), 2, null)).toBe('a.tif_t2_3d.png');
+  expect(snapshotName(dataset({ name: '../a b?.tif' }), 0, 7)).toBe('.._a_b_.tif_time1_plane8.png');
+  expect(snapshotName(dataset({ name: 'a.tif' }), 2, null)).toBe('a.tif_time3_3d.png');
 });

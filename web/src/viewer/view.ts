@@ -173,6 +173,9 @@ export function parseView(q: URLSearchParams, d: Dataset): View {
   };
 }
 
+// As people count: from 1. Addresses count from 0, as the files do.
+export const placeName = (d: Pick<Dataset, 'shape'>, t: number, z: number) => (shapeOf(d).z > 1 ? `plane ${z + 1}` : `time point ${t + 1}`);
+
 const short = (n: number, digits: number) => String(Number(n.toFixed(digits)));
 
 export function formatView(path: string, view: View, d: Dataset): string {
