@@ -64,6 +64,7 @@ Result<void> RunContext::open() {
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) == 0) status.host = host.data();
   status.workers = options.workers;
+  status.processors = usable_processors();
   status.work = options.work;
   status.started = record->header() ? record->header()->started : Timestamp::now();
   return {};

@@ -1,5 +1,6 @@
 #include "compute/run/loop.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <poll.h>
@@ -41,6 +42,7 @@ void RunLoop::work_off() {
     } else {
       running_.stop_all(stop == Stop::interrupted ? kInterruptGrace : RunningTasks::kGrace);
     }
+    note_worker_time();
     if (running_.empty() && (stop != Stop::none || context_.schedule->finished())) break;
     context_.write_status_if_due();
     wait();
@@ -69,7 +71,7 @@ void RunLoop::request_staging() {
       const TaskId task = *next;
       schedule.take(task);
       if (staged) {
-        staging_.insert(task);
+        staging_.emplace(task, SteadyClock::now());
         context_.stager->stage(task);
       } else {
         startable_.push_back(task);
@@ -87,7 +89,11 @@ void RunLoop::request_slots() {
 void RunLoop::take_outcomes() {
   if (!context_.stager) return;
   for (const Stager::Outcome& outcome : context_.stager->take_outcomes()) {
-    staging_.erase(outcome.task);
+    if (const auto asked = staging_.find(outcome.task); asked != staging_.end()) {
+      waited_for_data_s_[outcome.task] =
+          std::chrono::duration<double>(SteadyClock::now() - asked->second).count();
+      staging_.erase(asked);
+    }
     if (outcome.resident) {
       startable_.push_back(outcome.task);
       continue;
@@ -118,19 +124,28 @@ void RunLoop::start_granted() {
 
 void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
   TaskRecord& record = context_.status.tasks[task];
-  const unsigned attempts = record.attempts + 1;
-  record = TaskRecord{};
+  const TaskRecord before = std::exchange(record, {});
+  record.processor_s = before.processor_s;
+  record.peak_bytes = before.peak_bytes;
+  record.waited_for_data_s = before.waited_for_data_s;
+  if (const auto waited = waited_for_data_s_.extract(task)) {
+    record.waited_for_data_s += waited.mapped();
+  }
   record.step = step_of(task).id;
   record.index = task.index;
   record.state = "running";
-  record.attempts = attempts;
+  record.attempts = before.attempts + 1;
   record.slot = slots.empty() ? 0 : static_cast<int>(slots.front());
   record.start = Timestamp::now();
+  held_slots_ += static_cast<unsigned>(slots.size());
   context_.status.state = RunState::running;
   context_.status_changed();
   if (context_.stager) context_.stager->started(task);
   const Result<void> started = start_process_of(task, slots);
-  if (!started) on_end({task, false, 127, started.error().text(), {}, std::move(slots), {}});
+  if (!started) {
+    RunningTasks::Ended ended{task, false, 127, started.error().text(), {}, std::move(slots), {}};
+    on_end(std::move(ended));
+  }
 }
 
 Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>& slots) {
@@ -145,6 +160,9 @@ void RunLoop::on_end(RunningTasks::Ended ended) {
   TaskRecord& record = context_.status.tasks[ended.task];
   record.end = Timestamp::now();
   record.exit_code = ended.exit_code;
+  record.processor_s += ended.processor_s;
+  record.peak_bytes = std::max(record.peak_bytes, ended.peak_bytes);
+  held_slots_ -= static_cast<unsigned>(ended.slots.size());
   record.reason = ended.succeeded ? "" : with_last_line(ended);
   context_.status_changed();
   if (!context_.slots->release(ended.slots)) context_.stop(Stop::interrupted);
@@ -183,6 +201,12 @@ void RunLoop::on_failure(const Step& step, TaskRecord& record, RunningTasks::End
       record.attempts == 1 ? "tried once" : fmt::format("tried {} times", record.attempts);
   context_.fail(fmt::format("the step '{}' failed at task {} ({}): {}", step.id, ended.task.index,
                             tries, record.reason));
+}
+
+void RunLoop::note_worker_time() {
+  clock_.set(SteadyClock::now(),
+             {context_.options.workers, held_slots_, !startable_.empty(), !staging_.empty()});
+  context_.status.worker_time = clock_.time();
 }
 
 void RunLoop::wait() {

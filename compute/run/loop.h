@@ -3,10 +3,11 @@
 #pragma once
 
 #include <deque>
-#include <set>
+#include <map>
 #include <vector>
 
 #include "compute/run/context.h"
+#include "compute/run/ledger.h"
 #include "compute/run/running_tasks.h"
 
 namespace tierhub::compute {
@@ -28,12 +29,17 @@ class RunLoop {
   Result<void> start_process_of(TaskId task, const std::vector<unsigned>& slots);
   void on_end(RunningTasks::Ended ended);
   void on_failure(const Step& step, TaskRecord& record, RunningTasks::Ended ended);
+  void note_worker_time();
   void wait();
   const Step& step_of(TaskId task) const { return context_.plan->workflow().steps[task.step]; }
 
   RunContext& context_;
   RunningTasks running_;
-  std::set<TaskId> staging_;
+  // Since when its data is being fetched.
+  std::map<TaskId, SteadyClock::time_point> staging_;
+  std::map<TaskId, double> waited_for_data_s_;  // of tasks that did not start yet
+  unsigned held_slots_ = 0;
+  WorkerClock clock_;
   std::deque<TaskId> startable_;  // all that they read is resident
 };
 

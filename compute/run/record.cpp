@@ -1,5 +1,8 @@
 #include "compute/run/record.h"
 
+#include <algorithm>
+#include <span>
+
 #include <fcntl.h>
 
 #include <nlohmann/json.hpp>
@@ -23,11 +26,17 @@ Timestamp get_time(const Json& json, std::string_view key) {
   return text ? api::from_time_text(*text).value_or(Timestamp{}) : Timestamp{};
 }
 
+double get_number(const Json& json, std::string_view key) {
+  const Json* number = formats::find_member(json, key);
+  return number != nullptr && number->is_number() ? number->get<double>() : 0;
+}
+
 RunHeader read_header(const Json& json) {
   RunHeader header;
   header.boot_id = formats::get_text(json, "boot_id").value_or("");
   header.job_checksum = formats::get_text(json, "job").value_or("");
   header.started = get_time(json, "started");
+  header.work_key = formats::get_text(json, "work_key").value_or("");
   const Json* items = formats::find_member(json, "items");
   if (items == nullptr || !items->is_array()) return header;
   for (const Json& item : *items) {
@@ -48,6 +57,9 @@ TaskRecord read_task(const Json& json) {
   task.start = get_time(json, "start");
   task.end = get_time(json, "end");
   task.exit_code = 0;
+  task.processor_s = get_number(json, "processor_s");
+  task.peak_bytes = formats::get_unsigned(json, "peak_bytes").value_or(0);
+  task.waited_for_data_s = get_number(json, "waited_for_data_s");
   const Json* lines = formats::find_member(json, "report");
   if (lines == nullptr || !lines->is_array()) return task;
   for (const Json& line : *lines) {
@@ -93,7 +105,8 @@ Result<void> RunRecord::begin(const RunHeader& header) {
   const Json json = {{"boot_id", header.boot_id},
                      {"job", header.job_checksum},
                      {"started", api::to_time_text(header.started)},
-                     {"items", items}};
+                     {"items", items},
+                     {"work_key", header.work_key}};
   return posix::write_all(fd_.get(), to_line(json));
 }
 
@@ -103,7 +116,10 @@ Result<void> RunRecord::add_finished(const TaskRecord& task) {
                {"attempts", task.attempts},
                {"slot", task.slot},
                {"start", api::to_time_text(task.start)},
-               {"end", api::to_time_text(task.end.value_or(task.start))}};
+               {"end", api::to_time_text(task.end.value_or(task.start))},
+               {"processor_s", task.processor_s},
+               {"peak_bytes", task.peak_bytes},
+               {"waited_for_data_s", task.waited_for_data_s}};
   for (const std::string& line : task.report.lines)
     json["report"].push_back(api::to_wire_text(line));
   if (task.report.left_out > 0) json["report_left_out"] = task.report.left_out;
@@ -115,9 +131,41 @@ Result<void> RunRecord::mark_placing() {
   return posix::sync_fd(fd_.get());
 }
 
-Result<void> RunRecord::mark_ended(std::string_view state) {
-  TRY(posix::write_all(fd_.get(), to_line({{"ended", state}})));
+Result<void> RunRecord::mark_ended(const EndLine& line) {
+  TRY(posix::write_all(fd_.get(), to_line({{"ended", line.state},
+                                           {"work_key", line.work_key},
+                                           {"workers", line.workers},
+                                           {"wall_s", line.wall_s},
+                                           {"waited_for_slots_s", line.waited_for_slots_s},
+                                           {"bytes_copied", line.bytes_copied}})));
   return posix::sync_fd(fd_.get());
+}
+
+std::optional<EndLine> read_end_line(int run_folder_fd) {
+  constexpr uint64_t kTailBytes = 4096;
+  const Result<UniqueFd> fd =
+      posix::open_at(run_folder_fd, "tasks.jsonl", O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return std::nullopt;
+  const Result<struct stat> st = posix::stat_fd(fd->get());
+  if (!st || !S_ISREG(st->st_mode)) return std::nullopt;
+  const auto size = static_cast<uint64_t>(st->st_size);
+  std::string tail(std::min(size, kTailBytes), '\0');
+  const Result<size_t> n =
+      posix::read_at(fd->get(), std::as_writable_bytes(std::span(tail)), size - tail.size());
+  if (!n || *n != tail.size() || !tail.ends_with('\n')) return std::nullopt;
+  tail.pop_back();
+  const Result<Json> json =
+      formats::parse_json(std::string_view(tail).substr(tail.rfind('\n') + 1), "tasks.jsonl");
+  if (!json) return std::nullopt;
+  EndLine line;
+  line.state = formats::get_text(*json, "ended").value_or("");
+  if (line.state.empty()) return std::nullopt;
+  line.work_key = formats::get_text(*json, "work_key").value_or("");
+  line.workers = static_cast<unsigned>(formats::get_unsigned(*json, "workers").value_or(0));
+  line.wall_s = get_number(*json, "wall_s");
+  line.waited_for_slots_s = get_number(*json, "waited_for_slots_s");
+  line.bytes_copied = formats::get_unsigned(*json, "bytes_copied").value_or(0);
+  return line;
 }
 
 }  // namespace tierhub::compute

@@ -21,6 +21,17 @@ struct RunHeader {
   std::string job_checksum;  // of job.yaml
   Timestamp started;
   std::vector<std::string> item_paths;
+  std::string work_key = {};  // of the workflow's text, its values and its input, as they were
+};
+
+// What a run says of itself in its last line, so that later runs can be compared with it.
+struct EndLine {
+  std::string state;     // "done", "failed", "cancelled"
+  std::string work_key;  // empty: not to be compared with, because it was interrupted
+  unsigned workers = 0;
+  double wall_s = 0;
+  double waited_for_slots_s = 0;
+  uint64_t bytes_copied = 0;
 };
 
 // One thread.
@@ -40,7 +51,7 @@ class RunRecord {
   Result<void> begin(const RunHeader& header);
   Result<void> add_finished(const TaskRecord& task);
   Result<void> mark_placing();
-  Result<void> mark_ended(std::string_view state);
+  Result<void> mark_ended(const EndLine& line);
 
  private:
   explicit RunRecord(UniqueFd fd) : fd_(std::move(fd)) {}
@@ -52,5 +63,9 @@ class RunRecord {
   bool placing_ = false;
   std::string ended_;
 };
+
+// The last line of the tasks.jsonl of a run that has ended; nothing if it has not, or if the file
+// cannot be read. Reads the end of the file only.
+std::optional<EndLine> read_end_line(int run_folder_fd);
 
 }  // namespace tierhub::compute

@@ -16,6 +16,8 @@
 #include "common/posix.h"
 #include "compute/run/context.h"
 #include "compute/run/loop.h"
+#include "compute/run/past_runs.h"
+#include "compute/staging/fingerprint.h"
 
 namespace tierhub::compute {
 namespace {
@@ -77,15 +79,17 @@ class Runner {
     // After a restart of the machine what tasks wrote may be gone or torn: everything runs again.
     const bool goes_on = header && header->boot_id == boot_id;
     TRY(make_plan(job, places, goes_on ? header->item_paths : std::vector<std::string>()));
-    if (output_was_placed()) return {};
+    if (goes_on) resumed_ = true;
+    if (output_was_placed()) return take_up();
     TRY(make_room());
     if (goes_on) return take_up();
     if (header) {
       TRY(empty_folder(options_.work));
       TRY(empty_folder(context_.plan->output().hidden()));
     }
-    return context_.record->begin(
-        {boot_id, job_checksum, context_.status.started, context_.plan->inputs().item_paths()});
+    work_key_ = work_key_of(job);
+    return context_.record->begin({boot_id, job_checksum, context_.status.started,
+                                   context_.plan->inputs().item_paths(), work_key_});
   }
 
   Result<void> note_workflow(const Job& job) {
@@ -94,6 +98,20 @@ class Runner {
     context_.status.parameters = checked.values;
     if (!checked.workflow) return to_error(checked.complaints.front());
     return {};
+  }
+
+  // Two runs with the same key do the same work.
+  std::string work_key_of(const Job& job) const {
+    std::vector<std::string> texts = {job.text};
+    for (const auto& [name, value] : context_.status.parameters) {
+      texts.push_back(name);
+      texts.insert(texts.end(), value.begin(), value.end());
+    }
+    for (const std::string& path : context_.plan->inputs().distinct_paths()) {
+      texts.push_back(path);
+      texts.push_back(fingerprint_of(path));
+    }
+    return joint_fingerprint(texts);
   }
 
   // A file that names a workflow means it as it was when the run began: that text is kept in the
@@ -267,6 +285,11 @@ class Runner {
     RunStatus& status = context_.status;
     status.state = state;
     status.ended = Timestamp::now();
+    const EndLine line = end_line();
+    if (state == RunState::done) {
+      const std::string running = folder_of(options_.run_folder);
+      status.baseline = find_baseline(folder_of(running) + "/done", line);
+    }
     if (state != RunState::done) tidy_up();
     context_.write_status();
     const Result<void> reported =
@@ -277,9 +300,24 @@ class Runner {
     context_.log->end();
     context_.stager.reset();
     report_if_untold();
-    const Result<void> ended = context_.record->mark_ended(to_text(state));
+    const Result<void> ended = context_.record->mark_ended(line);
     if (!ended) context_.log->line("run", "tasks.jsonl: " + ended.error().text());
     return state == RunState::done ? RunnerExit::done : RunnerExit::failed;
+  }
+
+  // What later runs compare themselves with.
+  EndLine end_line() const {
+    const RunStatus& status = context_.status;
+    EndLine line;
+    line.state = to_text(status.state);
+    if (!resumed_) line.work_key = work_key_;
+    line.workers = status.workers;
+    line.wall_s = status.wall_s(*status.ended);
+    line.waited_for_slots_s = status.worker_time.slots_s;
+    if (context_.stager) {
+      line.bytes_copied = context_.stager->progress().copied_bytes + context_.metadata_copied_bytes;
+    }
+    return line;
   }
 
   // tierd hears also of a run that failed before it was asked for anything.
@@ -311,6 +349,8 @@ class Runner {
   std::shared_ptr<TierClient> tier_;
   uint64_t staged_ahead_bytes_ = kLeastStagedAhead;
   std::atomic<bool> planning_ = true;
+  std::string work_key_;
+  bool resumed_ = false;
   RunContext context_;
   const RunnerOptions& options_;
 };

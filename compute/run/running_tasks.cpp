@@ -1,8 +1,10 @@
 #include "compute/run/running_tasks.h"
 
+#include <algorithm>
 #include <array>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@ namespace tierhub::compute {
 namespace {
 
 constexpr std::chrono::milliseconds kMemoryEvery{200};
+constexpr std::chrono::milliseconds kUnlimitedMemoryEvery{1000};
 constexpr size_t kReadsAtOnce = 64;
 
 void drain(int fd, OutputLines& lines, RunLog& log) {
@@ -26,6 +29,10 @@ void drain(int fd, OutputLines& lines, RunLog& log) {
   }
 }
 
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
 }  // namespace
 
 Result<void> RunningTasks::start(TaskId task, const ProcessSpec& spec, const Resources& limits,
@@ -33,7 +40,7 @@ Result<void> RunningTasks::start(TaskId task, const ProcessSpec& spec, const Res
   TRY_ASSIGN(StartedProcess started, start_process(spec));
   running_.emplace(started.pid,
                    Running{task, std::move(started.output), OutputLines(std::move(log_source)),
-                           std::move(slots), limits, SteadyClock::now(), std::nullopt, ""});
+                           std::move(slots), limits, SteadyClock::now(), std::nullopt, "", 0});
   return {};
 }
 
@@ -75,10 +82,14 @@ std::vector<RunningTasks::Ended> RunningTasks::reap(RunLog& log) {
 RunningTasks::Ended RunningTasks::collect(pid_t pid, Running running, RunLog& log) {
   signal_group(pid, SIGKILL);
   int status = 0;
-  ::waitpid(pid, &status, 0);
+  rusage used{};
+  ::wait4(pid, &status, 0, &used);
   if (running.output) drain(running.output.get(), running.lines, log);
   running.lines.end(log);
   Ended ended{running.task, false, 0, "", running.lines.last(), std::move(running.slots), {}};
+  ended.processor_s = seconds_of(used.ru_utime) + seconds_of(used.ru_stime);
+  ended.peak_bytes =
+      std::max(running.peak_bytes, static_cast<uint64_t>(std::max(used.ru_maxrss, 0L)) * 1024);
   ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   ended.succeeded = ended.exit_code == 0 && running.stop_reason.empty();
   if (ended.succeeded) ended.report = std::move(running.lines.report());
@@ -101,17 +112,20 @@ void RunningTasks::enforce_limits() {
     }
   }
   if (now < next_memory_check_) return;
-  next_memory_check_ = now + kMemoryEvery;
+  const bool any_limited = std::any_of(running_.begin(), running_.end(), [](const auto& entry) {
+    return entry.second.limits.memory_bytes.has_value();
+  });
+  next_memory_check_ = now + (any_limited ? kMemoryEvery : kUnlimitedMemoryEvery);
   check_memory();
 }
 
 void RunningTasks::check_memory() {
-  std::set<pid_t> limited;
-  for (const auto& [pid, running] : running_) {
-    if (running.limits.memory_bytes && !running.kill_at) limited.insert(pid);
-  }
-  for (const auto& [pid, bytes] : memory_of_groups(limited)) {
+  std::set<pid_t> groups;
+  for (const auto& [pid, running] : running_) groups.insert(pid);
+  for (const auto& [pid, bytes] : memory_of_groups(groups)) {
     Running& running = running_.at(pid);
+    running.peak_bytes = std::max(running.peak_bytes, bytes);
+    if (!running.limits.memory_bytes || running.kill_at) continue;
     const uint64_t limit = *running.limits.memory_bytes;
     if (bytes <= limit) continue;
     stop(pid, running,

@@ -35,6 +35,11 @@ class RunningTasks {
     std::deque<std::string> last_lines;
     std::vector<unsigned> slots;
     TaskReport report;
+    // Of its processes that it waited for, and of itself.
+    double processor_s = 0;
+    // The larger of two: what its largest process had resident (not less than this process had
+    // when it started it), and what all of them together had for themselves when last looked at.
+    uint64_t peak_bytes = 0;
   };
 
   bool empty() const { return running_.empty(); }
@@ -62,6 +67,7 @@ class RunningTasks {
     SteadyClock::time_point started;
     std::optional<SteadyClock::time_point> kill_at;
     std::string stop_reason;
+    uint64_t peak_bytes = 0;  // seen by check_memory
   };
   void stop(pid_t pid, Running& running, std::string reason, std::chrono::milliseconds grace);
   void check_memory();

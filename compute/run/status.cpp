@@ -29,7 +29,10 @@ Json to_json(const TaskRecord& task) {
                {"slot", task.slot},
                {"start", time_text(task.start)},
                {"end", optional_time(task.end)},
-               {"exit_code", task.exit_code ? Json(*task.exit_code) : Json(nullptr)}};
+               {"exit_code", task.exit_code ? Json(*task.exit_code) : Json(nullptr)},
+               {"processor_s", rounded(task.processor_s)},
+               {"peak_bytes", task.peak_bytes},
+               {"waited_for_data_s", rounded(task.waited_for_data_s)}};
   if (!task.reason.empty()) json["reason"] = task.reason;
   return json;
 }
@@ -45,7 +48,7 @@ void add_measured(std::string& text, const Measured& measured) {
 
 // Lines of the report, each with a heading of fixed width.
 void add_row(std::string& text, std::string_view heading, std::string_view content) {
-  text += fmt::format("{:<10}{}\n", heading, content);
+  text += fmt::format("{:<12}{}\n", heading, content);
 }
 
 std::string what_happened(const RunStatus& status, Timestamp now) {
@@ -84,14 +87,24 @@ std::string what_to_do(const RunStatus& status) {
   return {};
 }
 
-std::string speed_up(const RunStatus& status, Timestamp now) {
-  const double wall_s = std::max(status.wall_s(now), 0.001);
-  const double serial_s = status.serial_equivalent_s();
-  return fmt::format(
-      "one after the other, the tasks would have taken {}; with {} worker{} the run took {}: "
-      "{:.1f} times as fast",
-      duration_text(serial_s), status.workers, status.workers == 1 ? "" : "s",
-      duration_text(wall_s), serial_s / wall_s);
+void add_costs(std::string& text, const RunStatus& status, Timestamp now) {
+  const Costs costs = status.costs(now);
+  if (costs.processor_s <= 0 && costs.worker_time.total_s() <= 0) return;
+  add_row(text, "Time",
+          fmt::format("{} with {} worker{}; wall times of its tasks, added up: {}",
+                      duration_text(costs.wall_s), costs.workers, costs.workers == 1 ? "" : "s",
+                      duration_text(costs.serial_equivalent_s)));
+  add_row(text, "Computed",
+          fmt::format("{} of processor time: {:.1f} processors busy on average, {:.0f} % of those "
+                      "that its workers stand for",
+                      duration_text(costs.processor_s), costs.busy_processors(),
+                      100 * costs.efficiency()));
+  if (costs.peak_bytes > 0)
+    add_row(text, "Memory", fmt::format("{} at most in one task", size_text(costs.peak_bytes)));
+  if (const std::string limit = costs.limited_by(); !limit.empty())
+    add_row(text, "Limited by", limit);
+  if (status.state == RunState::done)
+    add_row(text, "Speed-up", speed_up_text(costs, status.baseline));
 }
 
 }  // namespace
@@ -120,12 +133,18 @@ double RunStatus::wall_s(Timestamp now) const {
   return std::max(0.0, static_cast<double>(ended.value_or(now).ns - started.ns) / 1e9);
 }
 
-double RunStatus::serial_equivalent_s() const {
-  double seconds = 0;
+Costs RunStatus::costs(Timestamp now) const {
+  Costs costs;
+  costs.wall_s = wall_s(now);
+  costs.workers = workers;
+  costs.processors = processors;
+  costs.worker_time = worker_time;
   for (const auto& [id, task] : tasks) {
-    if (task.state == "done") seconds += task.seconds(task.start);
+    if (task.state == "done") costs.serial_equivalent_s += task.seconds(task.start);
+    costs.processor_s += task.processor_s;
+    costs.peak_bytes = std::max(costs.peak_bytes, task.peak_bytes);
   }
-  return seconds;
+  return costs;
 }
 
 std::optional<double> RunStatus::eta_s(Timestamp now) const {
@@ -137,8 +156,10 @@ std::optional<double> RunStatus::eta_s(Timestamp now) const {
 
 std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
   const double total = static_cast<double>(std::max<size_t>(status.tasks_total, 1));
-  const double wall_s = status.wall_s(now);
-  const double serial_s = status.serial_equivalent_s();
+  const Costs costs = status.costs(now);
+  const WorkerTime& time = costs.worker_time;
+  const std::optional<double> faster =
+      status.state == RunState::done ? speed_up(costs, status.baseline) : std::nullopt;
   const std::optional<double> eta_s = status.eta_s(now);
   Json parameters = Json::object();
   for (const auto& [name, value] : status.parameters)
@@ -161,9 +182,21 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"updated", time_text(now)},
       {"ended", optional_time(status.ended)},
       {"workers", status.workers},
-      {"wall_s", rounded(wall_s)},
-      {"serial_equivalent_s", rounded(serial_s)},
-      {"speed_up", rounded(wall_s > 0 ? serial_s / wall_s : 0)},
+      {"processors", status.processors},
+      {"wall_s", rounded(costs.wall_s)},
+      {"processor_s", rounded(costs.processor_s)},
+      {"serial_equivalent_s", rounded(costs.serial_equivalent_s)},
+      {"busy_processors", rounded(costs.busy_processors())},
+      {"efficiency", rounded(costs.efficiency())},
+      {"speed_up", faster ? Json(rounded(*faster)) : Json(nullptr)},
+      {"speed_up_against", status.baseline.run},
+      {"limited_by", costs.limited_by()},
+      {"worker_s",
+       {{"busy_s", rounded(time.busy_s)},
+        {"waited_for_data_s", rounded(time.data_s)},
+        {"waited_for_slots_s", rounded(time.slots_s)},
+        {"waited_for_tasks_s", rounded(time.tasks_s)}}},
+      {"peak_bytes", costs.peak_bytes},
       {"output", status.output},
       {"work", status.work},
       {"left_out", status.left_out},
@@ -212,7 +245,7 @@ std::string to_report(const RunStatus& status, Timestamp now) {
   if (!status.user.empty()) add_row(text, "User", status.user);
   add_row(text, "Started", time_text(status.started));
   if (status.ended) add_row(text, "Ended", time_text(*status.ended));
-  if (status.state == RunState::done) add_row(text, "Speed-up", speed_up(status, now));
+  add_costs(text, status, now);
   if (status.bytes_staged > 0) {
     add_row(text, "Staged",
             fmt::format("{} on the fast tier, {} of it copied from the archive",

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "compute/run/ledger.h"
 #include "compute/run/measured.h"
 #include "compute/workflow/parameters.h"
 #include "compute/workflow/schedule.h"
@@ -21,7 +22,7 @@ namespace tierhub::compute {
 enum class RunState { staging, running, done, failed, cancelled };
 std::string_view to_text(RunState state);
 
-// One task as it was tried last.
+// One task as it was tried last; what it cost is of all its tries.
 struct TaskRecord {
   std::string step;
   size_t index = 0;
@@ -31,8 +32,11 @@ struct TaskRecord {
   Timestamp start;
   std::optional<Timestamp> end;
   std::optional<int> exit_code;
-  std::string reason;  // why it failed
-  TaskReport report;   // until it is among what the run measured
+  std::string reason;            // why it failed
+  double processor_s = 0;        // of its processes, as far as they were waited for
+  uint64_t peak_bytes = 0;       // of memory
+  double waited_for_data_s = 0;  // from when its data was asked for until all of it was resident
+  TaskReport report;             // until it is among what the run measured
   double seconds(Timestamp now) const;
 };
 
@@ -46,6 +50,7 @@ struct RunStatus {
   Timestamp started;
   std::optional<Timestamp> ended;
   unsigned workers = 1;
+  unsigned processors = 1;  // that this machine gives the run
   size_t tasks_total = 0;
   size_t tasks_done = 0;
   size_t tasks_failed = 0;
@@ -63,10 +68,11 @@ struct RunStatus {
   std::string work;                    // empty when it was removed
   std::deque<std::string> last_lines;  // of the task that failed
   Measured measured;                   // by tasks that succeeded
+  WorkerTime worker_time;              // since this runner began
+  Baseline baseline;                   // once it is done
 
   double wall_s(Timestamp now) const;
-  // How long the tasks that are done would have taken one after the other.
-  double serial_equivalent_s() const;
+  Costs costs(Timestamp now) const;
   std::optional<double> eta_s(Timestamp now) const;
 };
 

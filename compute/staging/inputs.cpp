@@ -260,6 +260,14 @@ std::vector<std::string> RunInputs::item_paths() const {
   return paths;
 }
 
+std::vector<std::string> RunInputs::distinct_paths() const {
+  std::vector<std::string> paths;
+  for (const Item& item : items_) {
+    if (paths.empty() || paths.back() != item.path) paths.push_back(item.path);
+  }
+  return paths;
+}
+
 void RunInputs::describe(const Step& step, size_t index, PlaceholderValues& values) const {
   const bool by_file =
       workflow_.scatter.by == ScatterBy::file || workflow_.scatter.by == ScatterBy::well;

@@ -48,6 +48,8 @@ class RunInputs {
   size_t size() const { return items_.size(); }
   // What a resumed run must be given: empty if the datasets say it all.
   std::vector<std::string> item_paths() const;
+  // Each path that an item is, or is a part of, once.
+  std::vector<std::string> distinct_paths() const;
   // True if the items are parts of one dataset whose metadata was read.
   bool is_cut() const { return cut_ != nullptr; }
   // True if tasks read something in the mount.

@@ -61,10 +61,10 @@ AgentTest::~AgentTest() {
 
 void AgentTest::spawn(const std::vector<std::string>& more_options, std::optional<uid_t> user,
                       Traced traced) {
-  std::vector<std::string> options = {TIERAGENT_PATH, "--watch",   at("jobs"), "--work",
-                                      at("work"),     "--workers", "2"};
-  if (std::find(more_options.begin(), more_options.end(), "--socket") == more_options.end()) {
-    options.insert(options.end(), {"--socket", "none"});
+  std::vector<std::string> options = {TIERAGENT_PATH, "--watch", at("jobs"), "--work", at("work")};
+  for (const auto& [option, value] : {std::pair("--socket", "none"), std::pair("--workers", "2")}) {
+    if (std::find(more_options.begin(), more_options.end(), option) == more_options.end())
+      options.insert(options.end(), {option, value});
   }
   options.insert(options.end(), more_options.begin(), more_options.end());
   std::vector<char*> argv;

@@ -40,7 +40,7 @@ export function statuses(world, options = {}) {
   const live = {
     run: 'count-nuclei-20261130T020000Z-qwer', workflow: 'count-nuclei', user: 'ada', state: 'running', progress: done / 24, tasks_total: 24, tasks_done: done, tasks_failed: 0, tasks_running: 3,
     bytes_staged: 3.1e9, bytes_copied: 1.2e9, eta_s: 9 * (24 - done), started: new Date(t0).toISOString(), updated: new Date(now).toISOString(), ended: null, workers: 4,
-    wall_s: (now - t0) / 1000, serial_equivalent_s: 24 * done, speed_up: 3.1, output: '/mnt/tier/brain42/counts', work: '/var/lib/tierhub/work/1', left_out: [], not_obeyed: [],
+    wall_s: (now - t0) / 1000, serial_equivalent_s: 24 * done, speed_up: null, speed_up_against: '', busy_processors: 3.1, limited_by: 'archive: for 41 % of the time of its 4 workers, tasks waited until their data was on the fast tier', output: '/mnt/tier/brain42/counts', work: '/var/lib/tierhub/work/1', left_out: [], not_obeyed: [],
     waits_for: 'waits until /brain42/scan.ome.zarr has not changed for 5 s', error: '', tasks: [...tasks('smooth', blocks(12), Math.min(12, done), 3, t0), ...(done > 12 ? tasks('label', blocks(12), done - 12, 3, t0 + 90000) : [])],
   };
   const failed = {
@@ -49,7 +49,7 @@ export function statuses(world, options = {}) {
     not_obeyed: ['gpu: this agent has none'], left_out: ['/plates/screen-03/C/01.tif: still being written'],
     tasks: [...tasks('smooth', ['B/01', 'B/02'], 2, 0, Date.parse('2026-11-29T10:15:05Z')), { step: 'label', task: 'B/03', state: 'failed', attempts: 3, slot: 1, start: '2026-11-29T10:16:00Z', end: '2026-11-29T10:17:31Z', exit_code: 137, reason: 'there is no memory for 40 GiB' }],
   };
-  const finished = { ...live, run: 'align-20261128T080000Z-zxcv', workflow: 'align', state: 'done', progress: 1, tasks_total: 6, tasks_done: 6, tasks_running: 0, eta_s: 0, waits_for: '', started: '2026-11-28T08:00:00Z', updated: '2026-11-28T08:11:00Z', ended: '2026-11-28T08:11:00Z', wall_s: 660, serial_equivalent_s: 2180, speed_up: 3.3, tasks: undefined };
+  const finished = { ...live, run: 'align-20261128T080000Z-zxcv', workflow: 'align', state: 'done', progress: 1, tasks_total: 6, tasks_done: 6, tasks_running: 0, eta_s: 0, waits_for: '', started: '2026-11-28T08:00:00Z', updated: '2026-11-28T08:11:00Z', ended: '2026-11-28T08:11:00Z', wall_s: 660, serial_equivalent_s: 2180, speed_up: 3.3, speed_up_against: 'align-20261127T080000Z-qwer', busy_processors: 3.6, limited_by: 'processors: 3.6 of 4 processors were busy on average', tasks: undefined };
   return [...jobRuns(world, options).reverse(), live, failed, finished];
 }
 

@@ -150,7 +150,7 @@ function statusOf(world, j, options) {
     run: name, workflow: j.workflow, user: 'ada', state, progress: done / all.length, tasks_total: all.length, tasks_done: done, tasks_failed: 0,
     tasks_running: state === 'running' ? tasks.length - done : 0, bytes_staged: Math.min(j.bytes, (wall / 4) * j.bytes), bytes_copied: 0.4 * Math.min(j.bytes, (wall / 4) * j.bytes),
     eta_s: state === 'running' ? (clock - now) / 1000 : 0, started: new Date(begun).toISOString(), updated: new Date(now).toISOString(), ended: state === 'running' ? null : new Date(over ? clock : now).toISOString(),
-    workers, wall_s: wall, serial_equivalent_s: serial, speed_up: wall > 0 ? serial / wall : 0, output: `/mnt/tier/results/ada/${j.workflow}/${name}`, work: '', left_out: [], not_obeyed: [], parameters: Object.fromEntries(Object.entries(j.body.values).map(([k, v]) => [k, Array.isArray(v) ? v : String(v)])), waits_for: '', error: '', tasks,
+    workers, wall_s: wall, serial_equivalent_s: serial, speed_up: null, speed_up_against: '', busy_processors: wall > 0 ? serial / wall : 0, limited_by: '', output: `/mnt/tier/results/ada/${j.workflow}/${name}`, work: '', left_out: [], not_obeyed: [], parameters: Object.fromEntries(Object.entries(j.body.values).map(([k, v]) => [k, Array.isArray(v) ? v : String(v)])), waits_for: '', error: '', tasks,
   };
 }
 

@@ -1,6 +1,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "compute/run/record.h"
 #include "tests/support/temporary_directory.h"
@@ -16,6 +17,9 @@ TaskRecord task_of(const std::string& step, size_t index) {
   task.slot = 1;
   task.start = Timestamp{1'000'000'000};
   task.end = Timestamp{3'000'000'000};
+  task.processor_s = 1.5;
+  task.peak_bytes = 4096;
+  task.waited_for_data_s = 0.25;
   return task;
 }
 
@@ -26,7 +30,7 @@ TEST(RunRecord, IsReadBackAsItWasWritten) {
     Result<RunRecord> record = RunRecord::open(path);
     ASSERT_TRUE(record);
     EXPECT_FALSE(record->header());
-    ASSERT_TRUE(record->begin({"boot", "sum", Timestamp{5}, {"/a", "/b\xff"}}));
+    ASSERT_TRUE(record->begin({"boot", "sum", Timestamp{5}, {"/a", "/b\xff"}, "key"}));
     ASSERT_TRUE(record->add_finished(task_of("s", 3)));
     ASSERT_TRUE(record->mark_placing());
   }
@@ -37,10 +41,14 @@ TEST(RunRecord, IsReadBackAsItWasWritten) {
   EXPECT_EQ(record->header()->job_checksum, "sum");
   EXPECT_EQ(record->header()->started.ns, 5);
   EXPECT_EQ(record->header()->item_paths, (std::vector<std::string>{"/a", "/b\xff"}));
+  EXPECT_EQ(record->header()->work_key, "key");
   ASSERT_EQ(record->finished().size(), 1u);
   EXPECT_EQ(record->finished()[0].step, "s");
   EXPECT_EQ(record->finished()[0].index, 3u);
   EXPECT_EQ(record->finished()[0].seconds({}), 2.0);
+  EXPECT_EQ(record->finished()[0].processor_s, 1.5);
+  EXPECT_EQ(record->finished()[0].peak_bytes, 4096u);
+  EXPECT_EQ(record->finished()[0].waited_for_data_s, 0.25);
   EXPECT_TRUE(record->placing());
   EXPECT_EQ(record->ended(), "");
 }
@@ -96,10 +104,13 @@ TEST(RunStatus, ReportsWhatWasMeasured) {
       << to_report(status, {});
 }
 
-TEST(RunStatus, SaysHowFastItWas) {
+TEST(RunStatus, SaysWhatItCostAndHowFastItWas) {
   RunStatus status;
   status.started = Timestamp{0};
-  status.ended = Timestamp{1'000'000'000};
+  status.ended = Timestamp{2'000'000'000};
+  status.processors = 2;
+  status.worker_time = {3.9, 0, 0, 0.1};
+  status.baseline.why_none = "nobody did this with one worker";
   status.state = RunState::done;
   status.workers = 2;
   status.tasks_total = status.tasks_done = 2;
@@ -108,9 +119,31 @@ TEST(RunStatus, SaysHowFastItWas) {
     task.state = "done";
     status.tasks[{0, i}] = task;
   }
-  EXPECT_EQ(status.serial_equivalent_s(), 4.0);
-  EXPECT_NE(to_report(status, {}).find("4.0 times as fast"), std::string::npos);
-  EXPECT_NE(to_json(status, {}, TaskList::with).find("\"speed_up\": 4.0"), std::string::npos);
+  const auto number = [&](const char* key) {
+    return nlohmann::json::parse(to_json(status, {}, TaskList::with)).at(key);
+  };
+  EXPECT_EQ(number("serial_equivalent_s"), 4.0);
+  EXPECT_EQ(number("processor_s"), 3.0);
+  EXPECT_EQ(number("busy_processors"), 1.5);
+  EXPECT_EQ(number("efficiency"), 0.75);
+  EXPECT_EQ(number("peak_bytes"), 4096);
+  EXPECT_EQ(number("tasks").at(0).at("processor_s"), 1.5);
+  EXPECT_EQ(number("tasks").at(0).at("peak_bytes"), 4096);
+  EXPECT_EQ(number("tasks").at(0).at("waited_for_data_s"), 0.25);
+  EXPECT_EQ(number("worker_s").at("busy_s"), 3.9);
+  EXPECT_TRUE(number("speed_up").is_null());
+  EXPECT_EQ(number("limited_by"), "processors: 1.5 of 2 processors were busy on average");
+  const auto says = [&](const char* text) {
+    return to_report(status, {}).find(text) != std::string::npos;
+  };
+  EXPECT_TRUE(says("Speed-up    not known: nobody did this with one worker\n"));
+  EXPECT_TRUE(
+      says("Computed    3.0 s of processor time: 1.5 processors busy on average, 75 % of "));
+  EXPECT_TRUE(says("Memory      4.0 KiB at most in one task\n"));
+  status.baseline = {"other", 3.0, ""};
+  EXPECT_EQ(number("speed_up"), 1.5);
+  EXPECT_EQ(number("speed_up_against"), "other");
+  EXPECT_TRUE(says("Speed-up    1.50 times as fast as other with one worker, which took 3.0 s"));
 }
 
 TEST(RunStatus, TextThatIsNotUtf8DoesNotBreakIt) {

@@ -69,7 +69,9 @@ function facts(s: RunStatus, mount: string): [string, string][] {
   ];
   if (s.ended) out[0] = ['Time', `${duration(s.wall_s)}, ended ${date(s.ended)}`];
   if (s.started) out.push(['Started', date(s.started)]);
-  if (s.speed_up > 0) out.push(['Speed-up', `${s.speed_up.toFixed(1)} times as fast as one task after the other, on ${plural(s.workers, 'worker')}`]);
+  if (s.busy_processors > 0) out.push(['Computed', `${s.busy_processors.toFixed(1)} processors busy on average, ${plural(s.workers, 'worker')}`]);
+  if (s.limited_by) out.push(['Limited by', shown(s.limited_by)]);
+  if (s.speed_up) out.push(['Speed-up', `${s.speed_up.toFixed(2)} times as fast as ${shown(s.speed_up_against)} with one worker`]);
   const values = Object.entries(s.parameters);
   if (values.length) out.push(['Values', values.map(([k, v]) => `${k} ${shown([v].flat().join(', '))}`).join('; ')]);
   if (s.output) out.push(['Results', shown(mount && s.output.startsWith(`${mount}/`) ? s.output.slice(mount.length) : s.output)]);
@@ -111,7 +113,7 @@ function Overview({ name, s, now, agent, reported }: { name: string; s: RunStatu
         <>
           <section aria-labelledby="steps"><h2 id="steps">Steps</h2><Steps tasks={s.tasks} /></section>
           <Lanes tasks={s.tasks} now={now} />
-          <SpeedUp tasks={s.tasks} started={s.started} now={now} speedUp={s.speed_up} workers={s.workers} />
+          <SpeedUp tasks={s.tasks} started={s.started} now={now} />
         </>
       ) : (
         <p className="muted">The agent does not report single tasks here: they are in <code>status.json</code> in the run’s folder.</p>

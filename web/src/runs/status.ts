@@ -26,7 +26,10 @@ export interface RunStatus {
   ended: string | null;
   wall_s: number;
   serial_equivalent_s: number;
-  speed_up: number;
+  speed_up: number | null; // null: no run with one worker to compare with
+  speed_up_against: string; // its name
+  busy_processors: number;
+  limited_by: string;
   workers: number;
   output: string;
   left_out: string[];
@@ -39,7 +42,7 @@ export interface RunStatus {
 
 const kEmpty: RunStatus = {
   progress: 0, tasks_total: 0, tasks_done: 0, tasks_failed: 0, tasks_running: 0, bytes_staged: 0, bytes_copied: 0, eta_s: null, started: '', ended: null,
-  wall_s: 0, serial_equivalent_s: 0, speed_up: 0, workers: 0, output: '', left_out: [], not_obeyed: [], parameters: {}, waits_for: '', error: '', tasks: null,
+  wall_s: 0, serial_equivalent_s: 0, speed_up: null, speed_up_against: '', busy_processors: 0, limited_by: '', workers: 0, output: '', left_out: [], not_obeyed: [], parameters: {}, waits_for: '', error: '', tasks: null,
 };
 
 // Whatever an agent of another version sends, the list of runs stays readable.
