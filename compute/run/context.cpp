@@ -107,6 +107,19 @@ void RunContext::look_for_stop() {
   }
 }
 
+void RunContext::note_skipped(const Schedule::Skipped& skipped) {
+  const auto& [task, because] = skipped;
+  const Step& step = plan->workflow().steps[task.step];
+  TaskRecord& known = status.tasks[task];
+  known.step = step.id;
+  known.index = task.index;
+  known.once = step.runs_once();
+  known.state = "skipped";
+  known.name = plan->inputs().shown_name(step, task.index);
+  known.reason = plan->label(because) + " failed or was skipped";
+  log->line(plan->label(task), "skipped: " + known.reason);
+}
+
 void RunContext::write_status_if_due() {
   const SteadyClock::duration age = SteadyClock::now() - written_;
   const milliseconds interval = status.tasks.size() > kManyTasks ? kLongStatusEvery : kStatusEvery;
@@ -137,6 +150,7 @@ void RunContext::update_counts() {
   };
   status.tasks_running = count("running");
   status.tasks_failed = count("failed");
+  status.tasks_skipped = count("skipped");
   status.tasks_done = schedule ? schedule->done() : 0;
   if (plan) status.not_obeyed = plan->not_obeyed();
   if (!stager) return;

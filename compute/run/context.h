@@ -42,6 +42,7 @@ class RunContext {
   int signal_fd() const { return signals_.get(); }
 
   void status_changed() { changed_ = true; }
+  void note_skipped(const Schedule::Skipped& skipped);
   // Writes status.json and reports to tierd.
   void write_status();
   void write_status_if_due();

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "compute/run/own_paths.h"
+
 namespace tierhub::compute {
 namespace {
 
@@ -98,11 +100,17 @@ void RunLoop::take_outcomes() {
       startable_.push_back(outcome.task);
       continue;
     }
-    context_.fail(
-        fmt::format("the input of the step '{}', task {} cannot be used: {}",
-                    step_of(outcome.task).id, outcome.task.index,
-                    context_.plan->inputs().as_seen(step_of(outcome.task), outcome.task.index,
-                                                    outcome.resident.error().text())));
+    const Step& step = step_of(outcome.task);
+    const std::string why =
+        context_.plan->inputs().as_seen(step, outcome.task.index, outcome.resident.error().text());
+    context_.stager->release(outcome.task);
+    TaskRecord& record = context_.status.tasks[outcome.task];
+    record.step = step.id;
+    record.index = outcome.task.index;
+    record.reason = "its input cannot be used: " + why;
+    give_up(outcome.task, record,
+            fmt::format("the input of the step '{}', task {} cannot be used: {}", step.id,
+                        outcome.task.index, why));
   }
 }
 
@@ -133,6 +141,7 @@ void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
   }
   record.step = step_of(task).id;
   record.index = task.index;
+  record.once = step_of(task).runs_once();
   record.state = "running";
   record.attempts = before.attempts + 1;
   record.slot = slots.empty() ? 0 : static_cast<int>(slots.front());
@@ -149,6 +158,8 @@ void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
 }
 
 Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>& slots) {
+  if (const auto problem = context_.plan->inputs().problem_of(step_of(task), task.index))
+    return *problem;
   TRY_ASSIGN(const ProcessSpec spec, context_.plan->process_for(task));
   TRY(context_.plan->make_parents(task));
   const std::string label = context_.plan->label(task);
@@ -173,6 +184,7 @@ void RunLoop::on_end(RunningTasks::Ended ended) {
   }
   record.state = "done";
   context_.schedule->mark_done(ended.task);
+  note_skipped();
   context_.log->line(context_.plan->label(ended.task),
                      fmt::format("done in {}", duration_text(record.seconds(*record.end))));
   record.report = std::move(ended.report);
@@ -195,12 +207,43 @@ void RunLoop::on_failure(const Step& step, TaskRecord& record, RunningTasks::End
     context_.schedule->give_back(ended.task);
     return;
   }
-  record.state = "failed";
-  context_.status.last_lines = std::move(ended.last_lines);
+  if (context_.plan->workflow().on_error == OnError::stop)
+    context_.status.last_lines = std::move(ended.last_lines);
   const std::string tries =
       record.attempts == 1 ? "tried once" : fmt::format("tried {} times", record.attempts);
-  context_.fail(fmt::format("the step '{}' failed at task {} ({}): {}", step.id, ended.task.index,
-                            tries, record.reason));
+  give_up(ended.task, record,
+          fmt::format("the step '{}' failed at task {} ({}): {}", step.id, ended.task.index, tries,
+                      record.reason));
+}
+
+void RunLoop::give_up(TaskId task, TaskRecord& record, std::string error) {
+  record.state = "failed";
+  record.once = step_of(task).runs_once();
+  record.name = context_.plan->inputs().shown_name(step_of(task), task.index);
+  context_.status_changed();
+  if (context_.plan->workflow().on_error == OnError::stop) {
+    context_.fail(std::move(error));
+    return;
+  }
+  // A half that it left must not be taken for a result.
+  for (const std::string& path : context_.plan->own_paths(task)) {
+    const Result<void> removed = remove_path(path);
+    if (!removed) {
+      context_.fail(fmt::format("what a task that failed has written cannot be removed: {}",
+                                removed.error().text()));
+      return;
+    }
+  }
+  const Result<void> written = context_.record->add_failed(record);
+  if (!written) context_.fail("tasks.jsonl cannot be written: " + written.error().text());
+  context_.log->line(context_.plan->label(task), "failed for good; the run carries on without it");
+  context_.schedule->mark_failed(task);
+  note_skipped();
+}
+
+void RunLoop::note_skipped() {
+  for (const Schedule::Skipped& skipped : context_.schedule->take_skipped())
+    context_.note_skipped(skipped);
 }
 
 void RunLoop::note_worker_time() {

@@ -29,6 +29,9 @@ class RunLoop {
   Result<void> start_process_of(TaskId task, const std::vector<unsigned>& slots);
   void on_end(RunningTasks::Ended ended);
   void on_failure(const Step& step, TaskRecord& record, RunningTasks::Ended ended);
+  // For good: ends the run, or leaves out what depends on the task.
+  void give_up(TaskId task, TaskRecord& record, std::string error);
+  void note_skipped();
   void note_worker_time();
   void wait();
   const Step& step_of(TaskId task) const { return context_.plan->workflow().steps[task.step]; }

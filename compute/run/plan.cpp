@@ -10,6 +10,7 @@
 
 #include "common/posix.h"
 #include "compute/run/machine_memory.h"
+#include "compute/run/own_paths.h"
 #include "compute/run/status.h"
 #include "compute/staging/shared_path.h"
 
@@ -119,6 +120,21 @@ Result<std::string> RunPlan::program_of(const Step& step, const PlaceholderValue
   if (program) return program;
   return Error(program.error().code(),
                fmt::format("{}: the step '{}': {}", step.place, step.id, program.error().text()));
+}
+
+std::vector<std::string> RunPlan::own_paths(TaskId task) const {
+  std::vector<std::string> paths;
+  const std::vector<Template> own = own_paths_of(workflow_, task.step);
+  if (own.empty()) return paths;
+  const Result<PlaceholderValues> values = values_for(task);
+  for (const Template& path : own) {
+    // What cannot be known now, because the input cannot be read, was not written either.
+    if (!values && path.mentions(Placeholder::select)) continue;
+    std::string text = path.expand(values ? *values : plain_values_for(task));
+    if (text.find("/../") == std::string::npos && !text.ends_with("/.."))
+      paths.push_back(std::move(text));
+  }
+  return paths;
 }
 
 Result<ProcessSpec> RunPlan::process_for(TaskId task) const {

@@ -47,6 +47,9 @@ class RunPlan {
     return std::min(step.resources.cpus, options_.workers);
   }
 
+  // Paths in {work} and {output} where only this task writes, see own_paths.h.
+  std::vector<std::string> own_paths(TaskId task) const;
+
   // "segment.0003"
   std::string label(TaskId task) const;
   // An error if the program is nowhere.

@@ -51,12 +51,14 @@ TaskRecord read_task(const Json& json) {
   TaskRecord task;
   task.step = formats::get_text(json, "step").value_or("");
   task.index = formats::get_unsigned(json, "task").value_or(0);
-  task.state = "done";
+  task.state = formats::get_text(json, "state").value_or("done");
   task.attempts = static_cast<unsigned>(formats::get_unsigned(json, "attempts").value_or(1));
   task.slot = static_cast<int>(formats::get_unsigned(json, "slot").value_or(0));
   task.start = get_time(json, "start");
   task.end = get_time(json, "end");
-  task.exit_code = 0;
+  task.exit_code = static_cast<int>(get_number(json, "exit_code"));
+  task.reason = formats::get_text(json, "reason").value_or("");
+  task.name = formats::get_text(json, "name").value_or("");
   task.processor_s = get_number(json, "processor_s");
   task.peak_bytes = formats::get_unsigned(json, "peak_bytes").value_or(0);
   task.waited_for_data_s = get_number(json, "waited_for_data_s");
@@ -89,7 +91,10 @@ void RunRecord::read_line(std::string_view line) {
   const Result<Json> json = formats::parse_json(line, "tasks.jsonl");
   if (!json) return;
   if (formats::find_member(*json, "boot_id") != nullptr) header_ = read_header(*json);
-  if (formats::find_member(*json, "step") != nullptr) finished_.push_back(read_task(*json));
+  if (formats::find_member(*json, "step") != nullptr) {
+    TaskRecord task = read_task(*json);
+    (task.state == "done" ? finished_ : failed_).push_back(std::move(task));
+  }
   if (formats::find_member(*json, "placing") != nullptr) placing_ = true;
   if (const auto ended = formats::get_text(*json, "ended")) ended_ = *ended;
 }
@@ -97,6 +102,7 @@ void RunRecord::read_line(std::string_view line) {
 Result<void> RunRecord::begin(const RunHeader& header) {
   TRY(posix::truncate_fd(fd_.get(), 0));
   finished_.clear();
+  failed_.clear();
   placing_ = false;
   ended_.clear();
   header_ = header;
@@ -110,7 +116,11 @@ Result<void> RunRecord::begin(const RunHeader& header) {
   return posix::write_all(fd_.get(), to_line(json));
 }
 
-Result<void> RunRecord::add_finished(const TaskRecord& task) {
+Result<void> RunRecord::add_finished(const TaskRecord& task) { return add(task); }
+
+Result<void> RunRecord::add_failed(const TaskRecord& task) { return add(task); }
+
+Result<void> RunRecord::add(const TaskRecord& task) {
   Json json = {{"step", task.step},
                {"task", task.index},
                {"attempts", task.attempts},
@@ -120,6 +130,12 @@ Result<void> RunRecord::add_finished(const TaskRecord& task) {
                {"processor_s", task.processor_s},
                {"peak_bytes", task.peak_bytes},
                {"waited_for_data_s", task.waited_for_data_s}};
+  if (task.state == "failed") {
+    json["state"] = task.state;
+    json["reason"] = task.reason;
+    json["name"] = task.name;
+    json["exit_code"] = task.exit_code.value_or(0);
+  }
   for (const std::string& line : task.report.lines)
     json["report"].push_back(api::to_wire_text(line));
   if (task.report.left_out > 0) json["report_left_out"] = task.report.left_out;

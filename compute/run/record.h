@@ -42,6 +42,7 @@ class RunRecord {
 
   const std::optional<RunHeader>& header() const { return header_; }
   const std::vector<TaskRecord>& finished() const { return finished_; }
+  const std::vector<TaskRecord>& failed() const { return failed_; }
   // The output was about to be renamed into place.
   bool placing() const { return placing_; }
   // "done", "failed" or "cancelled"; empty while the run goes on.
@@ -50,6 +51,8 @@ class RunRecord {
   // Forgets everything, then writes the first line.
   Result<void> begin(const RunHeader& header);
   Result<void> add_finished(const TaskRecord& task);
+  // One that failed for good, in a run that carries on.
+  Result<void> add_failed(const TaskRecord& task);
   Result<void> mark_placing();
   Result<void> mark_ended(const EndLine& line);
 
@@ -59,7 +62,10 @@ class RunRecord {
 
   UniqueFd fd_;
   std::optional<RunHeader> header_;
+  Result<void> add(const TaskRecord& task);
+
   std::vector<TaskRecord> finished_;
+  std::vector<TaskRecord> failed_;
   bool placing_ = false;
   std::string ended_;
 };

@@ -50,6 +50,8 @@ class Runner {
     planning_ = false;
     RunLoop(context_).work_off();
     if (context_.why_stop() != Stop::none) return end_stopped();
+    if (!context_.schedule->has_result())
+      return end_failed("nothing succeeded: " + first_failure());
     const Result<void> placed = place_output();
     if (!placed) return end_failed(placed.error().text());
     return end_done();
@@ -78,7 +80,9 @@ class Runner {
     }
     // After a restart of the machine what tasks wrote may be gone or torn: everything runs again.
     const bool goes_on = header && header->boot_id == boot_id;
-    TRY(make_plan(job, places, goes_on ? header->item_paths : std::vector<std::string>()));
+    TRY(make_plan(
+        job, places,
+        goes_on || context_.record->placing() ? header->item_paths : std::vector<std::string>()));
     if (goes_on) resumed_ = true;
     if (output_was_placed()) return take_up();
     TRY(make_room());
@@ -137,6 +141,7 @@ class Runner {
     context_.status.left_out = context_.plan->inputs().left_out();
     context_.schedule.emplace(context_.plan->workflow(), context_.plan->inputs().size());
     context_.status.tasks_total = context_.schedule->total();
+    context_.status.items_total = context_.plan->inputs().size();
     return {};
   }
 
@@ -226,17 +231,28 @@ class Runner {
   // What an earlier runner finished stays finished.
   Result<void> take_up() {
     const std::vector<Step>& steps = context_.plan->workflow().steps;
-    for (const TaskRecord& task : context_.record->finished()) {
-      const auto step = std::find_if(steps.begin(), steps.end(),
-                                     [&](const Step& other) { return other.id == task.step; });
-      const TaskId id{static_cast<size_t>(step - steps.begin()), task.index};
-      if (step == steps.end() || id.index >= context_.schedule->tasks_of(id.step)) continue;
+    const auto each = [&](const std::vector<TaskRecord>& records, auto&& mark) {
+      for (const TaskRecord& task : records) {
+        const auto step = std::find_if(steps.begin(), steps.end(),
+                                       [&](const Step& other) { return other.id == task.step; });
+        const TaskId id{static_cast<size_t>(step - steps.begin()), task.index};
+        if (step == steps.end() || id.index >= context_.schedule->tasks_of(id.step)) continue;
+        TaskRecord& known = context_.status.tasks[id];
+        known = task;
+        known.once = step->runs_once();
+        known.report = {};
+        mark(id, task);
+      }
+    };
+    each(context_.record->finished(), [&](TaskId id, const TaskRecord& task) {
       context_.schedule->mark_done(id);
       context_.status.measured.add(id, task.report);
-      TaskRecord& known = context_.status.tasks[id];
-      known = task;
-      known.report = {};
-    }
+    });
+    // What failed for good stays so: the report names it, and a step that gathered did without it.
+    each(context_.record->failed(),
+         [&](TaskId id, const TaskRecord&) { context_.schedule->mark_failed(id); });
+    for (const Schedule::Skipped& skipped : context_.schedule->take_skipped())
+      context_.note_skipped(skipped);
     context_.log->line("run",
                        fmt::format("continues where it was interrupted: {} of {} tasks are done",
                                    context_.schedule->done(), context_.schedule->total()));
@@ -253,7 +269,17 @@ class Runner {
     return context_.plan->output().put_in_place();
   }
 
+  std::string first_failure() const {
+    for (const auto& [id, task] : context_.status.tasks) {
+      if (task.state == "failed") return fmt::format("{}: {}", task.step, task.reason);
+    }
+    return "no task was done";
+  }
+
+  // What tasks that failed would need stays.
   RunnerExit end_done() {
+    const bool is_whole = context_.schedule->done() == context_.schedule->total();
+    if (!is_whole) return end(RunState::done);
     const Result<void> emptied = empty_folder(options_.work);
     if (emptied) context_.status.work.clear();
     if (!emptied)

@@ -27,12 +27,13 @@ Json to_json(const TaskRecord& task) {
                {"state", task.state},
                {"attempts", task.attempts},
                {"slot", task.slot},
-               {"start", time_text(task.start)},
+               {"start", task.attempts > 0 ? Json(time_text(task.start)) : Json(nullptr)},
                {"end", optional_time(task.end)},
                {"exit_code", task.exit_code ? Json(*task.exit_code) : Json(nullptr)},
                {"processor_s", rounded(task.processor_s)},
                {"peak_bytes", task.peak_bytes},
                {"waited_for_data_s", rounded(task.waited_for_data_s)}};
+  if (!task.name.empty()) json["name"] = task.name;
   if (!task.reason.empty()) json["reason"] = task.reason;
   return json;
 }
@@ -57,6 +58,11 @@ std::string what_happened(const RunStatus& status, Timestamp now) {
   const std::string time = duration_text(status.wall_s(now));
   switch (status.state) {
     case RunState::done:
+      if (status.tasks_failed > 0) {
+        return fmt::format("Done without what failed: {} in {}; {} failed and {} {} skipped.",
+                           tasks, time, status.tasks_failed, status.tasks_skipped,
+                           status.tasks_skipped == 1 ? "was" : "were");
+      }
       return fmt::format("Everything is done: {} in {}.", tasks, time);
     case RunState::cancelled:
       return fmt::format("The run was cancelled after {}; {} were done.", time, tasks);
@@ -85,6 +91,44 @@ std::string what_to_do(const RunStatus& status) {
       return "Wait; status.json next to this file shows the progress.";
   }
   return {};
+}
+
+bool has_failures(const RunStatus& status) {
+  return status.tasks_failed > 0 &&
+         (status.state == RunState::done || status.state == RunState::failed);
+}
+
+// "b.tif: exit code 1: cannot read" of each task that failed.
+std::vector<std::string> failures(const RunStatus& status) {
+  std::vector<std::string> lines;
+  for (const auto& [id, task] : status.tasks) {
+    if (task.state != "failed") continue;
+    const std::string name =
+        task.name.empty() ? fmt::format("{} {}", task.step, task.index) : task.name;
+    lines.push_back(fmt::format("{}: {}", name, task.reason));
+  }
+  return lines;
+}
+
+// "8 of 9; failed: b.tif: exit code 1: cannot read"
+std::string first_line(const RunStatus& status) {
+  constexpr size_t kNamed = 3;
+  const std::vector<std::string> all = failures(status);
+  std::string text = status.how_many_are_fine() + "; failed: ";
+  for (size_t i = 0; i < std::min(all.size(), kNamed); ++i) text += (i == 0 ? "" : "; ") + all[i];
+  if (all.size() > kNamed) text += fmt::format("; and {} more", all.size() - kNamed);
+  return text;
+}
+
+void add_failures(std::string& text, const RunStatus& status) {
+  text += "\nWhat failed:\n";
+  for (const std::string& line : failures(status)) text += fmt::format("  {}\n", line);
+  std::string skipped;
+  for (const auto& [id, task] : status.tasks) {
+    if (task.state == "skipped")
+      skipped += fmt::format("  {}: {}\n", task.name.empty() ? task.step : task.name, task.reason);
+  }
+  if (!skipped.empty()) text += "\nWhat was skipped for that reason:\n" + skipped;
 }
 
 void add_costs(std::string& text, const RunStatus& status, Timestamp now) {
@@ -125,6 +169,15 @@ std::string_view to_text(RunState state) {
   return "failed";
 }
 
+std::string RunStatus::how_many_are_fine() const {
+  std::set<size_t> lost;
+  for (const auto& [id, task] : tasks) {
+    if (!task.once && (task.state == "failed" || task.state == "skipped")) lost.insert(id.index);
+  }
+  if (items_total == 1) return fmt::format("{} of {}", tasks_done, tasks_total);
+  return fmt::format("{} of {}", items_total - std::min(items_total, lost.size()), items_total);
+}
+
 double TaskRecord::seconds(Timestamp now) const {
   return std::max(0.0, static_cast<double>(end.value_or(now).ns - start.ns) / 1e9);
 }
@@ -156,6 +209,7 @@ std::optional<double> RunStatus::eta_s(Timestamp now) const {
 
 std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
   const double total = static_cast<double>(std::max<size_t>(status.tasks_total, 1));
+  const size_t settled = status.tasks_done + status.tasks_failed + status.tasks_skipped;
   const Costs costs = status.costs(now);
   const WorkerTime& time = costs.worker_time;
   const std::optional<double> faster =
@@ -170,10 +224,11 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"parameters", parameters},
       {"user", status.user},
       {"state", to_text(status.state)},
-      {"progress", rounded(static_cast<double>(status.tasks_done) / total)},
+      {"progress", rounded(static_cast<double>(settled) / total)},
       {"tasks_total", status.tasks_total},
       {"tasks_done", status.tasks_done},
       {"tasks_failed", status.tasks_failed},
+      {"tasks_skipped", status.tasks_skipped},
       {"tasks_running", status.tasks_running},
       {"bytes_staged", status.bytes_staged},
       {"bytes_copied", status.bytes_copied},
@@ -216,8 +271,11 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
 std::string to_report(const RunStatus& status, Timestamp now) {
   std::string text;
   const std::string name = status.workflow.empty() ? status.run : status.workflow;
+  const bool lists_failures = has_failures(status) && status.state == RunState::done;
+  if (lists_failures) text += first_line(status) + "\n\n";
   text += fmt::format("{}: {}\n\n{}\n", name, to_text(status.state), what_happened(status, now));
   if (!status.error.empty()) text += fmt::format("\nReason:\n  {}\n", status.error);
+  if (lists_failures) add_failures(text, status);
   if (!status.last_lines.empty()) {
     text += "\nThe last lines that the failed task wrote:\n";
     for (const std::string& line : status.last_lines) text += fmt::format("  | {}\n", line);

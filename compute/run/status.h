@@ -26,7 +26,11 @@ std::string_view to_text(RunState state);
 struct TaskRecord {
   std::string step;
   size_t index = 0;
-  std::string state;  // "running", "done", "failed", "stopped", "waiting" (for another try)
+  // "running", "done", "failed", "stopped", "waiting" (for another try), "skipped" (because a task
+  // that it waits for failed)
+  std::string state;
+  bool once = false;  // of a step that runs once
+  std::string name;   // of what it works on, if it failed or was skipped; for people
   unsigned attempts = 0;
   int slot = -1;  // the first of its worker slots
   Timestamp start;
@@ -51,9 +55,11 @@ struct RunStatus {
   std::optional<Timestamp> ended;
   unsigned workers = 1;
   unsigned processors = 1;  // that this machine gives the run
+  size_t items_total = 1;   // what the scatter gave
   size_t tasks_total = 0;
   size_t tasks_done = 0;
   size_t tasks_failed = 0;
+  size_t tasks_skipped = 0;
   size_t tasks_running = 0;
   std::map<TaskId, TaskRecord> tasks;  // those that were started
   uint64_t bytes_staged = 0;
@@ -73,6 +79,8 @@ struct RunStatus {
 
   double wall_s(Timestamp now) const;
   Costs costs(Timestamp now) const;
+  // Of the items, or of the tasks if there is but one item: "8 of 9".
+  std::string how_many_are_fine() const;
   std::optional<double> eta_s(Timestamp now) const;
 };
 

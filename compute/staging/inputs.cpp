@@ -73,7 +73,13 @@ Result<std::vector<RunInputs::Found>> RunInputs::find_datasets() {
 Result<void> RunInputs::find_items(const std::vector<Found>& datasets,
                                    const std::vector<std::string>& known_paths) {
   for (const Found& dataset : datasets) {
-    TRY(workflow_.scatter.by == ScatterBy::file ? find_files(dataset) : find_wells(dataset));
+    const Result<void> found =
+        workflow_.scatter.by == ScatterBy::file ? find_files(dataset) : find_wells(dataset);
+    if (found) continue;
+    if (!may_carry_on() || workflow_.scatter.by != ScatterBy::file) return found.error();
+    // One that cannot be looked into is one item that fails.
+    add_item(dataset, dataset.path, stem_of(dataset.path));
+    problems_.emplace(dataset.path, found.error());
   }
   if (known_paths.empty()) return {};
   // A run that goes on: the items that it began with, and no other.
@@ -237,20 +243,41 @@ Result<void> RunInputs::add_slices(const std::string& path,
   return {};
 }
 
-Result<void> RunInputs::check_readable() const {
+bool RunInputs::may_carry_on() const { return workflow_.on_error == OnError::carry_on; }
+
+Result<void> RunInputs::check_readable() {
   const std::string* last = nullptr;
   for (const Item& item : items_) {
     if (last != nullptr && *last == item.path) continue;
     last = &item.path;
     const int wanted = is_folder(item.path) ? R_OK | X_OK : R_OK;
     if (::faccessat(AT_FDCWD, item.path.c_str(), wanted, AT_EACCESS) == 0) continue;
-    if (errno == ENOENT) {
-      return Error(std::errc::no_such_file_or_directory,
-                   fmt::format("the input {} does not exist", item.path));
-    }
-    return cannot_read(item.path, errno);
+    const Error why = errno == ENOENT ? Error(std::errc::no_such_file_or_directory,
+                                              fmt::format("the input {} does not exist", item.path))
+                                      : cannot_read(item.path, errno);
+    if (!may_carry_on()) return why;
+    problems_.emplace(item.path, why);
   }
+  const bool any_is_fine = std::any_of(items_.begin(), items_.end(), [&](const Item& item) {
+    return !problems_.contains(item.path);
+  });
+  if (!any_is_fine) return problems_.begin()->second;
   return {};
+}
+
+std::optional<Error> RunInputs::problem_of(const Step& step, size_t index) const {
+  if (step.runs_once() || problems_.empty()) return std::nullopt;
+  const auto found = problems_.find(items_[index].path);
+  if (found == problems_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::string RunInputs::shown_name(const Step& step, size_t index) const {
+  const bool by_file =
+      workflow_.scatter.by == ScatterBy::file || workflow_.scatter.by == ScatterBy::well;
+  if (step.runs_once() || !by_file) return "";
+  const std::string whole = path_without_dots(items_[index].path);
+  return whole.substr(std::min(whole.size(), base_ == "/" ? 1 : base_->size() + 1));
 }
 
 std::vector<std::string> RunInputs::item_paths() const {
@@ -326,6 +353,7 @@ void RunInputs::remember_selection(const std::string& path, std::string text) co
 
 Result<TaskInput> RunInputs::input_of(const Step& step, size_t index) const {
   TaskInput input;
+  if (const std::optional<Error> problem = problem_of(step, index)) return *problem;
   if (!staged_ || !step.mentions(Placeholder::input)) return input;
   if (!step.runs_once() || items_.size() == 1) {
     TRY(add_item_input(items_[step.runs_once() ? 0 : index], input));

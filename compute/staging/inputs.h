@@ -50,6 +50,12 @@ class RunInputs {
   std::vector<std::string> item_paths() const;
   // Each path that an item is, or is a part of, once.
   std::vector<std::string> distinct_paths() const;
+  // How people call a task's item: its path below the fixed part of the pattern. Empty for a step
+  // that runs once, and if items are parts of one dataset.
+  std::string shown_name(const Step& step, size_t index) const;
+  // Why the item of a task cannot be used, if that was found out while planning, in a workflow that
+  // carries on without it; nothing otherwise.
+  std::optional<Error> problem_of(const Step& step, size_t index) const;
   // True if the items are parts of one dataset whose metadata was read.
   bool is_cut() const { return cut_ != nullptr; }
   // True if tasks read something in the mount.
@@ -94,6 +100,7 @@ class RunInputs {
                           const std::vector<std::string>& known_paths);
   Result<void> find_files(const Found& dataset);
   Result<void> find_wells(const Found& dataset);
+  bool may_carry_on() const;
   void leave_out(const std::string& link);
   void add_item(const Found& dataset, const std::string& path, std::string name);
   // Widens the folder that {path} begins at.
@@ -102,7 +109,7 @@ class RunInputs {
   Result<void> cut(const std::string& dataset);
   Result<void> add_boxes(const std::string& path, const std::vector<formats::Box>& boxes);
   Result<void> add_slices(const std::string& path, const std::vector<formats::Box>& boxes);
-  Result<void> check_readable() const;
+  Result<void> check_readable();
 
   Result<std::unique_ptr<formats::Image>> open_image(const std::string& path) const;
   Result<std::shared_ptr<const formats::FileTree>> open_tree(const std::string& path) const;
@@ -121,6 +128,7 @@ class RunInputs {
   // The folder that {path} begins at: the fixed part that all patterns share.
   std::optional<std::string> base_;
   std::vector<Item> items_;
+  std::map<std::string, Error> problems_;  // by the path of an item
   std::vector<std::string> left_out_;
   size_t left_out_count_ = 0;
   // Of a dataset that is cut; shared by its items.

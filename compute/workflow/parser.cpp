@@ -12,8 +12,8 @@ namespace tierhub::compute {
 namespace keys {
 
 const std::vector<std::string_view>& of_workflow() {
-  static const std::vector<std::string_view> known = {"workflow", "parameters", "values", "input",
-                                                      "scatter",  "steps",      "output"};
+  static const std::vector<std::string_view> known = {
+      "workflow", "parameters", "values", "input", "scatter", "steps", "on_error", "output"};
   return known;
 }
 const std::vector<std::string_view>& of_input() {
@@ -170,6 +170,7 @@ class WorkflowParser {
     if (key == "input") return input(at, value);
     if (key == "scatter") return scatter(at, value);
     if (key == "steps") return steps(value);
+    if (key == "on_error") return on_error(value);
     if (key == "output") return output(value);
     return {};  // parameters and values were read before
   }
@@ -256,6 +257,17 @@ class WorkflowParser {
           (key == "z" ? extent.z : key == "y" ? extent.y : extent.x) = voxels;
           return {};
         });
+    return {};
+  }
+
+  Checked<void> on_error(const YAML::Node& value) {
+    TRY_ASSIGN(const std::string written, yaml_.scalar(value, "on_error"));
+    if (written == "continue") {
+      workflow_.on_error = OnError::carry_on;
+    } else if (written != "stop") {
+      return yaml_.complaint(value,
+                             fmt::format("on_error must be stop or continue, not '{}'", written));
+    }
     return {};
   }
 

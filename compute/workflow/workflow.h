@@ -38,6 +38,9 @@ struct Resources {
   std::optional<std::chrono::seconds> time;
 };
 
+// What happens to the other tasks when one has failed for good.
+enum class OnError { stop, carry_on };
+
 // A text of the file with placeholders.
 struct Argument {
   Template text;
@@ -67,6 +70,7 @@ struct Workflow {
   bool has_select = false;
   Scatter scatter;
   std::vector<Step> steps;
+  OnError on_error = OnError::stop;
   Template output;
 
   bool mentions(Placeholder placeholder) const;

@@ -403,5 +403,29 @@ TEST(Places, RelativePathsBeginAtTheRoot) {
   EXPECT_EQ((Places{"/mnt", ""}).in_namespace("/mnt/a"), std::nullopt);
 }
 
+TEST_F(Inputs, OneThatCannotBeLookedIntoIsOneFailureIfTheWorkflowCarriesOn) {
+  write("d/a.tif");
+  write("d/b.zarr/.zgroup", "{}");
+  write("d/b.zarr/.zattrs", "{");
+  write("d/c.tif");
+  const std::string head = "input: {dataset: d/*}\nscatter: {by: file}";
+  EXPECT_FALSE(make(head));
+  const auto inputs = make(head + "\non_error: continue");
+  ASSERT_TRUE(inputs) << inputs.error().text();
+  ASSERT_EQ(inputs->size(), 3u);
+  EXPECT_FALSE(inputs->problem_of(workflow.steps[0], 0));
+  ASSERT_TRUE(inputs->problem_of(workflow.steps[0], 1));
+  EXPECT_FALSE(inputs->problem_of(workflow.steps[0], 2));
+  EXPECT_EQ(inputs->shown_name(workflow.steps[0], 1), "b.zarr");
+  EXPECT_EQ(staged(*inputs, 0), Texts{"/d/a.tif"});
+  EXPECT_EQ(staged(*inputs, 1), Texts{inputs->problem_of(workflow.steps[0], 1)->text()});
+}
+
+TEST_F(Inputs, IfNoneCanBeLookedIntoTheRunFailsAllTheSame) {
+  write("d/b.zarr/.zgroup", "{}");
+  write("d/b.zarr/.zattrs", "{");
+  EXPECT_FALSE(make("input: {dataset: d/*}\nscatter: {by: file}\non_error: continue"));
+}
+
 }  // namespace
 }  // namespace tierhub::compute

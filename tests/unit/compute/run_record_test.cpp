@@ -11,6 +11,7 @@ namespace {
 
 TaskRecord task_of(const std::string& step, size_t index) {
   TaskRecord task;
+  task.state = "done";
   task.step = step;
   task.index = index;
   task.attempts = 2;
@@ -92,6 +93,56 @@ TEST(RunRecord, KeepsWhatTasksReported) {
             (std::vector<std::string>{"a.csv: 3 objects", "b\xff"}));
   EXPECT_EQ(record->finished()[0].report.left_out, 4u);
   EXPECT_TRUE(record->finished()[1].report.lines.empty());
+}
+
+TEST(RunRecord, WhatFailedForGoodIsKeptApartFromWhatIsDone) {
+  const TemporaryDirectory folder;
+  const std::string path = folder / "tasks.jsonl";
+  {
+    Result<RunRecord> record = RunRecord::open(path);
+    ASSERT_TRUE(record && record->begin({"boot", "sum", {}, {}}));
+    TaskRecord task = task_of("s", 0);
+    task.state = "failed";
+    task.reason = "exit code 3: no";
+    task.name = "b.tif";
+    task.exit_code = 3;
+    ASSERT_TRUE(record->add_failed(task));
+    ASSERT_TRUE(record->add_finished(task_of("s", 1)));
+  }
+  const Result<RunRecord> record = RunRecord::open(path);
+  ASSERT_TRUE(record);
+  ASSERT_EQ(record->finished().size(), 1u);
+  EXPECT_EQ(record->finished()[0].index, 1u);
+  ASSERT_EQ(record->failed().size(), 1u);
+  EXPECT_EQ(record->failed()[0].state, "failed");
+  EXPECT_EQ(record->failed()[0].reason, "exit code 3: no");
+  EXPECT_EQ(record->failed()[0].name, "b.tif");
+  EXPECT_EQ(record->failed()[0].exit_code, 3);
+}
+
+TEST(RunStatus, ADoneRunNamesWhatFailedFirst) {
+  RunStatus status;
+  status.state = RunState::done;
+  status.workflow = "w";
+  status.items_total = 9;
+  status.tasks_total = 9;
+  for (size_t i = 0; i < 9; ++i) {
+    TaskRecord task = task_of("s", i);
+    task.state = i < 5 ? "failed" : "done";
+    task.name = "img" + std::to_string(i) + ".tif";
+    task.reason = "exit code 1";
+    status.tasks[{0, i}] = task;
+  }
+  status.tasks_done = 4;
+  status.tasks_failed = 5;
+  const std::string report = to_report(status, {});
+  EXPECT_TRUE(
+      report.starts_with("4 of 9; failed: img0.tif: exit code 1; img1.tif: exit code 1; "
+                         "img2.tif: exit code 1; and 2 more\n\nw: done\n"))
+      << report;
+  EXPECT_NE(report.find("\nWhat failed:\n  img0.tif: exit code 1\n"), std::string::npos);
+  EXPECT_NE(report.find("  img4.tif: exit code 1\n"), std::string::npos) << "each is named";
+  EXPECT_EQ(report.find("Everything is done"), std::string::npos);
 }
 
 TEST(RunStatus, ReportsWhatWasMeasured) {

@@ -313,5 +313,14 @@ TEST(Workflow, ThePublishedSchemaHasTheKeysThatTheParserTakes) {
   EXPECT_EQ(keys_in(step.at("properties").at("resources")), as_set(keys::of_resources()));
 }
 
+TEST(Workflow, OnErrorIsStopUnlessTheFileSaysContinue) {
+  const std::string rest = "workflow: w\ninput: {dataset: d}\nsteps: [{id: a, run: [t]}]\n";
+  EXPECT_EQ(parse_workflow(rest)->on_error, OnError::stop);
+  EXPECT_EQ(parse_workflow(rest + "on_error: stop\n")->on_error, OnError::stop);
+  EXPECT_EQ(parse_workflow(rest + "on_error: continue\n")->on_error, OnError::carry_on);
+  EXPECT_EQ(parse_workflow(rest + "on_error: maybe\n").error().text(),
+            "line 4, column 11: on_error must be stop or continue, not 'maybe'");
+}
+
 }  // namespace
 }  // namespace tierhub::compute
