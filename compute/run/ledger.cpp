@@ -31,7 +31,10 @@ void WorkerClock::set(SteadyClock::time_point now, const Moment& moment) {
     const unsigned held = std::min(moment_.held, moment_.workers);
     const double idle_s = passed_s * (moment_.workers - held);
     time_.busy_s += passed_s * held;
-    (moment_.startable ? time_.slots_s : moment_.fetching ? time_.data_s : time_.tasks_s) += idle_s;
+    (moment_.kept_waiting ? time_.slots_s
+     : moment_.startable  ? time_.start_s
+     : moment_.fetching   ? time_.data_s
+                          : time_.tasks_s) += idle_s;
   }
   since_ = now;
   moment_ = moment;
@@ -53,7 +56,8 @@ std::string Costs::limited_by() const {
   const double data = worker_time.data_s / total_s;
   const double slots = worker_time.slots_s / total_s;
   const double tasks = worker_time.tasks_s / total_s;
-  const double most = std::max({data, slots, tasks});
+  const double start = worker_time.start_s / total_s;
+  const double most = std::max({data, slots, tasks, start});
   const auto share = [&](double part) {
     return fmt::format("for {} % of the time of {}", percent(part), workers_text(workers));
   };
@@ -65,6 +69,10 @@ std::string Costs::limited_by() const {
     return fmt::format(
         "slots: {}, tasks waited for slots that other runs, or smaller tasks of this one, had",
         share(slots));
+  }
+  if (most >= kMuch && most == start) {
+    return fmt::format("starting: {}, tasks were being started: each takes very little time",
+                       share(start));
   }
   if (most >= kMuch) return fmt::format("tasks: {}, there was no task to start", share(tasks));
   if (efficiency() >= kComputes) return "processors: " + processors_text;

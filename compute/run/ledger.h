@@ -15,18 +15,20 @@ struct WorkerTime {
   double busy_s = 0;   // a task of this run had them
   double data_s = 0;   // idle, while what could start next was being fetched
   double slots_s = 0;  // a task could have started, but its slots were taken
+  double start_s = 0;  // between tasks: slots are asked for, processes started
   double tasks_s = 0;  // there was nothing to start
-  double total_s() const { return busy_s + data_s + slots_s + tasks_s; }
+  double total_s() const { return busy_s + data_s + slots_s + start_s + tasks_s; }
 };
 
 // Adds up the WorkerTime of a run that goes on. One thread.
 class WorkerClock {
  public:
   struct Moment {
-    unsigned workers = 1;    // that the run can have at most
-    unsigned held = 0;       // slots of tasks that run
-    bool startable = false;  // a task waits for nothing but slots
-    bool fetching = false;   // a task waits for its data
+    unsigned workers = 1;       // that the run can have at most
+    unsigned held = 0;          // slots of tasks that run
+    bool startable = false;     // a task waits for nothing but slots
+    bool kept_waiting = false;  // for them, and longer than it takes to get them
+    bool fetching = false;      // a task waits for its data
   };
   // How things are from `now` on. Nothing counts before the first call.
   void set(SteadyClock::time_point now, const Moment& moment);
@@ -60,7 +62,8 @@ struct Costs {
   // busy_processors() over those that its workers stand for, which are not more than the machine
   // has. Above 1: tasks used more than the slots that they asked for.
   double efficiency() const;
-  // "processors: ...", "archive: ...", "slots: ...", "tasks: ...", "waiting: ..." with the figures.
+  // "processors: ...", "archive: ...", "slots: ...", "tasks: ...", "starting: ...", "waiting: ..."
+  // with the figures.
   // Empty if nothing was computed yet.
   std::string limited_by() const;
 };

@@ -17,6 +17,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kTick{100};
 constexpr milliseconds kInterruptGrace{1000};
 
+// Slots that are free come within this time, on a busy machine too.
+constexpr milliseconds kPromptGrant{250};
 // "exit code 1: imgop: c 3 is selected, but the dataset has only c 0": a program that ends by itself
 // says last what was wrong.
 std::string with_last_line(const RunningTasks::Ended& ended) {
@@ -84,8 +86,8 @@ void RunLoop::request_staging() {
 
 void RunLoop::request_slots() {
   if (startable_.empty() || context_.slots->waiting()) return;
-  const unsigned count = context_.plan->slots_for(step_of(startable_.front()));
-  if (!context_.slots->want(count)) context_.stop(Stop::interrupted);
+  asked_for_slots_ = SteadyClock::now();
+  if (!context_.slots->want(slots_of(startable_.front()))) context_.stop(Stop::interrupted);
 }
 
 void RunLoop::take_outcomes() {
@@ -247,8 +249,15 @@ void RunLoop::note_skipped() {
 }
 
 void RunLoop::note_worker_time() {
-  clock_.set(SteadyClock::now(),
-             {context_.options.workers, held_slots_, !startable_.empty(), !staging_.empty()});
+  const SteadyClock::time_point now = SteadyClock::now();
+  WorkerClock::Moment moment;
+  moment.workers = context_.options.workers;
+  moment.held = held_slots_;
+  moment.startable = !startable_.empty();
+  moment.kept_waiting =
+      moment.startable && context_.slots->waiting() && now - asked_for_slots_ > kPromptGrant;
+  moment.fetching = !staging_.empty();
+  clock_.set(now, moment);
   context_.status.worker_time = clock_.time();
 }
 

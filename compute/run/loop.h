@@ -47,3 +47,4 @@ class RunLoop {
 };
 
 }  // namespace tierhub::compute
+  SteadyClock::time_point asked_for_slots_;

@@ -49,7 +49,7 @@ void add_measured(std::string& text, const Measured& measured) {
 
 // Lines of the report, each with a heading of fixed width.
 void add_row(std::string& text, std::string_view heading, std::string_view content) {
-  text += fmt::format("{:<12}{}\n", heading, content);
+  text += fmt::format("{:<10}{}\n", heading, content);
 }
 
 std::string what_happened(const RunStatus& status, Timestamp now) {
@@ -146,7 +146,7 @@ void add_costs(std::string& text, const RunStatus& status, Timestamp now) {
   if (costs.peak_bytes > 0)
     add_row(text, "Memory", fmt::format("{} at most in one task", size_text(costs.peak_bytes)));
   if (const std::string limit = costs.limited_by(); !limit.empty())
-    add_row(text, "Limited by", limit);
+    add_row(text, "Limited", "by " + limit);
   if (status.state == RunState::done)
     add_row(text, "Speed-up", speed_up_text(costs, status.baseline));
 }
@@ -250,7 +250,8 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
        {{"busy_s", rounded(time.busy_s)},
         {"waited_for_data_s", rounded(time.data_s)},
         {"waited_for_slots_s", rounded(time.slots_s)},
-        {"waited_for_tasks_s", rounded(time.tasks_s)}}},
+        {"waited_for_tasks_s", rounded(time.tasks_s)},
+        {"starting_s", rounded(time.start_s)}}},
       {"peak_bytes", costs.peak_bytes},
       {"output", status.output},
       {"work", status.work},

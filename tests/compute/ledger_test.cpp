@@ -52,7 +52,7 @@ TEST_F(Ledger, TheProcessorTimeOfTasksAndTheirChildrenIsMeasured) {
   EXPECT_NEAR(run.status["busy_processors"].get<double>() * run.status["wall_s"].get<double>(),
               sum_s, 0.05 + 0.01 * sum_s);
   EXPECT_TRUE(run.status["speed_up"].is_null());
-  EXPECT_NE(run.report.find("Speed-up    not known: no run with one worker"), std::string::npos)
+  EXPECT_NE(run.report.find("Speed-up  not known: no run with one worker"), std::string::npos)
       << run.report;
 }
 

@@ -28,29 +28,31 @@ Costs costs_of(double wall_s, double processor_s, unsigned workers, const Worker
 
 TEST(WorkerClock, GivesEachIdleWorkerAReason) {
   WorkerClock clock;
-  clock.set(kStart, {4, 1, false, true});
-  clock.set(kStart + seconds(1), {4, 2, true, true});
-  clock.set(kStart + seconds(3), {4, 4, false, false});
-  clock.set(kStart + seconds(4), {4, 0, false, false});
-  clock.set(kStart + seconds(5), {4, 0, false, false});
-  EXPECT_DOUBLE_EQ(clock.time().busy_s, 1 + 4 + 4);
+  clock.set(kStart, {4, 1, false, false, true});
+  clock.set(kStart + seconds(1), {4, 2, true, true, true});
+  clock.set(kStart + seconds(3), {4, 4, false, false, false});
+  clock.set(kStart + seconds(4), {4, 0, false, false, false});
+  clock.set(kStart + seconds(5), {4, 3, true, false, true});
+  clock.set(kStart + seconds(6), {4, 0, false, false, false});
+  EXPECT_DOUBLE_EQ(clock.time().busy_s, 1 + 4 + 4 + 3);
   EXPECT_DOUBLE_EQ(clock.time().data_s, 3);
   EXPECT_DOUBLE_EQ(clock.time().slots_s, 4);
   EXPECT_DOUBLE_EQ(clock.time().tasks_s, 4);
-  EXPECT_DOUBLE_EQ(clock.time().total_s(), 20);
+  EXPECT_DOUBLE_EQ(clock.time().start_s, 1);
+  EXPECT_DOUBLE_EQ(clock.time().total_s(), 24);
 }
 
 TEST(WorkerClock, MoreSlotsThanWorkersAreNoNegativeIdleTime) {
   WorkerClock clock;
-  clock.set(kStart, {1, 2, false, false});
-  clock.set(kStart + seconds(1), {1, 2, false, false});
+  clock.set(kStart, {1, 2, false, false, false});
+  clock.set(kStart + seconds(1), {1, 2, false, false, false});
   EXPECT_DOUBLE_EQ(clock.time().busy_s, 1);
   EXPECT_DOUBLE_EQ(clock.time().total_s(), 1);
 }
 
 TEST(Costs, TasksThatSlowEachOtherAreNoSpeedUp) {
   // Two workers whose tasks both use both processors: the wall times of the tasks say nothing.
-  Costs costs = costs_of(9.2, 17.9, 2, {18.0, 0, 0, 0.4});
+  Costs costs = costs_of(9.2, 17.9, 2, {18.0, 0, 0, 0, 0.4});
   costs.serial_equivalent_s = 17.2;
   EXPECT_NEAR(costs.busy_processors(), 1.95, 0.01);
   EXPECT_NEAR(costs.efficiency(), 0.97, 0.01);
@@ -64,31 +66,34 @@ TEST(Costs, TasksThatSlowEachOtherAreNoSpeedUp) {
 }
 
 TEST(Costs, OneWorkerWhoseTaskUsesTwoProcessorsIsAboveItsSlots) {
-  const Costs costs = costs_of(10, 19, 1, {10, 0, 0, 0});
+  const Costs costs = costs_of(10, 19, 1, {10, 0, 0, 0, 0});
   EXPECT_DOUBLE_EQ(costs.efficiency(), 1.9);
   EXPECT_TRUE(costs.limited_by().starts_with("processors: 1.9 of 2")) << costs.limited_by();
 }
 
 TEST(Costs, MoreWorkersThanProcessorsStandForTheProcessorsAlone) {
-  EXPECT_DOUBLE_EQ(costs_of(10, 20, 8, {80, 0, 0, 0}).efficiency(), 1.0);
+  EXPECT_DOUBLE_EQ(costs_of(10, 20, 8, {80, 0, 0, 0, 0}).efficiency(), 1.0);
 }
 
 TEST(Costs, SayWhatLimitedTheRun) {
-  EXPECT_EQ(costs_of(10, 5, 2, {8, 11, 0, 1}).limited_by(),
+  EXPECT_EQ(costs_of(10, 5, 2, {8, 11, 0, 0, 1}).limited_by(),
             "archive: for 55 % of the time of its 2 workers, tasks waited until their data was on "
             "the fast tier");
-  EXPECT_EQ(costs_of(10, 5, 2, {8, 0, 12, 0}).limited_by(),
+  EXPECT_EQ(costs_of(10, 5, 2, {8, 0, 12, 0, 0}).limited_by(),
             "slots: for 60 % of the time of its 2 workers, tasks waited for slots that other runs, "
             "or smaller tasks of this one, had");
-  EXPECT_EQ(costs_of(10, 9, 2, {10, 0, 0, 10}).limited_by(),
+  EXPECT_EQ(costs_of(10, 9, 2, {10, 0, 0, 0, 10}).limited_by(),
             "tasks: for 50 % of the time of its 2 workers, there was no task to start");
-  EXPECT_EQ(costs_of(10, 0.5, 2, {19, 0, 0, 1}).limited_by(),
+  EXPECT_EQ(costs_of(10, 0.5, 2, {19, 0, 0, 0, 1}).limited_by(),
             "waiting: tasks had its 2 workers for 95 % of the time, but only 0.1 of 2 processors "
             "were busy on average: they waited themselves, for reading and writing, the network or "
             "a pause");
-  EXPECT_EQ(costs_of(10, 9, 1, {10, 0, 0, 0}).limited_by(),
+  EXPECT_EQ(costs_of(10, 9, 1, {10, 0, 0, 0, 0}).limited_by(),
             "processors: 0.9 of 2 processors were busy on average");
-  EXPECT_EQ(costs_of(1, 0, 2, {0, 0, 0, 2}).limited_by(), "") << "nothing was computed";
+  EXPECT_EQ(costs_of(10, 0.5, 2, {5, 0, 0, 14, 1}).limited_by(),
+            "starting: for 70 % of the time of its 2 workers, tasks were being started: each takes "
+            "very little time");
+  EXPECT_EQ(costs_of(1, 0, 2, {0, 0, 0, 0, 2}).limited_by(), "") << "nothing was computed";
 }
 
 // --- Runs to compare with ---
@@ -98,7 +103,7 @@ class PastRuns : public ::testing::Test {
   void leave(const std::string& run, const EndLine& line) {
     fs::create_directories(done_ + "/" + run);
     Result<RunRecord> record = RunRecord::open(done_ + "/" + run + "/tasks.jsonl");
-    ASSERT_TRUE(record && record->begin({"boot", "sum", {}, {}, line.work_key}));
+    ASSERT_TRUE(record && record->begin({"boot", "sum", {}, {}, {}, {}, "", line.work_key}));
     ASSERT_TRUE(record->mark_ended(line));
   }
   static EndLine line(unsigned workers, double wall_s) { return {"done", "key", workers, wall_s}; }

@@ -160,7 +160,7 @@ TEST(RunStatus, SaysWhatItCostAndHowFastItWas) {
   status.started = Timestamp{0};
   status.ended = Timestamp{2'000'000'000};
   status.processors = 2;
-  status.worker_time = {3.9, 0, 0, 0.1};
+  status.worker_time = {3.9, 0, 0, 0, 0.1};
   status.baseline.why_none = "nobody did this with one worker";
   status.state = RunState::done;
   status.workers = 2;
@@ -187,14 +187,13 @@ TEST(RunStatus, SaysWhatItCostAndHowFastItWas) {
   const auto says = [&](const char* text) {
     return to_report(status, {}).find(text) != std::string::npos;
   };
-  EXPECT_TRUE(says("Speed-up    not known: nobody did this with one worker\n"));
-  EXPECT_TRUE(
-      says("Computed    3.0 s of processor time: 1.5 processors busy on average, 75 % of "));
-  EXPECT_TRUE(says("Memory      4.0 KiB at most in one task\n"));
+  EXPECT_TRUE(says("Speed-up  not known: nobody did this with one worker\n"));
+  EXPECT_TRUE(says("Computed  3.0 s of processor time: 1.5 processors busy on average, 75 % of "));
+  EXPECT_TRUE(says("Memory    4.0 KiB at most in one task\n"));
   status.baseline = {"other", 3.0, ""};
   EXPECT_EQ(number("speed_up"), 1.5);
   EXPECT_EQ(number("speed_up_against"), "other");
-  EXPECT_TRUE(says("Speed-up    1.50 times as fast as other with one worker, which took 3.0 s"));
+  EXPECT_TRUE(says("Speed-up  1.50 times as fast as other with one worker, which took 3.0 s"));
 }
 
 TEST(RunStatus, TextThatIsNotUtf8DoesNotBreakIt) {
