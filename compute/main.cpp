@@ -27,6 +27,7 @@ struct CommandLine {
   RunnerOptions runner;
   AskOptions ask;
   std::string check, plan, submit;  // the workflow that is asked about
+  std::string retry;                // the run that is
   bool list = false;
   std::string socket;
   std::string log_level = "info";
@@ -86,8 +87,13 @@ void declare(CLI::App& app, CommandLine& line) {
       ->type_name("NAME=VALUE");
   app.add_option("--name", line.ask.name, "with --submit: what the run is called")
       ->type_name("NAME");
+  asked
+      ->add_option("--retry", line.retry,
+                   "repeat what failed in a run that has ended; what it has done is taken up")
+      ->type_name("RUN");
   app.add_option("--folder", line.ask.folder,
-                 "with --submit: the jobs folder (default: that of the agent that tierd knows)")
+                 "with --submit and --retry: the jobs folder (default: that of the agent that "
+                 "tierd knows)")
       ->type_name("DIR");
   app.add_flag("--json", line.ask.json, "with one of these: print JSON");
   app.footer(
@@ -133,7 +139,8 @@ std::optional<AskExit> answer(CommandLine& line) {
   AskOptions& ask = line.ask;
   ask.programs_folder = own_folder();
   if (line.list) return list_command(ask);
-  if (line.check.empty() && line.plan.empty() && line.submit.empty()) return std::nullopt;
+  if (line.check.empty() && line.plan.empty() && line.submit.empty() && line.retry.empty())
+    return std::nullopt;
   ask.socket = choose_socket(line.socket, "");
   if (!line.check.empty()) {
     ask.workflow = line.check;
@@ -147,6 +154,10 @@ std::optional<AskExit> answer(CommandLine& line) {
 int run(int argc, char** argv) {
   CLI::App app("Runs workflows that users drop into a jobs folder.", "tieragent");
   CommandLine line;
+  if (!line.retry.empty()) {
+    ask.workflow = line.retry;
+    return retry_command(ask, open_tierd);
+  }
   line.agent.workers = std::max(1u, std::thread::hardware_concurrency());
   line.agent.work = "/var/lib/tierhub/work";
   declare(app, line);

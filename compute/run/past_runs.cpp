@@ -38,7 +38,8 @@ std::string_view time_in(std::string_view run) {
 }  // namespace
 
 Baseline find_baseline(const std::string& done_folder, const EndLine& ours) {
-  if (ours.work_key.empty()) return {"", 0, "the run was interrupted and went on later"};
+  if (ours.work_key.empty())
+    return {"", 0, "the run was interrupted, repeats another one, or did not do everything"};
   if (was_held_up(ours)) return {"", 0, "other runs had a part of the workers meanwhile"};
   if (ours.workers == 1) return {"", 0, "this run had one worker itself"};
   Baseline none{"", 0, ""};

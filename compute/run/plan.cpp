@@ -63,14 +63,20 @@ Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options, con
   values.set(Placeholder::run, options.run)
       .set(Placeholder::workflow, plan->workflow_.name)
       .set(Placeholder::user, user_name());
-  plan->output_.emplace(places.absolute(plan->workflow_.output.expand(values)), options.run,
-                        user_name());
+  std::string place = places.absolute(plan->workflow_.output.expand(values));
+  // Where each run writes to one place, that of the run which is repeated may be taken.
+  if (!job.retry_of.empty() && !plan->workflow_.output.mentions(Placeholder::run)) {
+    while (place.size() > 1 && place.ends_with('/')) place.pop_back();
+    place += "." + options.run;
+  }
+  plan->output_.emplace(std::move(place), options.run, user_name());
   TRY_ASSIGN(RunInputs inputs,
              RunInputs::make(plan->workflow_, places, std::move(prefetch), known_items));
   plan->inputs_.emplace(std::move(inputs));
   TRY(plan->check_programs());
   for (size_t step = 0; step < plan->workflow_.steps.size(); ++step) {
     TRY(plan->check_paths_differ(step));
+    plan->own_paths_.push_back(own_paths_of(plan->workflow_, step));
   }
   return plan;
 }
@@ -78,6 +84,15 @@ Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options, con
 std::string RunPlan::number(TaskId task) const {
   const size_t width = std::max<size_t>(4, fmt::format("{}", inputs_->size() - 1).size());
   return fmt::format("{:0{}}", task.index, width);
+}
+
+std::optional<TaskId> RunPlan::find_task(const std::string& step, size_t index) const {
+  for (size_t i = 0; i < workflow_.steps.size(); ++i) {
+    if (workflow_.steps[i].id != step) continue;
+    if (index >= (workflow_.steps[i].runs_once() ? 1 : inputs_->size())) return std::nullopt;
+    return TaskId{i, index};
+  }
+  return std::nullopt;
 }
 
 std::string RunPlan::label(TaskId task) const {
@@ -124,13 +139,17 @@ Result<std::string> RunPlan::program_of(const Step& step, const PlaceholderValue
 
 std::vector<std::string> RunPlan::own_paths(TaskId task) const {
   std::vector<std::string> paths;
-  const std::vector<Template> own = own_paths_of(workflow_, task.step);
-  if (own.empty()) return paths;
-  const Result<PlaceholderValues> values = values_for(task);
-  for (const Template& path : own) {
-    // What cannot be known now, because the input cannot be read, was not written either.
-    if (!values && path.mentions(Placeholder::select)) continue;
-    std::string text = path.expand(values ? *values : plain_values_for(task));
+  const PlaceholderValues plain = plain_values_for(task);
+  for (const Template& path : own_paths_[task.step]) {
+    std::string text;
+    if (path.mentions(Placeholder::select)) {
+      const Result<PlaceholderValues> values = values_for(task);
+      // What cannot be known, because the input cannot be read, was not written either.
+      if (!values) continue;
+      text = path.expand(*values);
+    } else {
+      text = path.expand(plain);
+    }
     if (text.find("/../") == std::string::npos && !text.ends_with("/.."))
       paths.push_back(std::move(text));
   }

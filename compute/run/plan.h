@@ -50,6 +50,8 @@ class RunPlan {
   // Paths in {work} and {output} where only this task writes, see own_paths.h.
   std::vector<std::string> own_paths(TaskId task) const;
 
+  // The task of that step, or nothing if there is none.
+  std::optional<TaskId> find_task(const std::string& step, size_t index) const;
   // "segment.0003"
   std::string label(TaskId task) const;
   // An error if the program is nowhere.
@@ -73,6 +75,7 @@ class RunPlan {
 
   RunnerOptions options_;
   Workflow workflow_;
+  std::vector<std::vector<Template>> own_paths_;  // by step
   std::optional<RunInputs> inputs_;
   std::optional<OutputPlace> output_;
 };

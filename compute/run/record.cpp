@@ -31,17 +31,38 @@ double get_number(const Json& json, std::string_view key) {
   return number != nullptr && number->is_number() ? number->get<double>() : 0;
 }
 
+std::vector<std::string> get_texts(const Json& array) {
+  std::vector<std::string> texts;
+  for (const Json& one : array) {
+    if (one.is_string()) texts.push_back(api::from_wire_text(one.get<std::string>()));
+  }
+  return texts;
+}
+
+std::vector<std::string> to_wire(const std::vector<std::string>& texts) {
+  std::vector<std::string> made;
+  for (const std::string& text : texts) made.push_back(api::to_wire_text(text));
+  return made;
+}
+
 RunHeader read_header(const Json& json) {
   RunHeader header;
   header.boot_id = formats::get_text(json, "boot_id").value_or("");
   header.job_checksum = formats::get_text(json, "job").value_or("");
   header.started = get_time(json, "started");
   header.work_key = formats::get_text(json, "work_key").value_or("");
+  header.takes_up = formats::get_text(json, "takes_up").value_or("");
   const Json* items = formats::find_member(json, "items");
-  if (items == nullptr || !items->is_array()) return header;
-  for (const Json& item : *items) {
-    if (item.is_string()) {
-      header.item_paths.push_back(api::from_wire_text(item.get<std::string>()));
+  if (items != nullptr && items->is_array()) header.item_paths = get_texts(*items);
+  if (const Json* values = formats::find_member(json, "values");
+      values != nullptr && values->is_object()) {
+    for (const auto& [name, value] : values->items()) {
+      if (value.is_array()) header.values[name] = get_texts(value);
+    }
+  }
+  if (const Json* seen = formats::find_member(json, "seen"); seen != nullptr && seen->is_object()) {
+    for (const auto& [path, look] : seen->items()) {
+      if (look.is_string()) header.seen[api::from_wire_text(path)] = look.get<std::string>();
     }
   }
   return header;
@@ -59,6 +80,7 @@ TaskRecord read_task(const Json& json) {
   task.exit_code = static_cast<int>(get_number(json, "exit_code"));
   task.reason = formats::get_text(json, "reason").value_or("");
   task.name = formats::get_text(json, "name").value_or("");
+  task.from_run = formats::get_text(json, "from_run").value_or("");
   task.processor_s = get_number(json, "processor_s");
   task.peak_bytes = formats::get_unsigned(json, "peak_bytes").value_or(0);
   task.waited_for_data_s = get_number(json, "waited_for_data_s");
@@ -78,13 +100,26 @@ Result<RunRecord> RunRecord::open(const std::string& path) {
              posix::open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0644));
   TRY_ASSIGN(const std::string text, posix::read_file(path));
   RunRecord record(std::move(fd));
+  const size_t whole = record.read_lines(text);
+  if (whole < text.size()) TRY(posix::truncate_fd(record.fd_.get(), whole));
+  return record;
+}
+
+Result<RunRecord> RunRecord::read(const std::string& path) {
+  TRY_ASSIGN(UniqueFd fd, posix::open_at(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  TRY_ASSIGN(const std::string text, posix::read_file(path));
+  RunRecord record(std::move(fd));
+  record.read_lines(text);
+  return record;
+}
+
+size_t RunRecord::read_lines(std::string_view text) {
   size_t begin = 0;
   for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
-    record.read_line(std::string_view(text).substr(begin, end - begin));
+    read_line(text.substr(begin, end - begin));
     begin = end + 1;
   }
-  if (begin < text.size()) TRY(posix::truncate_fd(record.fd_.get(), begin));
-  return record;
+  return begin;
 }
 
 void RunRecord::read_line(std::string_view line) {
@@ -95,6 +130,7 @@ void RunRecord::read_line(std::string_view line) {
     TaskRecord task = read_task(*json);
     (task.state == "done" ? finished_ : failed_).push_back(std::move(task));
   }
+  if (formats::find_member(*json, "taken_up") != nullptr) taken_up_ = true;
   if (formats::find_member(*json, "placing") != nullptr) placing_ = true;
   if (const auto ended = formats::get_text(*json, "ended")) ended_ = *ended;
 }
@@ -103,15 +139,21 @@ Result<void> RunRecord::begin(const RunHeader& header) {
   TRY(posix::truncate_fd(fd_.get(), 0));
   finished_.clear();
   failed_.clear();
+  taken_up_ = false;
   placing_ = false;
   ended_.clear();
   header_ = header;
-  std::vector<std::string> items;
-  for (const std::string& path : header.item_paths) items.push_back(api::to_wire_text(path));
+  Json values = Json::object();
+  for (const auto& [name, value] : header.values) values[name] = to_wire(value);
+  Json seen = Json::object();
+  for (const auto& [path, look] : header.seen) seen[api::to_wire_text(path)] = look;
   const Json json = {{"boot_id", header.boot_id},
                      {"job", header.job_checksum},
                      {"started", api::to_time_text(header.started)},
-                     {"items", items},
+                     {"items", to_wire(header.item_paths)},
+                     {"values", values},
+                     {"seen", seen},
+                     {"takes_up", header.takes_up},
                      {"work_key", header.work_key}};
   return posix::write_all(fd_.get(), to_line(json));
 }
@@ -130,6 +172,7 @@ Result<void> RunRecord::add(const TaskRecord& task) {
                {"processor_s", task.processor_s},
                {"peak_bytes", task.peak_bytes},
                {"waited_for_data_s", task.waited_for_data_s}};
+  if (!task.from_run.empty()) json["from_run"] = task.from_run;
   if (task.state == "failed") {
     json["state"] = task.state;
     json["reason"] = task.reason;
@@ -140,6 +183,11 @@ Result<void> RunRecord::add(const TaskRecord& task) {
     json["report"].push_back(api::to_wire_text(line));
   if (task.report.left_out > 0) json["report_left_out"] = task.report.left_out;
   return posix::write_all(fd_.get(), to_line(json));
+}
+
+Result<void> RunRecord::mark_taken_up() {
+  TRY(posix::write_all(fd_.get(), to_line({{"taken_up", true}})));
+  return posix::sync_fd(fd_.get());
 }
 
 Result<void> RunRecord::mark_placing() {
@@ -153,12 +201,14 @@ Result<void> RunRecord::mark_ended(const EndLine& line) {
                                            {"workers", line.workers},
                                            {"wall_s", line.wall_s},
                                            {"waited_for_slots_s", line.waited_for_slots_s},
-                                           {"bytes_copied", line.bytes_copied}})));
+                                           {"bytes_copied", line.bytes_copied},
+                                           {"output", api::to_wire_text(line.output)},
+                                           {"work_kept", line.work_kept}})));
   return posix::sync_fd(fd_.get());
 }
 
 std::optional<EndLine> read_end_line(int run_folder_fd) {
-  constexpr uint64_t kTailBytes = 4096;
+  constexpr uint64_t kTailBytes = 16384;
   const Result<UniqueFd> fd =
       posix::open_at(run_folder_fd, "tasks.jsonl", O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) return std::nullopt;
@@ -181,6 +231,9 @@ std::optional<EndLine> read_end_line(int run_folder_fd) {
   line.wall_s = get_number(*json, "wall_s");
   line.waited_for_slots_s = get_number(*json, "waited_for_slots_s");
   line.bytes_copied = formats::get_unsigned(*json, "bytes_copied").value_or(0);
+  line.output = api::from_wire_text(formats::get_text(*json, "output").value_or(""));
+  const Json* kept = formats::find_member(*json, "work_kept");
+  line.work_kept = kept != nullptr && kept->is_boolean() && kept->get<bool>();
   return line;
 }
 

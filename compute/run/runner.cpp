@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
+#include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -16,7 +19,9 @@
 #include "common/posix.h"
 #include "compute/run/context.h"
 #include "compute/run/loop.h"
+#include "compute/run/own_paths.h"
 #include "compute/run/past_runs.h"
+#include "compute/run/take_up.h"
 #include "compute/staging/fingerprint.h"
 
 namespace tierhub::compute {
@@ -60,17 +65,22 @@ class Runner {
  private:
   Result<void> prepare() {
     TRY_ASSIGN(const std::string dropped, read_workflow_file(context_.file("job.yaml")));
+    const Checked<std::optional<std::string>> retry = read_retry(dropped);
+    if (!retry) return to_error(retry.error());
     const Checked<std::optional<WorkflowReference>> reference = read_reference(dropped);
     if (!reference) return to_error(reference.error());
-    // A file that cannot be obeyed is refused before anyone is asked.
-    if (!*reference) TRY(note_workflow({dropped, {}}));
-    TRY_ASSIGN(const Places places, find_places());
     Job job{dropped, {}};
+    if (*retry) {
+      TRY_ASSIGN(job, job_to_repeat(**retry));
+    }
+    // A file that cannot be obeyed is refused before anyone is asked.
+    if (!*reference) TRY(note_workflow(job));
+    TRY_ASSIGN(const Places places, find_places());
     if (*reference) {
       TRY_ASSIGN(job, workflow_of(**reference, places));
       TRY(note_workflow(job));
     }
-    const std::string whole = *reference ? dropped + job.text : dropped;
+    const std::string whole = *reference || *retry ? dropped + job.text : dropped;
     const std::string job_checksum = checksum(std::as_bytes(std::span(whole))).hex();
     TRY_ASSIGN(const std::string boot_id, posix::boot_id());
     const std::optional<RunHeader> header = context_.record->header();
@@ -80,20 +90,103 @@ class Runner {
     }
     // After a restart of the machine what tasks wrote may be gone or torn: everything runs again.
     const bool goes_on = header && header->boot_id == boot_id;
-    TRY(make_plan(
-        job, places,
-        goes_on || context_.record->placing() ? header->item_paths : std::vector<std::string>()));
+    std::vector<std::string> known_items;
+    if (earlier_) known_items = earlier_->header.item_paths;
+    if (goes_on || context_.record->placing()) known_items = header->item_paths;
+    TRY(make_plan(job, places, known_items));
     if (goes_on) resumed_ = true;
     if (output_was_placed()) return take_up();
     TRY(make_room());
-    if (goes_on) return take_up();
-    if (header) {
+    if (goes_on && (job.retry_of.empty() || context_.record->has_taken_up())) return take_up();
+    if (header && !goes_on) {
       TRY(empty_folder(options_.work));
       TRY(empty_folder(context_.plan->output().hidden()));
     }
-    work_key_ = work_key_of(job);
-    return context_.record->begin({boot_id, job_checksum, context_.status.started,
-                                   context_.plan->inputs().item_paths(), work_key_});
+    const auto seen = goes_on ? header->seen : look_at_inputs();
+    if (job.retry_of.empty()) work_key_ = work_key_of(job, seen);
+    TRY(context_.record->begin({boot_id, job_checksum, context_.status.started,
+                                context_.plan->inputs().item_paths(), job.values, seen,
+                                job.retry_of, work_key_}));
+    if (earlier_) return take_up_earlier(boot_id, seen);
+    return {};
+  }
+
+  // What an earlier run did, with its values; its text is kept as that of a reference is.
+  Result<Job> job_to_repeat(const std::string& run) {
+    context_.status.retry_of = run;
+    const std::string kept = context_.file("workflow.yaml");
+    const std::optional<RunHeader>& header = context_.record->header();
+    if (header && context_.record->has_taken_up()) {
+      TRY_ASSIGN(std::string text, read_workflow_file(kept));
+      return Job{std::move(text), header->values, run};
+    }
+    const std::string jobs = folder_of(folder_of(options_.run_folder));
+    TRY_ASSIGN(earlier_, open_earlier_run(jobs, run));
+    TRY(posix::replace_file(kept, earlier_->job.text));
+    return Job{earlier_->job.text, earlier_->job.values, run};
+  }
+
+  // Steps 3 to 7 of take_up.h.
+  Result<void> take_up_earlier(const std::string& boot_id,
+                               const std::map<std::string, std::string>& seen) {
+    const RunPlan& plan = *context_.plan;
+    const TakeUpPlaces places{options_.run, folder_of(options_.work) + "/" + earlier_->run,
+                              options_.work, plan.output().hidden()};
+    const auto nothing =
+        why_nothing_is_left(*earlier_, options_.run, boot_id, places.earlier_work, places.hidden);
+    if (nothing) {
+      context_.log->line("run",
+                         fmt::format("nothing is taken up of {}: {}", earlier_->run, *nothing));
+      TRY(empty_folder(places.work));
+      TRY(empty_folder(places.hidden));
+      return context_.record->mark_taken_up();
+    }
+    TRY(take_files(*earlier_, places, [this] { return check_stop(); }));
+    std::map<TaskId, TaskRecord> finished;
+    std::set<TaskId> ids;
+    for (const TaskRecord& task : earlier_->finished) {
+      const auto id = plan.find_task(task.step, task.index);
+      if (!id) continue;
+      finished[*id] = task;
+      ids.insert(*id);
+    }
+    const auto is_usable = [&](TaskId task) {
+      const std::string path = plan.inputs().path_of(plan.workflow().steps[task.step], task.index);
+      const auto then = earlier_->header.seen.find(path);
+      const auto now = seen.find(path);
+      const bool is_same = path.empty() || (then != earlier_->header.seen.end() &&
+                                            now != seen.end() && then->second == now->second);
+      const std::vector<std::string> own = plan.own_paths(task);
+      return is_same && std::all_of(own.begin(), own.end(), [](const std::string& path_there) {
+               return ::faccessat(AT_FDCWD, path_there.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+             });
+    };
+    const std::set<TaskId> taken =
+        tasks_to_take_up(plan.workflow(), plan.inputs().size(), ids, is_usable);
+    for (size_t step = 0; step < plan.workflow().steps.size(); ++step) {
+      for (size_t index = 0; index < context_.schedule->tasks_of(step); ++index) {
+        if (taken.contains({step, index})) continue;
+        for (const std::string& path : plan.own_paths({step, index})) TRY(remove_path(path));
+      }
+    }
+    std::vector<TaskRecord> records;
+    for (const TaskId id : taken) {
+      TaskRecord& task = records.emplace_back(finished.at(id));
+      if (task.from_run.empty()) task.from_run = earlier_->run;
+      TRY(context_.record->add_finished(task));
+    }
+    TRY(context_.record->mark_taken_up());
+    context_.log->line("run", fmt::format("takes up {} of {} tasks of {}", taken.size(),
+                                          context_.schedule->total(), earlier_->run));
+    for (const TaskRecord& task : records) count_as_done(task);
+    return {};
+  }
+
+  std::map<std::string, std::string> look_at_inputs() const {
+    std::map<std::string, std::string> seen;
+    for (const std::string& path : context_.plan->inputs().distinct_paths())
+      seen.emplace(path, fingerprint_of(path));
+    return seen;
   }
 
   Result<void> note_workflow(const Job& job) {
@@ -105,7 +198,7 @@ class Runner {
   }
 
   // Two runs with the same key do the same work.
-  std::string work_key_of(const Job& job) const {
+  std::string work_key_of(const Job& job, const std::map<std::string, std::string>& seen) const {
     std::vector<std::string> texts = {job.text};
     for (const auto& [name, value] : context_.status.parameters) {
       texts.push_back(name);
@@ -113,7 +206,7 @@ class Runner {
     }
     for (const std::string& path : context_.plan->inputs().distinct_paths()) {
       texts.push_back(path);
-      texts.push_back(fingerprint_of(path));
+      texts.push_back(seen.at(path));
     }
     return joint_fingerprint(texts);
   }
@@ -129,7 +222,7 @@ class Runner {
       TRY_ASSIGN(text, library.read(reference.workflow));
       TRY(posix::replace_file(kept, *text));
     }
-    return Job{*std::move(text), reference.values};
+    return Job{*std::move(text), reference.values, ""};
   }
 
   Result<void> make_plan(const Job& job, const Places& places,
@@ -230,33 +323,35 @@ class Runner {
 
   // What an earlier runner finished stays finished.
   Result<void> take_up() {
-    const std::vector<Step>& steps = context_.plan->workflow().steps;
-    const auto each = [&](const std::vector<TaskRecord>& records, auto&& mark) {
-      for (const TaskRecord& task : records) {
-        const auto step = std::find_if(steps.begin(), steps.end(),
-                                       [&](const Step& other) { return other.id == task.step; });
-        const TaskId id{static_cast<size_t>(step - steps.begin()), task.index};
-        if (step == steps.end() || id.index >= context_.schedule->tasks_of(id.step)) continue;
-        TaskRecord& known = context_.status.tasks[id];
-        known = task;
-        known.once = step->runs_once();
-        known.report = {};
-        mark(id, task);
-      }
-    };
-    each(context_.record->finished(), [&](TaskId id, const TaskRecord& task) {
-      context_.schedule->mark_done(id);
-      context_.status.measured.add(id, task.report);
-    });
+    for (const TaskRecord& task : context_.record->finished()) count_as_done(task);
     // What failed for good stays so: the report names it, and a step that gathered did without it.
-    each(context_.record->failed(),
-         [&](TaskId id, const TaskRecord&) { context_.schedule->mark_failed(id); });
+    for (const TaskRecord& task : context_.record->failed()) {
+      if (const std::optional<TaskId> id = know(task)) context_.schedule->mark_failed(*id);
+    }
     for (const Schedule::Skipped& skipped : context_.schedule->take_skipped())
       context_.note_skipped(skipped);
     context_.log->line("run",
                        fmt::format("continues where it was interrupted: {} of {} tasks are done",
                                    context_.schedule->done(), context_.schedule->total()));
     return {};
+  }
+
+  void count_as_done(const TaskRecord& task) {
+    const std::optional<TaskId> id = know(task);
+    if (!id) return;
+    context_.schedule->mark_done(*id);
+    context_.status.measured.add(*id, task.report);
+  }
+
+  // Puts a task of the record into the status; nothing if the workflow has no such task.
+  std::optional<TaskId> know(const TaskRecord& task) {
+    const std::optional<TaskId> id = context_.plan->find_task(task.step, task.index);
+    if (!id) return std::nullopt;
+    TaskRecord& known = context_.status.tasks[*id];
+    known = task;
+    known.once = context_.plan->workflow().steps[id->step].runs_once();
+    known.report = {};
+    return id;
   }
 
   bool output_was_placed() const {
@@ -276,10 +371,13 @@ class Runner {
     return "no task was done";
   }
 
+  bool is_whole() const {
+    return context_.schedule && context_.schedule->done() == context_.schedule->total();
+  }
+
   // What tasks that failed would need stays.
   RunnerExit end_done() {
-    const bool is_whole = context_.schedule->done() == context_.schedule->total();
-    if (!is_whole) return end(RunState::done);
+    if (!is_whole()) return end(RunState::done);
     const Result<void> emptied = empty_folder(options_.work);
     if (emptied) context_.status.work.clear();
     if (!emptied)
@@ -311,12 +409,12 @@ class Runner {
     RunStatus& status = context_.status;
     status.state = state;
     status.ended = Timestamp::now();
+    if (state != RunState::done || !is_whole()) tidy_up();
     const EndLine line = end_line();
     if (state == RunState::done) {
       const std::string running = folder_of(options_.run_folder);
       status.baseline = find_baseline(folder_of(running) + "/done", line);
     }
-    if (state != RunState::done) tidy_up();
     context_.write_status();
     const Result<void> reported =
         posix::replace_file(context_.file("REPORT.txt"), to_report(status, *status.ended));
@@ -336,14 +434,24 @@ class Runner {
     const RunStatus& status = context_.status;
     EndLine line;
     line.state = to_text(status.state);
-    if (!resumed_) line.work_key = work_key_;
+    if (!resumed_ && is_whole()) line.work_key = work_key_;
     line.workers = status.workers;
     line.wall_s = status.wall_s(*status.ended);
     line.waited_for_slots_s = status.worker_time.slots_s;
     if (context_.stager) {
       line.bytes_copied = context_.stager->progress().copied_bytes + context_.metadata_copied_bytes;
     }
+    line.output = status.state == RunState::done ? status.output : status.partial_output;
+    line.work_kept = !status.work.empty() && keeps_work();
     return line;
+  }
+
+  bool keeps_work() const {
+    const Result<UniqueFd> work =
+        posix::open_at(AT_FDCWD, options_.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!work) return false;
+    const Result<std::vector<std::string>> names = posix::list_directory_fd(work->get());
+    return !names || !names->empty();
   }
 
   // tierd hears also of a run that failed before it was asked for anything.
@@ -363,18 +471,16 @@ class Runner {
   // Of a run that did not succeed, what was written stays.
   void tidy_up() {
     RunStatus& status = context_.status;
-    if (context_.plan) status.partial_output = context_.plan->output().keep_what_was_written();
-    const Result<UniqueFd> work =
-        posix::open_at(AT_FDCWD, options_.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!work) return;
-    const Result<std::vector<std::string>> names = posix::list_directory_fd(work->get());
-    if (names && names->empty()) status.work.clear();
+    if (context_.plan && status.state != RunState::done)
+      status.partial_output = context_.plan->output().keep_what_was_written();
+    if (!keeps_work()) status.work.clear();
   }
 
   const OpenTierClient& open_tier_;
   std::shared_ptr<TierClient> tier_;
   uint64_t staged_ahead_bytes_ = kLeastStagedAhead;
   std::atomic<bool> planning_ = true;
+  std::optional<EarlierRun> earlier_;  // that is to be taken up
   std::string work_key_;
   bool resumed_ = false;
   RunContext context_;

@@ -33,6 +33,7 @@ Json to_json(const TaskRecord& task) {
                {"processor_s", rounded(task.processor_s)},
                {"peak_bytes", task.peak_bytes},
                {"waited_for_data_s", rounded(task.waited_for_data_s)}};
+  if (!task.from_run.empty()) json["from_run"] = task.from_run;
   if (!task.name.empty()) json["name"] = task.name;
   if (!task.reason.empty()) json["reason"] = task.reason;
   return json;
@@ -79,13 +80,22 @@ std::string what_happened(const RunStatus& status, Timestamp now) {
 std::string what_to_do(const RunStatus& status) {
   switch (status.state) {
     case RunState::done:
-      return {};
+      if (status.tasks_failed == 0) return {};
+      return fmt::format(
+          "Read run.log next to this file, fix the cause, then repeat what failed:\n"
+          "    tierctl jobs retry {}",
+          status.run);
     case RunState::cancelled:
       return "Drop the workflow again to start over.";
     case RunState::failed:
       if (status.tasks_total == 0)
         return "Fix the problem named above, then drop the workflow again.";
-      return "Read run.log next to this file, fix the cause, then drop the workflow again.";
+      if (status.tasks_done == 0)
+        return "Read run.log next to this file, fix the cause, then drop the workflow again.";
+      return fmt::format(
+          "Read run.log next to this file, fix the cause, then do what is missing:\n"
+          "    tierctl jobs retry {}\n  To start over, drop the workflow again.",
+          status.run);
     case RunState::staging:
     case RunState::running:
       return "Wait; status.json next to this file shows the progress.";
@@ -193,6 +203,7 @@ Costs RunStatus::costs(Timestamp now) const {
   costs.processors = processors;
   costs.worker_time = worker_time;
   for (const auto& [id, task] : tasks) {
+    if (!task.from_run.empty()) continue;  // it cost another run
     if (task.state == "done") costs.serial_equivalent_s += task.seconds(task.start);
     costs.processor_s += task.processor_s;
     costs.peak_bytes = std::max(costs.peak_bytes, task.peak_bytes);
@@ -223,6 +234,7 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"workflow", status.workflow},
       {"parameters", parameters},
       {"user", status.user},
+      {"retry_of", status.retry_of},
       {"state", to_text(status.state)},
       {"progress", rounded(static_cast<double>(settled) / total)},
       {"tasks_total", status.tasks_total},
@@ -297,8 +309,9 @@ std::string to_report(const RunStatus& status, Timestamp now) {
   }
   if (!status.work.empty()) {
     add_row(text, "Work",
-            fmt::format("{} on {} is kept (delete it when you no longer need it)", status.work,
-                        status.host));
+            fmt::format("{} on {} is kept for 'tierctl jobs retry' (delete it when you no longer "
+                        "need it)",
+                        status.work, status.host));
   }
   add_row(text, "Run", status.run);
   if (!status.user.empty()) add_row(text, "User", status.user);
@@ -309,6 +322,13 @@ std::string to_report(const RunStatus& status, Timestamp now) {
     add_row(text, "Staged",
             fmt::format("{} on the fast tier, {} of it copied from the archive",
                         size_text(status.bytes_staged), size_text(status.bytes_copied)));
+  }
+  if (!status.retry_of.empty()) {
+    const auto taken = std::count_if(status.tasks.begin(), status.tasks.end(),
+                                     [](const auto& one) { return !one.second.from_run.empty(); });
+    add_row(text, "Repeats",
+            fmt::format("{}, of which {} task{} taken up", status.retry_of, taken,
+                        taken == 1 ? " was" : "s were"));
   }
   for (const std::string& what : status.left_out) add_row(text, "Left out", what);
   for (const std::string& key : status.not_obeyed) add_row(text, "Not done", key);

@@ -29,8 +29,9 @@ struct TaskRecord {
   // "running", "done", "failed", "stopped", "waiting" (for another try), "skipped" (because a task
   // that it waits for failed)
   std::string state;
-  bool once = false;  // of a step that runs once
-  std::string name;   // of what it works on, if it failed or was skipped; for people
+  bool once = false;     // of a step that runs once
+  std::string from_run;  // the earlier run that did it, if it was taken up
+  std::string name;      // of what it works on, if it failed or was skipped; for people
   unsigned attempts = 0;
   int slot = -1;  // the first of its worker slots
   Timestamp start;
@@ -59,6 +60,7 @@ struct RunStatus {
   size_t tasks_total = 0;
   size_t tasks_done = 0;
   size_t tasks_failed = 0;
+  std::string retry_of;  // the run whose failures this one repeats, or empty
   size_t tasks_skipped = 0;
   size_t tasks_running = 0;
   std::map<TaskId, TaskRecord> tasks;  // those that were started

@@ -48,6 +48,10 @@ class RunInputs {
   size_t size() const { return items_.size(); }
   // What a resumed run must be given: empty if the datasets say it all.
   std::vector<std::string> item_paths() const;
+  // The path of a task's item; empty for a step that runs once.
+  std::string path_of(const Step& step, size_t index) const {
+    return step.runs_once() ? "" : items_[index].path;
+  }
   // Each path that an item is, or is a part of, once.
   std::vector<std::string> distinct_paths() const;
   // How people call a task's item: its path below the fixed part of the pattern. Empty for a step

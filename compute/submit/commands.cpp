@@ -14,6 +14,7 @@
 #include "api/run_folder.h"
 #include "common/run_as.h"
 #include "compute/run/process.h"
+#include "compute/run/take_up.h"
 #include "compute/submit/check.h"
 #include "compute/submit/drop.h"
 #include "compute/submit/forecast.h"
@@ -227,6 +228,40 @@ AskExit submit_command(const AskOptions& options, const OpenTierClient& open_tie
   } else {
     fmt::print("{} is in the jobs folder: its run is called {}-…; 'tierctl jobs list' shows it\n",
                *name, *name);
+  }
+  return AskExit::done;
+}
+
+AskExit retry_command(const AskOptions& options, const OpenTierClient& open_tier) {
+  const Result<Tier> tier = open(options, open_tier);
+  if (!tier) return fail(tier.error(), AskExit::unreachable);
+  const std::string& run = options.workflow;
+  const auto drop = [&]() -> Result<std::string> {
+    std::string folder = options.folder;
+    if (folder.empty()) {
+      if (!tier->client) return jobs_folder(options, *tier).error();
+      TRY_ASSIGN(const std::vector<api::Agent> agents, tier->client->agents());
+      TRY_ASSIGN(const api::RunFolder found, api::find_run_folder(agents, run));
+      folder = std::filesystem::path(found.path).parent_path().parent_path().string();
+    }
+    TRY_ASSIGN(const EarlierRun earlier, open_earlier_run(folder, run));
+    if (const std::string by = repeated_by(earlier); !by.empty()) {
+      return Error(
+          std::errc::invalid_argument,
+          fmt::format("{} was repeated already: to repeat what failed again, name {}", run, by));
+    }
+    const std::string name = make_job_name(stem_of_run(run), std::random_device()());
+    return drop_job(folder, name, fmt::format("retry_of: {}\n", run));
+  };
+  const Result<std::string> name = drop();
+  if (!name) return fail(name.error());
+  if (options.json) {
+    print({{"job", *name}});
+  } else {
+    fmt::print(
+        "{} is in the jobs folder: it repeats what failed in {}; 'tierctl jobs list' shows "
+        "it\n",
+        *name, run);
   }
   return AskExit::done;
 }

@@ -27,6 +27,8 @@ AskExit check_command(const AskOptions& options, const OpenTierClient& open_tier
 AskExit plan_command(const AskOptions& options, const OpenTierClient& open_tier);
 // Drops it into the jobs folder, if nothing is wrong.
 AskExit submit_command(const AskOptions& options, const OpenTierClient& open_tier);
+// Drops a file that repeats what failed in an earlier run, which is `options.workflow`.
+AskExit retry_command(const AskOptions& options, const OpenTierClient& open_tier);
 // The shipped workflows.
 AskExit list_command(const AskOptions& options);
 

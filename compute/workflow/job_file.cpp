@@ -104,6 +104,22 @@ Checked<std::optional<WorkflowReference>> read_reference(std::string_view text) 
   return std::optional<WorkflowReference>(std::move(made));
 }
 
+Checked<std::optional<std::string>> read_retry(std::string_view text) {
+  TRY_ASSIGN(const YamlDocument yaml, YamlDocument::parse(text));
+  const YAML::Node& root = yaml.root();
+  if (!root.IsMap() || !root["retry_of"].IsDefined()) return std::optional<std::string>();
+  std::string run;
+  Complaints complaints;
+  const auto top = [&](const std::string&, const YAML::Node&,
+                       const YAML::Node& node) -> Checked<void> {
+    TRY_ASSIGN(run, yaml.scalar(node, "the run"));
+    return {};
+  };
+  TRY(yaml.each_entry(root, "a file that repeats a run", {"retry_of"}, top, complaints));
+  if (!complaints.empty()) return complaints.front();
+  return std::optional<std::string>(std::move(run));
+}
+
 Result<std::string> with_values(const std::string& text, const ParameterValues& values) {
   std::string made = without_values(text);
   if (values.empty() && made == text) return text;

@@ -28,10 +28,15 @@ Checked<std::optional<WorkflowReference>> read_reference(std::string_view text);
 // that cannot be written into this text: then it must be done by hand.
 Result<std::string> with_values(const std::string& text, const ParameterValues& values);
 
+// The run that a file such as "retry_of: count-20260102T030405Z-abcd" asks to repeat; nothing if it
+// is another file.
+Checked<std::optional<std::string>> read_retry(std::string_view text);
+
 // A workflow's text and its values.
 struct Job {
   std::string text;
   ParameterValues values;
+  std::string retry_of = {};  // an earlier run, to be taken up
 };
 
 // Where workflows are found by their names.

@@ -63,6 +63,11 @@ std::string make_run_name(std::string_view file_name, Timestamp now, uint32_t ra
                      utc.tm_sec, four_letters(random));
 }
 
+std::string stem_of_run(std::string_view run) {
+  constexpr size_t kTail = sizeof("-20260102T030405Z-abcd") - 1;
+  return std::string(run.size() > kTail ? run.substr(0, run.size() - kTail) : run);
+}
+
 std::string make_job_name(std::string_view wanted, uint32_t random) {
   return fmt::format("{}-{}", tame(wanted), four_letters(random));
 }

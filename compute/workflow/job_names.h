@@ -24,6 +24,9 @@ bool is_user_folder(std::string_view name);
 std::string make_run_name(std::string_view file_name, Timestamp now, uint32_t random);
 
 // "nuclei-files-abcd", for a file that is dropped: its run can be found by these letters.
+// "count" of "count-20260102T030405Z-abcd".
+std::string stem_of_run(std::string_view run);
+
 std::string make_job_name(std::string_view wanted, uint32_t random);
 
 // "scan" of "/x/scan.ome.zarr": what stands for {name}.

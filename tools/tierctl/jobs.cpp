@@ -101,9 +101,15 @@ std::string gone_since(const api::Run& run) {
 // Why a run has ended badly, or does not get further. A user's process wrote its status.
 std::string note_of(const api::Run& run) {
   if (run.agent_gone) return gone_since(run);
-  if (run.state != "failed") return printable(what_it_waits_for(run));
+  const bool is_done = run.state == "done";
+  if (run.state != "failed" && !is_done) return printable(what_it_waits_for(run));
   const Json status = Json::parse(run.json, nullptr, false);
   if (!status.is_object()) return {};
+  if (is_done) {
+    const auto failed = status.find("tasks_failed");
+    if (failed == status.end() || !failed->is_number_unsigned() || *failed == 0) return {};
+    return fmt::format("{} task{} failed", failed->get<uint64_t>(), *failed == 1 ? "" : "s");
+  }
   const auto found = status.find("error");
   if (found == status.end() || !found->is_string()) return {};
   const std::string text = found->get<std::string>();

@@ -383,6 +383,21 @@ void add_jobs(CLI::App& app, Arguments& a) {
       add_command(*jobs, "cancel", "Stop a run; what it has written stays, beside its output", a,
                   [&a](const Context& context) { return cancel_job(context, a.run); });
   add_run(cancel, a.run);
+  auto* retry = add_command(*jobs, "retry",
+                            "Repeat what failed in a run that has ended, and do what it did not", a,
+                            [&a](const Context& context) {
+                              a.ask.question = "--retry";
+                              a.ask.workflow = a.run;
+                              return ask_agent(context, a.ask);
+                            });
+  add_run(retry, a.run);
+  retry
+      ->add_option("--folder", a.ask.folder,
+                   "The jobs folder [default: that of the agent that tierd knows]")
+      ->type_name("DIR");
+  retry->footer(R"(
+A new run takes up what the first has finished, if its input looks as it did and its files are all
+there. Its results are a whole of their own, with what the first had; those stay as they are.)");
   add_question(*jobs, a, "validate", "--check", "Say everything that is wrong with a workflow");
   add_question(*jobs, a, "plan", "--plan",
                "Show what a run would do: tasks, bytes to bring, room, memory; runs nothing");

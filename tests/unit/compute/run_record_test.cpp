@@ -31,7 +31,7 @@ TEST(RunRecord, IsReadBackAsItWasWritten) {
     Result<RunRecord> record = RunRecord::open(path);
     ASSERT_TRUE(record);
     EXPECT_FALSE(record->header());
-    ASSERT_TRUE(record->begin({"boot", "sum", Timestamp{5}, {"/a", "/b\xff"}, "key"}));
+    ASSERT_TRUE(record->begin({"boot", "sum", Timestamp{5}, {"/a", "/b\xff"}, {}, {}, "", "key"}));
     ASSERT_TRUE(record->add_finished(task_of("s", 3)));
     ASSERT_TRUE(record->mark_placing());
   }
