@@ -62,6 +62,13 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--workers", line.agent.workers, "number of tasks to run at a time, over all runs")
       ->check(CLI::Range(1u, 4096u))
       ->capture_default_str();
+  app.add_option("--slots-per-user", line.agent.slots_per_user,
+                 "of these, how many the runs of one user can have (default: all)")
+      ->check(CLI::Range(1u, 4096u));
+  app.add_option("--runs-per-user", line.agent.runs_per_user,
+                 "runs of one user at a time; further workflows wait in incoming/")
+      ->check(CLI::Range(1u, 256u))
+      ->capture_default_str();
   app.add_option("--work", line.agent.work,
                  "folder for files that the tasks of a run pass to one another")
       ->capture_default_str();
@@ -80,6 +87,10 @@ void declare(CLI::App& app, CommandLine& line) {
       ->type_name("WORKFLOW");
   asked->add_option("--submit", line.submit, "drop a workflow into the jobs folder")
       ->type_name("WORKFLOW");
+  asked
+      ->add_option("--retry", line.retry,
+                   "repeat what failed in a run that has ended; what it has done is taken up")
+      ->type_name("RUN");
   asked->add_flag("--workflows", line.list, "list the workflows that come with TierHub");
   asked->require_option(0, 1);
   app.add_option("--set", line.ask.values,
@@ -87,10 +98,6 @@ void declare(CLI::App& app, CommandLine& line) {
       ->type_name("NAME=VALUE");
   app.add_option("--name", line.ask.name, "with --submit: what the run is called")
       ->type_name("NAME");
-  asked
-      ->add_option("--retry", line.retry,
-                   "repeat what failed in a run that has ended; what it has done is taken up")
-      ->type_name("RUN");
   app.add_option("--folder", line.ask.folder,
                  "with --submit and --retry: the jobs folder (default: that of the agent that "
                  "tierd knows)")
@@ -147,6 +154,10 @@ std::optional<AskExit> answer(CommandLine& line) {
     return check_command(ask, open_tierd);
   }
   if (!ask.folder.empty()) ask.folder = absolute(ask.folder);
+  if (!line.retry.empty()) {
+    ask.workflow = line.retry;
+    return retry_command(ask, open_tierd);
+  }
   ask.workflow = line.plan + line.submit;
   return line.plan.empty() ? submit_command(ask, open_tierd) : plan_command(ask, open_tierd);
 }
@@ -154,10 +165,6 @@ std::optional<AskExit> answer(CommandLine& line) {
 int run(int argc, char** argv) {
   CLI::App app("Runs workflows that users drop into a jobs folder.", "tieragent");
   CommandLine line;
-  if (!line.retry.empty()) {
-    ask.workflow = line.retry;
-    return retry_command(ask, open_tierd);
-  }
   line.agent.workers = std::max(1u, std::thread::hardware_concurrency());
   line.agent.work = "/var/lib/tierhub/work";
   declare(app, line);

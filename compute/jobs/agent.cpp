@@ -46,7 +46,7 @@ constexpr milliseconds kRescanEvery{2000};
 constexpr milliseconds kLookEvery{200};  // while a dropped file is not known to be complete
 constexpr milliseconds kStopPatience{15000};
 constexpr milliseconds kRestartDelay{1000};
-constexpr size_t kMaxRuns = 64;
+constexpr size_t kMaxRuns = 256;  // of all users; each is a process
 constexpr unsigned kMaxCrashes = 3;
 constexpr size_t kMaxNoted = 10'000;
 
@@ -93,7 +93,7 @@ class Agent {
         programs_folder_(std::move(programs_folder)),
         work_(std::move(work)),
         reporter_(open_tier, options.socket),
-        pool_(options.workers) {}
+        pool_(options.workers, options.slots_per_user) {}
 
   Result<void> run() {
     TRY(open());
@@ -264,13 +264,52 @@ class Agent {
     const milliseconds interval = unsure ? kLookEvery : kRescanEvery;
     if (!events && now - last_look_ < interval) return;
     last_look_ = now;
-    for (Watched& watched : watched_) rescan(watched);
+    std::vector<Ready> ready;
+    for (Watched& watched : watched_) rescan(watched, ready);
+    claim_in_turn(std::move(ready));
     if (!recover_again_) return;
     const Result<void> recovered = recover_all();
     if (!recovered) log::error("runs cannot be continued", {{"error", recovered.error().text()}});
   }
 
-  void rescan(Watched& watched) {
+  // A complete file of a user who can have another run.
+  struct Ready {
+    Watched* watched = nullptr;
+    Candidate candidate;
+    uint32_t user = 0;
+  };
+
+  size_t runs_of(uint32_t user) const {
+    return static_cast<size_t>(
+        std::count_if(active_.begin(), active_.end(),
+                      [&](const ActiveRun& run) { return run.account.uid == user; }));
+  }
+
+  bool may_have_another(uint32_t user) const {
+    return active_.size() < kMaxRuns && runs_of(user) < options_.runs_per_user;
+  }
+
+  // The user who has fewest runs is next, with the file that came first.
+  void claim_in_turn(std::vector<Ready> ready) {
+    std::stable_sort(ready.begin(), ready.end(), [](const Ready& a, const Ready& b) {
+      const timespec& x = a.candidate.st.st_ctim;
+      const timespec& y = b.candidate.st.st_ctim;
+      return std::pair(x.tv_sec, x.tv_nsec) < std::pair(y.tv_sec, y.tv_nsec);
+    });
+    while (!ready.empty()) {
+      std::erase_if(ready, [&](const Ready& one) { return !may_have_another(one.user); });
+      const auto next = std::min_element(
+          ready.begin(), ready.end(),
+          [&](const Ready& a, const Ready& b) { return runs_of(a.user) < runs_of(b.user); });
+      if (next == ready.end()) return;
+      const Ready one = std::move(*next);
+      ready.erase(next);
+      one.watched->drops[one.candidate.folder].workflows.forget(one.candidate.file);
+      claim(one.watched->jobs, one.candidate);
+    }
+  }
+
+  void rescan(Watched& watched, std::vector<Ready>& ready) {
     const Result<std::vector<std::string>> folders = watched.jobs.drop_folders();
     if (!folders) {
       log::error("the jobs folder cannot be read", {{"error", folders.error().text()}});
@@ -283,11 +322,11 @@ class Agent {
           inotify_.get(), watched.jobs.incoming_path(folder).c_str(),
           IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW);
       if (watch >= 0) places_[watch] = {&watched, folder};
-      look_into(watched, folder);
+      look_into(watched, folder, ready);
     }
   }
 
-  void look_into(Watched& watched, const std::string& folder) {
+  void look_into(Watched& watched, const std::string& folder, std::vector<Ready>& ready) {
     const Result<Dropped> dropped = watched.jobs.dropped(folder);
     if (!dropped) return;  // the folder went away
     DropFolderState& drop = watched.drops[folder];
@@ -295,11 +334,10 @@ class Agent {
     for (const Candidate& candidate : dropped->candidates) {
       if (!watched.jobs.may_take(candidate)) continue;
       names.insert(candidate.file);
-      if (active_.size() >= kMaxRuns) continue;
-      if (drop.workflows.is_ready(candidate.file, candidate.st, SteadyClock::now())) {
-        drop.workflows.forget(candidate.file);
-        claim(watched.jobs, candidate);
-      }
+      const uint32_t user = watched.jobs.user_of(candidate);
+      if (!may_have_another(user)) continue;
+      if (drop.workflows.is_ready(candidate.file, candidate.st, SteadyClock::now()))
+        ready.push_back({&watched, candidate, user});
     }
     drop.workflows.keep_only(names);
     note_mistakes(watched.jobs, dropped->mistakes, drop);
@@ -408,7 +446,7 @@ class Agent {
     options.root = slash == 0 ? "/" : run.jobs->path().substr(0, slash);
     options.socket = options_.socket;
     options.programs_folder = programs_folder_;
-    options.workers = options_.workers;
+    options.workers = pool_.per_user();
     if (run.crashes >= kMaxCrashes) {
       options.give_up_reason = fmt::format(
           "the runner crashed {} times: show run.log and the agent's log to the administrator",
@@ -432,7 +470,10 @@ class Agent {
       ::waitpid(pid, &status, 0);
       const auto found = std::find_if(active_.begin(), active_.end(),
                                       [&](const ActiveRun& run) { return run.pid == pid; });
-      if (found != active_.end() && on_runner_end(*found, status)) active_.erase(found);
+      if (found != active_.end() && on_runner_end(*found, status)) {
+        active_.erase(found);
+        last_look_ = {};  // a file may have waited for this
+      }
     }
   }
 
@@ -486,7 +527,7 @@ class Agent {
         parse_slots(packet.substr(std::min(space + 1, packet.size())));
     const std::string_view word = packet.substr(0, space);
     if (numbers && word == "want" && numbers->size() == 1) {
-      pool_.want(run.slots.get(), numbers->front());
+      pool_.want(run.slots.get(), numbers->front(), run.account.uid);
     } else if (numbers && word == "release") {
       pool_.release(run.slots.get(), *numbers);
     }

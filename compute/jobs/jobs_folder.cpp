@@ -153,6 +153,13 @@ bool JobsFolder::may_take(const Candidate& candidate) const {
   return st && st->st_uid == ::geteuid();
 }
 
+uint32_t JobsFolder::user_of(const Candidate& candidate) const {
+  if (candidate.folder.empty()) return candidate.st.st_uid;
+  const Result<struct stat> st =
+      posix::stat_at(incoming_.get(), candidate.folder, AT_SYMLINK_NOFOLLOW);
+  return st ? st->st_uid : candidate.st.st_uid;
+}
+
 Result<std::optional<ClaimedRun>> JobsFolder::claim(const WorkRoot& work,
                                                     const Candidate& candidate,
                                                     const std::string& run) const {

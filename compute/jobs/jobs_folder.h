@@ -96,6 +96,8 @@ class JobsFolder {
   Result<Dropped> dropped(const std::string& folder) const;
   // True if this agent may run that file as its user: root may run everyone's.
   bool may_take(const Candidate& candidate) const;
+  // Whose job it will be, as far as can be said before it is claimed.
+  uint32_t user_of(const Candidate& candidate) const;
   // Starts a process that writes the note, as the owner of what it is about. An error if it cannot
   // be started.
   Result<void> write_note(const Mistake& mistake) const;

@@ -14,11 +14,14 @@ constexpr size_t kMaxPacketBytes = 32 * 1024;
 
 }  // namespace
 
-SlotPool::SlotPool(unsigned workers) : holder_(std::max(workers, 1u)) {}
+SlotPool::SlotPool(unsigned workers, unsigned per_user) : holder_(std::max(workers, 1u)) {
+  per_user_ = per_user == 0 ? this->workers() : std::min(per_user, this->workers());
+}
 
-void SlotPool::want(int client, unsigned count) {
+void SlotPool::want(int client, unsigned count, uint32_t user) {
   std::erase_if(wishes_, [&](const Wish& wish) { return wish.client == client; });
-  wishes_.push_back({client, std::clamp(count, 1u, workers())});
+  wishes_.push_back({client, std::clamp(count, 1u, per_user_), user});
+  user_of_[client] = user;
 }
 
 void SlotPool::release(int client, const std::vector<unsigned>& slots) {
@@ -32,22 +35,52 @@ void SlotPool::leave(int client) {
   for (std::optional<int>& holder : holder_) {
     if (holder == client) holder.reset();
   }
+  const auto found = user_of_.find(client);
+  if (found == user_of_.end()) return;
+  const uint32_t user = found->second;
+  user_of_.erase(found);
+  const bool has_others = std::any_of(user_of_.begin(), user_of_.end(),
+                                      [&](const auto& entry) { return entry.second == user; });
+  if (!has_others) last_grant_.erase(user);
+}
+
+unsigned SlotPool::held_by(uint32_t user) const {
+  return static_cast<unsigned>(std::count_if(
+      holder_.begin(), holder_.end(),
+      [&](const std::optional<int>& holder) { return holder && user_of_.at(*holder) == user; }));
+}
+
+std::deque<SlotPool::Wish>::iterator SlotPool::next() {
+  auto best = wishes_.end();
+  std::pair<unsigned, uint64_t> best_key;
+  std::set<uint32_t> seen;
+  for (auto wish = wishes_.begin(); wish != wishes_.end(); ++wish) {
+    if (!seen.insert(wish->user).second) continue;  // not the user's first
+    const unsigned held = held_by(wish->user);
+    if (held + wish->count > per_user_) continue;
+    const auto last = last_grant_.find(wish->user);
+    const std::pair key(held, last == last_grant_.end() ? 0 : last->second);
+    if (best != wishes_.end() && key >= best_key) continue;
+    best = wish;
+    best_key = key;
+  }
+  return best;
 }
 
 std::vector<SlotPool::Grant> SlotPool::grant() {
   std::vector<Grant> grants;
-  while (!wishes_.empty()) {
-    const Wish wish = wishes_.front();
+  for (auto wish = next(); wish != wishes_.end(); wish = next()) {
     const auto free = std::count(holder_.begin(), holder_.end(), std::nullopt);
-    if (static_cast<unsigned>(free) < wish.count) break;
-    Grant grant{wish.client, {}};
-    for (unsigned slot = 0; slot < workers() && grant.slots.size() < wish.count; ++slot) {
+    if (static_cast<unsigned>(free) < wish->count) break;
+    Grant grant{wish->client, {}};
+    for (unsigned slot = 0; slot < workers() && grant.slots.size() < wish->count; ++slot) {
       if (holder_[slot]) continue;
-      holder_[slot] = wish.client;
+      holder_[slot] = wish->client;
       grant.slots.push_back(slot);
     }
+    last_grant_[wish->user] = ++grants_;
     grants.push_back(std::move(grant));
-    wishes_.pop_front();
+    wishes_.erase(wish);
   }
   return grants;
 }

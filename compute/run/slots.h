@@ -1,14 +1,16 @@
 // Worker slots: the agent has N of them for all its runs. A runner asks for the slots of one task
-// over an inherited socket pair, as make's children ask the job server; the agent grants them first
-// come, first served, all slots of a task or none. When a runner ends, its socket closes and its
-// slots return.
+// over an inherited socket pair, as make's children ask the job server; the agent grants them, all
+// slots of a task or none, to the user who has fewest, and within a user first come, first served.
+// When a runner ends, its socket closes and its slots return.
 //
 // Messages are text, one per packet: "want 2" and "release 0,3" from the runner, "grant 0,3" to it.
 // A runner has at most one request open.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,14 +22,17 @@
 
 namespace tierhub::compute {
 
-// Who has which slot. Pure; one thread. A client is any number that the caller chose.
+// Who has which slot. Pure; one thread. A client is any number that the caller chose, a run of a
+// user.
 class SlotPool {
  public:
-  explicit SlotPool(unsigned workers);
+  // All slots together, and those that one user can have; 0: all.
+  explicit SlotPool(unsigned workers, unsigned per_user = 0);
 
   unsigned workers() const { return static_cast<unsigned>(holder_.size()); }
-  // A second wish of the same client replaces the first. `count` is cut to the number of slots.
-  void want(int client, unsigned count);
+  unsigned per_user() const { return per_user_; }
+  // A second wish of the same client replaces the first. `count` is cut to what a user can have.
+  void want(int client, unsigned count, uint32_t user = 0);
   // Slots that the client does not hold are ignored.
   void release(int client, const std::vector<unsigned>& slots);
   void leave(int client);
@@ -36,17 +41,28 @@ class SlotPool {
     int client = 0;
     std::vector<unsigned> slots;
   };
-  // The wishes that can be granted now. The first wish waits until it fits, and all others behind
-  // it, so that a task that needs many slots gets them.
+  // The wishes that can be granted now. Next is the user who holds fewest slots; of several, the one
+  // whose last grant was longest ago. That user's first wish waits until it fits, and all others
+  // behind it, so that a task that needs many slots gets them; but nobody waits for a user who has
+  // all that one can have.
   std::vector<Grant> grant();
 
  private:
   struct Wish {
     int client = 0;
     unsigned count = 0;
+    uint32_t user = 0;
   };
-  std::vector<std::optional<int>> holder_;  // by slot
-  std::deque<Wish> wishes_;
+  // wishes_.end() if nobody's turn it is.
+  std::deque<Wish>::iterator next();
+  unsigned held_by(uint32_t user) const;
+
+  unsigned per_user_;
+  std::vector<std::optional<int>> holder_;   // by slot
+  std::deque<Wish> wishes_;                  // in the order in which they came
+  std::map<int, uint32_t> user_of_;          // by client
+  std::map<uint32_t, uint64_t> last_grant_;  // by user: a number that grows
+  uint64_t grants_ = 0;
 };
 
 // The numbers of "0,3"; an error if it is anything else.

@@ -85,7 +85,10 @@ std::string stem_of(std::string_view path) {
   return std::string(name);
 }
 
-void ReadyRule::renamed_into_place(const std::string& name) { sightings_[name].renamed = true; }
+void ReadyRule::renamed_into_place(const std::string& name) {
+  Sighting& seen = sightings_[name];
+  seen.ready = seen.renamed = true;
+}
 
 bool ReadyRule::is_ready(const std::string& name, const struct stat& st,
                          SteadyClock::time_point now) {
@@ -93,10 +96,11 @@ bool ReadyRule::is_ready(const std::string& name, const struct stat& st,
   if (seen.renamed) return true;
   const Timestamp modified = posix::modification_time(st);
   if (seen.inode != st.st_ino || seen.size_bytes != st.st_size || seen.modified != modified) {
-    seen = {false, st.st_ino, st.st_size, modified, now};
+    seen = {false, false, st.st_ino, st.st_size, modified, now};
     return false;
   }
-  return now - seen.since >= kStill;
+  seen.ready = now - seen.since >= kStill;
+  return seen.ready;
 }
 
 }  // namespace tierhub::compute

@@ -1,6 +1,7 @@
 // Names in the jobs folder, and the rule that decides when a dropped file is complete. Pure.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -23,10 +24,10 @@ bool is_user_folder(std::string_view name);
 // never begins with "." or "-".
 std::string make_run_name(std::string_view file_name, Timestamp now, uint32_t random);
 
-// "nuclei-files-abcd", for a file that is dropped: its run can be found by these letters.
 // "count" of "count-20260102T030405Z-abcd".
 std::string stem_of_run(std::string_view run);
 
+// "nuclei-files-abcd", for a file that is dropped: its run can be found by these letters.
 std::string make_job_name(std::string_view wanted, uint32_t random);
 
 // "scan" of "/x/scan.ome.zarr": what stands for {name}.
@@ -48,10 +49,15 @@ class ReadyRule {
     std::erase_if(sightings_, [&](const auto& entry) { return !names.contains(entry.first); });
   }
   void forget(const std::string& name) { sightings_.erase(name); }
-  bool watching() const { return !sightings_.empty(); }
+  // True if one of them may become ready without an event.
+  bool watching() const {
+    return std::any_of(sightings_.begin(), sightings_.end(),
+                       [](const auto& entry) { return !entry.second.ready; });
+  }
 
  private:
   struct Sighting {
+    bool ready = false;
     bool renamed = false;
     uint64_t inode = 0;
     int64_t size_bytes = -1;

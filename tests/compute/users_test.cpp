@@ -323,5 +323,25 @@ TEST_F(Users, TheAgentOfAnOrdinaryUserTakesHisFilesOnly) {
   EXPECT_EQ(names_in(jobs("incoming")), (std::vector<std::string>{"mallory.yaml", "root.yaml"}));
 }
 
+// --- Fairness ---
+
+TEST_F(Users, ManyRunsOfOneUserDoNotHoldUpAnothers) {
+  own(at("results"), 0, 01777);
+  start_agent({"--slots-per-user", "1", "--runs-per-user", "4"});
+  const std::string sleeps =
+      "workflow: sleeps\ninput: {dataset: data/open.txt}\n"
+      "steps: [{id: a, run: [sleep, '1000']}]\noutput: results/{run}\n";
+  for (int i = 0; i < 64; ++i) drop("sleeps" + std::to_string(i) + ".yaml", sleeps, kAlice);
+  until("some sleep", [&] { return names_in(jobs("running")).size() >= 4; });
+  drop("quick.yaml", who() + "output: results/{run}\n", kMallory);
+  const EndedRun quick = ended("quick");
+  EXPECT_EQ(quick.ending, "done") << quick.report;
+  EXPECT_EQ(names_in(jobs("running")).size(), 4u) << "not more of one user";
+  EXPECT_EQ(names_in(jobs("incoming")).size(), 60u);
+  for (const std::string& run : names_in(jobs("running")))
+    write_text(jobs("running/" + run + "/CANCEL"), "");
+  until("the next of hers begin", [&] { return names_in(jobs("incoming")).size() <= 56; });
+}
+
 }  // namespace
 }  // namespace tierhub::test

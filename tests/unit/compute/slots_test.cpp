@@ -69,6 +69,72 @@ TEST(Slots, AWishForMoreThanThereAreIsCut) {
   EXPECT_EQ(granted(pool), Texts{"1:0,1"});
 }
 
+// --- Between users ---
+
+TEST(Slots, GoToTheUserWhoHasFewest) {
+  SlotPool pool(4);
+  for (int client = 1; client <= 8; ++client) pool.want(client, 1, 100);
+  EXPECT_EQ(granted(pool), (Texts{"1:0", "2:1", "3:2", "4:3"})) << "nobody else wants any";
+  pool.want(20, 1, 200);
+  pool.want(21, 1, 200);
+  pool.want(22, 1, 200);
+  pool.release(1, {0});
+  EXPECT_EQ(granted(pool), Texts{"20:0"}) << "though others came before";
+  pool.release(2, {1});
+  EXPECT_EQ(granted(pool), Texts{"21:1"});
+  pool.release(3, {2});
+  EXPECT_EQ(granted(pool), Texts{"5:2"}) << "one against two";
+  pool.release(20, {0});
+  EXPECT_EQ(granted(pool), Texts{"22:0"});
+}
+
+TEST(Slots, OfUsersWhoHaveTheSameTheOneWhoWaitedLongestIsNext) {
+  SlotPool pool(1);
+  for (const int client : {1, 2}) pool.want(client, 1, 100);
+  pool.want(3, 1, 200);
+  pool.want(4, 1, 300);
+  std::string order;
+  for (int i = 0; i < 4; ++i) {
+    const auto grants = pool.grant();
+    ASSERT_EQ(grants.size(), 1u);
+    order += std::to_string(grants[0].client);
+    pool.release(grants[0].client, grants[0].slots);
+  }
+  EXPECT_EQ(order, "1342");
+}
+
+TEST(Slots, AUserCannotHaveMoreThanTheLimitAndHoldsUpNobody) {
+  SlotPool pool(4, 2);
+  EXPECT_EQ(pool.per_user(), 2u);
+  for (const int client : {1, 2, 3}) pool.want(client, 1, 100);
+  EXPECT_EQ(granted(pool), (Texts{"1:0", "2:1"})) << "two are free, but not for this user";
+  pool.want(4, 9, 200);
+  EXPECT_EQ(granted(pool), Texts{"4:2,3"}) << "cut to what a user can have";
+  pool.release(2, {1});
+  EXPECT_EQ(granted(pool), Texts{"3:1"});
+}
+
+TEST(Slots, ATaskThatNeedsManyIsNotOvertakenByOtherUsers) {
+  SlotPool pool(2);
+  pool.want(1, 1, 100);
+  EXPECT_EQ(granted(pool), Texts{"1:0"});
+  pool.want(2, 2, 200);
+  pool.want(3, 1, 100);
+  EXPECT_EQ(granted(pool), Texts{});
+  pool.release(1, {0});
+  EXPECT_EQ(granted(pool), Texts{"2:0,1"});
+}
+
+TEST(Slots, AUserWhoLeftStartsAnew) {
+  SlotPool pool(1);
+  pool.want(1, 1, 100);
+  EXPECT_EQ(granted(pool), Texts{"1:0"});
+  pool.leave(1);
+  pool.want(2, 1, 200);
+  pool.want(3, 1, 100);
+  EXPECT_EQ(granted(pool), Texts{"2:0"});
+}
+
 TEST(Slots, CrossTheSocket) {
   Result<SocketPair> sockets = make_socket_pair();
   ASSERT_TRUE(sockets);
