@@ -143,14 +143,20 @@ void RunContext::write_status() {
 }
 
 void RunContext::update_counts() {
-  const auto count = [&](std::string_view state) {
-    return static_cast<size_t>(
-        std::count_if(status.tasks.begin(), status.tasks.end(),
-                      [&](const auto& entry) { return entry.second.state == state; }));
-  };
-  status.tasks_running = count("running");
-  status.tasks_failed = count("failed");
-  status.tasks_skipped = count("skipped");
+  status.steps.clear();
+  if (plan && schedule) {
+    for (size_t step = 0; step < plan->workflow().steps.size(); ++step)
+      status.steps.push_back({plan->workflow().steps[step].id, schedule->tasks_of(step)});
+  }
+  status.tasks_running = status.tasks_failed = status.tasks_skipped = 0;
+  StepCount none;
+  for (const auto& [id, task] : status.tasks) {
+    StepCount& step = id.step < status.steps.size() ? status.steps[id.step] : none;
+    if (task.state == "done") ++step.done;
+    if (task.state == "running") ++step.running, ++status.tasks_running;
+    if (task.state == "failed") ++step.failed, ++status.tasks_failed;
+    if (task.state == "skipped") ++step.skipped, ++status.tasks_skipped;
+  }
   status.tasks_done = schedule ? schedule->done() : 0;
   if (plan) status.not_obeyed = plan->not_obeyed();
   if (!stager) return;

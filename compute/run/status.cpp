@@ -213,9 +213,9 @@ Costs RunStatus::costs(Timestamp now) const {
 
 std::optional<double> RunStatus::eta_s(Timestamp now) const {
   if (ended) return 0.0;
-  if (tasks_done == 0 || started.ns == 0) return std::nullopt;
-  return wall_s(now) / static_cast<double>(tasks_done) *
-         static_cast<double>(tasks_total - tasks_done);
+  const size_t settled = tasks_done + tasks_failed + tasks_skipped;
+  if (settled == 0 || started.ns == 0) return std::nullopt;
+  return wall_s(now) / static_cast<double>(settled) * static_cast<double>(tasks_total - settled);
 }
 
 std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
@@ -272,6 +272,15 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"waits_for", status.waits_for},
       {"error", status.error},
   };
+  json["steps"] = Json::array();
+  for (const StepCount& step : status.steps) {
+    json["steps"].push_back({{"step", step.id},
+                             {"total", step.total},
+                             {"done", step.done},
+                             {"running", step.running},
+                             {"failed", step.failed},
+                             {"skipped", step.skipped}});
+  }
   if (tasks == TaskList::with) {
     Json list = Json::array();
     for (const auto& [id, task] : status.tasks) list.push_back(to_json(task));
@@ -314,6 +323,13 @@ std::string to_report(const RunStatus& status, Timestamp now) {
                         status.work, status.host));
   }
   add_row(text, "Run", status.run);
+  if (!status.retry_of.empty()) {
+    const auto taken = std::count_if(status.tasks.begin(), status.tasks.end(),
+                                     [](const auto& one) { return !one.second.from_run.empty(); });
+    add_row(text, "Repeats",
+            fmt::format("{}, of which {} task{} taken up", status.retry_of, taken,
+                        taken == 1 ? " was" : "s were"));
+  }
   if (!status.user.empty()) add_row(text, "User", status.user);
   add_row(text, "Started", time_text(status.started));
   if (status.ended) add_row(text, "Ended", time_text(*status.ended));
@@ -322,13 +338,6 @@ std::string to_report(const RunStatus& status, Timestamp now) {
     add_row(text, "Staged",
             fmt::format("{} on the fast tier, {} of it copied from the archive",
                         size_text(status.bytes_staged), size_text(status.bytes_copied)));
-  }
-  if (!status.retry_of.empty()) {
-    const auto taken = std::count_if(status.tasks.begin(), status.tasks.end(),
-                                     [](const auto& one) { return !one.second.from_run.empty(); });
-    add_row(text, "Repeats",
-            fmt::format("{}, of which {} task{} taken up", status.retry_of, taken,
-                        taken == 1 ? " was" : "s were"));
   }
   for (const std::string& what : status.left_out) add_row(text, "Left out", what);
   for (const std::string& key : status.not_obeyed) add_row(text, "Not done", key);

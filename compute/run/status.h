@@ -45,11 +45,22 @@ struct TaskRecord {
   double seconds(Timestamp now) const;
 };
 
+// How far a step is, in tasks.
+struct StepCount {
+  std::string id;
+  size_t total = 0;
+  size_t done = 0;
+  size_t running = 0;
+  size_t failed = 0;
+  size_t skipped = 0;
+};
+
 struct RunStatus {
   std::string run;
   std::string workflow;
   ParameterValues parameters;  // their values
   std::string user;
+  std::string retry_of;  // the run whose failures this one repeats, or empty
   RunState state = RunState::staging;
   std::string waits_for;  // one sentence, or empty
   Timestamp started;
@@ -60,9 +71,9 @@ struct RunStatus {
   size_t tasks_total = 0;
   size_t tasks_done = 0;
   size_t tasks_failed = 0;
-  std::string retry_of;  // the run whose failures this one repeats, or empty
   size_t tasks_skipped = 0;
   size_t tasks_running = 0;
+  std::vector<StepCount> steps;
   std::map<TaskId, TaskRecord> tasks;  // those that were started
   uint64_t bytes_staged = 0;
   uint64_t bytes_copied = 0;

@@ -204,6 +204,37 @@ TEST_F(Jobs, LogsAreFollowedUntilARunIsCancelled) {
   EXPECT_THAT(tier.tierctl({"jobs", "logs", "../done"}).err, HasSubstr("not the name of a run"));
 }
 
+TEST_F(Jobs, WatchShowsARunUntilItsEndAndEndsAsItDoes) {
+  start();
+  const auto submit = [&](const std::string& files, const std::string& seconds) {
+    return json::parse(
+               ask("submit", {"--set", "files=" + files, "--set", "seconds=" + seconds, "--json"})
+                   .out)
+        .at("job")
+        .get<std::string>();
+  };
+  const std::string run = run_of(submit("data/*", "1"), "running");
+  until("tierd knows it", [&] { return tier.tierctl({"jobs", "show", run}).exit_code == 0; });
+  const CommandResult watched = tier.tierctl({"jobs", "watch"});
+  EXPECT_EQ(watched.exit_code, 0) << watched.err;
+  EXPECT_THAT(watched.out, HasSubstr("of 2 tasks"));
+  EXPECT_THAT(watched.out, HasSubstr("done: 2 of 2 tasks\n"));
+  EXPECT_LE(std::count(watched.out.begin(), watched.out.end(), '\n'), 4) << watched.out;
+
+  const std::string long_run = run_of(submit("data/a.txt", "60"), "running");
+  until("tierd knows it", [&] { return tier.tierctl({"jobs", "show", long_run}).exit_code == 0; });
+  const int out = ::memfd_create("out", 0);
+  const pid_t watcher = start_program(
+      {TIERCTL_PATH, "--socket", tier.client().socket_path(), "jobs", "watch", long_run}, {}, out);
+  until("it says something",
+        [&] { return !read_text("/proc/self/fd/" + std::to_string(out)).empty(); });
+  tier.tierctl({"jobs", "cancel", long_run});
+  EXPECT_EQ(wait_for_exit(watcher, std::chrono::seconds(30)), 1);
+  EXPECT_THAT(read_text("/proc/self/fd/" + std::to_string(out)), HasSubstr("cancelled: 0 of 1"));
+  ::close(out);
+  EXPECT_EQ(tier.tierctl({"jobs", "watch", "no-such-run"}).exit_code, 1);
+}
+
 // A file that names a workflow and gives values; the workflow is the one of that moment.
 TEST_F(Jobs, AFileOfValuesRunsTheWorkflowThatItNames) {
   write_text(tier.in_mount("lab/copy.yaml"), kCopy);

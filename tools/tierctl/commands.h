@@ -91,6 +91,10 @@ Result<ExitCode> purge_trash(const Context& context, const std::vector<std::stri
 Result<ExitCode> list_jobs(const Context& context);
 Result<ExitCode> show_job(const Context& context, const std::string& run);
 
+// Until it has ended; empty: the caller's latest. The exit code is that of the run: done only if
+// everything in it is.
+Result<ExitCode> watch_job(const Context& context, const std::string& run);
+
 struct LogOptions {
   std::string run;
   size_t lines = 0;                                   // the last ones; 0: all

@@ -383,6 +383,13 @@ void add_jobs(CLI::App& app, Arguments& a) {
       add_command(*jobs, "cancel", "Stop a run; what it has written stays, beside its output", a,
                   [&a](const Context& context) { return cancel_job(context, a.run); });
   add_run(cancel, a.run);
+  auto* watch = add_command(*jobs, "watch", "Show the progress of a run until it has ended", a,
+                            [&a](const Context& context) { return watch_job(context, a.run); });
+  watch->add_option("run", a.run, "The name of the run [default: your latest]")->type_name("RUN");
+  watch->footer(R"(
+Bars of its steps on a terminal; elsewhere a line every five seconds. Ctrl-C ends the watching, not
+the run. Exit codes: 0 everything is done; 1 the run failed, was cancelled, or is done without what
+failed; 130 interrupted.)");
   auto* retry = add_command(*jobs, "retry",
                             "Repeat what failed in a run that has ended, and do what it did not", a,
                             [&a](const Context& context) {
