@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "compute/run/machine_memory.h"
 #include "compute/run/own_paths.h"
 
 namespace tierhub::compute {
@@ -16,9 +17,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{100};
 constexpr milliseconds kInterruptGrace{1000};
-
 // Slots that are free come within this time, on a busy machine too.
 constexpr milliseconds kPromptGrant{250};
+
 // "exit code 1: imgop: c 3 is selected, but the dataset has only c 0": a program that ends by itself
 // says last what was wrong.
 std::string with_last_line(const RunningTasks::Ended& ended) {
@@ -154,7 +155,11 @@ void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
   if (context_.stager) context_.stager->started(task);
   const Result<void> started = start_process_of(task, slots);
   if (!started) {
-    RunningTasks::Ended ended{task, false, 127, started.error().text(), {}, std::move(slots), {}};
+    RunningTasks::Ended ended;
+    ended.task = task;
+    ended.exit_code = 127;
+    ended.reason = started.error().text();
+    ended.slots = std::move(slots);
     on_end(std::move(ended));
   }
 }
@@ -166,7 +171,7 @@ Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>&
   TRY(context_.plan->make_parents(task));
   const std::string label = context_.plan->label(task);
   context_.log->line(label, fmt::format("starts: {}", fmt::join(spec.arguments, " ")));
-  return running_.start(task, spec, step_of(task).resources, slots, label);
+  return running_.start(task, spec, limits_of(task), slots, label);
 }
 
 void RunLoop::on_end(RunningTasks::Ended ended) {
@@ -195,6 +200,36 @@ void RunLoop::on_end(RunningTasks::Ended ended) {
   if (!written) context_.fail("tasks.jsonl cannot be written: " + written.error().text());
 }
 
+Resources RunLoop::limits_of(TaskId task) const {
+  Resources limits = step_of(task).resources;
+  const auto more = more_memory_.find(task);
+  if (more != more_memory_.end()) limits.memory_bytes = more->second;
+  return limits;
+}
+
+// A task with more memory than its slots stand for takes the slots of others, which would have used
+// that memory.
+unsigned RunLoop::slots_of(TaskId task) const {
+  const unsigned own = context_.plan->slots_for(step_of(task));
+  const auto more = more_memory_.find(task);
+  if (more == more_memory_.end()) return own;
+  const unsigned workers = context_.options.workers;
+  const uint64_t of_a_slot = std::max<uint64_t>(machine_memory().bytes / workers, 1);
+  const uint64_t needed = (more->second + of_a_slot - 1) / of_a_slot;
+  return std::max(own, static_cast<unsigned>(std::min<uint64_t>(needed, workers)));
+}
+
+void RunLoop::give_more_memory(TaskId task) {
+  const uint64_t machine = machine_memory().bytes;
+  const uint64_t had = limits_of(task).memory_bytes.value_or(machine);
+  const uint64_t gets = std::max(had, std::min(2 * had, machine));
+  more_memory_[task] = gets;
+  context_.log->line(
+      context_.plan->label(task),
+      fmt::format("gets {} of memory instead of {}, and {} of {} slots", size_text(gets),
+                  size_text(had), slots_of(task), context_.options.workers));
+}
+
 void RunLoop::on_failure(const Step& step, TaskRecord& record, RunningTasks::Ended ended) {
   const std::string label = context_.plan->label(ended.task);
   context_.log->line(label, "failed: " + ended.reason);
@@ -206,6 +241,7 @@ void RunLoop::on_failure(const Step& step, TaskRecord& record, RunningTasks::End
     record.state = "waiting";
     context_.log->line(label,
                        fmt::format("is tried again ({} of {})", record.attempts, step.retry));
+    if (ended.out_of_memory) give_more_memory(ended.task);
     context_.schedule->give_back(ended.task);
     return;
   }

@@ -28,6 +28,10 @@ class RunLoop {
   void start(TaskId task, std::vector<unsigned> slots);
   Result<void> start_process_of(TaskId task, const std::vector<unsigned>& slots);
   void on_end(RunningTasks::Ended ended);
+  // The slots of its step, or more if it was given more memory.
+  unsigned slots_of(TaskId task) const;
+  Resources limits_of(TaskId task) const;
+  void give_more_memory(TaskId task);
   void on_failure(const Step& step, TaskRecord& record, RunningTasks::Ended ended);
   // For good: ends the run, or leaves out what depends on the task.
   void give_up(TaskId task, TaskRecord& record, std::string error);
@@ -41,10 +45,12 @@ class RunLoop {
   // Since when its data is being fetched.
   std::map<TaskId, SteadyClock::time_point> staging_;
   std::map<TaskId, double> waited_for_data_s_;  // of tasks that did not start yet
+  // Of tasks that went beyond their memory and are tried again.
+  std::map<TaskId, uint64_t> more_memory_;
   unsigned held_slots_ = 0;
   WorkerClock clock_;
+  SteadyClock::time_point asked_for_slots_;
   std::deque<TaskId> startable_;  // all that they read is resident
 };
 
 }  // namespace tierhub::compute
-  SteadyClock::time_point asked_for_slots_;

@@ -165,9 +165,14 @@ Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
     spec.arguments.push_back(argument.text.expand(values));
   }
   std::map<std::string, std::string> variables = {
-      {"HOME", variable("HOME", "/")}, {"USER", variable("USER", "")},
-      {"PATH", search_path()},         {"LANG", variable("LANG", "C.UTF-8")},
-      {"TIERHUB_RUN", options_.run},   {"TIERHUB_TASK", number(task)}};
+      {"HOME", variable("HOME", "/")},
+      {"USER", variable("USER", "")},
+      {"PATH", search_path()},
+      {"LANG", variable("LANG", "C.UTF-8")},
+      {"TIERHUB_RUN", options_.run},
+      {"TIERHUB_TASK", number(task)},
+      // By this, what leaves its process group is found when it ends.
+      {"TIERHUB_MARK", options_.run + "/" + label(task)}};
   // Programs would otherwise start a thread for each processor, also where other tasks run.
   for (const char* name :
        {"TIERHUB_CPUS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"})

@@ -145,6 +145,23 @@ void kill_children() {
   }
 }
 
+void kill_marked_children(const std::string& variable) {
+  const std::string wanted = '\0' + variable + '\0';
+  for (int i = 0; i < 200; ++i) {
+    bool any = false;
+    each_process([&](const ProcessRow& row) {
+      // A zombie has no environment any more.
+      if (row.parent != ::getpid()) return;
+      const std::optional<std::string> environment = read_process_file(row.pid, "environ");
+      if (!environment || ('\0' + *environment).find(wanted) == std::string::npos) return;
+      any = true;
+      ::kill(row.pid, SIGKILL);
+    });
+    if (!any) return;
+    ::poll(nullptr, 0, 10);
+  }
+}
+
 int keep_only_descriptor(int fd) {
   constexpr int kKept = 3;
   if (fd != kKept && ::dup2(fd, kKept) < 0) ::_exit(126);

@@ -47,6 +47,11 @@ void kill_session(pid_t session);
 // reaper), until there is none. Gives up after two seconds.
 void kill_children();
 
+// SIGKILL for every child of this process whose environment has this variable, as "NAME=value", and
+// for theirs, which become ours (it must be their reaper), until there is none. The children remain
+// to be waited for. Gives up after two seconds.
+void kill_marked_children(const std::string& variable);
+
 // In a child that executes no other program: moves `fd` to 3 and closes every other descriptor but
 // the standard ones, so that no lock and no mount of the parent's lives on in it. Returns 3, or
 // ends the process.

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kMemoryEvery{200};
 constexpr std::chrono::milliseconds kUnlimitedMemoryEvery{1000};
+constexpr std::string_view kMarkVariable = "TIERHUB_MARK=";
 constexpr size_t kReadsAtOnce = 64;
 
 void drain(int fd, OutputLines& lines, RunLog& log) {
@@ -29,6 +30,14 @@ void drain(int fd, OutputLines& lines, RunLog& log) {
   }
 }
 
+// "TIERHUB_MARK=..." of what a task is started with; empty if it has none.
+std::string mark_in(const std::vector<std::string>& environment) {
+  for (const std::string& variable : environment) {
+    if (variable.starts_with(kMarkVariable)) return variable;
+  }
+  return "";
+}
+
 double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
@@ -38,9 +47,10 @@ double seconds_of(const timeval& time) {
 Result<void> RunningTasks::start(TaskId task, const ProcessSpec& spec, const Resources& limits,
                                  std::vector<unsigned> slots, std::string log_source) {
   TRY_ASSIGN(StartedProcess started, start_process(spec));
-  running_.emplace(started.pid,
-                   Running{task, std::move(started.output), OutputLines(std::move(log_source)),
-                           std::move(slots), limits, SteadyClock::now(), std::nullopt, "", 0});
+  running_.emplace(
+      started.pid,
+      Running{task, std::move(started.output), OutputLines(std::move(log_source)), std::move(slots),
+              limits, SteadyClock::now(), std::nullopt, "", 0, false, mark_in(spec.environment)});
   return {};
 }
 
@@ -81,12 +91,18 @@ std::vector<RunningTasks::Ended> RunningTasks::reap(RunLog& log) {
 
 RunningTasks::Ended RunningTasks::collect(pid_t pid, Running running, RunLog& log) {
   signal_group(pid, SIGKILL);
+  // What left the group. Those that became ours are found by the mark that they inherited.
+  if (!running.mark.empty()) kill_marked_children(running.mark);
   int status = 0;
   rusage used{};
   ::wait4(pid, &status, 0, &used);
   if (running.output) drain(running.output.get(), running.lines, log);
   running.lines.end(log);
-  Ended ended{running.task, false, 0, "", running.lines.last(), std::move(running.slots), {}};
+  Ended ended;
+  ended.task = running.task;
+  ended.last_lines = running.lines.last();
+  ended.slots = std::move(running.slots);
+  ended.out_of_memory = running.out_of_memory;
   ended.processor_s = seconds_of(used.ru_utime) + seconds_of(used.ru_stime);
   ended.peak_bytes =
       std::max(running.peak_bytes, static_cast<uint64_t>(std::max(used.ru_maxrss, 0L)) * 1024);
@@ -128,6 +144,7 @@ void RunningTasks::check_memory() {
     if (!running.limits.memory_bytes || running.kill_at) continue;
     const uint64_t limit = *running.limits.memory_bytes;
     if (bytes <= limit) continue;
+    running.out_of_memory = true;
     stop(pid, running,
          fmt::format("it used {} of memory, more than {} (resources.memory)", size_text(bytes),
                      size_text(limit)),

@@ -30,8 +30,9 @@ class RunningTasks {
   struct Ended {
     TaskId task;
     bool succeeded = false;
-    int exit_code = 0;   // 128 + signal if a signal ended it
-    std::string reason;  // "exit code 3", "took longer than 1 h 00 min"
+    int exit_code = 0;           // 128 + signal if a signal ended it
+    std::string reason;          // "exit code 3", "took longer than 1 h 00 min"
+    bool out_of_memory = false;  // it was stopped because it used more than it may
     std::deque<std::string> last_lines;
     std::vector<unsigned> slots;
     TaskReport report;
@@ -68,6 +69,8 @@ class RunningTasks {
     std::optional<SteadyClock::time_point> kill_at;
     std::string stop_reason;
     uint64_t peak_bytes = 0;  // seen by check_memory
+    bool out_of_memory = false;
+    std::string mark;  // in the environment of all that it starts
   };
   void stop(pid_t pid, Running& running, std::string reason, std::chrono::milliseconds grace);
   void check_memory();

@@ -409,7 +409,8 @@ class WorkflowParser {
               (key.front() >= '0' && key.front() <= '9')) {
             return yaml_.complaint(at, fmt::format("'{}' cannot be the name of a variable", key));
           }
-          if (key == "TIERHUB_RUN" || key == "TIERHUB_TASK" || key == "TIERHUB_CPUS") {
+          if (key == "TIERHUB_RUN" || key == "TIERHUB_TASK" || key == "TIERHUB_CPUS" ||
+              key == "TIERHUB_MARK") {
             return yaml_.complaint(at, fmt::format("{} is set by the agent: leave it out", key));
           }
           TRY_ASSIGN(Template made, text_template(entry, "a variable's value"));

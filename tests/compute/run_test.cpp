@@ -355,6 +355,35 @@ TEST_F(Run, ATaskThatUsesTooMuchMemoryIsStopped) {
       << run.report;
 }
 
+TEST_F(Run, ATaskThatUsedTooMuchMemoryIsTriedAgainWithMore) {
+  // 60 MB: 40 MiB are too little, twice that is enough.
+  const EndedRun run = drop_and_wait("job", once(R"yaml(
+  - id: hungry
+    run: [sh, -c, 'echo try >> {output}/tries; /usr/bin/python3 -c "import time; x = bytearray(b\"1\") * 60000000; time.sleep(2)"']
+    resources: {memory: 40MiB}
+    retry: 1
+)yaml"));
+  ASSERT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "tries"), "try\ntry\n");
+  EXPECT_NE(run.log.find("gets 80.0 MiB of memory instead of 40.0 MiB, and 1 of 2 slots"),
+            std::string::npos)
+      << run.log;
+  EXPECT_GT(run.status["peak_bytes"], 50'000'000);
+  EXPECT_NE(run.report.find("Memory    "), std::string::npos) << run.report;
+}
+
+TEST_F(Run, NothingThatATaskStartedOutlivesIt) {
+  // In a session of its own, and let go by its parent; the next task looks whether it is there.
+  const EndedRun run = drop_and_wait("job", once(R"(
+  - id: a
+    run: [sh, -c, 'setsid sh -c "(setsid sleep 987 & echo \$! > {work}/pid; sleep 988) &" & until [ -s {work}/pid ]; do sleep 0.02; done']
+  - id: b
+    after: a
+    run: [sh, -c, 'if kill -0 $(cat {work}/pid); then exit 1; fi']
+)"));
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+}
+
 TEST_F(Run, ATaskSeesTheEnvironmentThatIsDocumented) {
   const EndedRun run = drop_and_wait("job", once(R"(
   - id: a
@@ -366,7 +395,7 @@ TEST_F(Run, ATaskSeesTheEnvironmentThatIsDocumented) {
   EXPECT_EQ(
       output(run, "env"),
       "HOME LANG MKL_NUM_THREADS OMP_NUM_THREADS OPENBLAS_NUM_THREADS PATH PLACE TIERHUB_CPUS "
-      "TIERHUB_RUN TIERHUB_TASK USER ");
+      "TIERHUB_MARK TIERHUB_RUN TIERHUB_TASK USER ");
   EXPECT_EQ(output(run, "cwd"), at("work/" + run.run) + "\n");
   EXPECT_EQ(output(run, "stdin"), "");
   EXPECT_EQ(output(run, "values"), run.run + " 0000 a 2 7\n");
