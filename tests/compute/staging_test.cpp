@@ -137,6 +137,33 @@ TEST_F(Staging, EachSelectedChannelGivesItsOwnResultAndNoOtherIsRead) {
   EXPECT_EQ(tier.status().recall_bytes, 0u);
 }
 
+TEST_F(Staging, ASmallJobOnHotDataStartsAtOnce) {
+  // Half a second on an idle machine (bench/job_start.sh); the bounds are for busy ones.
+  start();
+  write_text(tier.in_mount("data/small.txt"), "small");
+  const std::string text =
+      "workflow: w\ninput: {dataset: data/small.txt}\nsteps:\n"
+      "  - {id: a, run: [sh, -c, 'date +%s.%N > \"$2\"; cat \"$1\"', sh, \"{input}\", "
+      "\"{output}/began\"]}\n";
+  const auto now_s = [] {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  };
+  const auto waited_s = [&](const std::string& stem, double dropped_s) {
+    const EndedRun run = ended(stem);
+    EXPECT_EQ(run.ending, "done") << run.report << run.log;
+    return std::stod(read_text(run.status["output"].get<std::string>() + "/began")) - dropped_s;
+  };
+  double dropped_s = now_s();
+  drop("renamed.yaml", text);
+  EXPECT_LT(waited_s("renamed", dropped_s), 5.0);
+  dropped_s = now_s();
+  write_text(jobs("incoming/copied.yaml"), text);
+  const double copied_s = waited_s("copied", dropped_s);
+  EXPECT_GT(copied_s, 2.0) << "nobody could know that it was complete";
+  EXPECT_LT(copied_s, 8.0);
+}
+
 TEST_F(Staging, LeasesEndWithTheRun) {
   write_image();
   start();
