@@ -107,6 +107,10 @@ void RunLoop::take_outcomes() {
     const std::string why =
         context_.plan->inputs().as_seen(step, outcome.task.index, outcome.resident.error().text());
     context_.stager->release(outcome.task);
+    if (outcome.resident.error().is(kTierdIsGone)) {
+      context_.fail(why);
+      continue;
+    }
     TaskRecord& record = context_.status.tasks[outcome.task];
     record.step = step.id;
     record.index = outcome.task.index;

@@ -81,7 +81,7 @@ std::string no_answer(const TierClient& tier, const Error& error) {
 }
 
 Error gave_up(const Error& error) {
-  return {error.code(), fmt::format("tierd did not answer for {} minutes ({}): start it, then drop "
+  return {kTierdIsGone, fmt::format("tierd did not answer for {} minutes ({}): start it, then drop "
                                     "the workflow again",
                                     kPatience.count(), error.text())};
 }

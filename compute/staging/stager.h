@@ -49,6 +49,9 @@ class AskedBytes {
   uint64_t total_ = 0;
 };
 
+// The code of errors that say that tierd, or its mount, was not there: no fault of the input.
+inline constexpr std::errc kTierdIsGone = std::errc::not_connected;
+
 // Called again and again while a call waits, with what it waits for, if that is known; an error
 // ends the waiting with that error.
 using CheckStop = std::function<Result<void>(const std::string& waits_for)>;
