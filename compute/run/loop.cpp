@@ -87,7 +87,7 @@ void RunLoop::request_staging() {
 
 void RunLoop::request_slots() {
   if (startable_.empty() || context_.slots->waiting()) return;
-  asked_for_slots_ = SteadyClock::now();
+  expects_slots_since_ = SteadyClock::now();
   if (!context_.slots->want(slots_of(startable_.front()))) context_.stop(Stop::interrupted);
 }
 
@@ -185,6 +185,7 @@ void RunLoop::on_end(RunningTasks::Ended ended) {
   record.processor_s += ended.processor_s;
   record.peak_bytes = std::max(record.peak_bytes, ended.peak_bytes);
   held_slots_ -= static_cast<unsigned>(ended.slots.size());
+  expects_slots_since_ = SteadyClock::now();  // the next task of this run may have them
   record.reason = ended.succeeded ? "" : with_last_line(ended);
   context_.status_changed();
   if (!context_.slots->release(ended.slots)) context_.stop(Stop::interrupted);
@@ -295,7 +296,7 @@ void RunLoop::note_worker_time() {
   moment.held = held_slots_;
   moment.startable = !startable_.empty();
   moment.kept_waiting =
-      moment.startable && context_.slots->waiting() && now - asked_for_slots_ > kPromptGrant;
+      moment.startable && context_.slots->waiting() && now - expects_slots_since_ > kPromptGrant;
   moment.fetching = !staging_.empty();
   clock_.set(now, moment);
   context_.status.worker_time = clock_.time();

@@ -49,8 +49,8 @@ class RunLoop {
   std::map<TaskId, uint64_t> more_memory_;
   unsigned held_slots_ = 0;
   WorkerClock clock_;
-  SteadyClock::time_point asked_for_slots_;
-  std::deque<TaskId> startable_;  // all that they read is resident
+  SteadyClock::time_point expects_slots_since_;  // asked for them, or gave some back
+  std::deque<TaskId> startable_;                 // all that they read is resident
 };
 
 }  // namespace tierhub::compute
