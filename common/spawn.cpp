@@ -88,6 +88,7 @@ int spawn_at_once(const SpawnPlan& plan, const Prepared& prepared, char** enviro
 
 [[noreturn]] void run_child(const SpawnPlan& plan, const Prepared& prepared, char** environment,
                             pid_t parent, UniqueFd report) {
+  for (const int cgroup : plan.cgroups) static_cast<void>(!::write(cgroup, "0", 1));
   if (plan.group == SpawnPlan::Group::own) ::setpgid(0, 0);
   if (plan.group == SpawnPlan::Group::own_session) ::setsid();
   const int places = static_cast<int>(prepared.descriptors.size());
@@ -146,7 +147,7 @@ Result<pid_t> spawn(const SpawnPlan& plan) {
       plan.environment ? const_cast<char**>(prepared.environment.data()) : environ;
   pid_t pid = -1;
   int code = 0;
-  if (plan.account || plan.death_signal != 0) {
+  if (plan.account || plan.death_signal != 0 || !plan.cgroups.empty()) {
     TRY_ASSIGN(code, fork_and_run(plan, prepared, environment, pid));
   } else {
     code = spawn_at_once(plan, prepared, environment, pid);

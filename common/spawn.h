@@ -28,6 +28,9 @@ struct SpawnPlan {
   enum class Group { ours, own, own_session } group = Group::ours;
   // Sent to the child when the calling thread ends; 0: none.
   int death_signal = 0;
+  // Files named cgroup.procs, open for writing: the child joins these control groups before it does
+  // anything else. One that does not let it in is left out.
+  std::vector<int> cgroups = {};
   // Who it runs as; none: who we are. See become().
   std::optional<Account> account = {};
 };
@@ -36,8 +39,8 @@ struct SpawnPlan {
 // by the caller. The error names the program, and says what is wrong if it cannot be executed. Any
 // thread.
 //
-// Without `account` and `death_signal` this is posix_spawn(), which takes no longer in a process
-// with much memory: tierd starts its programs so. With one of them the process is forked: for
+// Without `account`, `death_signal` and `cgroups` this is posix_spawn(), which takes no longer in a
+// process with much memory: tierd starts its programs so. With one of them the process is forked: for
 // small ones (tieragent, a runner, a front).
 //
 // With `account` the child does everything as root first that needs no rights of the user

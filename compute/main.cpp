@@ -118,6 +118,7 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--run-root", line.runner.root)->group("");
   app.add_option("--run-socket", line.runner.socket)->group("");
   app.add_option("--run-programs", line.runner.programs_folder)->group("");
+  app.add_option("--run-cgroup", line.runner.cgroups)->group("");
   app.add_option("--run-workers", line.runner.workers)->group("");
   app.add_option("--run-give-up", line.runner.give_up_reason)->group("");
 }

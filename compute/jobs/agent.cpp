@@ -28,6 +28,7 @@
 #include "common/signals.h"
 #include "compute/jobs/jobs_folder.h"
 #include "compute/jobs/runner_process.h"
+#include "compute/run/cgroups.h"
 #include "compute/run/owner.h"
 #include "compute/run/process.h"
 #include "compute/run/reporter.h"
@@ -56,6 +57,7 @@ struct ActiveRun {
   Account account;
   pid_t pid = 0;
   UniqueFd slots;
+  RunCgroups cgroups;
   unsigned crashes = 0;
   SteadyClock::time_point start_at;  // while pid is 0
 };
@@ -452,7 +454,9 @@ class Agent {
           "the runner crashed {} times: show run.log and the agent's log to the administrator",
           run.crashes);
     }
-    TRY_ASSIGN(run.pid, start_runner(run.account, options, sockets.runner));
+    run.cgroups = RunCgroups::make(cgroups_, run.run, run.account.uid);
+    options.cgroups = run.cgroups.paths();
+    TRY_ASSIGN(run.pid, start_runner(run.account, options, sockets.runner, run.cgroups.entries()));
     run.slots = std::move(sockets.agent);
     log::info("started", {{"run", run.run}, {"user", run.account.name}, {"pid", run.pid}});
     return {};
@@ -485,6 +489,7 @@ class Agent {
   // True if the run has ended.
   bool on_runner_end(ActiveRun& run, int status) {
     run.pid = 0;
+    run.cgroups.remove();
     pool_.leave(run.slots.get());
     run.slots.reset();
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -603,7 +608,9 @@ class Agent {
 
   void kill_runs() const {
     for (const ActiveRun& run : active_) {
-      if (run.pid != 0) kill_session(run.pid);
+      if (run.pid == 0) continue;
+      kill_session(run.pid);
+      run.cgroups.remove();
     }
   }
 
@@ -615,6 +622,7 @@ class Agent {
   const AgentOptions options_;
   const std::string programs_folder_;  // where this program is, found once at start
   const WorkRoot work_;
+  const std::vector<std::string> cgroups_ = own_cgroups();
   Reporter reporter_;
   SlotPool pool_;
   UniqueFd signals_;

@@ -19,6 +19,7 @@ std::vector<std::string> runner_arguments(const RunnerOptions& options) {
                                         fmt::format("--run-workers={}", options.workers)};
   // An option with an empty value would be refused.
   if (!options.socket.empty()) arguments.push_back("--run-socket=" + options.socket);
+  for (const std::string& group : options.cgroups) arguments.push_back("--run-cgroup=" + group);
   if (!options.give_up_reason.empty()) {
     arguments.push_back("--run-give-up=" + options.give_up_reason);
   }
@@ -26,7 +27,7 @@ std::vector<std::string> runner_arguments(const RunnerOptions& options) {
 }
 
 Result<pid_t> start_runner(const Account& account, const RunnerOptions& options,
-                           const UniqueFd& slots) {
+                           const UniqueFd& slots, const std::vector<UniqueFd>& cgroups) {
   SpawnPlan plan{"/proc/self/exe", runner_arguments(options)};
   plan.descriptors = {SpawnPlan::kEmpty, STDERR_FILENO, STDERR_FILENO, slots.get()};
   static_assert(kRunnerSlotsFd == 3);
@@ -35,6 +36,7 @@ Result<pid_t> start_runner(const Account& account, const RunnerOptions& options,
   plan.group = SpawnPlan::Group::own_session;
   plan.death_signal = SIGTERM;
   plan.account = account;
+  for (const UniqueFd& cgroup : cgroups) plan.cgroups.push_back(cgroup.get());
   return spawn(plan);
 }
 

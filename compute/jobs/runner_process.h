@@ -17,10 +17,10 @@ namespace tierhub::compute {
 inline constexpr int kRunnerSlotsFd = 3;
 
 // The runner leads its own session and gets SIGTERM when this process dies. `slots` becomes
-// kRunnerSlotsFd. The program is the one that runs now: a later upgrade does not mix versions, and
+// kRunnerSlotsFd. It joins `cgroups`, see SpawnPlan. The program is the one that runs now: a later upgrade does not mix versions, and
 // the user needs no way to the file.
 Result<pid_t> start_runner(const Account& account, const RunnerOptions& options,
-                           const UniqueFd& slots);
+                           const UniqueFd& slots, const std::vector<UniqueFd>& cgroups);
 
 // "--run-as-runner" and what follows; the inverse of what main parses.
 std::vector<std::string> runner_arguments(const RunnerOptions& options);

@@ -15,7 +15,7 @@ namespace tierhub::compute {
 // One thread, the runner's.
 class RunLoop {
  public:
-  explicit RunLoop(RunContext& context) : context_(context) {}
+  explicit RunLoop(RunContext& context) : context_(context), running_(context.options.cgroups) {}
 
   // Returns when all tasks are done, or when the run stops and none is left running.
   void work_off();

@@ -18,11 +18,12 @@ namespace tierhub::compute {
 // What the agent tells a runner.
 struct RunnerOptions {
   std::string run;
-  std::string run_folder;       // running/<run>, this user's
-  std::string work;             // {work}
-  std::string root;             // of relative paths, if tierd is not used
-  std::string socket;           // of tierd; empty: not used
-  std::string programs_folder;  // searched before PATH
+  std::string run_folder;            // running/<run>, this user's
+  std::string work;                  // {work}
+  std::string root;                  // of relative paths, if tierd is not used
+  std::string socket;                // of tierd; empty: not used
+  std::string programs_folder;       // searched before PATH
+  std::vector<std::string> cgroups;  // of the run; none where none can be made
   unsigned workers = 1;
   int slots_fd = -1;
   // Not empty: nothing is run, the report says that the run failed for this reason.

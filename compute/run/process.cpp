@@ -92,6 +92,7 @@ Result<StartedProcess> start_process(const ProcessSpec& spec) {
   plan.folder = spec.cwd;
   plan.group = SpawnPlan::Group::own;
   plan.death_signal = SIGKILL;
+  plan.cgroups = spec.cgroups;
   TRY_ASSIGN(const pid_t pid, spawn(plan));
   return StartedProcess{pid, std::move(output.read)};
 }

@@ -21,6 +21,7 @@ struct ProcessSpec {
   std::vector<std::string> arguments;    // with the program's name first
   std::vector<std::string> environment;  // "NAME=value"
   std::string cwd;
+  std::vector<int> cgroups = {};  // see SpawnPlan
 };
 
 struct StartedProcess {

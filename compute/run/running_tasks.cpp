@@ -46,11 +46,23 @@ double seconds_of(const timeval& time) {
 
 Result<void> RunningTasks::start(TaskId task, const ProcessSpec& spec, const Resources& limits,
                                  std::vector<unsigned> slots, std::string log_source) {
-  TRY_ASSIGN(StartedProcess started, start_process(spec));
-  running_.emplace(
-      started.pid,
-      Running{task, std::move(started.output), OutputLines(std::move(log_source)), std::move(slots),
-              limits, SteadyClock::now(), std::nullopt, "", 0, false, mark_in(spec.environment)});
+  std::optional<TaskCgroup> cgroup = TaskCgroup::make(cgroups_, log_source, limits.memory_bytes);
+  ProcessSpec joining = spec;
+  std::vector<UniqueFd> entries;
+  if (cgroup) entries = cgroup->entries();
+  for (const UniqueFd& entry : entries) joining.cgroups.push_back(entry.get());
+  Result<StartedProcess> process = start_process(joining);
+  if (!process) {
+    if (cgroup) cgroup->remove();
+    return process.error();
+  }
+  StartedProcess started = *std::move(process);
+  Running running{
+      task,   std::move(started.output), OutputLines(std::move(log_source)), std::move(slots),
+      limits, SteadyClock::now()};
+  running.cgroup = std::move(cgroup);
+  running.mark = mark_in(spec.environment);
+  running_.emplace(started.pid, std::move(running));
   return {};
 }
 
@@ -93,11 +105,18 @@ RunningTasks::Ended RunningTasks::collect(pid_t pid, Running running, RunLog& lo
   signal_group(pid, SIGKILL);
   // What left the group. Those that became ours are found by the mark that they inherited.
   if (!running.mark.empty()) kill_marked_children(running.mark);
+  const bool kernel_ended_one = running.cgroup && running.cgroup->was_out_of_memory();
+  if (running.cgroup) running.cgroup->remove();
   int status = 0;
   rusage used{};
   ::wait4(pid, &status, 0, &used);
   if (running.output) drain(running.output.get(), running.lines, log);
   running.lines.end(log);
+  if (kernel_ended_one && status != 0 && running.stop_reason.empty()) {
+    running.out_of_memory = true;
+    running.stop_reason = fmt::format("it used more than {} of memory (resources.memory)",
+                                      size_text(running.limits.memory_bytes.value_or(0)));
+  }
   Ended ended;
   ended.task = running.task;
   ended.last_lines = running.lines.last();

@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/result.h"
+#include "compute/run/cgroups.h"
 #include "compute/run/log.h"
 #include "compute/run/process.h"
 #include "compute/workflow/schedule.h"
@@ -43,6 +44,9 @@ class RunningTasks {
     uint64_t peak_bytes = 0;
   };
 
+  // `cgroups`: of the run, below which each task has its own.
+  explicit RunningTasks(std::vector<std::string> cgroups) : cgroups_(std::move(cgroups)) {}
+
   bool empty() const { return running_.empty(); }
   size_t size() const { return running_.size(); }
 
@@ -66,16 +70,18 @@ class RunningTasks {
     std::vector<unsigned> slots;
     Resources limits;
     SteadyClock::time_point started;
-    std::optional<SteadyClock::time_point> kill_at;
-    std::string stop_reason;
+    std::optional<SteadyClock::time_point> kill_at = {};
+    std::string stop_reason = {};
     uint64_t peak_bytes = 0;  // seen by check_memory
     bool out_of_memory = false;
-    std::string mark;  // in the environment of all that it starts
+    std::optional<TaskCgroup> cgroup = {};
+    std::string mark = {};  // in the environment of all that it starts
   };
   void stop(pid_t pid, Running& running, std::string reason, std::chrono::milliseconds grace);
   void check_memory();
   Ended collect(pid_t pid, Running running, RunLog& log);
 
+  const std::vector<std::string> cgroups_;
   std::map<pid_t, Running> running_;
   SteadyClock::time_point next_memory_check_{};
 };
