@@ -32,7 +32,8 @@ Result<void> project(const ImageReader& image, const Box& box, Projection method
   contrast.add(projection.voxels);
   contrast.settle();
   PngImage picture{static_cast<uint32_t>(box.x.size()), static_cast<uint32_t>(box.y.size()),
-                   PngColour::grey, std::vector<uint8_t>(projection.voxels.size())};
+                   PngColour::grey, pixels::PngEffort::small,
+                   std::vector<uint8_t>(projection.voxels.size())};
   for (size_t i = 0; i < projection.voxels.size(); ++i)
     picture.samples[i] = contrast.shown(projection.voxels[i]);
   if (labels != nullptr) {
