@@ -44,7 +44,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kRescanEvery{2000};
-constexpr milliseconds kLookEvery{200};  // while a dropped file is not known to be complete
+constexpr milliseconds kLookEvery{50};  // while a dropped file is not known to be complete
 constexpr milliseconds kStopPatience{15000};
 constexpr milliseconds kRestartDelay{1000};
 constexpr size_t kMaxRuns = 256;  // of all users; each is a process
