@@ -293,11 +293,12 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
 std::string to_report(const RunStatus& status, Timestamp now) {
   std::string text;
   const std::string name = status.workflow.empty() ? status.run : status.workflow;
-  const bool lists_failures = has_failures(status) && status.state == RunState::done;
-  if (lists_failures) text += first_line(status) + "\n\n";
+  const bool is_done = status.state == RunState::done;
+  if (has_failures(status) && is_done) text += first_line(status) + "\n\n";
   text += fmt::format("{}: {}\n\n{}\n", name, to_text(status.state), what_happened(status, now));
   if (!status.error.empty()) text += fmt::format("\nReason:\n  {}\n", status.error);
-  if (lists_failures) add_failures(text, status);
+  // The reason of a run that stopped at its first failure says it all.
+  if (has_failures(status) && (is_done || status.tasks_failed > 1)) add_failures(text, status);
   if (!status.last_lines.empty()) {
     text += "\nThe last lines that the failed task wrote:\n";
     for (const std::string& line : status.last_lines) text += fmt::format("  | {}\n", line);

@@ -143,6 +143,10 @@ TEST(RunStatus, ADoneRunNamesWhatFailedFirst) {
   EXPECT_NE(report.find("\nWhat failed:\n  img0.tif: exit code 1\n"), std::string::npos);
   EXPECT_NE(report.find("  img4.tif: exit code 1\n"), std::string::npos) << "each is named";
   EXPECT_EQ(report.find("Everything is done"), std::string::npos);
+  status.state = RunState::failed;
+  const std::string failed = to_report(status, {});
+  EXPECT_TRUE(failed.starts_with("w: failed\n")) << failed;
+  EXPECT_NE(failed.find("  img4.tif: exit code 1\n"), std::string::npos) << failed;
 }
 
 TEST(RunStatus, ReportsWhatWasMeasured) {
