@@ -45,5 +45,26 @@ TEST_F(Shipped, NucleiOfFilesHaveATableEachAndOneOfAll) {
   EXPECT_TRUE(fs::exists(result(run, "labels/day1/b.ome.zarr/0/.zarray")));
 }
 
+TEST_F(Shipped, AWholeWithAHoleIsRefusedWhereTheRunCarriesOn) {
+  make_nuclei("scan.ome.zarr", "24,140,150", "4");
+  start_agent({"--allow-root"});
+  const EndedRun run = drop_and_wait("blocks", R"yaml(workflow: blocks
+on_error: continue
+input: {dataset: scan.ome.zarr}
+scatter: {by: block, size: {y: 70}, halo: {z: 8, y: 16, x: 16}}
+steps:
+  - id: segment
+    run: [sh, -c, 'imgop segment --sigma 2 --threshold 100 --in "$1" --box "$2" --halo "$3" --out "$4"; test {task} = 0000', sh, "{input}", "{box}", "{halo}", "{work}/labels/{task}.zarr"]
+  - id: merge
+    gather: segment
+    run: [imgop, merge-labels, --in, "{work}/labels", --table, "{output}/objects.csv", --out, "{output}/labels.ome.zarr"]
+)yaml");
+  EXPECT_EQ(run.ending, "failed") << run.report << run.log;
+  EXPECT_NE(run.report.find("nothing succeeded: segment: exit code 1"), std::string::npos)
+      << run.report;
+  EXPECT_NE(run.log.find("merge.0000 | failed: exit code 1"), std::string::npos) << run.log;
+  EXPECT_FALSE(fs::exists(at("results/root/blocks/" + run.run)));
+}
+
 }  // namespace
 }  // namespace tierhub::test
