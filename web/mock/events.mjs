@@ -15,7 +15,11 @@ function frame(text) {
 export function events(server, world, options, runsOf) {
   const sockets = new Set();
   const recent = [];
+  const told = []; // as tierd numbers them, without runs
+  const waiting = new Set();
   const emit = (e) => {
+    if (!['hello', 'lost', 'runs'].includes(e.kind)) told.push({ seq: told.length + 1, at: new Date().toISOString(), ...e });
+    for (const w of waiting) w();
     const full = { at: Math.floor(Date.now() / 1000), ...e };
     if (!['hello', 'lost'].includes(full.kind)) recent.push(full);
     if (recent.length > 200) recent.shift();
@@ -38,7 +42,7 @@ export function events(server, world, options, runsOf) {
   // What differs from the last look.
   let seen = new Map();
   const look = () => {
-    if (!sockets.size) return;
+    if (!sockets.size && !waiting.size) return;
     world.advance();
     const now = new Map();
     for (const l of world.leaves()) now.set(`residency ${l.path}`, `${l.resident} ${l.dirty}`);
@@ -56,5 +60,16 @@ export function events(server, world, options, runsOf) {
     seen = now;
   };
   const timer = setInterval(look, kLookMs);
-  return { emit, recent, drop: () => sockets.forEach((s) => s.destroy()), stop: () => { clearInterval(timer); sockets.forEach((s) => s.destroy()); } };
+  // tierd's own way: the answer waits until there is something, or for `ms`.
+  const wait = async (since, last, ms) => {
+    const from = since === null ? Math.max(1, told.length + 1 - last) : since;
+    if (since !== null && told.length < from)
+      await new Promise((done) => {
+        const end = () => { clearTimeout(later); waiting.delete(end); done(); };
+        const later = setTimeout(end, ms);
+        waiting.add(end);
+      });
+    return { events: told.slice(from - 1), next: told.length + 1, lost: false };
+  };
+  return { emit, recent, wait, drop: () => sockets.forEach((s) => s.destroy()), stop: () => { clearInterval(timer); for (const w of waiting) w(); sockets.forEach((s) => s.destroy()); } };
 }

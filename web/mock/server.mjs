@@ -38,6 +38,10 @@ const plain = ({ leaves, had, at, ...p }) => p;
 function control(world, options, req, url, body, res) {
   const route = url.pathname.slice('/api/v1/'.length);
   const q = url.searchParams;
+  if (route === 'events') {
+    if (options.noEvents || options.noLongPoll) return fail(res, 404, 'ENOSYS', 'there is no such route');
+    return options.wait(q.has('since') ? Number(q.get('since')) : null, Number(q.get('last') ?? 0), Number(q.get('wait_ms') ?? 0)).then((answer) => res.destroyed || json(res, answer));
+  }
   if (route === 'status') return json(res, status(world, options));
   if (route === 'agents') return json(res, { agents: agents(options) });
   if (route === 'runs') return json(res, { runs: runs(world, options) });
@@ -248,7 +252,7 @@ export async function start({ port = 0, delayMs = 0, ...options } = {}) {
     return undefined;
   });
   const happening = events(server, world, options, () => statuses(world, options));
-  options.recent = happening.recent;
+  Object.assign(options, { recent: happening.recent, wait: happening.wait });
   await new Promise((ready) => server.listen(port, '127.0.0.1', ready));
   const address = `http://127.0.0.1:${server.address().port}`;
   const stop = () => new Promise((ended) => { happening.stop(); server.closeAllConnections(); server.close(ended); });

@@ -78,7 +78,7 @@ test('a broken connection means asking again every few seconds, until it is back
   const { page, hub, asked, sockets, faults } = await visit(t, '#/data?path=/brain42');
   await page.getByText('scan-archive.ome.zarr').waitFor();
   await listening(hub, sockets);
-  hub.options.noUpgrade = true;
+  Object.assign(hub.options, { noUpgrade: true, noLongPoll: true });
   hub.drop();
   await until(() => sockets.every((s) => s.isClosed()));
   const broken = Date.now();
@@ -89,6 +89,35 @@ test('a broken connection means asking again every few seconds, until it is back
   const back = Date.now();
   await page.waitForTimeout(5000);
   assert.ok(asked(/^\/api\/v1\/status/, back) <= 1, 'it still asks as if nobody told');
+  assert.deepEqual(await faults(), []);
+});
+
+test('where there is no WebSocket the page asks and waits, but not while it is hidden', async (t) => {
+  const { page, hub, asked, faults } = await visit(t, '#/data?path=/brain42', { noUpgrade: true });
+  const row = page.locator('.list-row', { hasText: 'scan-archive.ome.zarr' });
+  await row.getByText('in the archive').waitFor();
+  await until(() => asked(/^\/api\/v1\/events\?since=/) > 0);
+  await page.waitForTimeout(1000);
+  const quiet = Date.now();
+  await page.waitForTimeout(5000);
+  assert.ok(asked(/^\/api\/v1\/status/, quiet) <= 1, 'the status is still asked for every two seconds');
+  assert.ok(asked(/^\/api\/v1\/events/, quiet) <= 1, 'it does not wait for the answer');
+  const image = hub.world.images.find((i) => i.path.endsWith('/scan-archive.ome.zarr'));
+  Object.assign(image, { state: 'hot', resident: image.size });
+  await row.getByText('on SSD', { exact: true }).waitFor({ timeout: 5000 });
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await until(() => hub.log.filter((l) => l.path.startsWith('/api/v1/events')).every((l) => l.done || l.aborted));
+  const hidden = Date.now();
+  await page.waitForTimeout(2500);
+  assert.equal(asked(/^\/api\/v1\/events/, hidden), 0, 'a hidden page takes a connection');
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'visibilityState', { value: 'visible', configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await until(() => asked(/^\/api\/v1\/events\?since=/, hidden) > 0);
   assert.deepEqual(await faults(), []);
 });
 

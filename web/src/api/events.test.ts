@@ -4,7 +4,7 @@ import { added, concerns, followEvents, paceOf, Refresher, sentenceOf, socketAdd
 
 beforeEach(() => {
   vi.useFakeTimers();
-  useLive.setState({ open: false, events: [] });
+  useLive.setState({ open: false, runs: false, events: [] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -89,9 +89,15 @@ class FakeSocket {
 
 function hub(status = 200) {
   FakeSocket.all = [];
-  const state = { status, asked: 0 };
+  const state = { status, asked: 0, waited: [] as string[], answer: null as null | (() => object) };
   vi.stubGlobal('WebSocket', FakeSocket);
-  vi.stubGlobal('fetch', async () => {
+  vi.stubGlobal('fetch', async (address: string, { signal }: { signal: AbortSignal }) => {
+    if (address.startsWith('api/v1/events')) {
+      state.waited.push(address);
+      if (!state.answer) return new Response('{"error": "no"}', { status: 404 });
+      if (address.includes('wait_ms=20000')) await new Promise((done, fail) => { setTimeout(done, 20_000); signal.addEventListener('abort', () => fail(new DOMException('gone', 'AbortError'))); });
+      return new Response(JSON.stringify(state.answer()));
+    }
     state.asked++;
     return new Response(JSON.stringify(state.status === 200 ? { events: [{ kind: 'tier', at: 1, text: 'It began.' }] } : { error: 'no' }), { status: state.status });
   });
@@ -123,6 +129,34 @@ it('polling slows only after hello, and a broken socket is opened again, ever la
   stop();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(state.asked).toBe(asked);
+});
+
+it('without a WebSocket tierd is asked, and runs are still polled', async () => {
+  const state = hub();
+  let round = 0;
+  state.answer = () => (++round === 1 ? { events: [{ seq: 7, kind: 'tier', at: '2026-11-30T10:00:00Z', text: 'Old.' }], next: 8, lost: false } : { events: [{ seq: 8, kind: 'residency', at: '2026-11-30T10:00:09Z', path: '/a', text: 'New.' }], next: 9, lost: round === 3 });
+  const { client, asked, stop } = watched(['folder', '/a'], async () => 1);
+  const end = followEvents(client, 'ws://hub/api/events');
+  await vi.advanceTimersByTimeAsync(1);
+  FakeSocket.all[0]!.onclose!(); // it never said hello
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(useLive.getState()).toMatchObject({ open: true, runs: false });
+  expect(useLive.getState().events.map(sentenceOf)).toEqual(['Old.']);
+  expect(asked).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(state.waited.slice(0, 2)).toEqual(['api/v1/events?last=200&wait_ms=0', 'api/v1/events?since=8&wait_ms=20000']);
+  expect(useLive.getState().events.map(sentenceOf)).toEqual(['New.', 'Old.']);
+  expect(asked).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(21_000);
+  expect(state.waited[2]).toContain('since=9');
+  expect(useLive.getState().events.some((e) => e.kind === 'lost')).toBe(true);
+  // In time a WebSocket is tried again.
+  await vi.advanceTimersByTimeAsync(300_000);
+  expect(FakeSocket.all).toHaveLength(2);
+  FakeSocket.all[1]!.say({ kind: 'hello' });
+  expect(useLive.getState()).toMatchObject({ open: true, runs: true });
+  end();
+  stop();
 });
 
 it('after a gap everything is asked for again', async () => {

@@ -1,8 +1,9 @@
-// What happens in the hub, over a WebSocket. An event says what has changed; the page asks for it again.
+// What happens in the hub: over a WebSocket, or, where there is none, by questions that wait for an answer. An event says
+// what has changed; the page asks for it again.
 import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import { create } from 'zustand';
 import { isPlate } from '../plates/plate';
-import { ApiError, get } from './client';
+import { ApiError, get, query } from './client';
 
 export interface HubEvent {
   kind: string; // "residency", "prefetch", "runs", "health", "tier"; "hello" first, "lost" when some were dropped
@@ -17,19 +18,23 @@ const kFlushMs = 500; // a query is asked for at most twice a second
 const kFirstWaitMs = 1000;
 const kLongestWaitMs = 30_000;
 const kSlowPaceMs = 30_000;
+const kHoldMs = 20_000; // how long the hub may keep a question
+const kLeastPauseMs = 300; // between two of them
+const kAskForMs = 300_000; // then a WebSocket is tried once more
 
 interface Live {
-  open: boolean;
+  open: boolean; // events of the tiers are heard
+  runs: boolean; // and those of runs
   events: HubEvent[]; // the newest come first
 }
 
-export const useLive = create<Live>(() => ({ open: false, events: [] }));
+export const useLive = create<Live>(() => ({ open: false, runs: false, events: [] }));
 
 // How often something is asked for that events tell about.
 export const paceOf = (ms: number, open: boolean) => (open ? Math.max(ms, kSlowPaceMs) : ms);
-export function usePace(ms: number): number {
-  const open = useLive((s) => s.open);
-  return paceOf(ms, open);
+export function usePace(ms: number, of: 'open' | 'runs' = 'open'): number {
+  const heard = useLive((s) => s[of]);
+  return paceOf(ms, heard);
 }
 
 const kConcerns: Record<string, string[]> = {
@@ -116,68 +121,154 @@ export const sentenceOf = (e: HubEvent) => e.text || (kWords[e.kind]?.(e) ?? `${
 
 export const socketAddress = (page: string) => new URL('api/events', page.replace(/#.*/, '')).href.replace(/^http/, 'ws');
 
+const kSilent = { open: false, runs: false };
+
+// Resolves after some time, or at once when it is aborted.
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      done();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+  });
+}
+
+// A page that nobody sees asks nothing: a question that waits takes one of the few connections of a browser to a hub.
+const isHidden = () => typeof document !== 'undefined' && document.visibilityState === 'hidden';
+async function untilSeen(signal: AbortSignal): Promise<void> {
+  while (isHidden() && !signal.aborted) await sleep(1000, signal);
+}
+
+interface Waited {
+  events: (Omit<HubEvent, 'at'> & { at?: string | number })[];
+  next: number | string;
+  lost: boolean;
+}
+
+const inSeconds = (at: string | number | undefined) => (typeof at === 'string' ? Date.parse(at) / 1000 || undefined : at);
+
+class Follower {
+  private readonly refresher: Refresher;
+  private readonly end = new AbortController();
+  private connected = false; // ever: what happened in between is not known
+
+  constructor(client: QueryClient, private readonly address: string) {
+    this.refresher = new Refresher(client);
+    void this.run();
+  }
+
+  stop(): void {
+    this.end.abort();
+    this.refresher.stop();
+    useLive.setState(kSilent);
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.end;
+    for (let wait = kFirstWaitMs; !signal.aborted; wait = Math.min(kLongestWaitMs, 2 * wait)) {
+      try {
+        const { events } = await get<{ events: HubEvent[] }>('api/events/recent', signal);
+        useLive.setState((s) => ({ events: added(s.events, events) }));
+        if ((await this.listen()) || (!signal.aborted && (await this.ask()))) wait = kFirstWaitMs / 2;
+      } catch (e) {
+        // Without a session there is nothing to follow; an older hub does not know the address.
+        if (e instanceof ApiError && [401, 404, 501].includes(e.status)) return;
+      }
+      if (!signal.aborted) useLive.setState(kSilent);
+      await sleep(Math.max(kFirstWaitMs, wait), signal);
+    }
+  }
+
+  private tell(e: HubEvent): void {
+    if (e.kind !== 'hello') useLive.setState((s) => ({ events: added(s.events, [e]) }));
+    this.refresher.take(e);
+  }
+
+  private begin(state: { open: boolean; runs: boolean }): void {
+    if (this.connected) this.refresher.take({ kind: 'lost' });
+    this.connected = true;
+    useLive.setState(state);
+  }
+
+  // Until the socket closes; false if nothing was heard.
+  private listen(): Promise<boolean> {
+    return new Promise((done) => {
+      const socket = new WebSocket(this.address);
+      const close = () => socket.close();
+      this.end.signal.addEventListener('abort', close, { once: true });
+      let heard = false;
+      socket.onmessage = ({ data }) => {
+        if (this.end.signal.aborted) return undefined;
+        let e: HubEvent;
+        try {
+          e = JSON.parse(String(data)) as HubEvent;
+        } catch {
+          return undefined; // a newer hub may say what this page does not know
+        }
+        if (e.kind !== 'hello') return this.tell(e);
+        heard = true;
+        return this.begin({ open: true, runs: true });
+      };
+      socket.onclose = () => {
+        this.end.signal.removeEventListener('abort', close);
+        useLive.setState(kSilent);
+        done(heard);
+      };
+    });
+  }
+
+  // tierd's own events; it knows no runs. Until that fails; false if it did not work at all.
+  private async ask(): Promise<boolean> {
+    const { signal } = this.end;
+    let next: Waited['next'] | null = null;
+    const begun = Date.now();
+    while (!signal.aborted && Date.now() - begun < kAskForMs) {
+      await untilSeen(signal);
+      const asked = Date.now();
+      let answer: Waited;
+      try {
+        const question = query(next === null ? { last: kKept, wait_ms: 0 } : { since: next, wait_ms: kHoldMs });
+        answer = await this.whileSeen((seen) => get<Waited>(`api/v1/events?${question}`, seen));
+      } catch (e) {
+        if (isHidden() || (e instanceof DOMException && !signal.aborted)) continue; // it goes on from where it was
+        return next !== null;
+      }
+      const events = answer.events.map(({ at, ...e }): HubEvent => ({ ...e, at: inSeconds(at) }));
+      if (next === null) {
+        useLive.setState({ events: added([], events) });
+        this.begin({ open: true, runs: false });
+      } else {
+        if (answer.lost) this.tell({ kind: 'lost' });
+        events.forEach((e) => this.tell(e));
+      }
+      const early = next !== null && !events.length && Date.now() - asked < kHoldMs - 1000;
+      next = answer.next;
+      await sleep(early ? 1000 : kLeastPauseMs, signal);
+    }
+    return true;
+  }
+
+  // Ends with the follower, and when the page is hidden.
+  private async whileSeen<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const stop = new AbortController();
+    const { signal } = stop;
+    if (typeof document !== 'undefined') document.addEventListener('visibilitychange', () => isHidden() && stop.abort(), { signal });
+    this.end.signal.addEventListener('abort', () => stop.abort(), { signal });
+    try {
+      return await ask(signal);
+    } finally {
+      stop.abort(); // and its listeners go
+    }
+  }
+}
+
 // Follows the hub until the answer is called. A hub without events is not bothered again; one that is not reachable is,
 // at ever longer intervals.
 export function followEvents(client: QueryClient, address = socketAddress(window.location.href)): () => void {
-  const refresher = new Refresher(client);
-  let socket: WebSocket | null = null;
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  let wait = kFirstWaitMs;
-  let ended = false;
-  let connected = false; // ever
-
-  const later = () => {
-    if (ended) return;
-    timer = setTimeout(() => void begin(), wait);
-    wait = Math.min(kLongestWaitMs, 2 * wait);
-  };
-  const tell = (e: HubEvent) => {
-    if (e.kind !== 'hello') useLive.setState((s) => ({ events: added(s.events, [e]) }));
-    refresher.take(e);
-  };
-  const connect = () => {
-    const mine = new WebSocket(address);
-    socket = mine;
-    mine.onmessage = ({ data }) => {
-      let e: HubEvent;
-      try {
-        e = JSON.parse(String(data)) as HubEvent;
-      } catch {
-        return; // a newer hub may say what this page does not know
-      }
-      if (e.kind !== 'hello') return tell(e);
-      wait = kFirstWaitMs;
-      // What happened while nobody listened is not known.
-      if (connected) refresher.take({ kind: 'lost' });
-      connected = true;
-      return useLive.setState({ open: true });
-    };
-    mine.onclose = () => {
-      if (socket !== mine) return;
-      socket = null;
-      useLive.setState({ open: false });
-      later();
-    };
-  };
-  const begin = async () => {
-    try {
-      const { events } = await get<{ events: HubEvent[] }>('api/events/recent');
-      if (ended) return;
-      useLive.setState((s) => ({ events: added(s.events, events) }));
-      connect();
-    } catch (e) {
-      // Without a session there is nothing to follow; an older hub does not know the address.
-      if (!(e instanceof ApiError && [401, 404, 501].includes(e.status))) later();
-    }
-  };
-  void begin();
-  return () => {
-    ended = true;
-    if (timer) clearTimeout(timer);
-    refresher.stop();
-    const mine = socket;
-    socket = null;
-    mine?.close();
-    useLive.setState({ open: false });
-  };
+  const follower = new Follower(client, address);
+  return () => follower.stop();
 }

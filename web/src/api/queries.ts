@@ -114,7 +114,7 @@ export const useAgents = () =>
   });
 
 export function useRuns(often = false) {
-  const pace = usePace(2000);
+  const pace = usePace(2000, 'runs');
   return useQuery({
     enabled: useMayAsk(),
     queryKey: ['runs'],
@@ -128,7 +128,7 @@ export const useRun = (run: string) =>
     enabled: useMayAsk(),
     queryKey: ['run', run],
     queryFn: ({ signal }) => get<Run>(`api/v1/runs/${encodeURIComponent(run)}`, signal),
-    refetchInterval: usePace(1000),
+    refetchInterval: usePace(1000, 'runs'),
   });
 
 // What changes when bytes move between the tiers.

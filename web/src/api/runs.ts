@@ -32,7 +32,7 @@ const one = (run: string) => `api/runs/${encodeURIComponent(run)}`;
 
 // Asked for until the run's own folder says that it is over: tierd may know that before.
 export function useDetails(run: string) {
-  const open = useLive((s) => s.open);
+  const open = useLive((s) => s.runs);
   return useQuery({
     enabled: run !== '',
     queryKey: ['details', run],
@@ -51,7 +51,7 @@ export const useLog = (run: string, tail: number, live: boolean) =>
   });
 
 export function useResults(run: string, over: boolean) {
-  const pace = usePace(5000);
+  const pace = usePace(5000, 'runs');
   return useQuery({
     enabled: run !== '',
     queryKey: ['results', run, over],
