@@ -16,7 +16,7 @@ const kPages = {
   line: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,-0.5&line=300,300,900,700', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(4000); } },
   projection: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,0&proj=max,0,23', act: async (p) => { await p.locator('canvas').waitFor({ state: 'attached' }); await p.waitForTimeout(6000); } },
   slices: { hash: '#/view?path=/brain42/scan.ome.zarr&at=600,600,0&slices=1', act: async (p) => { await p.locator('canvas').first().waitFor({ state: 'attached' }); await p.waitForTimeout(5000); } },
-  volume: { hash: '#/view?path=/brain42/overview.ome.zarr&vol=max,-30,20,0', act: async (p) => { await p.getByRole('button', { name: 'Fetch and show' }).click(); await p.waitForTimeout(25_000); } },
+  volume: { hash: '#/view?path=/volumes/ball.ome.zarr&ch=1:4f8bff:0:3000&vol=max,-30,20,0', act: async (p) => { await p.getByText('96 × 96 × 32 voxels').waitFor(); await p.waitForTimeout(6000); } },
   'volume-cold': { hash: '#/view?path=/brain42/scan-archive.ome.zarr&vol=max', act: async (p) => { await p.getByText('of this volume are in the archive').waitFor(); } },
   plate: { hash: '#/view?path=/plates/screen-04.ome.zarr&well=B/3', act: async (p) => { await p.getByRole('complementary').waitFor(); await p.waitForTimeout(1500); } },
   'plate-large': { hash: '#/view?path=/plates/screen-1536.ome.zarr', act: async (p) => { await p.getByText('1,535 wells').waitFor(); await p.waitForTimeout(2500); } },

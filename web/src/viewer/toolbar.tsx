@@ -41,7 +41,7 @@ function GoTo({ dataset, store }: Pick<Props, 'dataset' | 'store'>) {
   const shape = shapeOf(dataset);
   return (
     <form className="go-to" onSubmit={submit}>
-      <input id="go-to" className="input" placeholder={shape.z > 1 ? 'Go to x, y, plane' : 'Go to x, y'} aria-label="Go to a position: x and y in pixels, plane" aria-invalid={wrong} title={wrong ? `Not a place in this image: x below ${shape.x}, y below ${shape.y}, plane 1 to ${shape.z}` : 'Position in pixels (G)'} value={text} onChange={(e) => { setText(e.target.value); setWrong(false); }} />
+      <input id="go-to" className="input" placeholder={shape.z > 1 ? 'x, y, plane' : 'x, y'} aria-label="Go to a position: x and y in pixels, plane" aria-invalid={wrong} title={wrong ? `Not a place in this image: x below ${shape.x}, y below ${shape.y}, plane 1 to ${shape.z}` : 'Position in pixels (G)'} value={text} onChange={(e) => { setText(e.target.value); setWrong(false); }} />
     </form>
   );
 }
