@@ -153,6 +153,13 @@ Result<PublishProgress> Client::publish_progress(uint64_t id,
       .ask<PublishProgress>("GET", fmt::format("/v1/publish/{}?wait_ms={}", id, wait.count()));
 }
 
+Result<EventList> Client::events(std::optional<uint64_t> since, size_t last,
+                                 std::chrono::milliseconds wait) const {
+  std::string target = fmt::format("/v1/events?last={}&wait_ms={}", last, wait.count());
+  if (since) target += fmt::format("&since={}", *since);
+  return Transport(socket_path_, time_limit_).ask<EventList>("GET", target);
+}
+
 Result<uint64_t> Client::pin(const std::vector<std::string>& paths, const std::string& owner,
                              const std::string& reason) const {
   TRY_ASSIGN(auto count,

@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,9 @@ class Client {
   Result<PublishProgress> start_publish(const std::vector<std::string>& paths) const;
   // Waits until it has ended, or half a second if `wait` is longer.
   Result<PublishProgress> publish_progress(uint64_t id, std::chrono::milliseconds wait = {}) const;
+  // After `since`; none: the last `last` ones. The client's time limit must be longer than `wait`.
+  Result<EventList> events(std::optional<uint64_t> since, size_t last,
+                           std::chrono::milliseconds wait) const;
   Result<uint64_t> pin(const std::vector<std::string>& paths, const std::string& owner,
                        const std::string& reason) const;
   Result<uint64_t> unpin(const std::vector<std::string>& paths, const std::string& owner) const;

@@ -123,6 +123,24 @@ void visit_fields(Is<FileResidency> auto& m, auto&& field) {
   field("error", m.error);
 }
 
+void visit_fields(Is<Event> auto& m, auto&& field) {
+  field("seq", m.seq);
+  field("at", m.at);
+  field("kind", m.kind);
+  field("path", m.path);
+  field("text", m.text);
+  field("state", m.state);
+  field("prefetch", m.prefetch);
+  field("done_bytes", m.done_bytes);
+  field("total_bytes", m.total_bytes);
+}
+
+void visit_fields(Is<EventList> auto& m, auto&& field) {
+  field("events", m.events);
+  field("next", m.next);
+  field("lost", m.lost);
+}
+
 void visit_fields(Is<ResidencyList> auto& m, auto&& field) {
   field("files", m.files);
   field("more", m.more);

@@ -240,6 +240,27 @@ struct TrashResult {
   uint64_t entries = 0;
 };
 
+// Something that has happened.
+struct Event {
+  uint64_t seq = 0;  // greater than that of each earlier one
+  Timestamp at;
+  // "residency": what is in the folder `path`, or where its bytes are; "prefetch"; "health"; "tier":
+  // whether the archive answers.
+  std::string kind;
+  std::string path;
+  std::string text;   // one sentence
+  std::string state;  // of the prefetch, the archive; of health "wrong" or "over"
+  uint64_t prefetch = 0;
+  uint64_t done_bytes = 0;  // of the prefetch
+  uint64_t total_bytes = 0;
+};
+
+struct EventList {
+  std::vector<Event> events;
+  uint64_t next = 0;  // pass it as `since` to hear what follows
+  bool lost = false;  // there were others that nobody remembers
+};
+
 struct ScanProgress {
   bool running = false;
   uint64_t folders = 0;

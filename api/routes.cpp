@@ -203,6 +203,21 @@ Result<Response> get_publish(const Call& call) {
   return answer(call.service.publish_progress(call.caller, id, wait));
 }
 
+constexpr uint64_t kLongestEventWaitMs = 20'000;
+
+Result<Response> get_events(const Call& call) {
+  TRY_ASSIGN(const uint64_t wait_ms, number_parameter(call, "wait_ms", 0));
+  TRY_ASSIGN(const uint64_t last, number_parameter(call, "last", 0));
+  if (last > Service::kMostEvents)
+    return Error(std::errc::invalid_argument, "last must be from 0 to 1000");
+  std::optional<uint64_t> since;
+  if (!call.parameter("since").empty()) {
+    TRY_ASSIGN(since, number_parameter(call, "since", 0));
+  }
+  const std::chrono::milliseconds wait(std::min(wait_ms, kLongestEventWaitMs));
+  return answer(call.service.events(call.caller, since, last, wait));
+}
+
 Result<Response> pin(const Call& call) {
   TRY_ASSIGN(auto request, body_of<PinRequest>(call));
   if (request.paths.empty()) return missing("paths must name what to pin");
@@ -306,6 +321,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/evict", evict, kSmallBody},
     {"POST", "/v1/publish", start_publish, kSmallBody},
     {"GET", "/v1/publish/{id}", get_publish, 0, "wait_ms "},
+    {"GET", "/v1/events", get_events, 0, "since last wait_ms "},
     {"POST", "/v1/pin", pin, kSmallBody},
     {"POST", "/v1/unpin", unpin, kSmallBody},
     {"POST", "/v1/scan", start_scan, 0, "accept "},

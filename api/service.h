@@ -95,6 +95,13 @@ class Service {
   virtual Result<std::vector<Run>> runs(const Caller& caller) = 0;
   virtual Result<Run> run(const Caller& caller, const std::string& run) = 0;
 
+  // What has happened that the caller may know of: folders that they may list, prefetches of theirs,
+  // and what is wrong. After `since`; waits for something to happen, at most so long, and less if
+  // many wait. Without `since`: the last `last` ones.
+  static constexpr size_t kMostEvents = 1'000;
+  virtual Result<EventList> events(const Caller& caller, std::optional<uint64_t> since, size_t last,
+                                   std::chrono::milliseconds wait) = 0;
+
   // A heartbeat of a compute agent that the caller runs.
   virtual Result<void> report_agent(const Caller& caller, const Agent& agent) = 0;
   // Root's agents and the caller's; root sees all.

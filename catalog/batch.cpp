@@ -14,11 +14,13 @@ void Batch::erase_inode(InodeNumber inode) {
 }
 
 void Batch::put_entry(InodeNumber parent, std::string_view name, InodeNumber inode) {
+  touched_folders_.push_back(parent);
   changes_.put(Family::dirent, encoding::dirent_key(parent, name_hash(name), name), encode(inode));
   changes_.put(Family::link, encoding::link_key(inode, parent, name), encoding::encode_mark());
 }
 
 void Batch::erase_entry(InodeNumber parent, std::string_view name, InodeNumber inode) {
+  touched_folders_.push_back(parent);
   changes_.erase(Family::dirent, encoding::dirent_key(parent, name_hash(name), name));
   changes_.erase(Family::link, encoding::link_key(inode, parent, name));
 }
@@ -32,6 +34,7 @@ void Batch::erase_xattr(InodeNumber inode, std::string_view name) {
 }
 
 void Batch::change_ranges(InodeNumber inode, RangeKind kind, const IntervalSet::Change& change) {
+  touched_files_.push_back(inode);
   for (const uint64_t begin : change.erased) {
     changes_.erase(Family::residency, encoding::residency_key(inode, kind, begin));
   }

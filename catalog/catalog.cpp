@@ -193,7 +193,15 @@ Result<void> Catalog::mark_clean_shutdown() {
 }
 
 Result<void> Catalog::commit(const Batch& batch, Durability durability) {
-  return store_->commit(batch.changes(), durability);
+  TRY(store_->commit(batch.changes(), durability));
+  watcher_.with([&](const Watcher& watcher) {
+    if (watcher) watcher(batch);
+  });
+  return {};
+}
+
+void Catalog::watch(Watcher watcher) {
+  watcher_.with([&](Watcher& known) { known = std::move(watcher); });
 }
 
 Result<void> Catalog::sync() { return store_->sync(); }

@@ -15,6 +15,7 @@
 
 #include "catalog/key_value_store.h"
 #include "catalog/records.h"
+#include "common/guarded.h"
 #include "common/mutex.h"
 #include "common/result.h"
 #include "common/types.h"
@@ -82,9 +83,14 @@ class Batch {
 
   bool empty() const { return changes_.empty(); }
   const WriteSet& changes() const { return changes_; }
+  // Whose ranges change, and the folders in which entries come or go; some more than once.
+  const std::vector<InodeNumber>& touched_files() const { return touched_files_; }
+  const std::vector<InodeNumber>& touched_folders() const { return touched_folders_; }
 
  private:
   WriteSet changes_;
+  std::vector<InodeNumber> touched_files_;
+  std::vector<InodeNumber> touched_folders_;
 };
 
 class Catalog {
@@ -121,6 +127,10 @@ class Catalog {
   Result<void> mark_clean_shutdown();
 
   Result<void> commit(const Batch& batch, Durability durability = Durability::wal);
+  // Called after each commit, by the thread that made it and with its locks: it only takes notes. Empty:
+  // nobody watches any more, and nobody is being called when this returns.
+  using Watcher = std::function<void(const Batch&)>;
+  void watch(Watcher watcher);
   Result<void> sync();
   // As KeyValueStore::checkpoint().
   Result<void> checkpoint(const std::string& path) { return store_->checkpoint(path); }
@@ -251,6 +261,7 @@ class Catalog {
   bool clean_shutdown_ = false;
   bool same_boot_ = false;
   bool notes_erasures_ = false;
+  Guarded<Watcher> watcher_;
   mutable Mutex allocation_mutex_;  // held across the sync that reserves a block
   NumberBlock inodes_ GUARDED_BY(allocation_mutex_);
   NumberBlock sequences_ GUARDED_BY(allocation_mutex_);

@@ -40,7 +40,8 @@ api::ScanProgress to_api(const ScanSchedule::Progress& progress) {
 Control::Control(Parts parts)
     : parts_(std::move(parts)),
       catalog_(parts_.inodes.catalog()),
-      walk_(catalog_, parts_.config.mount) {}
+      walk_(catalog_, parts_.config.mount),
+      event_watch_(watch_events()) {}
 
 Control::~Control() = default;
 

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <semaphore>
 #include <string>
 #include <thread>
@@ -14,6 +16,8 @@
 #include "api/service.h"
 #include "common/guarded.h"
 #include "daemon/config.h"
+#include "daemon/event_book.h"
+#include "daemon/event_watch.h"
 #include "daemon/namespace_walk.h"
 #include "inodes/inode_table.h"
 #include "migrator/evict/capacity.h"
@@ -44,8 +48,12 @@ class Control final : public api::Service {
     std::function<std::string()> copy_engine;    // how bytes are copied
     std::function<std::string()> archive_state;  // "online", "offline", "hung"
   };
+  // So many threads must serve it.
+  static constexpr size_t kThreads = 4 + 8;
   explicit Control(Parts parts);
   ~Control() override;
+  // Calls that wait for events end now, and later ones at once.
+  void wait_no_more() { events_.close(); }
 
   Result<api::Status> status(const api::Caller& caller) override;
   Result<api::Listing> list(const api::Caller& caller, const std::string& path, Depth depth,
@@ -83,6 +91,8 @@ class Control final : public api::Service {
                                          const api::TrashRequest& request) override;
   Result<api::TrashResult> purge_trash(const api::Caller& caller,
                                        const api::TrashRequest& request) override;
+  Result<api::EventList> events(const api::Caller& caller, std::optional<uint64_t> since,
+                                size_t last, std::chrono::milliseconds wait) override;
   Result<void> report_run(const api::Caller& caller, const api::Run& run) override;
   Result<std::vector<api::Run>> runs(const api::Caller& caller) override;
   Result<api::Run> run(const api::Caller& caller, const std::string& run) override;
@@ -92,6 +102,8 @@ class Control final : public api::Service {
  private:
   // Of the few threads that answer requests, so many may wait for a publish to end.
   static constexpr ptrdiff_t kMostPublishWaits = 2;
+  // For events; so many more threads there are.
+  static constexpr ptrdiff_t kMostEventWaits = 8;
   // In control_trash.cpp.
   std::string trash_path(const std::string& path) const;
   Result<void> require_own(const api::Caller& caller, const std::string& path) const;
@@ -128,6 +140,9 @@ class Control final : public api::Service {
   Result<void> look_at_keys(Publish& publish);
   api::PublishProgress progress_of(const api::Caller& caller, uint64_t id,
                                    const Publish& publish) const;
+  // In control_events.cpp.
+  std::unique_ptr<EventWatch> watch_events();
+  bool may_hear(const api::Caller& caller, const EventBook::Item& item) const;
   // Whether the caller could learn of this name by listing the folder.
   bool may_know_of(const api::Caller& caller, const std::string& path) const;
 
@@ -138,6 +153,9 @@ class Control final : public api::Service {
   Guarded<std::map<uint64_t, Publish>> publishes_;
   Guarded<api::AgentBook> agents_;
   std::counting_semaphore<> publish_waits_{kMostPublishWaits};
+  EventBook events_;
+  std::counting_semaphore<> event_waits_{kMostEventWaits};
+  const std::unique_ptr<EventWatch> event_watch_;  // last: it ends first
 };
 
 }  // namespace tierhub

@@ -395,7 +395,9 @@ Result<void> Daemon::open_api() {
       [this] { return state_text(archive_->state()); }});
   TRY(posix::make_directories(std::filesystem::path(config_.socket).parent_path().string(), 0755));
   // Everyone may connect: each caller is known by its identity.
-  TRY_ASSIGN(server_, api::HttpServer::open(config_.socket, 0666, *control_));
+  api::HttpServer::Options serving;
+  serving.pool_threads = Control::kThreads;
+  TRY_ASSIGN(server_, api::HttpServer::open(config_.socket, 0666, *control_, serving));
   return {};
 }
 
@@ -441,6 +443,7 @@ Result<void> Daemon::shut_down() {
     if (!stop.stop_requested()) archive_->close();
   });
   kernel_ = nullptr;
+  control_->wait_no_more();
   server_->stop();
   control_.reset();
   prefetcher_->stop();

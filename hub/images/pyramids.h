@@ -2,7 +2,8 @@
 // than it shows. They lie in the user's own cache, and are equal to what is computed without them.
 //
 // One thread builds one pyramid at a time, at the lowest priority, and only while somebody looks at the
-// image and all of its bytes are on the SSD: nothing comes from the archive for a pyramid.
+// image and all of its bytes are on the SSD, which it looks at five times a second: nothing comes from
+// the archive for a pyramid.
 #pragma once
 
 #include <atomic>
@@ -92,6 +93,7 @@ class Pyramids {
   Result<void> check(const std::stop_token& stop, const PyramidSource& source,
                      const PyramidWriter& writer);
   Result<void> check_is_here(const PyramidSource& source);
+  SteadyClock::time_point looked_;  // at the files, by the thread
   void report(const std::string& key, State state);
   // Removes the oldest until `more_bytes` have room, and what a crash has left.
   Result<void> make_room(uint64_t more_bytes);

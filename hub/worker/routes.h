@@ -44,6 +44,7 @@ class WorkerRoutes final : public http::Handler {
   Result<std::shared_ptr<const Opened>> opened();
   Result<Opened> open() const;
   http::Response session();
+  http::Response recent_events();
   http::Response without_tierd();
   http::Response tierd(const http::Request& request);
 

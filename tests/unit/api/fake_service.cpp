@@ -249,6 +249,21 @@ Result<TrashResult> FakeService::purge_trash(const Caller& caller, const TrashRe
   return TrashResult{7};
 }
 
+Result<EventList> FakeService::events(const Caller& caller, std::optional<uint64_t> since,
+                                      size_t last, std::chrono::milliseconds wait) {
+  std::lock_guard lock(mutex_);
+  state_.caller = caller;
+  state_.calls.push_back(fmt::format("events since={} last={} wait={}",
+                                     since ? std::to_string(*since) : "-", last, wait.count()));
+  EventList list;
+  list.next = since.value_or(6) + 1;
+  Event& event = list.events.emplace_back();
+  event.seq = list.next;
+  event.kind = "residency";
+  event.path = "/a b";
+  return list;
+}
+
 Result<void> FakeService::report_run(const Caller& caller, const Run& run) {
   std::lock_guard lock(mutex_);
   state_.calls.push_back("report_run " + run.run);

@@ -73,6 +73,8 @@ class FakeService : public Service {
   Result<TrashListing> trash(const Caller& caller, const std::string& path) override;
   Result<TrashResult> restore_trash(const Caller& caller, const TrashRequest& request) override;
   Result<TrashResult> purge_trash(const Caller& caller, const TrashRequest& request) override;
+  Result<EventList> events(const Caller& caller, std::optional<uint64_t> since, size_t last,
+                           std::chrono::milliseconds wait) override;
   Result<void> report_run(const Caller& caller, const Run& run) override;
   Result<std::vector<Run>> runs(const Caller& caller) override;
   Result<Run> run(const Caller& caller, const std::string& run) override;

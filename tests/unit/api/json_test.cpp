@@ -37,10 +37,10 @@ struct Filler {
 
 template <class Message>
 class EveryMessage : public testing::Test {};
-using Messages =
-    testing::Types<Status, Listing, PrefetchRequest, Prefetch, PrefetchList, EvictResult,
-                   PublishProgress, ScanProgress, Run, RunList, Agent, AgentList, PathsRequest,
-                   PinRequest, UnpinRequest, LeaseRequest, FileCount, ErrorReply>;
+using Messages = testing::Types<Status, Listing, PrefetchRequest, Prefetch, PrefetchList,
+                                EvictResult, PublishProgress, EventList, ResidencyList,
+                                ScanProgress, Run, RunList, Agent, AgentList, PathsRequest,
+                                PinRequest, UnpinRequest, LeaseRequest, FileCount, ErrorReply>;
 TYPED_TEST_SUITE(EveryMessage, Messages);
 
 TYPED_TEST(EveryMessage, SurvivesTheTripWithAllItsMembers) {

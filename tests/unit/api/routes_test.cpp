@@ -52,6 +52,15 @@ TEST_F(Routes, ListRefusesParametersThatItDoesNotUnderstand) {
   expect_refusal(send("GET", "/v1/status?path=/"), 400, "EINVAL", "unknown parameter path");
 }
 
+TEST_F(Routes, EventsAreThoseAfterANumberOrTheLast) {
+  EXPECT_EQ(send("GET", "/v1/events?last=5").status, 200);
+  EXPECT_EQ(service_.calls().back(), "events since=- last=5 wait=0");
+  EXPECT_EQ(send("GET", "/v1/events?since=0&wait_ms=1000000").status, 200);
+  EXPECT_EQ(service_.calls().back(), "events since=0 last=0 wait=20000");
+  expect_refusal(send("GET", "/v1/events?last=1001"), 400, "EINVAL", "last must be from 0 to 1000");
+  expect_refusal(send("GET", "/v1/events?since=x"), 400, "EINVAL", "since must be a whole number");
+}
+
 TEST_F(Routes, ResidencyIsThatOfTheWholeFileUnlessTold) {
   service_.with([](auto& state) { state.residencies["/a b"].size = 7; });
   EXPECT_EQ(send("GET", "/v1/residency?path=%2Fa%20b").status, 200);
