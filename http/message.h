@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,15 @@ struct FileBody {
 // a time; may block. After an error the connection is closed, so that the caller notices.
 using StreamBody = std::function<Result<std::string>()>;
 
+// Frames of text over a WebSocket, as they come: of a request that is the handshake of one (RFC 6455).
+// What the caller sends is read, and means nothing. A caller that takes no frame for long, or does not
+// answer pings, is closed.
+struct TextFrames {
+  // The next frame, if there is one; an error ends the connection. Called on the thread of all
+  // connections, several times a second: must not block.
+  std::function<Result<std::optional<std::string>>()> next;
+};
+
 struct Response;
 
 // The response of another server, passed on while it arrives.
@@ -50,13 +60,17 @@ struct Relay {
   std::function<Result<void>(Response& head)> accept = {};
   // Until it begins, and between pieces.
   std::chrono::milliseconds time_limit{600'000};
+  // If it is set, the request is the handshake of a WebSocket: when that server has agreed, bytes are
+  // passed on in both directions until this is true, or one side closes. Asked twice a second; must
+  // not block.
+  std::function<bool()> is_over = {};
 };
 
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   // Of a Relay everything else comes from the other server, and `headers` are not sent.
-  std::variant<std::string, FileBody, StreamBody, Relay> body = {};
+  std::variant<std::string, FileBody, StreamBody, TextFrames, Relay> body = {};
   Headers headers = {};
 };
 

@@ -81,6 +81,9 @@ struct Relayer::Upstream {
   bool used = false;
 };
 
+Relayer::Relayer(asio::io_context& io) : io_(io) {}
+Relayer::~Relayer() = default;
+
 struct Relayer::Limits {
   std::chrono::milliseconds upstream;
   std::chrono::milliseconds caller;
@@ -144,6 +147,10 @@ awaitable<Relayer::Connection> Relayer::connect(const std::string& socket_path, 
     idle.pop_back();
     co_return connection;
   }
+  co_return co_await connect_anew(socket_path);
+}
+
+awaitable<Relayer::Connection> Relayer::connect_anew(const std::string& socket_path) {
   auto connection = std::make_unique<Upstream>(io_);
   boost::system::error_code error;
   connection->stream.expires_after(std::chrono::seconds(10));
@@ -161,9 +168,85 @@ void Relayer::keep(const std::string& socket_path, Connection connection) {
   idle.push_back(std::move(connection));
 }
 
+struct Relayer::Tunnel {
+  int directions = 0;  // that bytes are passed on in
+  bool is_over = false;
+};
+
+awaitable<void> Relayer::pass_bytes(std::shared_ptr<Tunnel> tunnel, Stream& from, Stream& to) {
+  constexpr size_t kBytes = 16 << 10;
+  constexpr std::chrono::seconds kSlowest{10};
+  std::vector<char> bytes(kBytes);
+  boost::system::error_code error;
+  while (!error && !tunnel->is_over) {
+    // A page may say nothing for hours; one that takes nothing is dropped.
+    from.expires_never();
+    const size_t n = co_await from.async_read_some(asio::buffer(bytes), capture(error));
+    if (error) break;
+    to.expires_after(kSlowest);
+    co_await asio::async_write(to, asio::buffer(bytes.data(), n), capture(error));
+  }
+  tunnel->is_over = true;
+  --tunnel->directions;
+}
+
+awaitable<Relayer::Outcome> Relayer::open_tunnel(Stream& caller, const Relay& relay, Way way) {
+  constexpr unsigned kSwitching = 101;
+  constexpr std::chrono::milliseconds kLookEvery{500}, kSoon{5};
+  Connection connection = co_await connect_anew(relay.socket_path);
+  if (!connection) co_return Outcome{way.keep_alive, gone("it is not running")};
+  Stream& upstream = connection->stream;
+  auto request = to_wire(relay.request);
+  request.set(wire::field::connection, "Upgrade");
+  request.set(wire::field::upgrade, "websocket");
+  boost::system::error_code error;
+  Parser parser;
+  parser.header_limit(kMaxHeadBytes);
+  upstream.expires_after(relay.time_limit);
+  co_await wire::async_write(upstream, request, capture(error));
+  co_await wire::async_read_header(upstream, connection->buffer, parser, capture(error));
+  if (error) co_return Outcome{way.keep_alive, gone(error.message())};
+  const std::string accepted(parser.get()[wire::field::sec_websocket_accept]);
+  const bool is_plain = !accepted.empty() && accepted.size() < 64 &&
+                        accepted.find_first_not_of(
+                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                            "0123456789+/=") == std::string::npos;
+  if (parser.get().result_int() != kSwitching || !is_plain)
+    co_return Outcome{way.keep_alive, gone("it opens no WebSocket here")};
+  std::string head =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: " +
+      accepted + "\r\n\r\n";
+  const auto rest = connection->buffer.data();  // frames that came with the head
+  head.append(static_cast<const char*>(rest.data()), rest.size());
+  caller.expires_after(relay.time_limit);
+  co_await asio::async_write(caller, asio::buffer(head), capture(error));
+  if (error) co_return Outcome{};
+
+  const auto tunnel = std::make_shared<Tunnel>();
+  tunnel->directions = 2;
+  asio::co_spawn(io_, pass_bytes(tunnel, upstream, caller), asio::detached);
+  asio::co_spawn(io_, pass_bytes(tunnel, caller, upstream), asio::detached);
+  asio::steady_timer pause(io_);
+  while (!tunnel->is_over) {
+    pause.expires_after(kLookEvery);
+    co_await pause.async_wait(capture(error));
+    tunnel->is_over = tunnel->is_over || relay.is_over();
+  }
+  // Both streams are of this coroutine and its caller: those that use them must have ended.
+  caller.socket().close(error);
+  upstream.socket().close(error);
+  while (tunnel->directions > 0) {
+    pause.expires_after(kSoon);
+    co_await pause.async_wait(capture(error));
+  }
+  co_return Outcome{};
+}
+
 awaitable<Relayer::Outcome> Relayer::relay(Stream& caller, const Relay& relay,
                                            const std::string& server, Way way,
                                            std::chrono::milliseconds piece_limit) {
+  if (relay.is_over) co_return co_await open_tunnel(caller, relay, way);
   auto request = to_wire(relay.request);
   const bool repeatable = may_be_repeated(relay.request);
   const Limits limits{relay.time_limit, piece_limit};

@@ -18,7 +18,10 @@ namespace tierhub::http {
 // outlive it.
 class Relayer {
  public:
-  explicit Relayer(asio::io_context& io) : io_(io) {}
+  explicit Relayer(asio::io_context& io);
+  ~Relayer();
+  Relayer(const Relayer&) = delete;
+  Relayer& operator=(const Relayer&) = delete;
 
   struct Outcome {
     bool keep_alive = false;  // the caller's connection can be used again
@@ -39,6 +42,11 @@ class Relayer {
 
   // One that rests, or a new one; null if nobody listens there.
   awaitable<Connection> connect(const std::string& socket_path, bool fresh);
+  awaitable<Connection> connect_anew(const std::string& socket_path);
+  // A WebSocket: see Relay::is_over.
+  struct Tunnel;
+  awaitable<Outcome> open_tunnel(Stream& caller, const Relay& relay, Way way);
+  awaitable<void> pass_bytes(std::shared_ptr<Tunnel> tunnel, Stream& from, Stream& to);
   // The body, of a length that is known, or until the other server ends it. False: it is not
   // complete.
   awaitable<bool> pass_on(Upstream& from, Stream& to, uint64_t left, const Limits& limits);

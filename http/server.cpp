@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <boost/beast/websocket.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -274,6 +275,10 @@ class Server::Impl {
     }
     if (body != Body::complete) co_return false;
     const Response response = co_await call_handler(peer, parser);
+    if (const auto* frames = std::get_if<TextFrames>(&response.body)) {
+      co_await send_frames(stream, parser.get(), *frames);
+      co_return false;
+    }
     const bool written = co_await write(stream, response, way);
     co_return written&& way.keep_alive;
   }
@@ -436,6 +441,73 @@ class Server::Impl {
     }
     if (!chunked) co_return false;  // its end is the end of the connection
     co_return co_await write_piece(stream, wire::make_chunk_last());
+  }
+
+  // Of one WebSocket, whose two coroutines share it.
+  struct Frames {
+    explicit Frames(Stream& stream) : socket(stream) {}
+    beast::websocket::stream<Stream&> socket;
+    bool is_closed = false;  // nothing can be sent any more
+    bool is_reading = true;  // the reading coroutine has not ended
+    uint64_t sent = 0;       // for the limit of a frame
+  };
+
+  awaitable<void> send_frames(Stream& stream, const wire::request<wire::string_body>& request,
+                              const TextFrames& source) {
+    constexpr std::chrono::milliseconds kLookEvery{200};
+    constexpr std::chrono::seconds kPingTwiceIn{40};
+    constexpr size_t kMostRead = 4'096;
+    stream.expires_never();
+    const auto frames = std::make_shared<Frames>(stream);
+    frames->socket.set_option(
+        beast::websocket::stream_base::timeout{options_.stall_limit, kPingTwiceIn, true});
+    frames->socket.read_message_max(kMostRead);
+    boost::system::error_code error;
+    co_await frames->socket.async_accept(request, capture(error));
+    if (error) co_return;
+    frames->socket.text(true);
+    asio::co_spawn(io_, read_frames(frames), asio::detached);
+    asio::steady_timer pause(io_);
+    while (!frames->is_closed) {
+      const auto next = source.next();
+      if (!next) break;
+      if (!*next) {
+        pause.expires_after(kLookEvery);
+        co_await pause.async_wait(capture(error));
+        continue;
+      }
+      // Whoever does not take it is dropped.
+      asio::steady_timer limit(io_);
+      limit.expires_after(options_.stall_limit);
+      limit.async_wait([frames, number = ++frames->sent](const boost::system::error_code& failure) {
+        if (failure || frames->is_closed || frames->sent != number) return;
+        frames->is_closed = true;
+        boost::system::error_code ignored;
+        beast::get_lowest_layer(frames->socket).socket().close(ignored);
+      });
+      co_await frames->socket.async_write(asio::buffer(**next), capture(error));
+      ++frames->sent;
+      if (error) break;
+    }
+    // The stream is the caller's of this coroutine: the other one must have ended.
+    frames->is_closed = true;
+    stream.socket().close(error);
+    while (frames->is_reading) {
+      constexpr std::chrono::milliseconds kSoon{5};
+      pause.expires_after(kSoon);
+      co_await pause.async_wait(capture(error));
+    }
+  }
+
+  awaitable<void> read_frames(std::shared_ptr<Frames> frames) {
+    beast::flat_buffer buffer;
+    boost::system::error_code error;
+    while (!error) {
+      co_await frames->socket.async_read(buffer, capture(error));
+      buffer.clear();
+    }
+    frames->is_closed = true;
+    frames->is_reading = false;
   }
 
   // A response that cannot be had is refused as any other is.

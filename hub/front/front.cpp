@@ -18,6 +18,7 @@ namespace tierhub::hub {
 namespace {
 
 constexpr int kSeeOther = 303;
+constexpr int kBadRequest = 400;
 constexpr int kUnauthorized = 401;
 constexpr int kForbidden = 403;
 constexpr int kNotFound = 404;
@@ -186,6 +187,7 @@ http::Response Front::answer(const Visit& visit) {
   if (visit.path == kStyleSheetPath) return style_sheet();
   if (visit.path.starts_with("/share/")) return shared(visit);
   if (visit.path == "/api/shares") return share(visit);
+  if (visit.path == "/api/events") return events(visit);
   if (is_for_worker(visit.path)) return relay(visit);
   return asset(visit);
 }
@@ -284,6 +286,40 @@ http::Response Front::relay(const Visit& visit) {
   http::Response response;
   response.body =
       http::Relay{*std::move(socket), for_worker(visit.request), check_response_of_worker};
+  return response;
+}
+
+http::Response Front::events(const Visit& visit) {
+  if (!visit.person) return without_session(visit);
+  // Pages of others can open one too, with our cookie: the browser says whose page it is.
+  if (!visit.comes_from_our_page()) return not_ours();
+  if (visit.request.method != "GET" || lower(visit.request.header("upgrade")) != "websocket") {
+    return json_refusal(kBadRequest, "open this as a WebSocket", std::errc::invalid_argument);
+  }
+  const bool has_room = sockets_->with([&](auto& sockets) {
+    int& open = sockets[visit.secret];
+    if (open >= kMostSockets) return false;
+    ++open;
+    return true;
+  });
+  if (!has_room) {
+    return json_refusal(kTooMany, "too many pages listen already: close some",
+                        std::errc::resource_unavailable_try_again);
+  }
+  // Counted as long as the answer exists.
+  const std::shared_ptr<void> counted(nullptr, [sockets = sockets_, secret = visit.secret](void*) {
+    sockets->with([&](auto& all) {
+      if (--all[secret] == 0) all.erase(secret);
+    });
+  });
+  auto socket = workers_.socket_of(*visit.person);
+  if (!socket) return refusal(socket.error().in("start your worker"));
+  http::Relay relay{*std::move(socket), for_worker(visit.request)};
+  for (const char* name : {"upgrade", "connection", "sec-websocket-key", "sec-websocket-version"})
+    relay.request.headers.emplace_back(name, std::string(visit.request.header(name)));
+  relay.is_over = [this, counted, secret = visit.secret] { return !sessions_.is_open(secret); };
+  http::Response response;
+  response.body = std::move(relay);
   return response;
 }
 

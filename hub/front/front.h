@@ -6,16 +6,20 @@
 //   3. Everything else needs a session; what changes something, also the header X-TierHub and an
 //      Origin that is ours.
 //   4. /share/TOKEN needs no session: the worker of the person who made the share answers.
-//   5. The worker gets the request without cookies. Of its response only some headers and types of
+//   5. /api/events is a WebSocket: it needs an Origin that is ours, a session has kMostSockets at most,
+//      and it is closed when the session ends.
+//   6. The worker gets the request without cookies. Of its response only some headers and types of
 //      content are passed on, so that a worker that a damaged image has taken over cannot serve a
 //      page.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 
+#include "common/guarded.h"
 #include "http/server.h"
 #include "hub/front/assets.h"
 #include "hub/front/sessions.h"
@@ -36,6 +40,8 @@ class Front final : public http::Handler {
     std::string cookie = "tierweb";         // on plain http; with https "__Host-tierweb"
     Sessions::Limits sessions;
   };
+
+  static constexpr int kMostSockets = 8;
 
   // Who opens /login?token=TOKEN first is `person`. Call before the server starts.
   void set_one_time_token(std::string token, Person person);
@@ -60,6 +66,7 @@ class Front final : public http::Handler {
   http::Response welcome(const Visit& visit, const Person& person);
   http::Response without_session(const Visit& visit) const;
   http::Response relay(const Visit& visit);
+  http::Response events(const Visit& visit);
   http::Response share(const Visit& visit);
   http::Response shared(const Visit& visit);
   http::Response asset(const Visit& visit) const;
@@ -70,6 +77,9 @@ class Front final : public http::Handler {
   SignIn* const sign_in_;
   Sessions sessions_;
   Shares shares_;
+  // How many WebSockets each session has open, by its secret.
+  std::shared_ptr<Guarded<std::map<std::string, int>>> sockets_ =
+      std::make_shared<Guarded<std::map<std::string, int>>>();
   Throttle failures_of_user_{10, std::chrono::minutes(5)};
   Throttle failures_of_address_{60, std::chrono::minutes(5)};
   Mutex mutex_;

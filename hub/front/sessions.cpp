@@ -36,6 +36,12 @@ std::optional<Person> Sessions::find(const std::string& secret, Clock::time_poin
   return found->second.person;
 }
 
+bool Sessions::is_open(const std::string& secret, Clock::time_point now) {
+  MutexLock lock(mutex_);
+  const auto found = search(secret);
+  return found != sessions_.end() && !has_ended(found->second, now);
+}
+
 void Sessions::end(const std::string& secret) {
   MutexLock lock(mutex_);
   const auto found = search(secret);

@@ -32,6 +32,8 @@ class Sessions {
   std::string begin(const Person& person, Clock::time_point now = Clock::now());
   // The person who has this secret. Asking counts as using the session.
   std::optional<Person> find(const std::string& secret, Clock::time_point now = Clock::now());
+  // The same, without using it.
+  bool is_open(const std::string& secret, Clock::time_point now = Clock::now());
   void end(const std::string& secret);
   // Some session of that person is left.
   bool has(uint32_t uid, Clock::time_point now = Clock::now());

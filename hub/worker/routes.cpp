@@ -58,6 +58,12 @@ http::Response WorkerRoutes::handle(const http::Peer& peer, const http::Request&
     return refusal(Error(std::errc::permission_denied, "only the front may ask a worker"));
   if (request.target == "/api/session") return session();
   if (request.target == "/api/events/recent") return recent_events();
+  if (request.target == "/api/events") {
+    if (place_.tierd_socket.empty()) return without_tierd();
+    http::Response response;
+    response.body = events_.listen();
+    return response;
+  }
   if (request.target.starts_with(kTierd)) return tierd(request);
   if (ImageRoutes::serves(request.target)) {
     const auto here = opened();
@@ -118,7 +124,6 @@ http::Response WorkerRoutes::session() {
 
 http::Response WorkerRoutes::recent_events() {
   constexpr size_t kRecent = 200;
-  constexpr int64_t kSecond_ns = 1'000'000'000;
   if (place_.tierd_socket.empty()) return without_tierd();
   const auto client = api::Client::open(place_.tierd_socket);
   if (!client) return refusal(client.error());
@@ -126,20 +131,7 @@ http::Response WorkerRoutes::recent_events() {
                         .events(std::nullopt, kRecent, std::chrono::milliseconds(0));
   if (!list) return refusal(list.error());
   nlohmann::json events = nlohmann::json::array();
-  for (const api::Event& event : list->events) {
-    nlohmann::json one = {{"seq", event.seq},
-                          {"at", event.at.ns / kSecond_ns},
-                          {"kind", event.kind},
-                          {"text", api::to_wire_text(event.text)}};
-    if (!event.path.empty()) one["path"] = api::to_wire_text(event.path);
-    if (!event.state.empty()) one["state"] = event.state;
-    if (event.prefetch != 0) {
-      one["prefetch"] = event.prefetch;
-      one["done_bytes"] = event.done_bytes;
-      one["total_bytes"] = event.total_bytes;
-    }
-    events.push_back(std::move(one));
-  }
+  for (const api::Event& event : list->events) events.push_back(to_page(event));
   http::Response response;
   response.body = nlohmann::json{{"events", std::move(events)}, {"next", list->next}}.dump() + "\n";
   response.headers.emplace_back("Cache-Control", "no-store");

@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "hub/images/routes.h"
 #include "hub/jobs/routes.h"
+#include "hub/worker/events.h"
 
 namespace tierhub::hub {
 
@@ -26,7 +27,7 @@ class WorkerRoutes final : public http::Handler {
     uint64_t pyramid_bytes = 0;  // that small levels of images may take in the user's cache
     uint32_t front_uid = 0;      // the only user, besides this one, that may ask
   };
-  explicit WorkerRoutes(Place place) : place_(std::move(place)) {}
+  explicit WorkerRoutes(Place place) : place_(std::move(place)), events_(place_.tierd_socket) {}
 
   std::optional<http::Response> refuse(const http::Request& head, uint64_t body_bytes) override;
   http::Response handle(const http::Peer& peer, const http::Request& request) override;
@@ -49,6 +50,7 @@ class WorkerRoutes final : public http::Handler {
   http::Response tierd(const http::Request& request);
 
   const Place place_;
+  EventStream events_;
   Mutex mutex_;
   std::shared_ptr<const Opened> opened_ GUARDED_BY(mutex_);
   std::atomic<Clock::time_point> last_used_ = Clock::now();

@@ -43,6 +43,16 @@ class Behind final : public Handler {
       response.headers = {{"ETag", "\"1\""}};
       return response;
     }
+    if (request.target == "/frames") {
+      Response response = plain(200, "");
+      response.body = TextFrames{[this]() -> Result<std::optional<std::string>> {
+        ++asked;
+        if (frames == 0) return std::optional<std::string>();
+        --frames;
+        return std::optional(std::string(static_cast<size_t>(frame_bytes), 'f'));
+      }};
+      return response;
+    }
     if (request.target == "/large") return plain(200, std::string(5'000'000, 'x'));
     if (request.target == "/headers") {
       Response response = plain(201, std::string(request.header("x-part")));
@@ -67,6 +77,9 @@ class Behind final : public Handler {
     return plain(404, "there is no " + request.target);
   }
   std::atomic<int> calls = 0;
+  std::atomic<int> asked = 0;   // for frames
+  std::atomic<int> frames = 0;  // to be sent
+  std::atomic<int> frame_bytes = 5;
 };
 
 class InFront final : public Handler {
@@ -81,10 +94,12 @@ class InFront final : public Handler {
       head.headers.emplace_back("X-Front", "was here");
       return {};
     };
+    if (request.target == "/frames") relay.is_over = [this] { return is_over.load(); };
     Response response;
     response.body = std::move(relay);
     return response;
   }
+  std::atomic<bool> is_over = false;
   std::string socket_path;
 };
 
@@ -107,7 +122,9 @@ class RelayTest : public ::testing::Test {
   }
   void start_behind() {
     server_.reset();
-    server_ = std::make_unique<Server>(behind_, Server::Options{});
+    Server::Options options;
+    options.stall_limit = behind_limit_;
+    server_ = std::make_unique<Server>(behind_, options);
     ASSERT_TRUE(server_->listen_unix(in_front_.socket_path, 0600));
     server_->start();
   }
@@ -137,6 +154,22 @@ class RelayTest : public ::testing::Test {
     return end == std::string::npos ? "no response: " + answer : answer.substr(end + 4);
   }
 
+  static constexpr const char* kHandshake =
+      "GET /frames HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  // Until `end` has come.
+  static std::string read_until(const UniqueFd& fd, const std::string& end) {
+    std::string answer;
+    char buffer[4096];
+    while (answer.find(end) == std::string::npos) {
+      const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+      if (n <= 0) break;
+      answer.append(buffer, static_cast<size_t>(n));
+    }
+    return answer;
+  }
+
+  std::chrono::milliseconds behind_limit_ = 10s;
   std::string folder_;
   Behind behind_;
   InFront in_front_;
@@ -175,6 +208,57 @@ TEST_F(RelayTest, AnEndThatIsMissingIsMissingForTheCallerToo) {
   const std::string answer = ask("GET", "/breaks");
   EXPECT_NE(answer.find("piece"), std::string::npos);
   EXPECT_FALSE(answer.ends_with("0\r\n\r\n")) << answer;
+}
+
+TEST_F(RelayTest, PassesOnFramesOfAWebSocket) {
+  const UniqueFd fd = connect();
+  send(fd, kHandshake);
+  const std::string head = read_until(fd, "\r\n\r\n");
+  EXPECT_TRUE(head.starts_with("HTTP/1.1 101")) << head;
+  EXPECT_NE(head.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), std::string::npos) << head;
+  behind_.frames = 2;
+  const std::string frame =
+      "\x81\x05"
+      "fffff";
+  EXPECT_EQ(read_until(fd, frame + frame), frame + frame);
+  // A ping of ours, masked with 0, is answered through both.
+  send(fd, std::string("\x89\x82\0\0\0\0hi", 8));
+  EXPECT_EQ(read_until(fd, "hi"),
+            "\x8A\x02"
+            "hi");
+  in_front_.is_over = true;
+  EXPECT_EQ(read_to_end(fd), "") << "it is closed";
+  const int asked = behind_.asked;
+  std::this_thread::sleep_for(500ms);
+  EXPECT_LE(behind_.asked, asked + 2) << "also behind";
+}
+
+TEST_F(RelayTest, AWebSocketThatNobodyReadsIsDropped) {
+  behind_limit_ = 300ms;
+  start_behind();
+  const UniqueFd fd(*connect_unix(in_front_.socket_path, 10s));
+  send(fd, kHandshake);
+  read_until(fd, "\r\n\r\n");
+  behind_.frame_bytes = 1 << 20;
+  behind_.frames = 1'000;
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  int left = behind_.frames;
+  // Those that fit into the sockets are taken; then no more.
+  for (int same = 0; same < 10 && std::chrono::steady_clock::now() < deadline;) {
+    std::this_thread::sleep_for(100ms);
+    same = behind_.frames == left ? same + 1 : 0;
+    left = behind_.frames;
+  }
+  EXPECT_GT(left, 900);
+  std::string rest = read_to_end(fd);
+  EXPECT_LT(rest.size(), 100u << 20) << "it was closed";
+}
+
+TEST_F(RelayTest, AWebSocketThatIsRefusedIsAnAnswer) {
+  in_front_.socket_path = folder_ + "/nobody";
+  const UniqueFd fd = connect();
+  send(fd, kHandshake);
+  EXPECT_TRUE(read_until(fd, "\r\n\r\n").starts_with("HTTP/1.1 502"));
 }
 
 TEST_F(RelayTest, UsesAConnectionForManyRequests) {
