@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/posix.h"
 #include "compute/run/machine_memory.h"
 #include "compute/run/own_paths.h"
 
@@ -173,9 +174,31 @@ Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>&
     return *problem;
   TRY_ASSIGN(const ProcessSpec spec, context_.plan->process_for(task));
   TRY(context_.plan->make_parents(task));
+  if (step_of(task).mentions(Placeholder::inputs)) TRY(list_inputs(task.step));
   const std::string label = context_.plan->label(task);
   context_.log->line(label, fmt::format("starts: {}", fmt::join(spec.arguments, " ")));
   return running_.start(task, spec, limits_of(task), slots, label);
+}
+
+Result<void> RunLoop::list_inputs(size_t step) const {
+  const std::vector<Step>& steps = context_.plan->workflow().steps;
+  std::string text;
+  for (size_t index = 0; index < context_.plan->inputs().size(); ++index) {
+    const auto is_lost = [&](size_t from) {
+      return !steps[from].runs_once() && !context_.schedule->is_done({from, index});
+    };
+    const std::vector<size_t>& gathered = steps[step].gather;
+    if (std::any_of(gathered.begin(), gathered.end(), is_lost)) continue;
+    const std::string path = context_.plan->inputs().path_of_item(index);
+    if (path.find('\n') != std::string::npos) {
+      return Error(std::errc::invalid_argument,
+                   "an input has a line feed in its name, which a list cannot have");
+    }
+    text += path + "\n";
+  }
+  const std::string file = context_.plan->list_of_inputs(step);
+  TRY(posix::make_directories(file.substr(0, file.rfind('/')), 0777));
+  return posix::replace_file(file, text);
 }
 
 void RunLoop::on_end(RunningTasks::Ended ended) {

@@ -27,6 +27,8 @@ class RunLoop {
   void start_granted();
   void start(TaskId task, std::vector<unsigned> slots);
   Result<void> start_process_of(TaskId task, const std::vector<unsigned>& slots);
+  // Writes the file that {inputs} means.
+  Result<void> list_inputs(size_t step) const;
   void on_end(RunningTasks::Ended ended);
   // The slots of its step, or more if it was given more memory.
   unsigned slots_of(TaskId task) const;

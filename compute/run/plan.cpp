@@ -107,8 +107,13 @@ PlaceholderValues RunPlan::plain_values_for(TaskId task) const {
       .set(Placeholder::workflow, workflow_.name)
       .set(Placeholder::user, user_name())
       .set(Placeholder::work, options_.work)
-      .set(Placeholder::output, output_->hidden());
+      .set(Placeholder::output, output_->hidden())
+      .set(Placeholder::inputs, list_of_inputs(task.step));
   return values;
+}
+
+std::string RunPlan::list_of_inputs(size_t step) const {
+  return fmt::format("{}/.inputs/{}.txt", options_.work, workflow_.steps[step].id);
 }
 
 Result<PlaceholderValues> RunPlan::values_for(TaskId task) const {

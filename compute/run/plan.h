@@ -57,6 +57,8 @@ class RunPlan {
   std::string label(TaskId task) const;
   // An error if the program is nowhere.
   Result<ProcessSpec> process_for(TaskId task) const;
+  // The file that {inputs} of a step means.
+  std::string list_of_inputs(size_t step) const;
   // Makes the folders that arguments such as "{work}/labels/{task}.zarr" lie in.
   Result<void> make_parents(TaskId task) const;
 

@@ -52,6 +52,7 @@ class RunInputs {
   std::string path_of(const Step& step, size_t index) const {
     return step.runs_once() ? "" : items_[index].path;
   }
+  const std::string& path_of_item(size_t index) const { return items_[index].path; }
   // Each path that an item is, or is a part of, once.
   std::vector<std::string> distinct_paths() const;
   // How people call a task's item: its path below the fixed part of the pattern. Empty for a step

@@ -274,9 +274,10 @@ class WorkflowParser {
   Checked<void> output(const YAML::Node& value) {
     TRY_ASSIGN(workflow_.output, text_template(value, "output"));
     const std::string source = workflow_.output.source();
-    for (const Placeholder word : {Placeholder::input, Placeholder::select, Placeholder::box,
-                                   Placeholder::halo, Placeholder::task, Placeholder::name,
-                                   Placeholder::path, Placeholder::work, Placeholder::output}) {
+    for (const Placeholder word :
+         {Placeholder::input, Placeholder::select, Placeholder::box, Placeholder::halo,
+          Placeholder::task, Placeholder::name, Placeholder::path, Placeholder::work,
+          Placeholder::output, Placeholder::inputs}) {
       if (!workflow_.output.mentions(word)) continue;
       return refuse(value, word, "cannot be used in output: use {user}, {workflow} and {run}");
     }
@@ -585,6 +586,11 @@ class WorkflowParser {
       if (!placed.text.mentions(word) || !once || !by_file) continue;
       return refuse(placed.node, word,
                     "cannot be used in a step that gathers: it runs once, for all files");
+    }
+    if (placed.text.mentions(Placeholder::inputs) &&
+        (!by_file || workflow_.steps[placed.step].gather.empty())) {
+      return refuse(placed.node, Placeholder::inputs,
+                    "needs a step that gathers, and a scatter by file or well");
     }
     for (const Placeholder word : {Placeholder::box, Placeholder::halo}) {
       if (!placed.text.mentions(word) || by == ScatterBy::nothing) continue;

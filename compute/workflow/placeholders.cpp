@@ -8,8 +8,8 @@ namespace tierhub::compute {
 namespace {
 
 constexpr std::array<std::string_view, kPlaceholders> kNames = {
-    "input", "select", "box",      "halo", "task", "name",
-    "path",  "run",    "workflow", "user", "work", "output"};
+    "input", "select",   "box",  "halo", "task",   "name",  "path",
+    "run",   "workflow", "user", "work", "output", "inputs"};
 
 constexpr std::string_view kEndsAPath = " \t\r\n'\"`;|&<>()";
 

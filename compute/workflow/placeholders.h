@@ -26,9 +26,10 @@ enum class Placeholder {
   workflow,
   user,
   work,
-  output
+  output,
+  inputs
 };
-inline constexpr size_t kPlaceholders = 12;
+inline constexpr size_t kPlaceholders = 13;
 
 std::string_view to_text(Placeholder placeholder);
 bool is_placeholder(std::string_view name);

@@ -52,7 +52,7 @@ constexpr const char* kBFails = R"(
     run: [sh, -c, 'cp "$1" "$2"', sh, "{work}/parts/{name}", "{output}/{name}.out"]
   - id: join
     gather: copy
-    run: [sh, -c, 'cat {work}/parts/* > {output}/all']
+    run: [sh, -c, 'cat {work}/parts/* > {output}/all; cp "$1" {output}/list', sh, "{inputs}"]
 )";
 
 TEST_F(OnError, ATaskThatFailedIsNamedAndTheOthersAreDone) {
@@ -69,6 +69,7 @@ TEST_F(OnError, ATaskThatFailedIsNamedAndTheOthersAreDone) {
   EXPECT_NE(run.report.find("  b.txt: copy.0001 failed or was skipped\n"), std::string::npos)
       << run.report;
   EXPECT_EQ(output(run, "all"), "ac") << "the half of b is not in it";
+  EXPECT_EQ(output(run, "list"), at("data/a.txt") + "\n" + at("data/c.txt") + "\n");
   EXPECT_EQ(output(run, "a.out") + output(run, "c.out"), "ac");
   EXPECT_FALSE(fs::exists(run.status["output"].get<std::string>() + "/b.out"));
   EXPECT_EQ(run.status["state"], "done");

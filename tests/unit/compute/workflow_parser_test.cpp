@@ -322,5 +322,19 @@ TEST(Workflow, OnErrorIsStopUnlessTheFileSaysContinue) {
             "line 4, column 11: on_error must be stop or continue, not 'maybe'");
 }
 
+TEST(Workflow, AListOfInputsIsForStepsThatGatherFiles) {
+  const auto text = [](const std::string& scatter, const std::string& more) {
+    return "workflow: w\ninput: {dataset: d}\n" + scatter +
+           "steps:\n  - {id: a, run: [t]}\n  - {id: b, run: [t, \"{inputs}\"]" + more + "}\n";
+  };
+  EXPECT_TRUE(parse_workflow(text("scatter: {by: file}\n", ", gather: a")));
+  const std::string why = " {inputs} needs a step that gathers, and a scatter by file or well";
+  EXPECT_TRUE(
+      parse_workflow(text("scatter: {by: file}\n", ", after: a")).error().text().ends_with(why));
+  EXPECT_TRUE(parse_workflow(text("", ", gather: a")).error().text().ends_with(why));
+  EXPECT_TRUE(
+      parse_workflow(text("scatter: {by: z}\n", ", gather: a")).error().text().ends_with(why));
+}
+
 }  // namespace
 }  // namespace tierhub::compute
