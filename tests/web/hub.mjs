@@ -2,13 +2,14 @@
 //   LINK    the link that tierweb printed
 //   TIERWEB the number of its process
 //   IMAGE   the path of a volume in the archive, in the namespace
+//   PLATE   the path of a plate with the wells A1 and B2, each with one field
 //   HALVES  the path of a plane of 512 x 512 whose left half is dark and whose right half is bright
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
-import { openBrowser, openPage, pixelAt, statistics } from '../../web/tests-browser/browser.mjs';
+import { openBrowser, openPage, pixelAt, statistics, watch, withoutWebGl } from '../../web/tests-browser/browser.mjs';
 
-const { LINK, TIERWEB, IMAGE, HALVES } = process.env;
+const { LINK, TIERWEB, IMAGE, HALVES, PLATE } = process.env;
 const address = new URL(LINK).origin;
 const name = (path) => path.slice(path.lastIndexOf('/') + 1);
 const folder = (path) => path.slice(0, path.lastIndexOf('/'));
@@ -94,6 +95,54 @@ test('a volume is drawn, and goes on after its worker was killed', async () => {
   await page.getByText(/^6 \/ /).waitFor();
   await drawn();
   await until(() => workers().length === 1 && workers()[0] !== killed[0]);
+});
+
+test('a volume is drawn in 3-D, out of the tiles of the hub', async () => {
+  const { page } = opened;
+  await page.goto(`${address}/#/view?path=${encodeURIComponent(IMAGE)}&vol=max,0,0,0`);
+  await page.getByText('256 × 256 × 16 voxels').waitFor();
+  await page.getByText('Loading the volume').waitFor({ state: 'detached' });
+  const box = await canvasBox(page);
+  const clip = { x: box.x + box.width * 0.35, y: box.y + box.height * 0.35, width: box.width * 0.3, height: box.height * 0.3 };
+  await until(async () => (await statistics(page, clip, 40)).bright > 0.02);
+  assert.equal((await statistics(page, { x: box.x, y: box.y, width: 60, height: box.height - 60 }, 40)).bright, 0);
+});
+
+test('without WebGL the hub renders the same picture', async () => {
+  const page = await opened.context.newPage();
+  const faults = await watch(page);
+  await withoutWebGl(page);
+  await page.goto(`${address}/#/view?path=${encodeURIComponent(HALVES)}`);
+  await page.getByText(/^This browser has no WebGL 2/).waitFor();
+  const box = await canvasBox(page);
+  const at = (part) => pixelAt(page, Math.round(box.x + box.width * part), Math.round(box.y + box.height / 2));
+  await until(async () => Math.max(...(await at(0.55))) > 150);
+  assert.ok(Math.max(...(await at(0.45))) < 60, `the left half is ${await at(0.45)}`);
+  assert.deepEqual(await faults(), []);
+  await page.close();
+});
+
+test('a plate is a grid of its wells, and a field knows its place', async () => {
+  const { page } = opened;
+  await page.goto(`${address}/#/data?path=${encodeURIComponent(folder(PLATE))}`);
+  const row = page.locator('.list-row', { hasText: name(PLATE) });
+  await row.getByText(/^plate/).waitFor();
+  await row.getByRole('link').click();
+  await page.getByText('2 wells, 2 fields').waitFor();
+  await page.getByRole('gridcell', { name: /^A1: 1 field/ }).click();
+  await page.getByRole('link', { name: 'Field 1' }).click();
+  await page.getByRole('link', { name: 'Well A1' }).waitFor();
+  await page.locator('main').focus();
+  await page.keyboard.press(']');
+  await page.getByRole('link', { name: 'Well B2' }).waitFor();
+});
+
+test('the map of what is on the SSD is that of the planes', async () => {
+  const { page } = opened;
+  await page.goto(`${address}/#/data?path=${encodeURIComponent(folder(IMAGE))}`);
+  await page.locator('.list-row', { hasText: name(IMAGE) }).locator('.col-size').click();
+  await page.locator('summary', { hasText: 'What is on the SSD' }).click();
+  await page.getByRole('img', { name: /^level 0: 100 % on the SSD/ }).waitFor();
 });
 
 test('an analysis is started from the image, with another diameter, and its outlines are over it', async () => {

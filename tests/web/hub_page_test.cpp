@@ -35,6 +35,23 @@ std::string two_halves() {
   return bytes;
 }
 
+// A plate of two wells, each with a copy of the image as its only field.
+void make_plate(const fs::path& plate, const fs::path& image) {
+  const auto group = [&](const std::string& folder, const std::string& attributes) {
+    fs::create_directories(plate / folder);
+    write_file(plate / folder / ".zgroup", R"({"zarr_format": 2})");
+    if (!attributes.empty()) write_file(plate / folder / ".zattrs", attributes);
+  };
+  group("", R"({"plate": {"name": "Screen", "rows": [{"name": "A"}, {"name": "B"}],
+    "columns": [{"name": "1"}, {"name": "2"}], "wells": [
+    {"path": "A/1", "rowIndex": 0, "columnIndex": 0}, {"path": "B/2", "rowIndex": 1, "columnIndex": 1}]}})");
+  for (const std::string well : {"A/1", "B/2"}) {
+    group(well.substr(0, 1), "");
+    group(well, R"({"well": {"images": [{"path": "0"}]}})");
+    fs::copy(image, plate / well / "0", fs::copy_options::recursive);
+  }
+}
+
 class HubPage : public TierwebTest {
  protected:
   void SetUp() override {
@@ -43,6 +60,7 @@ class HubPage : public TierwebTest {
                      "3", "--out", tier.in_archive("brain42/scan.ome.zarr")});
     ASSERT_EQ(made.exit_code, 0) << made.text << made.err;
     write_file(tier.in_archive("brain42/halves.mrc"), two_halves());
+    make_plate(tier.in_archive("plates/screen.ome.zarr"), tier.in_archive("brain42/scan.ome.zarr"));
     // tierd waits for files that were changed a moment ago.
     for (const auto& entry : fs::recursive_directory_iterator(tier.archive))
       fs::last_write_time(entry, fs::file_time_type::clock::now() - std::chrono::hours(1));
@@ -71,10 +89,10 @@ TEST_F(HubPage, ShowsAMicroscopistTheirDataAndAnalysesIt) {
   const auto visit = run_command(
       {"node", "--test", "--test-reporter=spec", TIERHUB_SOURCE_DIR "/tests/web/hub.mjs"},
       {"LINK=" + link, "TIERWEB=" + std::to_string(tierweb_), "IMAGE=/brain42/scan.ome.zarr",
-       "HALVES=/brain42/halves.mrc"},
-      std::chrono::seconds(240));
+       "HALVES=/brain42/halves.mrc", "PLATE=/plates/screen.ome.zarr"},
+      std::chrono::seconds(400));
   EXPECT_EQ(visit.exit_code, 0) << visit.out << visit.err;
-  EXPECT_THAT(visit.out, ::testing::HasSubstr("pass 6")) << visit.out;
+  EXPECT_THAT(visit.out, ::testing::HasSubstr("pass 10")) << visit.out;
 }
 
 }  // namespace

@@ -16,6 +16,11 @@ export async function openPage(browser, { width = 1280, height = 800, scheme = '
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, acceptDownloads: true });
   context.setDefaultTimeout(45_000); // machines that test are busy
   const page = await context.newPage();
+  return { page, context, faults: await watch(page) };
+}
+
+// Of a page that is about to be opened: a function that returns everything that must be empty at the end of a test.
+export async function watch(page) {
   const wrong = [];
   page.on('pageerror', (e) => wrong.push(`error: ${e.message}`));
   page.on('console', (m) => {
@@ -27,9 +32,7 @@ export async function openPage(browser, { width = 1280, height = 800, scheme = '
     window.violations = [];
     document.addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`));
   });
-  // Everything that must be empty at the end of a test.
-  const faults = async () => [...wrong, ...(await page.evaluate(() => window.violations))];
-  return { page, context, faults };
+  return async () => [...wrong, ...(await page.evaluate(() => window.violations))];
 }
 
 // As a browser whose graphics card cannot be used.
