@@ -64,6 +64,8 @@ it('events are kept once, the newest first, and say something even without words
   expect(added(Array.from({ length: 300 }, (_, at) => ({ kind: 'tier', at })), []).length).toBe(200);
 });
 
+it('what the hub says begins and ends as a sentence', () => expect(sentenceOf({ kind: 'residency', text: 'what is in /a has changed' })).toBe('What is in /a has changed.'));
+
 it('addresses', () => {
   expect(socketAddress('https://hub.example.org/lab/#/view?path=/a')).toBe('wss://hub.example.org/lab/api/events');
   expect(socketAddress('http://127.0.0.1:8080/')).toBe('ws://127.0.0.1:8080/api/events');

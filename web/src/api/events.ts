@@ -3,7 +3,7 @@
 import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import { create } from 'zustand';
 import { isPlate } from '../plates/plate';
-import { ApiError, get, query } from './client';
+import { ApiError, get, query, sentence } from './client';
 
 export interface HubEvent {
   kind: string; // "residency", "prefetch", "runs", "health", "tier"; "hello" first, "lost" when some were dropped
@@ -117,7 +117,7 @@ const kWords: Record<string, (e: HubEvent) => string> = {
   tier: () => 'The state of the tiers has changed.',
   lost: () => 'Some events were not received; everything was asked for again.',
 };
-export const sentenceOf = (e: HubEvent) => e.text || (kWords[e.kind]?.(e) ?? `${e.kind}.`);
+export const sentenceOf = (e: HubEvent) => sentence(e.text || (kWords[e.kind]?.(e) ?? e.kind));
 
 export const socketAddress = (page: string) => new URL('api/events', page.replace(/#.*/, '')).href.replace(/^http/, 'ws');
 
