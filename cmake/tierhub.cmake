@@ -54,6 +54,7 @@ function(tierhub_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE tierhub_options ${ARG_LINK})
+  tierhub_unity(${name})
 endfunction()
 
 # tierhub_test(name LABEL label SOURCES ... LINK ... [TIMEOUT seconds] [SHARDS n]): a GoogleTest program, one ctest entry,

@@ -7,14 +7,14 @@ namespace tierhub::tierctl {
 namespace {
 
 // Much may have to be looked through, or deleted.
-constexpr auto kTimeLimit = std::chrono::hours(1);
+constexpr auto kTrashTimeLimit = std::chrono::hours(1);
 
 }  // namespace
 
 Result<ExitCode> list_trash(const Context& context, const std::vector<std::string>& paths) {
   TRY_ASSIGN(const auto resolved, resolve_paths(context.client, paths));
   TRY_ASSIGN(const auto listing,
-             context.client.within(kTimeLimit).trash(resolved.empty() ? "/" : resolved.front()));
+             context.client.within(kTrashTimeLimit).trash(resolved.empty() ? "/" : resolved.front()));
   if (context.format == Format::json) {
     print_json(listing);
     return ExitCode::done;
@@ -37,7 +37,7 @@ Result<ExitCode> restore_trash(const Context& context, const std::vector<std::st
     target = one.front();
   }
   TRY_ASSIGN(const auto result,
-             context.client.within(kTimeLimit).restore_trash({resolved, target, 0}));
+             context.client.within(kTrashTimeLimit).restore_trash({resolved, target, 0}));
   if (context.format == Format::json) {
     print_json(result);
   } else {
@@ -53,7 +53,7 @@ Result<ExitCode> purge_trash(const Context& context, const std::vector<std::stri
   if (resolved.empty()) resolved.emplace_back("/");
   const api::TrashRequest request{std::move(resolved), "",
                                   static_cast<uint64_t>(older_than_days * kDaySeconds)};
-  TRY_ASSIGN(const auto result, context.client.within(kTimeLimit).purge_trash(request));
+  TRY_ASSIGN(const auto result, context.client.within(kTrashTimeLimit).purge_trash(request));
   if (context.format == Format::json) {
     print_json(result);
   } else {
