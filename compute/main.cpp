@@ -11,7 +11,9 @@
 
 #include "api/client.h"
 #include "common/log.h"
+#include "compute/executors/task_wrapper.h"
 #include "compute/jobs/agent.h"
+#include "compute/jobs/agent_settings.h"
 #include "compute/jobs/runner_process.h"
 #include "compute/run/runner.h"
 #include "compute/staging/tierd_client.h"
@@ -30,9 +32,12 @@ struct CommandLine {
   std::string retry;                // the run that is
   bool list = false;
   std::string socket;
+  std::string config, executor;
+  std::string slurm;  // for a runner
   std::string log_level = "info";
   bool allow_root = false;
   bool run_as_runner = false;
+  bool run_task = false;
 };
 
 std::string absolute(const std::string& path) {
@@ -59,12 +64,13 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--socket", line.socket,
                  "tierd's socket (default: TIERHUB_SOCKET, or /run/tierhub/tierd.sock); 'none' "
                  "works on plain folders");
-  app.add_option("--workers", line.agent.workers, "number of tasks to run at a time, over all runs")
-      ->check(CLI::Range(1u, 4096u))
-      ->capture_default_str();
+  app.add_option("--workers", line.agent.workers,
+                 "number of tasks to run at a time, over all runs (default: the processors of this "
+                 "machine, or of the cluster's nodes)")
+      ->check(CLI::Range(1u, 100'000u));
   app.add_option("--slots-per-user", line.agent.slots_per_user,
                  "of these, how many the runs of one user can have (default: all)")
-      ->check(CLI::Range(1u, 4096u));
+      ->check(CLI::Range(1u, 100'000u));
   app.add_option("--runs-per-user", line.agent.runs_per_user,
                  "runs of one user at a time; further workflows wait in incoming/")
       ->check(CLI::Range(1u, 256u))
@@ -75,6 +81,13 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--require-mount", line.agent.require_mount,
                  "folder where TierHub must be mounted: until it is, nothing is watched, and "
                  "nothing is created there");
+  app.add_option("--config", line.config,
+                 "settings file: where tasks run, and how the cluster is used "
+                 "(/etc/tierhub/tieragent.yaml documents it)")
+      ->type_name("FILE");
+  app.add_option("--executor", line.executor,
+                 "where tasks run: local (this machine) or slurm; replaces the file's")
+      ->type_name("NAME");
   app.add_flag("--allow-root", line.allow_root, "run jobs that belong to root");
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->capture_default_str();
@@ -120,10 +133,32 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--run-programs", line.runner.programs_folder)->group("");
   app.add_option("--run-cgroup", line.runner.cgroups)->group("");
   app.add_option("--run-workers", line.runner.workers)->group("");
+  app.add_option("--run-slurm", line.slurm)->group("");
+  app.add_flag("--run-task", line.run_task)->group("");
   app.add_option("--run-give-up", line.runner.give_up_reason)->group("");
 }
 
+// Where tasks run, and how many at a time.
+Result<void> choose_executor(CommandLine& line) {
+  AgentSettings settings;
+  if (!line.config.empty()) {
+    TRY_ASSIGN(settings, read_agent_settings(absolute(line.config)));
+  }
+  if (!line.executor.empty()) {
+    TRY_ASSIGN(settings.executor, parse_executor(line.executor));
+  }
+  if (settings.executor == ExecutorKind::slurm) line.agent.slurm = settings.slurm;
+  if (line.agent.workers != 0) return {};
+  line.agent.workers = line.agent.slurm ? line.agent.slurm->nodes * line.agent.slurm->processors
+                                        : std::max(1u, std::thread::hardware_concurrency());
+  return {};
+}
+
 int run_as_agent(CommandLine& line) {
+  if (const Result<void> chosen = choose_executor(line); !chosen) {
+    fmt::print(stderr, "tieragent: {}\n", chosen.error().text());
+    return kUsage;
+  }
   for (std::string& path : line.agent.watch) path = absolute(path);
   line.agent.work = absolute(line.agent.work);
   if (!line.agent.require_mount.empty())
@@ -166,7 +201,7 @@ std::optional<AskExit> answer(CommandLine& line) {
 int run(int argc, char** argv) {
   CLI::App app("Runs workflows that users drop into a jobs folder.", "tieragent");
   CommandLine line;
-  line.agent.workers = std::max(1u, std::thread::hardware_concurrency());
+  line.agent.workers = 0;
   line.agent.work = "/var/lib/tierhub/work";
   declare(app, line);
   try {
@@ -174,6 +209,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kDone : kUsage;
   }
+  if (line.run_task) return wrap_task();
   if (const std::optional<AskExit> answered = answer(line)) return static_cast<int>(*answered);
   const Result<log::Level> level = log::parse_level(line.log_level);
   if (!level || (!line.run_as_runner && line.agent.watch.empty())) {
@@ -184,6 +220,14 @@ int run(int argc, char** argv) {
   log::set_level(*level);
   if (!line.run_as_runner) return run_as_agent(line);
   line.runner.slots_fd = kRunnerSlotsFd;
+  if (!line.slurm.empty()) {
+    const Result<SlurmSettings> settings = parse_slurm_settings(line.slurm);
+    if (!settings) {
+      fmt::print(stderr, "tieragent: {}\n", settings.error().text());
+      return kUsage;
+    }
+    line.runner.slurm = *settings;
+  }
   return static_cast<int>(run_to_its_end(line.runner, open_tierd));
 }
 

@@ -7,24 +7,31 @@
 #   scripts/demo.sh --keep [DIR]
 #                          the same, and then prints a link to its page: look at the data in your browser
 #                          until you end it with Ctrl-C
+#   scripts/demo.sh --cluster
+#                          one workflow on 1, 2 and 3 nodes of a Slurm cluster that it starts on this machine, and the analysis of
+#                          a volume, whose results must not depend on the nodes
 # Results are kept in build/demo (or in the folder that TIERHUB_DEMO_OUT names).
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=scripts/tier.sh
 source "$(dirname "$0")/tier.sh"
+# shellcheck source=scripts/cluster_demo.sh
+source "$(dirname "$0")/cluster_demo.sh"
 
 results=${TIERHUB_DEMO_OUT:-$repository/build/demo}
-if [ "${1:-}" = --keep ]; then
-  keep=yes images=${2:-}
-else
-  keep=no images=${1:-}
-fi
+keep=no cluster=no images=''
+case ${1:-} in
+  --keep) keep=yes images=${2:-} ;;
+  --cluster) cluster=yes ;;
+  *) images=${1:-} ;;
+esac
 
 heading() { printf '\n== %s\n' "$*"; }
 
 before_clean_up() {
   stop_hub
   stop_agent
+  stop_cluster
 }
 
 stop_agent() {
@@ -34,8 +41,8 @@ stop_agent() {
   agent_pid=''
 }
 
-start_agent() {  # WORKERS
-  "$bin/tieragent" --watch "$jobs" --workers "$1" --work "$place/work" --allow-root 2>"$place/agent.log" &
+start_agent() {  # WORKERS [OPTION...]
+  "$bin/tieragent" --watch "$jobs" --workers "$1" --work "$place/work" --allow-root "${@:2}" 2>"$place/agent.log" &
   agent_pid=$!
 }
 
@@ -146,15 +153,20 @@ follow_run() {
   [[ $run == "$jobs"/done/* ]] || { cat "$run/REPORT.txt" >&2; die "the run failed"; }
 }
 
+# drop_and_follow FILE
+drop_and_follow() {
+  touch "$place/dropped"
+  cp "$1" "$jobs/incoming/.dropping"
+  mv "$jobs/incoming/.dropping" "$jobs/incoming/$(basename "$1")"
+  follow_run
+}
+
 # run_workflow FILE WORKERS: drops it, follows it, keeps its results in $results/WORKERS-workers.
 run_workflow() {
   local workers=$2 before_recall
   before_recall=$(status_number recall_bytes)
   start_agent "$workers"
-  touch "$place/dropped"
-  cp "$1" "$jobs/incoming/.dropping"
-  mv "$jobs/incoming/.dropping" "$jobs/incoming/$(basename "$1")"
-  follow_run
+  drop_and_follow "$1"
   stop_agent
   output=$(json_value "$run/status.json" output)
   rm -rf "${results:?}/$workers-workers"
@@ -267,10 +279,15 @@ YAML
 agent_pid=''
 hub_pid=''
 install_packages curl
+[ $cluster = no ] || install_packages "${slurm_packages[@]}"
 prepare_tier "$@"
 page=${TIERHUB_PAGE_DIR:-$repository/web/dist}
 jobs=$place/jobs
 mkdir -p "$jobs/incoming" "$results"
+if [ $cluster = yes ]; then
+  demo_of_a_cluster
+  exit
+fi
 if [ -z "$images" ]; then demo_of_a_volume; else demo_of_files; fi
 if [ -z "$images" ]; then check_page brain42; else check_page images; fi
 [ $keep = no ] || keep_page

@@ -21,6 +21,8 @@ test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs bt
 web_packages=(chromium)
 # Other programs that the label `tools` runs on the mount.
 tool_packages=(fio stress-ng dbench samba samba-vfs-modules samba-testsuite smbclient)
+# A cluster on this machine, and what exports the mount to one.
+slurm_packages=(slurm-wlm munge)
 # What checks the annotations of locks.
 lock_packages=(clang-16)
 # What the fuzz preset is built with.

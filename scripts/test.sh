@@ -3,7 +3,7 @@
 #   scripts/test.sh            everything: the check of locks, unit, contract and model under both sanitizers, then
 #                              every label
 #   scripts/test.sh LABEL      one label of the release build: unit, contract, model, exact, recovery, crash, e2e,
-#                              compute, compare, web, or
+#                              compute, compare, slurm, web, or
 #                              tools: larger programs on the mount, which are not part of "everything"
 #   scripts/test.sh unit PART [FILTER]
 #                              while you edit: only the programs whose names begin with PART (a folder: migrator,
@@ -52,6 +52,9 @@ install_packages "${build_packages[@]}" "${test_packages[@]}"
 [ "${1:-all}" != tools ] || install_packages "${tool_packages[@]}"
 case "${1:-all}" in
   all | compare) install_node_modules tests/compare/zarrita ;;
+esac
+case "${1:-all}" in
+  all | slurm) install_packages "${slurm_packages[@]}" ;;
 esac
 case "${1:-all}" in
   all | web) install_packages "${web_packages[@]}" ;;

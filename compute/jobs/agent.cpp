@@ -26,11 +26,11 @@
 #include "common/log.h"
 #include "common/posix.h"
 #include "common/signals.h"
+#include "compute/executors/cgroups.h"
+#include "compute/executors/process.h"
 #include "compute/jobs/jobs_folder.h"
 #include "compute/jobs/runner_process.h"
-#include "compute/run/cgroups.h"
 #include "compute/run/owner.h"
-#include "compute/run/process.h"
 #include "compute/run/reporter.h"
 #include "compute/run/runner.h"
 #include "compute/run/slots.h"
@@ -44,7 +44,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kRescanEvery{2000};
-constexpr milliseconds kLookEvery{50};  // while a dropped file is not known to be complete
+constexpr milliseconds kLookAtDropsEvery{50};  // while a dropped file is not known to be complete
 constexpr milliseconds kStopPatience{15000};
 constexpr milliseconds kRestartDelay{1000};
 constexpr size_t kMaxRuns = 256;  // of all users; each is a process
@@ -263,7 +263,7 @@ class Agent {
     const SteadyClock::time_point now = SteadyClock::now();
     const bool unsure = std::any_of(watched_.begin(), watched_.end(), is_unsure);
     const bool events = read_events();
-    const milliseconds interval = unsure ? kLookEvery : kRescanEvery;
+    const milliseconds interval = unsure ? kLookAtDropsEvery : kRescanEvery;
     if (!events && now - last_look_ < interval) return;
     last_look_ = now;
     std::vector<Ready> ready;
@@ -449,6 +449,7 @@ class Agent {
     options.socket = options_.socket;
     options.programs_folder = programs_folder_;
     options.workers = pool_.per_user();
+    options.slurm = options_.slurm;
     if (run.crashes >= kMaxCrashes) {
       options.give_up_reason = fmt::format(
           "the runner crashed {} times: show run.log and the agent's log to the administrator",
@@ -550,7 +551,7 @@ class Agent {
       waiting = waiting || run.pid == 0;
     }
     const bool unsure = std::any_of(watched_.begin(), watched_.end(), is_unsure);
-    const milliseconds limit = unsure || waiting ? kLookEvery : kRescanEvery;
+    const milliseconds limit = unsure || waiting ? kLookAtDropsEvery : kRescanEvery;
     ::poll(polled.data(), polled.size(), static_cast<int>(limit.count()));
   }
 
@@ -598,7 +599,7 @@ class Agent {
     const SteadyClock::time_point deadline = SteadyClock::now() + kStopPatience;
     while (running() && SteadyClock::now() < deadline) {
       pollfd polled{signals_.get(), POLLIN, 0};
-      ::poll(&polled, 1, static_cast<int>(kLookEvery.count()));
+      ::poll(&polled, 1, static_cast<int>(kLookAtDropsEvery.count()));
       take_signals();
       reap();
     }

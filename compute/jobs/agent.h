@@ -3,6 +3,7 @@
 // workflow.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,13 @@
 namespace tierhub::compute {
 
 struct AgentOptions {
-  std::vector<std::string> watch;  // jobs folders, absolute
-  std::string work;                // absolute
-  std::string socket;              // of tierd, absolute; empty: tierd is not used
-  unsigned workers = 1;            // tasks at a time, over all runs
-  unsigned slots_per_user = 0;     // of these, for the runs of one user; 0: all
-  unsigned runs_per_user = 16;     // at a time; further files of the user wait in incoming/
+  std::vector<std::string> watch;      // jobs folders, absolute
+  std::string work;                    // absolute
+  std::string socket;                  // of tierd, absolute; empty: tierd is not used
+  unsigned workers = 1;                // tasks at a time, over all runs
+  std::optional<SlurmSettings> slurm;  // where tasks run; none: on this machine
+  unsigned slots_per_user = 0;         // of the workers, for the runs of one user; 0: all
+  unsigned runs_per_user = 16;         // at a time; further files of the user wait in incoming/
   RootJobs root_jobs = RootJobs::refused;
   // Where TierHub must be mounted; empty: nowhere. While it is not, nothing is watched, and nothing
   // is made.

@@ -11,8 +11,8 @@
 #include "common/log.h"
 #include "common/posix.h"
 #include "common/run_as.h"
+#include "compute/executors/process.h"
 #include "compute/jobs/drop_notes.h"
-#include "compute/run/process.h"
 #include "compute/workflow/job_names.h"
 
 namespace tierhub::compute {

@@ -17,6 +17,7 @@ std::vector<std::string> runner_arguments(const RunnerOptions& options) {
                                         "--run-root=" + options.root,
                                         "--run-programs=" + options.programs_folder,
                                         fmt::format("--run-workers={}", options.workers)};
+  if (options.slurm) arguments.push_back("--run-slurm=" + to_json(*options.slurm));
   // An option with an empty value would be refused.
   if (!options.socket.empty()) arguments.push_back("--run-socket=" + options.socket);
   for (const std::string& group : options.cgroups) arguments.push_back("--run-cgroup=" + group);

@@ -11,7 +11,7 @@
 namespace tierhub::compute {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr uint64_t kVersion = 1;
 constexpr const char* kVersionKey = "tierhub_claim";
@@ -37,9 +37,9 @@ Result<std::string> get_path(const formats::Json& object, std::string_view key) 
 }  // namespace
 
 std::string encode(const Claim& claim) {
-  Json json = {{kVersionKey, kVersion},
-               {"jobs", api::to_wire_text(claim.jobs)},
-               {"file", api::to_wire_text(claim.file)}};
+  OrderedJson json = {{kVersionKey, kVersion},
+                      {"jobs", api::to_wire_text(claim.jobs)},
+                      {"file", api::to_wire_text(claim.file)}};
   if (claim.folder) json["folder"] = {{"uid", claim.folder->uid}, {"mode", claim.folder->mode}};
   if (claim.owner) json["owner"] = {{"uid", *claim.owner}, {"file_gid", claim.file_gid}};
   return json.dump() + "\n";

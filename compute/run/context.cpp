@@ -159,11 +159,13 @@ void RunContext::update_counts() {
   }
   status.tasks_done = schedule ? schedule->done() : 0;
   if (plan) status.not_obeyed = plan->not_obeyed();
+  status.waits_for = executor_waits_for;
   if (!stager) return;
   const Stager::Progress progress = stager->progress();
   status.bytes_staged = progress.staged_bytes;
   status.bytes_copied = progress.copied_bytes + metadata_copied_bytes;
-  status.waits_for = metadata_wait.with([](const std::string& text) { return text; });
+  if (status.waits_for.empty())
+    status.waits_for = metadata_wait.with([](const std::string& text) { return text; });
   if (status.waits_for.empty()) status.waits_for = progress.trouble;
 }
 

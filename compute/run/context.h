@@ -11,7 +11,7 @@
 #include "common/guarded.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
-#include "compute/run/log.h"
+#include "compute/executors/log.h"
 #include "compute/run/plan.h"
 #include "compute/run/record.h"
 #include "compute/run/slots.h"
@@ -57,6 +57,7 @@ class RunContext {
   // Of the dataset's metadata; any thread.
   std::atomic<uint64_t> metadata_copied_bytes = 0;
   Guarded<std::string> metadata_wait;  // what it waits for, or empty; any thread
+  std::string executor_waits_for;      // as Executor::waits_for()
   std::unique_ptr<Stager> stager;      // none without tierd
 
  private:

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 
+#include "compute/executors/text.h"
 #include "compute/run/status.h"
 
 namespace tierhub::compute {

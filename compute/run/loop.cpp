@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
-#include "compute/run/machine_memory.h"
+#include "compute/executors/text.h"
 #include "compute/run/own_paths.h"
 
 namespace tierhub::compute {
@@ -20,10 +20,12 @@ constexpr milliseconds kTick{100};
 constexpr milliseconds kInterruptGrace{1000};
 // Slots that are free come within this time, on a busy machine too.
 constexpr milliseconds kPromptGrant{250};
+// A task whose machine died so often may be the reason.
+constexpr unsigned kMostLosses = 3;
 
 // "exit code 1: imgop: c 3 is selected, but the dataset has only c 0": a program that ends by itself
 // says last what was wrong.
-std::string with_last_line(const RunningTasks::Ended& ended) {
+std::string with_last_line(const EndedTask& ended) {
   constexpr size_t kMostBytes = 300;
   if (!ended.reason.starts_with("exit code")) return ended.reason;
   for (auto line = ended.last_lines.rbegin(); line != ended.last_lines.rend(); ++line) {
@@ -46,19 +48,18 @@ void RunLoop::work_off() {
       request_staging();
       request_slots();
     } else {
-      running_.stop_all(stop == Stop::interrupted ? kInterruptGrace : RunningTasks::kGrace);
+      executor_.stop_all(stop == Stop::interrupted ? kInterruptGrace : kTaskGrace);
     }
     note_worker_time();
-    if (running_.empty() && (stop != Stop::none || context_.schedule->finished())) break;
+    if (executor_.empty() && (stop != Stop::none || context_.schedule->finished())) break;
+    context_.executor_waits_for = executor_.waits_for();
     context_.write_status_if_due();
     wait();
     take_outcomes();
     start_granted();
-    running_.read_output(*context_.log);
-    for (RunningTasks::Ended& ended : running_.reap(*context_.log)) on_end(std::move(ended));
-    running_.enforce_limits();
+    for (EndedTask& ended : executor_.turn(*context_.log)) on_end(std::move(ended));
   }
-  kill_children();
+  executor_.end(*context_.log);
 }
 
 // Tasks are staged a window ahead of the workers; those of later steps first, so that what is on
@@ -87,7 +88,10 @@ void RunLoop::request_staging() {
 }
 
 void RunLoop::request_slots() {
+  executor_.want(startable_.size(),
+                 startable_.empty() ? Resources{} : limits_of(startable_.front()));
   if (startable_.empty() || context_.slots->waiting()) return;
+  if (!executor_.has_room(limits_of(startable_.front()))) return;
   expects_slots_since_ = SteadyClock::now();
   if (!context_.slots->want(slots_of(startable_.front()))) context_.stop(Stop::interrupted);
 }
@@ -129,7 +133,8 @@ void RunLoop::start_granted() {
     return;
   }
   if (!*granted) return;
-  if (context_.why_stop() != Stop::none || startable_.empty()) {
+  if (context_.why_stop() != Stop::none || startable_.empty() ||
+      !executor_.has_room(limits_of(startable_.front()))) {
     static_cast<void>(context_.slots->release(**granted));
     return;
   }
@@ -158,18 +163,12 @@ void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
   context_.status.state = RunState::running;
   context_.status_changed();
   if (context_.stager) context_.stager->started(task);
-  const Result<void> started = start_process_of(task, slots);
-  if (!started) {
-    RunningTasks::Ended ended;
-    ended.task = task;
-    ended.exit_code = 127;
-    ended.reason = started.error().text();
-    ended.slots = std::move(slots);
-    on_end(std::move(ended));
-  }
+  granted_[task] = std::move(slots);
+  const Result<void> started = hand_over(task);
+  if (!started) on_end({task, TaskEnd::failed, 127, started.error().text()});
 }
 
-Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>& slots) {
+Result<void> RunLoop::hand_over(TaskId task) {
   if (const auto problem = context_.plan->inputs().problem_of(step_of(task), task.index))
     return *problem;
   TRY_ASSIGN(const ProcessSpec spec, context_.plan->process_for(task));
@@ -177,7 +176,7 @@ Result<void> RunLoop::start_process_of(TaskId task, const std::vector<unsigned>&
   if (step_of(task).mentions(Placeholder::inputs)) TRY(list_inputs(task.step));
   const std::string label = context_.plan->label(task);
   context_.log->line(label, fmt::format("starts: {}", fmt::join(spec.arguments, " ")));
-  return running_.start(task, spec, limits_of(task), slots, label);
+  return executor_.start(task, spec, limits_of(task), label);
 }
 
 Result<void> RunLoop::list_inputs(size_t step) const {
@@ -201,19 +200,22 @@ Result<void> RunLoop::list_inputs(size_t step) const {
   return posix::replace_file(file, text);
 }
 
-void RunLoop::on_end(RunningTasks::Ended ended) {
+void RunLoop::on_end(EndedTask ended) {
   TaskRecord& record = context_.status.tasks[ended.task];
   record.end = Timestamp::now();
   record.exit_code = ended.exit_code;
+  record.node = ended.node;
   record.processor_s += ended.processor_s;
   record.peak_bytes = std::max(record.peak_bytes, ended.peak_bytes);
-  held_slots_ -= static_cast<unsigned>(ended.slots.size());
+  const std::vector<unsigned> slots = std::exchange(granted_[ended.task], {});
+  granted_.erase(ended.task);
+  held_slots_ -= static_cast<unsigned>(slots.size());
   expects_slots_since_ = SteadyClock::now();  // the next task of this run may have them
-  record.reason = ended.succeeded ? "" : with_last_line(ended);
+  record.reason = ended.end == TaskEnd::done ? "" : with_last_line(ended);
   context_.status_changed();
-  if (!context_.slots->release(ended.slots)) context_.stop(Stop::interrupted);
+  if (!context_.slots->release(slots)) context_.stop(Stop::interrupted);
   if (context_.stager) context_.stager->release(ended.task);
-  if (!ended.succeeded) {
+  if (ended.end != TaskEnd::done) {
     on_failure(step_of(ended.task), record, std::move(ended));
     return;
   }
@@ -241,16 +243,16 @@ unsigned RunLoop::slots_of(TaskId task) const {
   const unsigned own = context_.plan->slots_for(step_of(task));
   const auto more = more_memory_.find(task);
   if (more == more_memory_.end()) return own;
-  const unsigned workers = context_.options.workers;
-  const uint64_t of_a_slot = std::max<uint64_t>(machine_memory().bytes / workers, 1);
+  const RunPlan::Machine machine = context_.plan->machine();
+  const uint64_t of_a_slot = std::max<uint64_t>(machine.memory_bytes / machine.slots, 1);
   const uint64_t needed = (more->second + of_a_slot - 1) / of_a_slot;
-  return std::max(own, static_cast<unsigned>(std::min<uint64_t>(needed, workers)));
+  return std::max(own, static_cast<unsigned>(std::min<uint64_t>(needed, machine.slots)));
 }
 
 void RunLoop::give_more_memory(TaskId task) {
-  const uint64_t machine = machine_memory().bytes;
+  const uint64_t machine = context_.plan->machine().memory_bytes;
   const uint64_t had = limits_of(task).memory_bytes.value_or(machine);
-  const uint64_t gets = std::max(had, std::min(2 * had, machine));
+  const uint64_t gets = std::max(had, std::min(had > machine / 2 ? machine : 2 * had, machine));
   more_memory_[task] = gets;
   context_.log->line(
       context_.plan->label(task),
@@ -258,18 +260,19 @@ void RunLoop::give_more_memory(TaskId task) {
                   size_text(had), slots_of(task), context_.options.workers));
 }
 
-void RunLoop::on_failure(const Step& step, TaskRecord& record, RunningTasks::Ended ended) {
+void RunLoop::on_failure(const Step& step, TaskRecord& record, EndedTask ended) {
   const std::string label = context_.plan->label(ended.task);
   context_.log->line(label, "failed: " + ended.reason);
   if (context_.why_stop() != Stop::none) {
     record.state = "stopped";
     return;
   }
+  if (comes_again(record, ended)) return;
   if (record.attempts <= step.retry) {
     record.state = "waiting";
     context_.log->line(label,
                        fmt::format("is tried again ({} of {})", record.attempts, step.retry));
-    if (ended.out_of_memory) give_more_memory(ended.task);
+    if (ended.end == TaskEnd::out_of_memory) give_more_memory(ended.task);
     context_.schedule->give_back(ended.task);
     return;
   }
@@ -325,14 +328,24 @@ void RunLoop::note_worker_time() {
   context_.status.worker_time = clock_.time();
 }
 
+bool RunLoop::comes_again(TaskRecord& record, const EndedTask& ended) {
+  if (ended.end == TaskEnd::lost && ++losses_[ended.task] > kMostLosses) return false;
+  if (ended.end != TaskEnd::lost && ended.end != TaskEnd::unstarted) return false;
+  record.state = "waiting";
+  record.attempts -= 1;
+  context_.schedule->give_back(ended.task);
+  return true;
+}
+
 void RunLoop::wait() {
   std::vector<pollfd> polled = {{context_.signal_fd(), POLLIN, 0}};
   // Once the agent is gone its socket is readable for ever.
   if (context_.why_stop() != Stop::interrupted) polled.push_back({context_.slots->fd(), POLLIN, 0});
   if (context_.stager) polled.push_back({context_.stager->event_fd(), POLLIN, 0});
-  running_.add_to(polled);
-  const bool more_to_ask =
-      context_.why_stop() == Stop::none && !startable_.empty() && !context_.slots->waiting();
+  executor_.add_to(polled);
+  const bool more_to_ask = context_.why_stop() == Stop::none && !startable_.empty() &&
+                           !context_.slots->waiting() &&
+                           executor_.has_room(limits_of(startable_.front()));
   ::poll(polled.data(), polled.size(), more_to_ask ? 0 : static_cast<int>(kTick.count()));
 }
 

@@ -6,16 +6,16 @@
 #include <map>
 #include <vector>
 
+#include "compute/executors/executor.h"
 #include "compute/run/context.h"
 #include "compute/run/ledger.h"
-#include "compute/run/running_tasks.h"
 
 namespace tierhub::compute {
 
 // One thread, the runner's.
 class RunLoop {
  public:
-  explicit RunLoop(RunContext& context) : context_(context), running_(context.options.cgroups) {}
+  RunLoop(RunContext& context, Executor& executor) : context_(context), executor_(executor) {}
 
   // Returns when all tasks are done, or when the run stops and none is left running.
   void work_off();
@@ -26,15 +26,17 @@ class RunLoop {
   void take_outcomes();
   void start_granted();
   void start(TaskId task, std::vector<unsigned> slots);
-  Result<void> start_process_of(TaskId task, const std::vector<unsigned>& slots);
+  Result<void> hand_over(TaskId task);
   // Writes the file that {inputs} means.
   Result<void> list_inputs(size_t step) const;
-  void on_end(RunningTasks::Ended ended);
+  void on_end(EndedTask ended);
+  // Not the task's fault: true if it is to be started again.
+  bool comes_again(TaskRecord& record, const EndedTask& ended);
   // The slots of its step, or more if it was given more memory.
   unsigned slots_of(TaskId task) const;
   Resources limits_of(TaskId task) const;
   void give_more_memory(TaskId task);
-  void on_failure(const Step& step, TaskRecord& record, RunningTasks::Ended ended);
+  void on_failure(const Step& step, TaskRecord& record, EndedTask ended);
   // For good: ends the run, or leaves out what depends on the task.
   void give_up(TaskId task, TaskRecord& record, std::string error);
   void note_skipped();
@@ -43,7 +45,9 @@ class RunLoop {
   const Step& step_of(TaskId task) const { return context_.plan->workflow().steps[task.step]; }
 
   RunContext& context_;
-  RunningTasks running_;
+  Executor& executor_;
+  std::map<TaskId, std::vector<unsigned>> granted_;  // slots of the tasks that run
+  std::map<TaskId, unsigned> losses_;
   // Since when its data is being fetched.
   std::map<TaskId, SteadyClock::time_point> staging_;
   std::map<TaskId, double> waited_for_data_s_;  // of tasks that did not start yet

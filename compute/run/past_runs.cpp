@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "compute/executors/text.h"
 #include "compute/run/status.h"
 
 namespace tierhub::compute {

@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "compute/executors/text.h"
 #include "compute/run/machine_memory.h"
 #include "compute/run/own_paths.h"
-#include "compute/run/status.h"
 #include "compute/staging/shared_path.h"
 
 namespace tierhub::compute {
@@ -22,17 +22,19 @@ std::string variable(const char* name, const char* otherwise) {
   return value == nullptr || *value == '\0' ? otherwise : value;
 }
 
-Result<void> check_memory(const Workflow& workflow) {
-  const MachineMemory memory = machine_memory();
+Result<void> check_memory(const Workflow& workflow, const RunnerOptions& options) {
+  MachineMemory memory = machine_memory();
+  if (options.slurm) memory = {options.slurm->memory_bytes.value_or(UINT64_MAX), false};
   for (const Step& step : workflow.steps) {
     const Resources& wanted = step.resources;
     if (!wanted.memory_bytes || *wanted.memory_bytes <= memory.bytes) continue;
-    return Error(
-        std::errc::invalid_argument,
-        fmt::format("{}: the step '{}' asks for {} of memory, but {} {}: ask for less",
-                    wanted.memory_place, step.id, wanted.memory_text,
-                    memory.is_cgroup_limit ? "the agent and its tasks may use" : "this machine has",
-                    size_text(memory.bytes)));
+    return Error(std::errc::invalid_argument,
+                 fmt::format("{}: the step '{}' asks for {} of memory, but {} {}: ask for less",
+                             wanted.memory_place, step.id, wanted.memory_text,
+                             options.slurm            ? "a node of the agent's Slurm settings has"
+                             : memory.is_cgroup_limit ? "the agent and its tasks may use"
+                                                      : "this machine has",
+                             size_text(memory.bytes)));
   }
   return {};
 }
@@ -57,7 +59,7 @@ Result<std::unique_ptr<RunPlan>> RunPlan::make(const RunnerOptions& options, con
                                                const Places& places, RunInputs::Prefetch prefetch,
                                                const std::vector<std::string>& known_items) {
   TRY_ASSIGN(Workflow workflow, parse_workflow(job.text, job.values));
-  TRY(check_memory(workflow));
+  TRY(check_memory(workflow, options));
   std::unique_ptr<RunPlan> plan(new RunPlan(options, std::move(workflow)));
   PlaceholderValues values;
   values.set(Placeholder::run, options.run)
@@ -126,18 +128,24 @@ Result<PlaceholderValues> RunPlan::values_for(TaskId task) const {
   return values;
 }
 
-std::string RunPlan::search_path() const {
-  return options_.programs_folder + ":" + variable("PATH", "/usr/local/bin:/usr/bin:/bin");
+RunPlan::Machine RunPlan::machine() const {
+  if (!options_.slurm) return {options_.workers, machine_memory().bytes};
+  return {options_.slurm->processors, options_.slurm->memory_bytes.value_or(UINT64_MAX)};
 }
 
-Result<std::string> RunPlan::program_of(const Step& step, const PlaceholderValues& values) const {
-  std::string path = search_path();
-  for (const auto& [name, value] : step.env) {
-    if (name == "PATH") path = value.text.expand(values);
-  }
-  Result<std::string> program =
-      find_program(step.run.front().text.expand(values), path, options_.work);
-  if (program) return program;
+const std::string& RunPlan::programs_folder() const {
+  const bool on_nodes = options_.slurm && !options_.slurm->programs_folder.empty();
+  return on_nodes ? options_.slurm->programs_folder : options_.programs_folder;
+}
+
+std::string RunPlan::search_path() const {
+  return programs_folder() + ":" + variable("PATH", "/usr/local/bin:/usr/bin:/bin");
+}
+
+Result<void> RunPlan::find_program_of(const Step& step, const PlaceholderValues& values) const {
+  const Result<std::string> program =
+      find_program(step.run.front().text.expand(values), path_of(step, values), options_.work);
+  if (program) return {};
   return Error(program.error().code(),
                fmt::format("{}: the step '{}': {}", step.place, step.id, program.error().text()));
 }
@@ -161,6 +169,13 @@ std::vector<std::string> RunPlan::own_paths(TaskId task) const {
   return paths;
 }
 
+std::string RunPlan::path_of(const Step& step, const PlaceholderValues& values) const {
+  for (const auto& [name, value] : step.env) {
+    if (name == "PATH") return value.text.expand(values);
+  }
+  return search_path();
+}
+
 Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
   const Step& step = workflow_.steps[task.step];
   TRY_ASSIGN(const PlaceholderValues values, values_for(task));
@@ -182,10 +197,12 @@ Result<ProcessSpec> RunPlan::process_for(TaskId task) const {
   for (const char* name :
        {"TIERHUB_CPUS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"})
     variables[name] = fmt::format("{}", slots_for(step));
-  if (!options_.socket.empty()) variables["TIERHUB_SOCKET"] = options_.socket;
+  // The socket is on this machine only.
+  if (!options_.socket.empty() && !options_.slurm) variables["TIERHUB_SOCKET"] = options_.socket;
   for (const auto& [name, value] : step.env) variables[name] = value.text.expand(values);
   spec.environment = joined(variables);
-  TRY_ASSIGN(spec.program, program_of(step, values));
+  spec.program = spec.arguments.front();
+  spec.search_path = path_of(step, values);
   return spec;
 }
 
@@ -201,14 +218,16 @@ Result<void> RunPlan::make_parents(TaskId task) const {
   return {};
 }
 
-// A program inside {work} may be made by an earlier step; all others must be there now.
+// A program inside {work} may be made by an earlier step; all others must be there now. Nodes of a
+// cluster have programs of their own.
 Result<void> RunPlan::check_programs() const {
+  if (options_.slurm) return {};
   for (size_t step = 0; step < workflow_.steps.size(); ++step) {
     const Template& program = workflow_.steps[step].run.front().text;
     const bool made_later = program.mentions(Placeholder::work) ||
                             program.mentions(Placeholder::output) ||
                             program.source().starts_with("./");
-    if (!made_later) TRY(program_of(workflow_.steps[step], plain_values_for({step, 0})));
+    if (!made_later) TRY(find_program_of(workflow_.steps[step], plain_values_for({step, 0})));
   }
   return {};
 }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
+#include "compute/executors/process.h"
+#include "compute/executors/slurm_settings.h"
 #include "compute/run/output_place.h"
-#include "compute/run/process.h"
 #include "compute/staging/inputs.h"
 #include "compute/workflow/job_file.h"
 #include "compute/workflow/workflow.h"
@@ -25,6 +27,8 @@ struct RunnerOptions {
   std::string programs_folder;       // searched before PATH
   std::vector<std::string> cgroups;  // of the run; none where none can be made
   unsigned workers = 1;
+  // Where tasks run; none: on this machine.
+  std::optional<SlurmSettings> slurm = {};
   int slots_fd = -1;
   // Not empty: nothing is run, the report says that the run failed for this reason.
   std::string give_up_reason;
@@ -42,7 +46,8 @@ class RunPlan {
   const RunInputs& inputs() const { return *inputs_; }
   const OutputPlace& output() const { return *output_; }
   const std::string& work() const { return options_.work; }
-  const std::string& programs_folder() const { return options_.programs_folder; }
+  // As those see it who run tasks.
+  const std::string& programs_folder() const;
   std::set<std::string> not_obeyed() const;
   unsigned slots_for(const Step& step) const {
     return std::min(step.resources.cpus, options_.workers);
@@ -53,9 +58,15 @@ class RunPlan {
 
   // The task of that step, or nothing if there is none.
   std::optional<TaskId> find_task(const std::string& step, size_t index) const;
+  // What one task can have at most: a node of the cluster, or this machine.
+  struct Machine {
+    unsigned slots = 1;
+    uint64_t memory_bytes = 0;
+  };
+  Machine machine() const;
+
   // "segment.0003"
   std::string label(TaskId task) const;
-  // An error if the program is nowhere.
   Result<ProcessSpec> process_for(TaskId task) const;
   // The file that {inputs} of a step means.
   std::string list_of_inputs(size_t step) const;
@@ -69,8 +80,9 @@ class RunPlan {
   // All but {select}.
   PlaceholderValues plain_values_for(TaskId task) const;
   Result<PlaceholderValues> values_for(TaskId task) const;
-  // Where the step's program is: beside the agent, or on the PATH that its tasks get.
-  Result<std::string> program_of(const Step& step, const PlaceholderValues& values) const;
+  // An error if the step's program is neither beside the agent nor on the PATH that its tasks get.
+  Result<void> find_program_of(const Step& step, const PlaceholderValues& values) const;
+  std::string path_of(const Step& step, const PlaceholderValues& values) const;
   std::string search_path() const;
   Result<void> check_programs() const;
   // An error if two tasks of a step would write one file.

@@ -26,7 +26,7 @@ Timestamp get_time(const Json& json, std::string_view key) {
   return text ? api::from_time_text(*text).value_or(Timestamp{}) : Timestamp{};
 }
 
-double get_number(const Json& json, std::string_view key) {
+double get_seconds(const Json& json, std::string_view key) {
   const Json* number = formats::find_member(json, key);
   return number != nullptr && number->is_number() ? number->get<double>() : 0;
 }
@@ -39,7 +39,7 @@ std::vector<std::string> get_texts(const Json& array) {
   return texts;
 }
 
-std::vector<std::string> to_wire(const std::vector<std::string>& texts) {
+std::vector<std::string> paths_to_wire(const std::vector<std::string>& texts) {
   std::vector<std::string> made;
   for (const std::string& text : texts) made.push_back(api::to_wire_text(text));
   return made;
@@ -75,15 +75,16 @@ TaskRecord read_task(const Json& json) {
   task.state = formats::get_text(json, "state").value_or("done");
   task.attempts = static_cast<unsigned>(formats::get_unsigned(json, "attempts").value_or(1));
   task.slot = static_cast<int>(formats::get_unsigned(json, "slot").value_or(0));
+  task.node = formats::get_text(json, "node").value_or("");
   task.start = get_time(json, "start");
   task.end = get_time(json, "end");
-  task.exit_code = static_cast<int>(get_number(json, "exit_code"));
+  task.exit_code = static_cast<int>(get_seconds(json, "exit_code"));
   task.reason = formats::get_text(json, "reason").value_or("");
   task.name = formats::get_text(json, "name").value_or("");
   task.from_run = formats::get_text(json, "from_run").value_or("");
-  task.processor_s = get_number(json, "processor_s");
+  task.processor_s = get_seconds(json, "processor_s");
   task.peak_bytes = formats::get_unsigned(json, "peak_bytes").value_or(0);
-  task.waited_for_data_s = get_number(json, "waited_for_data_s");
+  task.waited_for_data_s = get_seconds(json, "waited_for_data_s");
   const Json* lines = formats::find_member(json, "report");
   if (lines == nullptr || !lines->is_array()) return task;
   for (const Json& line : *lines) {
@@ -144,13 +145,13 @@ Result<void> RunRecord::begin(const RunHeader& header) {
   ended_.clear();
   header_ = header;
   Json values = Json::object();
-  for (const auto& [name, value] : header.values) values[name] = to_wire(value);
+  for (const auto& [name, value] : header.values) values[name] = paths_to_wire(value);
   Json seen = Json::object();
   for (const auto& [path, look] : header.seen) seen[api::to_wire_text(path)] = look;
   const Json json = {{"boot_id", header.boot_id},
                      {"job", header.job_checksum},
                      {"started", api::to_time_text(header.started)},
-                     {"items", to_wire(header.item_paths)},
+                     {"items", paths_to_wire(header.item_paths)},
                      {"values", values},
                      {"seen", seen},
                      {"takes_up", header.takes_up},
@@ -172,6 +173,7 @@ Result<void> RunRecord::add(const TaskRecord& task) {
                {"processor_s", task.processor_s},
                {"peak_bytes", task.peak_bytes},
                {"waited_for_data_s", task.waited_for_data_s}};
+  if (!task.node.empty()) json["node"] = task.node;
   if (!task.from_run.empty()) json["from_run"] = task.from_run;
   if (task.state == "failed") {
     json["state"] = task.state;
@@ -228,8 +230,8 @@ std::optional<EndLine> read_end_line(int run_folder_fd) {
   if (line.state.empty()) return std::nullopt;
   line.work_key = formats::get_text(*json, "work_key").value_or("");
   line.workers = static_cast<unsigned>(formats::get_unsigned(*json, "workers").value_or(0));
-  line.wall_s = get_number(*json, "wall_s");
-  line.waited_for_slots_s = get_number(*json, "waited_for_slots_s");
+  line.wall_s = get_seconds(*json, "wall_s");
+  line.waited_for_slots_s = get_seconds(*json, "waited_for_slots_s");
   line.bytes_copied = formats::get_unsigned(*json, "bytes_copied").value_or(0);
   line.output = api::from_wire_text(formats::get_text(*json, "output").value_or(""));
   const Json* kept = formats::find_member(*json, "work_kept");

@@ -15,7 +15,7 @@
 #include "api/json.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "compute/run/process.h"
+#include "compute/executors/process.h"
 #include "compute/run/slots.h"
 
 namespace tierhub::compute {
@@ -26,7 +26,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRetryDelay{1000};
 constexpr milliseconds kFarewell{2000};
 constexpr size_t kMostWaitingRuns = 256;
-constexpr size_t kMaxPacketBytes = 128 * 1024;
+constexpr size_t kMaxReportPacketBytes = 128 * 1024;
 constexpr std::string_view kAgent = "agent ";
 constexpr std::string_view kRun = "run ";
 
@@ -51,7 +51,7 @@ class Sender {
   void wait_for_packets() {
     pollfd polled{socket_, POLLIN, 0};
     ::poll(&polled, 1, waits() ? static_cast<int>(kRetryDelay.count()) : -1);
-    std::string packet(kMaxPacketBytes, '\0');
+    std::string packet(kMaxReportPacketBytes, '\0');
     for (;;) {
       const ssize_t n = ::recv(socket_, packet.data(), packet.size(), MSG_DONTWAIT);
       if (n > 0) {

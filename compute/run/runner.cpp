@@ -17,6 +17,8 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/posix.h"
+#include "compute/executors/local_executor.h"
+#include "compute/executors/slurm_executor.h"
 #include "compute/run/context.h"
 #include "compute/run/loop.h"
 #include "compute/run/own_paths.h"
@@ -29,7 +31,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTick{100};
+constexpr milliseconds kWaitTick{100};
 constexpr std::chrono::seconds kTierdPatience{60};
 constexpr uint64_t kLeastStagedAhead = uint64_t{256} << 20;
 
@@ -47,13 +49,20 @@ class Runner {
     }
     const std::string& ended = context_.record->ended();
     if (!ended.empty()) return ended == "done" ? RunnerExit::done : RunnerExit::failed;
-    if (!options_.give_up_reason.empty()) return end_failed(options_.give_up_reason);
+    if (!options_.give_up_reason.empty()) {
+      // Its runners died, and may have left tasks on nodes.
+      make_executor()->end(*context_.log);
+      return end_failed(options_.give_up_reason);
+    }
     const Result<void> prepared = prepare();
     if (context_.why_stop() != Stop::none) return end_stopped();
     if (!prepared) return end_failed(prepared.error().text());
     if (output_was_placed()) return end_done();
     planning_ = false;
-    RunLoop(context_).work_off();
+    const std::unique_ptr<Executor> executor = make_executor();
+    const Result<void> begun = executor->begin(*context_.log);
+    if (!begun) return end_failed(begun.error().text());
+    RunLoop(context_, *executor).work_off();
     if (context_.why_stop() != Stop::none) return end_stopped();
     if (!context_.schedule->has_result())
       return end_failed("nothing succeeded: " + first_failure());
@@ -63,6 +72,15 @@ class Runner {
   }
 
  private:
+  std::unique_ptr<Executor> make_executor() const {
+    if (!options_.slurm) return std::make_unique<LocalExecutor>(options_.cgroups);
+    const std::string& folder = options_.slurm->programs_folder.empty()
+                                    ? options_.programs_folder
+                                    : options_.slurm->programs_folder;
+    return std::make_unique<SlurmExecutor>(
+        *options_.slurm, slurm_job_name(options_.run, options_.run_folder), folder + "/tieragent");
+  }
+
   Result<void> prepare() {
     TRY_ASSIGN(const std::string dropped, read_workflow_file(context_.file("job.yaml")));
     const Checked<std::optional<std::string>> retry = read_retry(dropped);
@@ -264,7 +282,7 @@ class Runner {
                         status.error().text()));
       }
       TRY(check_stop());
-      ::poll(nullptr, 0, static_cast<int>(kTick.count()));
+      ::poll(nullptr, 0, static_cast<int>(kWaitTick.count()));
     }
   }
 

@@ -6,33 +6,35 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "api/time_text.h"
+#include "compute/executors/text.h"
 
 namespace tierhub::compute {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json optional_time(const std::optional<Timestamp>& time) {
-  return time ? Json(time_text(*time)) : Json(nullptr);
+OrderedJson optional_time(const std::optional<Timestamp>& time) {
+  return time ? OrderedJson(time_text(*time)) : OrderedJson(nullptr);
 }
 
 double rounded(double seconds) {
   return static_cast<double>(static_cast<int64_t>(seconds * 1000 + 0.5)) / 1000;
 }
 
-Json to_json(const TaskRecord& task) {
-  Json json = {{"step", task.step},
-               {"task", task.index},
-               {"state", task.state},
-               {"attempts", task.attempts},
-               {"slot", task.slot},
-               {"start", task.attempts > 0 ? Json(time_text(task.start)) : Json(nullptr)},
-               {"end", optional_time(task.end)},
-               {"exit_code", task.exit_code ? Json(*task.exit_code) : Json(nullptr)},
-               {"processor_s", rounded(task.processor_s)},
-               {"peak_bytes", task.peak_bytes},
-               {"waited_for_data_s", rounded(task.waited_for_data_s)}};
+OrderedJson to_json(const TaskRecord& task) {
+  OrderedJson json = {
+      {"step", task.step},
+      {"task", task.index},
+      {"state", task.state},
+      {"attempts", task.attempts},
+      {"slot", task.slot},
+      {"start", task.attempts > 0 ? OrderedJson(time_text(task.start)) : OrderedJson(nullptr)},
+      {"end", optional_time(task.end)},
+      {"exit_code", task.exit_code ? OrderedJson(*task.exit_code) : OrderedJson(nullptr)},
+      {"processor_s", rounded(task.processor_s)},
+      {"peak_bytes", task.peak_bytes},
+      {"waited_for_data_s", rounded(task.waited_for_data_s)}};
+  if (!task.node.empty()) json["node"] = task.node;
   if (!task.from_run.empty()) json["from_run"] = task.from_run;
   if (!task.name.empty()) json["name"] = task.name;
   if (!task.reason.empty()) json["reason"] = task.reason;
@@ -226,10 +228,10 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
   const std::optional<double> faster =
       status.state == RunState::done ? speed_up(costs, status.baseline) : std::nullopt;
   const std::optional<double> eta_s = status.eta_s(now);
-  Json parameters = Json::object();
+  OrderedJson parameters = OrderedJson::object();
   for (const auto& [name, value] : status.parameters)
-    parameters[name] = value.size() == 1 ? Json(value.front()) : Json(value);
-  Json json = {
+    parameters[name] = value.size() == 1 ? OrderedJson(value.front()) : OrderedJson(value);
+  OrderedJson json = {
       {"run", status.run},
       {"workflow", status.workflow},
       {"parameters", parameters},
@@ -244,7 +246,7 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"tasks_running", status.tasks_running},
       {"bytes_staged", status.bytes_staged},
       {"bytes_copied", status.bytes_copied},
-      {"eta_s", eta_s ? Json(rounded(*eta_s)) : Json(nullptr)},
+      {"eta_s", eta_s ? OrderedJson(rounded(*eta_s)) : OrderedJson(nullptr)},
       {"started", time_text(status.started)},
       {"updated", time_text(now)},
       {"ended", optional_time(status.ended)},
@@ -255,7 +257,7 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"serial_equivalent_s", rounded(costs.serial_equivalent_s)},
       {"busy_processors", rounded(costs.busy_processors())},
       {"efficiency", rounded(costs.efficiency())},
-      {"speed_up", faster ? Json(rounded(*faster)) : Json(nullptr)},
+      {"speed_up", faster ? OrderedJson(rounded(*faster)) : OrderedJson(nullptr)},
       {"speed_up_against", status.baseline.run},
       {"limited_by", costs.limited_by()},
       {"worker_s",
@@ -272,7 +274,7 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"waits_for", status.waits_for},
       {"error", status.error},
   };
-  json["steps"] = Json::array();
+  json["steps"] = OrderedJson::array();
   for (const StepCount& step : status.steps) {
     json["steps"].push_back({{"step", step.id},
                              {"total", step.total},
@@ -282,11 +284,12 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
                              {"skipped", step.skipped}});
   }
   if (tasks == TaskList::with) {
-    Json list = Json::array();
+    OrderedJson list = OrderedJson::array();
     for (const auto& [id, task] : status.tasks) list.push_back(to_json(task));
     json["tasks"] = std::move(list);
   }
-  return json.dump(tasks == TaskList::with ? 1 : -1, ' ', false, Json::error_handler_t::replace) +
+  return json.dump(tasks == TaskList::with ? 1 : -1, ' ', false,
+                   OrderedJson::error_handler_t::replace) +
          "\n";
 }
 
@@ -343,31 +346,6 @@ std::string to_report(const RunStatus& status, Timestamp now) {
   for (const std::string& what : status.left_out) add_row(text, "Left out", what);
   for (const std::string& key : status.not_obeyed) add_row(text, "Not done", key);
   return text;
-}
-
-// Always three digits, so that texts sort as times do.
-std::string time_text(Timestamp time) {
-  constexpr int64_t kSecond = 1'000'000'000;
-  std::string text = api::to_time_text({time.ns / kSecond * kSecond});
-  text.pop_back();
-  return fmt::format("{}.{:03}Z", text, time.ns % kSecond / 1'000'000);
-}
-
-std::string size_text(uint64_t bytes) {
-  constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  double size = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; size >= 1024 && unit + 1 < kUnits.size(); ++unit) size /= 1024;
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, kUnits[unit]);
-}
-
-std::string duration_text(double seconds) {
-  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
-  const auto minutes = static_cast<int64_t>(seconds / 60);
-  if (minutes < 60) {
-    return fmt::format("{} min {:02} s", minutes, static_cast<int64_t>(seconds) % 60);
-  }
-  return fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
 }
 
 }  // namespace tierhub::compute

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "compute/executors/measured.h"
 #include "compute/run/ledger.h"
-#include "compute/run/measured.h"
 #include "compute/workflow/parameters.h"
 #include "compute/workflow/schedule.h"
 
@@ -33,7 +33,8 @@ struct TaskRecord {
   std::string from_run;  // the earlier run that did it, if it was taken up
   std::string name;      // of what it works on, if it failed or was skipped; for people
   unsigned attempts = 0;
-  int slot = -1;  // the first of its worker slots
+  int slot = -1;     // the first of its worker slots
+  std::string node;  // of the cluster; empty: this machine
   Timestamp start;
   std::optional<Timestamp> end;
   std::optional<int> exit_code;
@@ -102,12 +103,5 @@ enum class TaskList { with, without };
 std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks);
 // REPORT.txt: what happened, and what to do next.
 std::string to_report(const RunStatus& status, Timestamp now);
-
-// "2026-01-02T03:04:05.678Z"
-std::string time_text(Timestamp time);
-// "1.5 GiB"
-std::string size_text(uint64_t bytes);
-// "1 h 05 min", "12.3 s"
-std::string duration_text(double seconds);
 
 }  // namespace tierhub::compute

@@ -14,7 +14,7 @@
 namespace tierhub::compute {
 namespace {
 
-constexpr size_t kMaxItems = 1'000'000;
+constexpr size_t kMaxInputPaths = 1'000'000;
 
 bool is_pattern(std::string_view text) {
   return text.find_first_of("*?[") != std::string_view::npos;
@@ -46,7 +46,7 @@ class Globber {
  private:
   Result<void> walk(const std::string& folder, size_t depth) {
     if (depth == parts_.size()) {
-      if (found_.paths.size() == kMaxItems) {
+      if (found_.paths.size() == kMaxInputPaths) {
         return Error(std::errc::argument_list_too_long, "it matches more than a million files");
       }
       found_.paths.push_back(folder);

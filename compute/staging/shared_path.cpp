@@ -7,7 +7,7 @@
 namespace tierhub::compute {
 namespace {
 
-struct Candidate {
+struct OutputArgument {
   Template path;
   std::string place;
   std::unordered_map<size_t, size_t> seen;  // hash of the expanded path -> task
@@ -35,7 +35,7 @@ std::optional<SharedPath> find_shared_path(
     const Step& step, size_t tasks,
     const std::function<Result<PlaceholderValues>(size_t)>& values_of) {
   std::vector<Template> all;
-  std::vector<Candidate> candidates;
+  std::vector<OutputArgument> candidates;
   const auto add = [&](const Argument& argument) {
     for (const Template& path : argument.text.paths_of_the_run()) {
       all.push_back(path);
@@ -48,7 +48,7 @@ std::optional<SharedPath> find_shared_path(
   for (size_t task = 0; task < tasks; ++task) {
     const Result<PlaceholderValues> values = values_of(task);
     if (!values) continue;
-    for (Candidate& candidate : candidates) {
+    for (OutputArgument& candidate : candidates) {
       const std::string path = candidate.path.expand(*values);
       const auto [seen, is_new] = candidate.seen.emplace(std::hash<std::string>()(path), task);
       if (is_new || is_folder_of_another(path, all, *values)) continue;

@@ -8,9 +8,9 @@
 namespace tierhub::compute {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json typed(const Parameter& parameter, const std::string& text) {
+OrderedJson typed(const Parameter& parameter, const std::string& text) {
   if (parameter.type == ParameterType::boolean) return text == "true";
   if (parameter.type == ParameterType::integer) return std::strtoll(text.c_str(), nullptr, 10);
   if (parameter.type == ParameterType::number) {
@@ -21,20 +21,20 @@ Json typed(const Parameter& parameter, const std::string& text) {
   return text;
 }
 
-Json typed(const Parameter& parameter, const ParameterValue& value) {
+OrderedJson typed(const Parameter& parameter, const ParameterValue& value) {
   if (value.size() == 1) return typed(parameter, value.front());
-  Json list = Json::array();
+  OrderedJson list = OrderedJson::array();
   for (const std::string& text : value) list.push_back(typed(parameter, text));
   return list;
 }
 
-Json number(double value) {
+OrderedJson number(double value) {
   if (value == std::trunc(value) && std::abs(value) < 1e15) return static_cast<int64_t>(value);
   return value;
 }
 
-Json names_of(const Workflow& workflow, const std::vector<size_t>& steps) {
-  Json names = Json::array();
+OrderedJson names_of(const Workflow& workflow, const std::vector<size_t>& steps) {
+  OrderedJson names = OrderedJson::array();
   for (const size_t step : steps) names.push_back(workflow.steps[step].id);
   return names;
 }
@@ -48,8 +48,8 @@ std::string program_text(const Step& step) {
   return text;
 }
 
-Json to_json(const Parameter& parameter) {
-  Json json = {{"name", parameter.name}, {"type", to_text(parameter.type)}};
+OrderedJson to_json(const Parameter& parameter) {
+  OrderedJson json = {{"name", parameter.name}, {"type", to_text(parameter.type)}};
   if (!parameter.description.empty()) json["description"] = parameter.description;
   if (parameter.default_value) json["default"] = typed(parameter, *parameter.default_value);
   if (!parameter.unit.empty()) json["unit"] = parameter.unit;
@@ -60,8 +60,8 @@ Json to_json(const Parameter& parameter) {
   return json;
 }
 
-Json to_json(const Complaints& complaints) {
-  Json list = Json::array();
+OrderedJson to_json(const Complaints& complaints) {
+  OrderedJson list = OrderedJson::array();
   for (const Complaint& one : complaints) {
     list.push_back({{"line", one.at.line},
                     {"column", one.at.line == 0 ? 0 : one.at.column},
@@ -72,8 +72,9 @@ Json to_json(const Complaints& complaints) {
   return list;
 }
 
-Json to_json(const CheckedWorkflow& checked) {
-  Json parameters = Json::array(), values = Json::object(), steps = Json::array();
+OrderedJson to_json(const CheckedWorkflow& checked) {
+  OrderedJson parameters = OrderedJson::array(), values = OrderedJson::object(),
+              steps = OrderedJson::array();
   for (const Parameter& parameter : checked.parameters) {
     parameters.push_back(to_json(parameter));
     const auto value = checked.values.find(parameter.name);

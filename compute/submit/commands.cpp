@@ -13,7 +13,7 @@
 
 #include "api/run_folder.h"
 #include "common/run_as.h"
-#include "compute/run/process.h"
+#include "compute/executors/process.h"
 #include "compute/run/take_up.h"
 #include "compute/submit/check.h"
 #include "compute/submit/drop.h"
@@ -24,15 +24,15 @@
 namespace tierhub::compute {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 AskExit fail(const Error& error, AskExit exit = AskExit::failed) {
   fmt::print(stderr, "tieragent: {}\n", error.text());
   return exit;
 }
 
-void print(const Json& json) {
-  fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
+void print(const OrderedJson& json) {
+  fmt::print("{}\n", json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
 }
 
 // "diameter=30": the value may have any characters.
@@ -197,8 +197,8 @@ AskExit plan_command(const AskOptions& options, const OpenTierClient& open_tier)
   }
   if (!forecast) return fail(forecast.error());
   if (options.json) {
-    Json json = to_json(*forecast);
-    json["errors"] = Json::array();
+    OrderedJson json = to_json(*forecast);
+    json["errors"] = OrderedJson::array();
     print(json);
   } else {
     fmt::print("{}", to_text(*forecast));
@@ -269,10 +269,10 @@ AskExit retry_command(const AskOptions& options, const OpenTierClient& open_tier
 AskExit list_command(const AskOptions& options) {
   const auto all = shipped(shipped_workflows(options.programs_folder));
   if (!all) return fail(all.error());
-  Json list = Json::array();
+  OrderedJson list = OrderedJson::array();
   for (const Shipped& one : *all) {
     const CheckedWorkflow checked = check_workflow(one.text);
-    Json parameters = Json::array();
+    OrderedJson parameters = OrderedJson::array();
     for (const Parameter& parameter : checked.parameters) parameters.push_back(to_json(parameter));
     list.push_back({{"name", one.name},
                     {"about", about(one.text)},

@@ -12,15 +12,16 @@
 #include "api/service.h"
 #include "common/posix.h"
 #include "common/spawn.h"
+#include "compute/executors/process.h"
+#include "compute/executors/text.h"
 #include "compute/run/machine_memory.h"
-#include "compute/run/process.h"
 #include "compute/run/status.h"
 #include "compute/submit/check.h"
 
 namespace tierhub::compute {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kTimeForInputs{10};
@@ -91,7 +92,7 @@ class Forecaster {
     made.program = program_text(step);
     made.tasks = step.runs_once() ? 1 : plan_.inputs().size();
     made.cpus = plan_.slots_for(step);
-    const Json estimate = estimate_of({index, 0});
+    const OrderedJson estimate = estimate_of({index, 0});
     if (const auto bytes = estimate.find("memory_bytes"); bytes != estimate.end()) {
       made.memory_bytes = bytes->get<uint64_t>();
       made.memory_from = "estimate";
@@ -107,16 +108,16 @@ class Forecaster {
 
   // Of its first task: the others are not larger, except that files may differ. An empty object if
   // nothing is known: the program has none, or it would read what an earlier step writes.
-  Json estimate_of(TaskId task) {
+  OrderedJson estimate_of(TaskId task) {
     const Step& step = plan_.workflow().steps[task.step];
-    if (!has_estimate(step)) return Json::object();
+    if (!has_estimate(step)) return OrderedJson::object();
     if (SteadyClock::now() > deadline_) return without_time(step);
     Result<ProcessSpec> spec = plan_.process_for(task);
-    if (!spec) return Json::object();
+    if (!spec) return OrderedJson::object();
     // None of what the workflow says but arguments: no variables, no other program. --estimate comes
     // right behind the command, where no option can take it for its value.
     const Result<std::string> program = find_program("imgop", plan_.programs_folder(), "/");
-    if (!program) return Json::object();
+    if (!program) return OrderedJson::object();
     spec->program = *program;
     spec->arguments.insert(spec->arguments.begin() + 2, "--estimate");
     spec->environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8",
@@ -124,18 +125,18 @@ class Forecaster {
     spec->cwd = "/";
     const std::optional<Said> said = output_of(*spec);
     if (!said) return without_time(step);
-    Json json = Json::parse(said->text, nullptr, false);
+    OrderedJson json = OrderedJson::parse(said->text, nullptr, false);
     const bool is_known = json.is_object() && json.contains("memory_bytes") &&
                           json["memory_bytes"].is_number_unsigned();
     if (said->ended_well && is_known) return json;
     warn_of_failure(step, said->text);
-    return Json::object();
+    return OrderedJson::object();
   }
 
-  Json without_time(const Step& step) {
+  OrderedJson without_time(const Step& step) {
     forecast_.warnings.push_back(
         fmt::format("there was no time to ask what memory '{}' needs", step.id));
-    return Json::object();
+    return OrderedJson::object();
   }
 
   // What is wrong now will be wrong then, unless it is about files that do not exist yet.
@@ -151,7 +152,7 @@ class Forecaster {
         fmt::format("'{}' would fail: {}", step.id, line.substr(kProgram.size())));
   }
 
-  void warn_of_halo(const Step& step, const Json& estimate) {
+  void warn_of_halo(const Step& step, const OrderedJson& estimate) {
     const auto needed = estimate.find("halo_voxels");
     if (needed == estimate.end() || !needed->is_object() || !step.mentions(Placeholder::halo))
       return;
@@ -243,8 +244,8 @@ class Forecaster {
   Forecast forecast_;
 };
 
-Json optional_number(const std::optional<uint64_t>& number) {
-  return number ? Json(*number) : Json(nullptr);
+OrderedJson optional_number(const std::optional<uint64_t>& number) {
+  return number ? OrderedJson(*number) : OrderedJson(nullptr);
 }
 
 }  // namespace
@@ -253,8 +254,8 @@ Result<Forecast> make_forecast(const RunPlan& plan, TierClient* tier) {
   return Forecaster(plan, tier).make();
 }
 
-Json to_json(const Forecast& forecast) {
-  Json steps = Json::array();
+OrderedJson to_json(const Forecast& forecast) {
+  OrderedJson steps = OrderedJson::array();
   for (const StepForecast& step : forecast.steps) {
     steps.push_back({{"id", step.id},
                      {"program", step.program},

@@ -48,6 +48,7 @@ TEST_F(Install, PutsEachFileInItsPlaceBelowDestdir) {
   std::vector<std::string> expected = {
       "etc/tierhub/tierhub.yaml",
       "etc/tierhub/tieragent.conf",
+      "etc/tierhub/tieragent.yaml",
       "etc/tierhub/tierweb.conf",
       "lib/systemd/system/tierd.service",
       "lib/systemd/system/tieragent.service",

@@ -1,4 +1,4 @@
-#include "compute/run/process.h"
+#include "compute/executors/process.h"
 
 #include <filesystem>
 #include <fstream>
@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "compute/run/log.h"
+#include "compute/executors/log.h"
 #include "compute/run/output_place.h"
 #include "tests/support/temporary_directory.h"
 
@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 ProcessSpec shell(const std::string& script) {
-  return {"/bin/sh", {"sh", "-c", script}, {"PATH=/usr/bin:/bin"}, "/"};
+  return {"/bin/sh", "", {"sh", "-c", script}, {"PATH=/usr/bin:/bin"}, "/"};
 }
 
 std::string read_all(int fd) {
@@ -49,7 +49,7 @@ TEST(Process, AProgramThatCannotBeExecutedIsAnErrorWithItsName) {
   const TemporaryDirectory folder;
   std::ofstream(folder / "broken") << "not a program";
   ::chmod((folder / "broken").c_str(), 0755);
-  const Result<StartedProcess> process = start_process({folder / "broken", {"broken"}, {}, "/"});
+  const Result<StartedProcess> process = start_process({folder / "broken", "", {"broken"}, {}, "/"});
   ASSERT_FALSE(process);
   EXPECT_NE(process.error().text().find("broken"), std::string::npos);
 }

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "common/posix.h"
-#include "compute/run/log.h"
+#include "compute/executors/log.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tierhub::compute {

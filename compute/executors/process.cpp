@@ -1,4 +1,4 @@
-#include "compute/run/process.h"
+#include "compute/executors/process.h"
 
 #include <algorithm>
 #include <array>
@@ -86,15 +86,21 @@ uint64_t own_memory(pid_t pid) {
 Result<StartedProcess> start_process(const ProcessSpec& spec) {
   TRY_ASSIGN(Pipe output, make_pipe());
   if (::fcntl(output.read.get(), F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
-  SpawnPlan plan{spec.program, spec.arguments};
-  plan.descriptors = {SpawnPlan::kEmpty, output.write.get(), output.write.get()};
+  TRY_ASSIGN(const pid_t pid,
+             start_process(spec, {SpawnPlan::kEmpty, output.write.get(), output.write.get()}));
+  return StartedProcess{pid, std::move(output.read)};
+}
+
+Result<pid_t> start_process(const ProcessSpec& spec, std::vector<int> descriptors) {
+  TRY_ASSIGN(const std::string program, find_program(spec.program, spec.search_path, spec.cwd));
+  SpawnPlan plan{program, spec.arguments};
+  plan.descriptors = std::move(descriptors);
   plan.environment = spec.environment;
   plan.folder = spec.cwd;
   plan.group = SpawnPlan::Group::own;
   plan.death_signal = SIGKILL;
   plan.cgroups = spec.cgroups;
-  TRY_ASSIGN(const pid_t pid, spawn(plan));
-  return StartedProcess{pid, std::move(output.read)};
+  return spawn(plan);
 }
 
 Result<std::string> find_program(const std::string& name, std::string_view path,

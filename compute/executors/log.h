@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
-#include "compute/run/measured.h"
+#include "compute/executors/measured.h"
 
 namespace tierhub::compute {
 

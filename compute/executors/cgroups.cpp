@@ -1,4 +1,4 @@
-#include "compute/run/cgroups.h"
+#include "compute/executors/cgroups.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "compute/run/log.h"
+#include "compute/executors/log.h"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
-#include "compute/run/status.h"
+#include "compute/executors/text.h"
 
 namespace tierhub::compute {
 

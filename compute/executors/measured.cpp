@@ -1,4 +1,4 @@
-#include "compute/run/measured.h"
+#include "compute/executors/measured.h"
 
 #include <iterator>
 

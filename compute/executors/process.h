@@ -17,7 +17,8 @@
 namespace tierhub::compute {
 
 struct ProcessSpec {
-  std::string program;                   // a path
+  std::string program;                   // as find_program() takes it
+  std::string search_path;               // where it is looked for
   std::vector<std::string> arguments;    // with the program's name first
   std::vector<std::string> environment;  // "NAME=value"
   std::string cwd;
@@ -31,6 +32,8 @@ struct StartedProcess {
 
 // stdin is empty. The error names the program.
 Result<StartedProcess> start_process(const ProcessSpec& spec);
+// The same, with these standard descriptors.
+Result<pid_t> start_process(const ProcessSpec& spec, std::vector<int> descriptors);
 
 // Where `name` is found: as it stands if it has a slash (relative to `cwd`), else in the folders of
 // `path`, which are separated by colons. An error that names the folders if it is nowhere.

@@ -1,0 +1,71 @@
+// What executes the tasks of a run. The run loop decides which task may start (its input is resident, and the agent has granted
+// its worker slots); an executor says whether there is room for it, starts it, and says how it ended.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include <poll.h>
+
+#include "common/result.h"
+#include "compute/executors/log.h"
+#include "compute/executors/process.h"
+#include "compute/workflow/schedule.h"
+#include "compute/workflow/workflow.h"
+
+namespace tierhub::compute {
+
+// Between SIGTERM and SIGKILL for a task.
+inline constexpr std::chrono::seconds kTaskGrace{5};
+
+// `lost`: nothing is known of the task but that it no longer runs; its machine died, say.
+// `unstarted`: it never ran. Both may be started again, and neither is the task's fault.
+enum class TaskEnd { done, failed, out_of_time, out_of_memory, lost, unstarted, stopped };
+
+struct EndedTask {
+  TaskId task;
+  TaskEnd end = TaskEnd::failed;
+  int exit_code = 0;        // 128 + signal if a signal ended it
+  std::string reason = {};  // "exit code 3", "it took longer than 1 h 00 min"; empty if it is done
+  std::string node = {};    // where it ran; empty: on this machine
+  uint64_t peak_bytes = 0;
+  double processor_s = 0;
+  std::deque<std::string> last_lines = {};
+  TaskReport report = {};  // if it is done
+};
+
+// Belongs to the runner's thread. No function waits for a task, a node or a controller.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  // Once, before all others: ends what an earlier runner of this run has left running, and asks for
+  // nodes.
+  virtual Result<void> begin(RunLog& log) = 0;
+  // So many tasks could start now, the first of them with these resources. 0: none.
+  virtual void want(size_t startable, const Resources& first) = 0;
+  // Whether a task with these resources can be started now.
+  virtual bool has_room(const Resources& resources) const = 0;
+  // Only with room for it. `label` names the task in the log: "segment.0003".
+  virtual Result<void> start(TaskId task, const ProcessSpec& spec, const Resources& resources,
+                             std::string label) = 0;
+  // No task runs, and none may still be running.
+  virtual bool empty() const = 0;
+  // Appends what to poll for.
+  virtual void add_to(std::vector<pollfd>& polled) const = 0;
+  // Everything that is due: reads what tasks wrote, enforces limits, collects what has ended.
+  virtual std::vector<EndedTask> turn(RunLog& log) = 0;
+  // Tasks are told to end (SIGTERM), and killed after `grace`. Once is enough.
+  virtual void stop_all(std::chrono::milliseconds grace) = 0;
+  // Gives back what was asked for; nothing that belongs to the run is left running when it returns,
+  // or the log says what is.
+  virtual void end(RunLog& log) = 0;
+  // What tasks wait for, in one sentence; empty: for nothing.
+  virtual std::string waits_for() const = 0;
+};
+
+}  // namespace tierhub::compute

@@ -1,0 +1,578 @@
+#include "compute/executors/slurm_executor.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+#include "common/spawn.h"
+
+namespace tierhub::compute {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kLookOften{1000};
+constexpr milliseconds kLookSeldom{5000};
+constexpr seconds kImpatience{30};
+constexpr seconds kCommandPatience{60};
+constexpr milliseconds kFirstDelay{1000};
+constexpr milliseconds kLongestDelay{30000};
+constexpr seconds kEndPatience{20};
+// Of a step until its wrapper says that it has begun. After a restart of the controller, it may take the processors of steps that
+// have ended for taken, and srun waits for ever.
+constexpr seconds kStartPatience{30};
+constexpr size_t kMaxMessages = 64 * 1024;
+constexpr size_t kTimesKept = 101;
+constexpr size_t kReadsOfAStep = 64;
+// A job that Slurm has not listed for so long was forgotten: after its end, if the controller runs as it should.
+constexpr seconds kForgotten{30};
+constexpr seconds kCancelAgain{5};
+// Nothing is started that may well not end in time.
+constexpr int kTimesOfMedian = 3;
+
+// Reads what there is now, and closes `fd` at its end.
+std::string read_now(UniqueFd& fd) {
+  std::string text;
+  std::array<char, 65536> buffer;
+  for (size_t i = 0; fd && i < kReadsOfAStep; ++i) {
+    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    if (n <= 0) {
+      fd.reset();
+      break;
+    }
+    text.append(buffer.data(), static_cast<size_t>(n));
+  }
+  return text;
+}
+
+// The last line that names an error, or else the last that says something.
+std::string last_message(std::string_view messages) {
+  std::string last;
+  std::string last_error;
+  for (size_t begin = 0; begin < messages.size();) {
+    const size_t end = std::min(messages.find('\n', begin), messages.size());
+    const std::string_view line = messages.substr(begin, end - begin);
+    begin = end + 1;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    last = line;
+    if (line.find("error: ") != std::string_view::npos) last_error = line;
+  }
+  return last_error.empty() ? last : last_error;
+}
+
+Result<UniqueFd> memory_file(std::string_view text) {
+  UniqueFd fd(::memfd_create("order", MFD_CLOEXEC));
+  if (!fd) return Error::from_errno(errno, "memfd_create");
+  TRY(posix::write_all(fd.get(), text));
+  ::lseek(fd.get(), 0, SEEK_SET);
+  return fd;
+}
+
+// Variables of a job that this process itself may run in would be taken for options.
+std::vector<std::string> environment_for(const SlurmSettings& settings) {
+  std::vector<std::string> kept;
+  for (const std::string& entry : own_environment()) {
+    if (entry.starts_with("SLURM_") && !entry.starts_with("SLURM_CONF=")) continue;
+    if (entry.starts_with("SBATCH_") || entry.starts_with("SQUEUE_")) continue;
+    if (entry.starts_with("SLURM_CONF=") && !settings.configuration.empty()) continue;
+    kept.push_back(entry);
+  }
+  if (!settings.configuration.empty()) kept.push_back("SLURM_CONF=" + settings.configuration);
+  return kept;
+}
+
+}  // namespace
+
+SlurmExecutor::SlurmExecutor(SlurmSettings settings, std::string job_name, std::string wrapper)
+    : settings_(std::move(settings)),
+      job_name_(std::move(job_name)),
+      wrapper_(std::move(wrapper)),
+      environment_(environment_for(settings_)) {}
+
+Result<void> SlurmExecutor::begin(RunLog& log) {
+  starts_ = settings_.starts_per_second;
+  refilled_ = SteadyClock::now();
+  impatient_until_ = SteadyClock::now() + kImpatience;
+  log.line("run",
+           fmt::format("Slurm: up to {} node{} with {} processor{} each, as the jobs {}",
+                       settings_.nodes, settings_.nodes == 1 ? "" : "s", settings_.processors,
+                       settings_.processors == 1 ? "" : "s", job_name_));
+  return run_command(Purpose::cancel, scancel_words(job_name_));
+}
+
+// --- What the run loop asks ---
+
+void SlurmExecutor::want(size_t startable, const Resources& first) {
+  startable_ = startable;
+  processors_of_first_ = std::min(first.cpus, settings_.processors);
+}
+
+bool SlurmExecutor::has_room(const Resources& resources) const {
+  if (!cleared_ || kill_at_ || backs_off() || starts_ < 1) return false;
+  return find_holder(resources) != nullptr;
+}
+
+// The one with the most processors left: tasks spread over the nodes.
+const std::pair<const std::string, SlurmExecutor::Holder>* SlurmExecutor::find_holder(
+    const Resources& resources) const {
+  const unsigned processors = std::min(resources.cpus, settings_.processors);
+  const uint64_t memory = step_memory(settings_, resources).value_or(0);
+  const std::optional<SteadyClock::duration> median = median_time();
+  const SteadyClock::time_point now = SteadyClock::now();
+  const std::pair<const std::string, Holder>* best = nullptr;
+  for (const auto& entry : holders_) {
+    const Holder& holder = entry.second;
+    if (holder.state != Holder::State::ready || holder.missing_since) continue;
+    if (holder.processors + processors > settings_.processors) continue;
+    if (settings_.memory_bytes && holder.memory_bytes + memory > *settings_.memory_bytes) continue;
+    if (holder.ends_at && median && now + kTimesOfMedian * *median > *holder.ends_at) continue;
+    if (best == nullptr || holder.processors < best->second.processors) best = &entry;
+  }
+  return best;
+}
+
+Result<void> SlurmExecutor::start(TaskId task, const ProcessSpec& spec, const Resources& resources,
+                                  std::string label) {
+  const auto* place = find_holder(resources);
+  if (place == nullptr) return Error(std::errc::resource_unavailable_try_again, "no node has room");
+  TRY_ASSIGN(const std::string nonce, make_nonce());
+  const StepOrder order{nonce, spec, resources, settings_.setup};
+  Step step{task,
+            {},
+            OutputLines(std::move(label)),
+            StepOutput(nonce),
+            resources,
+            place->first,
+            SteadyClock::now()};
+  TRY_ASSIGN(const pid_t pid, spawn_words(srun_words(settings_, place->first, resources, wrapper_),
+                                          tierhub::compute::to_json(order), step.child));
+  Holder& holder = holders_.at(place->first);
+  holder.processors += std::min(resources.cpus, settings_.processors);
+  holder.memory_bytes += step_memory(settings_, resources).value_or(0);
+  holder.tasks += 1;
+  steps_.emplace(pid, std::move(step));
+  starts_ -= 1;
+  return {};
+}
+
+void SlurmExecutor::stop_all(milliseconds grace) {
+  if (kill_at_) return;
+  kill_at_ = SteadyClock::now() + grace;
+  if (empty()) return;
+  static_cast<void>(run_command(Purpose::cancel, scancel_steps_words(job_name_)));
+}
+
+std::string SlurmExecutor::waits_for() const {
+  if (!trouble_.empty()) return "Slurm: " + trouble_;
+  if (!unsettled_.empty()) {
+    const auto holder = holders_.find(unsettled_.front().holder);
+    const std::string node = holder == holders_.end() ? "a node" : holder->second.node;
+    return fmt::format("Slurm: {} is silent; its tasks run elsewhere once Slurm has given it up",
+                       node);
+  }
+  if (!cleared_) return "Slurm: what an earlier runner left is being ended";
+  if (pending_ == 0 || startable_ == 0) return "";
+  return fmt::format("Slurm: {}, {} of {} nodes", pending_reason_, holders_.size(),
+                     holders_.size() + pending_);
+}
+
+// --- Children ---
+
+Result<pid_t> SlurmExecutor::spawn_words(const CommandLineWords& words, std::string_view input,
+                                         Child& child) {
+  TRY_ASSIGN(Pipe output, make_pipe());
+  TRY_ASSIGN(Pipe errors, make_pipe());
+  UniqueFd order;
+  if (!input.empty()) {
+    TRY_ASSIGN(order, memory_file(input));
+  }
+  for (const int fd : {output.read.get(), errors.read.get()}) {
+    if (::fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
+  }
+  const std::string& folder = settings_.commands_folder;
+  SpawnPlan plan{folder.empty() ? words.front() : folder + "/" + words.front(), words};
+  plan.descriptors = {order ? order.get() : SpawnPlan::kEmpty, output.write.get(),
+                      errors.write.get()};
+  plan.environment = environment_;
+  plan.folder = "/";
+  plan.group = SpawnPlan::Group::own;
+  plan.death_signal = SIGKILL;
+  TRY_ASSIGN(const pid_t pid, spawn(plan));
+  child.output = std::move(output.read);
+  child.errors = std::move(errors.read);
+  return pid;
+}
+
+Result<void> SlurmExecutor::run_command(Purpose purpose, const CommandLineWords& words,
+                                        std::string_view input) {
+  Command command{purpose};
+  command.kill_at = SteadyClock::now() + kCommandPatience;
+  TRY_ASSIGN(const pid_t pid, spawn_words(words, input, command.child));
+  commands_.emplace(pid, std::move(command));
+  return {};
+}
+
+bool SlurmExecutor::is_running(Purpose purpose) const {
+  return std::any_of(commands_.begin(), commands_.end(),
+                     [&](const auto& entry) { return entry.second.purpose == purpose; });
+}
+
+void SlurmExecutor::add_to(std::vector<pollfd>& polled) const {
+  for (const auto& [pid, step] : steps_) {
+    if (step.child.output) polled.push_back({step.child.output.get(), POLLIN, 0});
+  }
+}
+
+std::vector<EndedTask> SlurmExecutor::turn(RunLog& log) {
+  const SteadyClock::time_point now = SteadyClock::now();
+  const double passed = std::chrono::duration<double>(now - refilled_).count();
+  refilled_ = now;
+  starts_ =
+      std::min<double>(settings_.starts_per_second, starts_ + passed * settings_.starts_per_second);
+  read_children(log);
+  reap(log);
+  if (kill_at_ && now >= *kill_at_ && !cancelled_ && !empty()) {
+    cancelled_ = true;
+    static_cast<void>(run_command(Purpose::cancel, scancel_words(job_name_)));
+  }
+  look(log);
+  submit_holders(log);
+  give_up_holders_that_start_nothing(log);
+  give_back_holders(log);
+  return std::exchange(ended_, {});
+}
+
+void SlurmExecutor::read_children(RunLog& log) {
+  const auto read_messages = [](Child& child) {
+    child.messages += read_now(child.errors);
+    if (child.messages.size() > kMaxMessages)
+      child.messages.erase(0, child.messages.size() - kMaxMessages);
+  };
+  for (auto& [pid, step] : steps_) {
+    read_step(step, log);
+    read_messages(step.child);
+  }
+  const SteadyClock::time_point now = SteadyClock::now();
+  for (auto& [pid, command] : commands_) {
+    command.output += read_now(command.child.output);
+    read_messages(command.child);
+    if (now > command.kill_at) signal_group(pid, SIGKILL);
+  }
+}
+
+void SlurmExecutor::read_step(Step& step, RunLog& log) {
+  const std::string bytes = read_now(step.child.output);
+  if (!bytes.empty()) step.lines.write(step.records.write(bytes), log);
+}
+
+void SlurmExecutor::reap(RunLog& log) {
+  for (;;) {
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) return;
+    if (auto step = steps_.extract(pid)) on_step_end(std::move(step.mapped()), status, log);
+    if (auto command = commands_.extract(pid))
+      on_command_end(std::move(command.mapped()), status, log);
+  }
+}
+
+// --- Tasks that end ---
+
+void SlurmExecutor::on_step_end(Step step, int status, RunLog& log) {
+  read_step(step, log);
+  step.lines.write(step.records.end(), log);
+  step.lines.end(log);
+  step.child.messages += read_now(step.child.errors);
+  const std::string message = last_message(step.child.messages);
+  const std::optional<StepRecord>& record = step.records.ended();
+  const bool srun_succeeded = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (record && (srun_succeeded || record->end != TaskEnd::done)) {
+    EndedTask ended{step.task, record->end, record->exit_code, record->reason, record->node};
+    ended.peak_bytes = record->peak_bytes;
+    ended.processor_s = record->processor_s;
+    ended.last_lines = step.lines.last();
+    if (ended.end == TaskEnd::done) {
+      ended.report = std::move(step.lines.report());
+      times_.push_back(SteadyClock::now() - step.started);
+      if (times_.size() > kTimesKept) times_.pop_front();
+      delay_ = milliseconds(0);
+    }
+    settle(step, std::move(ended));
+    return;
+  }
+  const std::string how =
+      fmt::format("srun: {}{}{}", describe_exit(status), message.empty() ? "" : ": ", message);
+  if (record) {
+    // Nothing of the task runs any more: its record says so.
+    settle(step, {step.task, TaskEnd::lost, record->exit_code,
+                  "its record says that it is done, but " + how, record->node});
+    return;
+  }
+  if (!step.records.begun() && was_refused(step.child.messages)) {
+    back_off(message, log);
+    settle(step, {step.task, TaskEnd::unstarted, 0, how});
+    return;
+  }
+  const auto holder = holders_.find(step.holder);
+  if (holder == holders_.end()) {
+    settle(step, {step.task, TaskEnd::lost, 0, "its node was lost: " + how});
+    return;
+  }
+  log.line("run", fmt::format("{}: {}; there is no word of how a task of it ended ({}): its tasks "
+                              "run again once Slurm has ended the job {}",
+                              holder->second.node, "the node is given up", how, step.holder));
+  cancel_holder(holder->second, log);
+  impatient_until_ = SteadyClock::now() + kImpatience;
+  unsettled_.push_back(std::move(step));
+}
+
+void SlurmExecutor::settle(Step& step, EndedTask ended) {
+  leave_holder(step);
+  if (kill_at_ && (ended.end == TaskEnd::lost || ended.end == TaskEnd::unstarted)) {
+    ended.end = TaskEnd::stopped;
+    ended.reason = "it was stopped with the run";
+  }
+  ended_.push_back(std::move(ended));
+}
+
+void SlurmExecutor::leave_holder(const Step& step) {
+  const auto found = holders_.find(step.holder);
+  if (found == holders_.end()) return;
+  Holder& holder = found->second;
+  holder.processors -= std::min(step.resources.cpus, settings_.processors);
+  holder.memory_bytes -= step_memory(settings_, step.resources).value_or(0);
+  holder.tasks -= 1;
+  holder.idle_since = SteadyClock::now();
+}
+
+std::optional<SteadyClock::duration> SlurmExecutor::median_time() const {
+  if (times_.empty()) return std::nullopt;
+  std::vector<SteadyClock::duration> times(times_.begin(), times_.end());
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+// --- Holders ---
+
+milliseconds SlurmExecutor::look_interval() const {
+  const bool waits = !cleared_ || pending_ > 0 || submitted_ || !unsettled_.empty();
+  return waits && SteadyClock::now() < impatient_until_ ? kLookOften : kLookSeldom;
+}
+
+void SlurmExecutor::look(RunLog& log) {
+  const SteadyClock::time_point now = SteadyClock::now();
+  // What a cancellation does is seen after it alone.
+  if (now < next_look_ || backs_off() || is_running(Purpose::look)) return;
+  if (!cleared_ && is_running(Purpose::cancel)) return;
+  next_look_ = now + look_interval();
+  const Result<void> started = run_command(Purpose::look, squeue_words(job_name_));
+  if (!started) back_off(started.error().text(), log);
+}
+
+void SlurmExecutor::on_command_end(Command command, int status, RunLog& log) {
+  command.output += read_now(command.child.output);
+  command.child.messages += read_now(command.child.errors);
+  const bool succeeded = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  const std::string message = last_message(command.child.messages);
+  switch (command.purpose) {
+    case Purpose::look: {
+      const Result<std::vector<QueuedJob>> jobs = parse_squeue(command.output);
+      if (succeeded && jobs) {
+        take_queue(*jobs, log);
+      } else {
+        back_off(succeeded ? jobs.error().text() : message, log);
+      }
+      break;
+    }
+    case Purpose::submit:
+      if (succeeded) {
+        impatient_until_ = SteadyClock::now() + kImpatience;
+        next_look_ = SteadyClock::now();
+      } else {
+        submitted_ = false;
+        back_off("no node was asked for: " + message, log);
+      }
+      break;
+    case Purpose::cancel:
+      if (!succeeded) back_off(message, log);
+      break;
+  }
+}
+
+void SlurmExecutor::take_queue(const std::vector<QueuedJob>& jobs, RunLog& log) {
+  trouble_.clear();
+  delay_ = milliseconds(0);
+  if (!cleared_) {
+    cleared_ = std::all_of(jobs.begin(), jobs.end(), tierhub::compute::has_ended);
+    if (!cleared_ && !clearing_told_) {
+      clearing_told_ = true;
+      log.line("run", "Slurm: what an earlier runner left is being ended");
+    }
+    return;
+  }
+  if (!is_running(Purpose::submit)) submitted_ = false;
+  pending_ = 0;
+  const SteadyClock::time_point now = SteadyClock::now();
+  for (auto& [job, holder] : holders_) {
+    if (!holder.missing_since) holder.missing_since = now;
+  }
+  for (const QueuedJob& job : jobs) take_job(job, log);
+  std::erase_if(holders_, [&](const auto& entry) {
+    const Holder& holder = entry.second;
+    const bool gone = holder.missing_since && now - *holder.missing_since > kForgotten;
+    if (gone) log.line("run", fmt::format("Slurm: {} is no longer ours", holder.node));
+    return gone;
+  });
+  // Slurm has ended the holder: nothing of these tasks is left.
+  std::erase_if(unsettled_, [&](Step& step) {
+    if (holders_.contains(step.holder)) return false;
+    settle(step, {step.task, TaskEnd::lost, 0, "its node was lost"});
+    return true;
+  });
+}
+
+void SlurmExecutor::take_job(const QueuedJob& job, RunLog& log) {
+  if (job.state == "PENDING") {
+    ++pending_;
+    pending_reason_ = job.reason;
+    return;
+  }
+  const SteadyClock::time_point now = SteadyClock::now();
+  const auto known = holders_.find(job.job);
+  if (has_ended(job)) {
+    if (known == holders_.end()) return;
+    log.line("run", fmt::format("Slurm: {} is no longer ours ({})", job.node, job.state));
+    holders_.erase(known);
+    return;
+  }
+  Holder& holder = holders_[job.job];
+  holder.missing_since.reset();
+  if (known == holders_.end()) {
+    holder.name = job.name;
+    holder.node = job.node;
+    holder.idle_since = now;
+    log.line("run", fmt::format("Slurm: {} is ours (job {})", job.node, job.job));
+  }
+  if (job.left && job.left->count() > 0) holder.ends_at = now + *job.left;
+  const bool runs = job.state == "RUNNING" || job.state == "CONFIGURING";
+  if (!runs) holder.state = Holder::State::cancelled;
+  // A controller may refuse to cancel a job for a moment.
+  if (runs && holder.state == Holder::State::cancelled &&
+      now - holder.cancelled_at > kCancelAgain) {
+    holder.state = Holder::State::leaving;
+    cancel_holder(holder, log);
+  }
+}
+
+unsigned SlurmExecutor::processors_wanted() const {
+  uint64_t processors = uint64_t{startable_} * processors_of_first_;
+  for (const auto& [pid, step] : steps_)
+    processors += std::min(step.resources.cpus, settings_.processors);
+  const uint64_t most = uint64_t{settings_.nodes} * settings_.processors;
+  return static_cast<unsigned>(std::min(processors, most));
+}
+
+void SlurmExecutor::submit_holders(RunLog& log) {
+  if (!cleared_ || kill_at_ || submitted_ || backs_off() || startable_ == 0) return;
+  if (is_running(Purpose::submit)) return;
+  const unsigned nodes =
+      (processors_wanted() + settings_.processors - 1) / std::max(1u, settings_.processors);
+  const size_t there = pending_ + static_cast<size_t>(std::count_if(
+                                      holders_.begin(), holders_.end(), [](const auto& entry) {
+                                        return entry.second.state == Holder::State::ready;
+                                      }));
+  if (nodes <= there) return;
+  const auto missing = static_cast<unsigned>(nodes - there);
+  const Result<void> started = run_command(
+      Purpose::submit, sbatch_words(settings_, job_name_, missing, {}), holder_script());
+  if (!started) {
+    back_off(started.error().text(), log);
+    return;
+  }
+  submitted_ = true;
+  log.line("run", fmt::format("Slurm: asks for {} node{}", missing, missing == 1 ? "" : "s"));
+}
+
+void SlurmExecutor::give_up_holders_that_start_nothing(RunLog& log) {
+  for (const auto& [pid, step] : steps_) {
+    if (step.records.begun() || SteadyClock::now() - step.started < kStartPatience) continue;
+    const auto found = holders_.find(step.holder);
+    if (found == holders_.end() || found->second.state == Holder::State::cancelled) continue;
+    log.line("run", fmt::format("{}: a task did not begin within {} s ({}): the node is given up",
+                                found->second.node, kStartPatience.count(),
+                                last_message(step.child.messages)));
+    cancel_holder(found->second, log);
+  }
+}
+
+void SlurmExecutor::give_back_holders(RunLog& log) {
+  const SteadyClock::time_point now = SteadyClock::now();
+  const std::optional<SteadyClock::duration> median = median_time();
+  for (auto& [job, holder] : holders_) {
+    if (holder.state == Holder::State::ready && holder.ends_at && median &&
+        now + kTimesOfMedian * *median > *holder.ends_at) {
+      holder.state = Holder::State::leaving;
+    }
+    if (holder.state == Holder::State::cancelled || holder.tasks > 0) continue;
+    const bool idle = startable_ == 0 && now - holder.idle_since > settings_.idle;
+    if (idle || holder.state == Holder::State::leaving) cancel_holder(holder, log);
+  }
+}
+
+void SlurmExecutor::cancel_holder(Holder& holder, RunLog& log) {
+  if (holder.state == Holder::State::cancelled) return;
+  const Result<void> started = run_command(Purpose::cancel, scancel_job_words(holder.name));
+  if (!started) {
+    back_off(started.error().text(), log);
+    return;
+  }
+  holder.state = Holder::State::cancelled;
+  holder.cancelled_at = SteadyClock::now();
+}
+
+void SlurmExecutor::back_off(std::string why, RunLog& log) {
+  if (why != trouble_) log.line("run", "Slurm: " + why);
+  trouble_ = std::move(why);
+  delay_ = std::clamp(delay_ * 2, kFirstDelay, kLongestDelay);
+  try_again_at_ = SteadyClock::now() + delay_;
+  next_look_ = try_again_at_;
+}
+
+void SlurmExecutor::end(RunLog& log) {
+  const SteadyClock::time_point deadline = SteadyClock::now() + kEndPatience;
+  startable_ = 0;
+  kill_at_ = SteadyClock::now();
+  cancelled_ = true;
+  bool told = false;
+  cleared_ = false;
+  try_again_at_ = {};
+  while (!cleared_ && SteadyClock::now() < deadline) {
+    if (!told || (!backs_off() && !is_running(Purpose::cancel) && !trouble_.empty())) {
+      told = run_command(Purpose::cancel, scancel_words(job_name_)).has_value();
+    }
+    read_children(log);
+    reap(log);
+    next_look_ = std::min(next_look_, SteadyClock::now() + milliseconds(200));
+    look(log);
+    ::poll(nullptr, 0, 20);
+  }
+  if (!cleared_) {
+    log.line("run", fmt::format("Slurm still lists jobs of this run: scancel --name={} ends them",
+                                job_name_));
+  }
+  kill_children();
+}
+
+}  // namespace tierhub::compute

@@ -1,0 +1,147 @@
+// Tasks as steps of a Slurm cluster. The run holds nodes by jobs that do nothing (holders), and each task is an `srun` step in a
+// holder. Slurm places, authenticates, limits and accounts; nothing here does.
+//
+// 1. What an earlier runner of this run left is cancelled, and nothing starts until it is gone.
+// 2. As tasks wait, holders are submitted, up to the nodes of the settings. One squeue, every few seconds, says which exist.
+// 3. A task starts as `srun ... tieragent --run-task` in a holder with processors, memory and time left for it. The wrapper says
+//    that it begins, enforces the limits, and says how the task ended when nothing of it is left (step.h).
+// 4. A task is done if its record says so and srun says so, too. srun alone has returned 0 for a node that died.
+// 5. If srun ends without a record, nobody knows whether the task still runs. Its holder is cancelled, and the task is lost once
+//    squeue says that the holder has ended: not before, or two of them would write the same files. A holder that squeue does not
+//    list has not ended: a controller that was started again may know nothing of it for some seconds.
+// 6. If srun's messages prove that nothing was started (the controller is away), the task is lost at once, and the next starts
+//    wait a little.
+// 7. A holder without a task is given back after a while; one whose time runs out gets no new task.
+// 8. At the end the holders are cancelled by their name, which is the run's own.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "common/clock.h"
+#include "compute/executors/executor.h"
+#include "compute/executors/slurm_commands.h"
+#include "compute/executors/slurm_settings.h"
+#include "compute/executors/step.h"
+
+namespace tierhub::compute {
+
+// One thread, which must have SIGCHLD blocked.
+class SlurmExecutor final : public Executor {
+ public:
+  // `wrapper`: tieragent as the nodes see it.
+  SlurmExecutor(SlurmSettings settings, std::string job_name, std::string wrapper);
+
+  Result<void> begin(RunLog& log) override;
+  void want(size_t startable, const Resources& first) override;
+  bool has_room(const Resources& resources) const override;
+  Result<void> start(TaskId task, const ProcessSpec& spec, const Resources& resources,
+                     std::string label) override;
+  bool empty() const override { return steps_.empty() && unsettled_.empty(); }
+  void add_to(std::vector<pollfd>& polled) const override;
+  std::vector<EndedTask> turn(RunLog& log) override;
+  void stop_all(std::chrono::milliseconds grace) override;
+  void end(RunLog& log) override;
+  std::string waits_for() const override;
+
+ private:
+  // A child of this process, and what it writes.
+  struct Child {
+    UniqueFd output;
+    UniqueFd errors;
+    std::string messages;  // from `errors`, bounded
+  };
+  struct Step {
+    TaskId task;
+    Child child;
+    OutputLines lines;
+    StepOutput records;
+    Resources resources;
+    std::string holder;
+    SteadyClock::time_point started;
+  };
+  enum class Purpose { look, submit, cancel };
+  struct Command {
+    Purpose purpose = Purpose::look;
+    Child child = {};
+    std::string output = {};
+    SteadyClock::time_point kill_at = {};
+  };
+  // `ready`: takes tasks. `leaving`: takes none, and is cancelled when it has none. `cancelled`:
+  // Slurm was told to end it, and has not done so.
+  struct Holder {
+    enum class State { ready, leaving, cancelled } state = State::ready;
+    std::string name;  // as QueuedJob::name
+    std::string node;
+    std::optional<SteadyClock::time_point> ends_at;
+    unsigned processors = 0;  // of the tasks in it
+    uint64_t memory_bytes = 0;
+    size_t tasks = 0;
+    SteadyClock::time_point cancelled_at;
+    std::optional<SteadyClock::time_point> missing_since;  // from the queue
+    SteadyClock::time_point idle_since;
+  };
+
+  Result<void> run_command(Purpose purpose, const CommandLineWords& words,
+                           std::string_view input = {});
+  bool is_running(Purpose purpose) const;
+  Result<pid_t> spawn_words(const CommandLineWords& words, std::string_view input, Child& child);
+
+  void read_children(RunLog& log);
+  void read_step(Step& step, RunLog& log);
+  void reap(RunLog& log);
+  void on_command_end(Command command, int status, RunLog& log);
+  void on_step_end(Step step, int status, RunLog& log);
+  void settle(Step& step, EndedTask ended);
+  void leave_holder(const Step& step);
+
+  void look(RunLog& log);
+  void take_queue(const std::vector<QueuedJob>& jobs, RunLog& log);
+  void take_job(const QueuedJob& job, RunLog& log);
+  void submit_holders(RunLog& log);
+  void give_up_holders_that_start_nothing(RunLog& log);
+  void give_back_holders(RunLog& log);
+  void cancel_holder(Holder& holder, RunLog& log);
+  void back_off(std::string why, RunLog& log);
+  bool backs_off() const { return SteadyClock::now() < try_again_at_; }
+  unsigned processors_wanted() const;
+  const std::pair<const std::string, Holder>* find_holder(const Resources& resources) const;
+  std::optional<SteadyClock::duration> median_time() const;
+  std::chrono::milliseconds look_interval() const;
+
+  const SlurmSettings settings_;
+  const std::string job_name_;
+  const std::string wrapper_;
+  std::vector<std::string> environment_;
+
+  std::map<pid_t, Step> steps_;
+  std::vector<Step> unsettled_;  // srun ended without a record; the holder may still be there
+  std::map<pid_t, Command> commands_;
+  std::map<std::string, Holder> holders_;  // by job
+  std::vector<EndedTask> ended_;
+
+  bool cleared_ = false;  // nothing of an earlier runner is left
+  bool clearing_told_ = false;
+  size_t startable_ = 0;
+  unsigned processors_of_first_ = 1;
+  size_t pending_ = 0;  // holders that Slurm has not started
+  std::string pending_reason_;
+  bool submitted_ = false;                          // since the last look
+  std::optional<SteadyClock::time_point> kill_at_;  // the run is being stopped
+  bool cancelled_ = false;
+  SteadyClock::time_point next_look_{};
+  SteadyClock::time_point impatient_until_{};  // looks often until then
+  SteadyClock::time_point try_again_at_{};
+  std::chrono::milliseconds delay_{0};
+  std::string trouble_;
+  mutable double starts_ = 0;  // that are allowed now
+  SteadyClock::time_point refilled_{};
+  std::deque<SteadyClock::duration> times_;  // of tasks that are done
+};
+
+}  // namespace tierhub::compute

@@ -1,0 +1,156 @@
+#include "compute/executors/step.h"
+
+#include <algorithm>
+#include <array>
+
+#include <sys/random.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "api/byte_text.h"
+
+namespace tierhub::compute {
+namespace {
+
+using Json = nlohmann::json;
+
+// As TaskEnd.
+constexpr std::array<std::string_view, 7> kEnds = {
+    "done", "failed", "out_of_time", "out_of_memory", "lost", "unstarted", "stopped"};
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Paths and arguments may be any bytes.
+std::vector<std::string> arguments_to_wire(const std::vector<std::string>& texts) {
+  std::vector<std::string> wire;
+  for (const std::string& text : texts) wire.push_back(api::to_wire_text(text));
+  return wire;
+}
+
+std::vector<std::string> from_wire(const Json& json) {
+  std::vector<std::string> texts;
+  for (const Json& text : json) texts.push_back(api::from_wire_text(text.get<std::string>()));
+  return texts;
+}
+
+std::string text_of(const Json& json, const char* key) {
+  return api::from_wire_text(json.at(key).get<std::string>());
+}
+
+StepOrder read_order(const Json& json) {
+  StepOrder order;
+  order.nonce = json.at("nonce").get<std::string>();
+  order.process.program = text_of(json, "program");
+  order.process.search_path = text_of(json, "search_path");
+  order.process.arguments = from_wire(json.at("arguments"));
+  order.process.environment = from_wire(json.at("environment"));
+  order.process.cwd = text_of(json, "cwd");
+  order.setup = text_of(json, "setup");
+  order.limits.cpus = json.at("cpus").get<unsigned>();
+  if (json.contains("memory_bytes"))
+    order.limits.memory_bytes = json.at("memory_bytes").get<uint64_t>();
+  if (json.contains("time_s"))
+    order.limits.time = std::chrono::seconds(json.at("time_s").get<int64_t>());
+  return order;
+}
+
+StepRecord read_record(const Json& json) {
+  StepRecord record;
+  record.node = json.at("node").get<std::string>();
+  if (!json.contains("end")) return record;
+  record.kind = StepRecord::Kind::ended;
+  const auto* end = std::find(kEnds.begin(), kEnds.end(), json.at("end").get<std::string>());
+  if (end != kEnds.end()) record.end = static_cast<TaskEnd>(end - kEnds.begin());
+  record.exit_code = json.at("exit_code").get<int>();
+  record.reason = json.at("reason").get<std::string>();
+  record.peak_bytes = json.at("peak_bytes").get<uint64_t>();
+  record.processor_s = json.at("processor_s").get<double>();
+  return record;
+}
+
+}  // namespace
+
+std::string to_json(const StepOrder& order) {
+  Json json = {{"nonce", order.nonce},
+               {"program", api::to_wire_text(order.process.program)},
+               {"search_path", api::to_wire_text(order.process.search_path)},
+               {"arguments", arguments_to_wire(order.process.arguments)},
+               {"environment", arguments_to_wire(order.process.environment)},
+               {"cwd", api::to_wire_text(order.process.cwd)},
+               {"setup", api::to_wire_text(order.setup)},
+               {"cpus", order.limits.cpus}};
+  if (order.limits.memory_bytes) json["memory_bytes"] = *order.limits.memory_bytes;
+  if (order.limits.time) json["time_s"] = order.limits.time->count();
+  return dump(json);
+}
+
+Result<StepOrder> parse_order(std::string_view json) {
+  try {
+    return read_order(Json::parse(json));
+  } catch (const Json::exception& e) {
+    return Error(std::errc::invalid_argument, fmt::format("the order of a task: {}", e.what()));
+  }
+}
+
+std::string to_line(const StepRecord& record, std::string_view nonce) {
+  Json json = {{"node", record.node}};
+  if (record.kind == StepRecord::Kind::ended) {
+    json["end"] = kEnds.at(static_cast<size_t>(record.end));
+    json["exit_code"] = record.exit_code;
+    json["reason"] = record.reason;
+    json["peak_bytes"] = record.peak_bytes;
+    json["processor_s"] = record.processor_s;
+  }
+  return fmt::format("\x1e{} {}\n", nonce, dump(json));
+}
+
+StepOutput::StepOutput(std::string_view nonce) : mark_(fmt::format("\x1e{} ", nonce)) {}
+
+std::string StepOutput::write(std::string_view bytes) {
+  kept_ += bytes;
+  std::string out;
+  size_t at = 0;
+  while (at < kept_.size()) {
+    const size_t begin = std::min(kept_.find('\x1e', at), kept_.size());
+    out.append(kept_, at, begin - at);
+    at = begin;
+    const size_t seen = std::min(kept_.size() - at, mark_.size());
+    if (kept_.compare(at, seen, mark_, 0, seen) == 0) {
+      const size_t end = kept_.find('\n', at);
+      if (end == std::string::npos && kept_.size() - at <= kMaxRecordBytes) break;
+      if (end != std::string::npos) {
+        note(std::string_view(kept_).substr(at + mark_.size(), end - at - mark_.size()));
+        at = end + 1;
+        continue;
+      }
+    }
+    if (at < kept_.size()) out += kept_[at++];
+  }
+  kept_.erase(0, at);
+  return out;
+}
+
+std::string StepOutput::end() { return std::exchange(kept_, {}); }
+
+void StepOutput::note(std::string_view json) {
+  try {
+    const StepRecord record = read_record(Json::parse(json));
+    (record.kind == StepRecord::Kind::begun ? begun_ : ended_) = record;
+  } catch (const Json::exception&) {
+    // A record that was torn says nothing; the task then has none.
+  }
+}
+
+Result<std::string> make_nonce() {
+  std::array<unsigned char, 16> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return Error::from_errno(errno, "getrandom");
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+}  // namespace tierhub::compute

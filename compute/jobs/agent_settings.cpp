@@ -1,0 +1,140 @@
+#include "compute/jobs/agent_settings.h"
+
+#include <functional>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "common/posix.h"
+#include "compute/workflow/workflow.h"
+#include "compute/workflow/yaml_document.h"
+
+namespace tierhub::compute {
+namespace {
+
+const std::vector<std::string_view>& settings_keys() {
+  static const std::vector<std::string_view> keys = {"executor", "slurm"};
+  return keys;
+}
+
+const std::vector<std::string_view>& slurm_keys() {
+  static const std::vector<std::string_view> keys = {
+      "nodes", "processors",  "memory",   "time",       "account",  "partition",         "qos",
+      "setup", "reservation", "programs", "slurm_conf", "commands", "starts_per_second", "idle_s"};
+  return keys;
+}
+
+// Slurm's programs take what follows as part of an option: a name, and no other option.
+Checked<std::string> plain_name(const YamlDocument& document, const YAML::Node& node,
+                                const std::string& text) {
+  const size_t bad = text.find_first_not_of(
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-,@+");
+  if (bad == std::string::npos) return text;
+  return document.complaint(node, fmt::format("'{}' is no name of Slurm", text));
+}
+
+Checked<std::string> absolute_path(const YamlDocument& document, const YAML::Node& node,
+                                   const std::string& text) {
+  if (text.starts_with('/')) return text;
+  return document.complaint(node, fmt::format("'{}' is no absolute path", text));
+}
+
+Checked<void> read_slurm_entry(const YamlDocument& document, const std::string& key,
+                               const YAML::Node& value, SlurmSettings& slurm) {
+  const Checked<std::string> text = document.scalar(value, key);
+  if (!text) return text.error();
+  using Number = std::pair<unsigned*, uint64_t>;
+  const std::map<std::string, Number> numbers = {
+      {"nodes", {&slurm.nodes, 10'000}},
+      {"processors", {&slurm.processors, 4096}},
+      {"starts_per_second", {&slurm.starts_per_second, 10}}};
+  if (const auto number = numbers.find(key); number != numbers.end()) {
+    const Checked<uint64_t> given = document.number(value, *text, key, 1, number->second.second);
+    if (!given) return given.error();
+    *number->second.first = static_cast<unsigned>(*given);
+    return {};
+  }
+  const std::map<std::string, std::string*> names = {{"account", &slurm.account},
+                                                     {"partition", &slurm.partition},
+                                                     {"qos", &slurm.qos},
+                                                     {"reservation", &slurm.reservation}};
+  if (const auto name = names.find(key); name != names.end()) {
+    const Checked<std::string> given = plain_name(document, value, *text);
+    if (!given) return given.error();
+    *name->second = *given;
+    return {};
+  }
+  const std::map<std::string, std::string*> paths = {{"setup", &slurm.setup},
+                                                     {"programs", &slurm.programs_folder},
+                                                     {"commands", &slurm.commands_folder},
+                                                     {"slurm_conf", &slurm.configuration}};
+  if (const auto path = paths.find(key); path != paths.end()) {
+    const Checked<std::string> given = absolute_path(document, value, *text);
+    if (!given) return given.error();
+    *path->second = *given;
+    return {};
+  }
+  if (key == "memory") {
+    const Result<uint64_t> bytes = parse_size(*text);
+    if (!bytes) return document.complaint(value, bytes.error().text());
+    slurm.memory_bytes = *bytes;
+    return {};
+  }
+  if (key == "idle_s") {
+    const Checked<uint64_t> seconds = document.number(value, *text, key, 1, 86'400);
+    if (!seconds) return seconds.error();
+    slurm.idle = std::chrono::seconds(*seconds);
+    return {};
+  }
+  const Result<std::chrono::seconds> time = parse_duration(*text);
+  if (!time) return document.complaint(value, time.error().text());
+  if (*time < std::chrono::minutes(1))
+    return document.complaint(value, "Slurm counts in minutes: give a node at least one");
+  slurm.time = std::chrono::duration_cast<std::chrono::minutes>(*time);
+  return {};
+}
+
+}  // namespace
+
+Result<ExecutorKind> parse_executor(std::string_view text) {
+  if (text == "local") return ExecutorKind::local;
+  if (text == "slurm") return ExecutorKind::slurm;
+  return Error(std::errc::invalid_argument,
+               fmt::format("'{}' is no executor: local or slurm", text));
+}
+
+Result<AgentSettings> parse_agent_settings(std::string_view yaml) {
+  AgentSettings settings;
+  const Checked<YamlDocument> document = YamlDocument::parse(yaml);
+  if (!document) return to_error(document.error());
+  Complaints complaints;
+  const auto use_slurm = [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
+    return read_slurm_entry(*document, key, value, settings.slurm);
+  };
+  const auto use = [&](const std::string& key, const YAML::Node&,
+                       const YAML::Node& value) -> Checked<void> {
+    if (key == "slurm") {
+      return document->each_entry(value, "the section slurm", slurm_keys(), use_slurm, complaints);
+    }
+    const Checked<std::string> text = document->scalar(value, key);
+    if (!text) return text.error();
+    const Result<ExecutorKind> kind = parse_executor(*text);
+    if (!kind) return document->complaint(value, kind.error().text());
+    settings.executor = *kind;
+    return {};
+  };
+  const Checked<void> used =
+      document->each_entry(document->root(), "the settings", settings_keys(), use, complaints);
+  if (!used) return to_error(used.error());
+  if (!complaints.empty()) return to_error(complaints.front());
+  return settings;
+}
+
+Result<AgentSettings> read_agent_settings(const std::string& path) {
+  TRY_ASSIGN(const std::string text, posix::read_file(path));
+  const Result<AgentSettings> settings = parse_agent_settings(text);
+  if (settings) return settings;
+  return Error(settings.error().code(), path + ": " + settings.error().text());
+}
+
+}  // namespace tierhub::compute

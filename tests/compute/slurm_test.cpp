@@ -1,0 +1,304 @@
+// Runs whose tasks are steps of a Slurm cluster, which scripts/slurm-sandbox.sh makes on this machine: what Slurm does when
+// nodes, daemons and programs fail, and that no task is believed to be done that is not.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <set>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/compute/agent_fixture.h"
+#include "tests/support/command.h"
+
+namespace tierhub::test {
+namespace {
+namespace fs = std::filesystem;
+
+class Slurm : public AgentTest {
+ protected:
+  static void SetUpTestSuite() {
+    if (::geteuid() != 0)
+      throw std::runtime_error("slurmd starts tasks as other users: run this as root");
+    cluster_ = new TemporaryDirectory;
+    ::chmod(cluster_->path().c_str(), 0755);
+    sandbox("start", {"3", "2"});
+  }
+  static void TearDownTestSuite() {
+    sandbox("stop", {});
+    delete cluster_;
+  }
+
+  static std::string box() { return *cluster_ / "slurm"; }
+  static void sandbox(const std::string& verb, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {TIERHUB_SOURCE_DIR "/scripts/slurm-sandbox.sh", verb, box()};
+    words.insert(words.end(), more.begin(), more.end());
+    const CommandResult outcome = run_command(words);
+    if (outcome.exit_code != 0) throw std::runtime_error(outcome.text);
+  }
+  static std::string slurm(std::vector<std::string> words) {
+    words.insert(words.begin(), {"env", "SLURM_CONF=" + box() + "/slurm.conf"});
+    return run_command(words).out;
+  }
+  // Nothing of a run may be left after its end. Of a node that died, Slurm itself may still be cleaning up.
+  static std::string jobs_left() {
+    return slurm({"squeue", "--noheader", "--states=PENDING,RUNNING"});
+  }
+
+  Slurm() {
+    for (int i = 1; i <= 6; ++i)
+      write_text(at("data/f" + std::to_string(i) + ".txt"), std::to_string(i));
+  }
+  ~Slurm() override {
+    EXPECT_EQ(jobs_left(), "") << "left in the queue";
+    if (!HasFailure()) return;
+    for (const char* folder : {"running", "done", "failed"}) {
+      for (const std::string& run : names_in(jobs(folder)))
+        std::cout << read_text(jobs(std::string(folder) + "/" + run + "/run.log"));
+    }
+    std::cout << slurm({"squeue", "--states=all"});
+  }
+
+  void start(const std::string& more_settings = "") {
+    write_text(at("agent.yaml"),
+               "executor: slurm\nslurm:\n  nodes: 3\n  processors: 2\n  memory: 1GiB\n"
+               "  time: 30m\n  slurm_conf: " +
+                   box() + "/slurm.conf\n" + more_settings);
+    start_agent({"--allow-root", "--workers", "6", "--config", at("agent.yaml")});
+  }
+  // A program in place of one of Slurm's, which is $REAL in it.
+  void replace_command(const std::string& name, const std::string& script) {
+    for (const char* command : {"sbatch", "srun", "squeue", "scancel"}) {
+      const std::string place = at("commands/") + command;
+      fs::create_directories(at("commands"));
+      if (!fs::exists(fs::symlink_status(place)))
+        fs::create_symlink(std::string("/usr/bin/") + command, place);
+    }
+    fs::remove(at("commands/" + name));
+    write_text(at("commands/" + name), "#!/bin/bash\nREAL=/usr/bin/" + name + "\n" + script);
+    ::chmod(at("commands/" + name).c_str(), 0755);
+  }
+  static std::string by_file(const std::string& script, const std::string& more = "") {
+    return "workflow: w\ninput: {dataset: data/*.txt}\nscatter: {by: file}\nsteps:\n"
+           "  - id: work\n    run: [sh, -c, '" +
+           script + "', '{input}', '{output}/{name}', '{work}']\n" + more +
+           "  - id: join\n    gather: work\n    run: [sh, -c, 'cat {output}/f* > {output}/all']\n";
+  }
+  static std::string once(const std::string& script, const std::string& more = "") {
+    return "workflow: w\ninput: {dataset: data/f1.txt}\nsteps:\n"
+           "  - id: work\n    run: [sh, -c, '" +
+           script + "', '{input}', '{output}/one', '{work}']\n" + more;
+  }
+  std::string output(const EndedRun& run, const std::string& file) const {
+    return read_text(run.status["output"].get<std::string>() + "/" + file);
+  }
+  // The node on which a task of the run is running now.
+  std::string busy_node() const {
+    std::string node;
+    until("a task runs on a node", [&] {
+      node = slurm({"squeue", "--noheader", "--steps", "--format=%N"});
+      node = node.substr(0, node.find('\n'));
+      return node.starts_with("node") && !names_in(at("marks")).empty();
+    });
+    return read_text(at("marks/") + names_in(at("marks")).front()).substr(0, 5);
+  }
+
+  static TemporaryDirectory* cluster_;
+};
+
+TemporaryDirectory* Slurm::cluster_ = nullptr;
+
+// Each task notes where it ran, and that it ran.
+constexpr const char* kWaitForGo = "while [ ! -e {work}/../../go ]; do sleep 0.1; done; ";
+constexpr const char* kNote = "echo $SLURMD_NODENAME > {work}/../../marks/$(basename $0)-$$; ";
+
+TEST_F(Slurm, SpreadsTasksOverTheNodes) {
+  start();
+  const EndedRun run =
+      drop_and_wait("job", by_file("cat $0 > $1; echo report: $SLURMD_NODENAME; sleep 1"));
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "all"), "123456");
+  std::set<std::string> nodes;
+  for (const nlohmann::json& task : run.status["tasks"])
+    nodes.insert(task["node"].get<std::string>());
+  EXPECT_EQ(nodes, (std::set<std::string>{"node1", "node2", "node3"}));
+  EXPECT_EQ(run.status["tasks_done"], 7);
+  expect_no_work_left();
+}
+
+TEST_F(Slurm, HasTheFaultOfATaskInItsOwnWords) {
+  start();
+  const EndedRun failed = drop_and_wait("fails", once("echo this is why >&2; exit 3"));
+  EXPECT_EQ(failed.ending, "failed");
+  EXPECT_NE(failed.report.find("exit code 3: this is why"), std::string::npos) << failed.report;
+  const EndedRun missing = drop_and_wait("missing",
+                                         "workflow: w\ninput: {dataset: data/f1.txt}\nsteps:\n  - "
+                                         "id: work\n    run: [no-such-program, '{input}']\n");
+  EXPECT_EQ(missing.ending, "failed");
+  EXPECT_NE(missing.report.find("the program 'no-such-program' is in none of"), std::string::npos)
+      << missing.report;
+}
+
+// srun's own --time looks once a minute or so, and its --mem needs cgroups.
+TEST_F(Slurm, EnforcesTimeAndMemoryItself) {
+  start();
+  const EndedRun slow = drop_and_wait("slow", once("sleep 60", "    resources: {time: 1s}\n"));
+  EXPECT_EQ(slow.ending, "failed");
+  EXPECT_NE(slow.report.find("took longer than 1.0 s (resources.time)"), std::string::npos)
+      << slow.report;
+  EXPECT_LT(slow.status["wall_s"].get<double>(), 20);
+  const EndedRun large = drop_and_wait(
+      "large",
+      once("head -c 200M /dev/zero | tail | wc -c; sleep 5", "    resources: {memory: 50MiB}\n"));
+  EXPECT_EQ(large.ending, "failed");
+  EXPECT_NE(large.report.find("more than 50.0 MiB (resources.memory)"), std::string::npos)
+      << large.report;
+}
+
+TEST_F(Slurm, DoesNotBelieveAnSrunThatSaysZero) {
+  // The first step is said to have succeeded and never ran.
+  replace_command("srun",
+                  "if mkdir " + at("lied") + " 2>/dev/null; then exit 0; fi\nexec $REAL \"$@\"\n");
+  start("  commands: " + at("commands") + "\n");
+  const EndedRun run = drop_and_wait("job", by_file("cat $0 > $1"));
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "all"), "123456");
+  EXPECT_TRUE(fs::exists(at("lied")));
+  EXPECT_NE(run.log.find("its node was lost"), std::string::npos) << run.log;
+  for (const nlohmann::json& task : run.status["tasks"]) EXPECT_EQ(task["attempts"], 1);
+}
+
+TEST_F(Slurm, DoesNotBelieveARecordThatSrunContradicts) {
+  replace_command("srun", "$REAL \"$@\"; code=$?\nif mkdir " + at("contradicted") +
+                              " 2>/dev/null; then exit 9; fi\nexit $code\n");
+  start("  commands: " + at("commands") + "\n");
+  const EndedRun run = drop_and_wait("job", by_file("echo x >> $1"));
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_NE(run.log.find("its record says that it is done, but srun: exit code 9"),
+            std::string::npos)
+      << run.log;
+  EXPECT_EQ(output(run, "all").size(), 14u) << "one task ran twice";
+}
+
+TEST_F(Slurm, ANodeThatDiesCostsNoTask) {
+  fs::create_directories(at("marks"));
+  start();
+  drop("job.yaml", by_file(std::string(kNote) + std::string(kWaitForGo) + "cat $0 > $1"));
+  const std::string node = busy_node();
+  sandbox("kill", {node});
+  write_text(at("go"), "");
+  const EndedRun run = ended("job");
+  sandbox("revive", {node});
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "all"), "123456");
+  EXPECT_NE(run.log.find(node + " is no longer ours"), std::string::npos) << run.log;
+  for (const nlohmann::json& task : run.status["tasks"]) {
+    EXPECT_EQ(task["attempts"], 1) << "a lost task is no failure of it";
+    EXPECT_NE(task["node"], node);
+  }
+  until("the node is back", [&] {
+    return slurm({"sinfo", "--noheader", "--Node", "--format=%T"}).find("down") ==
+           std::string::npos;
+  });
+}
+
+TEST_F(Slurm, GoesOnWhenTheControllerIsBack) {
+  fs::create_directories(at("marks"));
+  start();
+  drop("job.yaml",
+       by_file(std::string(kNote) + kWaitForGo + "cat $0 > $1", "    resources: {cpus: 2}\n"));
+  static_cast<void>(busy_node());
+  // What it has not saved, the controller forgets: then it takes the holders for jobs that wait.
+  const auto begun = fs::file_time_type::clock::now();
+  until("the controller has saved its jobs", [&] {
+    std::error_code none_yet;
+    return fs::last_write_time(box() + "/state/job_state", none_yet) > begun;
+  });
+  sandbox("controller", {"kill"});
+  write_text(at("go"), "");
+  const std::string folder = running("job");
+  until("the status says what is waited for",
+        [&] { return read_text(folder + "/status.json").find("Slurm: ") != std::string::npos; });
+  sandbox("controller", {"start"});
+  until(
+      "the run ends", [&] { return names_in(jobs("running")).empty(); }, std::chrono::minutes(3));
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "all"), "123456");
+  for (const nlohmann::json& task : run.status["tasks"]) EXPECT_EQ(task["attempts"], 1);
+  EXPECT_EQ(names_in(at("marks")).size(), 6u) << "each task began once";
+}
+
+TEST_F(Slurm, ACancelledRunTellsItsTasksAndLeavesNothing) {
+  fs::create_directories(at("marks"));
+  start();
+  drop("job.yaml", once(std::string(kNote) +
+                        "trap \"echo told > {work}/../../told; exit 1\" TERM; sleep 60 & wait"));
+  static_cast<void>(busy_node());
+  write_text(running("job") + "/CANCEL", "");
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.status["state"], "cancelled") << run.log;
+  EXPECT_EQ(read_text(at("told")), "told\n");
+  EXPECT_EQ(jobs_left(), "");
+}
+
+TEST_F(Slurm, AnAgentThatIsKilledGoesOnWithoutDoingAnythingTwice) {
+  fs::create_directories(at("marks"));
+  start();
+  drop("job.yaml", by_file(std::string(kNote) +
+                               "flock -n {work}/lock-$(basename $0) sleep 1 || exit 7; cat $0 > $1",
+                           "    resources: {cpus: 2}\n"));
+  const std::string folder = running("job");
+  until("a task is done", [&] {
+    return read_text(folder + "/tasks.jsonl").find("\"attempts\"") != std::string::npos;
+  });
+  signal_agent(SIGKILL);
+  wait_for_agent();
+  const std::string done = read_text(folder + "/tasks.jsonl");
+  start();
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "all"), "123456");
+  // What was done before stays done: its line is there once, and its mark, too.
+  const std::string finished = read_text(run.folder + "/tasks.jsonl");
+  EXPECT_EQ(finished.substr(0, done.size()), done);
+  for (const nlohmann::json& task : run.status["tasks"]) EXPECT_EQ(task["exit_code"], 0);
+  expect_no_work_left();
+}
+
+// The nodes know users by name: one of Debian's own.
+TEST_F(Slurm, RunsAsThePersonWhoDroppedIt) {
+  start();
+  const uid_t nobody = 65534;
+  fs::permissions(at("data"), fs::perms(0755));
+  drop("job.yaml",
+       "workflow: w\ninput: {dataset: data/f1.txt}\nsteps:\n  - id: work\n    run: [sh, -c, 'id -u "
+       "> {output}/id', '{input}']\n"
+       "output: " +
+           at("free/{run}") + "\n",
+       nobody);
+  fs::create_directories(at("free"));
+  ::chmod(at("free").c_str(), 0777);
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "id"), "65534\n");
+}
+
+TEST_F(Slurm, GivesBackNodesThatHaveNothingToDo) {
+  start("  idle_s: 2\n");
+  drop("job.yaml", by_file("if [ $(basename $0) = f1.txt ]; then sleep 12; fi; cat $0 > $1"));
+  const std::string folder = running("job");
+  until("a node is given back", [&] {
+    return read_text(folder + "/run.log").find("is no longer ours") != std::string::npos;
+  });
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.ending, "done") << run.log;
+  EXPECT_EQ(output(run, "all"), "123456");
+}
+
+}  // namespace
+}  // namespace tierhub::test
