@@ -3,6 +3,8 @@
 
 
 start_cluster() {
+  # munge wants to be reached by everybody.
+  chmod 711 "$place"
   "$repository/scripts/slurm-sandbox.sh" start "$place/slurm" 3 2 >/dev/null
 }
 

@@ -132,7 +132,7 @@ start_all() {  # [NODES [SLOTS]]
   start_daemon munged munged --foreground --key-file="$folder/munge/key" --socket="$folder/munge/socket" \
     --pid-file="$folder/munge/pid" --log-file="$folder/munge/log" --seed-file="$folder/munge/seed"
   local end=$((SECONDS + 30)) node
-  until [ -S "$folder/munge/socket" ]; do [ $SECONDS -lt $end ] || die "munged does not start"; sleep 0.02; done
+  until [ -S "$folder/munge/socket" ]; do [ $SECONDS -lt $end ] || die "munged does not start: $(cat "$folder/log/munged.out")"; sleep 0.02; done
   start_daemon slurmctld slurmctld -D -c
   for node in $(nodes); do start_node "$node"; done
   until are_idle; do

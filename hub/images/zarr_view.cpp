@@ -22,7 +22,7 @@ namespace {
 
 using formats::Json;
 using Names = std::vector<std::string>;
-using Image = std::shared_ptr<const OpenImage>;
+using SharedImage = std::shared_ptr<const OpenImage>;
 
 // Of one image in its consolidated metadata.
 constexpr size_t kConsolidatedLabels = 20;
@@ -47,14 +47,14 @@ Names without_last(const Names& names, size_t count) {
 
 // A level of an image.
 struct Array {
-  Image image;
+  SharedImage image;
   uint64_t level = 0;
 };
 // A plate, a row, a well, or the labels of an image.
 struct Group {
   Json attributes;
 };
-using Node = std::variant<Image, Array, Group>;
+using Node = std::variant<SharedImage, Array, Group>;
 
 class ZarrView {
  public:
@@ -95,9 +95,9 @@ class ZarrView {
   }
 
   // An image that can be read.
-  Result<Image> image_at(const Names& names) const {
+  Result<SharedImage> image_at(const Names& names) const {
     TRY_ASSIGN(const std::string path, join_names(names));
-    TRY_ASSIGN(Image image, sources_.store.open(path));
+    TRY_ASSIGN(SharedImage image, sources_.store.open(path));
     if (!image->reader) {
       return Error(std::errc::not_supported, fmt::format("{} cannot be shown: {}", image->path,
                                                          image->info.not_decodable.value_or("")));
@@ -164,7 +164,7 @@ class ZarrView {
   }
 
   Json attributes_of(const Node& node) const {
-    if (const auto* image = std::get_if<Image>(&node))
+    if (const auto* image = std::get_if<SharedImage>(&node))
       return image_attributes(**image, windows_of(**image), version_);
     if (const auto* group = std::get_if<Group>(&node)) return group->attributes;
     return array_attributes();
@@ -184,7 +184,7 @@ class ZarrView {
     if (key == ".zarray" && array != nullptr)
       return send(array_of(*array->image, array->level, version_));
     if (key == ".zgroup" && array == nullptr) return send(group_v2());
-    const auto* image = std::get_if<Image>(&node);
+    const auto* image = std::get_if<SharedImage>(&node);
     if (key == ".zmetadata" && image != nullptr) return send(consolidated(**image, path));
     return no_key(key + " here");
   }
@@ -230,7 +230,7 @@ class ZarrView {
       at.push_back(*index);
     }
     if (at.size() != kAxes + 1) return no_key("key " + names.back());
-    TRY_ASSIGN(const Image image, image_at(without_last(names, key_names)));
+    TRY_ASSIGN(const SharedImage image, image_at(without_last(names, key_names)));
     const TileAddress tile{at[0], at[1], at[2], at[3], at[4], at[5]};
     if (tile.level >= zarr_levels(*image) || region_of(*image, tile).empty())
       return no_key("such chunk");

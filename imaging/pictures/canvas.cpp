@@ -39,7 +39,7 @@ size_t count_characters(std::string_view text) {
 }  // namespace
 
 Canvas::Canvas(uint32_t width, uint32_t height, Colour background)
-    : picture_{width, height, PngColour::rgb, PngEffort::small, {}} {
+    : picture_{width, height, PngColour::rgb, pixels::PngEffort::small, {}} {
   assert(width > 0 && height > 0 && uint64_t{width} * height <= kMaxPixels);
   picture_.samples.resize(size_t{width} * height * 3);
   fill({0, 0, width, height}, background);
