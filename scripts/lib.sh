@@ -21,8 +21,10 @@ test_packages=(attr acl e2fsprogs rsync tar git sqlite3 python3 curl xfsprogs bt
 web_packages=(chromium)
 # Other programs that the label `tools` runs on the mount.
 tool_packages=(fio stress-ng dbench samba samba-vfs-modules samba-testsuite smbclient)
-# A cluster on this machine, and what exports the mount to one.
+# A cluster on this machine.
 slurm_packages=(slurm-wlm munge)
+# What exports the mount to the nodes of a cluster, and a client without a kernel.
+nfs_packages=(nfs-ganesha nfs-ganesha-vfs libnfs-utils)
 # What checks the annotations of locks.
 lock_packages=(clang-16)
 # What the fuzz preset is built with.

@@ -54,7 +54,7 @@ case "${1:-all}" in
   all | compare) install_node_modules tests/compare/zarrita ;;
 esac
 case "${1:-all}" in
-  all | slurm) install_packages "${slurm_packages[@]}" ;;
+  all | slurm) install_packages "${slurm_packages[@]}" "${nfs_packages[@]}" ;;
 esac
 case "${1:-all}" in
   all | web) install_packages "${web_packages[@]}" ;;

@@ -181,10 +181,11 @@ std::string SlurmExecutor::waits_for() const {
     return fmt::format("Slurm: {} is silent; its tasks run elsewhere once Slurm has given it up",
                        node);
   }
-  if (!cleared_) return "Slurm: what an earlier runner left is being ended";
+  if (!cleared_ && clearing_told_) return "Slurm: what an earlier runner left is being ended";
   if (pending_ == 0 || startable_ == 0) return "";
-  return fmt::format("Slurm: {}, {} of {} nodes", pending_reason_, holders_.size(),
-                     holders_.size() + pending_);
+  const bool has_reason = !pending_reason_.empty() && pending_reason_ != "None";
+  return fmt::format("Slurm: {}, {} of {} nodes", has_reason ? pending_reason_ : "starting",
+                     holders_.size(), holders_.size() + pending_);
 }
 
 // --- Children ---

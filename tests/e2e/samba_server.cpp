@@ -7,12 +7,9 @@
 #include <stdexcept>
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <pwd.h>
 
 #include "common/unique_fd.h"
@@ -24,18 +21,6 @@ namespace {
 
 constexpr const char* kPassword = "secret";
 constexpr auto kTortureLimit = std::chrono::seconds(150);
-
-// One that nobody listens at now.
-int free_port() {
-  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  check(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), length), "bind");
-  check(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length), "getsockname");
-  return ntohs(address.sin_port);
-}
 
 // The lines of a section of docs/SAMBA.md.
 std::vector<std::string> documented(const std::string& section) {

@@ -5,12 +5,15 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <netinet/in.h>
 
 #include "common/posix.h"
 #include "common/spawn.h"
@@ -76,6 +79,18 @@ CommandResult run_command(const std::vector<std::string>& argv,
   result.text = fmt::format("{}: exit code {}\n{}{}", fmt::join(argv, " "), result.exit_code,
                             result.out, result.err);
   return result;
+}
+
+int free_port() {
+  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), length) != 0 ||
+      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    throw std::runtime_error("no port of 127.0.0.1 is free");
+  return ntohs(address.sin_port);
 }
 
 }  // namespace tierhub::test

@@ -28,6 +28,9 @@ CommandResult run_command(const std::vector<std::string>& argv,
                           const std::vector<std::string>& environment = {},
                           std::chrono::seconds time_limit = std::chrono::seconds(60));
 
+// A TCP port of 127.0.0.1 that nobody listens at now.
+int free_port();
+
 // Waits for a child's end. -1: it still runs after the time limit; else as CommandResult's code.
 int wait_for_exit(pid_t child, std::chrono::milliseconds time_limit);
 
