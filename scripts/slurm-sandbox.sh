@@ -13,7 +13,7 @@ source "$(dirname "$0")/lib.sh"
 usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 [ $# -ge 2 ] || usage
-command=$1 folder=$2
+command=$1 folder=$(realpath -m "$2")
 shift 2
 
 [ "$(id -u)" = 0 ] || die "slurmd starts tasks as other users: run it as root"

@@ -61,9 +61,9 @@ class Executor {
   virtual std::vector<EndedTask> turn(RunLog& log) = 0;
   // Tasks are told to end (SIGTERM), and killed after `grace`. Once is enough.
   virtual void stop_all(std::chrono::milliseconds grace) = 0;
-  // Gives back what was asked for; nothing that belongs to the run is left running when it returns,
-  // or the log says what is.
-  virtual void end(RunLog& log) = 0;
+  // Gives back what was asked for. True if nothing that belongs to the run is left running; else the
+  // log says what may be.
+  virtual bool end(RunLog& log) = 0;
   // What tasks wait for, in one sentence; empty: for nothing.
   virtual std::string waits_for() const = 0;
 };

@@ -113,6 +113,9 @@ void LocalExecutor::stop_all(std::chrono::milliseconds grace) {
     running.process.stop(TaskEnd::stopped, "it was stopped with the run", grace);
 }
 
-void LocalExecutor::end(RunLog& /*log*/) { kill_children(); }
+bool LocalExecutor::end(RunLog& /*log*/) {
+  kill_children();
+  return true;
+}
 
 }  // namespace tierhub::compute

@@ -28,7 +28,7 @@ class LocalExecutor final : public Executor {
   void add_to(std::vector<pollfd>& polled) const override;
   std::vector<EndedTask> turn(RunLog& log) override;
   void stop_all(std::chrono::milliseconds grace) override;
-  void end(RunLog& log) override;
+  bool end(RunLog& log) override;
   std::string waits_for() const override { return ""; }
 
  private:

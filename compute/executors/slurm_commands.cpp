@@ -86,7 +86,7 @@ CommandLineWords srun_words(const SlurmSettings& settings, const std::string& jo
           "--nodes=1",
           "--ntasks=1",
           fmt::format("--cpus-per-task={}", std::min(resources.cpus, settings.processors)),
-          "--mem=" + (memory ? megabytes(*memory) : "0"),
+          "--mem=" + (memory ? fmt::format("{}M", *memory / kMiB) : "0"),
           "--chdir=/",
           "--input=0",
           "--unbuffered",
@@ -163,10 +163,14 @@ bool was_refused(std::string_view messages) {
 }
 
 std::optional<uint64_t> step_memory(const SlurmSettings& settings, const Resources& resources) {
-  if (!settings.memory_bytes) return resources.memory_bytes;
-  const uint64_t share = *settings.memory_bytes / std::max(1u, settings.processors) *
-                         std::min(resources.cpus, settings.processors);
-  return std::min(*settings.memory_bytes, resources.memory_bytes.value_or(share));
+  // Not asked for: then Slurm counts the memory of steps against what it chose.
+  if (!settings.memory_bytes) return std::nullopt;
+  const uint64_t node = *settings.memory_bytes / kMiB;
+  const uint64_t share =
+      node / std::max(1u, settings.processors) * std::min(resources.cpus, settings.processors);
+  const uint64_t wanted =
+      resources.memory_bytes ? (*resources.memory_bytes + kMiB - 1) / kMiB : share;
+  return std::min(node, wanted) * kMiB;
 }
 
 }  // namespace tierhub::compute

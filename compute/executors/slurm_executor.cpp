@@ -27,6 +27,7 @@ constexpr seconds kCommandPatience{60};
 constexpr milliseconds kFirstDelay{1000};
 constexpr milliseconds kLongestDelay{30000};
 constexpr seconds kEndPatience{20};
+constexpr seconds kSettlePatience{10};
 // Of a step until its wrapper says that it has begun. After a restart of the controller, it may take the processors of steps that
 // have ended for taken, and srun waits for ever.
 constexpr seconds kStartPatience{30};
@@ -128,18 +129,42 @@ const std::pair<const std::string, SlurmExecutor::Holder>* SlurmExecutor::find_h
     const Resources& resources) const {
   const unsigned processors = std::min(resources.cpus, settings_.processors);
   const uint64_t memory = step_memory(settings_, resources).value_or(0);
-  const std::optional<SteadyClock::duration> median = median_time();
-  const SteadyClock::time_point now = SteadyClock::now();
   const std::pair<const std::string, Holder>* best = nullptr;
+  unsigned least = 0;
   for (const auto& entry : holders_) {
     const Holder& holder = entry.second;
-    if (holder.state != Holder::State::ready || holder.missing_since) continue;
-    if (holder.processors + processors > settings_.processors) continue;
-    if (settings_.memory_bytes && holder.memory_bytes + memory > *settings_.memory_bytes) continue;
-    if (holder.ends_at && median && now + kTimesOfMedian * *median > *holder.ends_at) continue;
-    if (best == nullptr || holder.processors < best->second.processors) best = &entry;
+    if (holder.state != Holder::State::ready || holder.missing_since || ends_too_soon(holder))
+      continue;
+    const Use use = use_of(entry.first);
+    if (use.processors + processors > settings_.processors) continue;
+    if (settings_.memory_bytes && use.memory_bytes + memory > *settings_.memory_bytes) continue;
+    if (best == nullptr || use.processors < least) {
+      best = &entry;
+      least = use.processors;
+    }
   }
   return best;
+}
+
+SlurmExecutor::Use SlurmExecutor::use_of(const std::string& job) const {
+  Use use;
+  const auto add = [&](const Step& step) {
+    if (step.holder != job) return;
+    use.processors += std::min(step.resources.cpus, settings_.processors);
+    use.memory_bytes += step_memory(settings_, step.resources).value_or(0);
+    use.tasks += 1;
+  };
+  for (const auto& [pid, step] : steps_) add(step);
+  for (const Step& step : unsettled_) add(step);
+  return use;
+}
+
+// Half of what a new holder has is always enough: or tasks that take long would never start.
+bool SlurmExecutor::ends_too_soon(const Holder& holder) const {
+  const std::optional<SteadyClock::duration> median = median_time();
+  if (!holder.ends_at || !median) return false;
+  return SteadyClock::now() + std::min(kTimesOfMedian * *median, holder.granted / 2) >
+         *holder.ends_at;
 }
 
 Result<void> SlurmExecutor::start(TaskId task, const ProcessSpec& spec, const Resources& resources,
@@ -157,10 +182,6 @@ Result<void> SlurmExecutor::start(TaskId task, const ProcessSpec& spec, const Re
             SteadyClock::now()};
   TRY_ASSIGN(const pid_t pid, spawn_words(srun_words(settings_, place->first, resources, wrapper_),
                                           tierhub::compute::to_json(order), step.child));
-  Holder& holder = holders_.at(place->first);
-  holder.processors += std::min(resources.cpus, settings_.processors);
-  holder.memory_bytes += step_memory(settings_, resources).value_or(0);
-  holder.tasks += 1;
   steps_.emplace(pid, std::move(step));
   starts_ -= 1;
   return {};
@@ -218,6 +239,7 @@ Result<pid_t> SlurmExecutor::spawn_words(const CommandLineWords& words, std::str
 Result<void> SlurmExecutor::run_command(Purpose purpose, const CommandLineWords& words,
                                         std::string_view input) {
   Command command{purpose};
+  command.after_submit = !is_running(Purpose::submit);
   command.kill_at = SteadyClock::now() + kCommandPatience;
   TRY_ASSIGN(const pid_t pid, spawn_words(words, input, command.child));
   commands_.emplace(pid, std::move(command));
@@ -243,7 +265,8 @@ std::vector<EndedTask> SlurmExecutor::turn(RunLog& log) {
       std::min<double>(settings_.starts_per_second, starts_ + passed * settings_.starts_per_second);
   read_children(log);
   reap(log);
-  if (kill_at_ && now >= *kill_at_ && !cancelled_ && !empty()) {
+  if (kill_at_ && now >= *kill_at_ && !cancelled_ && !empty() && !backs_off() &&
+      !is_running(Purpose::cancel)) {
     cancelled_ = true;
     static_cast<void>(run_command(Purpose::cancel, scancel_words(job_name_)));
   }
@@ -303,6 +326,11 @@ void SlurmExecutor::on_step_end(Step step, int status, RunLog& log) {
     ended.peak_bytes = record->peak_bytes;
     ended.processor_s = record->processor_s;
     ended.last_lines = step.lines.last();
+    // Slurm ends all steps of a job that it takes back, or that this executor cancels.
+    if (ended.end == TaskEnd::stopped && !kill_at_) {
+      ended.end = TaskEnd::lost;
+      ended.reason = "its node was taken back";
+    }
     if (ended.end == TaskEnd::done) {
       ended.report = std::move(step.lines.report());
       times_.push_back(SteadyClock::now() - step.started);
@@ -349,12 +377,7 @@ void SlurmExecutor::settle(Step& step, EndedTask ended) {
 
 void SlurmExecutor::leave_holder(const Step& step) {
   const auto found = holders_.find(step.holder);
-  if (found == holders_.end()) return;
-  Holder& holder = found->second;
-  holder.processors -= std::min(step.resources.cpus, settings_.processors);
-  holder.memory_bytes -= step_memory(settings_, step.resources).value_or(0);
-  holder.tasks -= 1;
-  holder.idle_since = SteadyClock::now();
+  if (found != holders_.end()) found->second.idle_since = SteadyClock::now();
 }
 
 std::optional<SteadyClock::duration> SlurmExecutor::median_time() const {
@@ -391,6 +414,7 @@ void SlurmExecutor::on_command_end(Command command, int status, RunLog& log) {
     case Purpose::look: {
       const Result<std::vector<QueuedJob>> jobs = parse_squeue(command.output);
       if (succeeded && jobs) {
+        if (command.after_submit) submitted_ = false;
         take_queue(*jobs, log);
       } else {
         back_off(succeeded ? jobs.error().text() : message, log);
@@ -402,12 +426,14 @@ void SlurmExecutor::on_command_end(Command command, int status, RunLog& log) {
         impatient_until_ = SteadyClock::now() + kImpatience;
         next_look_ = SteadyClock::now();
       } else {
-        submitted_ = false;
         back_off("no node was asked for: " + message, log);
       }
       break;
     case Purpose::cancel:
-      if (!succeeded) back_off(message, log);
+      if (!succeeded) {
+        back_off(message, log);
+        cancelled_ = false;
+      }
       break;
   }
 }
@@ -417,13 +443,17 @@ void SlurmExecutor::take_queue(const std::vector<QueuedJob>& jobs, RunLog& log) 
   delay_ = milliseconds(0);
   if (!cleared_) {
     cleared_ = std::all_of(jobs.begin(), jobs.end(), tierhub::compute::has_ended);
-    if (!cleared_ && !clearing_told_) {
+    if (cleared_) return;
+    if (!clearing_told_) {
       clearing_told_ = true;
       log.line("run", "Slurm: what an earlier runner left is being ended");
     }
+    const SteadyClock::time_point now = SteadyClock::now();
+    if (now < next_clearing_ || is_running(Purpose::cancel)) return;
+    next_clearing_ = now + kCancelAgain;
+    static_cast<void>(run_command(Purpose::cancel, scancel_words(job_name_)));
     return;
   }
-  if (!is_running(Purpose::submit)) submitted_ = false;
   pending_ = 0;
   const SteadyClock::time_point now = SteadyClock::now();
   for (auto& [job, holder] : holders_) {
@@ -433,7 +463,10 @@ void SlurmExecutor::take_queue(const std::vector<QueuedJob>& jobs, RunLog& log) 
   std::erase_if(holders_, [&](const auto& entry) {
     const Holder& holder = entry.second;
     const bool gone = holder.missing_since && now - *holder.missing_since > kForgotten;
-    if (gone) log.line("run", fmt::format("Slurm: {} is no longer ours", holder.node));
+    if (gone) {
+      log.line("run", fmt::format("Slurm: {} is no longer ours", holder.node));
+      forgotten_.insert(entry.first);
+    }
     return gone;
   });
   // Slurm has ended the holder: nothing of these tasks is left.
@@ -445,7 +478,7 @@ void SlurmExecutor::take_queue(const std::vector<QueuedJob>& jobs, RunLog& log) 
 }
 
 void SlurmExecutor::take_job(const QueuedJob& job, RunLog& log) {
-  if (job.state == "PENDING") {
+  if (job.state == "PENDING" || job.state == "CONFIGURING") {
     ++pending_;
     pending_reason_ = job.reason;
     return;
@@ -458,16 +491,23 @@ void SlurmExecutor::take_job(const QueuedJob& job, RunLog& log) {
     holders_.erase(known);
     return;
   }
+  // Its tasks were taken for lost.
+  if (forgotten_.contains(job.job)) {
+    if (!is_running(Purpose::cancel))
+      static_cast<void>(run_command(Purpose::cancel, scancel_job_words(job.name)));
+    return;
+  }
   Holder& holder = holders_[job.job];
   holder.missing_since.reset();
   if (known == holders_.end()) {
     holder.name = job.name;
     holder.node = job.node;
     holder.idle_since = now;
+    if (job.left) holder.granted = *job.left;
     log.line("run", fmt::format("Slurm: {} is ours (job {})", job.node, job.job));
   }
   if (job.left && job.left->count() > 0) holder.ends_at = now + *job.left;
-  const bool runs = job.state == "RUNNING" || job.state == "CONFIGURING";
+  const bool runs = job.state == "RUNNING";
   if (!runs) holder.state = Holder::State::cancelled;
   // A controller may refuse to cancel a job for a moment.
   if (runs && holder.state == Holder::State::cancelled &&
@@ -511,6 +551,12 @@ void SlurmExecutor::give_up_holders_that_start_nothing(RunLog& log) {
     if (step.records.begun() || SteadyClock::now() - step.started < kStartPatience) continue;
     const auto found = holders_.find(step.holder);
     if (found == holders_.end() || found->second.state == Holder::State::cancelled) continue;
+    const bool others_run = std::any_of(steps_.begin(), steps_.end(), [&](const auto& entry) {
+      return entry.second.holder == found->first && entry.second.records.begun();
+    });
+    // Tasks that run are not given up for one that does not start.
+    if (others_run) found->second.state = Holder::State::leaving;
+    if (others_run || backs_off()) continue;
     log.line("run", fmt::format("{}: a task did not begin within {} s ({}): the node is given up",
                                 found->second.node, kStartPatience.count(),
                                 last_message(step.child.messages)));
@@ -520,13 +566,10 @@ void SlurmExecutor::give_up_holders_that_start_nothing(RunLog& log) {
 
 void SlurmExecutor::give_back_holders(RunLog& log) {
   const SteadyClock::time_point now = SteadyClock::now();
-  const std::optional<SteadyClock::duration> median = median_time();
   for (auto& [job, holder] : holders_) {
-    if (holder.state == Holder::State::ready && holder.ends_at && median &&
-        now + kTimesOfMedian * *median > *holder.ends_at) {
+    if (holder.state == Holder::State::ready && ends_too_soon(holder))
       holder.state = Holder::State::leaving;
-    }
-    if (holder.state == Holder::State::cancelled || holder.tasks > 0) continue;
+    if (holder.state == Holder::State::cancelled || use_of(job).tasks > 0) continue;
     const bool idle = startable_ == 0 && now - holder.idle_since > settings_.idle;
     if (idle || holder.state == Holder::State::leaving) cancel_holder(holder, log);
   }
@@ -551,7 +594,15 @@ void SlurmExecutor::back_off(std::string why, RunLog& log) {
   next_look_ = try_again_at_;
 }
 
-void SlurmExecutor::end(RunLog& log) {
+bool SlurmExecutor::end(RunLog& log) {
+  // What was asked for a moment ago must be known before it can be cancelled.
+  const SteadyClock::time_point settled_by = SteadyClock::now() + kSettlePatience;
+  while ((is_running(Purpose::submit) || is_running(Purpose::look)) &&
+         SteadyClock::now() < settled_by) {
+    read_children(log);
+    reap(log);
+    ::poll(nullptr, 0, 20);
+  }
   const SteadyClock::time_point deadline = SteadyClock::now() + kEndPatience;
   startable_ = 0;
   kill_at_ = SteadyClock::now();
@@ -574,6 +625,7 @@ void SlurmExecutor::end(RunLog& log) {
                                 job_name_));
   }
   kill_children();
+  return cleared_;
 }
 
 }  // namespace tierhub::compute

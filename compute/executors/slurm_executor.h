@@ -18,6 +18,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,7 @@ class SlurmExecutor final : public Executor {
   void add_to(std::vector<pollfd>& polled) const override;
   std::vector<EndedTask> turn(RunLog& log) override;
   void stop_all(std::chrono::milliseconds grace) override;
-  void end(RunLog& log) override;
+  bool end(RunLog& log) override;
   std::string waits_for() const override;
 
  private:
@@ -71,6 +72,7 @@ class SlurmExecutor final : public Executor {
     Child child = {};
     std::string output = {};
     SteadyClock::time_point kill_at = {};
+    bool after_submit = false;  // began when no submission was under way
   };
   // `ready`: takes tasks. `leaving`: takes none, and is cancelled when it has none. `cancelled`:
   // Slurm was told to end it, and has not done so.
@@ -79,13 +81,20 @@ class SlurmExecutor final : public Executor {
     std::string name;  // as QueuedJob::name
     std::string node;
     std::optional<SteadyClock::time_point> ends_at;
-    unsigned processors = 0;  // of the tasks in it
-    uint64_t memory_bytes = 0;
-    size_t tasks = 0;
+    SteadyClock::duration granted{};  // how long it had when it was seen first
     SteadyClock::time_point cancelled_at;
     std::optional<SteadyClock::time_point> missing_since;  // from the queue
     SteadyClock::time_point idle_since;
   };
+
+  // Of the tasks in a holder.
+  struct Use {
+    unsigned processors = 0;
+    uint64_t memory_bytes = 0;
+    size_t tasks = 0;
+  };
+  Use use_of(const std::string& job) const;
+  bool ends_too_soon(const Holder& holder) const;
 
   Result<void> run_command(Purpose purpose, const CommandLineWords& words,
                            std::string_view input = {});
@@ -123,6 +132,7 @@ class SlurmExecutor final : public Executor {
   std::vector<Step> unsettled_;  // srun ended without a record; the holder may still be there
   std::map<pid_t, Command> commands_;
   std::map<std::string, Holder> holders_;  // by job
+  std::set<std::string> forgotten_;        // holders that Slurm did not list for a while
   std::vector<EndedTask> ended_;
 
   bool cleared_ = false;  // nothing of an earlier runner is left
@@ -135,6 +145,7 @@ class SlurmExecutor final : public Executor {
   std::optional<SteadyClock::time_point> kill_at_;  // the run is being stopped
   bool cancelled_ = false;
   SteadyClock::time_point next_look_{};
+  SteadyClock::time_point next_clearing_{};
   SteadyClock::time_point impatient_until_{};  // looks often until then
   SteadyClock::time_point try_again_at_{};
   std::chrono::milliseconds delay_{0};

@@ -46,19 +46,23 @@ std::string node_name() {
 // With a script to read first, the shell looks for the program: the script may change PATH.
 ProcessSpec after_setup(ProcessSpec spec, const std::string& setup) {
   if (setup.empty()) return spec;
-  std::vector<std::string> arguments = {"sh", "-c", ". \"$0\" && exec \"$@\"", setup};
+  // A script that ends the shell, with 0 too, has not let the program run.
+  std::vector<std::string> arguments = {
+      "sh", "-c", "trap 'c=$?; [ $c -ne 0 ] || c=125; exit $c' EXIT; . \"$0\" && exec \"$@\"",
+      setup};
   arguments.insert(arguments.end(), spec.arguments.begin(), spec.arguments.end());
   spec.arguments = std::move(arguments);
   spec.program = "/bin/sh";
   return spec;
 }
 
-// What the cluster tells a step (devices, number of the job) is for the task as well.
+// What the cluster tells a step of its devices is for the task as well. Not the number of its job: an
+// srun in the task would start what the wrapper cannot end.
 void add_cluster_environment(std::vector<std::string>& environment) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view variable(*entry);
     for (const std::string_view prefix :
-         {"SLURM_", "SLURMD_", "CUDA_", "ROCR_", "GPU_", "TMPDIR="}) {
+         {"SLURMD_NODENAME=", "CUDA_", "ROCR_", "GPU_", "TMPDIR="}) {
       if (variable.starts_with(prefix)) environment.emplace_back(variable);
     }
   }

@@ -165,7 +165,10 @@ void RunLoop::start(TaskId task, std::vector<unsigned> slots) {
   if (context_.stager) context_.stager->started(task);
   granted_[task] = std::move(slots);
   const Result<void> started = hand_over(task);
-  if (!started) on_end({task, TaskEnd::failed, 127, started.error().text()});
+  if (started) return;
+  // Between the question and the start the room may have gone.
+  const bool no_room = started.error().is(std::errc::resource_unavailable_try_again);
+  on_end({task, no_room ? TaskEnd::unstarted : TaskEnd::failed, 127, started.error().text()});
 }
 
 Result<void> RunLoop::hand_over(TaskId task) {
@@ -329,7 +332,7 @@ void RunLoop::note_worker_time() {
 }
 
 bool RunLoop::comes_again(TaskRecord& record, const EndedTask& ended) {
-  if (ended.end == TaskEnd::lost && ++losses_[ended.task] > kMostLosses) return false;
+  if (ended.end == TaskEnd::lost && ++losses_[ended.task] >= kMostLosses) return false;
   if (ended.end != TaskEnd::lost && ended.end != TaskEnd::unstarted) return false;
   record.state = "waiting";
   record.attempts -= 1;

@@ -51,9 +51,11 @@ class Runner {
     if (!ended.empty()) return ended == "done" ? RunnerExit::done : RunnerExit::failed;
     if (!options_.give_up_reason.empty()) {
       // Its runners died, and may have left tasks on nodes.
-      make_executor()->end(*context_.log);
+      static_cast<void>(make_executor()->end(*context_.log));
       return end_failed(options_.give_up_reason);
     }
+    const Result<void> cleared = clear_nodes();
+    if (!cleared) return end_stopped();
     const Result<void> prepared = prepare();
     if (context_.why_stop() != Stop::none) return end_stopped();
     if (!prepared) return end_failed(prepared.error().text());
@@ -79,6 +81,14 @@ class Runner {
                                     : options_.slurm->programs_folder;
     return std::make_unique<SlurmExecutor>(
         *options_.slurm, slurm_job_name(options_.run, options_.run_folder), folder + "/tieragent");
+  }
+
+  // What an earlier runner started on nodes has ended before anything of the run is looked at: it may
+  // still write. An error if the run is to stop.
+  Result<void> clear_nodes() {
+    if (!options_.slurm || !context_.record->header()) return {};
+    while (!make_executor()->end(*context_.log)) TRY(check_stop());
+    return {};
   }
 
   Result<void> prepare() {

@@ -206,6 +206,42 @@ TEST_F(Slurm, ANodeThatDiesCostsNoTask) {
   });
 }
 
+TEST_F(Slurm, ASetupScriptThatEndsTheShellIsNoSuccess) {
+  write_text(at("setup.sh"), "exit 0\n");
+  start("  setup: " + at("setup.sh") + "\n");
+  const EndedRun run = drop_and_wait("job", once("cat $0 > $1"));
+  EXPECT_EQ(run.ending, "failed") << run.log;
+  EXPECT_NE(run.report.find("exit code 125"), std::string::npos) << run.report;
+}
+
+TEST_F(Slurm, ASetupScriptIsReadBeforeTheTask) {
+  write_text(at("setup.sh"), "export LICENCE=here\n");
+  start("  setup: " + at("setup.sh") + "\n");
+  const EndedRun run = drop_and_wait("job", once("printf $LICENCE > $1"));
+  EXPECT_EQ(run.ending, "done") << run.log;
+  EXPECT_EQ(output(run, "one"), "here");
+}
+
+// As by preemption, at the end of its time, or by an administrator.
+TEST_F(Slurm, ANodeThatSlurmTakesBackCostsNoTask) {
+  fs::create_directories(at("marks"));
+  start();
+  drop("job.yaml", by_file(std::string(kNote) + kWaitForGo + "cat $0 > $1"));
+  const std::string node = busy_node();
+  std::string job = slurm({"squeue", "--noheader", "--array", "--nodelist=" + node, "--format=%i"});
+  job.resize(std::min(job.find('\n'), job.size()));
+  slurm({"scancel", job});
+  const std::string folder = running("job");
+  until("the run has noticed", [&] {
+    return read_text(folder + "/run.log").find("its node was taken back") != std::string::npos;
+  });
+  write_text(at("go"), "");
+  const EndedRun run = ended("job");
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "all"), "123456");
+  for (const nlohmann::json& task : run.status["tasks"]) EXPECT_EQ(task["attempts"], 1);
+}
+
 TEST_F(Slurm, GoesOnWhenTheControllerIsBack) {
   fs::create_directories(at("marks"));
   start();
