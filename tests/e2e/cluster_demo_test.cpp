@@ -14,10 +14,11 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 TEST(ClusterDemo, RunsOnOneTwoAndThreeNodesWithEqualResults) {
-  const TemporaryDirectory results;
+  const TemporaryDirectory place;
+  const fs::path results = place.path();
   const CommandResult demo =
       run_command({std::string(TIERHUB_SOURCE_DIR) + "/scripts/demo.sh", "--cluster"},
-                  {"TIERHUB_DEMO_OUT=" + results.path(), "TIERHUB_DEMO_TASKS=12",
+                  {"TIERHUB_DEMO_OUT=" + place.path(), "TIERHUB_DEMO_TASKS=12",
                    "TIERHUB_BIN_DIR=" + fs::path(program("tierd")).parent_path().string()},
                   std::chrono::seconds(280));
   ASSERT_EQ(demo.exit_code, 0) << demo.out << demo.err;
