@@ -27,7 +27,7 @@ test('a run that goes on shows its steps, its workers and its log', async (t) =>
   const { page, faults } = await visit(t, '#/runs?run=count-nuclei-20261130T020000Z-qwer');
   await page.getByRole('cell', { name: 'smooth', exact: true }).waitFor();
   await page.getByRole('img', { name: /^4 workers over/ }).waitFor();
-  await page.getByText(/of work in/).waitFor();
+  await page.getByText(/of tasks, one after the other, in/).waitFor();
   await page.getByRole('tab', { name: 'Log' }).click();
   await page.getByText('smooth.block-00 | reading block-00').waitFor();
   await page.getByRole('searchbox', { name: 'Filter lines of the log' }).fill('block-03');
