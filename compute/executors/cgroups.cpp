@@ -87,8 +87,8 @@ uint64_t hard_limit(uint64_t bytes) {
 
 }  // namespace
 
-std::vector<std::string> own_cgroups(const std::string& proc, const std::string& cgroups) {
-  std::vector<std::string> found;
+std::vector<OwnGroup> own_groups(const std::string& proc) {
+  std::vector<OwnGroup> groups;
   const Result<std::string> text = posix::read_file(proc + "/self/cgroup");
   std::istringstream lines(text ? *text : "");
   for (std::string line; std::getline(lines, line);) {
@@ -96,13 +96,21 @@ std::vector<std::string> own_cgroups(const std::string& proc, const std::string&
     const size_t second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    groups.push_back({line.substr(second + 1), controllers == ",,",
+                      controllers.find(",memory,") != std::string::npos});
+  }
+  return groups;
+}
+
+std::vector<std::string> own_cgroups(const std::string& proc, const std::string& cgroups) {
+  std::vector<std::string> found;
+  for (const OwnGroup& own : own_groups(proc)) {
     std::string root;
-    if (controllers == ",,")
-      root = exists(cgroups + "/cgroup.controllers") ? cgroups : cgroups + "/unified";
-    if (controllers.find(",memory,") != std::string::npos) root = cgroups + "/memory";
+    if (own.is_v2) root = exists(cgroups + "/cgroup.controllers") ? cgroups : cgroups + "/unified";
+    if (own.has_v1_memory) root = cgroups + "/memory";
     if (root.empty()) continue;
     // In a container the path may be that of the host, of which nothing is seen.
-    std::string group = root + line.substr(second + 1);
+    std::string group = root + own.path;
     if (!exists(group + "/cgroup.procs")) group = root;
     while (group.ends_with('/')) group.pop_back();
     if (exists(group + "/cgroup.procs") && ::access(group.c_str(), W_OK) == 0)

@@ -17,6 +17,14 @@
 
 namespace tierhub::compute {
 
+// A line of /proc/self/cgroup: a group that this process is in.
+struct OwnGroup {
+  std::string path;            // below its root: "/user.slice"
+  bool is_v2 = false;          // in the one tree of v2
+  bool has_v1_memory = false;  // in the tree of v1 for memory
+};
+std::vector<OwnGroup> own_groups(const std::string& proc);
+
 // The groups that this process is in and below which it can make others: of v2, and of v1 that for
 // memory. Folders are /proc and /sys/fs/cgroup; tests give others.
 std::vector<std::string> own_cgroups(const std::string& proc = "/proc",

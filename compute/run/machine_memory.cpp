@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/posix.h"
+#include "compute/executors/cgroups.h"
 
 namespace tierhub::compute {
 namespace {
@@ -49,18 +50,12 @@ uint64_t physical_bytes(const std::string& proc) {
 MachineMemory machine_memory(const std::string& proc, const std::string& cgroups) {
   const uint64_t physical = physical_bytes(proc);
   uint64_t limit = kNoLimit;
-  const Result<std::string> text = posix::read_file(proc + "/self/cgroup");
-  std::istringstream lines(text ? *text : "");
-  for (std::string line; std::getline(lines, line);) {
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    const std::string group = line.substr(second + 1);
-    if (!group.starts_with('/')) continue;
-    if (controllers == ",,") limit = std::min(limit, lowest_limit(cgroups, group, "/memory.max"));
-    if (controllers.find(",memory,") != std::string::npos) {
-      limit = std::min(limit, lowest_limit(cgroups + "/memory", group, "/memory.limit_in_bytes"));
+  for (const OwnGroup& group : own_groups(proc)) {
+    if (!group.path.starts_with('/')) continue;
+    if (group.is_v2) limit = std::min(limit, lowest_limit(cgroups, group.path, "/memory.max"));
+    if (group.has_v1_memory) {
+      limit =
+          std::min(limit, lowest_limit(cgroups + "/memory", group.path, "/memory.limit_in_bytes"));
     }
   }
   return {std::min(physical, limit), limit < physical};
