@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "common/host_name.h"
 #include "common/posix.h"
 #include "common/signals.h"
 #include "common/spawn.h"
@@ -38,9 +39,7 @@ Result<std::string> read_all(int fd) {
 // Slurm calls nodes by names of its own.
 std::string node_name() {
   if (const char* name = std::getenv("SLURMD_NODENAME")) return name;
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  return host.data();
+  return name_of_this_host();
 }
 
 // With a script to read first, the shell looks for the program: the script may change PATH.

@@ -1,7 +1,6 @@
 #include "compute/run/context.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdlib>
 
@@ -14,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/host_name.h"
 #include "common/posix.h"
 #include "common/signals.h"
 #include "compute/run/runner.h"
@@ -61,8 +61,7 @@ Result<void> RunContext::open() {
   const char* user = std::getenv("USER");
   status.run = options.run;
   status.user = user == nullptr ? "" : user;
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) == 0) status.host = host.data();
+  status.host = name_of_this_host();
   status.workers = options.workers;
   status.processors = usable_processors();
   status.work = options.work;

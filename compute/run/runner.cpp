@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "common/hash.h"
+#include "common/host_name.h"
 #include "common/log.h"
 #include "common/posix.h"
 #include "compute/executors/local_executor.h"
@@ -518,9 +519,8 @@ class Runner {
 }  // namespace
 
 std::string host_name() {
-  char name[256] = {};
-  if (::gethostname(name, sizeof name - 1) < 0 || name[0] == '\0') return "localhost";
-  return name;
+  const std::string name = name_of_this_host();
+  return name.empty() ? "localhost" : name;
 }
 
 RunnerExit run_to_its_end(const RunnerOptions& options, const OpenTierClient& open_tier) {

@@ -1,7 +1,6 @@
 #include "hub/jobs/routes.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <map>
 #include <span>
@@ -15,6 +14,7 @@
 #include "api/byte_text.h"
 #include "api/run_folder.h"
 #include "api/target.h"
+#include "common/host_name.h"
 #include "common/posix.h"
 #include "hub/images/answers.h"
 #include "hub/jobs/results.h"
@@ -82,11 +82,6 @@ Result<std::string> read_bounded(const std::string& path, uint64_t most) {
   TRY_ASSIGN(const size_t n, posix::read_at(fd.get(), std::as_writable_bytes(std::span(text)), 0));
   text.resize(n);
   return text;
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 http::Response plain(std::string text) {
@@ -174,7 +169,8 @@ Result<http::Response> JobRoutes::workflows() {
   json["problem"] = "";
   const auto agents = tierd_.agents();
   if (!agents) json["problem"] = agents.error().text();
-  const api::Agent* agent = agents ? api::agent_for(*agents, ::geteuid(), host_name()) : nullptr;
+  const api::Agent* agent =
+      agents ? api::agent_for(*agents, ::geteuid(), name_of_this_host()) : nullptr;
   if (agent != nullptr) json["folder"] = api::to_wire_text(agent->folders.front());
   if (agents && agent == nullptr)
     json["problem"] = "no agent is running: nobody would take the job until tieragent is started";

@@ -1,6 +1,5 @@
 #include "hub/worker/routes.h"
 
-#include <array>
 #include <cstdlib>
 
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "api/byte_text.h"
 #include "api/client.h"
 #include "api/routes.h"
+#include "common/host_name.h"
 #include "common/run_as.h"
 #include "hub/images/root.h"
 #include "hub/images/tierd_calls.h"
@@ -19,12 +19,6 @@ namespace tierhub::hub {
 namespace {
 
 constexpr std::string_view kTierd = "/api/v1/";
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "";
-  return name.data();
-}
 
 std::string own_name() {
   const auto name = find_user_name(::geteuid());
@@ -111,7 +105,7 @@ http::Response WorkerRoutes::session() {
   const auto here = opened();
   http::Response response;
   response.body = nlohmann::json{{"user", api::to_wire_text(own_name())},
-                                 {"host", api::to_wire_text(host_name())},
+                                 {"host", api::to_wire_text(name_of_this_host())},
                                  {"version", TIERHUB_VERSION},
                                  {"here", place_.front_uid == ::geteuid()},
                                  {"mount", here ? api::to_wire_text((*here)->root) : ""},
