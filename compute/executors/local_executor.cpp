@@ -1,34 +1,12 @@
 #include "compute/executors/local_executor.h"
 
-#include <array>
-
-#include <fcntl.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include "common/spawn.h"
 
 namespace tierhub::compute {
-namespace {
-
-constexpr size_t kReadsAtOnce = 64;
-
-void drain(int fd, OutputLines& lines, RunLog& log) {
-  std::array<char, 65536> buffer;
-  for (size_t i = 0; i < kReadsAtOnce; ++i) {
-    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    lines.write({buffer.data(), static_cast<size_t>(n)}, log);
-  }
-}
-
-}  // namespace
 
 Result<void> LocalExecutor::start(TaskId task, const ProcessSpec& spec, const Resources& resources,
                                   std::string label) {
-  TRY_ASSIGN(Pipe output, make_pipe());
-  if (::fcntl(output.read.get(), F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
+  TRY_ASSIGN(Pipe output, make_output_pipe());
   TRY_ASSIGN(
       LimitedProcess process,
       LimitedProcess::start(spec, {SpawnPlan::kEmpty, output.write.get(), output.write.get()},
@@ -53,14 +31,7 @@ std::vector<EndedTask> LocalExecutor::turn(RunLog& log) {
 }
 
 void LocalExecutor::read_output(RunLog& log) {
-  for (auto& [pid, running] : running_) {
-    if (!running.output) continue;
-    pollfd polled{running.output.get(), POLLIN, 0};
-    if (::poll(&polled, 1, 0) <= 0) continue;
-    drain(running.output.get(), running.lines, log);
-    // Closed by the task: nothing more to poll for.
-    if ((polled.revents & POLLHUP) != 0 && (polled.revents & POLLIN) == 0) running.output.reset();
-  }
+  for (auto& [pid, running] : running_) running.lines.write(read_now(running.output), log);
 }
 
 std::vector<EndedTask> LocalExecutor::reap(RunLog& log) {
@@ -83,7 +54,7 @@ std::vector<EndedTask> LocalExecutor::reap(RunLog& log) {
 
 EndedTask LocalExecutor::collect(Running& running, RunLog& log) {
   LimitedProcess::End end = running.process.collect();
-  if (running.output) drain(running.output.get(), running.lines, log);
+  running.lines.write(read_now(running.output), log);
   running.lines.end(log);
   EndedTask ended{running.task, end.end, end.exit_code, std::move(end.reason)};
   ended.peak_bytes = end.peak_bytes;

@@ -18,7 +18,6 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
-#include "common/spawn.h"
 
 namespace tierhub::compute {
 namespace {
@@ -83,9 +82,31 @@ uint64_t own_memory(pid_t pid) {
 
 }  // namespace
 
-Result<StartedProcess> start_process(const ProcessSpec& spec) {
+Result<Pipe> make_output_pipe() {
   TRY_ASSIGN(Pipe output, make_pipe());
   if (::fcntl(output.read.get(), F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
+  return output;
+}
+
+std::string read_now(UniqueFd& output) {
+  constexpr size_t kReadsAtOnce = 64;
+  std::string text;
+  std::array<char, 65536> buffer;
+  for (size_t i = 0; output && i < kReadsAtOnce; ++i) {
+    const ssize_t n = ::read(output.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    if (n <= 0) {
+      output.reset();
+      break;
+    }
+    text.append(buffer.data(), static_cast<size_t>(n));
+  }
+  return text;
+}
+
+Result<StartedProcess> start_process(const ProcessSpec& spec) {
+  TRY_ASSIGN(Pipe output, make_output_pipe());
   TRY_ASSIGN(const pid_t pid,
              start_process(spec, {SpawnPlan::kEmpty, output.write.get(), output.write.get()}));
   return StartedProcess{pid, std::move(output.read)};

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "common/result.h"
+#include "common/spawn.h"
 #include "common/unique_fd.h"
 
 namespace tierhub::compute {
@@ -29,6 +30,11 @@ struct StartedProcess {
   pid_t pid = 0;    // also its process group
   UniqueFd output;  // what it writes to stdout and stderr; does not block
 };
+
+// For what a child writes: reading does not block.
+Result<Pipe> make_output_pipe();
+// Reads what there is now, some MiB at most, and closes `output` at its end.
+std::string read_now(UniqueFd& output);
 
 // stdin is empty. The error names the program.
 Result<StartedProcess> start_process(const ProcessSpec& spec);

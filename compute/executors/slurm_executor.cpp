@@ -1,9 +1,7 @@
 #include "compute/executors/slurm_executor.h"
 
 #include <algorithm>
-#include <array>
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -12,7 +10,6 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
-#include "common/spawn.h"
 
 namespace tierhub::compute {
 namespace {
@@ -33,29 +30,11 @@ constexpr seconds kSettlePatience{10};
 constexpr seconds kStartPatience{30};
 constexpr size_t kMaxMessages = 64 * 1024;
 constexpr size_t kTimesKept = 101;
-constexpr size_t kReadsOfAStep = 64;
 // A job that Slurm has not listed for so long was forgotten: after its end, if the controller runs as it should.
 constexpr seconds kForgotten{30};
 constexpr seconds kCancelAgain{5};
 // Nothing is started that may well not end in time.
 constexpr int kTimesOfMedian = 3;
-
-// Reads what there is now, and closes `fd` at its end.
-std::string read_now(UniqueFd& fd) {
-  std::string text;
-  std::array<char, 65536> buffer;
-  for (size_t i = 0; fd && i < kReadsOfAStep; ++i) {
-    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    if (n <= 0) {
-      fd.reset();
-      break;
-    }
-    text.append(buffer.data(), static_cast<size_t>(n));
-  }
-  return text;
-}
 
 // The last line that names an error, or else the last that says something.
 std::string last_message(std::string_view messages) {
@@ -213,14 +192,11 @@ std::string SlurmExecutor::waits_for() const {
 
 Result<pid_t> SlurmExecutor::spawn_words(const CommandLineWords& words, std::string_view input,
                                          Child& child) {
-  TRY_ASSIGN(Pipe output, make_pipe());
-  TRY_ASSIGN(Pipe errors, make_pipe());
+  TRY_ASSIGN(Pipe output, make_output_pipe());
+  TRY_ASSIGN(Pipe errors, make_output_pipe());
   UniqueFd order;
   if (!input.empty()) {
     TRY_ASSIGN(order, memory_file(input));
-  }
-  for (const int fd : {output.read.get(), errors.read.get()}) {
-    if (::fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
   }
   const std::string& folder = settings_.commands_folder;
   SpawnPlan plan{folder.empty() ? words.front() : folder + "/" + words.front(), words};
