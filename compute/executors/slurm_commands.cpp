@@ -85,7 +85,7 @@ CommandLineWords srun_words(const SlurmSettings& settings, const std::string& jo
           "--exact",
           "--nodes=1",
           "--ntasks=1",
-          fmt::format("--cpus-per-task={}", std::min(resources.cpus, settings.processors)),
+          fmt::format("--cpus-per-task={}", step_processors(settings, resources)),
           "--mem=" + (memory ? fmt::format("{}M", *memory / kMiB) : "0"),
           "--chdir=/",
           "--input=0",
@@ -162,12 +162,16 @@ bool was_refused(std::string_view messages) {
   });
 }
 
+unsigned step_processors(const SlurmSettings& settings, const Resources& resources) {
+  return std::min(resources.cpus, settings.processors);
+}
+
 std::optional<uint64_t> step_memory(const SlurmSettings& settings, const Resources& resources) {
   // Not asked for: then Slurm counts the memory of steps against what it chose.
   if (!settings.memory_bytes) return std::nullopt;
   const uint64_t node = *settings.memory_bytes / kMiB;
   const uint64_t share =
-      node / std::max(1u, settings.processors) * std::min(resources.cpus, settings.processors);
+      node / std::max(1u, settings.processors) * step_processors(settings, resources);
   const uint64_t wanted =
       resources.memory_bytes ? (*resources.memory_bytes + kMiB - 1) / kMiB : share;
   return std::min(node, wanted) * kMiB;

@@ -55,6 +55,8 @@ std::optional<std::chrono::seconds> parse_slurm_time(std::string_view text);
 // refused it.
 bool was_refused(std::string_view messages);
 
+// The processors of one step: what the task asks for, as far as a node has them.
+unsigned step_processors(const SlurmSettings& settings, const Resources& resources);
 // The memory of one step, in whole MiB as Slurm counts: what the task asks for, else its share of the
 // node; none: Slurm is not told of it.
 std::optional<uint64_t> step_memory(const SlurmSettings& settings, const Resources& resources);

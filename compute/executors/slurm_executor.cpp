@@ -25,8 +25,8 @@ constexpr milliseconds kFirstDelay{1000};
 constexpr milliseconds kLongestDelay{30000};
 constexpr seconds kEndPatience{20};
 constexpr seconds kSettlePatience{10};
-// Of a step until its wrapper says that it has begun. After a restart of the controller, it may take the processors of steps that
-// have ended for taken, and srun waits for ever.
+// A step must begin within this time. After a restart, the controller may believe that steps which have ended still use their
+// processors; srun then waits for ever.
 constexpr seconds kStartPatience{30};
 constexpr size_t kMaxMessages = 64 * 1024;
 constexpr size_t kTimesKept = 101;
@@ -95,30 +95,28 @@ Result<void> SlurmExecutor::begin(RunLog& log) {
 
 void SlurmExecutor::want(size_t startable, const Resources& first) {
   startable_ = startable;
-  processors_of_first_ = std::min(first.cpus, settings_.processors);
+  processors_of_first_ = step_processors(settings_, first);
 }
 
 bool SlurmExecutor::has_room(const Resources& resources) const {
   if (!cleared_ || kill_at_ || backs_off() || starts_ < 1) return false;
-  return find_holder(resources) != nullptr;
+  return find_holder(resources).has_value();
 }
 
 // The one with the most processors left: tasks spread over the nodes.
-const std::pair<const std::string, SlurmExecutor::Holder>* SlurmExecutor::find_holder(
-    const Resources& resources) const {
-  const unsigned processors = std::min(resources.cpus, settings_.processors);
+std::optional<std::string> SlurmExecutor::find_holder(const Resources& resources) const {
+  const unsigned processors = step_processors(settings_, resources);
   const uint64_t memory = step_memory(settings_, resources).value_or(0);
-  const std::pair<const std::string, Holder>* best = nullptr;
+  std::optional<std::string> best;
   unsigned least = 0;
-  for (const auto& entry : holders_) {
-    const Holder& holder = entry.second;
+  for (const auto& [job, holder] : holders_) {
     if (holder.state != Holder::State::ready || holder.missing_since || ends_too_soon(holder))
       continue;
-    const Use use = use_of(entry.first);
+    const Use use = use_of(job);
     if (use.processors + processors > settings_.processors) continue;
     if (settings_.memory_bytes && use.memory_bytes + memory > *settings_.memory_bytes) continue;
-    if (best == nullptr || use.processors < least) {
-      best = &entry;
+    if (!best || use.processors < least) {
+      best = job;
       least = use.processors;
     }
   }
@@ -129,7 +127,7 @@ SlurmExecutor::Use SlurmExecutor::use_of(const std::string& job) const {
   Use use;
   const auto add = [&](const Step& step) {
     if (step.holder != job) return;
-    use.processors += std::min(step.resources.cpus, settings_.processors);
+    use.processors += step_processors(settings_, step.resources);
     use.memory_bytes += step_memory(settings_, step.resources).value_or(0);
     use.tasks += 1;
   };
@@ -148,8 +146,8 @@ bool SlurmExecutor::ends_too_soon(const Holder& holder) const {
 
 Result<void> SlurmExecutor::start(TaskId task, const ProcessSpec& spec, const Resources& resources,
                                   std::string label) {
-  const auto* place = find_holder(resources);
-  if (place == nullptr) return Error(std::errc::resource_unavailable_try_again, "no node has room");
+  const std::optional<std::string> job = find_holder(resources);
+  if (!job) return Error(std::errc::resource_unavailable_try_again, "no node has room");
   TRY_ASSIGN(const std::string nonce, make_nonce());
   const StepOrder order{nonce, spec, resources, settings_.setup};
   Step step{task,
@@ -157,10 +155,10 @@ Result<void> SlurmExecutor::start(TaskId task, const ProcessSpec& spec, const Re
             OutputLines(std::move(label)),
             StepOutput(nonce),
             resources,
-            place->first,
+            *job,
             SteadyClock::now()};
-  TRY_ASSIGN(const pid_t pid, spawn_words(srun_words(settings_, place->first, resources, wrapper_),
-                                          tierhub::compute::to_json(order), step.child));
+  TRY_ASSIGN(const pid_t pid, spawn_words(srun_words(settings_, *job, resources, wrapper_),
+                                          to_json(order), step.child));
   steps_.emplace(pid, std::move(step));
   starts_ -= 1;
   return {};
@@ -334,26 +332,25 @@ void SlurmExecutor::on_step_end(Step step, int status, RunLog& log) {
     settle(step, {step.task, TaskEnd::lost, 0, "its node was lost: " + how});
     return;
   }
-  log.line("run", fmt::format("{}: {}; there is no word of how a task of it ended ({}): its tasks "
-                              "run again once Slurm has ended the job {}",
-                              holder->second.node, "the node is given up", how, step.holder));
+  log.line(
+      "run",
+      fmt::format(
+          "{}: the node is given up; there is no word of how a task of it ended ({}): its tasks "
+          "run again once Slurm has ended the job {}",
+          holder->second.node, how, step.holder));
   cancel_holder(holder->second, log);
   impatient_until_ = SteadyClock::now() + kImpatience;
   unsettled_.push_back(std::move(step));
 }
 
 void SlurmExecutor::settle(Step& step, EndedTask ended) {
-  leave_holder(step);
+  const auto holder = holders_.find(step.holder);
+  if (holder != holders_.end()) holder->second.idle_since = SteadyClock::now();
   if (kill_at_ && (ended.end == TaskEnd::lost || ended.end == TaskEnd::unstarted)) {
     ended.end = TaskEnd::stopped;
     ended.reason = "it was stopped with the run";
   }
   ended_.push_back(std::move(ended));
-}
-
-void SlurmExecutor::leave_holder(const Step& step) {
-  const auto found = holders_.find(step.holder);
-  if (found != holders_.end()) found->second.idle_since = SteadyClock::now();
 }
 
 std::optional<SteadyClock::duration> SlurmExecutor::median_time() const {
@@ -418,7 +415,7 @@ void SlurmExecutor::take_queue(const std::vector<QueuedJob>& jobs, RunLog& log) 
   trouble_.clear();
   delay_ = milliseconds(0);
   if (!cleared_) {
-    cleared_ = std::all_of(jobs.begin(), jobs.end(), tierhub::compute::has_ended);
+    cleared_ = std::all_of(jobs.begin(), jobs.end(), has_ended);
     if (cleared_) return;
     if (!clearing_told_) {
       clearing_told_ = true;
@@ -495,8 +492,7 @@ void SlurmExecutor::take_job(const QueuedJob& job, RunLog& log) {
 
 unsigned SlurmExecutor::processors_wanted() const {
   uint64_t processors = uint64_t{startable_} * processors_of_first_;
-  for (const auto& [pid, step] : steps_)
-    processors += std::min(step.resources.cpus, settings_.processors);
+  for (const auto& [pid, step] : steps_) processors += step_processors(settings_, step.resources);
   const uint64_t most = uint64_t{settings_.nodes} * settings_.processors;
   return static_cast<unsigned>(std::min(processors, most));
 }

@@ -107,7 +107,6 @@ class SlurmExecutor final : public Executor {
   void on_command_end(Command command, int status, RunLog& log);
   void on_step_end(Step step, int status, RunLog& log);
   void settle(Step& step, EndedTask ended);
-  void leave_holder(const Step& step);
 
   void look(RunLog& log);
   void take_queue(const std::vector<QueuedJob>& jobs, RunLog& log);
@@ -119,7 +118,8 @@ class SlurmExecutor final : public Executor {
   void back_off(std::string why, RunLog& log);
   bool backs_off() const { return SteadyClock::now() < try_again_at_; }
   unsigned processors_wanted() const;
-  const std::pair<const std::string, Holder>* find_holder(const Resources& resources) const;
+  // The job of one with room.
+  std::optional<std::string> find_holder(const Resources& resources) const;
   std::optional<SteadyClock::duration> median_time() const;
   std::chrono::milliseconds look_interval() const;
 
