@@ -54,24 +54,20 @@ Checked<void> read_slurm_entry(const YamlDocument& document, const std::string& 
     *number->second.first = static_cast<unsigned>(*given);
     return {};
   }
-  const std::map<std::string, std::string*> names = {{"account", &slurm.account},
-                                                     {"partition", &slurm.partition},
-                                                     {"qos", &slurm.qos},
-                                                     {"reservation", &slurm.reservation}};
-  if (const auto name = names.find(key); name != names.end()) {
-    const Checked<std::string> given = plain_name(document, value, *text);
+  using Text = std::pair<std::string*, decltype(&plain_name)>;
+  const std::map<std::string, Text> texts = {{"account", {&slurm.account, plain_name}},
+                                             {"partition", {&slurm.partition, plain_name}},
+                                             {"qos", {&slurm.qos, plain_name}},
+                                             {"reservation", {&slurm.reservation, plain_name}},
+                                             {"setup", {&slurm.setup, absolute_path}},
+                                             {"programs", {&slurm.programs_folder, absolute_path}},
+                                             {"commands", {&slurm.commands_folder, absolute_path}},
+                                             {"slurm_conf", {&slurm.configuration, absolute_path}}};
+  if (const auto found = texts.find(key); found != texts.end()) {
+    const auto [place, check] = found->second;
+    const Checked<std::string> given = check(document, value, *text);
     if (!given) return given.error();
-    *name->second = *given;
-    return {};
-  }
-  const std::map<std::string, std::string*> paths = {{"setup", &slurm.setup},
-                                                     {"programs", &slurm.programs_folder},
-                                                     {"commands", &slurm.commands_folder},
-                                                     {"slurm_conf", &slurm.configuration}};
-  if (const auto path = paths.find(key); path != paths.end()) {
-    const Checked<std::string> given = absolute_path(document, value, *text);
-    if (!given) return given.error();
-    *path->second = *given;
+    *place = *given;
     return {};
   }
   if (key == "memory") {
