@@ -11,6 +11,7 @@
 
 #include "common/posix.h"
 #include "common/run_as.h"
+#include "compute/staging/input_paths.h"
 
 namespace tierhub::compute {
 namespace {
@@ -18,11 +19,6 @@ namespace {
 bool exists(const std::string& path) {
   struct stat st {};
   return ::lstat(path.c_str(), &st) == 0;
-}
-
-std::string folder_before(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -72,7 +68,7 @@ Result<void> empty_folder_fd(int folder_fd) {
 OutputPlace::OutputPlace(std::string place, const std::string& run, std::string user)
     : user_(std::move(user)), place_(std::move(place)) {
   while (place_.size() > 1 && place_.ends_with('/')) place_.pop_back();
-  parent_ = folder_before(place_);
+  parent_ = folder_of(place_);
   const std::string leaf = name_of(place_);
   const std::string own = leaf == run ? leaf : leaf + "." + run;
   const std::string above = parent_ == "/" ? "" : parent_;
@@ -99,7 +95,7 @@ Result<void> OutputPlace::make_parent() const {
   std::vector<std::string> missing;
   struct stat st {};
   std::string folder = parent_;
-  for (; ::stat(folder.c_str(), &st) < 0; folder = folder_before(folder)) {
+  for (; ::stat(folder.c_str(), &st) < 0; folder = folder_of(folder)) {
     if (errno != ENOENT || folder == "/") return cannot_make(folder, errno);
     missing.push_back(folder);
   }
@@ -114,7 +110,7 @@ Result<void> OutputPlace::make_parent() const {
 }
 
 Error OutputPlace::cannot_make(const std::string& folder, int errno_value) const {
-  const std::string above = folder_before(folder);
+  const std::string above = folder_of(folder);
   struct stat st {};
   const Error why = Error::from_errno(errno_value, folder);
   const bool refused = why.is(std::errc::permission_denied) && ::stat(above.c_str(), &st) == 0;
