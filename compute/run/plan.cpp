@@ -133,11 +133,6 @@ RunPlan::Machine RunPlan::machine() const {
   return {options_.slurm->processors, options_.slurm->memory_bytes.value_or(UINT64_MAX)};
 }
 
-const std::string& RunPlan::programs_folder() const {
-  const bool on_nodes = options_.slurm && !options_.slurm->programs_folder.empty();
-  return on_nodes ? options_.slurm->programs_folder : options_.programs_folder;
-}
-
 std::string RunPlan::search_path() const {
   return programs_folder() + ":" + variable("PATH", "/usr/local/bin:/usr/bin:/bin");
 }

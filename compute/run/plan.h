@@ -30,6 +30,10 @@ struct RunnerOptions {
   // Where tasks run; none: on this machine.
   std::optional<SlurmSettings> slurm = {};
   int slots_fd = -1;
+  // The folder of programs where tasks run.
+  const std::string& task_programs() const {
+    return slurm && !slurm->programs_folder.empty() ? slurm->programs_folder : programs_folder;
+  }
   // Not empty: nothing is run, the report says that the run failed for this reason.
   std::string give_up_reason;
 };
@@ -46,8 +50,7 @@ class RunPlan {
   const RunInputs& inputs() const { return *inputs_; }
   const OutputPlace& output() const { return *output_; }
   const std::string& work() const { return options_.work; }
-  // As those see it who run tasks.
-  const std::string& programs_folder() const;
+  const std::string& programs_folder() const { return options_.task_programs(); }
   std::set<std::string> not_obeyed() const;
   unsigned slots_for(const Step& step) const {
     return std::min(step.resources.cpus, options_.workers);

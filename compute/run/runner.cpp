@@ -77,11 +77,9 @@ class Runner {
  private:
   std::unique_ptr<Executor> make_executor() const {
     if (!options_.slurm) return std::make_unique<LocalExecutor>(options_.cgroups);
-    const std::string& folder = options_.slurm->programs_folder.empty()
-                                    ? options_.programs_folder
-                                    : options_.slurm->programs_folder;
-    return std::make_unique<SlurmExecutor>(
-        *options_.slurm, slurm_job_name(options_.run, options_.run_folder), folder + "/tieragent");
+    return std::make_unique<SlurmExecutor>(*options_.slurm,
+                                           slurm_job_name(options_.run, options_.run_folder),
+                                           options_.task_programs() + "/tieragent");
   }
 
   // What an earlier runner started on nodes has ended before anything of the run is looked at: it may
