@@ -32,16 +32,6 @@ Error bad_look(std::string_view name, std::string_view why) {
   return Error(std::errc::invalid_argument, fmt::format("{}: {}", name, why));
 }
 
-std::vector<std::string_view> split_at_commas(std::string_view text) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const size_t comma = text.find(',');
-    parts.push_back(text.substr(0, comma));
-    if (comma == std::string_view::npos) return parts;
-    text.remove_prefix(comma + 1);
-  }
-}
-
 Result<double> finite_number(std::string_view name, std::string_view text) {
   double number = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -39,10 +39,6 @@ void lower_priority() {
   (void)::syscall(SYS_ioprio_set, kOfProcess, 0, kIdleClass << kClassShift);
 }
 
-Region tile_of(const formats::Grid& grid, uint64_t level, const Shape& at) {
-  return grid.region_of(level, at);
-}
-
 // The voxels of a smaller level follow from those of `from`, which is what lies behind `to`.
 void shrink_region(formats::PixelType type, const Region& from, std::span<const std::byte> behind,
                    const Region& to, std::vector<std::byte>& voxels, pixels::Shrink how) {
@@ -230,7 +226,7 @@ Result<void> Pyramids::add_first_level(const std::stop_token& stop, const Pyrami
     TRY(check(stop, source, writer));
     const Region all = cells.region_of(level, cell);
     const auto added = grid.for_each(all, [&](const Shape& at) -> Result<void> {
-      const Region to = tile_of(grid, level, at);
+      const Region to = grid.region_of(level, at);
       const Region needed = pixels::region_behind(to, behind.shape);
       from.resize(needed.shape().voxels() * formats::bytes_of(type));
       TRY(reader.read(needed, type, from));
@@ -257,12 +253,12 @@ Result<void> Pyramids::add_level(const std::stop_token& stop, const PyramidSourc
   std::vector<std::byte> from, part, voxels;
   return grid.for_each(whole(grid.shape, level), [&](const Shape& at) -> Result<void> {
     TRY(check(stop, source, writer));
-    const Region to = tile_of(grid, level, at);
+    const Region to = grid.region_of(level, at);
     const Region needed = pixels::region_behind(to, finer.shape);
     from.resize(needed.shape().voxels() * bytes);
     // At most four tiles, which begin where this one does.
     const auto gathered = finer.for_each(needed, [&](const Shape& of) -> Result<void> {
-      const Region held = tile_of(finer, level - 1, of);
+      const Region held = finer.region_of(level - 1, of);
       part.resize(held.shape().voxels() * bytes);
       TRY(writer.read(plan.number_of(level - 1, of), part));
       for (uint64_t y = 0; y < held.y.size(); ++y) {

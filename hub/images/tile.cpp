@@ -202,14 +202,21 @@ Result<std::shared_ptr<const Voxels>> TileReader::wait_for(const OpenImage& imag
   return load(image, known);
 }
 
-Result<std::vector<uint64_t>> parse_channels(std::string_view text, std::string_view what) {
-  std::vector<uint64_t> channels;
+std::vector<std::string_view> split_at_commas(std::string_view text) {
+  std::vector<std::string_view> parts;
   while (true) {
     const size_t comma = text.find(',');
-    TRY_ASSIGN(const uint64_t channel, number_of(text.substr(0, comma), what));
-    channels.push_back(channel);
-    if (comma == std::string_view::npos) break;
+    parts.push_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) return parts;
     text.remove_prefix(comma + 1);
+  }
+}
+
+Result<std::vector<uint64_t>> parse_channels(std::string_view text, std::string_view what) {
+  std::vector<uint64_t> channels;
+  for (const std::string_view part : split_at_commas(text)) {
+    TRY_ASSIGN(const uint64_t channel, number_of(part, what));
+    channels.push_back(channel);
   }
   if (channels.size() > kBundledChannels) {
     return Error(std::errc::invalid_argument,

@@ -82,6 +82,9 @@ struct TileRequest {
   std::vector<uint64_t> channels;
 };
 
+// "0,2" in its parts; one part if there is no comma.
+std::vector<std::string_view> split_at_commas(std::string_view text);
+
 // "0,2": at most kBundledChannels. `what` names it in the error.
 inline constexpr size_t kBundledChannels = 64;
 Result<std::vector<uint64_t>> parse_channels(std::string_view text, std::string_view what);
