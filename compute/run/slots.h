@@ -22,8 +22,8 @@
 
 namespace tierhub::compute {
 
-// Who has which slot. Pure; one thread. A client is any number that the caller chose, a run of a
-// user.
+// Decides who gets which slot. Pure; one thread. A client stands for one run of a user; its number is
+// the caller's choice.
 class SlotPool {
  public:
   // All slots together, and those that one user can have; 0: all.

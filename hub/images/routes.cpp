@@ -232,7 +232,7 @@ Result<http::Response> ImageRoutes::Parts::thumbnail(const http::Request& reques
   if (unread) return cold_answer(*unread, ColdState::cold);
   auto opened = store.open(path);
   if (!opened && opened.error().is(std::errc::not_supported)) {
-    // Of a plate or a well its first image.
+    // For a plate or a well, its first image is shown.
     const auto field = first_field_of(path, root);
     if (field && *field) opened = store.open(**field);
   }
