@@ -32,16 +32,10 @@ EventBook::Page EventBook::after(uint64_t since, size_t most) const {
   return page;
 }
 
-uint64_t EventBook::newest() const {
-  const MutexLock lock(mutex_);
-  return newest_;
-}
-
-bool EventBook::wait(uint64_t since, std::chrono::milliseconds most) {
+void EventBook::wait(uint64_t since, std::chrono::milliseconds most) {
   const MutexLock lock(mutex_);
   changed_.wait_for(mutex_, most,
                     [&]() REQUIRES(mutex_) { return is_closed_ || newest_ != since; });
-  return newest_ != since;
 }
 
 void EventBook::close() {

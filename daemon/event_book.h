@@ -40,9 +40,8 @@ class EventBook {
     bool lost = false;
   };
   Page after(uint64_t since, size_t most) const;
-  uint64_t newest() const;
-  // Until there is one after `since`, at most so long; false: there is none.
-  bool wait(uint64_t since, std::chrono::milliseconds most);
+  // Until there is one after `since`, at most so long.
+  void wait(uint64_t since, std::chrono::milliseconds most);
   // Nobody waits any more.
   void close();
 
