@@ -11,6 +11,7 @@
 #include "common/posix.h"
 #include "compute/executors/text.h"
 #include "compute/run/status.h"
+#include "compute/workflow/job_names.h"
 
 namespace tierhub::compute {
 namespace {
@@ -30,12 +31,6 @@ bool copied_alike(const EndLine& a, const EndLine& b) {
   return more - less <= std::max(kSameBytes, more / 10);
 }
 
-// The time in a run's name: "count-20260102T030405Z-abcd".
-std::string_view time_in(std::string_view run) {
-  constexpr size_t kTail = sizeof("20260102T030405Z-abcd") - 1;
-  return run.size() < kTail ? std::string_view() : run.substr(run.size() - kTail);
-}
-
 }  // namespace
 
 Baseline find_baseline(const std::string& done_folder, const EndLine& ours) {
@@ -52,8 +47,9 @@ Baseline find_baseline(const std::string& done_folder, const EndLine& ours) {
   if (!folder) return none;
   Result<std::vector<std::string>> names = posix::list_directory_fd(folder->get());
   if (!names) return none;
-  std::sort(names->begin(), names->end(),
-            [](const std::string& a, const std::string& b) { return time_in(a) > time_in(b); });
+  std::sort(names->begin(), names->end(), [](const std::string& a, const std::string& b) {
+    return time_of_run(a) > time_of_run(b);
+  });
   size_t looked_at = 0;
   for (const std::string& name : *names) {
     const Result<struct stat> st = posix::stat_at(folder->get(), name, AT_SYMLINK_NOFOLLOW);

@@ -12,6 +12,7 @@
 namespace tierhub::compute {
 namespace {
 
+constexpr size_t kRunTime = sizeof("20260102T030405Z-abcd") - 1;
 constexpr size_t kMaxStemBytes = 120;
 
 bool is_plain(char c) {
@@ -64,8 +65,12 @@ std::string make_run_name(std::string_view file_name, Timestamp now, uint32_t ra
 }
 
 std::string stem_of_run(std::string_view run) {
-  constexpr size_t kTail = sizeof("-20260102T030405Z-abcd") - 1;
+  constexpr size_t kTail = kRunTime + 1;
   return std::string(run.size() > kTail ? run.substr(0, run.size() - kTail) : run);
+}
+
+std::string_view time_of_run(std::string_view run) {
+  return run.size() < kRunTime ? std::string_view() : run.substr(run.size() - kRunTime);
 }
 
 std::string make_job_name(std::string_view wanted, uint32_t random) {

@@ -27,6 +27,9 @@ std::string make_run_name(std::string_view file_name, Timestamp now, uint32_t ra
 // "count" of "count-20260102T030405Z-abcd".
 std::string stem_of_run(std::string_view run);
 
+// "20260102T030405Z-abcd" of it: runs sort by this as they began. Empty if it has none.
+std::string_view time_of_run(std::string_view run);
+
 // "nuclei-files-abcd", for a file that is dropped: its run can be found by these letters.
 std::string make_job_name(std::string_view wanted, uint32_t random);
 
