@@ -61,8 +61,12 @@ class HotTierd : public hub::TierCalls {
     ++asked_;
     std::this_thread::sleep_for(std::chrono::microseconds(200));
     api::ResidencyList list;
-    for (const api::FileRanges& file : request.files)
-      list.files.push_back({file.path, 1, 1, 1, 0, {}, {}});
+    for (const api::FileRanges& file : request.files) {
+      api::FileResidency hot;
+      hot.path = file.path;
+      hot.size = hot.bytes = hot.resident = 1;
+      list.files.push_back(std::move(hot));
+    }
     return list;
   }
   Result<api::Prefetch> start_prefetch(const api::PrefetchRequest&) const override {
