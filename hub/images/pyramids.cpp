@@ -129,7 +129,7 @@ bool Pyramids::next(const std::stop_token& stop, PyramidSource& source) {
 }
 
 void Pyramids::work(const std::stop_token& stop) {
-  lower_priority();
+  if (options_.gives_way) lower_priority();
   PyramidSource source;
   while (next(stop, source)) {
     const auto built = build(stop, source);

@@ -51,6 +51,8 @@ class Pyramids {
     std::chrono::milliseconds left_after{60'000};
     // Until bytes that are in the archive are looked for again.
     std::chrono::milliseconds look_every{2'000};
+    // Builds with the lowest priority, after all that a person waits for.
+    bool gives_way = true;
   };
   Pyramids(Options options, std::shared_ptr<Tiers> tiers);
   ~Pyramids();
