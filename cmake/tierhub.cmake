@@ -58,7 +58,8 @@ function(tierhub_program name)
 endfunction()
 
 # tierhub_test(name LABEL label SOURCES ... LINK ... [TIMEOUT seconds] [SHARDS n]): a GoogleTest program, one ctest entry,
-# or n that share its tests and may run at the same time.
+# or n that share its tests and may run at the same time. Those that may take longest begin first, so that no single one
+# is waited for at the end.
 function(tierhub_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT;SHARDS" "SOURCES;LINK" ${ARGN})
   if(NOT ARG_TIMEOUT)
@@ -79,7 +80,7 @@ function(tierhub_test name)
   set(index 0)
   foreach(entry ${entries})
     add_test(NAME ${entry} COMMAND ${name})
-    set_tests_properties(${entry} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+    set_tests_properties(${entry} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT})
     if(ARG_SHARDS)
       set_tests_properties(${entry} PROPERTIES ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
     endif()

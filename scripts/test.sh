@@ -26,7 +26,8 @@ programs_of() {  # PRESET LABELS [OPTION...]
     sed -nE 's/^ *Test +#[0-9]+: (.*)$/\1/p' | sed -E 's/_[0-9]+_of_[0-9]+$//' | sort -u
 }
 
-run_tests() {  # PRESET LABELS [OPTION...]
+# Builds what the tests with the labels need.
+build_tests() {  # PRESET LABELS [OPTION...]
   local begin=$SECONDS targets=()
   configure_preset "$1"
   if [ "$2" = '^unit$' ]; then
@@ -35,7 +36,32 @@ run_tests() {  # PRESET LABELS [OPTION...]
   fi
   build_preset "$1" "${targets[@]}"
   say "the $1 build took $((SECONDS - begin)) s"
-  (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$tests_at_once" -L "$2" "${@:3}")
+}
+
+ctest_of() {  # PRESET LABELS [OPTION...]
+  local begin=$SECONDS failed=0
+  (cd "$repository/build/$1" && ctest --output-on-failure --no-tests=error -j "$tests_at_once" -L "$2" "${@:3}") || failed=$?
+  say "the tests of the $1 build took $((SECONDS - begin)) s"
+  return $failed
+}
+
+run_tests() {  # PRESET LABELS [OPTION...]
+  build_tests "$@"
+  ctest_of "$@"
+}
+
+# Runs the tests of one build while the next one is built by what they leave of the processors: they wait a lot.
+test_while_building() {  # NEXT-PRESET PRESET LABELS
+  local next=$1 log=$repository/build/$1.build.log building begin=$SECONDS failed=0
+  shift
+  configure_preset "$next"
+  nice -n 15 ninja -C "$repository/build/$next" -j "$(nproc)" >"$log" 2>&1 &
+  building=$!
+  ctest_of "$@" || failed=$?
+  [ $failed = 0 ] || kill "$building" 2>/dev/null || true
+  wait "$building" || [ $failed != 0 ] || { tail -n 100 "$log" >&2; die "the $next build failed"; }
+  say "the $next build was there after $((SECONDS - begin)) s"
+  return $failed
 }
 
 # A check that finds nothing may be one that does not look: lock_bait.cpp names the errors that clang must report.
@@ -68,9 +94,10 @@ esac
 case "${1:-all}" in
   all)
     check_locks
-    run_tests asan "$sanitized_labels"
-    run_tests tsan "$sanitized_labels"
-    run_tests release '.' -LE '^tools$'
+    build_tests asan "$sanitized_labels"
+    test_while_building tsan asan "$sanitized_labels"
+    test_while_building release tsan "$sanitized_labels"
+    ctest_of release '.' -LE '^tools$'
     ;;
   asan | tsan) run_tests "$1" "$sanitized_labels" ;;
   locks) check_locks ;;
