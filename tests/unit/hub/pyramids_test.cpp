@@ -24,12 +24,21 @@ constexpr Shape kFlatShape{1, 2, 2, 1100, 1300};
 class PyramidsInACache : public ::testing::Test {
  protected:
   PyramidsInACache() {
-    // A TIFF file without small levels.
-    folder_.write("source.zarr", zarr_image(kFlatShape, {1, 1, 1, 512, 512}));
-    const auto reader = pixels::PixelReader::open(folder_.path() + "/source.zarr", {}).value();
-    EXPECT_TRUE(pixels::write_ome_tiff(*reader, 1, folder_.path() + "/flat.tif"));
-    folder_.settle();
+    write_flat();
     open({});
+  }
+  // A TIFF file without small levels, each time another file.
+  void write_flat() {
+    static const HubFolder made;
+    static const std::string file = made.path() + "/flat.tif";
+    if (!std::filesystem::exists(file)) {
+      made.write("source.zarr", zarr_image(kFlatShape, {1, 1, 1, 512, 512}));
+      const auto reader = pixels::PixelReader::open(made.path() + "/source.zarr", {}).value();
+      EXPECT_TRUE(pixels::write_ome_tiff(*reader, 1, file));
+    }
+    std::filesystem::copy_file(file, folder_.path() + "/flat.tif",
+                               std::filesystem::copy_options::overwrite_existing);
+    folder_.settle();
   }
 
   std::string cache() const { return cache_.path() + "/deep/pyramids"; }
@@ -142,9 +151,7 @@ TEST_F(PyramidsInACache, AChangedFileHasAnother) {
   ASSERT_TRUE(is_built());
   const auto before = files();
   ASSERT_EQ(before.size(), 1u);
-  const auto reader = pixels::PixelReader::open(folder_.path() + "/source.zarr", {}).value();
-  ASSERT_TRUE(pixels::write_ome_tiff(*reader, 1, folder_.path() + "/flat.tif"));
-  folder_.settle();
+  write_flat();
   ASSERT_TRUE(becomes([&] { return state() == "ready" && files().size() == 2; }));
 }
 
@@ -181,9 +188,7 @@ TEST_F(PyramidsInACache, TheOldestAreRemoved) {
   const std::string first = files().at(0);
   const uint64_t bytes = std::filesystem::file_size(cache() + "/" + first);
   std::ofstream(cache() + "/.building-left-by-a-crash") << "x";
-  const auto reader = pixels::PixelReader::open(folder_.path() + "/source.zarr", {}).value();
-  ASSERT_TRUE(pixels::write_ome_tiff(*reader, 1, folder_.path() + "/flat.tif"));
-  folder_.settle();
+  write_flat();
   open_with_limit(bytes + bytes / 2);
   ASSERT_TRUE(is_built());
   ASSERT_EQ(files().size(), 1u);
@@ -208,6 +213,7 @@ TEST_F(PyramidsInACache, EndWhenNobodyLooks) {
 }
 
 TEST_F(PyramidsInACache, AnOmeZarrHasNone) {
+  folder_.write("source.zarr", zarr_image(kFlatShape, {1, 1, 1, 512, 512}));
   EXPECT_EQ(json_of(get(*routes_, "/api/dataset?path=/source.zarr"))["pyramid"], nullptr);
 }
 
