@@ -4,13 +4,15 @@
 #   scripts/slurm-sandbox.sh start DIR [NODES [SLOTS]]   3 nodes of 2 processors each; prints "export SLURM_CONF=..."
 #   scripts/slurm-sandbox.sh stop DIR                    ends all jobs and daemons, and removes DIR
 #   scripts/slurm-sandbox.sh kill DIR NODE               SIGKILL for a node's slurmd and all that runs on it: the node died
+#   scripts/slurm-sandbox.sh cut DIR NODE                SIGSTOP for a node's slurmd and slurmstepds, not for what they started: it runs on,
+#                                                        and nobody reaches it; then kill, and revive
 #   scripts/slurm-sandbox.sh revive DIR NODE             starts its slurmd again
 #   scripts/slurm-sandbox.sh controller DIR kill|start   SIGKILL for slurmctld, or starts it again
 # A node named in TIERHUB_SLURMD_NODE runs below the command TIERHUB_SLURMD_UNDER, such as "unshare -m sh -c '...; exec "$@"' sh".
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 [ $# -ge 2 ] || usage
 command=$1 folder=$(realpath -m "$2")
@@ -178,9 +180,19 @@ kill_steps() {  # [NODE]
   kill -KILL $(below $steps) 2>/dev/null || true
 }
 
+# What was started by a slurmstepd that is stopped may have ended meanwhile: then nothing else tells the node of it.
+kill_what_was_cut() {  # NODE
+  local pid
+  for pid in $(cat "$folder/$1.cut" 2>/dev/null || true); do
+    ! grep -qazx "SLURM_CONF=$conf" "/proc/$pid/environ" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
+  done
+  rm -f "$folder/$1.cut"
+}
+
 stop_all() {
   [ -e "$conf" ] || return 0
   local node
+  for node in $(nodes); do kill_what_was_cut "$node"; done
   kill_steps
   for node in $(nodes) slurmctld munged; do kill_daemon "$node"; done
   kill_steps
@@ -193,7 +205,15 @@ case $command in
   kill)
     [ $# = 1 ] || usage
     kill_daemon "$1"
+    kill_what_was_cut "$1"
     kill_steps "$1"
+    ;;
+  cut)
+    [ $# = 1 ] || usage
+    # shellcheck disable=SC2046
+    echo "$(cat "$folder/$1.daemon")" $(steps_on "$1") >"$folder/$1.cut"
+    # shellcheck disable=SC2046
+    kill -STOP $(cat "$folder/$1.cut")
     ;;
   revive)
     [ $# = 1 ] || usage

@@ -36,6 +36,8 @@ struct EndedTask {
   double processor_s = 0;
   std::deque<std::string> last_lines = {};
   TaskReport report = {};  // if it is done
+  // Nobody saw its end: what it has open may still be written to.
+  bool unseen = false;
 };
 
 // Belongs to the runner's thread. No function waits for a task, a node or a controller.

@@ -160,7 +160,7 @@ void kill_session(pid_t session) {
   });
 }
 
-void kill_children() {
+bool kill_children() {
   for (int i = 0; i < 200; ++i) {
     each_process([&](const ProcessRow& row) {
       if (row.parent == ::getpid()) ::kill(row.pid, SIGKILL);
@@ -168,9 +168,10 @@ void kill_children() {
     pid_t reaped = 0;
     while ((reaped = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
     }
-    if (reaped < 0) return;  // no child is left
+    if (reaped < 0) return true;  // no child is left
     ::poll(nullptr, 0, 10);
   }
+  return false;
 }
 
 void kill_marked_children(const std::string& variable) {

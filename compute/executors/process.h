@@ -54,8 +54,8 @@ void signal_group(pid_t group, int signal);
 // SIGKILL for every process that is left in a session.
 void kill_session(pid_t session);
 // SIGKILL for every child of this process, and for theirs, which become ours (it must be their
-// reaper), until there is none. Gives up after two seconds.
-void kill_children();
+// reaper), until there is none. Gives up after two seconds: false if one is left.
+bool kill_children();
 
 // SIGKILL for every child of this process whose environment has this variable, as "NAME=value", and
 // for theirs, which become ours (it must be their reaper), until there is none. The children remain

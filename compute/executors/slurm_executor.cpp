@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -59,6 +60,11 @@ Result<UniqueFd> memory_file(std::string_view text) {
   return fd;
 }
 
+void keep_messages(std::string& messages, const std::string& more) {
+  messages += more;
+  if (messages.size() > kMaxMessages) messages.erase(0, messages.size() - kMaxMessages);
+}
+
 // Variables of a job that this process itself may run in would be taken for options.
 std::vector<std::string> environment_for(const SlurmSettings& settings) {
   std::vector<std::string> kept;
@@ -74,11 +80,17 @@ std::vector<std::string> environment_for(const SlurmSettings& settings) {
 
 }  // namespace
 
-SlurmExecutor::SlurmExecutor(SlurmSettings settings, std::string job_name, std::string wrapper)
+SlurmExecutor::SlurmExecutor(SlurmSettings settings, std::string job_name, std::string wrapper,
+                             std::string lease_mark)
     : settings_(std::move(settings)),
       job_name_(std::move(job_name)),
       wrapper_(std::move(wrapper)),
-      environment_(environment_for(settings_)) {}
+      lease_(settings_.lease),
+      lease_mark_(std::move(lease_mark)),
+      environment_(environment_for(settings_)) {
+  if (const std::optional<milliseconds> lease = lease_mark_.find(lease_))
+    earlier_free_at_ = SteadyClock::now() + *lease + lease_margin(*lease);
+}
 
 Result<void> SlurmExecutor::begin(RunLog& log) {
   starts_ = settings_.starts_per_second;
@@ -149,16 +161,22 @@ Result<void> SlurmExecutor::start(TaskId task, const ProcessSpec& spec, const Re
   const std::optional<std::string> job = find_holder(resources);
   if (!job) return Error(std::errc::resource_unavailable_try_again, "no node has room");
   TRY_ASSIGN(const std::string nonce, make_nonce());
-  const StepOrder order{nonce, spec, resources, settings_.setup};
+  if (!marked_) TRY(lease_mark_.set(lease_));
+  marked_ = true;
+  const StepOrder order{nonce, spec, resources, settings_.setup, lease_};
   Step step{task,
             {},
             OutputLines(std::move(label)),
             StepOutput(nonce),
+            StepOutput(nonce),
             resources,
             *job,
             SteadyClock::now()};
-  TRY_ASSIGN(const pid_t pid, spawn_words(srun_words(settings_, *job, resources, wrapper_),
-                                          to_json(order), step.child));
+  TRY_ASSIGN(const pid_t pid,
+             spawn_open(srun_words(settings_, *job, resources, wrapper_), step.child));
+  if (!heartbeats_) heartbeats_.emplace(lease_);
+  heartbeats_->add(pid, std::move(step.child.input));
+  heartbeats_->send(pid, to_json(order) + "\n");
   steps_.emplace(pid, std::move(step));
   starts_ -= 1;
   return {};
@@ -175,9 +193,9 @@ std::string SlurmExecutor::waits_for() const {
   if (!trouble_.empty()) return "Slurm: " + trouble_;
   if (!unsettled_.empty()) {
     const auto holder = holders_.find(unsettled_.front().holder);
-    const std::string node = holder == holders_.end() ? "a node" : holder->second.node;
+    if (holder == holders_.end()) return "Slurm: a node was lost; its tasks run elsewhere soon";
     return fmt::format("Slurm: {} is silent; its tasks run elsewhere once Slurm has given it up",
-                       node);
+                       holder->second.node);
   }
   if (!cleared_ && clearing_told_) return "Slurm: what an earlier runner left is being ended";
   if (pending_ == 0 || startable_ == 0) return "";
@@ -190,16 +208,24 @@ std::string SlurmExecutor::waits_for() const {
 
 Result<pid_t> SlurmExecutor::spawn_words(const CommandLineWords& words, std::string_view input,
                                          Child& child) {
+  if (input.empty()) return spawn_child(words, SpawnPlan::kEmpty, child);
+  TRY_ASSIGN(const UniqueFd text, memory_file(input));
+  return spawn_child(words, text.get(), child);
+}
+
+Result<pid_t> SlurmExecutor::spawn_open(const CommandLineWords& words, Child& child) {
+  TRY_ASSIGN(Pipe input, make_pipe());
+  if (::fcntl(input.write.get(), F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
+  child.input = std::move(input.write);
+  return spawn_child(words, input.read.get(), child);
+}
+
+Result<pid_t> SlurmExecutor::spawn_child(const CommandLineWords& words, int input, Child& child) {
   TRY_ASSIGN(Pipe output, make_output_pipe());
   TRY_ASSIGN(Pipe errors, make_output_pipe());
-  UniqueFd order;
-  if (!input.empty()) {
-    TRY_ASSIGN(order, memory_file(input));
-  }
   const std::string& folder = settings_.commands_folder;
   SpawnPlan plan{folder.empty() ? words.front() : folder + "/" + words.front(), words};
-  plan.descriptors = {order ? order.get() : SpawnPlan::kEmpty, output.write.get(),
-                      errors.write.get()};
+  plan.descriptors = {input, output.write.get(), errors.write.get()};
   plan.environment = environment_;
   plan.folder = "/";
   plan.group = SpawnPlan::Group::own;
@@ -228,7 +254,9 @@ bool SlurmExecutor::is_running(Purpose purpose) const {
 void SlurmExecutor::add_to(std::vector<pollfd>& polled) const {
   for (const auto& [pid, step] : steps_) {
     if (step.child.output) polled.push_back({step.child.output.get(), POLLIN, 0});
+    if (step.child.errors) polled.push_back({step.child.errors.get(), POLLIN, 0});
   }
+  if (heartbeats_) heartbeats_->add_to(polled);
 }
 
 std::vector<EndedTask> SlurmExecutor::turn(RunLog& log) {
@@ -237,8 +265,11 @@ std::vector<EndedTask> SlurmExecutor::turn(RunLog& log) {
   refilled_ = now;
   starts_ =
       std::min<double>(settings_.starts_per_second, starts_ + passed * settings_.starts_per_second);
+  if (heartbeats_) heartbeats_->write_pending();
   read_children(log);
   reap(log);
+  give_up_silent_steps(log);
+  settle_those_without_a_word();
   if (kill_at_ && now >= *kill_at_ && !cancelled_ && !empty() && !backs_off() &&
       !is_running(Purpose::cancel)) {
     cancelled_ = true;
@@ -252,19 +283,15 @@ std::vector<EndedTask> SlurmExecutor::turn(RunLog& log) {
 }
 
 void SlurmExecutor::read_children(RunLog& log) {
-  const auto read_messages = [](Child& child) {
-    child.messages += read_now(child.errors);
-    if (child.messages.size() > kMaxMessages)
-      child.messages.erase(0, child.messages.size() - kMaxMessages);
-  };
   for (auto& [pid, step] : steps_) {
     read_step(step, log);
-    read_messages(step.child);
+    if (const std::optional<uint64_t> alive = step.notes.take_alive())
+      heartbeats_->heard(pid, *alive);
   }
   const SteadyClock::time_point now = SteadyClock::now();
   for (auto& [pid, command] : commands_) {
     command.output += read_now(command.child.output);
-    read_messages(command.child);
+    keep_messages(command.child.messages, read_now(command.child.errors));
     if (now > command.kill_at) signal_group(pid, SIGKILL);
   }
 }
@@ -272,6 +299,7 @@ void SlurmExecutor::read_children(RunLog& log) {
 void SlurmExecutor::read_step(Step& step, RunLog& log) {
   const std::string bytes = read_now(step.child.output);
   if (!bytes.empty()) step.lines.write(step.records.write(bytes), log);
+  keep_messages(step.child.messages, step.notes.write(read_now(step.child.errors)));
 }
 
 void SlurmExecutor::reap(RunLog& log) {
@@ -279,7 +307,11 @@ void SlurmExecutor::reap(RunLog& log) {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, WNOHANG);
     if (pid <= 0) return;
-    if (auto step = steps_.extract(pid)) on_step_end(std::move(step.mapped()), status, log);
+    if (auto step = steps_.extract(pid)) {
+      if (const auto beaten_at = heartbeats_->remove(pid))
+        step.mapped().free_at = *beaten_at + lease_ + lease_margin(lease_);
+      on_step_end(std::move(step.mapped()), status, log);
+    }
     if (auto command = commands_.extract(pid))
       on_command_end(std::move(command.mapped()), status, log);
   }
@@ -291,7 +323,6 @@ void SlurmExecutor::on_step_end(Step step, int status, RunLog& log) {
   read_step(step, log);
   step.lines.write(step.records.end(), log);
   step.lines.end(log);
-  step.child.messages += read_now(step.child.errors);
   const std::string message = last_message(step.child.messages);
   const std::optional<StepRecord>& record = step.records.ended();
   const bool srun_succeeded = WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -328,17 +359,15 @@ void SlurmExecutor::on_step_end(Step step, int status, RunLog& log) {
     return;
   }
   const auto holder = holders_.find(step.holder);
-  if (holder == holders_.end()) {
-    settle(step, {step.task, TaskEnd::lost, 0, "its node was lost: " + how});
-    return;
+  if (holder != holders_.end()) {
+    log.line(
+        "run",
+        fmt::format(
+            "{}: the node is given up; there is no word of how a task of it ended ({}): its tasks "
+            "run again once Slurm has ended the job {}",
+            holder->second.node, how, step.holder));
+    cancel_holder(holder->second, log);
   }
-  log.line(
-      "run",
-      fmt::format(
-          "{}: the node is given up; there is no word of how a task of it ended ({}): its tasks "
-          "run again once Slurm has ended the job {}",
-          holder->second.node, how, step.holder));
-  cancel_holder(holder->second, log);
   impatient_until_ = SteadyClock::now() + kImpatience;
   unsettled_.push_back(std::move(step));
 }
@@ -442,12 +471,36 @@ void SlurmExecutor::take_queue(const std::vector<QueuedJob>& jobs, RunLog& log) 
     }
     return gone;
   });
-  // Slurm has ended the holder: nothing of these tasks is left.
+}
+
+// Slurm has ended the holder, and the wrapper has ended the task: nothing of it is left.
+void SlurmExecutor::settle_those_without_a_word() {
+  const SteadyClock::time_point now = SteadyClock::now();
   std::erase_if(unsettled_, [&](Step& step) {
-    if (holders_.contains(step.holder)) return false;
-    settle(step, {step.task, TaskEnd::lost, 0, "its node was lost"});
+    if (holders_.contains(step.holder) || (step.free_at && now < *step.free_at)) return false;
+    EndedTask ended{step.task, TaskEnd::lost, 0, "its node was lost"};
+    ended.unseen = step.free_at.has_value();
+    settle(step, std::move(ended));
     return true;
   });
+}
+
+void SlurmExecutor::give_up_silent_steps(RunLog& log) {
+  if (!heartbeats_) return;
+  const SteadyClock::duration patience = lease_ + lease_margin(lease_);
+  for (auto& [pid, step] : steps_) {
+    const auto heard_at = heartbeats_->heard_at(pid);
+    if (step.given_up || !heard_at || SteadyClock::now() - *heard_at < patience) continue;
+    step.given_up = true;
+    log.line("run",
+             fmt::format("job {}: nothing was heard of a task for {} s: it is given up",
+                         step.holder, std::chrono::duration_cast<seconds>(patience).count()));
+    signal_group(pid, SIGKILL);
+  }
+}
+
+bool SlurmExecutor::waits_for_leases() const {
+  return !marked_ && earlier_free_at_ && SteadyClock::now() < *earlier_free_at_;
 }
 
 void SlurmExecutor::take_job(const QueuedJob& job, RunLog& log) {
@@ -567,6 +620,7 @@ void SlurmExecutor::back_off(std::string why, RunLog& log) {
 }
 
 bool SlurmExecutor::end(RunLog& log) {
+  if (lease_wait_told_ && waits_for_leases()) return false;
   // What was asked for a moment ago must be known before it can be cancelled.
   const SteadyClock::time_point settled_by = SteadyClock::now() + kSettlePatience;
   while ((is_running(Purpose::submit) || is_running(Purpose::look)) &&
@@ -596,8 +650,19 @@ bool SlurmExecutor::end(RunLog& log) {
     log.line("run", fmt::format("Slurm still lists jobs of this run: scancel --name={} ends them",
                                 job_name_));
   }
-  kill_children();
-  return cleared_;
+  static_cast<void>(kill_children());
+  commands_.clear();  // their ends were seen there
+  if (!cleared_) return false;
+  if (waits_for_leases()) {
+    if (!std::exchange(lease_wait_told_, true)) {
+      log.line("run",
+               "Slurm: the earlier runner did not see the end of each task: what cannot be reached "
+               "ends when its lease does");
+    }
+    return false;
+  }
+  if (empty()) lease_mark_.remove();
+  return true;
 }
 
 }  // namespace tierhub::compute

@@ -5,10 +5,13 @@
 // 2. As tasks wait, holders are submitted, up to the nodes of the settings. One squeue, every few seconds, says which exist.
 // 3. A task starts as `srun ... tieragent --run-task` in a holder with processors, memory and time left for it. The wrapper says
 //    that it begins, enforces the limits, and says how the task ended when nothing of it is left (step.h).
+//    Until then it gets beats, without which the wrapper ends the task (lease.h).
 // 4. A task is done if its record says so and srun says so, too. srun alone has returned 0 for a node that died.
 // 5. If srun ends without a record, nobody knows whether the task still runs. Its holder is cancelled, and the task is lost once
-//    squeue says that the holder has ended: not before, or two of them would write the same files. A holder that squeue does not
-//    list has not ended: a controller that was started again may know nothing of it for some seconds.
+//    squeue says that the holder has ended, and the lease of the wrapper is over: not before, or two of them would write the same
+//    files. Slurm says of a node that it cannot reach, too, that its jobs have ended. A holder that squeue does not list has not
+//    ended: a controller that was started again may know nothing of it for some seconds. An srun whose wrapper is silent for longer
+//    than a lease is killed: its task has ended, if its wrapper is as it should be.
 // 6. If srun's messages prove that nothing was started (the controller is away), the task is lost at once, and the next starts
 //    wait a little.
 // 7. A holder without a task is given back after a while; one whose time runs out gets no new task.
@@ -26,6 +29,8 @@
 
 #include "common/clock.h"
 #include "compute/executors/executor.h"
+#include "compute/executors/heartbeats.h"
+#include "compute/executors/lease.h"
 #include "compute/executors/slurm_commands.h"
 #include "compute/executors/slurm_settings.h"
 #include "compute/executors/step.h"
@@ -35,8 +40,9 @@ namespace tierhub::compute {
 // One thread, which must have SIGCHLD blocked.
 class SlurmExecutor final : public Executor {
  public:
-  // `wrapper`: tieragent as the nodes see it.
-  SlurmExecutor(SlurmSettings settings, std::string job_name, std::string wrapper);
+  // `wrapper`: tieragent as the nodes see it. `lease_mark`: a file of the run's own.
+  SlurmExecutor(SlurmSettings settings, std::string job_name, std::string wrapper,
+                std::string lease_mark);
 
   Result<void> begin(RunLog& log) override;
   void want(size_t startable, const Resources& first) override;
@@ -51,8 +57,9 @@ class SlurmExecutor final : public Executor {
   std::string waits_for() const override;
 
  private:
-  // A child of this process, and what it writes.
+  // A child of this process, what it reads, and what it writes.
   struct Child {
+    UniqueFd input;  // if it stays open
     UniqueFd output;
     UniqueFd errors;
     std::string messages;  // from `errors`, bounded
@@ -62,9 +69,13 @@ class SlurmExecutor final : public Executor {
     Child child;
     OutputLines lines;
     StepOutput records;
+    StepOutput notes;  // among the messages
     Resources resources;
     std::string holder;
     SteadyClock::time_point started;
+    // Once srun has ended: from then on its wrapper has no lease. None: it never had one.
+    std::optional<SteadyClock::time_point> free_at = {};
+    bool given_up = false;
   };
   enum class Purpose { look, submit, cancel };
   struct Command {
@@ -100,6 +111,9 @@ class SlurmExecutor final : public Executor {
                            std::string_view input = {});
   bool is_running(Purpose purpose) const;
   Result<pid_t> spawn_words(const CommandLineWords& words, std::string_view input, Child& child);
+  // Its input is a pipe.
+  Result<pid_t> spawn_open(const CommandLineWords& words, Child& child);
+  Result<pid_t> spawn_child(const CommandLineWords& words, int input, Child& child);
 
   void read_children(RunLog& log);
   void read_step(Step& step, RunLog& log);
@@ -107,6 +121,10 @@ class SlurmExecutor final : public Executor {
   void on_command_end(Command command, int status, RunLog& log);
   void on_step_end(Step step, int status, RunLog& log);
   void settle(Step& step, EndedTask ended);
+  void settle_those_without_a_word();
+  void give_up_silent_steps(RunLog& log);
+  // What an earlier runner started may still have a lease.
+  bool waits_for_leases() const;
 
   void look(RunLog& log);
   void take_queue(const std::vector<QueuedJob>& jobs, RunLog& log);
@@ -126,7 +144,15 @@ class SlurmExecutor final : public Executor {
   const SlurmSettings settings_;
   const std::string job_name_;
   const std::string wrapper_;
+  const std::chrono::milliseconds lease_;
+  const LeaseMark lease_mark_;
   std::vector<std::string> environment_;
+
+  // Of an earlier runner, if it left a mark: from then on nothing of it has a lease.
+  std::optional<SteadyClock::time_point> earlier_free_at_;
+  bool marked_ = false;
+  bool lease_wait_told_ = false;
+  std::optional<Heartbeats> heartbeats_;  // once there is a step
 
   std::map<pid_t, Step> steps_;
   std::vector<Step> unsettled_;  // srun ended without a record; the holder may still be there

@@ -21,7 +21,8 @@ std::string to_json(const SlurmSettings& settings) {
                {"commands_folder", settings.commands_folder},
                {"configuration", settings.configuration},
                {"starts_per_second", settings.starts_per_second},
-               {"idle_s", settings.idle.count()}};
+               {"idle_s", settings.idle.count()},
+               {"lease_s", settings.lease.count()}};
   if (settings.memory_bytes) json["memory_bytes"] = *settings.memory_bytes;
   return json.dump();
 }
@@ -44,6 +45,7 @@ Result<SlurmSettings> parse_slurm_settings(std::string_view text) {
     json.at("configuration").get_to(settings.configuration);
     json.at("starts_per_second").get_to(settings.starts_per_second);
     settings.idle = std::chrono::seconds(json.at("idle_s").get<int64_t>());
+    settings.lease = std::chrono::seconds(json.at("lease_s").get<int64_t>());
     return settings;
   } catch (const Json::exception& e) {
     return Error(std::errc::invalid_argument, fmt::format("settings of Slurm: {}", e.what()));

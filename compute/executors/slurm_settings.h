@@ -26,6 +26,7 @@ struct SlurmSettings {
   std::string configuration;        // SLURM_CONF; empty: as Slurm decides
   unsigned starts_per_second = 10;  // of tasks of one run, at most
   std::chrono::seconds idle{60};    // after which a node without a task is given back
+  std::chrono::seconds lease{45};   // for which a task goes on if it hears nothing of its run
 };
 
 // The text of the agent for its runners, and back. One line.

@@ -49,6 +49,7 @@ StepOrder read_order(const Json& json) {
   order.process.environment = from_wire(json.at("environment"));
   order.process.cwd = text_of(json, "cwd");
   order.setup = text_of(json, "setup");
+  order.lease = std::chrono::milliseconds(json.at("lease_ms").get<int64_t>());
   order.limits.cpus = json.at("cpus").get<unsigned>();
   if (json.contains("memory_bytes"))
     order.limits.memory_bytes = json.at("memory_bytes").get<uint64_t>();
@@ -60,6 +61,11 @@ StepOrder read_order(const Json& json) {
 StepRecord read_record(const Json& json) {
   StepRecord record;
   record.node = json.at("node").get<std::string>();
+  if (json.contains("alive")) {
+    record.kind = StepRecord::Kind::alive;
+    record.alive = json["alive"].get<uint64_t>();
+    return record;
+  }
   if (!json.contains("end")) return record;
   record.kind = StepRecord::Kind::ended;
   const auto* end = std::find(kEnds.begin(), kEnds.end(), json.at("end").get<std::string>());
@@ -81,7 +87,8 @@ std::string to_json(const StepOrder& order) {
                {"environment", arguments_to_wire(order.process.environment)},
                {"cwd", api::to_wire_text(order.process.cwd)},
                {"setup", api::to_wire_text(order.setup)},
-               {"cpus", order.limits.cpus}};
+               {"cpus", order.limits.cpus},
+               {"lease_ms", order.lease.count()}};
   if (order.limits.memory_bytes) json["memory_bytes"] = *order.limits.memory_bytes;
   if (order.limits.time) json["time_s"] = order.limits.time->count();
   return dump(json);
@@ -97,6 +104,7 @@ Result<StepOrder> parse_order(std::string_view json) {
 
 std::string to_line(const StepRecord& record, std::string_view nonce) {
   Json json = {{"node", record.node}};
+  if (record.kind == StepRecord::Kind::alive) json["alive"] = record.alive;
   if (record.kind == StepRecord::Kind::ended) {
     json["end"] = kEnds.at(static_cast<size_t>(record.end));
     json["exit_code"] = record.exit_code;
@@ -137,8 +145,18 @@ std::string StepOutput::end() { return std::exchange(kept_, {}); }
 
 void StepOutput::note(std::string_view json) {
   try {
-    const StepRecord record = read_record(Json::parse(json));
-    (record.kind == StepRecord::Kind::begun ? begun_ : ended_) = record;
+    StepRecord record = read_record(Json::parse(json));
+    switch (record.kind) {
+      case StepRecord::Kind::begun:
+        begun_ = std::move(record);
+        break;
+      case StepRecord::Kind::ended:
+        ended_ = std::move(record);
+        break;
+      case StepRecord::Kind::alive:
+        alive_ = record.alive;
+        break;
+    }
   } catch (const Json::exception&) {
     // A record that was torn says nothing; the task then has none.
   }

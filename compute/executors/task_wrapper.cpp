@@ -1,5 +1,6 @@
 #include "compute/executors/task_wrapper.h"
 
+#include <algorithm>
 #include <array>
 
 #include <poll.h>
@@ -15,26 +16,44 @@
 #include "common/posix.h"
 #include "common/signals.h"
 #include "common/spawn.h"
+#include "compute/executors/lease.h"
 #include "compute/executors/limited_process.h"
 #include "compute/executors/step.h"
 
 namespace tierhub::compute {
 namespace {
 
+constexpr int kNoLease = 124;
 constexpr int kNoOrder = 125;
 constexpr int kNotStarted = 127;
 
-Result<std::string> read_all(int fd) {
-  std::string text;
-  std::array<char, 65536> buffer;
-  for (;;) {
-    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Error::from_errno(errno, "read the order");
-    if (n == 0) return text;
-    text.append(buffer.data(), static_cast<size_t>(n));
+// The lines of standard input, as they come.
+class InputLines {
+ public:
+  // Reads what there is; waits for it if there is nothing yet.
+  void read_some() {
+    std::array<char, 65536> buffer;
+    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) return;
+    if (n <= 0) {
+      at_end_ = true;
+      return;
+    }
+    text_.append(buffer.data(), static_cast<size_t>(n));
   }
-}
+  std::optional<std::string> next() {
+    const size_t end = text_.find('\n');
+    if (end == std::string::npos) return std::nullopt;
+    std::string line = text_.substr(0, end);
+    text_.erase(0, end + 1);
+    return line;
+  }
+  bool at_end() const { return at_end_; }
+
+ private:
+  std::string text_;
+  bool at_end_ = false;
+};
 
 // Slurm calls nodes by names of its own.
 std::string node_name() {
@@ -69,17 +88,20 @@ void add_cluster_environment(std::vector<std::string>& environment) {
 
 class Wrapper {
  public:
-  explicit Wrapper(StepOrder order) : order_(std::move(order)), node_(node_name()) {}
+  Wrapper(StepOrder order, InputLines input)
+      : order_(std::move(order)),
+        input_(std::move(input)),
+        node_(node_name()),
+        lease_(order_.lease, boot_time()) {}
 
   int run() {
     ::signal(SIGPIPE, SIG_IGN);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    // With the daemon of this node dies what it started.
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     Result<UniqueFd> signals = block_and_open_signals({SIGCHLD, SIGTERM, SIGINT});
-    say({StepRecord::Kind::begun, node_});
     if (!signals) return end_unstarted(signals.error());
     signals_ = *std::move(signals);
+    if (const std::optional<int> code = wait_for_lease()) return *code;
+    say({StepRecord::Kind::begun, node_});
     ProcessSpec spec = after_setup(order_.process, order_.setup);
     add_cluster_environment(spec.environment);
     // Slurm has control groups of its own.
@@ -99,10 +121,31 @@ class Wrapper {
     return kNotStarted;
   }
 
+  // Nothing that was started is left. Returns the exit code.
+  int end_early(TaskEnd as, std::string reason) const {
+    say({StepRecord::Kind::ended, node_, as, kNoLease, std::move(reason)});
+    return kNoLease;
+  }
+
+  // An exit code if nothing is to be started.
+  std::optional<int> wait_for_lease() {
+    while (!lease_.is_granted()) {
+      keep_lease();
+      if (has_no_lease()) return end_early(TaskEnd::lost, why_no_lease());
+      wait();
+      if (was_told_to_end()) return end_early(TaskEnd::stopped, "it was stopped before it began");
+      read_beats();
+    }
+    return std::nullopt;
+  }
+
   int watch(LimitedProcess process) {
     while (!has_ended(process.pid())) {
-      pollfd polled{signals_.get(), POLLIN, 0};
-      ::poll(&polled, 1, static_cast<int>(kMemoryEvery.count()));
+      wait();
+      // First of all: this process may have been suspended.
+      read_beats();
+      if (has_no_lease()) return give_up(process.pid());
+      keep_lease();
       if (was_told_to_end())
         process.stop(TaskEnd::stopped, "it was stopped with the run", kTaskGrace);
       process.enforce_time();
@@ -110,10 +153,60 @@ class Wrapper {
         process.enforce_memory(bytes);
     }
     LimitedProcess::End end = process.collect();
-    kill_children();
+    if (!kill_children()) return kNoLease;
+    if (has_no_lease()) return end_early(TaskEnd::lost, why_no_lease());
     say({StepRecord::Kind::ended, node_, end.end, end.exit_code, std::move(end.reason),
          end.peak_bytes, end.processor_s});
     return end.exit_code;
+  }
+
+  // Without a word if something may still run.
+  int give_up(pid_t task) const {
+    signal_group(task, SIGKILL);
+    if (!kill_children()) return kNoLease;
+    return end_early(TaskEnd::lost, why_no_lease());
+  }
+
+  bool has_no_lease() const { return input_.at_end() || lease_.is_over(boot_time()); }
+  std::string why_no_lease() const {
+    if (input_.at_end()) return "its run has ended, or cannot be reached";
+    return fmt::format("it heard nothing of its run for {} s",
+                       std::chrono::ceil<std::chrono::seconds>(lease_.length()).count());
+  }
+
+  void wait() const {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(lease_.until() - boot_time());
+    const auto limit =
+        std::clamp(left, std::chrono::milliseconds(0), std::chrono::milliseconds(kMemoryEvery));
+    std::array<pollfd, 2> polled = {pollfd{signals_.get(), POLLIN, 0},
+                                    pollfd{STDIN_FILENO, POLLIN, 0}};
+    ::poll(polled.data(), input_.at_end() ? 1 : 2, static_cast<int>(limit.count()));
+  }
+
+  void read_beats() {
+    for (;;) {
+      pollfd polled{STDIN_FILENO, POLLIN, 0};
+      if (input_.at_end() || ::poll(&polled, 1, 0) <= 0) break;
+      input_.read_some();
+    }
+    while (const std::optional<std::string> line = input_.next()) {
+      if (const std::optional<Beat> beat = parse_beat(*line)) lease_.renew(*beat);
+    }
+  }
+
+  // Standard error is this process's alone. If nobody reads it, what does not fit is left out: a write that waits would keep this
+  // process from ending the task.
+  void keep_lease() {
+    const Lease::Time now = boot_time();
+    if (now < next_alive_) return;
+    pollfd polled{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&polled, 1, 0) <= 0 || (polled.revents & POLLOUT) == 0) return;
+    const std::optional<uint64_t> number = lease_.next_alive(now);
+    if (!number) return;
+    next_alive_ = now + beat_interval(lease_.length());
+    StepRecord record{StepRecord::Kind::alive, node_};
+    record.alive = *number;
+    static_cast<void>(posix::write_all(STDERR_FILENO, to_line(record, order_.nonce)));
   }
 
   // Waits for what the task left behind, too.
@@ -136,20 +229,30 @@ class Wrapper {
   }
 
   StepOrder order_;
+  InputLines input_;
   std::string node_;
   UniqueFd signals_;
+  Lease lease_;
+  Lease::Time next_alive_{};
 };
 
 }  // namespace
 
 int wrap_task() {
-  const Result<std::string> text = read_all(STDIN_FILENO);
-  const Result<StepOrder> order = text ? parse_order(*text) : Result<StepOrder>(text.error());
+  InputLines input;
+  std::optional<std::string> line = input.next();
+  while (!line && !input.at_end()) {
+    input.read_some();
+    line = input.next();
+  }
+  const Result<StepOrder> order =
+      line ? parse_order(*line)
+           : Result<StepOrder>(Error(std::errc::invalid_argument, "there is no order of a task"));
   if (!order) {
     fmt::print(stderr, "tieragent: {}\n", order.error().text());
     return kNoOrder;
   }
-  return Wrapper(*order).run();
+  return Wrapper(*order, std::move(input)).run();
 }
 
 }  // namespace tierhub::compute

@@ -19,8 +19,9 @@ const std::vector<std::string_view>& settings_keys() {
 
 const std::vector<std::string_view>& slurm_keys() {
   static const std::vector<std::string_view> keys = {
-      "nodes", "processors",  "memory",   "time",       "account",  "partition",         "qos",
-      "setup", "reservation", "programs", "slurm_conf", "commands", "starts_per_second", "idle_s"};
+      "nodes",  "processors",  "memory",   "time",       "account",  "partition",         "qos",
+      "setup",  "reservation", "programs", "slurm_conf", "commands", "starts_per_second", "idle_s",
+      "lease_s"};
   return keys;
 }
 
@@ -76,10 +77,18 @@ Checked<void> read_slurm_entry(const YamlDocument& document, const std::string& 
     slurm.memory_bytes = *bytes;
     return {};
   }
-  if (key == "idle_s") {
-    const Checked<uint64_t> seconds = document.number(value, *text, key, 1, 86'400);
+  struct Seconds {
+    std::chrono::seconds* value;
+    uint64_t least;
+    uint64_t most;
+  };
+  const std::map<std::string, Seconds> times = {{"idle_s", {&slurm.idle, 1, 86'400}},
+                                                {"lease_s", {&slurm.lease, 5, 3600}}};
+  if (const auto found = times.find(key); found != times.end()) {
+    const Checked<uint64_t> seconds =
+        document.number(value, *text, key, found->second.least, found->second.most);
     if (!seconds) return seconds.error();
-    slurm.idle = std::chrono::seconds(*seconds);
+    *found->second.value = std::chrono::seconds(*seconds);
     return {};
   }
   const Result<std::chrono::seconds> time = parse_duration(*text);

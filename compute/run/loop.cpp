@@ -288,6 +288,17 @@ void RunLoop::on_failure(const Step& step, TaskRecord& record, EndedTask ended) 
                       record.reason));
 }
 
+bool RunLoop::remove_own_paths(TaskId task) {
+  for (const std::string& path : context_.plan->own_paths(task)) {
+    const Result<void> removed = remove_path(path);
+    if (removed) continue;
+    context_.fail(fmt::format("what a task that failed has written cannot be removed: {}",
+                              removed.error().text()));
+    return false;
+  }
+  return true;
+}
+
 void RunLoop::give_up(TaskId task, TaskRecord& record, std::string error) {
   record.state = "failed";
   record.once = step_of(task).runs_once();
@@ -298,14 +309,7 @@ void RunLoop::give_up(TaskId task, TaskRecord& record, std::string error) {
     return;
   }
   // A half that it left must not be taken for a result.
-  for (const std::string& path : context_.plan->own_paths(task)) {
-    const Result<void> removed = remove_path(path);
-    if (!removed) {
-      context_.fail(fmt::format("what a task that failed has written cannot be removed: {}",
-                                removed.error().text()));
-      return;
-    }
-  }
+  if (!remove_own_paths(task)) return;
   const Result<void> written = context_.record->add_failed(record);
   if (!written) context_.fail("tasks.jsonl cannot be written: " + written.error().text());
   context_.log->line(context_.plan->label(task), "failed for good; the run carries on without it");
@@ -334,6 +338,8 @@ void RunLoop::note_worker_time() {
 bool RunLoop::comes_again(TaskRecord& record, const EndedTask& ended) {
   if (ended.end == TaskEnd::lost && ++losses_[ended.task] >= kMostLosses) return false;
   if (ended.end != TaskEnd::lost && ended.end != TaskEnd::unstarted) return false;
+  // What the lost one has open becomes nobody's (compute/executors/lease.h).
+  if (ended.unseen && !remove_own_paths(ended.task)) return true;
   record.state = "waiting";
   record.attempts -= 1;
   context_.schedule->give_back(ended.task);

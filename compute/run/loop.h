@@ -39,6 +39,8 @@ class RunLoop {
   void on_failure(const Step& step, TaskRecord& record, EndedTask ended);
   // For good: ends the run, or leaves out what depends on the task.
   void give_up(TaskId task, TaskRecord& record, std::string error);
+  // False if the run fails over it.
+  bool remove_own_paths(TaskId task);
   void note_skipped();
   void note_worker_time();
   void wait();

@@ -18,6 +18,7 @@
 #include "common/host_name.h"
 #include "common/log.h"
 #include "common/posix.h"
+#include "compute/executors/lease.h"
 #include "compute/executors/local_executor.h"
 #include "compute/executors/slurm_executor.h"
 #include "compute/run/context.h"
@@ -61,6 +62,10 @@ class Runner {
     if (context_.why_stop() != Stop::none) return end_stopped();
     if (!prepared) return end_failed(prepared.error().text());
     if (output_was_placed()) return end_done();
+    if (unseen_ends_ && resumed_) {
+      const Result<void> removed = remove_what_nobody_finished();
+      if (!removed) return end_failed(removed.error().text());
+    }
     planning_ = false;
     const std::unique_ptr<Executor> executor = make_executor();
     const Result<void> begun = executor->begin(*context_.log);
@@ -79,14 +84,21 @@ class Runner {
     if (!options_.slurm) return std::make_unique<LocalExecutor>(options_.cgroups);
     return std::make_unique<SlurmExecutor>(*options_.slurm,
                                            slurm_job_name(options_.run, options_.run_folder),
-                                           options_.task_programs() + "/tieragent");
+                                           options_.task_programs() + "/tieragent", lease_mark());
   }
+
+  std::string lease_mark() const { return context_.file(".leases"); }
 
   // What an earlier runner started on nodes has ended before anything of the run is looked at: it may
   // still write. An error if the run is to stop.
   Result<void> clear_nodes() {
     if (!options_.slurm || !context_.record->header()) return {};
-    while (!make_executor()->end(*context_.log)) TRY(check_stop());
+    unseen_ends_ = LeaseMark(lease_mark()).find(options_.slurm->lease).has_value();
+    const std::unique_ptr<Executor> earlier = make_executor();
+    while (!earlier->end(*context_.log)) {
+      TRY(check_stop());
+      ::poll(nullptr, 0, static_cast<int>(kWaitTick.count()));
+    }
     return {};
   }
 
@@ -348,6 +360,18 @@ class Runner {
     return Error::from_errno(errno, "the work folder " + options_.work);
   }
 
+  // What a task has open whose end nobody saw becomes nobody's (compute/executors/lease.h).
+  Result<void> remove_what_nobody_finished() const {
+    for (size_t step = 0; step < context_.plan->workflow().steps.size(); ++step) {
+      for (size_t index = 0; index < context_.schedule->tasks_of(step); ++index) {
+        if (context_.schedule->is_done({step, index})) continue;
+        for (const std::string& path : context_.plan->own_paths({step, index}))
+          TRY(remove_path(path));
+      }
+    }
+    return {};
+  }
+
   // What an earlier runner finished stays finished.
   Result<void> take_up() {
     for (const TaskRecord& task : context_.record->finished()) count_as_done(task);
@@ -510,6 +534,7 @@ class Runner {
   std::optional<EarlierRun> earlier_;  // that is to be taken up
   std::string work_key_;
   bool resumed_ = false;
+  bool unseen_ends_ = false;  // of tasks of an earlier runner
   RunContext context_;
   const RunnerOptions& options_;
 };

@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -66,7 +68,7 @@ class Slurm : public AgentTest {
   void start(const std::string& more_settings = "") {
     write_text(at("agent.yaml"),
                "executor: slurm\nslurm:\n  nodes: 3\n  processors: 2\n  memory: 1GiB\n"
-               "  time: 30m\n  slurm_conf: " +
+               "  time: 30m\n  lease_s: 5\n  slurm_conf: " +
                    box() + "/slurm.conf\n" + more_settings);
     start_agent({"--allow-root", "--workers", "6", "--config", at("agent.yaml")});
   }
@@ -200,6 +202,46 @@ TEST_F(Slurm, ANodeThatDiesCostsNoTask) {
     EXPECT_EQ(task["attempts"], 1) << "a lost task is no failure of it";
     EXPECT_NE(task["node"], node);
   }
+  until("the node is back", [&] {
+    return slurm({"sinfo", "--noheader", "--Node", "--format=%T"}).find("down") ==
+           std::string::npos;
+  });
+}
+
+// Slurm loses the node and says that its jobs have ended, but what it runs goes on: a network that was cut.
+TEST_F(Slurm, ATaskThatNobodyReachesHasEndedBeforeItBeginsElsewhere) {
+  fs::create_directories(at("marks"));
+  fs::create_directories(at("life"));
+  start();
+  drop("job.yaml", once("echo $SLURMD_NODENAME > {work}/../../marks/$$; "
+                        "while [ ! -e {work}/../../go ]; do date +%s%N >> {work}/../../life/$$; "
+                        "sleep 0.1; done; cp $0 $1"));
+  const std::string node = busy_node();
+  const std::string first = names_in(at("marks")).front();
+  sandbox("cut", {node});
+  const auto times_of = [&](const std::string& attempt) {
+    std::istringstream lines(read_text(at("life/" + attempt)));
+    return std::vector<int64_t>(std::istream_iterator<int64_t>(lines), {});
+  };
+  std::string second;
+  until("the task runs elsewhere", [&] {
+    for (const std::string& attempt : names_in(at("life"))) {
+      if (attempt != first && times_of(attempt).size() > 1) second = attempt;
+    }
+    return !second.empty();
+  });
+  EXPECT_NE(::kill(std::stoi(first), 0), 0) << "the first attempt still runs";
+  EXPECT_NE(read_text(at("marks/" + second)), node + "\n");
+  ASSERT_FALSE(times_of(first).empty());
+  EXPECT_LT(times_of(first).back(), times_of(second).front());
+  write_text(at("go"), "");
+  const EndedRun run = ended("job");
+  sandbox("kill", {node});
+  sandbox("revive", {node});
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(output(run, "one"), "1");
+  EXPECT_EQ(run.status["tasks"][0]["attempts"], 1);
+  EXPECT_FALSE(fs::exists(run.folder + "/.leases"));
   until("the node is back", [&] {
     return slurm({"sinfo", "--noheader", "--Node", "--format=%T"}).find("down") ==
            std::string::npos;

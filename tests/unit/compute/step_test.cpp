@@ -28,6 +28,7 @@ TEST(StepOrder, ComesBackAsItWas) {
   order.limits.memory_bytes = uint64_t{6} << 30;
   order.limits.time = std::chrono::seconds(90);
   order.setup = "/etc/setup.sh";
+  order.lease = std::chrono::milliseconds(45'000);
   const Result<StepOrder> back = parse_order(to_json(order));
   ASSERT_TRUE(back) << back.error().text();
   EXPECT_EQ(back->nonce, order.nonce);
@@ -40,6 +41,8 @@ TEST(StepOrder, ComesBackAsItWas) {
   EXPECT_EQ(back->limits.memory_bytes, order.limits.memory_bytes);
   EXPECT_EQ(back->limits.time, order.limits.time);
   EXPECT_EQ(back->setup, "/etc/setup.sh");
+  EXPECT_EQ(back->lease, order.lease);
+  EXPECT_EQ(to_json(order).find('\n'), std::string::npos) << "an order is one line";
   EXPECT_FALSE(parse_order("{}"));
   EXPECT_FALSE(parse_order("no json"));
 }
@@ -62,6 +65,16 @@ TEST(StepOutput, FindsRecordsWhereverTheOutputIsCut) {
     EXPECT_EQ(output.ended()->peak_bytes, uint64_t{5} << 33);
     EXPECT_DOUBLE_EQ(output.ended()->processor_s, 1.5);
   }
+}
+
+TEST(StepOutput, TellsTheLastAliveOnce) {
+  StepOutput output(kNonce);
+  StepRecord alive{StepRecord::Kind::alive, "node3"};
+  std::string lines;
+  for (alive.alive = 3; alive.alive <= 5; ++alive.alive) lines += to_line(alive, kNonce);
+  EXPECT_EQ(output.write(lines + "srun: error: a message\n"), "srun: error: a message\n");
+  EXPECT_EQ(output.take_alive(), 5u);
+  EXPECT_FALSE(output.take_alive());
 }
 
 TEST(StepOutput, BelievesNoRecordOfTheTaskItself) {
