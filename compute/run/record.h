@@ -18,7 +18,7 @@ namespace tierhub::compute {
 
 // The first line: what the run was planned with.
 struct RunHeader {
-  std::string boot_id;       // of the machine when the run began
+  std::string boot_id;       // of the run's files when it began: boot_of_files()
   std::string job_checksum;  // of job.yaml
   Timestamp started;
   std::vector<std::string> item_paths;

@@ -22,6 +22,7 @@
 #include "compute/executors/local_executor.h"
 #include "compute/executors/slurm_executor.h"
 #include "compute/run/context.h"
+#include "compute/run/files_boot.h"
 #include "compute/run/loop.h"
 #include "compute/run/own_paths.h"
 #include "compute/run/past_runs.h"
@@ -121,13 +122,14 @@ class Runner {
     }
     const std::string whole = *reference || *retry ? dropped + job.text : dropped;
     const std::string job_checksum = checksum(std::as_bytes(std::span(whole))).hex();
-    TRY_ASSIGN(const std::string boot_id, posix::boot_id());
+    TRY_ASSIGN(const std::string boot_id, boot_of_files({options_.work, places.root}));
     const std::optional<RunHeader> header = context_.record->header();
     if (header && header->job_checksum != job_checksum) {
       return Error(std::errc::invalid_argument,
                    "job.yaml was changed while the run was interrupted: drop it as a new workflow");
     }
-    // After a restart of the machine what tasks wrote may be gone or torn: everything runs again.
+    // After a restart of the machine what tasks wrote on its disks may be gone or torn: everything
+    // runs again.
     const bool goes_on = header && header->boot_id == boot_id;
     std::vector<std::string> known_items;
     if (earlier_) known_items = earlier_->header.item_paths;

@@ -54,8 +54,9 @@ std::set<TaskId> tasks_to_take_up(const Workflow& workflow, size_t items,
                                   const std::set<TaskId>& finished,
                                   const std::function<bool(TaskId)>& is_usable);
 
-// Why nothing of it can be taken up, or nothing. `boot_id` is of this machine now, `work` E's work
-// folder, `hidden` N's hidden output folder, to which a part may have been moved already.
+// Why nothing of it can be taken up, or nothing. `boot_id` is that of the files now
+// (boot_of_files), `work` E's work folder, `hidden` N's hidden output folder, to which a part may have
+// been moved already.
 std::optional<std::string> why_nothing_is_left(const EarlierRun& earlier, const std::string& run,
                                                const std::string& boot_id, const std::string& work,
                                                const std::string& hidden);

@@ -31,12 +31,11 @@ TEST(Placeholders, ThePathsOfTheRunAreFoundInsideAText) {
       found.push_back(path.source());
     return found;
   };
-  using Texts = std::vector<std::string>;
-  EXPECT_EQ(paths("{output}/{name}.csv"), Texts{"{output}/{name}.csv"});
-  EXPECT_EQ(paths("--in={input} {name}"), Texts{});
+  EXPECT_EQ(paths("{output}/{name}.csv"), std::vector<std::string>{"{output}/{name}.csv"});
+  EXPECT_EQ(paths("--in={input} {name}"), std::vector<std::string>{});
   EXPECT_EQ(paths("sort {input} > \"{output}/{name}.csv\"; rm {work}/a{{b/{task} {name}"),
-            (Texts{"{output}/{name}.csv", "{work}/a{{b/{task}"}));
-  EXPECT_EQ(paths("@{work}"), Texts{"{work}"});
+            (std::vector<std::string>{"{output}/{name}.csv", "{work}/a{{b/{task}"}));
+  EXPECT_EQ(paths("@{work}"), std::vector<std::string>{"{work}"});
 }
 
 TEST(Placeholders, TwoBracesWriteOne) {
