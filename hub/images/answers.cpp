@@ -29,6 +29,8 @@ int status_of(const Error& error) {
       return 422;
     case ECONNREFUSED:
     case ECONNRESET:
+    case ENOTCONN:
+    case ECONNABORTED:
       return 503;
     default:
       return api::http_status(error);
@@ -99,6 +101,11 @@ http::Response error_answer(int status, std::string_view code, std::string_view 
 }
 
 http::Response error_answer(const Error& error) {
+  // What the kernel says of a mount whose file system is gone.
+  if (error.errno_value() == ENOTCONN || error.errno_value() == ECONNABORTED) {
+    return error_answer(503, api::error_name(error),
+                        "tierd is not reachable: start it, and this page continues by itself");
+  }
   return error_answer(status_of(error), api::error_name(error), error.text());
 }
 

@@ -1,7 +1,10 @@
 #include "hub/worker/routes.h"
 
+#include <cerrno>
 #include <cstdlib>
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -23,6 +26,14 @@ constexpr std::string_view kTierd = "/api/v1/";
 std::string own_name() {
   const auto name = find_user_name(::geteuid());
   return name && *name ? **name : std::to_string(::geteuid());
+}
+
+// Of the mounted file system. Asks nobody, so that a tierd that hangs holds up nothing.
+Result<uint64_t> device_of(const std::string& path) {
+  struct statx st {};
+  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &st) < 0)
+    return Error::from_errno(errno, "stat " + path);
+  return uint64_t{st.stx_dev_major} << 32 | st.stx_dev_minor;
 }
 
 // Empty: there is none.
@@ -77,7 +88,11 @@ http::Response WorkerRoutes::without_tierd() {
 
 Result<std::shared_ptr<const WorkerRoutes::Opened>> WorkerRoutes::opened() {
   MutexLock lock(mutex_);
-  if (opened_) return opened_;
+  if (opened_) {
+    const auto device = device_of(opened_->root);
+    if (!device || *device == opened_->device) return opened_;
+    opened_.reset();
+  }
   TRY_ASSIGN(Opened now, open());
   opened_ = std::make_shared<const Opened>(std::move(now));
   return opened_;
@@ -93,12 +108,19 @@ Result<WorkerRoutes::Opened> WorkerRoutes::open() const {
     TRY_ASSIGN(const api::Client tierd, api::Client::open(place_.tierd_socket));
     TRY_ASSIGN(const api::Status status, tierd.within(std::chrono::seconds(5)).status());
     options.root = status.mount;
+    TRY_ASSIGN(const uint64_t around, device_of(options.root + "/.."));
+    TRY_ASSIGN(const uint64_t inside, device_of(options.root));
+    if (around == inside) {
+      return Error(std::errc::resource_unavailable_try_again,
+                   "tierd has not mounted its data yet: try again in a moment");
+    }
     options.tiers = make_tiers(make_tierd_calls(tierd));
     TRY_ASSIGN(jobs, JobRoutes::open(tierd, {options.root, options.tiers}));
   }
   std::string root = options.root;
+  TRY_ASSIGN(const uint64_t device, device_of(root));
   TRY_ASSIGN(auto images, ImageRoutes::open(std::move(options)));
-  return Opened{std::move(root), std::move(images), std::move(jobs)};
+  return Opened{std::move(root), device, std::move(images), std::move(jobs)};
 }
 
 http::Response WorkerRoutes::session() {

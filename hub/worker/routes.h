@@ -1,7 +1,8 @@
 // The addresses that a worker answers: /api/session, tierd's API below /api/v1, images, and jobs.
 //
 // Whether tierd runs shows at the first request, and again at each until it does: a worker outlives
-// restarts of tierd.
+// restarts of tierd. What was open in the mount of a tierd that died stays dead: when there is another mount,
+// everything is opened anew.
 #pragma once
 
 #include <atomic>
@@ -39,6 +40,7 @@ class WorkerRoutes final : public http::Handler {
  private:
   struct Opened {
     std::string root;
+    uint64_t device = 0;  // of the root: another mount has another one
     std::unique_ptr<ImageRoutes> images;
     std::unique_ptr<JobRoutes> jobs;  // null without tierd
   };

@@ -62,17 +62,41 @@ TEST_F(TierwebTest, RecoversWhenTheWorkerIsKilled) {
   }
 }
 
+// A plane of 8 x 8 bytes.
+std::string mrc_file() {
+  std::string bytes(1024 + 64, '\1');
+  std::fill_n(bytes.begin(), 1024, '\0');
+  for (const size_t at : {0, 4, 28, 32}) bytes[at] = 8;
+  for (const size_t at : {8, 36}) bytes[at] = 1;
+  for (char i = 0; i < 3; ++i) bytes[64 + 4 * static_cast<size_t>(i)] = static_cast<char>(i + 1);
+  bytes.replace(208, 4, "MAP ");
+  bytes[212] = bytes[213] = '\x44';
+  return bytes;
+}
+
 TEST_F(TierwebTest, RecoversWhenTierdIsKilled) {
   Browser browser = start_here();
   EXPECT_EQ(browser.get("/api/v1/status").status, 200);
-  EXPECT_EQ(browser.get("/api/datasets?path=%2F").status, 200);
+  write_file(tier.in_mount("a.mrc"), mrc_file());
+  const auto version = [&] {
+    return json::parse(browser.get("/api/dataset?path=%2Fa.mrc").body).value("version", "");
+  };
+  const auto tile = [&](const std::string& of) {
+    return browser.get("/img/" + of + "/a.mrc/0/0/0/0/0/0");
+  };
+  const std::string before = version();
+  EXPECT_EQ(tile(before).body.size(), 64u);
   tier.kill();
   EXPECT_EQ(browser.get("/api/v1/status").status, 502);
+  const Answer meanwhile = browser.get("/api/dataset?path=%2Fother.mrc");
+  EXPECT_EQ(meanwhile.status, 503);
+  EXPECT_THAT(meanwhile.body, HasSubstr("tierd is not reachable"));
   tier.start();
   EXPECT_EQ(browser.get("/api/v1/status").status, 200);
-  // The mount is another one now.
-  eventually("the images are back",
-             [&] { return browser.get("/api/datasets?path=%2F").status == 200; });
+  // The mount is another one now, and so is the version of the image: a page asks for it again.
+  eventually("the image is back", [&] { return !version().empty(); });
+  EXPECT_EQ(tile(before).status, 410);
+  EXPECT_EQ(tile(version()).body.size(), 64u);
 }
 
 TEST_F(TierwebTest, StartsBeforeTierdDoes) {
