@@ -19,7 +19,7 @@ export class ApiError extends Error {
 
 export const kUnreachable =
   'The hub does not answer. Check the network and that tierweb runs; this page tries again by itself.';
-export const kLoggedOut = 'Your session has ended. Open the hub again to log in.';
+export const kLoggedOut = 'Your session has ended.';
 
 // "path=%2Fa%20b": the hub decodes percent signs only, not the plus signs of forms.
 export function query(values: Record<string, string | number>): string {

@@ -182,6 +182,19 @@ it('after a gap everything is asked for again', async () => {
   stop();
 });
 
+it('without a session the page asks for one at once, and follows again when there is one', async () => {
+  const state = hub(401);
+  const { client, asked, stop } = watched(['session'], async () => 1);
+  const end = followEvents(client, 'ws://hub/api/events');
+  await vi.advanceTimersByTimeAsync(500);
+  expect([asked.length, FakeSocket.all.length]).toEqual([2, 0]);
+  state.status = 200;
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(FakeSocket.all).toHaveLength(1);
+  end();
+  stop();
+});
+
 it('an older hub is not asked twice', async () => {
   const state = hub(404);
   const stop = followEvents(new QueryClient(), 'ws://hub/api/events');

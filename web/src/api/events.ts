@@ -156,7 +156,7 @@ class Follower {
   private readonly end = new AbortController();
   private connected = false; // ever: what happened in between is not known
 
-  constructor(client: QueryClient, private readonly address: string) {
+  constructor(private readonly client: QueryClient, private readonly address: string) {
     this.refresher = new Refresher(client);
     void this.run();
   }
@@ -175,8 +175,9 @@ class Follower {
         useLive.setState((s) => ({ events: added(s.events, events) }));
         if ((await this.listen()) || (!signal.aborted && (await this.ask()))) wait = kFirstWaitMs / 2;
       } catch (e) {
-        // Without a session there is nothing to follow; an older hub does not know the address.
-        if (e instanceof ApiError && [401, 404, 501].includes(e.status)) return;
+        if (e instanceof ApiError && [404, 501].includes(e.status)) return; // an older hub does not know the address
+        // Somebody may sign in again, in another tab. The page says so at once.
+        if (e instanceof ApiError && e.status === 401) void this.client.invalidateQueries({ queryKey: ['session'] });
       }
       if (!signal.aborted) useLive.setState(kSilent);
       await sleep(Math.max(kFirstWaitMs, wait), signal);

@@ -27,7 +27,7 @@ async function listFolder(path: string, totals: boolean, signal: AbortSignal): P
 }
 
 export const useSession = () =>
-  useQuery({ queryKey: ['session'], queryFn: ({ signal }) => get<Session>('api/session', signal), refetchInterval: 15_000 });
+  useQuery({ queryKey: ['session'], queryFn: ({ signal }) => get<Session>('api/session', signal), refetchInterval: (q) => (q.state.status === 'error' ? 2000 : 15_000) });
 
 // A hub can show a folder without TierHub; then there is nobody to ask about tiers.
 export const useHasTiers = () => useSession().data?.tierd ?? true;

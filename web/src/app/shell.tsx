@@ -48,11 +48,24 @@ function Meter() {
   );
 }
 
+// What one was looking at stays: the page goes on with the session of another tab.
+function SignedOut({ here }: { here: boolean }) {
+  return (
+    <div className="banner" role="alert">
+      <Icon name="warning" />
+      <span>
+        Your session has ended: sessions end when the hub is started again, and after 12 hours without use.{' '}
+        {here ? 'Open the new link that tierweb printed, in this browser' : <a href="login" target="_blank" rel="noreferrer">Sign in in another tab</a>}; this page then continues by itself.
+      </span>
+    </div>
+  );
+}
+
 function Banner() {
   const { data, error } = useSession();
   if (error) {
-    const out = error instanceof ApiError && error.status === 401;
-    return <div className="banner" role="alert"><Icon name="warning" /> {sentence(error)}{out && <a href="login">Log in</a>}</div>;
+    if (error instanceof ApiError && error.status === 401) return <SignedOut here={data?.here ?? false} />;
+    return <div className="banner" role="alert"><Icon name="warning" /> {sentence(error)}</div>;
   }
   if (data?.error) return <div className="banner" role="alert"><Icon name="warning" /> {sentence(data.error)}</div>;
   return null;

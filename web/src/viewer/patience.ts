@@ -25,7 +25,8 @@ export async function untilHere<T>(ask: () => Promise<T>, signal: AbortSignal, h
         throw e;
       }
       if (e.recalling) hear.cold(e.etaMs, /archive: (.*)/.exec(e.message)?.[1] ?? '');
-      else if (e.status === 0 || e.status >= 500) hear.error(sentence(e));
+      // Without a session, too: the page goes on when somebody has signed in again.
+      else if (e.status === 0 || e.status === 401 || e.status >= 500) hear.error(sentence(e));
       else {
         if (e.status === 410) hear.stale();
         else hear.error(sentence(e));

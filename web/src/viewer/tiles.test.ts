@@ -119,6 +119,14 @@ describe('failures', () => {
     expect(errors).toEqual(['The hub does not answer.', 'The hub does not answer.', '']);
   });
 
+  it('for want of a session last until somebody has signed in again', async () => {
+    const { tiles, errors } = setUp((address, _, nth) => (nth < 2 ? Promise.reject(new ApiError('Your session has ended.', 401, '')) : Promise.resolve(body(88, 188, channelsOf(address)))));
+    const tile = tiles.get(edge, 0);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect((await tile).width).toBe(88);
+    expect(errors).toEqual(['Your session has ended.', '']);
+  });
+
   it('that stay are said once: a changed image, and pixels that cannot be decoded', async () => {
     const changed = setUp(() => Promise.reject(new ApiError('changed', 410, 'ESTALE')));
     await expect(changed.tiles.get(edge, 0)).rejects.toThrow('changed');
