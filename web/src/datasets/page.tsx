@@ -62,7 +62,7 @@ export function DatasetsPage({ path }: { path: string }) {
   }, []);
 
   const rows = useMemo(
-    () => mergeRows(path, folder.data?.entries ?? [], totals.data?.entries ?? [], images.data?.datasets ?? []),
+    () => mergeRows(path, folder.data?.entries ?? [], totals.data?.entries ?? [], images.data?.datasets),
     [path, folder.data, totals.data, images.data],
   );
   const shownRows = useMemo(() => arrange(rows, sort, filter), [rows, sort, filter]);

@@ -23,6 +23,12 @@ it('a folder that is an image is a dataset, and so is a series of files', () => 
   expect(rows.map((r) => [r.kind, r.name, r.size])).toEqual([['dataset', 'x.zarr', 5], ['dataset', 's_<1-9>.tif', 5]]);
 });
 
+it('until the images are known, a folder with the name of one opens as one', () => {
+  const folder = entry('/a/x.zarr', { kind: 'directory', state: '' });
+  expect(mergeRows('/a', [folder], [], undefined)[0]).toMatchObject({ kind: 'dataset', dataset: null });
+  expect(mergeRows('/a', [folder], [], [])[0]).toMatchObject({ kind: 'folder' });
+});
+
 it('an image that cannot be opened is a file that says why', () => {
   const broken = { path: '/a/b.tif', name: 'b.tif', error: 'it is cut off', not_decodable: 'it is cut off' as string | null, state: 'hot' as const, size: 1, resident: 1 };
   expect(mergeRows('/a', [entry('/a/b.tif')], [], [broken])[0]).toMatchObject({ kind: 'file', dataset: null, error: 'it is cut off', size: 10 });

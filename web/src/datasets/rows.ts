@@ -31,7 +31,10 @@ function kindOf(image: Listed | Unreadable | undefined): Kind | undefined {
   return isReadable(image) || !image.not_decodable ? 'dataset' : 'file';
 }
 
-function fromEntry(entry: Entry, sums: Entry | undefined, image: Listed | Unreadable | undefined): Row {
+// Until the images of the folder are known, a name has to do: a click opens the picture, not the folders in it.
+const isZarr = (path: string) => /\.zarr$/i.test(path);
+
+function fromEntry(entry: Entry, sums: Entry | undefined, image: Listed | Unreadable | undefined, areImagesKnown: boolean): Row {
   const dataset = image && isReadable(image) ? image : null;
   const isFolder = entry.kind === 'directory';
   // A folder's own numbers are zero: only its sums say something.
@@ -39,7 +42,7 @@ function fromEntry(entry: Entry, sums: Entry | undefined, image: Listed | Unread
   const row: Row = {
     path: entry.path,
     name: shown(nameOf(entry.path)),
-    kind: kindOf(image) ?? (isFolder ? 'folder' : 'file'),
+    kind: kindOf(image) ?? (!isFolder ? 'file' : !areImagesKnown && isZarr(entry.path) ? 'dataset' : 'folder'),
     state: known?.state ?? null,
     size: known?.size ?? null,
     resident: known?.resident ?? null,
@@ -73,10 +76,12 @@ function folderOf(path: string): Row {
   };
 }
 
-export function mergeRows(folder: string, entries: Entry[], totals: Entry[], datasets: (Listed | Unreadable)[]): Row[] {
+// `found` is undefined until the images are known.
+export function mergeRows(folder: string, entries: Entry[], totals: Entry[], found: (Listed | Unreadable)[] | undefined): Row[] {
+  const datasets = found ?? [];
   const sums = new Map(totals.map((e) => [e.path, e]));
   const images = new Map(datasets.map((d) => [d.path, d]));
-  const rows = entries.map((e) => fromEntry(e, sums.get(e.path), images.get(e.path)));
+  const rows = entries.map((e) => fromEntry(e, sums.get(e.path), images.get(e.path), found !== undefined));
   const byPath = new Map(rows.map((r) => [r.path, r]));
   const add = (row: Row) => {
     byPath.set(row.path, row);
