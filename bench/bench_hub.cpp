@@ -2,6 +2,7 @@
 // that are kept, planes while scrubbing z out of 3-D chunks (and how often each chunk is read), tiles of 2-D chunks,
 // and chunks of the Zarr view. The image is written into FOLDER (default /tmp): uint16, 2 channels, 64 slices of
 // 2048 x 2048, half of it in chunks of 1 x 1 x 32 x 256 x 256, half in planes of 512 x 512.
+// bench_hub viewers|beside ...: what bench/hub_goals.sh needs (hub_load.h).
 #include <atomic>
 #include <fstream>
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/hub_load.h"
 #include "bench/measure.h"
 #include "formats/image.h"
 #include "formats/json.h"
@@ -169,6 +171,10 @@ void measure(const std::string& folder) {
 
 int main(int argc, char** argv) {
   using namespace tierhub::bench;
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const std::string what = arguments.empty() ? "" : arguments.front();
+  if (what == "viewers" && argc == 8) return load_viewers({arguments.begin() + 1, arguments.end()});
+  if (what == "beside" && argc == 5) return read_beside({arguments.begin() + 1, arguments.end()});
   const std::string folder = std::string(argc > 1 ? argv[1] : "/tmp") + "/bench_hub";
   remove_tree(folder);
   make_folder(folder);
