@@ -6,11 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <poll.h>
 
+#include "common/clock.h"
 #include "common/result.h"
 #include "compute/executors/log.h"
 #include "compute/executors/process.h"
@@ -35,7 +37,8 @@ struct EndedTask {
   uint64_t peak_bytes = 0;
   double processor_s = 0;
   std::deque<std::string> last_lines = {};
-  TaskReport report = {};  // if it is done
+  TaskReport report = {};            // if it is done
+  std::optional<Timestamp> at = {};  // if that was earlier than now
   // Nobody saw its end: what it has open may still be written to.
   bool unseen = false;
 };
@@ -55,6 +58,12 @@ class Executor {
   // Only with room for it. `label` names the task in the log: "segment.0003".
   virtual Result<void> start(TaskId task, const ProcessSpec& spec, const Resources& resources,
                              std::string label) = 0;
+  // Short tasks need no process of their own to start them: one that is there takes a task of this
+  // step with these resources after the one that is returned, whose end is on record, and which still
+  // has its worker slots. The next start() of such a task goes there.
+  virtual std::optional<TaskId> followed_by(size_t /*step*/, const Resources& /*resources*/) const {
+    return std::nullopt;
+  }
   // No task runs, and none may still be running.
   virtual bool empty() const = 0;
   // Appends what to poll for.

@@ -34,6 +34,11 @@ constexpr size_t kTimesKept = 101;
 // A job that Slurm has not listed for so long was forgotten: after its end, if the controller runs as it should.
 constexpr seconds kForgotten{30};
 constexpr seconds kCancelAgain{5};
+// An srun is for one task, unless tasks of this step are shorter. Then it takes tasks for so long: they are done when it says so.
+constexpr seconds kShort{5};
+constexpr seconds kBundle{10};
+// So long does a wrapper wait for its next task.
+constexpr milliseconds kVacantPatience{200};
 // Nothing is started that may well not end in time.
 constexpr int kTimesOfMedian = 3;
 
@@ -93,8 +98,6 @@ SlurmExecutor::SlurmExecutor(SlurmSettings settings, std::string job_name, std::
 }
 
 Result<void> SlurmExecutor::begin(RunLog& log) {
-  starts_ = settings_.starts_per_second;
-  refilled_ = SteadyClock::now();
   impatient_until_ = SteadyClock::now() + kImpatience;
   log.line("run",
            fmt::format("Slurm: up to {} node{} with {} processor{} each, as the jobs {}",
@@ -111,7 +114,7 @@ void SlurmExecutor::want(size_t startable, const Resources& first) {
 }
 
 bool SlurmExecutor::has_room(const Resources& resources) const {
-  if (!cleared_ || kill_at_ || backs_off() || starts_ < 1) return false;
+  if (!cleared_ || kill_at_ || backs_off()) return false;
   return find_holder(resources).has_value();
 }
 
@@ -141,7 +144,7 @@ SlurmExecutor::Use SlurmExecutor::use_of(const std::string& job) const {
     if (step.holder != job) return;
     use.processors += step_processors(settings_, step.resources);
     use.memory_bytes += step_memory(settings_, step.resources).value_or(0);
-    use.tasks += 1;
+    use.steps += 1;
   };
   for (const auto& [pid, step] : steps_) add(step);
   for (const Step& step : unsettled_) add(step);
@@ -150,7 +153,7 @@ SlurmExecutor::Use SlurmExecutor::use_of(const std::string& job) const {
 
 // Half of what a new holder has is always enough: or tasks that take long would never start.
 bool SlurmExecutor::ends_too_soon(const Holder& holder) const {
-  const std::optional<SteadyClock::duration> median = median_time();
+  const std::optional<SteadyClock::duration> median = median_of(times_);
   if (!holder.ends_at || !median) return false;
   return SteadyClock::now() + std::min(kTimesOfMedian * *median, holder.granted / 2) >
          *holder.ends_at;
@@ -158,28 +161,81 @@ bool SlurmExecutor::ends_too_soon(const Holder& holder) const {
 
 Result<void> SlurmExecutor::start(TaskId task, const ProcessSpec& spec, const Resources& resources,
                                   std::string label) {
+  const SteadyClock::time_point now = SteadyClock::now();
+  Handed handed{task, OutputLines(std::move(label)), now};
+  if (const std::optional<pid_t> vacant = find_vacant(task.step, resources)) {
+    Step& step = steps_.at(*vacant);
+    step.handed = std::move(handed);
+    heartbeats_->send(
+        *vacant,
+        to_json(StepOrder{step.nonce, spec, resources, settings_.setup, lease_, true}) + "\n");
+    return {};
+  }
   const std::optional<std::string> job = find_holder(resources);
   if (!job) return Error(std::errc::resource_unavailable_try_again, "no node has room");
   TRY_ASSIGN(const std::string nonce, make_nonce());
   if (!marked_) TRY(lease_mark_.set(lease_));
   marked_ = true;
-  const StepOrder order{nonce, spec, resources, settings_.setup, lease_};
-  Step step{task,
-            {},
-            OutputLines(std::move(label)),
-            StepOutput(nonce),
-            StepOutput(nonce),
-            resources,
-            *job,
-            SteadyClock::now()};
+  const bool more = is_short(task.step);
+  const StepOrder order{nonce, spec, resources, settings_.setup, lease_, more};
+  Step step{{},        nonce, StepOutput(nonce), StepOutput(nonce), resources, *job, now,
+            task.step, more,  std::move(handed)};
   TRY_ASSIGN(const pid_t pid,
              spawn_open(srun_words(settings_, *job, resources, wrapper_), step.child));
   if (!heartbeats_) heartbeats_.emplace(lease_);
   heartbeats_->add(pid, std::move(step.child.input));
   heartbeats_->send(pid, to_json(order) + "\n");
   steps_.emplace(pid, std::move(step));
-  starts_ -= 1;
   return {};
+}
+
+// --- Wrappers that take one task after another ---
+
+bool SlurmExecutor::is_short(size_t workflow_step) const {
+  const auto times = times_of_step_.find(workflow_step);
+  if (times == times_of_step_.end()) return false;
+  const std::optional<SteadyClock::duration> median = median_of(times->second);
+  return median && *median < kShort;
+}
+
+std::optional<pid_t> SlurmExecutor::find_vacant(size_t workflow_step,
+                                                const Resources& resources) const {
+  if (kill_at_) return std::nullopt;
+  const SteadyClock::time_point now = SteadyClock::now();
+  for (const auto& [pid, step] : steps_) {
+    if (!step.more || step.handed || step.given_up || step.workflow_step != workflow_step) continue;
+    if (step.resources.cpus != resources.cpus ||
+        step.resources.memory_bytes != resources.memory_bytes || now - step.started > kBundle)
+      continue;
+    const auto holder = holders_.find(step.holder);
+    if (holder == holders_.end() || holder->second.state != Holder::State::ready ||
+        holder->second.missing_since || ends_too_soon(holder->second))
+      continue;
+    return pid;
+  }
+  return std::nullopt;
+}
+
+std::optional<TaskId> SlurmExecutor::followed_by(size_t workflow_step,
+                                                 const Resources& resources) const {
+  const std::optional<pid_t> vacant = find_vacant(workflow_step, resources);
+  if (!vacant) return std::nullopt;
+  return steps_.at(*vacant).recorded.back().task;
+}
+
+void SlurmExecutor::dismiss(pid_t pid, Step& step) {
+  if (!std::exchange(step.more, false)) return;
+  heartbeats_->send(pid, fmt::format("{}\n", kEnough));
+}
+
+void SlurmExecutor::dismiss_idle_steps() {
+  const SteadyClock::time_point now = SteadyClock::now();
+  for (auto& [pid, step] : steps_) {
+    if (step.handed || !step.more) continue;
+    if (kill_at_ || startable_ == 0 || now - step.vacant_since > kVacantPatience ||
+        now - step.started > kBundle)
+      dismiss(pid, step);
+  }
 }
 
 void SlurmExecutor::stop_all(milliseconds grace) {
@@ -261,13 +317,10 @@ void SlurmExecutor::add_to(std::vector<pollfd>& polled) const {
 
 std::vector<EndedTask> SlurmExecutor::turn(RunLog& log) {
   const SteadyClock::time_point now = SteadyClock::now();
-  const double passed = std::chrono::duration<double>(now - refilled_).count();
-  refilled_ = now;
-  starts_ =
-      std::min<double>(settings_.starts_per_second, starts_ + passed * settings_.starts_per_second);
   if (heartbeats_) heartbeats_->write_pending();
   read_children(log);
   reap(log);
+  dismiss_idle_steps();
   give_up_silent_steps(log);
   settle_those_without_a_word();
   if (kill_at_ && now >= *kill_at_ && !cancelled_ && !empty() && !backs_off() &&
@@ -283,11 +336,7 @@ std::vector<EndedTask> SlurmExecutor::turn(RunLog& log) {
 }
 
 void SlurmExecutor::read_children(RunLog& log) {
-  for (auto& [pid, step] : steps_) {
-    read_step(step, log);
-    if (const std::optional<uint64_t> alive = step.notes.take_alive())
-      heartbeats_->heard(pid, *alive);
-  }
+  for (auto& [pid, step] : steps_) read_step(pid, step, log);
   const SteadyClock::time_point now = SteadyClock::now();
   for (auto& [pid, command] : commands_) {
     command.output += read_now(command.child.output);
@@ -296,10 +345,48 @@ void SlurmExecutor::read_children(RunLog& log) {
   }
 }
 
-void SlurmExecutor::read_step(Step& step, RunLog& log) {
-  const std::string bytes = read_now(step.child.output);
-  if (!bytes.empty()) step.lines.write(step.records.write(bytes), log);
-  keep_messages(step.child.messages, step.notes.write(read_now(step.child.errors)));
+void SlurmExecutor::read_step(pid_t pid, Step& step, RunLog& log) {
+  for (StepPiece& piece : step.records.write(read_now(step.child.output))) {
+    if (step.handed) step.handed->lines.write(piece.text, log);
+    if (piece.record) take_record(pid, step, *piece.record, log);
+  }
+  for (StepPiece& piece : step.notes.write(read_now(step.child.errors))) {
+    keep_messages(step.child.messages, piece.text);
+    if (piece.record) take_record(pid, step, *piece.record, log);
+  }
+}
+
+void SlurmExecutor::take_record(pid_t pid, Step& step, const StepRecord& record, RunLog& log) {
+  switch (record.kind) {
+    case StepRecord::Kind::alive:
+      heartbeats_->heard(pid, record.alive);
+      return;
+    case StepRecord::Kind::begun:
+      step.begun = true;
+      return;
+    case StepRecord::Kind::ended:
+      break;
+  }
+  if (!step.handed) return;
+  Handed handed = *std::exchange(step.handed, std::nullopt);
+  handed.lines.end(log);
+  EndedTask ended{handed.task, record.end, record.exit_code, record.reason, record.node};
+  ended.peak_bytes = record.peak_bytes;
+  ended.processor_s = record.processor_s;
+  ended.last_lines = handed.lines.last();
+  ended.at = Timestamp::now();
+  step.vacant_since = SteadyClock::now();
+  if (ended.end == TaskEnd::done) {
+    ended.report = std::move(handed.lines.report());
+    for (Times* times : {&times_, &times_of_step_[handed.task.step]}) {
+      times->push_back(step.vacant_since - handed.started);
+      if (times->size() > kTimesKept) times->pop_front();
+    }
+    delay_ = milliseconds(0);
+  } else {
+    dismiss(pid, step);
+  }
+  step.recorded.push_back(std::move(ended));
 }
 
 void SlurmExecutor::reap(RunLog& log) {
@@ -310,7 +397,7 @@ void SlurmExecutor::reap(RunLog& log) {
     if (auto step = steps_.extract(pid)) {
       if (const auto beaten_at = heartbeats_->remove(pid))
         step.mapped().free_at = *beaten_at + lease_ + lease_margin(lease_);
-      on_step_end(std::move(step.mapped()), status, log);
+      on_step_end(pid, std::move(step.mapped()), status, log);
     }
     if (auto command = commands_.extract(pid))
       on_command_end(std::move(command.mapped()), status, log);
@@ -319,43 +406,33 @@ void SlurmExecutor::reap(RunLog& log) {
 
 // --- Tasks that end ---
 
-void SlurmExecutor::on_step_end(Step step, int status, RunLog& log) {
-  read_step(step, log);
-  step.lines.write(step.records.end(), log);
-  step.lines.end(log);
+void SlurmExecutor::on_step_end(pid_t pid, Step step, int status, RunLog& log) {
+  read_step(pid, step, log);
+  if (step.handed) {
+    step.handed->lines.write(step.records.end(), log);
+    step.handed->lines.end(log);
+  }
   const std::string message = last_message(step.child.messages);
-  const std::optional<StepRecord>& record = step.records.ended();
+  const std::string how =
+      fmt::format("srun: {}{}{}", describe_exit(status), message.empty() ? "" : ": ", message);
   const bool srun_succeeded = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  if (record && (srun_succeeded || record->end != TaskEnd::done)) {
-    EndedTask ended{step.task, record->end, record->exit_code, record->reason, record->node};
-    ended.peak_bytes = record->peak_bytes;
-    ended.processor_s = record->processor_s;
-    ended.last_lines = step.lines.last();
+  for (EndedTask& ended : step.recorded) {
+    // Nothing of the task runs any more: its record says so.
+    if (ended.end == TaskEnd::done && !srun_succeeded) {
+      ended.end = TaskEnd::lost;
+      ended.reason = "its record says that it is done, but " + how;
+    }
     // Slurm ends all steps of a job that it takes back, or that this executor cancels.
     if (ended.end == TaskEnd::stopped && !kill_at_) {
       ended.end = TaskEnd::lost;
       ended.reason = "its node was taken back";
     }
-    if (ended.end == TaskEnd::done) {
-      ended.report = std::move(step.lines.report());
-      times_.push_back(SteadyClock::now() - step.started);
-      if (times_.size() > kTimesKept) times_.pop_front();
-      delay_ = milliseconds(0);
-    }
     settle(step, std::move(ended));
-    return;
   }
-  const std::string how =
-      fmt::format("srun: {}{}{}", describe_exit(status), message.empty() ? "" : ": ", message);
-  if (record) {
-    // Nothing of the task runs any more: its record says so.
-    settle(step, {step.task, TaskEnd::lost, record->exit_code,
-                  "its record says that it is done, but " + how, record->node});
-    return;
-  }
-  if (!step.records.begun() && was_refused(step.child.messages)) {
+  if (!step.handed) return;
+  if (!step.begun && was_refused(step.child.messages)) {
     back_off(message, log);
-    settle(step, {step.task, TaskEnd::unstarted, 0, how});
+    settle(step, {step.handed->task, TaskEnd::unstarted, 0, how});
     return;
   }
   const auto holder = holders_.find(step.holder);
@@ -372,7 +449,7 @@ void SlurmExecutor::on_step_end(Step step, int status, RunLog& log) {
   unsettled_.push_back(std::move(step));
 }
 
-void SlurmExecutor::settle(Step& step, EndedTask ended) {
+void SlurmExecutor::settle(const Step& step, EndedTask ended) {
   const auto holder = holders_.find(step.holder);
   if (holder != holders_.end()) holder->second.idle_since = SteadyClock::now();
   if (kill_at_ && (ended.end == TaskEnd::lost || ended.end == TaskEnd::unstarted)) {
@@ -382,11 +459,11 @@ void SlurmExecutor::settle(Step& step, EndedTask ended) {
   ended_.push_back(std::move(ended));
 }
 
-std::optional<SteadyClock::duration> SlurmExecutor::median_time() const {
-  if (times_.empty()) return std::nullopt;
-  std::vector<SteadyClock::duration> times(times_.begin(), times_.end());
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end());
+std::optional<SteadyClock::duration> SlurmExecutor::median_of(const Times& times) {
+  if (times.empty()) return std::nullopt;
+  std::vector<SteadyClock::duration> sorted(times.begin(), times.end());
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
   return *middle;
 }
 
@@ -478,7 +555,7 @@ void SlurmExecutor::settle_those_without_a_word() {
   const SteadyClock::time_point now = SteadyClock::now();
   std::erase_if(unsettled_, [&](Step& step) {
     if (holders_.contains(step.holder) || (step.free_at && now < *step.free_at)) return false;
-    EndedTask ended{step.task, TaskEnd::lost, 0, "its node was lost"};
+    EndedTask ended{step.handed->task, TaskEnd::lost, 0, "its node was lost"};
     ended.unseen = step.free_at.has_value();
     settle(step, std::move(ended));
     return true;
@@ -573,11 +650,11 @@ void SlurmExecutor::submit_holders(RunLog& log) {
 
 void SlurmExecutor::give_up_holders_that_start_nothing(RunLog& log) {
   for (const auto& [pid, step] : steps_) {
-    if (step.records.begun() || SteadyClock::now() - step.started < kStartPatience) continue;
+    if (step.begun || SteadyClock::now() - step.started < kStartPatience) continue;
     const auto found = holders_.find(step.holder);
     if (found == holders_.end() || found->second.state == Holder::State::cancelled) continue;
     const bool others_run = std::any_of(steps_.begin(), steps_.end(), [&](const auto& entry) {
-      return entry.second.holder == found->first && entry.second.records.begun();
+      return entry.second.holder == found->first && entry.second.begun;
     });
     // Tasks that run are not given up for one that does not start.
     if (others_run) found->second.state = Holder::State::leaving;
@@ -594,7 +671,7 @@ void SlurmExecutor::give_back_holders(RunLog& log) {
   for (auto& [job, holder] : holders_) {
     if (holder.state == Holder::State::ready && ends_too_soon(holder))
       holder.state = Holder::State::leaving;
-    if (holder.state == Holder::State::cancelled || use_of(job).tasks > 0) continue;
+    if (holder.state == Holder::State::cancelled || use_of(job).steps > 0) continue;
     const bool idle = startable_ == 0 && now - holder.idle_since > settings_.idle;
     if (idle || holder.state == Holder::State::leaving) cancel_holder(holder, log);
   }

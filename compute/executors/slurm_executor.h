@@ -5,7 +5,8 @@
 // 2. As tasks wait, holders are submitted, up to the nodes of the settings. One squeue, every few seconds, says which exist.
 // 3. A task starts as `srun ... tieragent --run-task` in a holder with processors, memory and time left for it. The wrapper says
 //    that it begins, enforces the limits, and says how the task ended when nothing of it is left (step.h).
-//    Until then it gets beats, without which the wrapper ends the task (lease.h).
+//    Until then it gets beats, without which the wrapper ends the task (lease.h). A wrapper whose tasks are short gets one after
+//    another, for some seconds: each has a record of its own, and its own limits.
 // 4. A task is done if its record says so and srun says so, too. srun alone has returned 0 for a node that died.
 // 5. If srun ends without a record, nobody knows whether the task still runs. Its holder is cancelled, and the task is lost once
 //    squeue says that the holder has ended, and the lease of the wrapper is over: not before, or two of them would write the same
@@ -49,6 +50,7 @@ class SlurmExecutor final : public Executor {
   bool has_room(const Resources& resources) const override;
   Result<void> start(TaskId task, const ProcessSpec& spec, const Resources& resources,
                      std::string label) override;
+  std::optional<TaskId> followed_by(size_t step, const Resources& resources) const override;
   bool empty() const override { return steps_.empty() && unsettled_.empty(); }
   void add_to(std::vector<pollfd>& polled) const override;
   std::vector<EndedTask> turn(RunLog& log) override;
@@ -64,15 +66,26 @@ class SlurmExecutor final : public Executor {
     UniqueFd errors;
     std::string messages;  // from `errors`, bounded
   };
-  struct Step {
+  struct Handed {
     TaskId task;
-    Child child;
     OutputLines lines;
+    SteadyClock::time_point started;
+  };
+  // An srun, and the tasks that its wrapper is given, one after another.
+  struct Step {
+    Child child;
+    std::string nonce;
     StepOutput records;
     StepOutput notes;  // among the messages
     Resources resources;
     std::string holder;
     SteadyClock::time_point started;
+    size_t workflow_step = 0;                   // of all its tasks
+    bool more = false;                          // takes another task after the first
+    std::optional<Handed> handed;               // that has no record of its end
+    std::vector<EndedTask> recorded = {};       // that have, and wait for srun's word
+    SteadyClock::time_point vacant_since = {};  // if no task is handed
+    bool begun = false;
     // Once srun has ended: from then on its wrapper has no lease. None: it never had one.
     std::optional<SteadyClock::time_point> free_at = {};
     bool given_up = false;
@@ -102,7 +115,7 @@ class SlurmExecutor final : public Executor {
   struct Use {
     unsigned processors = 0;
     uint64_t memory_bytes = 0;
-    size_t tasks = 0;
+    size_t steps = 0;
   };
   Use use_of(const std::string& job) const;
   bool ends_too_soon(const Holder& holder) const;
@@ -116,11 +129,18 @@ class SlurmExecutor final : public Executor {
   Result<pid_t> spawn_child(const CommandLineWords& words, int input, Child& child);
 
   void read_children(RunLog& log);
-  void read_step(Step& step, RunLog& log);
+  void read_step(pid_t pid, Step& step, RunLog& log);
+  void take_record(pid_t pid, Step& step, const StepRecord& record, RunLog& log);
   void reap(RunLog& log);
   void on_command_end(Command command, int status, RunLog& log);
-  void on_step_end(Step step, int status, RunLog& log);
-  void settle(Step& step, EndedTask ended);
+  void on_step_end(pid_t pid, Step step, int status, RunLog& log);
+  void settle(const Step& step, EndedTask ended);
+  // Of a step that waits for another task like these.
+  std::optional<pid_t> find_vacant(size_t workflow_step, const Resources& resources) const;
+  // It gets no other task: its srun ends.
+  void dismiss(pid_t pid, Step& step);
+  void dismiss_idle_steps();
+  bool is_short(size_t workflow_step) const;
   void settle_those_without_a_word();
   void give_up_silent_steps(RunLog& log);
   // What an earlier runner started may still have a lease.
@@ -138,7 +158,8 @@ class SlurmExecutor final : public Executor {
   unsigned processors_wanted() const;
   // The job of one with room.
   std::optional<std::string> find_holder(const Resources& resources) const;
-  std::optional<SteadyClock::duration> median_time() const;
+  using Times = std::deque<SteadyClock::duration>;
+  static std::optional<SteadyClock::duration> median_of(const Times& times);
   std::chrono::milliseconds look_interval() const;
 
   const SlurmSettings settings_;
@@ -176,9 +197,8 @@ class SlurmExecutor final : public Executor {
   SteadyClock::time_point try_again_at_{};
   std::chrono::milliseconds delay_{0};
   std::string trouble_;
-  mutable double starts_ = 0;  // that are allowed now
-  SteadyClock::time_point refilled_{};
-  std::deque<SteadyClock::duration> times_;  // of tasks that are done
+  Times times_;  // of tasks that are done
+  std::map<size_t, Times> times_of_step_;
 };
 
 }  // namespace tierhub::compute

@@ -24,7 +24,7 @@ struct SlurmSettings {
   std::string programs_folder;      // where tieragent and imgop are on nodes; empty: as here
   std::string commands_folder;      // of sbatch, srun, squeue and scancel; empty: they are in PATH
   std::string configuration;        // SLURM_CONF; empty: as Slurm decides
-  unsigned starts_per_second = 10;  // of tasks of one run, at most
+  unsigned starts_per_second = 10;  // of srun, over all runs
   std::chrono::seconds idle{60};    // after which a node without a task is given back
   std::chrono::seconds lease{45};   // for which a task goes on if it hears nothing of its run
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <sys/random.h>
 
@@ -50,6 +51,7 @@ StepOrder read_order(const Json& json) {
   order.process.cwd = text_of(json, "cwd");
   order.setup = text_of(json, "setup");
   order.lease = std::chrono::milliseconds(json.at("lease_ms").get<int64_t>());
+  order.more = json.at("more").get<bool>();
   order.limits.cpus = json.at("cpus").get<unsigned>();
   if (json.contains("memory_bytes"))
     order.limits.memory_bytes = json.at("memory_bytes").get<uint64_t>();
@@ -77,6 +79,15 @@ StepRecord read_record(const Json& json) {
   return record;
 }
 
+// A record that was torn says nothing; the task then has none.
+std::optional<StepRecord> record_of(std::string_view json) {
+  try {
+    return read_record(Json::parse(json));
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 std::string to_json(const StepOrder& order) {
@@ -88,7 +99,8 @@ std::string to_json(const StepOrder& order) {
                {"cwd", api::to_wire_text(order.process.cwd)},
                {"setup", api::to_wire_text(order.setup)},
                {"cpus", order.limits.cpus},
-               {"lease_ms", order.lease.count()}};
+               {"lease_ms", order.lease.count()},
+               {"more", order.more}};
   if (order.limits.memory_bytes) json["memory_bytes"] = *order.limits.memory_bytes;
   if (order.limits.time) json["time_s"] = order.limits.time->count();
   return dump(json);
@@ -117,8 +129,9 @@ std::string to_line(const StepRecord& record, std::string_view nonce) {
 
 StepOutput::StepOutput(std::string_view nonce) : mark_(fmt::format("\x1e{} ", nonce)) {}
 
-std::string StepOutput::write(std::string_view bytes) {
+std::vector<StepPiece> StepOutput::write(std::string_view bytes) {
   kept_ += bytes;
+  std::vector<StepPiece> pieces;
   std::string out;
   size_t at = 0;
   while (at < kept_.size()) {
@@ -130,7 +143,10 @@ std::string StepOutput::write(std::string_view bytes) {
       const size_t end = kept_.find('\n', at);
       if (end == std::string::npos && kept_.size() - at <= kMaxRecordBytes) break;
       if (end != std::string::npos) {
-        note(std::string_view(kept_).substr(at + mark_.size(), end - at - mark_.size()));
+        const std::string_view json(kept_);
+        std::optional<StepRecord> record =
+            record_of(json.substr(at + mark_.size(), end - at - mark_.size()));
+        if (record) pieces.push_back({std::exchange(out, {}), std::move(record)});
         at = end + 1;
         continue;
       }
@@ -138,29 +154,11 @@ std::string StepOutput::write(std::string_view bytes) {
     if (at < kept_.size()) out += kept_[at++];
   }
   kept_.erase(0, at);
-  return out;
+  if (!out.empty()) pieces.push_back({std::move(out), std::nullopt});
+  return pieces;
 }
 
 std::string StepOutput::end() { return std::exchange(kept_, {}); }
-
-void StepOutput::note(std::string_view json) {
-  try {
-    StepRecord record = read_record(Json::parse(json));
-    switch (record.kind) {
-      case StepRecord::Kind::begun:
-        begun_ = std::move(record);
-        break;
-      case StepRecord::Kind::ended:
-        ended_ = std::move(record);
-        break;
-      case StepRecord::Kind::alive:
-        alive_ = record.alive;
-        break;
-    }
-  } catch (const Json::exception&) {
-    // A record that was torn says nothing; the task then has none.
-  }
-}
 
 Result<std::string> make_nonce() {
   std::array<unsigned char, 16> bytes{};

@@ -1,13 +1,13 @@
 // What a runner and the wrapper of a task on another machine say to one another. The runner starts `tieragent --run-task` there. On
-// its standard input come lines: a StepOrder, then beats (lease.h). The wrapper's standard output is the task's, and between the
-// task's lines it puts records, which a nonce that only the two know marks as its own. On its standard error are records alone.
+// its standard input come lines: a StepOrder, then beats (lease.h), and further orders if the first says so. The wrapper's standard
+// output is the task's, and between the task's lines it puts records, which a nonce that only the two know marks as its own. On
+// its standard error are records alone.
 #pragma once
 
 #include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -21,7 +21,12 @@ struct StepOrder {
   Resources limits;
   std::string setup;  // a shell script that is read before the program starts; empty: none
   std::chrono::milliseconds lease{0};  // of the wrapper
+  // After the end of this task the wrapper waits for another order, with the same nonce, or for
+  // kEnough.
+  bool more = false;
 };
+
+inline constexpr std::string_view kEnough = "enough";
 
 // One line, without its line feed.
 std::string to_json(const StepOrder& order);
@@ -43,31 +48,27 @@ struct StepRecord {
 // A whole line, with the mark.
 std::string to_line(const StepRecord& record, std::string_view nonce);
 
-// Separates the records from what the task writes. One task; one thread.
+// What a task wrote, and the record after it.
+struct StepPiece {
+  std::string text;
+  std::optional<StepRecord> record;
+};
+
+// Separates the records from what tasks write. One wrapper; one thread.
 class StepOutput {
  public:
   explicit StepOutput(std::string_view nonce);
 
-  // Returns the bytes of the task among these; keeps back what may become a record.
-  std::string write(std::string_view bytes);
+  // Keeps back what may become a record.
+  std::vector<StepPiece> write(std::string_view bytes);
   // The end of the output: what was kept back is the task's.
   std::string end();
-
-  const std::optional<StepRecord>& begun() const { return begun_; }
-  const std::optional<StepRecord>& ended() const { return ended_; }
-  // The last that has come since it was taken.
-  std::optional<uint64_t> take_alive() { return std::exchange(alive_, std::nullopt); }
 
  private:
   // Records are short; what is longer is none.
   static constexpr size_t kMaxRecordBytes = 64 * 1024;
-  void note(std::string_view json);
-
   std::string mark_;
   std::string kept_;
-  std::optional<StepRecord> begun_;
-  std::optional<StepRecord> ended_;
-  std::optional<uint64_t> alive_;
 };
 
 // 32 hexadecimal digits out of the kernel's random numbers.

@@ -101,14 +101,11 @@ class Wrapper {
     if (!signals) return end_unstarted(signals.error());
     signals_ = *std::move(signals);
     if (const std::optional<int> code = wait_for_lease()) return *code;
-    say({StepRecord::Kind::begun, node_});
-    ProcessSpec spec = after_setup(order_.process, order_.setup);
-    add_cluster_environment(spec.environment);
-    // Slurm has control groups of its own.
-    Result<LimitedProcess> process = LimitedProcess::start(
-        spec, {SpawnPlan::kEmpty, STDOUT_FILENO, STDOUT_FILENO}, order_.limits, std::nullopt);
-    if (!process) return end_unstarted(process.error());
-    return watch(*std::move(process));
+    for (;;) {
+      const int code = execute();
+      if (is_over_ || !order_.more) return code;
+      if (const std::optional<int> end = wait_for_order()) return *end;
+    }
   }
 
  private:
@@ -121,9 +118,27 @@ class Wrapper {
     return kNotStarted;
   }
 
+  // One task. Returns the exit code.
+  int execute() {
+    say({StepRecord::Kind::begun, node_});
+    ProcessSpec spec = after_setup(order_.process, order_.setup);
+    add_cluster_environment(spec.environment);
+    // Slurm has control groups of its own.
+    Result<LimitedProcess> process = LimitedProcess::start(
+        spec, {SpawnPlan::kEmpty, STDOUT_FILENO, STDOUT_FILENO}, order_.limits, std::nullopt);
+    if (!process) return end_unstarted(process.error());
+    return watch(*std::move(process));
+  }
+
   // Nothing that was started is left. Returns the exit code.
-  int end_early(TaskEnd as, std::string reason) const {
+  int end_early(TaskEnd as, std::string reason) {
+    is_over_ = true;
     say({StepRecord::Kind::ended, node_, as, kNoLease, std::move(reason)});
+    return kNoLease;
+  }
+
+  int end_in_silence() {
+    is_over_ = true;
     return kNoLease;
   }
 
@@ -134,8 +149,24 @@ class Wrapper {
       if (has_no_lease()) return end_early(TaskEnd::lost, why_no_lease());
       wait();
       if (was_told_to_end()) return end_early(TaskEnd::stopped, "it was stopped before it began");
-      read_beats();
+      read_input();
     }
+    return std::nullopt;
+  }
+
+  // Between two tasks; an exit code if none comes.
+  std::optional<int> wait_for_order() {
+    for (;;) {
+      if (has_no_lease()) return kNoLease;
+      if (was_told_to_end() || enough_) return 0;
+      if (next_) break;
+      keep_lease();
+      wait();
+      read_input();
+    }
+    const Result<StepOrder> order = parse_order(*std::exchange(next_, std::nullopt));
+    if (!order) return kNoOrder;
+    order_ = *order;
     return std::nullopt;
   }
 
@@ -143,17 +174,19 @@ class Wrapper {
     while (!has_ended(process.pid())) {
       wait();
       // First of all: this process may have been suspended.
-      read_beats();
+      read_input();
       if (has_no_lease()) return give_up(process.pid());
       keep_lease();
-      if (was_told_to_end())
+      if (was_told_to_end()) {
+        enough_ = true;
         process.stop(TaskEnd::stopped, "it was stopped with the run", kTaskGrace);
+      }
       process.enforce_time();
       for (const auto& [pid, bytes] : memory_of_groups({process.pid()}))
         process.enforce_memory(bytes);
     }
     LimitedProcess::End end = process.collect();
-    if (!kill_children()) return kNoLease;
+    if (!kill_children()) return end_in_silence();
     if (has_no_lease()) return end_early(TaskEnd::lost, why_no_lease());
     say({StepRecord::Kind::ended, node_, end.end, end.exit_code, std::move(end.reason),
          end.peak_bytes, end.processor_s});
@@ -161,9 +194,9 @@ class Wrapper {
   }
 
   // Without a word if something may still run.
-  int give_up(pid_t task) const {
+  int give_up(pid_t task) {
     signal_group(task, SIGKILL);
-    if (!kill_children()) return kNoLease;
+    if (!kill_children()) return end_in_silence();
     return end_early(TaskEnd::lost, why_no_lease());
   }
 
@@ -183,14 +216,20 @@ class Wrapper {
     ::poll(polled.data(), input_.at_end() ? 1 : 2, static_cast<int>(limit.count()));
   }
 
-  void read_beats() {
+  void read_input() {
     for (;;) {
       pollfd polled{STDIN_FILENO, POLLIN, 0};
       if (input_.at_end() || ::poll(&polled, 1, 0) <= 0) break;
       input_.read_some();
     }
     while (const std::optional<std::string> line = input_.next()) {
-      if (const std::optional<Beat> beat = parse_beat(*line)) lease_.renew(*beat);
+      if (const std::optional<Beat> beat = parse_beat(*line)) {
+        lease_.renew(*beat);
+      } else if (*line == kEnough) {
+        enough_ = true;
+      } else {
+        next_ = *line;
+      }
     }
   }
 
@@ -234,6 +273,9 @@ class Wrapper {
   UniqueFd signals_;
   Lease lease_;
   Lease::Time next_alive_{};
+  std::optional<std::string> next_;  // an order that has not been looked at
+  bool enough_ = false;              // no other task is wanted
+  bool is_over_ = false;             // nothing more is said
 };
 
 }  // namespace

@@ -4,9 +4,9 @@
 
 namespace tierhub::compute {
 
-// The order and the beats come on standard input, the task's output and the records go to standard output. Returns the exit code:
-// that of the task; 124 if it lost its lease (lease.h), after which nothing of the task is left; 125 if there is no order. SIGTERM is
-// for the task, which is killed if it does not end by itself.
+// Orders and beats come on standard input, the task's output and the records go to standard output. Returns the exit code: that of
+// the task, or 0 if further orders could come; 124 if it lost its lease (lease.h), after which nothing of the task is left; 125 if
+// there is no order. SIGTERM is for the task, which is killed if it does not end by itself.
 int wrap_task();
 
 }  // namespace tierhub::compute

@@ -30,6 +30,7 @@
 #include "compute/executors/process.h"
 #include "compute/jobs/jobs_folder.h"
 #include "compute/jobs/runner_process.h"
+#include "compute/jobs/start_rate.h"
 #include "compute/run/owner.h"
 #include "compute/run/reporter.h"
 #include "compute/run/runner.h"
@@ -95,7 +96,8 @@ class Agent {
         programs_folder_(std::move(programs_folder)),
         work_(std::move(work)),
         reporter_(open_tier, options.socket),
-        pool_(options.workers, options.slots_per_user) {}
+        pool_(options.workers, options.slots_per_user),
+        starts_(options.slurm ? std::optional(options.slurm->starts_per_second) : std::nullopt) {}
 
   Result<void> run() {
     TRY(open());
@@ -521,7 +523,10 @@ class Agent {
         obey(run, *packet);
       }
     }
-    for (const SlotPool::Grant& grant : pool_.grant()) {
+    const SteadyClock::time_point now = SteadyClock::now();
+    const std::vector<SlotPool::Grant> grants = pool_.grant(starts_.left(now));
+    starts_.note(grants.size(), now);
+    for (const SlotPool::Grant& grant : grants) {
       const Result<void> sent = send_packet(grant.client, "grant " + slots_text(grant.slots));
       if (!sent) pool_.release(grant.client, grant.slots);
     }
@@ -551,7 +556,10 @@ class Agent {
       waiting = waiting || run.pid == 0;
     }
     const bool unsure = std::any_of(watched_.begin(), watched_.end(), is_unsure);
-    const milliseconds limit = unsure || waiting ? kLookAtDropsEvery : kRescanEvery;
+    milliseconds limit = unsure || waiting ? kLookAtDropsEvery : kRescanEvery;
+    const SteadyClock::time_point now = SteadyClock::now();
+    if (const auto next = starts_.next(now); next && pool_.has_wishes())
+      limit = std::min(limit, std::chrono::ceil<milliseconds>(*next - now));
     ::poll(polled.data(), polled.size(), static_cast<int>(limit.count()));
   }
 
@@ -626,6 +634,7 @@ class Agent {
   const std::vector<std::string> cgroups_ = own_cgroups();
   Reporter reporter_;
   SlotPool pool_;
+  StartRate starts_;
   UniqueFd signals_;
   UniqueFd inotify_;
   UniqueFd mounts_;

@@ -152,7 +152,8 @@ void RunContext::update_counts() {
   for (const auto& [id, task] : status.tasks) {
     StepCount& step = id.step < status.steps.size() ? status.steps[id.step] : none;
     if (task.state == "done") ++step.done;
-    if (task.state == "running") ++step.running, ++status.tasks_running;
+    // What has an end waits for the executor's word alone.
+    if (task.state == "running" && !task.end) ++step.running, ++status.tasks_running;
     if (task.state == "failed") ++step.failed, ++status.tasks_failed;
     if (task.state == "skipped") ++step.skipped, ++status.tasks_skipped;
   }

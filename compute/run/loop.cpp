@@ -126,7 +126,22 @@ void RunLoop::take_outcomes() {
   }
 }
 
+// Takes over the slots of a task that has ended, but for the word of its executor.
+bool RunLoop::start_following() {
+  if (context_.why_stop() != Stop::none || startable_.empty()) return false;
+  const TaskId task = startable_.front();
+  const std::optional<TaskId> before = executor_.followed_by(task.step, limits_of(task));
+  if (!before || granted_[*before].empty()) return false;
+  std::vector<unsigned> slots = std::exchange(granted_[*before], {});
+  held_slots_ -= static_cast<unsigned>(slots.size());
+  context_.status.tasks[*before].end = Timestamp::now();
+  startable_.pop_front();
+  start(task, std::move(slots));
+  return true;
+}
+
 void RunLoop::start_granted() {
+  while (start_following()) continue;
   const Result<std::optional<std::vector<unsigned>>> granted = context_.slots->receive();
   if (!granted) {
     context_.stop(Stop::interrupted);
@@ -205,7 +220,7 @@ Result<void> RunLoop::list_inputs(size_t step) const {
 
 void RunLoop::on_end(EndedTask ended) {
   TaskRecord& record = context_.status.tasks[ended.task];
-  record.end = Timestamp::now();
+  record.end = ended.at.value_or(Timestamp::now());
   record.exit_code = ended.exit_code;
   record.node = ended.node;
   record.processor_s += ended.processor_s;
@@ -216,7 +231,7 @@ void RunLoop::on_end(EndedTask ended) {
   expects_slots_since_ = SteadyClock::now();  // the next task of this run may have them
   record.reason = ended.end == TaskEnd::done ? "" : with_last_line(ended);
   context_.status_changed();
-  if (!context_.slots->release(slots)) context_.stop(Stop::interrupted);
+  if (!slots.empty() && !context_.slots->release(slots)) context_.stop(Stop::interrupted);
   if (context_.stager) context_.stager->release(ended.task);
   if (ended.end != TaskEnd::done) {
     on_failure(step_of(ended.task), record, std::move(ended));
@@ -352,9 +367,12 @@ void RunLoop::wait() {
   if (context_.why_stop() != Stop::interrupted) polled.push_back({context_.slots->fd(), POLLIN, 0});
   if (context_.stager) polled.push_back({context_.stager->event_fd(), POLLIN, 0});
   executor_.add_to(polled);
-  const bool more_to_ask = context_.why_stop() == Stop::none && !startable_.empty() &&
-                           !context_.slots->waiting() &&
-                           executor_.has_room(limits_of(startable_.front()));
+  bool more_to_ask = context_.why_stop() == Stop::none && !startable_.empty();
+  if (more_to_ask) {
+    const Resources limits = limits_of(startable_.front());
+    more_to_ask = (!context_.slots->waiting() && executor_.has_room(limits)) ||
+                  executor_.followed_by(startable_.front().step, limits);
+  }
   ::poll(polled.data(), polled.size(), more_to_ask ? 0 : static_cast<int>(kTick.count()));
 }
 

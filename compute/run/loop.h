@@ -25,6 +25,7 @@ class RunLoop {
   void request_slots();
   void take_outcomes();
   void start_granted();
+  bool start_following();
   void start(TaskId task, std::vector<unsigned> slots);
   Result<void> hand_over(TaskId task);
   // Writes the file that {inputs} means.

@@ -67,9 +67,9 @@ std::deque<SlotPool::Wish>::iterator SlotPool::next() {
   return best;
 }
 
-std::vector<SlotPool::Grant> SlotPool::grant() {
+std::vector<SlotPool::Grant> SlotPool::grant(size_t most) {
   std::vector<Grant> grants;
-  for (auto wish = next(); wish != wishes_.end(); wish = next()) {
+  for (auto wish = next(); wish != wishes_.end() && grants.size() < most; wish = next()) {
     const auto free = std::count(holder_.begin(), holder_.end(), std::nullopt);
     if (static_cast<unsigned>(free) < wish->count) break;
     Grant grant{wish->client, {}};

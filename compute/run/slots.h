@@ -44,8 +44,9 @@ class SlotPool {
   // The wishes that can be granted now. Next is the user who holds fewest slots; of several, the one
   // whose last grant was longest ago. That user's first wish waits until it fits, and all others
   // behind it, so that a task that needs many slots gets them; but nobody waits for a user who has
-  // all that one can have.
-  std::vector<Grant> grant();
+  // all that one can have. At most so many.
+  std::vector<Grant> grant(size_t most = SIZE_MAX);
+  bool has_wishes() const { return !wishes_.empty(); }
 
  private:
   struct Wish {

@@ -174,6 +174,49 @@ TEST_F(Slurm, DoesNotBelieveAnSrunThatSaysZero) {
   for (const nlohmann::json& task : run.status["tasks"]) EXPECT_EQ(task["attempts"], 1);
 }
 
+TEST_F(Slurm, ShortTasksShareAnSrunAndEachHasItsOwnRecord) {
+  for (int i = 10; i < 70; ++i)
+    write_text(at("data/f" + std::to_string(i) + ".txt"), std::to_string(i));
+  replace_command("srun", "echo x >> " + at("sruns") + "\nexec $REAL \"$@\"\n");
+  start("  commands: " + at("commands") + "\n");
+  const EndedRun run =
+      drop_and_wait("job", by_file("sleep 0.3; if [ $(basename $0) = f42.txt ] && mkdir "
+                                   "{work}/../../f; then exit 3; fi; "
+                                   "echo of $(basename $0); cp $0 $1",
+                                   "    retry: 1\n"));
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(run.status["tasks_done"], 67);
+  size_t tried_twice = 0;
+  for (const nlohmann::json& task : run.status["tasks"]) {
+    EXPECT_EQ(task["exit_code"], 0);
+    tried_twice += task["attempts"] == 2 ? 1 : 0;
+  }
+  EXPECT_EQ(tried_twice, 1u) << "the failure of one is not that of those before and after it";
+  // Each line is of the task that wrote it.
+  EXPECT_NE(run.log.find("work.0000 | of f1.txt"), std::string::npos) << run.log;
+  const size_t sruns = read_text(at("sruns")).size() / 2;
+  EXPECT_GE(sruns, 7u);
+  EXPECT_LT(sruns, 30u);
+}
+
+// The first srun with several tasks says that it failed, after it has ended.
+TEST_F(Slurm, DoesNotBelieveTheRecordsOfABundleThatSrunContradicts) {
+  for (int i = 10; i < 40; ++i)
+    write_text(at("data/f" + std::to_string(i) + ".txt"), std::to_string(i));
+  replace_command("srun", "$REAL \"$@\" < <(tee " + at("orders-$$") +
+                              "); code=$?\nif grep -q enough " + at("orders-$$") + " && mkdir " +
+                              at("contradicted") + " 2>/dev/null; then exit 9; fi\nexit $code\n");
+  start("  commands: " + at("commands") + "\n");
+  const EndedRun run = drop_and_wait("job", by_file("sleep 0.3; echo x >> $1"));
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_TRUE(fs::exists(at("contradicted")));
+  EXPECT_NE(run.log.find("its record says that it is done, but srun: exit code 9"),
+            std::string::npos)
+      << run.log;
+  EXPECT_EQ(run.status["tasks_done"], 37);
+  for (const nlohmann::json& task : run.status["tasks"]) EXPECT_EQ(task["attempts"], 1);
+}
+
 TEST_F(Slurm, DoesNotBelieveARecordThatSrunContradicts) {
   replace_command("srun", "$REAL \"$@\"; code=$?\nif mkdir " + at("contradicted") +
                               " 2>/dev/null; then exit 9; fi\nexit $code\n");

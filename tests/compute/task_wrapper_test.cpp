@@ -37,7 +37,8 @@ class TaskWrapper : public ::testing::Test {
     ::waitpid(wrapper_, nullptr, 0);
   }
 
-  void start(const std::string& script, std::chrono::milliseconds lease) {
+  enum class More { no, yes };
+  void start(const std::string& script, std::chrono::milliseconds lease, More more = More::no) {
     Pipe input = make_pipe().value();
     Pipe output = make_output_pipe().value();
     Pipe errors = make_output_pipe().value();
@@ -56,19 +57,35 @@ class TaskWrapper : public ::testing::Test {
     input_ = std::move(input.write);
     output_ = std::move(output.read);
     errors_ = std::move(errors.read);
+    lease_ = lease;
+    order(script, more);
+  }
+  void order(const std::string& script, More more, std::optional<std::chrono::seconds> time = {}) {
     StepOrder order;
     order.nonce = kWrapperNonce;
     order.process = {"sh", "/bin:/usr/bin", {"sh", "-c", script, folder_ / "mark"}, {}, "/"};
-    order.lease = lease;
+    order.lease = lease_;
+    order.limits.time = time;
+    order.more = more == More::yes;
     send(to_json(order) + "\n");
   }
   void send(const std::string& text) { ASSERT_TRUE(posix::write_all(input_.get(), text)); }
   void beat(uint64_t alive, std::chrono::milliseconds since) { send(to_line(Beat{alive, since})); }
 
   void read() {
-    text_ += records_.write(read_now(output_));
-    notes_.write(read_now(errors_));
-    if (const auto alive = notes_.take_alive()) alive_ = alive;
+    for (const StepPiece& piece : output_of_tasks_.write(read_now(output_))) {
+      text_ += piece.text;
+      if (!piece.record) continue;
+      if (piece.record->kind == StepRecord::Kind::begun) ++begun_;
+      if (piece.record->kind == StepRecord::Kind::ended) ended_.push_back(*piece.record);
+    }
+    for (const StepPiece& piece : notes_.write(read_now(errors_))) {
+      if (piece.record && piece.record->kind == StepRecord::Kind::alive)
+        alive_ = piece.record->alive;
+    }
+  }
+  bool wait_for_ends(size_t count) {
+    return wait_until([&] { return ended_.size() == count; }, [&] { renew(); });
   }
   // Answers each alive, as a runner does.
   void renew() {
@@ -107,11 +124,14 @@ class TaskWrapper : public ::testing::Test {
   UniqueFd input_;
   UniqueFd output_;
   UniqueFd errors_;
-  StepOutput records_{kWrapperNonce};
+  std::chrono::milliseconds lease_{0};
+  StepOutput output_of_tasks_{kWrapperNonce};
   StepOutput notes_{kWrapperNonce};
   std::optional<uint64_t> alive_;
   std::optional<uint64_t> answered_;
   std::string text_;
+  size_t begun_ = 0;
+  std::vector<StepRecord> ended_;
 };
 
 // A child that leaves the group and the session of the task, and its parent.
@@ -121,19 +141,18 @@ TEST_F(TaskWrapper, StartsNothingBeforeTheFirstBeat) {
   start("echo $$ > $0", 300ms);
   EXPECT_EQ(wait_for_end(), 124);
   EXPECT_EQ(task(), 0);
-  EXPECT_FALSE(records_.begun());
-  ASSERT_TRUE(records_.ended());
-  EXPECT_EQ(records_.ended()->end, TaskEnd::lost);
-  EXPECT_NE(records_.ended()->reason.find("it heard nothing of its run for 1 s"),
-            std::string::npos);
+  EXPECT_EQ(begun_, 0u);
+  ASSERT_EQ(ended_.size(), 1u);
+  EXPECT_EQ(ended_.at(0).end, TaskEnd::lost);
+  EXPECT_NE(ended_.at(0).reason.find("it heard nothing of its run for 1 s"), std::string::npos);
 }
 
 TEST_F(TaskWrapper, SaysHowItsTaskEndedWhileItIsRenewed) {
   start("echo $$ > $0; sleep 1; echo out", 3s);
-  EXPECT_TRUE(wait_until([&] { return records_.ended().has_value(); }, [&] { renew(); }));
+  EXPECT_TRUE(wait_for_ends(1));
   EXPECT_EQ(wait_for_end(), 0);
-  ASSERT_TRUE(records_.ended());
-  EXPECT_EQ(records_.ended()->end, TaskEnd::done);
+  ASSERT_EQ(ended_.size(), 1u);
+  EXPECT_EQ(ended_.at(0).end, TaskEnd::done);
   EXPECT_EQ(text_, "out\n");
   EXPECT_GE(*alive_, 2u);
 }
@@ -144,8 +163,8 @@ TEST_F(TaskWrapper, KillsAllOfItsTaskWhenItHearsNothingMore) {
   const pid_t escaped = task();
   EXPECT_EQ(wait_for_end(), 124);
   EXPECT_FALSE(runs(escaped));
-  ASSERT_TRUE(records_.ended());
-  EXPECT_EQ(records_.ended()->end, TaskEnd::lost);
+  ASSERT_EQ(ended_.size(), 1u);
+  EXPECT_EQ(ended_.at(0).end, TaskEnd::lost);
 }
 
 TEST_F(TaskWrapper, OldBeatsDoNotKeepItsTaskAlive) {
@@ -160,7 +179,7 @@ TEST_F(TaskWrapper, OldBeatsDoNotKeepItsTaskAlive) {
     read();
   };
   ::signal(SIGPIPE, SIG_IGN);
-  EXPECT_TRUE(wait_until([&] { return records_.ended().has_value(); }, send_old));
+  EXPECT_TRUE(wait_until([&] { return !ended_.empty(); }, send_old));
   EXPECT_LT(Clock::now() - begun, 5s);
   EXPECT_EQ(wait_for_end(), 124);
   EXPECT_FALSE(runs(task()));
@@ -173,7 +192,7 @@ TEST_F(TaskWrapper, KillsAllOfItsTaskWhenItsInputEnds) {
   input_.reset();
   EXPECT_EQ(wait_for_end(), 124);
   EXPECT_FALSE(runs(escaped));
-  EXPECT_EQ(records_.ended()->end, TaskEnd::lost);
+  EXPECT_EQ(ended_.at(0).end, TaskEnd::lost);
 }
 
 // Its output and its records have no reader, and the pipes are full.
@@ -197,6 +216,42 @@ TEST_F(TaskWrapper, EndsItsTaskAtOnceWhenItWasSuspendedForLongerThanTheLease) {
   EXPECT_EQ(wait_for_end(), 124);
   EXPECT_LT(Clock::now() - woken, 500ms);
   EXPECT_FALSE(runs(task()));
+}
+
+TEST_F(TaskWrapper, TakesOneTaskAfterAnotherEachWithItsOwnEnd) {
+  start("echo one", 1h, More::yes);
+  ASSERT_TRUE(wait_for_ends(1));
+  order("echo two; exit 3", More::yes);
+  ASSERT_TRUE(wait_for_ends(2));
+  order("echo three; exec sleep 60", More::yes, 1s);
+  ASSERT_TRUE(wait_for_ends(3));
+  order("echo four", More::yes);
+  ASSERT_TRUE(wait_for_ends(4));
+  EXPECT_EQ(text_, "one\ntwo\nthree\nfour\n");
+  EXPECT_EQ(ended_[0].end, TaskEnd::done);
+  EXPECT_EQ(ended_[1].exit_code, 3);
+  EXPECT_EQ(ended_[2].end, TaskEnd::out_of_time);
+  EXPECT_EQ(ended_[3].end, TaskEnd::done);
+  send(std::string(kEnough) + "\n");
+  EXPECT_EQ(wait_for_end(), 0) << "each has its record: the wrapper did what it should";
+}
+
+TEST_F(TaskWrapper, ThatIsStoppedTakesNoOtherTask) {
+  start("echo $$ > $0; exec sleep 60", 1h, More::yes);
+  ASSERT_TRUE(begin());
+  order("echo never", More::yes);
+  ::kill(wrapper_, SIGTERM);
+  EXPECT_EQ(wait_for_end(), 0);
+  ASSERT_EQ(ended_.size(), 1u);
+  EXPECT_EQ(ended_[0].end, TaskEnd::stopped);
+  EXPECT_EQ(text_, "");
+}
+
+TEST_F(TaskWrapper, LosesItsLeaseBetweenTasksToo) {
+  start("echo one", 1500ms, More::yes);
+  ASSERT_TRUE(wait_for_ends(1));
+  EXPECT_EQ(wait_for_end(), 124);
+  EXPECT_EQ(ended_[0].end, TaskEnd::done);
 }
 
 TEST_F(TaskWrapper, WithoutAnOrderItStartsNothing) {

@@ -24,6 +24,16 @@ TEST(Slots, AreGivenToThoseWhoAskUntilThereAreNoMore) {
   EXPECT_EQ(granted(pool), Texts{"3:0"});
 }
 
+TEST(Slots, AreGivenToNoMoreWishesThanTheCallerAllows) {
+  SlotPool pool(4);
+  for (const int client : {1, 2, 3}) pool.want(client, 1);
+  EXPECT_EQ(pool.grant(2).size(), 2u);
+  EXPECT_TRUE(pool.has_wishes());
+  EXPECT_EQ(pool.grant(0).size(), 0u);
+  EXPECT_EQ(granted(pool), Texts{"3:2"});
+  EXPECT_FALSE(pool.has_wishes());
+}
+
 TEST(Slots, AreGivenAllOfATaskOrNone) {
   SlotPool pool(3);
   pool.want(1, 1);

@@ -19,6 +19,19 @@ StepRecord ended_record() {
   return record;
 }
 
+// What StepOutput finds, in one text and one list.
+struct Found {
+  std::string text;
+  std::vector<StepRecord> records;
+
+  void add(const std::vector<StepPiece> &pieces) {
+    for (const StepPiece &piece : pieces) {
+      text += piece.text;
+      if (piece.record) records.push_back(*piece.record);
+    }
+  }
+};
+
 TEST(StepOrder, ComesBackAsItWas) {
   StepOrder order;
   order.nonce = kNonce;
@@ -42,6 +55,9 @@ TEST(StepOrder, ComesBackAsItWas) {
   EXPECT_EQ(back->limits.time, order.limits.time);
   EXPECT_EQ(back->setup, "/etc/setup.sh");
   EXPECT_EQ(back->lease, order.lease);
+  EXPECT_FALSE(back->more);
+  order.more = true;
+  EXPECT_TRUE(parse_order(to_json(order))->more);
   EXPECT_EQ(to_json(order).find('\n'), std::string::npos) << "an order is one line";
   EXPECT_FALSE(parse_order("{}"));
   EXPECT_FALSE(parse_order("no json"));
@@ -52,29 +68,45 @@ TEST(StepOutput, FindsRecordsWhereverTheOutputIsCut) {
   const std::string whole = begun + "one\nno line feed" + to_line(ended_record(), kNonce);
   for (size_t cut = 0; cut <= whole.size(); ++cut) {
     StepOutput output(kNonce);
-    std::string text = output.write(whole.substr(0, cut));
-    text += output.write(whole.substr(cut));
-    text += output.end();
-    EXPECT_EQ(text, "one\nno line feed") << cut;
-    ASSERT_TRUE(output.begun()) << cut;
-    EXPECT_EQ(output.begun()->node, "node3");
-    ASSERT_TRUE(output.ended()) << cut;
-    EXPECT_EQ(output.ended()->end, TaskEnd::out_of_memory);
-    EXPECT_EQ(output.ended()->exit_code, 137);
-    EXPECT_EQ(output.ended()->reason, "it used much");
-    EXPECT_EQ(output.ended()->peak_bytes, uint64_t{5} << 33);
-    EXPECT_DOUBLE_EQ(output.ended()->processor_s, 1.5);
+    Found found;
+    found.add(output.write(whole.substr(0, cut)));
+    found.add(output.write(whole.substr(cut)));
+    EXPECT_EQ(output.end(), "");
+    EXPECT_EQ(found.text, "one\nno line feed") << cut;
+    ASSERT_EQ(found.records.size(), 2u) << cut;
+    EXPECT_EQ(found.records[0].kind, StepRecord::Kind::begun);
+    EXPECT_EQ(found.records[0].node, "node3");
+    const StepRecord &ended = found.records[1];
+    EXPECT_EQ(ended.kind, StepRecord::Kind::ended);
+    EXPECT_EQ(ended.end, TaskEnd::out_of_memory);
+    EXPECT_EQ(ended.exit_code, 137);
+    EXPECT_EQ(ended.reason, "it used much");
+    EXPECT_EQ(ended.peak_bytes, uint64_t{5} << 33);
+    EXPECT_DOUBLE_EQ(ended.processor_s, 1.5);
   }
 }
 
-TEST(StepOutput, TellsTheLastAliveOnce) {
+TEST(StepOutput, SaysWhatBelongsToWhichTask) {
+  const std::string end = to_line(ended_record(), kNonce);
+  StepOutput output(kNonce);
+  const std::vector<StepPiece> pieces =
+      output.write("of the first\n" + end + "of the second\n" + end);
+  ASSERT_EQ(pieces.size(), 2u);
+  EXPECT_EQ(pieces[0].text, "of the first\n");
+  EXPECT_EQ(pieces[1].text, "of the second\n");
+  EXPECT_TRUE(pieces[0].record && pieces[1].record);
+}
+
+TEST(StepOutput, FindsSignsOfLifeAmongMessages) {
   StepOutput output(kNonce);
   StepRecord alive{StepRecord::Kind::alive, "node3"};
-  std::string lines;
-  for (alive.alive = 3; alive.alive <= 5; ++alive.alive) lines += to_line(alive, kNonce);
-  EXPECT_EQ(output.write(lines + "srun: error: a message\n"), "srun: error: a message\n");
-  EXPECT_EQ(output.take_alive(), 5u);
-  EXPECT_FALSE(output.take_alive());
+  alive.alive = 5;
+  Found found;
+  found.add(output.write(to_line(alive, kNonce) + "srun: error: a message\n"));
+  EXPECT_EQ(found.text, "srun: error: a message\n");
+  ASSERT_EQ(found.records.size(), 1u);
+  EXPECT_EQ(found.records[0].kind, StepRecord::Kind::alive);
+  EXPECT_EQ(found.records[0].alive, 5u);
 }
 
 TEST(StepOutput, BelievesNoRecordOfTheTaskItself) {
@@ -82,27 +114,33 @@ TEST(StepOutput, BelievesNoRecordOfTheTaskItself) {
   other.back() = '0';
   const std::string forged = to_line(ended_record(), other);
   StepOutput output(kNonce);
-  const std::string at_once = output.write(forged + "x");
-  EXPECT_EQ(at_once + output.end(), forged + "x");
-  EXPECT_FALSE(output.ended());
+  Found found;
+  found.add(output.write(forged + "x"));
+  EXPECT_EQ(found.text + output.end(), forged + "x");
+  EXPECT_TRUE(found.records.empty());
 }
 
 TEST(StepOutput, PassesOnARecordThatWasCutOff) {
   const std::string line = to_line(ended_record(), kNonce);
   StepOutput output(kNonce);
   const std::string torn = line.substr(0, line.size() / 2);
-  EXPECT_EQ(output.write("a\n" + torn), "a\n");
-  EXPECT_FALSE(output.ended());
+  Found found;
+  found.add(output.write("a\n" + torn));
+  EXPECT_EQ(found.text, "a\n");
+  EXPECT_TRUE(found.records.empty());
   EXPECT_EQ(output.end(), torn);
 }
 
 TEST(StepOutput, KeepsBackNoMoreThanARecord) {
   StepOutput output(kNonce);
   const std::string text = "\x1e" + std::string(kNonce) + " " + std::string(100'000, 'x');
-  EXPECT_EQ(output.write(text), text);
+  Found found;
+  found.add(output.write(text));
+  EXPECT_EQ(found.text, text);
   const std::string many(100'000, '\x1e');
-  const std::string at_once = output.write(many);
-  EXPECT_EQ(at_once + output.end(), many);
+  Found more;
+  more.add(output.write(many));
+  EXPECT_EQ(more.text + output.end(), many);
 }
 
 TEST(Nonce, IsNeverTheSame) {
