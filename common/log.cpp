@@ -1,10 +1,13 @@
 #include "common/log.h"
 
+#include <algorithm>
 #include <memory>
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include "common/utf8.h"
 
 namespace tierhub::log {
 namespace {
@@ -35,35 +38,48 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
+// Of UTF-8, which is valid.
+char32_t code_point_of(std::string_view character) {
+  constexpr unsigned kBitsOfByte = 6, kLowBits = 0x3F;
+  const auto first = static_cast<unsigned char>(character.front());
+  if (character.size() == 1) return first;
+  char32_t value = first & (0xFFU >> (character.size() + 1));
+  for (const char c : character.substr(1))
+    value = value << kBitsOfByte | (static_cast<unsigned char>(c) & kLowBits);
+  return value;
+}
+
+// Acts on a terminal, turns text around, or hides it.
+bool is_trick(char32_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || (c >= 0x200B && c <= 0x200F) ||
+         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF;
+}
+
+std::string escaped(std::string_view character) {
+  if (character == "\n") return "\\n";
+  if (character == "\r") return "\\r";
+  if (character == "\t") return "\\t";
+  if (character == "\"" || character == "\\") return "\\" + std::string(character);
+  const char32_t c = code_point_of(character);
+  if (!is_trick(c)) return std::string(character);
+  const auto number = static_cast<uint32_t>(c);
+  return c < 0x100 ? fmt::format("\\x{:02x}", number) : fmt::format("\\u{:04x}", number);
+}
+
 // Bare if it has no character that logfmt would need quotes for.
 void append_value(std::string& out, std::string_view value) {
-  if (!value.empty() && value.find_first_of(" \"=\\\n\r\t") == std::string_view::npos) {
-    out += value;
+  std::string text;
+  for (std::string_view rest = value; !rest.empty();) {
+    const size_t length = utf8_length(rest);
+    text += length > 0 ? escaped(rest.substr(0, length))
+                       : fmt::format("\\x{:02x}", static_cast<unsigned char>(rest.front()));
+    rest.remove_prefix(std::max<size_t>(length, 1));
+  }
+  if (!text.empty() && text == value && text.find_first_of(" =") == std::string::npos) {
+    out += text;
     return;
   }
-  out += '"';
-  for (const char c : value) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        out += c;
-    }
-  }
-  out += '"';
+  out += '"' + text + '"';
 }
 
 }  // namespace

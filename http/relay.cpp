@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "common/log.h"
+#include "common/log_bounded.h"
 
 namespace tierhub::http {
 namespace {
@@ -102,7 +102,8 @@ awaitable<bool> Relayer::pass_on(Upstream& from, Stream& to, uint64_t left, cons
     from.stream.expires_after(limits.upstream);
     co_await asio::async_read(from.stream, piece, capture(error));
     if (error) {
-      log::warning("a response could not be passed on to its end", {{"error", error.message()}});
+      log::bounded(log::Level::warning, "a response could not be passed on to its end",
+                   {{"error", error.message()}});
       co_return false;
     }
     to.expires_after(limits.caller);
@@ -124,7 +125,8 @@ awaitable<bool> Relayer::pass_on_chunks(Upstream& from, Parser& parser, Stream& 
       from.stream.expires_after(limits.upstream);
       co_await wire::async_read_some(from.stream, from.buffer, parser, capture(error));
       if (error && error != wire::error::need_buffer) {
-        log::warning("a response could not be passed on to its end", {{"error", error.message()}});
+        log::bounded(log::Level::warning, "a response could not be passed on to its end",
+                     {{"error", error.message()}});
         co_return false;
       }
       out.body().data = from.piece.data();

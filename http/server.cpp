@@ -18,7 +18,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include "common/log.h"
+#include "common/log_bounded.h"
 #include "common/posix.h"
 #include "http/beast.h"
 #include "http/body_budget.h"
@@ -188,7 +188,8 @@ class Server::Impl {
       try {
         io_.run();
       } catch (const std::exception& exception) {
-        log::error("control plane: a connection failed", {{"exception", exception.what()}});
+        log::bounded(log::Level::error, "control plane: a connection failed",
+                     {{"exception", exception.what()}});
       }
     }
   }
@@ -204,7 +205,7 @@ class Server::Impl {
         continue;
       }
       if (!fd) {
-        log::warning("control plane: no more connections for now",
+        log::bounded(log::Level::warning, "control plane: no more connections for now",
                      {{"error", std::error_code(errno, std::generic_category()).message()}});
         pause.expires_after(std::chrono::milliseconds(100));
         co_await pause.async_wait(capture(error));
@@ -212,7 +213,7 @@ class Server::Impl {
       }
       auto peer = peer_of(fd.get());
       if (!peer) {
-        log::warning("control plane: a caller could not be identified",
+        log::bounded(log::Level::warning, "control plane: a caller could not be identified",
                      {{"error", peer.error().text()}});
         continue;
       }
@@ -260,7 +261,8 @@ class Server::Impl {
             parser.get().method() == wire::verb::head};
     auto refused = check_head(parser);
     if (refused) {
-      const bool body_follows = parser.chunked() || body_bytes(parser) > 0;
+      const bool body_follows =
+          !has_clear_end(parser) || !is_clear(parser) || body_bytes(parser) > 0;
       way.keep_alive = way.keep_alive && !body_follows;
       const bool sent = co_await write(stream, *refused, way);
       co_return sent&& way.keep_alive;
@@ -296,9 +298,24 @@ class Server::Impl {
 
   static uint64_t body_bytes(const Parser& parser) { return parser.content_length().value_or(0); }
 
+  // Where a request ends, and whom it is for, must be the same for everyone that it passes: what another
+  // server takes for the rest of one would be the next request here.
+  static bool has_clear_end(const Parser& parser) {
+    return parser.get().count(wire::field::transfer_encoding) == 0;
+  }
+  static bool is_clear(const Parser& parser) {
+    return parser.get().count(wire::field::host) <= 1 &&
+           parser.get().count(wire::field::origin) <= 1 &&
+           parser.get().count(wire::field::content_length) <= 1;
+  }
+
   std::optional<Response> check_head(const Parser& parser) const {
     constexpr int kLengthRequired = 411;
-    if (parser.chunked()) {
+    if (!is_clear(parser)) {
+      return handler_.refusal(Error(std::errc::invalid_argument,
+                                    "the request has a header twice that it may have once"));
+    }
+    if (!has_clear_end(parser)) {
       Response response =
           handler_.refusal(Error(std::errc::invalid_argument,
                                  "a body needs a Content-Length: chunked bodies are refused"));
@@ -408,7 +425,7 @@ class Server::Impl {
       });
       // The length was promised: a file that has become shorter, or cannot be read, ends it.
       if (!piece || piece->empty()) {
-        log::warning("a response could not be sent to its end",
+        log::bounded(log::Level::warning, "a response could not be sent to its end",
                      {{"error", piece ? "the file is shorter now" : piece.error().text()}});
         co_return false;
       }
@@ -430,7 +447,8 @@ class Server::Impl {
     while (true) {
       const auto piece = co_await on_pool<Result<std::string>>([&] { return next(); });
       if (!piece) {
-        log::warning("a response could not be sent to its end", {{"error", piece.error().text()}});
+        log::bounded(log::Level::warning, "a response could not be sent to its end",
+                     {{"error", piece.error().text()}});
         co_return false;
       }
       if (piece->empty()) break;

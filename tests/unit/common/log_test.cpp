@@ -1,5 +1,6 @@
-#include "common/log.h"
+#include "common/log_bounded.h"
 
+#include <algorithm>
 #include <functional>
 #include <regex>
 
@@ -39,6 +40,37 @@ TEST(Log, QuotesAValueThatWouldBreakTheLine) {
 
 TEST(Log, QuotesAnEmptyValue) {
   EXPECT_EQ(line_of([] { log::info("x", {{"a", ""}}); }), "level=info msg=x a=\"\"\n");
+}
+
+TEST(Log, ShowsWhatWouldActOnATerminalOrTurnTextAround) {
+  EXPECT_EQ(line_of([] {
+              log::info("x", {{"name", "\x1B[2Ja\x7F\u202Egnp\u009B\u200B\uFEFF"}});
+            }),
+            "level=info msg=x name=\"\\x1b[2Ja\\x7f\\u202egnp\\x9b\\u200b\\ufeff\"\n");
+  EXPECT_EQ(line_of([] {
+              log::info("x", {{"name", "\xFF\xC0\xAFz"}});
+            }),
+            "level=info msg=x name=\"\\xff\\xc0\\xafz\"\n");
+  EXPECT_EQ(line_of([] {
+              log::info("x", {{"name", "gr\u00FC\u00DFe-\u65E5\u672C-\U0001F52C"}});
+            }),
+            "level=info msg=x name=gr\u00FC\u00DFe-\u65E5\u672C-\U0001F52C\n");
+}
+
+TEST(Log, IsNotFilledByLinesThatCallersCause) {
+  const std::string text = printed([] {
+    for (int i = 0; i < 1'000; ++i) log::bounded(log::Level::warning, "noise", {{"i", i}});
+    log::bounded(log::Level::warning, "another message");
+  });
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 11) << text;
+
+  log::Bound bound;
+  const auto start = log::Bound::Clock::now();
+  for (int i = 0; i < 25; ++i)
+    EXPECT_EQ(bound.admit("noise", start), i < 10 ? std::optional<uint64_t>(0) : std::nullopt);
+  EXPECT_EQ(bound.admit("noise", start + std::chrono::seconds(59)), std::nullopt);
+  EXPECT_EQ(bound.admit("noise", start + std::chrono::seconds(60)), 16u) << "were left out";
+  EXPECT_EQ(bound.admit("noise", start + std::chrono::seconds(61)), 0u);
 }
 
 TEST(Log, PrintsBracesAsTheyAre) {

@@ -254,6 +254,21 @@ TEST_F(RelayTest, AWebSocketThatNobodyReadsIsDropped) {
   EXPECT_LT(rest.size(), 100u << 20) << "it was closed";
 }
 
+TEST_F(RelayTest, ACallerThatTakesNothingIsDropped) {
+  Server::Options options;
+  options.transfer_limit = 300ms;
+  front_ = nullptr;
+  front_ = std::make_unique<Server>(in_front_, options);
+  ASSERT_TRUE(front_->listen_unix(folder_ + "/front", 0600));
+  front_->start();
+  const UniqueFd fd = connect();
+  send(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::this_thread::sleep_for(1s);
+  // What fits into the socket had been sent.
+  EXPECT_LT(read_to_end(fd).size(), 4'000'000u);
+  EXPECT_EQ(body_of(ask("GET", "/echo")), "GET ") << "others are answered";
+}
+
 TEST_F(RelayTest, AWebSocketThatIsRefusedIsAnAnswer) {
   in_front_.socket_path = folder_ + "/nobody";
   const UniqueFd fd = connect();

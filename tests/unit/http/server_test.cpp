@@ -200,6 +200,19 @@ TEST_F(ServerTest, RefusesByTheHeadInTheWordsOfTheHandler) {
   EXPECT_EQ(body_of(answer), "/echo takes 100 bytes");
 }
 
+TEST_F(ServerTest, TakesNothingWhoseEndIsNotClear) {
+  serve();
+  const std::string hidden = "GET /header HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (const char* head : {"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: identity\r\n",
+                           "Transfer-Encoding: gzip\r\nContent-Length: 39\r\n",
+                           "Content-Length: 3\r\nContent-Length: 3\r\n", "Host: y\r\n"}) {
+    const std::string answer = converse(
+        connect_tcp(), "POST /echo HTTP/1.1\r\nHost: x\r\n" + std::string(head) + "\r\n" + hidden);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 4")) << head << answer;
+    EXPECT_EQ(answer.find("HTTP/1.1", 1), std::string::npos) << head << answer;
+  }
+}
+
 TEST_F(ServerTest, LimitsTheConnectionsOfOneMachine) {
   Server::Options options;
   options.max_connections_per_user = 2;
