@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/core_files.h"
 #include "common/run_as.h"
 #include "common/signals.h"
 #include "http/tcp_socket.h"
@@ -57,6 +58,7 @@ std::vector<std::string> worker_arguments(const HereOptions& options) {
 }  // namespace
 
 Result<void> serve_here(const HereOptions& options) {
+  TRY(forbid_core_files());
   const sigset_t signals = block_signals({SIGTERM, SIGINT});
   TRY_ASSIGN(const Assets assets, Assets::load(options.page));
   TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::make());

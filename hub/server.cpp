@@ -4,14 +4,17 @@
 #include <csignal>
 #include <filesystem>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <pwd.h>
 
+#include "common/core_files.h"
 #include "common/frame_socket.h"
 #include "common/log.h"
+#include "common/posix.h"
 #include "common/run_as.h"
 #include "common/signals.h"
 #include "common/spawn.h"
@@ -65,7 +68,17 @@ Result<Account> account_of(const std::string& user) {
 Result<void> make_runtime_folder(const std::string& path, const Account& owner) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return Error::from_errno(errno, "make the folder " + path);
-  if (::chown(path.c_str(), owner.uid, owner.gid) != 0 || ::chmod(path.c_str(), 0700) != 0)
+  // Where everybody may make files, somebody else may have made it, or a link to another folder.
+  TRY_ASSIGN(const UniqueFd folder,
+             posix::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  TRY_ASSIGN(const struct stat st, posix::stat_fd(folder.get()));
+  if (st.st_uid != 0 && st.st_uid != owner.uid) {
+    return Error(std::errc::permission_denied,
+                 fmt::format("the folder {} belongs to the user {}: remove it, or name another one "
+                             "with --runtime-folder",
+                             path, st.st_uid));
+  }
+  if (::fchown(folder.get(), owner.uid, owner.gid) != 0 || ::fchmod(folder.get(), 0700) != 0)
     return Error::from_errno(errno, "give the folder " + path + " to " + owner.name);
   return {};
 }
@@ -83,6 +96,7 @@ std::vector<std::string> front_arguments(const ServerOptions& options) {
 }  // namespace
 
 Result<void> serve_everybody(const ServerOptions& options) {
+  TRY(forbid_core_files());
   TRY(Assets::load(options.page));  // the error is for the administrator
   TRY_ASSIGN(const Account front, account_of(options.front_user));
   TRY(make_runtime_folder(options.runtime_folder, front));
@@ -121,6 +135,7 @@ Result<void> serve_everybody(const ServerOptions& options) {
 }
 
 Result<void> run_front(const ServerOptions& options) {
+  TRY(forbid_core_files());
   const sigset_t signals = block_signals({SIGTERM, SIGINT});
   TRY_ASSIGN(const Assets assets, Assets::load(options.page));
   LoginClient login{UniqueFd(kLogin)};

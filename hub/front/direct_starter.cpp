@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +30,11 @@ void DirectStarter::end(uint32_t) {
 
 void DirectStarter::reap() {
   if (worker_ <= 0) return;
+  constexpr int kGraceMs = 5'000;
   ::kill(worker_, SIGTERM);
+  const auto process = open_process(worker_);
+  pollfd ended = {process ? process->get() : -1, POLLIN, 0};
+  if (::poll(&ended, 1, kGraceMs) != 1) ::kill(worker_, SIGKILL);
   wait_for_end(worker_);
   worker_ = 0;
 }

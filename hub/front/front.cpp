@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -26,8 +27,28 @@ constexpr int kMethodNotAllowed = 405;
 constexpr int kGone = 410;
 constexpr int kMisdirected = 421;
 constexpr int kTooMany = 429;
+constexpr int kUnavailable = 503;
 constexpr uint64_t kMaxBodyBytes = 32 << 20;  // as tierd's API
 constexpr uint64_t kMaxFormBytes = 64 << 10;
+constexpr size_t kMostOfAField = 1'024;
+// Of the threads that answer everybody's requests (server.cpp), some are left.
+constexpr int kMostSigningIn = 4;
+// The login process has fewer at once.
+constexpr size_t kMostAttempts = 64;
+
+// Counts those that are at something.
+class Turn {
+ public:
+  explicit Turn(std::atomic<int>& all) : all_(all), number_(all.fetch_add(1) + 1) {}
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { all_.fetch_sub(1); }
+  int number() const { return number_; }
+
+ private:
+  std::atomic<int>& all_;
+  const int number_;
+};
 
 http::Response json_refusal(int status, const std::string& why, std::errc code) {
   http::Response response = api::to_http(api::refusal(Error(code, why)));
@@ -86,6 +107,29 @@ std::string to_target_path(const std::string& path) {
   return out;
 }
 
+// What counts as one machine for the throttle: an IPv6 customer has 2^64 addresses, the rest of which
+// are no other machine. Empty if it is no address.
+std::string machine_of(const std::string& address) {
+  constexpr size_t kNetworkBytes = 8;
+  in6_addr v6{};
+  in_addr v4{};
+  if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) return address;
+  if (::inet_pton(AF_INET6, address.c_str(), &v6) != 1) return "";
+  const std::string bytes(reinterpret_cast<const char*>(v6.s6_addr), sizeof v6.s6_addr);
+  return IN6_IS_ADDR_V4MAPPED(&v6) ? bytes : bytes.substr(0, kNetworkBytes);
+}
+
+// The machine that a trusted proxy speaks for: what that proxy has added is the last.
+std::string last_forwarded_for(const http::Request& request) {
+  std::string_view last;
+  for (const auto& [name, value] : request.headers)
+    if (name == "x-forwarded-for") last = value;
+  last.remove_prefix(std::min(last.size(), last.rfind(',') + 1));
+  while (last.starts_with(' ')) last.remove_prefix(1);
+  while (last.ends_with(' ')) last.remove_suffix(1);
+  return machine_of(std::string(last));
+}
+
 bool is_for_worker(std::string_view path) {
   return path.starts_with("/api/") || path.starts_with("/img/") || path.starts_with("/png/") ||
          path.starts_with("/zarr/");
@@ -95,8 +139,8 @@ bool is_for_worker(std::string_view path) {
 
 struct Front::Visit {
   const http::Request& request;
-  std::string address = {};
-  std::string path = {};  // without the query
+  std::string machine = {};  // for the throttle
+  std::string path = {};     // without the query
   std::string host = {};
   bool is_https = false;
   bool is_local = false;    // from this machine, or through a proxy that is trusted
@@ -156,12 +200,14 @@ http::Response Front::handle(const http::Peer& peer, const http::Request& reques
 }
 
 Front::Visit Front::visit_of(const http::Peer& peer, const http::Request& request) {
-  Visit visit{request, peer.address, request.target.substr(0, request.target.find('?')),
+  Visit visit{request, machine_of(peer.address), request.target.substr(0, request.target.find('?')),
               lower(request.header("host"))};
   const bool is_proxied = options_.trusted_proxies.contains(peer.address) ||
                           (peer.credentials && options_.trusted_proxies.contains("unix"));
   visit.is_https = is_proxied && request.header("x-forwarded-proto") == "https";
   visit.is_local = is_loopback(peer.address) || is_proxied;
+  if (const std::string behind = is_proxied ? last_forwarded_for(request) : ""; !behind.empty())
+    visit.machine = behind;
   visit.cookie = visit.is_https ? "__Host-tierweb" : options_.cookie;
   visit.secret = cookie_of(request, visit.cookie).value_or("");
   if (!visit.secret.empty()) visit.person = sessions_.find(visit.secret);
@@ -215,11 +261,14 @@ http::Response Front::redeem_token(const Visit& visit, const std::string& token)
   return without_session(visit);
 }
 
+// Signing in again in the same browser leaves no session behind that nobody can end.
 http::Response Front::welcome(const Visit& visit, const Person& person) {
+  const std::string secret = sessions_.begin(person);
+  end_session(visit);
   http::Response response = see_other("/");
   response.headers.emplace_back(
-      "Set-Cookie", fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}", visit.cookie,
-                                sessions_.begin(person), visit.is_https ? "; Secure" : ""));
+      "Set-Cookie", fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}", visit.cookie, secret,
+                                visit.is_https ? "; Secure" : ""));
   return response;
 }
 
@@ -243,22 +292,50 @@ http::Response Front::submit_login(const Visit& visit) {
     const auto found = form.find(name);
     return found == form.end() ? std::string() : found->second;
   };
-  const std::string user = field("user");
-  if (!failures_of_user_.is_open(user) || !failures_of_address_.is_open(visit.address)) {
+  // PAM sees texts up to a zero byte: they would be other names for the throttle.
+  for (const auto& [name, value] : form) {
+    if (value.find('\0') != std::string::npos || value.size() > kMostOfAField)
+      return name_page(kUnauthorized, "The user name or the password is wrong.");
+  }
+  const std::string attempt = field("attempt");
+  // Directories take "ADA" for "ada".
+  const std::string user = lower(attempt.empty() ? field("user") : user_of_attempt(attempt));
+  if (!failures_of_user_.is_open(user) || !failures_of_machine_.is_open(visit.machine)) {
     return name_page(kTooMany, "Too many attempts failed. Wait five minutes, and try again.");
   }
-  Result<SignIn::Step> step = field("attempt").empty()
-                                  ? sign_in_->begin(user)
-                                  : sign_in_->answer(field("attempt"), field("answer"));
+  // Each takes a thread for seconds, and is counted when it has failed.
+  const Turn turn(signing_in_);
+  if (turn.number() > kMostSigningIn) {
+    return name_page(kUnavailable, "Many people are signing in: try again in some seconds.");
+  }
+  Result<SignIn::Step> step =
+      attempt.empty() ? sign_in_->begin(field("user")) : sign_in_->answer(attempt, field("answer"));
   // The form has asked for a password already: that is what the first secret prompt wants.
-  if (step && step->prompt && step->prompt->is_secret && field("attempt").empty())
+  if (step && step->prompt && step->prompt->is_secret && attempt.empty())
     step = sign_in_->answer(step->attempt, field("password"));
-  if (!step) return name_page(503, step.error().text());
+  if (!step) return name_page(kUnavailable, step.error().text());
   if (step->person) return welcome(visit, *step->person);
-  if (step->prompt) return prompt_page(step->attempt, *step->prompt);
+  if (step->prompt) {
+    note_attempt(step->attempt, user);
+    return prompt_page(step->attempt, *step->prompt);
+  }
   if (!user.empty()) failures_of_user_.count(user);
-  failures_of_address_.count(visit.address);
+  failures_of_machine_.count(visit.machine);
   return name_page(kUnauthorized, step->refusal);
+}
+
+void Front::note_attempt(const std::string& attempt, const std::string& user) {
+  attempts_.with([&](auto& attempts) {
+    if (attempts.size() >= kMostAttempts) attempts.clear();
+    attempts[attempt] = user;
+  });
+}
+
+std::string Front::user_of_attempt(const std::string& attempt) {
+  return attempts_.with([&](auto& attempts) {
+    const auto found = attempts.find(attempt);
+    return found == attempts.end() ? std::string() : found->second;
+  });
 }
 
 http::Response Front::logout(const Visit& visit) {
@@ -266,23 +343,40 @@ http::Response Front::logout(const Visit& visit) {
     return message_page(kMethodNotAllowed, "Not like this", "Sign out on the page.");
   if (!visit.comes_from_our_page())
     return json_refusal(kForbidden, "this came from another site", std::errc::permission_denied);
-  sessions_.end(visit.secret);
-  if (visit.person && !sessions_.has(visit.person->uid)) {
-    shares_.end_all(visit.person->uid);
-    workers_.end(visit.person->uid);
-  }
+  end_session(visit);
   http::Response response = see_other(sign_in_ != nullptr ? "/login" : "/");
   response.headers.emplace_back(
       "Set-Cookie", fmt::format("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{}", visit.cookie,
                                 visit.is_https ? "; Secure" : ""));
+  // Tiles that the browser has kept are not for who uses it next.
+  response.headers.emplace_back("Clear-Site-Data", "\"cache\"");
   return response;
+}
+
+void Front::end_session(const Visit& visit) {
+  sessions_.end(visit.secret);
+  if (visit.person && !sessions_.has(visit.person->uid)) end_person(visit.person->uid);
+}
+
+void Front::end_person(uint32_t uid) {
+  sessions_.end_all(uid);
+  shares_.end_all(uid);
+  workers_.end(uid);
+}
+
+// An account that is closed, or another person's by now, has no sessions.
+http::Response Front::without_worker(const Visit& visit, const Error& error) {
+  if (sign_in_ == nullptr || !error.is(std::errc::permission_denied))
+    return refusal(error.in("start your worker"));
+  end_person(visit.person->uid);
+  return without_session(visit);
 }
 
 http::Response Front::relay(const Visit& visit) {
   if (!visit.person) return without_session(visit);
   if (visit.changes_something() && !visit.is_ours()) return not_ours();
   auto socket = workers_.socket_of(*visit.person);
-  if (!socket) return refusal(socket.error().in("start your worker"));
+  if (!socket) return without_worker(visit, socket.error());
   http::Response response;
   response.body =
       http::Relay{*std::move(socket), for_worker(visit.request), check_response_of_worker};
@@ -313,7 +407,7 @@ http::Response Front::events(const Visit& visit) {
     });
   });
   auto socket = workers_.socket_of(*visit.person);
-  if (!socket) return refusal(socket.error().in("start your worker"));
+  if (!socket) return without_worker(visit, socket.error());
   http::Relay relay{*std::move(socket), for_worker(visit.request)};
   for (const char* name : {"upgrade", "connection", "sec-websocket-key", "sec-websocket-version"})
     relay.request.headers.emplace_back(name, std::string(visit.request.header(name)));

@@ -13,6 +13,7 @@
 //      page.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,8 +37,9 @@ class Front final : public http::Handler {
   struct Options {
     // "127.0.0.1:8080", "hub.example.org": what the header Host may be.
     std::set<std::string> hosts;
-    std::set<std::string> trusted_proxies;  // addresses whose X-Forwarded-Proto is believed
-    std::string cookie = "tierweb";         // on plain http; with https "__Host-tierweb"
+    // Addresses whose X-Forwarded-Proto and X-Forwarded-For are believed.
+    std::set<std::string> trusted_proxies;
+    std::string cookie = "tierweb";  // on plain http; with https "__Host-tierweb"
     Sessions::Limits sessions;
   };
 
@@ -63,6 +65,14 @@ class Front final : public http::Handler {
   http::Response redeem_token(const Visit& visit, const std::string& token);
   http::Response submit_login(const Visit& visit);
   http::Response logout(const Visit& visit);
+  // Also shares and the worker, if the person has no other session.
+  void end_session(const Visit& visit);
+  // All sessions, shares and the worker of a person.
+  void end_person(uint32_t uid);
+  http::Response without_worker(const Visit& visit, const Error& error);
+  // Whose attempt to sign in it is; empty if that is not known.
+  std::string user_of_attempt(const std::string& attempt);
+  void note_attempt(const std::string& attempt, const std::string& user);
   http::Response welcome(const Visit& visit, const Person& person);
   http::Response without_session(const Visit& visit) const;
   http::Response relay(const Visit& visit);
@@ -81,7 +91,10 @@ class Front final : public http::Handler {
   std::shared_ptr<Guarded<std::map<std::string, int>>> sockets_ =
       std::make_shared<Guarded<std::map<std::string, int>>>();
   Throttle failures_of_user_{10, std::chrono::minutes(5)};
-  Throttle failures_of_address_{60, std::chrono::minutes(5)};
+  Throttle failures_of_machine_{60, std::chrono::minutes(5)};
+  std::atomic<int> signing_in_ = 0;
+  // The user of each attempt that has been asked something: guesses of a second factor count for them.
+  Guarded<std::map<std::string, std::string>> attempts_;
   Mutex mutex_;
   std::string token_ GUARDED_BY(mutex_);  // empty: it has been used
   std::optional<Person> token_person_ GUARDED_BY(mutex_);

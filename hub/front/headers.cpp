@@ -66,6 +66,11 @@ Result<void> check_response_of_worker(http::Response& head) {
   static const std::set<std::string_view> known = {
       "accept-ranges", "allow", "cache-control", "content-disposition", "content-encoding",
       "content-range", "etag",  "last-modified", "retry-after",         "vary"};
+  // To a proxy that speaks for many people, an answer before the answer would shift all that follow.
+  if (head.status < 200 || head.status > 599) {
+    return Error(std::errc::protocol_error,
+                 fmt::format("the worker sent a status that it may not send ({})", head.status));
+  }
   const bool has_no_body = head.status == 304 || head.status == 204;
   if (!types.contains(without_parameters(head.content_type)) && !has_no_body) {
     return Error(std::errc::protocol_error,

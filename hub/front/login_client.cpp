@@ -53,7 +53,7 @@ Result<UniqueFd> LoginClient::start(const Person& person, UniqueFd listener) {
   TRY_ASSIGN(Reply reply,
              ask(call, {"start", call, std::to_string(person.uid)}, std::move(listener)));
   if (reply.message[0] == "started" && reply.fd) return std::move(reply.fd);
-  return Error(std::errc::permission_denied,
+  return Error(reply.message[0] == "refused" ? std::errc::permission_denied : std::errc::io_error,
                reply.message.size() > 2 ? reply.message[2] : "no worker could be started");
 }
 

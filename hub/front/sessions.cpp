@@ -15,11 +15,11 @@ std::string Sessions::begin(const Person& person, Clock::time_point now) {
   const std::string secret = make_secret();
   MutexLock lock(mutex_);
   forget_ended(now);
-  if (sessions_.size() >= limits_.sessions) {
-    sessions_.erase(std::min_element(
-        sessions_.begin(), sessions_.end(),
-        [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
-  }
+  const auto mine = std::count_if(sessions_.begin(), sessions_.end(), [&](const auto& one) {
+    return one.second.person.uid == person.uid;
+  });
+  if (static_cast<size_t>(mine) >= limits_.of_person) make_room(person.uid);
+  if (sessions_.size() >= limits_.sessions) make_room(std::nullopt);
   sessions_.emplace(first_half(secret), Session{person, secret, now, now});
   return secret;
 }
@@ -46,6 +46,20 @@ void Sessions::end(const std::string& secret) {
   MutexLock lock(mutex_);
   const auto found = search(secret);
   if (found != sessions_.end()) sessions_.erase(found);
+}
+
+void Sessions::end_all(uint32_t uid) {
+  MutexLock lock(mutex_);
+  std::erase_if(sessions_, [&](const auto& one) { return one.second.person.uid == uid; });
+}
+
+void Sessions::make_room(std::optional<uint32_t> uid) {
+  auto oldest = sessions_.end();
+  for (auto one = sessions_.begin(); one != sessions_.end(); ++one) {
+    if (uid && one->second.person.uid != *uid) continue;
+    if (oldest == sessions_.end() || one->second.used < oldest->second.used) oldest = one;
+  }
+  if (oldest != sessions_.end()) sessions_.erase(oldest);
 }
 
 bool Sessions::has(uint32_t uid, Clock::time_point now) {

@@ -24,7 +24,10 @@ class Sessions {
   struct Limits {
     std::chrono::seconds idle{12 * 3600};
     std::chrono::seconds life{7 * 24 * 3600};
-    size_t sessions = 1'000;  // the one that was used longest ago makes room
+    // The one that was used longest ago makes room: of all, and of one person, so that nobody can push
+    // others out.
+    size_t sessions = 1'000;
+    size_t of_person = 32;
   };
   explicit Sessions(Limits limits) : limits_(limits) {}
 
@@ -35,6 +38,7 @@ class Sessions {
   // The same, without using it.
   bool is_open(const std::string& secret, Clock::time_point now = Clock::now());
   void end(const std::string& secret);
+  void end_all(uint32_t uid);
   // Some session of that person is left.
   bool has(uint32_t uid, Clock::time_point now = Clock::now());
 
@@ -47,6 +51,8 @@ class Sessions {
   };
   bool has_ended(const Session& session, Clock::time_point now) const;
   void forget_ended(Clock::time_point now) REQUIRES(mutex_);
+  // Ends the one that was used longest ago, of one person or of all.
+  void make_room(std::optional<uint32_t> uid) REQUIRES(mutex_);
   std::map<std::string, Session>::iterator search(const std::string& secret) REQUIRES(mutex_);
 
   const Limits limits_;

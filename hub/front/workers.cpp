@@ -1,9 +1,11 @@
 #include "hub/front/workers.h"
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include <fmt/format.h>
 
+#include "common/posix.h"
 #include "http/unix_socket.h"
 
 namespace tierhub::hub {
@@ -29,8 +31,12 @@ Result<std::string> Workers::socket_of(const Person& person) {
   const std::shared_ptr<Worker> worker = worker_of(person.uid);
   MutexLock lock(worker->mutex);
   if (is_running(worker->process)) return path;
-  TRY_ASSIGN(http::UnixListener listener, http::UnixListener::open(path, 0600));
-  TRY_ASSIGN(worker->process, starter_.start(person, std::move(listener).release()));
+  // One that was told to end may still listen there: nobody is to reach it any more.
+  (void)posix::unlink_at(AT_FDCWD, path);
+  auto listener = http::UnixListener::open(path, 0600);
+  // No refusal of the person, whatever it is.
+  if (!listener) return Error(std::errc::io_error, listener.error().text());
+  TRY_ASSIGN(worker->process, starter_.start(person, std::move(*listener).release()));
   return path;
 }
 

@@ -90,17 +90,42 @@ Message attempt_result(pam_handle_t* pam, int result, const Talk& talk, const Pa
   return {"person", talk.attempt, std::to_string(entry->pw_uid), entry->pw_name};
 }
 
+int start_pam(const std::string& user, const pam_conv& conversation, const PamOptions& options,
+              pam_handle_t** pam) {
+  return options.folder.empty()
+             ? ::pam_start(options.service.c_str(), user.c_str(), &conversation, pam)
+             : ::pam_start_confdir(options.service.c_str(), user.c_str(), &conversation,
+                                   options.folder.c_str(), pam);
+}
+
+int say_nothing(int, const pam_message**, pam_response**, void*) { return PAM_CONV_ERR; }
+
 }  // namespace
+
+void check_account_and_exit(const std::string& user, const PamOptions& options) {
+  const pam_conv conversation = {say_nothing, nullptr};
+  pam_handle_t* pam = nullptr;
+  int result = start_pam(user, conversation, options, &pam);
+  if (result != PAM_SUCCESS) std::_Exit(0);
+  result = ::pam_acct_mgmt(pam, PAM_SILENT);
+  ::pam_end(pam, result);
+  switch (result) {
+    case PAM_ACCT_EXPIRED:
+    case PAM_AUTH_ERR:
+    case PAM_PERM_DENIED:
+    case PAM_USER_UNKNOWN:
+      std::_Exit(kAccountIsClosed);
+    default:
+      std::_Exit(0);
+  }
+}
 
 void converse(int socket_fd, const std::string& attempt, const std::string& user,
               const PamOptions& options) {
   Talk talk{socket_fd, attempt};
   const pam_conv conversation = {converse_with_pam, &talk};
   pam_handle_t* pam = nullptr;
-  int result = options.folder.empty()
-                   ? ::pam_start(options.service.c_str(), user.c_str(), &conversation, &pam)
-                   : ::pam_start_confdir(options.service.c_str(), user.c_str(), &conversation,
-                                         options.folder.c_str(), &pam);
+  int result = start_pam(user, conversation, options, &pam);
   if (result == PAM_SUCCESS) result = ::pam_authenticate(pam, 0);
   if (result == PAM_SUCCESS) result = ::pam_acct_mgmt(pam, 0);
   const Message last = attempt_result(pam, result, talk, options);

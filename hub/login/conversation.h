@@ -20,4 +20,10 @@ struct PamOptions {
 [[noreturn]] void converse(int socket_fd, const std::string& attempt, const std::string& user,
                            const PamOptions& options);
 
+// Whether the account may sign in now, without a password: ends the process with kAccountIsClosed if PAM
+// says that it may not, with 0 if it may or if that is not known. Call it in a process that was forked
+// for it, as root.
+inline constexpr int kAccountIsClosed = 10;
+[[noreturn]] void check_account_and_exit(const std::string& user, const PamOptions& options);
+
 }  // namespace tierhub::hub

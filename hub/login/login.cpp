@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
-#include <set>
 
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -16,8 +15,10 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <pwd.h>
 
 #include "common/log.h"
+#include "common/log_bounded.h"
 #include "common/run_as.h"
 #include "common/signals.h"
 #include "common/spawn.h"
@@ -30,7 +31,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMaxAttempts = 16;
 constexpr std::chrono::seconds kAttemptLimit{60};  // between two steps
-constexpr std::chrono::seconds kGroupsEvery{60};
+constexpr std::chrono::seconds kAccountsEvery{60};
+// From SIGTERM to SIGKILL: one that has been taken over may not want to end.
+constexpr std::chrono::seconds kGrace{5};
+constexpr size_t kMaxChecks = 16;
 constexpr int kTickMs = 1'000;
 
 struct Attempt {
@@ -44,6 +48,20 @@ struct Worker {
   pid_t process = 0;
   std::vector<uint32_t> groups;
 };
+
+uint32_t uid_in(const std::string& text) {
+  uint32_t uid = 0;
+  std::from_chars(text.data(), text.data() + text.size(), uid);
+  return uid;
+}
+
+// In a child that was forked: nothing of other people is left open, and signals work as usual.
+void become_a_child_of_its_own(int first_to_close) {
+  ::syscall(SYS_close_range, first_to_close, ~0U, 0);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
 
 class Login {
  public:
@@ -65,7 +83,8 @@ class Login {
         if (waiting[i + 2].revents != 0) hear_attempt(names[i]);
       reap();
       end_late_attempts();
-      end_workers_with_other_groups();
+      look_at_accounts();
+      kill_what_does_not_end();
     }
     end_all();
     return {};
@@ -115,13 +134,9 @@ class Login {
     }
     const pid_t process = ::fork();
     if (process == 0) {
-      // Nothing of other people: not the front's socket, not other attempts.
       const int socket = pair->second.release();
       ::dup2(socket, kSocketOfAttempt);
-      ::syscall(SYS_close_range, kSocketOfAttempt + 1, ~0U, 0);
-      sigset_t none;
-      sigemptyset(&none);
-      ::sigprocmask(SIG_SETMASK, &none, nullptr);
+      become_a_child_of_its_own(kSocketOfAttempt + 1);
       converse(kSocketOfAttempt, attempt, user, options_.pam);
     }
     if (process < 0) {
@@ -139,7 +154,7 @@ class Login {
     }
     found->second.deadline = Clock::now() + kAttemptLimit;
     if (!send_message(found->second.socket.get(), unpack(body)))
-      log::warning("somebody who was signing in is gone");
+      log::bounded(log::Level::warning, "somebody who was signing in is gone");
   }
 
   void hear_attempt(const std::string& name) {
@@ -152,12 +167,13 @@ class Login {
     }
     for (const Frame& frame : *frames) {
       const Message message = unpack(frame.body);
-      if (message.size() > 2 && message[0] == "person") {
-        signed_in_.insert(message[2]);
+      if (message.size() > 3 && message[0] == "person") {
+        signed_in_[message[2]] = message[3];
         next_look_ = Clock::now();  // who signs in has the groups of now
       }
       // Where a user name comes from is not said: it may be a password.
-      if (!message.empty() && message[0] == "refused") log::warning("somebody could not sign in");
+      if (!message.empty() && message[0] == "refused")
+        log::bounded(log::Level::warning, "somebody could not sign in");
       tell(message);
       if (!message.empty() && message[0] != "prompt") {
         attempts_.erase(found);
@@ -182,6 +198,11 @@ class Login {
   }
 
   void start(const std::string& call, const std::string& uid_text, UniqueFd listener) {
+    if (!is_same_account(uid_text) || !listener) {
+      signed_in_.erase(uid_text);
+      tell({"refused", call, "sign in again"});
+      return;
+    }
     auto started = start_worker(uid_text, listener);
     if (started) {
       tell({"started", call, ""}, *std::move(started));
@@ -190,11 +211,18 @@ class Login {
     }
   }
 
+  // Who has signed in is still the account of that number.
+  bool is_same_account(const std::string& uid_text) const {
+    const auto found = signed_in_.find(uid_text);
+    if (found == signed_in_.end()) return false;
+    const passwd* entry = ::getpwnam(found->second.c_str());
+    return entry != nullptr && entry->pw_uid == uid_in(uid_text) &&
+           entry->pw_uid >= options_.pam.first_uid;
+  }
+
   Result<UniqueFd> start_worker(const std::string& uid_text, const UniqueFd& listener) {
-    uint32_t uid = 0;
-    std::from_chars(uid_text.data(), uid_text.data() + uid_text.size(), uid);
-    if (!signed_in_.contains(uid_text) || uid < options_.pam.first_uid || !listener)
-      return Error(std::errc::permission_denied, "sign in again");
+    const uint32_t uid = uid_in(uid_text);
+    end_worker(uid);
     TRY_ASSIGN(Account account, find_account(uid, uid));
     SpawnPlan plan;
     plan.program = options_.program;
@@ -211,10 +239,25 @@ class Login {
 
   void end_person(const std::string& uid_text) {
     signed_in_.erase(uid_text);
-    uint32_t uid = 0;
-    std::from_chars(uid_text.data(), uid_text.data() + uid_text.size(), uid);
+    end_worker(uid_in(uid_text));
+  }
+
+  void end_worker(uint32_t uid) {
     const auto found = workers_.find(uid);
-    if (found != workers_.end()) ::kill(found->second.process, SIGTERM);
+    if (found == workers_.end()) return;
+    ::kill(found->second.process, SIGTERM);
+    ending_[found->second.process] = Clock::now() + kGrace;
+    workers_.erase(found);
+  }
+
+  void kill_what_does_not_end() {
+    for (auto& [process, deadline] : ending_) {
+      if (Clock::now() < deadline) continue;
+      log::warning("a worker does not end: killing it", {{"process", process}});
+      ::kill(-process, SIGKILL);  // its session
+      ::kill(process, SIGKILL);
+      deadline = Clock::time_point::max();
+    }
   }
 
   void reap() {
@@ -222,35 +265,65 @@ class Login {
       int status = 0;
       const pid_t ended = ::waitpid(-1, &status, WNOHANG);
       if (ended <= 0) return;
+      ending_.erase(ended);
       std::erase_if(workers_, [&](const auto& one) { return one.second.process == ended; });
+      const auto check = checks_.extract(ended);
+      if (check.empty() || !WIFEXITED(status) || WEXITSTATUS(status) != kAccountIsClosed) continue;
+      log::info("an account may not sign in any more: ending its worker",
+                {{"uid", check.mapped()}});
+      end_person(check.mapped());
     }
   }
 
-  void end_workers_with_other_groups() {
+  void look_at_accounts() {
     if (Clock::now() < next_look_) return;
-    next_look_ = Clock::now() + kGroupsEvery;
+    next_look_ = Clock::now() + kAccountsEvery;
+    std::vector<uint32_t> others;
     for (const auto& [uid, worker] : workers_) {
       const auto account = find_account(uid, uid);
       if (account && account->groups == worker.groups) continue;
       log::info("the groups of a person have changed: ending their worker", {{"uid", uid}});
-      ::kill(worker.process, SIGTERM);
+      others.push_back(uid);
     }
+    for (const uint32_t uid : others) end_worker(uid);
+    for (const auto& [uid, worker] : workers_) check_account(std::to_string(uid));
+  }
+
+  // In a process of its own, as each attempt: PAM may ask the network. reap() hears of its end.
+  void check_account(const std::string& uid_text) {
+    const auto found = signed_in_.find(uid_text);
+    if (found == signed_in_.end() || checks_.size() >= kMaxChecks) return;
+    const pid_t process = ::fork();
+    if (process == 0) {
+      become_a_child_of_its_own(STDERR_FILENO + 1);
+      ::alarm(static_cast<unsigned>(kAttemptLimit.count()));
+      check_account_and_exit(found->second, options_.pam);
+    }
+    if (process > 0) checks_[process] = uid_text;
   }
 
   void end_all() {
     for (const auto& [name, attempt] : attempts_) ::kill(attempt.process, SIGKILL);
-    for (const auto& [uid, worker] : workers_) ::kill(worker.process, SIGTERM);
-    for (const auto& [uid, worker] : workers_) ::waitpid(worker.process, nullptr, 0);
+    for (const auto& [process, uid] : checks_) ::kill(process, SIGKILL);
+    while (!workers_.empty()) end_worker(workers_.begin()->first);
+    while (!ending_.empty()) {
+      reap();
+      kill_what_does_not_end();
+      ::poll(nullptr, 0, kSoonMs);
+    }
   }
 
   static constexpr int kSocketOfAttempt = 3;
+  static constexpr int kSoonMs = 5;
 
   LoginOptions options_;
   FrameReader front_;
   std::map<std::string, Attempt> attempts_;
   std::map<uint32_t, Worker> workers_;
-  std::set<std::string> signed_in_;  // uids, as text
-  Clock::time_point next_look_ = Clock::now() + kGroupsEvery;
+  std::map<pid_t, Clock::time_point> ending_;  // workers that were told to, and until when they may
+  std::map<pid_t, std::string> checks_;        // of the account with that uid
+  std::map<std::string, std::string> signed_in_;  // names, by uid as text
+  Clock::time_point next_look_ = Clock::now() + kAccountsEvery;
   bool stopping_ = false;
 };
 

@@ -6,8 +6,11 @@
 //      answers back.
 //   2. When PAM has agreed, the person may have a worker.
 //   3. start: the worker is started as the person, with all groups that they have now.
-//   4. When a worker has ended, it is waited for; when the groups of a person change, their worker
-//      is ended (the next request starts another one).
+//   4. When a worker has ended, it is waited for. Once a minute, and when somebody signs in, accounts
+//      are looked at: when the groups of a person have changed, their worker is ended (the next request
+//      starts another one); when PAM would not let them in any more, or the account is gone, so is
+//      their right to have one.
+//   5. A worker that is to end has five seconds for it.
 #pragma once
 
 #include <string>

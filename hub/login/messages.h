@@ -10,6 +10,7 @@
 //          refused ATTEMPT WHY
 //          started CALL                with a pidfd of the worker
 //          failed CALL WHY
+//          refused CALL WHY            they have to sign in again
 // ATTEMPT and CALL are texts that the front chooses.
 #pragma once
 

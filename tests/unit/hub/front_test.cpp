@@ -268,6 +268,59 @@ TEST_F(FrontTest, SlowsDownWhoeverGuesses) {
   EXPECT_EQ(ask("POST", "/login", headers, "user=mary&password=secret").status, 303);
 }
 
+TEST_F(FrontTest, CountsGuessesWhateverTheNameLooksLike) {
+  TwoSteps steps;
+  make_front(&steps);
+  const Headers headers = {{"origin", "http://127.0.0.1:80"}};
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = i % 2 == 0 ? "grace" : "Grace";
+    EXPECT_EQ(ask("POST", "/login", headers, "user=" + name + "&password=no").status, 401);
+    EXPECT_EQ(ask("POST", "/login", headers, "user=mary%00" + name + "&password=secret").status,
+              401)
+        << "PAM would get mary alone";
+  }
+  EXPECT_EQ(ask("POST", "/login", headers, "user=GRACE&password=secret").status, 429);
+  EXPECT_EQ(ask("POST", "/login", headers, "user=mary&password=secret%00").status, 401);
+  EXPECT_EQ(ask("POST", "/login", headers, "user=mary&password=secret").status, 303);
+}
+
+TEST_F(FrontTest, CountsGuessesOfASecondFactor) {
+  TwoSteps steps;
+  make_front(&steps);
+  const Headers headers = {{"origin", "http://127.0.0.1:80"}};
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(ask("POST", "/login", headers, "user=ada&password=secret").status, 200);
+    EXPECT_EQ(ask("POST", "/login", headers, "attempt=attempt-1&answer=999").status, 401);
+  }
+  EXPECT_EQ(ask("POST", "/login", headers, "user=ada&password=secret").status, 429);
+  EXPECT_EQ(ask("POST", "/login", headers, "attempt=attempt-1&answer=123").status, 429);
+}
+
+// Else one machine could keep everybody behind the proxy from signing in.
+TEST_F(FrontTest, BehindAProxyMachinesAreCountedOneByOne) {
+  TwoSteps steps;
+  make_front(&steps);
+  const auto guess = [&](int i, const std::string& forwarded, const std::string& proxy) {
+    return ask("POST", "/login",
+               {{"origin", "http://127.0.0.1:80"}, {"x-forwarded-for", forwarded}},
+               "user=u" + std::to_string(i) + "&password=no", proxy)
+        .status;
+  };
+  // What the proxy adds is the last: the caller can send the others.
+  for (int i = 0; i < 60; ++i)
+    EXPECT_EQ(guess(i, "10.0.0." + std::to_string(i) + ", 192.0.2.7", "127.0.0.9"), 401);
+  EXPECT_EQ(guess(60, "10.0.0.60, 192.0.2.7", "127.0.0.9"), 429);
+  EXPECT_EQ(guess(60, "192.0.2.7, 192.0.2.8", "127.0.0.9"), 401);
+  // All addresses of a /64 are one customer's.
+  for (int i = 0; i < 60; ++i)
+    EXPECT_EQ(guess(i, "2001:db8:0:1::" + std::to_string(i), "127.0.0.9"), 401);
+  EXPECT_EQ(guess(60, "2001:db8:0:1:ffff::1", "127.0.0.9"), 429);
+  EXPECT_EQ(guess(60, "2001:db8:0:2::1", "127.0.0.9"), 401);
+  // Who is no trusted proxy says nothing about others.
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(guess(i, "10.0.0." + std::to_string(i), "127.0.0.1"), 401);
+  EXPECT_EQ(guess(60, "10.0.0.200", "127.0.0.1"), 429);
+}
+
 TEST_F(FrontTest, RefusesLargeForms) {
   const Request head{"POST", "/login", "", {}};
   EXPECT_TRUE(front_->refuse(head, 65'537));
@@ -301,6 +354,9 @@ TEST(WorkersResponses, ArePassedOnOnlyIfTheyAreData) {
   EXPECT_TRUE(passed("image/png"));
   EXPECT_TRUE(passed("text/plain; charset=utf-8"));
   EXPECT_TRUE(passed("", 304));
+  // Behind it, a proxy would take the answer to the next request for the end of this one.
+  for (const int status : {100, 101, 103, 199, 600, 999})
+    EXPECT_FALSE(passed("application/json", status)) << status;
   for (const char* type : {"text/html", "image/svg+xml", "text/javascript", "application/xhtml+xml",
                            "text/html; charset=application/json", "", "application/pdf"})
     EXPECT_FALSE(passed(type)) << type;
@@ -360,6 +416,21 @@ TEST(Sessions, MakeRoomForNewOnes) {
   EXPECT_TRUE(sessions.find(one, start + 4s));
   EXPECT_TRUE(sessions.has(1002, start + 4s));
   EXPECT_FALSE(sessions.has(1001, start + 4s));
+}
+
+TEST(Sessions, OfOnePersonPushNobodyElseOut) {
+  const auto start = Sessions::Clock::now();
+  Sessions sessions({10min, 60min, 100, 2});
+  const std::string ada = sessions.begin({1001, "ada"}, start);
+  const std::string one = sessions.begin({1000, "grace"}, start + 1s);
+  const std::string two = sessions.begin({1000, "grace"}, start + 2s);
+  EXPECT_TRUE(sessions.find(one, start + 3s));
+  const std::string three = sessions.begin({1000, "grace"}, start + 4s);
+  EXPECT_FALSE(sessions.find(two, start + 5s)) << "it was used longest ago";
+  for (const std::string& kept : {ada, one, three}) EXPECT_TRUE(sessions.find(kept, start + 5s));
+  sessions.end_all(1000);
+  EXPECT_FALSE(sessions.has(1000, start + 5s));
+  EXPECT_TRUE(sessions.has(1001, start + 5s));
 }
 
 TEST(Secrets, AreLongAndNeverTheSame) {
