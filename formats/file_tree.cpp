@@ -105,6 +105,27 @@ Result<std::shared_ptr<const PosixTree>> PosixTree::open(const std::string& path
       new PosixTree(path, std::move(file), std::move(fd), std::move(opened), descriptors));
 }
 
+Result<std::shared_ptr<const PosixTree>> PosixTree::open_beneath(int root, const std::string& path,
+                                                                 const std::string& shown,
+                                                                 Descriptors descriptors) {
+  TRY_ASSIGN(UniqueFd found, posix::open_beneath(root, path, O_PATH));
+  TRY_ASSIGN(const struct stat st, posix::stat_fd(found.get()));
+  if (S_ISDIR(st.st_mode)) {
+    return std::shared_ptr<const PosixTree>(
+        new PosixTree(shown, "", std::move(found), nullptr, descriptors));
+  }
+  Error neither(std::errc::invalid_argument, shown + " is neither a file nor a folder");
+  if (!S_ISREG(st.st_mode)) return neither;
+  TRY_ASSIGN(UniqueFd file, posix::open_beneath(root, path, O_RDONLY | O_NONBLOCK));
+  TRY_ASSIGN(const struct stat opened, posix::stat_fd(file.get()));
+  if (!S_ISREG(opened.st_mode)) return neither;
+  const std::filesystem::path parts(path);
+  TRY_ASSIGN(UniqueFd folder, posix::open_beneath(root, parts.parent_path(), O_PATH | O_DIRECTORY));
+  return std::shared_ptr<const PosixTree>(
+      new PosixTree(shown, parts.filename(), std::move(folder),
+                    std::make_shared<const UniqueFd>(std::move(file)), descriptors));
+}
+
 Result<UniqueFd> PosixTree::open_regular(const std::string& path) const {
   TRY_ASSIGN(UniqueFd fd, open_inside(folder_.get(), path, O_RDONLY | O_NONBLOCK));
   TRY_ASSIGN(const struct stat st, posix::stat_fd(fd.get()));

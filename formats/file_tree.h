@@ -86,6 +86,11 @@ class PosixTree : public FileTree {
   // `path` is a folder, or a file in its folder.
   static Result<std::shared_ptr<const PosixTree>> open(const std::string& path,
                                                        Descriptors descriptors = Descriptors::kept);
+  // The same for a path below the folder `root` that has no links: on the way none is followed, also if
+  // somebody has put one there just now. `shown` is the path in texts.
+  static Result<std::shared_ptr<const PosixTree>> open_beneath(
+      int root, const std::string& path, const std::string& shown,
+      Descriptors descriptors = Descriptors::kept);
 
   const std::string& path() const override { return path_; }
   const std::string& file() const override { return file_; }

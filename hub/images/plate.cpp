@@ -31,7 +31,7 @@ struct OpenGroup {
 
 Result<std::optional<OpenGroup>> open_group(const std::string& path, const Root& root) {
   TRY_ASSIGN(const std::string found, root.resolve(path));
-  TRY_ASSIGN(const auto tree, formats::PosixTree::open(root.absolute(found)));
+  TRY_ASSIGN(const auto tree, root.open_tree(found));
   if (!tree->is_folder()) return std::optional<OpenGroup>();
   TRY_ASSIGN(auto group, formats::read_zarr_group(*tree, ""));
   if (!group) return std::optional<OpenGroup>();

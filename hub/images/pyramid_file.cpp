@@ -8,11 +8,12 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "common/hash.h"
-#include "common/log.h"
+#include "common/log_bounded.h"
 #include "common/posix.h"
 #include "hub/images/planes.h"
 #include "pixels/codecs.h"
@@ -134,7 +135,8 @@ std::shared_ptr<const PyramidFile> PyramidFile::open(const std::string& folder,
   if (!fd) return nullptr;
   std::shared_ptr<PyramidFile> file(new PyramidFile(path, *std::move(fd), plan));
   if (const auto read = file->read_index(key); !read) {
-    log::warning("a pyramid is removed", {{"file", path}, {"error", read.error().text()}});
+    log::bounded(log::Level::warning, "a pyramid is removed",
+                 {{"file", path}, {"error", read.error().text()}});
     (void)posix::unlink_at(AT_FDCWD, path);
     return nullptr;
   }
@@ -145,6 +147,7 @@ std::shared_ptr<const PyramidFile> PyramidFile::open(const std::string& folder,
 
 Result<void> PyramidFile::read_index(const std::string& key) {
   TRY_ASSIGN(const struct stat st, posix::stat_fd(fd_.get()));
+  if (st.st_uid != ::geteuid()) return damaged_pyramid("it is another user's");
   const auto size_bytes = static_cast<uint64_t>(st.st_size);
   PyramidHead head;
   TRY_ASSIGN(const size_t got,
@@ -167,7 +170,8 @@ Result<void> PyramidFile::read_index(const std::string& key) {
 Result<void> PyramidFile::read(const Region& region, std::span<std::byte> voxels) const {
   const auto read = read_tiles(region, voxels);
   if (!read && !is_damaged_.exchange(true)) {
-    log::warning("a pyramid is removed", {{"file", path_}, {"error", read.error().text()}});
+    log::bounded(log::Level::warning, "a pyramid is removed",
+                 {{"file", path_}, {"error", read.error().text()}});
     (void)posix::unlink_at(AT_FDCWD, path_);
   }
   return read;

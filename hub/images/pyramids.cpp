@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "common/log.h"
+#include "common/log_bounded.h"
 #include "common/posix.h"
 #include "hub/images/planes.h"
 
@@ -39,6 +39,16 @@ void lower_priority() {
   (void)::syscall(SYS_ioprio_set, kOfProcess, 0, kIdleClass << kClassShift);
 }
 
+// A folder that somebody else may write to could hold pictures of something else.
+Result<void> check_is_own(const std::string& folder) {
+  TRY_ASSIGN(const struct stat st, posix::stat_at(AT_FDCWD, folder, AT_SYMLINK_NOFOLLOW));
+  const bool is_own =
+      S_ISDIR(st.st_mode) && st.st_uid == ::geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+  if (is_own) return {};
+  return Error(std::errc::permission_denied,
+               folder + " is not a folder that you alone may write to: remove it");
+}
+
 // The voxels of a smaller level follow from those of `from`, which is what lies behind `to`.
 void shrink_region(formats::PixelType type, const Region& from, std::span<const std::byte> behind,
                    const Region& to, std::vector<std::byte>& voxels, pixels::Shrink how) {
@@ -58,7 +68,7 @@ Pyramids::~Pyramids() {
 }
 
 std::shared_ptr<const PyramidFile> Pyramids::find(const std::string& key, const PyramidPlan& plan) {
-  if (!are_built() || plan.tiles() == 0) return nullptr;
+  if (!are_built() || plan.tiles() == 0 || !check_is_own(options_.folder)) return nullptr;
   auto file = PyramidFile::open(options_.folder, key, plan);
   if (!file) {
     const MutexLock lock(mutex_);
@@ -147,7 +157,7 @@ void Pyramids::work(const std::stop_token& stop) {
       states_.erase(source.key);
       wanted_.erase(source.key);
     } else {
-      log::warning("small levels could not be built",
+      log::bounded(log::Level::warning, "small levels could not be built",
                    {{"image", source.name}, {"error", built.error().text()}});
       states_[source.key] = {State::Kind::failed, 0, built.error().text()};
       wanted_.erase(source.key);
@@ -191,6 +201,7 @@ Result<void> Pyramids::build(const std::stop_token& stop, const PyramidSource& s
   TRY(check_is_here(source));
   looked_ = {};
   TRY(posix::make_directories(options_.folder, 0700));
+  TRY(check_is_own(options_.folder));
   TRY_ASSIGN(const auto reader, source.open());
   const size_t stored = reader->info().levels.size();
   TRY_ASSIGN(const auto writer,

@@ -70,6 +70,16 @@ Result<std::string> Root::resolve(const std::string& path) const {
   return found.substr(folder_.size());
 }
 
+Result<UniqueFd> Root::open_file(const std::string& resolved, int flags) const {
+  return posix::open_beneath(fd_.get(), resolved.substr(1), flags);
+}
+
+Result<std::shared_ptr<const formats::PosixTree>> Root::open_tree(
+    const std::string& resolved, formats::PosixTree::Descriptors descriptors) const {
+  return formats::PosixTree::open_beneath(fd_.get(), resolved.substr(1), absolute(resolved),
+                                          descriptors);
+}
+
 std::string Root::absolute(const std::string& path) const {
   if (path == "/") return folder_.empty() ? "/" : folder_;
   return folder_ + path;

@@ -1,11 +1,13 @@
 // The folder below which everything is: paths of the namespace, and the files behind them.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "formats/file_tree.h"
 
 namespace tierhub::hub {
 
@@ -16,8 +18,14 @@ class Root {
 
   // The path of the namespace ("/brain42/scan.tif") without links and "..". An error if there is
   // nothing, or if it lies outside, which a link may say. What is there may be changed at any time
-  // after: this keeps links from leading out by mistake, and the kernel decides what may be read.
+  // after: open what was found with open_file() or open_tree().
   Result<std::string> resolve(const std::string& path) const;
+  // Opens what resolve() has found. No link is followed: one that somebody has put there since is an
+  // error (ELOOP), so that nobody is shown what lies elsewhere.
+  Result<UniqueFd> open_file(const std::string& resolved, int flags) const;
+  Result<std::shared_ptr<const formats::PosixTree>> open_tree(
+      const std::string& resolved,
+      formats::PosixTree::Descriptors descriptors = formats::PosixTree::Descriptors::kept) const;
   // The file or folder behind a path of the namespace.
   std::string absolute(const std::string& path) const;
 

@@ -214,7 +214,8 @@ Result<std::optional<Missing>> ImageRoutes::Parts::unread_head(const std::string
   const auto found = root.resolve(path);
   // A series is named by its pattern.
   if (!found) return std::optional<Missing>();
-  TRY_ASSIGN(const struct stat st, posix::stat_at(AT_FDCWD, root.absolute(*found)));
+  TRY_ASSIGN(const UniqueFd fd, root.open_file(*found, O_PATH));
+  TRY_ASSIGN(const struct stat st, posix::stat_fd(fd.get()));
   if (!S_ISREG(st.st_mode)) return std::optional<Missing>();
   const uint64_t end = std::min(kHeadBytes, static_cast<uint64_t>(st.st_size));
   if (end == 0) return std::optional<Missing>();

@@ -54,8 +54,7 @@ bool is_pattern(const std::string& path) { return name_of(path).find('<') != std
 Result<std::shared_ptr<const formats::FileTree>> open_tree(const Root& root,
                                                            const std::string& path,
                                                            std::shared_ptr<Tiers> tiers) {
-  TRY_ASSIGN(const auto tree, formats::PosixTree::open(root.absolute(path),
-                                                       formats::PosixTree::Descriptors::checked));
+  TRY_ASSIGN(const auto tree, root.open_tree(path, formats::PosixTree::Descriptors::checked));
   const std::string folder = tree->is_folder() ? path : folder_of(path);
   return std::make_shared<const WarmTree>(tree, folder, std::move(tiers));
 }
@@ -78,18 +77,22 @@ Result<std::unique_ptr<Image>> open_path(const Root& root, const std::string& pa
   return Image::open(std::move(tree));
 }
 
-struct Place {
-  std::string path;    // in the namespace
-  std::string folder;  // of its files
+}  // namespace
+
+struct ImageStore::Place {
+  std::string path;    // in the namespace, without links
+  std::string folder;  // of the files of a series that is named by its pattern; else empty
 };
 
-Result<Place> place_of(const Root& root, const std::string& path) {
-  const auto found = root.resolve(path);
+Result<ImageStore::Place> ImageStore::place_of(const std::string& path) const {
+  const auto found = root_.resolve(path);
   if (found) return Place{*found, {}};
   if (!is_pattern(path)) return found.error();
-  TRY_ASSIGN(const std::string folder, root.resolve(folder_of(path)));
+  TRY_ASSIGN(const std::string folder, root_.resolve(folder_of(path)));
   return Place{path_in(folder, name_of(path)), folder};
 }
+
+namespace {
 
 // What makes the version of an image: paths relative to its folder; "" is the folder.
 std::vector<std::string> watched_of(const Image& image) {
@@ -266,7 +269,7 @@ void ImageStore::look_again(Slot& slot) {
 }
 
 // A chunk of an OME-Zarr may change at any time: its small levels are always computed.
-void ImageStore::find_pyramid(OpenImage& image, const std::string& key,
+void ImageStore::find_pyramid(OpenImage& image, const Place& place, const std::string& key,
                               const std::vector<std::string>& watched) {
   const size_t stored = image.info.levels.size();
   if (!pyramids_.are_built() || image.has_chunk_files || image.levels().size() == stored) return;
@@ -286,18 +289,16 @@ void ImageStore::find_pyramid(OpenImage& image, const std::string& key,
     if (!name.empty()) source.files.push_back(path_in(image.folder, name));
   if (image.is_labels) source.shrink = pixels::Shrink::nearest;
   // The builder's functions outlive the image, but not the store.
-  source.open = [this, path = image.path, shrink = source.shrink]() {
-    return open_reader(path, shrink);
-  };
+  source.open = [this, place, shrink = source.shrink]() { return open_reader(place, shrink); };
   source.is_current = [this, folder = image.folder, watched, version = image.version]() {
     const auto looked = look_at(root_, *tiers_, folder, watched);
     return looked && version.starts_with(looked->version) && !looked->is_open;
   };
 }
 
-Result<std::unique_ptr<pixels::PixelReader>> ImageStore::open_reader(const std::string& path,
+Result<std::unique_ptr<pixels::PixelReader>> ImageStore::open_reader(const Place& place,
                                                                      pixels::Shrink shrink) {
-  TRY_ASSIGN(auto image, open_image(path));
+  TRY_ASSIGN(auto image, open_image(place));
   pixels::PixelReader::Options options;
   options.shrink = shrink;
   return pixels::PixelReader::open(std::move(image), options);
@@ -307,8 +308,8 @@ void ImageStore::note_view(const OpenImage& image) {
   if (!image.pyramid && !image.pyramid_source.key.empty()) pyramids_.want(image.pyramid_source);
 }
 
-Result<std::unique_ptr<Image>> ImageStore::open_image(const std::string& path) {
-  TRY_ASSIGN(const Place place, place_of(root_, path));
+// What was resolved once: resolving it again may lead to another image.
+Result<std::unique_ptr<Image>> ImageStore::open_image(const Place& place) {
   return place.folder.empty() ? open_path(root_, place.path, tiers_)
                               : open_pattern(root_, place.folder, name_of(place.path), tiers_);
 }
@@ -317,10 +318,10 @@ Result<void> ImageStore::open_in(Slot& slot, const std::string& path) {
   // What changed a moment ago may have changed while it was opened.
   constexpr int64_t kMoment_ns = 20'000'000;
   constexpr int kAttempts = 3;
-  TRY_ASSIGN(const Place place, place_of(root_, path));
+  TRY_ASSIGN(const Place place, place_of(path));
   for (int attempt = 1;; ++attempt) {
     const Timestamp begin = Timestamp::now();
-    TRY_ASSIGN(auto image, open_image(path));
+    TRY_ASSIGN(auto image, open_image(place));
     auto open = std::make_shared<OpenImage>();
     open->path = place.path;
     open->folder = !place.folder.empty()        ? place.folder
@@ -344,7 +345,7 @@ Result<void> ImageStore::open_in(Slot& slot, const std::string& path) {
       options.follows_changes = open->has_chunk_files;
       if (open->is_labels) options.shrink = pixels::Shrink::nearest;
       TRY_ASSIGN(open->reader, pixels::PixelReader::open(std::move(image), options));
-      find_pyramid(*open, looked.key, slot.watched);
+      find_pyramid(*open, place, looked.key, slot.watched);
     }
     slot.trusted_until = trusted_after(looked, *open);
     slot.image = std::move(open);

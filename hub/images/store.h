@@ -95,10 +95,12 @@ class ImageStore {
   std::shared_ptr<Slot> slot_of(const std::string& path);
   // Forgets an image whose files have changed.
   void look_again(Slot& slot) REQUIRES(slot.mutex);
-  Result<std::unique_ptr<formats::Image>> open_image(const std::string& path);
-  Result<std::unique_ptr<pixels::PixelReader>> open_reader(const std::string& path,
+  struct Place;  // where an image is, without links
+  Result<Place> place_of(const std::string& path) const;
+  Result<std::unique_ptr<formats::Image>> open_image(const Place& place);
+  Result<std::unique_ptr<pixels::PixelReader>> open_reader(const Place& place,
                                                            pixels::Shrink shrink);
-  void find_pyramid(OpenImage& image, const std::string& key,
+  void find_pyramid(OpenImage& image, const Place& place, const std::string& key,
                     const std::vector<std::string>& watched);
   Result<void> open_in(Slot& slot, const std::string& path) REQUIRES(slot.mutex);
   void note_process(const std::shared_ptr<Slot>& slot);

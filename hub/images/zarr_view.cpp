@@ -76,18 +76,18 @@ class ZarrView {
   }
 
  private:
+  bool is_share() const { return !request_.header("x-tierhub-share").empty(); }
+  static Error no_share() {
+    return {std::errc::permission_denied,
+            "what was shared is not here any more: it is no image, or a link to one"};
+  }
+
   // Somebody else may have put a link, or a folder of other images, where the shared image was.
   Result<void> check_share(const Names& names) const {
-    const std::string_view header = request_.header("x-tierhub-share");
-    if (header.empty()) return {};
-    const auto count = index_in(std::string(header));
-    const Error refused(std::errc::permission_denied,
-                        "what was shared is not here any more: it is no image, or a link to one");
-    if (!count || *count == 0 || *count >= names.size()) return refused;
-    const Names shared = without_last(names, names.size() - *count);
-    const auto image = image_at(shared);
-    const auto path = join_names(shared);
-    return image && path && (*image)->path == *path ? Result<void>() : refused;
+    if (!is_share()) return {};
+    const auto count = index_in(std::string(request_.header("x-tierhub-share")));
+    if (!count || *count == 0 || *count >= names.size()) return no_share();
+    return image_at(without_last(names, names.size() - *count)) ? Result<void>() : no_share();
   }
 
   http::Response send(const Json& json) const {
@@ -98,6 +98,8 @@ class ZarrView {
   Result<SharedImage> image_at(const Names& names) const {
     TRY_ASSIGN(const std::string path, join_names(names));
     TRY_ASSIGN(SharedImage image, sources_.store.open(path));
+    // A link inside a shared image, to its labels for instance, would show what nobody has shared.
+    if (is_share() && image->path != path) return no_share();
     if (!image->reader) {
       return Error(std::errc::not_supported, fmt::format("{} cannot be shown: {}", image->path,
                                                          image->info.not_decodable.value_or("")));
@@ -127,7 +129,8 @@ class ZarrView {
   Result<std::optional<formats::ZarrGroup>> zarr_group_at(const Names& names) const {
     TRY_ASSIGN(const std::string path, join_names(names));
     TRY_ASSIGN(const std::string found, sources_.root.resolve(path));
-    TRY_ASSIGN(const auto tree, formats::PosixTree::open(sources_.root.absolute(found)));
+    if (is_share() && found != path) return no_share();
+    TRY_ASSIGN(const auto tree, sources_.root.open_tree(found));
     if (!tree->is_folder()) return std::optional<formats::ZarrGroup>();
     return formats::read_zarr_group(*tree, "");
   }

@@ -1,6 +1,7 @@
 #include "hub/jobs/results.h"
 
 #include <algorithm>
+#include <span>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -58,8 +59,7 @@ class ResultLister {
 
  private:
   Result<void> add_folder(const std::string& path, int depth) {
-    TRY_ASSIGN(const UniqueFd fd,
-               posix::open_at(AT_FDCWD, root_.absolute(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    TRY_ASSIGN(const UniqueFd fd, root_.open_file(path, O_RDONLY | O_DIRECTORY));
     TRY_ASSIGN(std::vector<std::string> names, posix::list_directory_fd(fd.get()));
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
@@ -79,7 +79,6 @@ class ResultLister {
 
   // False if the folder is no OME-Zarr.
   bool add_image(const std::string& path) {
-    const std::string folder = root_.absolute(path);
     for (const char* name : {"/.zattrs", "/zarr.json"}) {
       const auto missing = tiers_.missing({{path + name, {}}});
       if (missing && missing->bytes > 0) {
@@ -87,7 +86,7 @@ class ResultLister {
         add(path, "image", 0, "", "");
         return true;
       }
-      const Json json = metadata_of(folder + name);
+      const Json json = metadata_of(path + name);
       const Json* attributes = formats::find_member(json, "attributes");
       const Json* ome = attributes ? formats::find_member(*attributes, "ome") : nullptr;
       const Json& layout = ome != nullptr ? *ome : json;
@@ -105,14 +104,16 @@ class ResultLister {
     return false;
   }
 
-  static Json metadata_of(const std::string& path) {
-    struct stat st {};
-    if (::stat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode) ||
-        static_cast<uint64_t>(st.st_size) > kMostMetadataBytes)
+  Json metadata_of(const std::string& path) const {
+    const auto fd = root_.open_file(path, O_RDONLY | O_NONBLOCK);
+    const auto st = fd ? posix::stat_fd(fd->get()) : fd.error();
+    if (!st || !S_ISREG(st->st_mode) || static_cast<uint64_t>(st->st_size) > kMostMetadataBytes)
       return {};
-    const Result<std::string> text = posix::read_file(path);
-    if (!text) return {};
-    const auto json = formats::parse_json(*text, "metadata");
+    std::string text(static_cast<size_t>(st->st_size), '\0');
+    const auto size = posix::read_at(fd->get(), std::as_writable_bytes(std::span(text)), 0);
+    if (!size) return {};
+    text.resize(*size);
+    const auto json = formats::parse_json(text, "metadata");
     return json ? *json : Json();
   }
 

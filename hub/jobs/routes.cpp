@@ -323,7 +323,7 @@ Result<http::Response> JobRoutes::file(const Call& call) const {
   TRY_ASSIGN(const uint64_t bytes,
              number_of(call.parameters, "bytes", kMostFileBytes, kMostFileBytes));
   TRY_ASSIGN(const std::string path, root_.resolve(named->second));
-  auto fd = posix::open_at(AT_FDCWD, root_.absolute(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  auto fd = root_.open_file(path, O_RDONLY | O_NONBLOCK);
   if (!fd) return fd.error();
   TRY_ASSIGN(const struct stat st, posix::stat_fd(fd->get()));
   if (!S_ISREG(st.st_mode)) return invalid(path + " is no file");

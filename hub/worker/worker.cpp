@@ -3,6 +3,7 @@
 #include <csignal>
 #include <ctime>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <malloc.h>
@@ -23,6 +24,8 @@ Result<void> run_worker(WorkerOptions options) {
   // Tiles are allocated and freed all the time: from the kernel, each would be cleared page by page.
   ::mallopt(M_MMAP_THRESHOLD, kMaxKeptBytes);
   ::mallopt(M_TRIM_THRESHOLD, kMaxKeptBytes);
+  // Others can write to nothing that is made here, whatever tierweb was started with.
+  ::umask(::umask(S_IWGRP | S_IWOTH) | S_IWGRP | S_IWOTH);
   TRY(enter_sandbox());
   WorkerRoutes routes(std::move(options.place));
   http::Server::Options serving;

@@ -4,6 +4,9 @@
 #include <fstream>
 #include <thread>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -181,6 +184,27 @@ TEST_F(PyramidsInACache, ADamagedOneIsRemovedAndBuiltAgain) {
   open({});
   ASSERT_TRUE(is_built());
   EXPECT_TRUE(tiles("img") == good);
+}
+
+// Where the cache is in a folder of everybody, for instance.
+TEST_F(PyramidsInACache, OfAFolderThatOthersCanChangeNoneIsTaken) {
+  ASSERT_TRUE(is_built());
+  open({});
+  EXPECT_EQ(state(), "ready");
+  std::filesystem::permissions(cache(), std::filesystem::perms::all);
+  open({});
+  EXPECT_TRUE(becomes([&] { return state() == "failed"; }));
+  EXPECT_NE(dataset()["pyramid"].value("reason", "").find("you alone"), std::string::npos);
+  std::filesystem::permissions(cache(), std::filesystem::perms::owner_all);
+  open({});
+  EXPECT_EQ(state(), "ready");
+  if (::geteuid() != 0) return;
+  ASSERT_EQ(::chown((cache() + "/" + files().front()).c_str(), 1, 1), 0);
+  open({});
+  EXPECT_TRUE(is_built()) << "another user's file is removed, and it is built again";
+  struct stat st = {};
+  ASSERT_EQ(::stat((cache() + "/" + files().front()).c_str(), &st), 0);
+  EXPECT_EQ(st.st_uid, ::geteuid());
 }
 
 TEST_F(PyramidsInACache, TheOldestAreRemoved) {

@@ -5,6 +5,8 @@
 #include <fstream>
 #include <thread>
 
+#include <fcntl.h>
+
 #include <gtest/gtest.h>
 
 #include "hub/images/planes.h"
@@ -107,6 +109,24 @@ TEST_F(Store, APathIsCheckedBeforeItIsOpened) {
 }
 
 // A level that is too much to decode is sampled.
+TEST_F(Store, WhatWasResolvedIsOpenedWithoutLinks) {
+  const Root root = Root::open(folder_.path()).value();
+  folder_.write("a/scan.zarr", zarr_image({1, 1, 1, 8, 8}, {1, 1, 1, 8, 8}));
+  folder_.write("b/scan.zarr", zarr_image({1, 1, 1, 8, 8}, {1, 1, 1, 8, 8}));
+  const std::string path = root.resolve("/a/scan.zarr").value();
+  EXPECT_TRUE(root.open_tree(path));
+  EXPECT_TRUE(root.open_tree(path + "/.zattrs"));
+  // Somebody puts a link there before it is opened, at its end or on the way.
+  std::filesystem::rename(folder_.path() + "/a", folder_.path() + "/c");
+  std::filesystem::create_directory_symlink("b", folder_.path() + "/a");
+  EXPECT_FALSE(root.open_tree(path));
+  EXPECT_FALSE(root.open_tree(path + "/.zattrs"));
+  EXPECT_FALSE(root.open_file(path + "/.zattrs", O_RDONLY));
+  std::filesystem::create_directory_symlink("scan.zarr", folder_.path() + "/b/linked.zarr");
+  EXPECT_FALSE(root.open_tree("/b/linked.zarr"));
+  EXPECT_TRUE(root.open_tree("/b/scan.zarr"));
+}
+
 TEST_F(Store, LevelsOfLargePlanesAreSampled) {
   // Not stored, so that the test needs no room: every voxel has the fill value 0.
   test::Files files = zarr_image({1, 1, 1, 10, 10}, {1, 1, 1, 10, 10});

@@ -149,6 +149,22 @@ TEST_F(ZarrView, LabelsAreImagesInside) {
             Json::parse(R"(["cells"])"));
 }
 
+TEST_F(ZarrView, OfAShareNoLinkIsFollowedInsideTheImage) {
+  folder_.write("private.zarr", zarr_image({1, 1, 1, 8, 8}, {1, 1, 1, 8, 8}));
+  std::filesystem::create_directory_symlink("../../private.zarr",
+                                            folder_.path() + "/scan.zarr/labels/linked");
+  const http::Headers share = {{"x-tierhub-share", "1"}};
+  for (const char* key :
+       {"v2/scan.zarr/labels/linked/.zattrs", "v3/scan.zarr/labels/linked/zarr.json",
+        "v2/scan.zarr/labels/linked/0/0/0/0/0/0"}) {
+    EXPECT_EQ(at(key).status, 200) << key << " may be read by the person";
+    const int status = at(key, share).status;
+    EXPECT_GE(status, 400) << key;
+    EXPECT_NE(status, 404) << key << ": to a client that means voxels of the fill value";
+  }
+  EXPECT_EQ(at("v2/scan.zarr/labels/cells/.zattrs", share).status, 200);
+}
+
 TEST_F(ZarrView, PlatesAndWellsLeadToTheirFields) {
   test::Files plate;
   plate[".zgroup"] = plate["A/.zgroup"] = plate["A/1/.zgroup"] = R"({"zarr_format":2})";
