@@ -15,30 +15,6 @@
 namespace tierhub::test {
 namespace {
 
-std::string converse(uint16_t port, const std::string& request) {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval limit = {60, 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return "";
-  for (size_t sent = 0; sent < request.size();) {
-    const ssize_t n = ::send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-    if (n <= 0) break;
-    sent += static_cast<size_t>(n);
-  }
-  std::string answer;
-  std::vector<char> buffer(1 << 16);
-  while (true) {
-    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-    if (n <= 0) return answer;
-    answer.append(buffer.data(), static_cast<size_t>(n));
-  }
-}
-
 // The data of a chunked body.
 std::string joined(const std::string& chunked) {
   std::string out;
@@ -55,15 +31,36 @@ std::string joined(const std::string& chunked) {
 
 }  // namespace
 
+std::string converse(uint16_t port, const std::string& bytes) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval limit = {60, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return "";
+  for (size_t sent = 0; sent < bytes.size();) {
+    const ssize_t n = ::send(fd.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (n <= 0) break;
+    sent += static_cast<size_t>(n);
+  }
+  std::string answer;
+  std::vector<char> buffer(1 << 16);
+  while (true) {
+    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+    if (n <= 0) return answer;
+    answer.append(buffer.data(), static_cast<size_t>(n));
+  }
+}
+
 Answer Browser::ask(const std::string& method, const std::string& target, const std::string& body,
                     const Headers& headers) {
   std::string request = method + " " + target + " HTTP/1.1\r\nHost: " + host + ":" +
                         std::to_string(port_) + "\r\nConnection: close\r\n";
   for (const std::string& header : headers) request += header + "\r\n";
-  std::string kept;
-  for (const auto& [name, value] : cookies)
-    kept.append(kept.empty() ? "" : "; ").append(name).append("=").append(value);
-  if (!kept.empty()) request += "Cookie: " + kept + "\r\n";
+  if (!cookies.empty()) request += "Cookie: " + cookie_line() + "\r\n";
   if (method != "GET" && method != "HEAD")
     request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   const std::string text = converse(port_, request + "\r\n" + body);
@@ -86,6 +83,13 @@ Answer Browser::ask(const std::string& method, const std::string& target, const 
   answer.body = text.substr(end + 4);
   if (answer.header("transfer-encoding") == "chunked") answer.body = joined(answer.body);
   return answer;
+}
+
+std::string Browser::cookie_line() const {
+  std::string line;
+  for (const auto& [name, value] : cookies)
+    line.append(line.empty() ? "" : "; ").append(name).append("=").append(value);
+  return line;
 }
 
 void Browser::keep_cookies(const std::string& set) {

@@ -18,6 +18,9 @@ struct Answer {
   }
 };
 
+// Sends these bytes over a connection of its own; what comes until the server closes it.
+std::string converse(uint16_t port, const std::string& bytes);
+
 class Browser {
  public:
   explicit Browser(uint16_t port) : port_(port) {}
@@ -33,6 +36,9 @@ class Browser {
   // One connection for each request.
   Answer ask(const std::string& method, const std::string& target, const std::string& body,
              const Headers& headers);
+
+  // "tierweb=0123...", as the header Cookie has it.
+  std::string cookie_line() const;
 
   std::string host = "127.0.0.1";  // of the header Host, with the port
   std::map<std::string, std::string> cookies;
