@@ -51,6 +51,7 @@ const ballIn = (page, at) => until(async () => {
 test('a bright ball is where it is in the volume, and goes where one turns it', async (t) => {
   const { page, hub, faults } = await visit(t, `#/view?path=/volumes/ball.ome.zarr&${kLook}&vol=max,0,0,0`);
   await page.getByText('96 × 96 × 32 voxels').waitFor();
+  await page.getByLabel(/^Scale bar: \d+ /).waitFor();
   await settled(page);
   await ballIn(page, 1);
   await page.locator('main').focus();

@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react';
 import type { Dataset } from '../api/types';
 import type { Labels } from './page';
 import { placeIn } from './parts';
-import { barFor, positionText } from './scale';
+import { barFor, positionText, type Bar } from './scale';
 import { cameraOf, type ViewerStore } from './store';
 
 interface Props {
@@ -12,7 +12,10 @@ interface Props {
 
 export function ScaleBar({ dataset, store }: Props) {
   const zoom = store((s) => cameraOf(s, dataset).zoom);
-  const bar = barFor(dataset, zoom);
+  return <BarOf bar={barFor(dataset, zoom)} />;
+}
+
+export function BarOf({ bar }: { bar: Bar }) {
   return (
     <div className="scale-bar" aria-label={`Scale bar: ${bar.text}`}>
       <span>{bar.text}</span>

@@ -7,13 +7,13 @@ import { useHasTiers, usePrefetches } from '../api/queries';
 import type { Dataset, Listing } from '../api/types';
 import { bytes } from '../ui/format';
 import type { Limits } from '../viewer/contrast';
-import { coldText } from '../viewer/overlays';
+import { BarOf, coldText } from '../viewer/overlays';
 import type { Picture } from '../viewer/snapshot';
 import type { ViewerStore } from '../viewer/store';
 import { kAborted, Tiles } from '../viewer/tiles';
 import { shapeOf } from '../viewer/view';
 import { loadVolume } from './load';
-import { archiveRate, askText, kMostSide, missingBytes, planText, planVolume, voxelsOf, type Plan } from './plan';
+import { archiveRate, askText, kMostSide, missingBytes, planText, planVolume, volumeBar, voxelsOf, type Plan } from './plan';
 import { VolumeStage } from './stage';
 import { longestSide, Textures } from './textures';
 import './volume.css';
@@ -172,6 +172,7 @@ export default function VolumeView({ dataset: d, fresh, store, limits, picture }
           <button type="button" className="button button-small" onClick={() => again(round + 1)}>Load the rest</button>
         </div>
       )}
+      {volume && plan && width > 0 && <BarOf bar={volumeBar(d, plan, volume.zoom, width, height)} />}
       {plan && <output className="position volume-about" aria-label="What is drawn">{planText(d, plan)}{shapeOf(d).t > 1 ? `, time point ${t + 1}` : ''}</output>}
     </>
   );

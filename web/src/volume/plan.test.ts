@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Dataset, Prefetch } from '../api/types';
 import { encode, halfOf } from './half';
-import { archiveRate, askText, missingBytes, planText, planVolume, voxelsOf } from './plan';
+import { archiveRate, askText, missingBytes, planText, planVolume, volumeBar, voxelsOf } from './plan';
 
 function image(x: number, z: number, more: Partial<Dataset> = {}): Dataset {
   const levels = [];
@@ -78,4 +78,20 @@ it('rows are upside down in a texture, and samples are scaled', () => {
   expect([...out].map(valueOf)).toEqual([1.5, 30000, 0.5, 1]);
   expect([...encode(Int16Array.of(-3, 7), 1, 2, voxelsOf('int16'))].map(valueOf)).toEqual([7, -3]);
   expect([...encode(Uint8Array.of(1, 2), 1, 2, voxelsOf('uint8'))]).toEqual([2, 1]);
+});
+
+it('the scale bar is true in the middle of the view', () => {
+  const d = image(512, 64); // 256 x 256 x 96 micrometres
+  const plan = planVolume(d, 1)!;
+  // The diagonal, 512 * sqrt(2.14) voxel sides of 0.5 micrometres, takes 1000 pixels, less the margin.
+  const perPixel = (0.5 * Math.hypot(512, 512, 192)) / 1000 * 2 ** 0.1;
+  const bar = volumeBar(d, plan, 0, 1000, 1200);
+  expect(bar.text).toBe('50 µm');
+  expect(bar.pixels).toBeCloseTo(50 / perPixel, 6);
+  expect(volumeBar(d, plan, 1, 1000, 1200).text).toBe('20 µm'); // twice as near
+  // A coarser level has larger voxels, and shows the same.
+  const coarse = volumeBar(d, { ...plan, level: 1, width: 256, height: 256, size: [1, 1, 1.5] }, 0, 1000, 1200);
+  expect(coarse.text).toBe('50 µm');
+  expect(coarse.pixels).toBeCloseTo(bar.pixels, 6);
+  expect(volumeBar({ ...d, voxel_size: null } as unknown as Dataset, planVolume({ ...d, voxel_size: null } as unknown as Dataset, 1)!, 0, 1000, 1000).text).toMatch(/px$/);
 });

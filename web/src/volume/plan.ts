@@ -1,6 +1,7 @@
 // What a 3-D view loads: the finest level whose voxels fit into the graphics memory that one page should take.
 import type { Dataset, Prefetch } from '../api/types';
 import { bytes as bytesText, roughly } from '../ui/format';
+import { scaleBar, type Bar } from '../viewer/scale';
 import { shapeOf } from '../viewer/view';
 
 export const kMostSide = 2048;
@@ -61,6 +62,26 @@ function sizeOf(d: Dataset, level: number, stride: number): Plan['size'] {
   const z = (known?.z || known?.x || 1) * stride;
   const least = Math.min(x, y, z);
   return [x / least, y / least, z / least];
+}
+
+// In voxels whose smallest side is 1.
+export function extentOf(plan: Plan): { sides: [number, number, number]; diagonal: number } {
+  const sides: [number, number, number] = [plan.width * plan.size[0], plan.height * plan.size[1], plan.planes.length * plan.size[2]];
+  return { sides, diagonal: Math.hypot(...sides) };
+}
+
+const kMargin = 0.1; // in log2: what is near is larger
+
+// The zoom at which all of the volume is seen, whichever way it is turned: log2 of pixels for each side of a voxel.
+export function fitZoom(plan: Plan, width: number, height: number): number {
+  return Math.log2(Math.max(1, Math.min(width, height)) / extentOf(plan).diagonal) - kMargin;
+}
+
+// True in the middle of the view: what is nearer is larger. `zoom` beyond that of fitZoom().
+export function volumeBar(d: Dataset, plan: Plan, zoom: number, width: number, height: number): Bar {
+  const size = d.voxel_size?.x;
+  const side = ((size || 1) * 2 ** plan.level) / plan.size[0];
+  return scaleBar(side / 2 ** (fitZoom(plan, width, height) + zoom), size ? d.voxel_unit || 'units' : 'px');
 }
 
 export function planText(d: Dataset, plan: Plan): string {

@@ -5,7 +5,7 @@ import { Matrix4 } from '@math.gl/core';
 import { XR3DLayer } from '@vivjs/layers';
 import type { Limits } from '../viewer/contrast';
 import type { ChannelView, Volume } from '../viewer/view';
-import type { Plan, Voxels } from './plan';
+import { extentOf, fitZoom, type Plan, type Voxels } from './plan';
 import { VolumeRendering } from './rendering';
 import type { Textures } from './textures';
 
@@ -46,14 +46,6 @@ interface Events {
   onLook(change: Partial<Volume>): void;
   onFailure(text: string): void;
 }
-
-// In voxels whose smallest side is 1.
-function extentOf(plan: Plan): { sides: [number, number, number]; diagonal: number } {
-  const sides: [number, number, number] = [plan.width * plan.size[0], plan.height * plan.size[1], plan.planes.length * plan.size[2]];
-  return { sides, diagonal: Math.hypot(...sides) };
-}
-
-const kMargin = 0.1; // in log2: what is near is larger
 
 export class VolumeStage {
   private readonly deck: Deck<OrbitView>;
@@ -130,7 +122,7 @@ export class VolumeStage {
 
   private fitZoom(): number {
     const { plan, width, height } = this.scene!;
-    return Math.log2(Math.max(1, Math.min(width, height)) / extentOf(plan).diagonal) - kMargin;
+    return fitZoom(plan, width, height);
   }
 
   private moved({ target, zoom, rotationX, rotationOrbit }: { target: number[]; zoom: number; rotationX: number; rotationOrbit: number }): void {
