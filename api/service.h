@@ -3,8 +3,9 @@
 // id.
 //
 // Permissions: everyone may look and prefetch, and gets what the kernel would show that caller;
-// users may publish and evict what they may write. What takes room or time from others is for root:
-// pin, unpin, start_scan. A refusal is errc::permission_denied.
+// users may publish and evict what they may write, and pin it within a limit of the administrator, who
+// may set none. start_scan, which takes time from others, is for root. A refusal is
+// errc::permission_denied.
 #pragma once
 
 #include <chrono>

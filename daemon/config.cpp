@@ -170,6 +170,8 @@ const std::map<std::string, Setter>& setters() {
       {"dev", switch_key(&Config::devices)},
       {"suid", switch_key(&Config::set_user_id)},
       {"lease_user_percent", number_key(&Config::lease_user_percent, 1, 100)},
+      {"pin_user", bytes_key(&Config::pin_user_bytes)},
+      {"pin_users_percent", number_key(&Config::pin_users_percent, 0, 100)},
       {"lease_max_s", number_key(&Config::lease_max_s, 1, 366.0 * 86400)},
       {"passthrough", switch_key(&Config::passthrough)},
       {"fuse_threads", count_key(&Config::fuse_threads, 1, 256)},

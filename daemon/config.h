@@ -53,6 +53,8 @@ struct Config {
   double prefetch_room_wait_s = 60;
   double lease_user_percent = 80;
   double lease_max_s = 7 * 24 * 3600;
+  uint64_t pin_user_bytes = 0;  // 0: only root may pin
+  double pin_users_percent = 20;
 
   bool keeper = true;
   uint64_t restarts_max = 5;

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "common/log.h"
 #include "common/metrics.h"
 #include "daemon/control_messages.h"
+#include "migrator/prefetch/lease_owner.h"
+#include "storage/scratch/object_state.h"
 
 namespace tierhub {
 namespace {
@@ -27,6 +30,23 @@ Result<void> require_root(const api::Caller& caller, const std::string& what) {
 Result<void> require_paths(const std::vector<std::string>& paths) {
   if (!paths.empty()) return {};
   return Error(std::errc::invalid_argument, "no path is given");
+}
+
+// The owner of a pin of the caller: of a person one that says whose it is. They may say either it or only
+// the name in it.
+std::string pin_owner(const api::Caller& caller, const std::string& owner) {
+  if (caller.uid == 0) return owner.empty() ? "root" : owner;
+  const std::string own = LeaseOwner{caller.uid, {}}.text();
+  return owner.starts_with(own) ? owner : own + owner;
+}
+
+// They are in the catalog once for each file.
+Result<void> check_pin_texts(const std::string& owner, const std::string& reason) {
+  constexpr size_t kMostBytes = 256;
+  if (owner.size() <= kMostBytes && reason.size() <= kMostBytes) return {};
+  return Error(
+      std::errc::invalid_argument,
+      fmt::format("the owner and the reason of a pin have {} bytes at most, each", kMostBytes));
 }
 
 api::ScanProgress to_api(const ScanSchedule::Progress& progress) {
@@ -77,6 +97,7 @@ Result<void> Control::renew_lease(const api::Caller& caller, const std::string& 
 Result<api::EvictResult> Control::evict(const api::Caller& caller,
                                         const std::vector<std::string>& paths) {
   TRY(require_paths(paths));
+  parts_.user_pins.look();
   api::EvictResult result;
   int tries_left = kReleaseTries;
   TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
@@ -195,27 +216,58 @@ api::PublishProgress Control::progress_of(const api::Caller& caller, uint64_t id
 
 Result<uint64_t> Control::pin(const api::Caller& caller, const std::vector<std::string>& paths,
                               const std::string& owner, const std::string& reason) {
-  TRY(require_root(caller, "pin"));
   TRY(require_paths(paths));
+  if (caller.uid != 0) {
+    TRY(parts_.user_pins.check_allowed());
+    TRY(check_pin_texts(owner, reason));
+  }
   uint64_t files = 0;
   Batch batch;
   LeaseRecord pin;
   pin.pin = true;
-  pin.owner = owner.empty() ? "root" : owner;
+  pin.owner = pin_owner(caller, owner);
   pin.reason = reason;
   pin.created = Timestamp::now();
+  std::map<InodeNumber, uint64_t> sizes;
   TRY(for_each_file(caller, paths, [&](const FoundNode& node) -> Result<void> {
+    if (caller.uid != 0) {
+      const auto allowed = require_keeper(caller, node);
+      if (!allowed) return allowed.error();
+      // What is being written has a size that is not on record yet.
+      TRY_ASSIGN(const InodeLock lock, parts_.inodes.lock_existing(node.inode));
+      TRY_ASSIGN(const Attributes current, current_attributes(parts_.scratch, *lock));
+      sizes[node.inode] = current.size_bytes;
+      if (sizes.size() > UserPins::kMostFilesOfUser) {
+        return Error(std::errc::permission_denied,
+                     fmt::format("you may keep {} files on the SSD, and these are more",
+                                 UserPins::kMostFilesOfUser));
+      }
+    }
     batch.put_lease(node.inode, pin);
     ++files;
     return {};
   }));
+  if (caller.uid == 0) {
+    TRY(catalog_.commit(batch));
+    return files;
+  }
+  const MutexLock lock(parts_.user_pins.admission());
+  TRY(parts_.user_pins.admit(caller.uid, sizes));
   TRY(catalog_.commit(batch));
   return files;
 }
 
+// A person keeps what they may write, or what is theirs.
+Result<void> Control::require_keeper(const api::Caller& caller, const FoundNode& node) const {
+  if (node.record.attributes.uid == caller.uid) return {};
+  TRY_ASSIGN(const bool writable, walk_.may(caller, node, Access::write));
+  if (writable) return {};
+  return Error(std::errc::permission_denied,
+               node.path + ": it is not yours and you may not write it, so you may not pin it");
+}
+
 Result<uint64_t> Control::unpin(const api::Caller& caller, const std::vector<std::string>& paths,
                                 const std::string& owner) {
-  TRY(require_root(caller, "unpin"));
   TRY(require_paths(paths));
   uint64_t files = 0;
   Batch batch;
@@ -223,7 +275,11 @@ Result<uint64_t> Control::unpin(const api::Caller& caller, const std::vector<std
     TRY_ASSIGN(const auto leases, catalog_.leases(node.inode));
     bool pinned = false;
     for (const LeaseRecord& lease : leases) {
-      if (!lease.pin || (!owner.empty() && lease.owner != owner)) continue;
+      const bool is_meant = caller.uid == 0
+                                ? owner.empty() || lease.owner == owner
+                                : UserPins::user_of(lease.owner) == caller.uid &&
+                                      (owner.empty() || lease.owner == pin_owner(caller, owner));
+      if (!lease.pin || !is_meant) continue;
       batch.erase_lease(node.inode, lease.owner);
       pinned = true;
     }

@@ -22,6 +22,7 @@
 #include "inodes/inode_table.h"
 #include "migrator/evict/capacity.h"
 #include "migrator/evict/evictor.h"
+#include "migrator/evict/user_pins.h"
 #include "migrator/housekeeper.h"
 #include "migrator/prefetch/prefetcher.h"
 #include "migrator/publish/publisher.h"
@@ -37,6 +38,7 @@ class Control final : public api::Service {
     InodeTable& inodes;
     const Scratch& scratch;
     const Capacity& capacity;
+    UserPins& user_pins;
     Evictor& evictor;
     Housekeeper& housekeeper;
     Publisher& publisher;
@@ -134,6 +136,7 @@ class Control final : public api::Service {
   Result<void> hand_over_items(const api::Caller& caller, const api::PrefetchRequest& request,
                                const Prefetcher::TakeItem& take);
   Result<void> require_own(const api::Caller& caller, uint64_t prefetch) const;
+  Result<void> require_keeper(const api::Caller& caller, const FoundNode& node) const;
   Result<void> add_dirty(api::Status& status);
   void add_agents(const api::Caller& caller, api::Status& status) const;
   Result<api::Run> to_run(const std::string& json) const;

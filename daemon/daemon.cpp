@@ -211,7 +211,13 @@ void Daemon::make_parts() {
   capacity_ = std::make_unique<Capacity>(Capacity::source_of(*scratch_, *catalog_),
                                          capacity_options(config_));
   held_bytes_ = std::make_unique<HeldBytes>(*inodes_, *scratch_);
+  user_pins_ = std::make_unique<UserPins>(*catalog_, [this] {
+    const auto room = static_cast<double>(capacity_->limit_bytes());
+    return UserPins::Limits{config_.pin_user_bytes,
+                            static_cast<uint64_t>(room * config_.pin_users_percent / 100)};
+  });
   evictor_ = std::make_unique<Evictor>(*inodes_, *scratch_, *archive_, *capacity_);
+  evictor_->user_pins = user_pins_.get();
   mover_ =
       std::make_unique<Mover>(*inodes_, *scratch_, *archive_, *capacity_, mover_options(config_));
   prefetcher_ = std::make_unique<Prefetcher>(*inodes_, *mover_, prefetcher_options());
@@ -389,8 +395,8 @@ void Daemon::mount_answers() {
 
 Result<void> Daemon::open_api() {
   control_ = std::make_unique<Control>(Control::Parts{
-      config_, *inodes_, *scratch_, *capacity_, *evictor_, *housekeeper_, *publisher_, *prefetcher_,
-      *schedule_, *scanner_, *trash_, [this] { return session_->data_path().name; },
+      config_, *inodes_, *scratch_, *capacity_, *user_pins_, *evictor_, *housekeeper_, *publisher_,
+      *prefetcher_, *schedule_, *scanner_, *trash_, [this] { return session_->data_path().name; },
       [name = copy_engine_name()] { return name; },
       [this] { return state_text(archive_->state()); }});
   TRY(posix::make_directories(std::filesystem::path(config_.socket).parent_path().string(), 0755));

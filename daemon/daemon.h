@@ -18,6 +18,7 @@
 #include "migrator/evict/capacity.h"
 #include "migrator/evict/capacity_held.h"
 #include "migrator/evict/evictor.h"
+#include "migrator/evict/user_pins.h"
 #include "migrator/fill/mover.h"
 #include "migrator/housekeeper.h"
 #include "migrator/prefetch/prefetcher.h"
@@ -82,6 +83,7 @@ class Daemon {
   std::unique_ptr<Scratch> scratch_;
   std::unique_ptr<InodeTable> inodes_;
   std::unique_ptr<Capacity> capacity_;
+  std::unique_ptr<UserPins> user_pins_;
   std::unique_ptr<Evictor> evictor_;
   std::unique_ptr<Mover> mover_;
   std::unique_ptr<HeldBytes> held_bytes_;

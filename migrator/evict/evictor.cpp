@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/posix.h"
+#include "migrator/evict/user_pins.h"
 #include "storage/scratch/object_state.h"
 
 namespace tierhub {
@@ -79,6 +80,7 @@ Result<std::optional<Skip>> Evictor::pin_or_lease_on(InodeNumber inode) const {
   const Timestamp now = Timestamp::now();
   for (const LeaseRecord& lease : leases) {
     if (!lease.pin && lease.expires < now) continue;
+    if (user_pins != nullptr && !user_pins->holds(lease)) continue;
     return std::optional(Skip{
         Obstacle::leased, fmt::format("{} by {}{}{}", lease.pin ? "pinned" : "leased", lease.owner,
                                       lease.reason.empty() ? "" : ": ", lease.reason)});
@@ -369,6 +371,7 @@ Result<uint64_t> Evictor::evict_for_room(const Capacity::Pass& pass) {
 }
 
 Result<uint64_t> Evictor::make_room() {
+  if (user_pins != nullptr) user_pins->look();
   MutexLock lock(pass_mutex_);
   auto freed = evict_for_room(capacity_.pass_begins());
   if (auto reaped = reap_now(); !reaped && freed) freed = reaped.error();

@@ -39,6 +39,8 @@
 
 namespace tierhub {
 
+class UserPins;
+
 // Why a file, or the rest of it, stays in scratch.
 enum class Obstacle {
   unpublished,     // it differs from the archive
@@ -91,6 +93,8 @@ class Evictor {
   // was found that can go. Its cost does not depend on how many files are resident. Returns the
   // bytes freed.
   Result<uint64_t> make_room();
+  // Which pins of persons hold; null: all do. Set once, before threads start.
+  UserPins* user_pins = nullptr;
   // False: the archive is known to be away, so nothing can be evicted. Set once, before threads
   // start.
   std::function<bool()> archive_is_up = [] { return true; };

@@ -360,6 +360,67 @@ TEST_F(ApiAccess, LetsUsersPublishAndEvictWhatTheyMayWrite) {
   }
 }
 
+TEST_F(ApiAccess, AUserPinsWithinTheLimitOfTheAdministrator) {
+  constexpr uid_t kUser = 54321;
+  constexpr size_t kMiB = 1 << 20;
+  fs::permissions(fs::path(tier.mount).parent_path(), fs::perms(0755));
+  fs::permissions(tier.archive, fs::perms(0755));
+  tier.settings["pin_user"] = "3MiB";
+  tier.start();
+  fs::create_directory(tier.in_mount("shared"));
+  for (const char* name : {"own", "more", "other", "writable"})
+    write_file(tier.in_mount(std::string("shared/") + name), random_bytes(2 * kMiB, 1));
+  for (const char* name : {"own", "more"})
+    ASSERT_EQ(::chown(tier.in_mount(std::string("shared/") + name).c_str(), kUser, kUser), 0);
+  ASSERT_EQ(::chmod(tier.in_mount("shared/writable").c_str(), 0666), 0);
+  tier.publish();
+  const auto as_user = [&](std::vector<std::string> arguments) {
+    std::vector<std::string> command = {"setpriv",
+                                        fmt::format("--reuid={}", kUser),
+                                        fmt::format("--regid={}", kUser),
+                                        "--clear-groups",
+                                        program("tierctl"),
+                                        "--socket",
+                                        tier.client().socket_path()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run_command(command);
+  };
+  const auto pins = [&](const std::string& path) { return tier.entry(path).pins; };
+  const std::string mine = fmt::format("{}:ada", kUser);
+
+  EXPECT_THAT(as_user({"pin", "/shared/other"}).err, ::testing::HasSubstr("you may not write it"));
+  EXPECT_TRUE(pins("/shared/other").empty());
+  EXPECT_EQ(as_user({"pin", "--owner", "ada", "--reason", "course", "/shared/own"}).exit_code, 0);
+  EXPECT_EQ(pins("/shared/own"), std::vector<std::string>{mine + ": course"});
+  EXPECT_EQ(as_user({"pin", "--owner", "ada", "/shared/own"}).exit_code, 0) << "it counts once";
+  const auto refused = as_user({"pin", "--owner", "eve", "/shared/more"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, ::testing::HasSubstr("you may keep 3.0 MiB (pin_user)"));
+  EXPECT_TRUE(pins("/shared/more").empty());
+  EXPECT_EQ(as_user({"pin", "--reason", std::string(300, 'x'), "/shared/own"}).exit_code, 1);
+  EXPECT_EQ(tier.evict("/shared/own").skipped.size(), 1u);
+
+  // Pins of root, and of others, are not theirs to remove, and count for nobody.
+  ASSERT_EQ(tier.tierctl({"pin", "--owner", "lab", "/shared/own"}).exit_code, 0);
+  ASSERT_EQ(tier.tierctl({"pin", "--owner", "7:bob", "/shared/own"}).exit_code, 0);
+  for (const char* owner : {"lab", "7:bob", "root"})
+    EXPECT_THAT(as_user({"unpin", "--owner", owner, "/shared/own"}).out,
+                ::testing::HasSubstr("unpinned 0 files"));
+  EXPECT_EQ(pins("/shared/own").size(), 3u);
+  EXPECT_EQ(as_user({"unpin", "--owner", "ada", "/shared/own"}).exit_code, 0);
+  EXPECT_EQ(pins("/shared/own"), (std::vector<std::string>{"7:bob", "lab"}));
+  EXPECT_EQ(as_user({"pin", "--owner", "ada", "/shared/writable"}).exit_code, 0);
+  EXPECT_EQ(pins("/shared/writable"), std::vector<std::string>{mine});
+
+  // A file that has grown beyond the limit is not held by it.
+  write_file(tier.in_mount("shared/writable"), random_bytes(4 * kMiB, 2));
+  tier.publish();
+  eventually("it is not kept any more",
+             [&] { return tier.evict("/shared/writable").skipped.empty(); });
+  EXPECT_EQ(tier.entry("/shared/writable").state, "cold");
+  EXPECT_EQ(tier.evict("/shared/own").skipped.size(), 1u) << "root's pins hold";
+}
+
 // A long listing goes on where it ended, also when that name is gone by then.
 TEST_F(ApiAccess, ListsATreePageByPage) {
   for (int folder = 0; folder < 5; ++folder) {

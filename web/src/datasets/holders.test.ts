@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Entry } from '../api/types';
 import { pinCommand, unpinCommand } from './commands';
-import { holdersOf } from './holders';
+import { holdersOf, withoutNumber } from './holders';
 
 const entry = (path: string, more: Partial<Entry> = {}): Entry => ({
   path, kind: 'file', state: 'hot', size: 10, resident: 10, dirty: 0, mtime: '', writing: false, pins: [], files: 0, ...more,
@@ -29,4 +29,8 @@ it('what the archive does not have yet is a reason of its own', () => {
 it('commands survive any name', () => {
   expect(pinCommand(['/a b', "/it's"], 'course on Monday')).toBe("tierctl pin --reason 'course on Monday' '/a b' '/it'\\''s'");
   expect(unpinCommand(['/a'], '$(x)')).toBe("tierctl unpin --owner '$(x)' '/a'");
+});
+
+it('whose it is by number is not shown', () => {
+  expect(['1000:ada: course', 'lab: course', '7', '7:'].map(withoutNumber)).toEqual(['ada: course', 'lab: course', '7', '7:']);
 });

@@ -20,6 +20,11 @@ export interface Holders {
   complete: boolean;
 }
 
+// "ada: course" of "1000:ada: course": tierd writes whose it is by number, too.
+export function withoutNumber(text: string): string {
+  return text.replace(/^\d+:(?=.)/, '');
+}
+
 export function holdersOf(entries: Entry[], complete: boolean): Holders {
   const found = new Map<string, Holder>();
   const out: Holders = { holders: [], unpublished: { files: 0, bytes: 0 }, writing: 0, resident: 0, complete };

@@ -5,7 +5,7 @@ import { usePace } from '../api/events';
 import { shown } from '../api/paths';
 import { bytes, plural } from '../ui/format';
 import { useTierActions } from './actions';
-import { askHolders, kMostFiles, type Holders } from './holders';
+import { askHolders, kMostFiles, withoutNumber, type Holders } from './holders';
 
 function Reasons({ path, found }: { path: string; found: Holders }) {
   const { unpin } = useTierActions();
@@ -16,8 +16,8 @@ function Reasons({ path, found }: { path: string; found: Holders }) {
       <ul>
         {holders.map((h) => (
           <li key={h.text}>
-            <span>Kept for {shown(h.text)}: {plural(h.files, 'file')}, {bytes(h.bytes)} on the SSD</span>
-            <button type="button" className="button button-small" aria-label={`Unpin what ${shown(h.owner)} keeps`} onClick={() => void unpin([path], h.owner)}>Unpin</button>
+            <span>Kept for {shown(withoutNumber(h.text))}: {plural(h.files, 'file')}, {bytes(h.bytes)} on the SSD</span>
+            <button type="button" className="button button-small" aria-label={`Unpin what ${shown(withoutNumber(h.owner))} keeps`} onClick={() => void unpin([path], h.owner)}>Unpin</button>
           </li>
         ))}
         {unpublished.files > 0 && <li>{plural(unpublished.files, 'file')} ({bytes(unpublished.bytes)}) {unpublished.files === 1 ? 'is' : 'are'} not in the archive yet. Publish first.</li>}
