@@ -61,7 +61,7 @@ YAML
   cp -r "$place/data" "$folder/data"
   cp "$place/wait.yaml" "$folder/jobs/incoming/wait.yaml"
   end=$((SECONDS + 60 + 3 * tasks / ($1 * slots)))
-  until run=$(ls -d "$folder"/jobs/{done,failed}/wait-* 2>/dev/null) && [ -n "$run" ]; do
+  until run=$(ls -d "$folder"/jobs/{done,failed}/wait-* 2>/dev/null || true) && [ -n "$run" ]; do
     [ $SECONDS -lt $end ] || die "the run does not end: $(tail -n 3 "$folder"/jobs/running/*/run.log)"
     sleep 0.5
   done

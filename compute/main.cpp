@@ -11,6 +11,7 @@
 
 #include "api/client.h"
 #include "common/log.h"
+#include "compute/executors/node_check.h"
 #include "compute/executors/task_wrapper.h"
 #include "compute/jobs/agent.h"
 #include "compute/jobs/agent_settings.h"
@@ -38,6 +39,7 @@ struct CommandLine {
   bool allow_root = false;
   bool run_as_runner = false;
   bool run_task = false;
+  bool check_node = false;
 };
 
 std::string absolute(const std::string& path) {
@@ -135,6 +137,7 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--run-workers", line.runner.workers)->group("");
   app.add_option("--run-slurm", line.slurm)->group("");
   app.add_flag("--run-task", line.run_task)->group("");
+  app.add_flag("--check-node", line.check_node)->group("");
   app.add_option("--run-give-up", line.runner.give_up_reason)->group("");
 }
 
@@ -210,6 +213,7 @@ int run(int argc, char** argv) {
     return app.exit(e) == 0 ? kDone : kUsage;
   }
   if (line.run_task) return wrap_task();
+  if (line.check_node) return check_node();
   if (const std::optional<AskExit> answered = answer(line)) return static_cast<int>(*answered);
   const Result<log::Level> level = log::parse_level(line.log_level);
   if (!level || (!line.run_as_runner && line.agent.watch.empty())) {

@@ -28,6 +28,13 @@ inline constexpr std::chrono::seconds kTaskGrace{5};
 // `unstarted`: it never ran. Both may be started again, and neither is the task's fault.
 enum class TaskEnd { done, failed, out_of_time, out_of_memory, lost, unstarted, stopped };
 
+// A machine of a cluster that a run was given.
+struct NodeState {
+  std::string name;
+  std::string fault = {};  // why it is not used, one sentence; empty: it is
+  double read_rate = 0;    // bytes a second of an input; 0: not measured
+};
+
 struct EndedTask {
   TaskId task;
   TaskEnd end = TaskEnd::failed;
@@ -51,8 +58,9 @@ class Executor {
   // Once, before all others: ends what an earlier runner of this run has left running, and asks for
   // nodes.
   virtual Result<void> begin(RunLog& log) = 0;
-  // So many tasks could start now, the first of them with these resources. 0: none.
-  virtual void want(size_t startable, const Resources& first) = 0;
+  // So many tasks could start now, the first of them with these resources, and with this input
+  // (a path; empty: none). 0: none.
+  virtual void want(size_t startable, const Resources& first, const std::string& input) = 0;
   // Whether a task with these resources can be started now.
   virtual bool has_room(const Resources& resources) const = 0;
   // Only with room for it. `label` names the task in the log: "segment.0003".
@@ -77,6 +85,10 @@ class Executor {
   virtual bool end(RunLog& log) = 0;
   // What tasks wait for, in one sentence; empty: for nothing.
   virtual std::string waits_for() const = 0;
+  // Those that were looked at, by name.
+  virtual std::vector<NodeState> nodes() const { return {}; }
+  // Why no task can ever start; empty: one may.
+  virtual std::string hopeless() const { return ""; }
 };
 
 }  // namespace tierhub::compute

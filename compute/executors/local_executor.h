@@ -20,7 +20,8 @@ class LocalExecutor final : public Executor {
   explicit LocalExecutor(std::vector<std::string> cgroups) : cgroups_(std::move(cgroups)) {}
 
   Result<void> begin(RunLog& /*log*/) override { return {}; }
-  void want(size_t /*startable*/, const Resources& /*first*/) override {}
+  void want(size_t /*startable*/, const Resources& /*first*/,
+            const std::string& /*input*/) override {}
   bool has_room(const Resources& /*resources*/) const override { return true; }
   Result<void> start(TaskId task, const ProcessSpec& spec, const Resources& resources,
                      std::string label) override;

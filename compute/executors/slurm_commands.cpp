@@ -95,6 +95,13 @@ CommandLineWords srun_words(const SlurmSettings& settings, const std::string& jo
           "--run-task"};
 }
 
+CommandLineWords check_words(const SlurmSettings& settings, const std::string& job,
+                             const std::string& wrapper) {
+  CommandLineWords words = srun_words(settings, job, {}, wrapper);
+  words.back() = "--check-node";
+  return words;
+}
+
 CommandLineWords squeue_words(const std::string& job_name) {
   return {"squeue",  "--me",         "--name=" + job_name,        "--noheader",
           "--array", "--states=all", "--format=%A|%i|%T|%N|%r|%L"};

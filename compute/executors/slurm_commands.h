@@ -28,6 +28,9 @@ std::string_view holder_script();
 // A step of `job`; `wrapper`: tieragent as the nodes see it.
 CommandLineWords srun_words(const SlurmSettings& settings, const std::string& job,
                             const Resources& resources, const std::string& wrapper);
+// The step that checks the node of `job` (node_check.h).
+CommandLineWords check_words(const SlurmSettings& settings, const std::string& job,
+                             const std::string& wrapper);
 // Also the jobs that have ended, as long as Slurm remembers them.
 CommandLineWords squeue_words(const std::string& job_name);
 CommandLineWords scancel_words(const std::string& job_name);

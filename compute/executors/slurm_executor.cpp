@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "compute/executors/text.h"
 
 namespace tierhub::compute {
 namespace {
@@ -34,6 +35,8 @@ constexpr size_t kTimesKept = 101;
 // A job that Slurm has not listed for so long was forgotten: after its end, if the controller runs as it should.
 constexpr seconds kForgotten{30};
 constexpr seconds kCancelAgain{5};
+// So many bad nodes, or twice as many as a run has, and no good one: the fault is that of the run, or of the site.
+constexpr size_t kLeastBadNodes = 3;
 // An srun is for one task, unless tasks of this step are shorter. Then it takes tasks for so long: they are done when it says so.
 constexpr seconds kShort{5};
 constexpr seconds kBundle{10};
@@ -86,12 +89,13 @@ std::vector<std::string> environment_for(const SlurmSettings& settings) {
 }  // namespace
 
 SlurmExecutor::SlurmExecutor(SlurmSettings settings, std::string job_name, std::string wrapper,
-                             std::string lease_mark)
+                             std::string lease_mark, std::optional<NodeOrder> needs)
     : settings_(std::move(settings)),
       job_name_(std::move(job_name)),
       wrapper_(std::move(wrapper)),
       lease_(settings_.lease),
       lease_mark_(std::move(lease_mark)),
+      needs_(std::move(needs)),
       environment_(environment_for(settings_)) {
   if (const std::optional<milliseconds> lease = lease_mark_.find(lease_))
     earlier_free_at_ = SteadyClock::now() + *lease + lease_margin(*lease);
@@ -108,8 +112,9 @@ Result<void> SlurmExecutor::begin(RunLog& log) {
 
 // --- What the run loop asks ---
 
-void SlurmExecutor::want(size_t startable, const Resources& first) {
+void SlurmExecutor::want(size_t startable, const Resources& first, const std::string& input) {
   startable_ = startable;
+  input_ = input;
   processors_of_first_ = step_processors(settings_, first);
 }
 
@@ -254,10 +259,102 @@ std::string SlurmExecutor::waits_for() const {
                        holder->second.node);
   }
   if (!cleared_ && clearing_told_) return "Slurm: what an earlier runner left is being ended";
+  const bool is_checked = std::any_of(holders_.begin(), holders_.end(), [](const auto& entry) {
+    return entry.second.state == Holder::State::unchecked;
+  });
+  if (is_checked && startable_ > 0) return "Slurm: a node is being checked";
   if (pending_ == 0 || startable_ == 0) return "";
   const bool has_reason = !pending_reason_.empty() && pending_reason_ != "None";
   return fmt::format("Slurm: {}, {} of {} nodes", has_reason ? pending_reason_ : "starting",
                      holders_.size(), holders_.size() + pending_);
+}
+
+std::vector<NodeState> SlurmExecutor::nodes() const {
+  std::vector<NodeState> nodes;
+  for (const auto& [name, node] : nodes_) nodes.push_back(node);
+  return nodes;
+}
+
+// --- Nodes ---
+
+std::string SlurmExecutor::hopeless() const {
+  std::string faults;
+  size_t bad = 0;
+  for (const auto& [name, node] : nodes_) {
+    if (node.fault.empty()) return "";
+    faults += fmt::format("{}{}: {}", bad == 0 ? "" : "; ", name, node.fault);
+    ++bad;
+  }
+  const size_t most = std::max<size_t>(kLeastBadNodes, 2 * size_t{settings_.nodes});
+  if (bad == 0 || (bad < most && no_more_nodes_.empty())) return "";
+  return fmt::format("no node can be used: {}", faults);
+}
+
+void SlurmExecutor::check_nodes(RunLog& log) {
+  if (kill_at_ || backs_off()) return;
+  for (auto& [job, holder] : holders_) {
+    if (holder.state != Holder::State::unchecked) continue;
+    const auto known = nodes_.find(holder.node);
+    if (!needs_ || known != nodes_.end()) {
+      holder.state =
+          !needs_ || known->second.fault.empty() ? Holder::State::ready : Holder::State::leaving;
+      holder.idle_since = SteadyClock::now();
+      continue;
+    }
+    const bool is_under_way =
+        std::any_of(checks_.begin(), checks_.end(),
+                    [&, &of = job](const auto& entry) { return entry.second.holder == of; });
+    if (is_under_way) continue;
+    const Result<void> begun = begin_check(job);
+    if (!begun) back_off(begun.error().text(), log);
+  }
+}
+
+Result<void> SlurmExecutor::begin_check(const std::string& job) {
+  NodeOrder order = *needs_;
+  TRY_ASSIGN(order.nonce, make_nonce());
+  order.read = input_;
+  TRY_ASSIGN(NodeCheck check, NodeCheck::begin(std::move(order)));
+  Child child;
+  const Result<pid_t> pid = spawn_open(check_words(settings_, job, wrapper_), child);
+  if (!pid) {
+    check.end();
+    return pid.error();
+  }
+  // A pipe takes an order whole: it is short.
+  static_cast<void>(posix::write_all(child.input.get(), to_json(check.order())));
+  checks_.emplace(*pid, Check{std::move(child), job, std::move(check)});
+  return {};
+}
+
+void SlurmExecutor::read_checks() {
+  for (auto& [pid, check] : checks_) {
+    std::string answer = check.check.hear(read_now(check.child.output));
+    keep_messages(check.child.messages, read_now(check.child.errors));
+    if (!answer.empty()) static_cast<void>(posix::write_all(check.child.input.get(), answer));
+    if (!check.check.is_over()) continue;
+    check.child.input.reset();
+    // It may wait for what does not come.
+    if (!check.check.fault().empty()) signal_group(pid, SIGKILL);
+  }
+}
+
+void SlurmExecutor::on_check_end(const Check& check, RunLog& log) {
+  check.check.end();
+  const auto found = holders_.find(check.holder);
+  if (found == holders_.end() || kill_at_) return;
+  Holder& holder = found->second;
+  if (holder.state != Holder::State::unchecked) return;
+  nodes_[holder.node] = {holder.node, check.check.fault(), check.check.read_rate()};
+  if (check.check.fault().empty()) {
+    const double rate = check.check.read_rate();
+    log.line("run", fmt::format("Slurm: {} is as it should be{}", holder.node,
+                                rate > 0 ? fmt::format("; it reads {} a second",
+                                                       size_text(static_cast<uint64_t>(rate)))
+                                         : ""));
+  } else {
+    log.line("run", fmt::format("Slurm: {} is not used: {}", holder.node, check.check.fault()));
+  }
 }
 
 // --- Children ---
@@ -312,6 +409,9 @@ void SlurmExecutor::add_to(std::vector<pollfd>& polled) const {
     if (step.child.output) polled.push_back({step.child.output.get(), POLLIN, 0});
     if (step.child.errors) polled.push_back({step.child.errors.get(), POLLIN, 0});
   }
+  for (const auto& [pid, check] : checks_) {
+    if (check.child.output) polled.push_back({check.child.output.get(), POLLIN, 0});
+  }
   if (heartbeats_) heartbeats_->add_to(polled);
 }
 
@@ -319,7 +419,9 @@ std::vector<EndedTask> SlurmExecutor::turn(RunLog& log) {
   const SteadyClock::time_point now = SteadyClock::now();
   if (heartbeats_) heartbeats_->write_pending();
   read_children(log);
+  read_checks();
   reap(log);
+  check_nodes(log);
   dismiss_idle_steps();
   give_up_silent_steps(log);
   settle_those_without_a_word();
@@ -398,6 +500,22 @@ void SlurmExecutor::reap(RunLog& log) {
       if (const auto beaten_at = heartbeats_->remove(pid))
         step.mapped().free_at = *beaten_at + lease_ + lease_margin(lease_);
       on_step_end(pid, std::move(step.mapped()), status, log);
+    }
+    if (auto check = checks_.extract(pid)) {
+      NodeCheck& node = check.mapped().check;
+      static_cast<void>(node.hear(read_now(check.mapped().child.output)));
+      keep_messages(check.mapped().child.messages, read_now(check.mapped().child.errors));
+      const std::string message = last_message(check.mapped().child.messages);
+      if (!node.is_over() && was_refused(check.mapped().child.messages)) {
+        node.end();
+        back_off(message, log);
+      } else {
+        if (!node.is_over()) {
+          node.step_ended(fmt::format("srun: {}{}{}", describe_exit(status),
+                                      message.empty() ? "" : ": ", message));
+        }
+        on_check_end(check.mapped(), log);
+      }
     }
     if (auto command = commands_.extract(pid))
       on_command_end(std::move(command.mapped()), status, log);
@@ -505,6 +623,9 @@ void SlurmExecutor::on_command_end(Command command, int status, RunLog& log) {
         impatient_until_ = SteadyClock::now() + kImpatience;
         next_look_ = SteadyClock::now();
       } else {
+        const bool none_is_left =
+            message.find("Requested node configuration is not available") != std::string::npos;
+        if (none_is_left && !excluded_nodes().empty()) no_more_nodes_ = message;
         back_off("no node was asked for: " + message, log);
       }
       break;
@@ -620,6 +741,14 @@ void SlurmExecutor::take_job(const QueuedJob& job, RunLog& log) {
   }
 }
 
+std::vector<std::string> SlurmExecutor::excluded_nodes() const {
+  std::vector<std::string> names;
+  for (const auto& [name, node] : nodes_) {
+    if (!node.fault.empty()) names.push_back(name);
+  }
+  return names;
+}
+
 unsigned SlurmExecutor::processors_wanted() const {
   uint64_t processors = uint64_t{startable_} * processors_of_first_;
   for (const auto& [pid, step] : steps_) processors += step_processors(settings_, step.resources);
@@ -634,12 +763,14 @@ void SlurmExecutor::submit_holders(RunLog& log) {
       (processors_wanted() + settings_.processors - 1) / std::max(1u, settings_.processors);
   const size_t there = pending_ + static_cast<size_t>(std::count_if(
                                       holders_.begin(), holders_.end(), [](const auto& entry) {
-                                        return entry.second.state == Holder::State::ready;
+                                        return entry.second.state == Holder::State::ready ||
+                                               entry.second.state == Holder::State::unchecked;
                                       }));
   if (nodes <= there) return;
   const auto missing = static_cast<unsigned>(nodes - there);
-  const Result<void> started = run_command(
-      Purpose::submit, sbatch_words(settings_, job_name_, missing, {}), holder_script());
+  const Result<void> started =
+      run_command(Purpose::submit, sbatch_words(settings_, job_name_, missing, excluded_nodes()),
+                  holder_script());
   if (!started) {
     back_off(started.error().text(), log);
     return;
@@ -671,7 +802,9 @@ void SlurmExecutor::give_back_holders(RunLog& log) {
   for (auto& [job, holder] : holders_) {
     if (holder.state == Holder::State::ready && ends_too_soon(holder))
       holder.state = Holder::State::leaving;
-    if (holder.state == Holder::State::cancelled || use_of(job).steps > 0) continue;
+    if (holder.state == Holder::State::cancelled || holder.state == Holder::State::unchecked ||
+        use_of(job).steps > 0)
+      continue;
     const bool idle = startable_ == 0 && now - holder.idle_since > settings_.idle;
     if (idle || holder.state == Holder::State::leaving) cancel_holder(holder, log);
   }
@@ -729,6 +862,8 @@ bool SlurmExecutor::end(RunLog& log) {
   }
   static_cast<void>(kill_children());
   commands_.clear();  // their ends were seen there
+  for (const auto& [pid, check] : checks_) check.check.end();
+  checks_.clear();
   if (!cleared_) return false;
   if (waits_for_leases()) {
     if (!std::exchange(lease_wait_told_, true)) {

@@ -3,6 +3,7 @@
 //
 // 1. What an earlier runner of this run left is cancelled, and nothing starts until it is gone.
 // 2. As tasks wait, holders are submitted, up to the nodes of the settings. One squeue, every few seconds, says which exist.
+//    The first step in a holder checks its node (node_check.h). A node that is bad is given back, and left out from then on.
 // 3. A task starts as `srun ... tieragent --run-task` in a holder with processors, memory and time left for it. The wrapper says
 //    that it begins, enforces the limits, and says how the task ended when nothing of it is left (step.h).
 //    Until then it gets beats, without which the wrapper ends the task (lease.h). A wrapper whose tasks are short gets one after
@@ -32,6 +33,7 @@
 #include "compute/executors/executor.h"
 #include "compute/executors/heartbeats.h"
 #include "compute/executors/lease.h"
+#include "compute/executors/node_check.h"
 #include "compute/executors/slurm_commands.h"
 #include "compute/executors/slurm_settings.h"
 #include "compute/executors/step.h"
@@ -41,12 +43,13 @@ namespace tierhub::compute {
 // One thread, which must have SIGCHLD blocked.
 class SlurmExecutor final : public Executor {
  public:
-  // `wrapper`: tieragent as the nodes see it. `lease_mark`: a file of the run's own.
+  // `wrapper`: tieragent as the nodes see it. `lease_mark`: a file of the run's own. `needs`: what
+  // each node is checked for, but for the nonce and the input; none: nodes are not checked.
   SlurmExecutor(SlurmSettings settings, std::string job_name, std::string wrapper,
-                std::string lease_mark);
+                std::string lease_mark, std::optional<NodeOrder> needs = {});
 
   Result<void> begin(RunLog& log) override;
-  void want(size_t startable, const Resources& first) override;
+  void want(size_t startable, const Resources& first, const std::string& input) override;
   bool has_room(const Resources& resources) const override;
   Result<void> start(TaskId task, const ProcessSpec& spec, const Resources& resources,
                      std::string label) override;
@@ -57,6 +60,8 @@ class SlurmExecutor final : public Executor {
   void stop_all(std::chrono::milliseconds grace) override;
   bool end(RunLog& log) override;
   std::string waits_for() const override;
+  std::vector<NodeState> nodes() const override;
+  std::string hopeless() const override;
 
  private:
   // A child of this process, what it reads, and what it writes.
@@ -98,10 +103,10 @@ class SlurmExecutor final : public Executor {
     SteadyClock::time_point kill_at = {};
     bool after_submit = false;  // began when no submission was under way
   };
-  // `ready`: takes tasks. `leaving`: takes none, and is cancelled when it has none. `cancelled`:
+  // `unchecked`: of its node nothing is known yet. `ready`: takes tasks. `leaving`: takes none, and is cancelled when it has none. `cancelled`:
   // Slurm was told to end it, and has not done so.
   struct Holder {
-    enum class State { ready, leaving, cancelled } state = State::ready;
+    enum class State { unchecked, ready, leaving, cancelled } state = State::unchecked;
     std::string name;  // as QueuedJob::name
     std::string node;
     std::optional<SteadyClock::time_point> ends_at;
@@ -109,6 +114,12 @@ class SlurmExecutor final : public Executor {
     SteadyClock::time_point cancelled_at;
     std::optional<SteadyClock::time_point> missing_since;  // from the queue
     SteadyClock::time_point idle_since;
+  };
+
+  struct Check {
+    Child child;
+    std::string holder;
+    NodeCheck check;
   };
 
   // Of the tasks in a holder.
@@ -146,6 +157,11 @@ class SlurmExecutor final : public Executor {
   // What an earlier runner started may still have a lease.
   bool waits_for_leases() const;
 
+  void check_nodes(RunLog& log);
+  Result<void> begin_check(const std::string& job);
+  void read_checks();
+  void on_check_end(const Check& check, RunLog& log);
+
   void look(RunLog& log);
   void take_queue(const std::vector<QueuedJob>& jobs, RunLog& log);
   void take_job(const QueuedJob& job, RunLog& log);
@@ -156,6 +172,7 @@ class SlurmExecutor final : public Executor {
   void back_off(std::string why, RunLog& log);
   bool backs_off() const { return SteadyClock::now() < try_again_at_; }
   unsigned processors_wanted() const;
+  std::vector<std::string> excluded_nodes() const;
   // The job of one with room.
   std::optional<std::string> find_holder(const Resources& resources) const;
   using Times = std::deque<SteadyClock::duration>;
@@ -167,6 +184,7 @@ class SlurmExecutor final : public Executor {
   const std::string wrapper_;
   const std::chrono::milliseconds lease_;
   const LeaseMark lease_mark_;
+  const std::optional<NodeOrder> needs_;
   std::vector<std::string> environment_;
 
   // Of an earlier runner, if it left a mark: from then on nothing of it has a lease.
@@ -178,14 +196,18 @@ class SlurmExecutor final : public Executor {
   std::map<pid_t, Step> steps_;
   std::vector<Step> unsettled_;  // srun ended without a record; the holder may still be there
   std::map<pid_t, Command> commands_;
-  std::map<std::string, Holder> holders_;  // by job
-  std::set<std::string> forgotten_;        // holders that Slurm did not list for a while
+  std::map<pid_t, Check> checks_;
+  std::map<std::string, Holder> holders_;   // by job
+  std::map<std::string, NodeState> nodes_;  // that were checked, by name
+  std::string no_more_nodes_;               // Slurm's word, once some were left out
+  std::set<std::string> forgotten_;         // holders that Slurm did not list for a while
   std::vector<EndedTask> ended_;
 
   bool cleared_ = false;  // nothing of an earlier runner is left
   bool clearing_told_ = false;
   size_t startable_ = 0;
   unsigned processors_of_first_ = 1;
+  std::string input_;   // of the first
   size_t pending_ = 0;  // holders that Slurm has not started
   std::string pending_reason_;
   bool submitted_ = false;                          // since the last look

@@ -22,6 +22,8 @@ std::string to_json(const SlurmSettings& settings) {
                {"configuration", settings.configuration},
                {"starts_per_second", settings.starts_per_second},
                {"idle_s", settings.idle.count()},
+               {"least_read_rate", settings.least_read_rate},
+               {"least_free_tmp", settings.least_free_tmp},
                {"lease_s", settings.lease.count()}};
   if (settings.memory_bytes) json["memory_bytes"] = *settings.memory_bytes;
   return json.dump();
@@ -45,6 +47,8 @@ Result<SlurmSettings> parse_slurm_settings(std::string_view text) {
     json.at("configuration").get_to(settings.configuration);
     json.at("starts_per_second").get_to(settings.starts_per_second);
     settings.idle = std::chrono::seconds(json.at("idle_s").get<int64_t>());
+    json.at("least_read_rate").get_to(settings.least_read_rate);
+    json.at("least_free_tmp").get_to(settings.least_free_tmp);
     settings.lease = std::chrono::seconds(json.at("lease_s").get<int64_t>());
     return settings;
   } catch (const Json::exception& e) {

@@ -26,7 +26,9 @@ struct SlurmSettings {
   std::string configuration;        // SLURM_CONF; empty: as Slurm decides
   unsigned starts_per_second = 10;  // of srun, over all runs
   std::chrono::seconds idle{60};    // after which a node without a task is given back
-  std::chrono::seconds lease{45};   // for which a task goes on if it hears nothing of its run
+  uint64_t least_read_rate = 0;     // bytes a second that a node must read of an input; 0: any
+  uint64_t least_free_tmp = uint64_t{64} << 20;  // in a node's /tmp
+  std::chrono::seconds lease{45};  // for which a task goes on if it hears nothing of its run
 };
 
 // The text of the agent for its runners, and back. One line.

@@ -18,10 +18,23 @@ const std::vector<std::string_view>& settings_keys() {
 }
 
 const std::vector<std::string_view>& slurm_keys() {
-  static const std::vector<std::string_view> keys = {
-      "nodes",  "processors",  "memory",   "time",       "account",  "partition",         "qos",
-      "setup",  "reservation", "programs", "slurm_conf", "commands", "starts_per_second", "idle_s",
-      "lease_s"};
+  static const std::vector<std::string_view> keys = {"nodes",
+                                                     "processors",
+                                                     "memory",
+                                                     "time",
+                                                     "account",
+                                                     "partition",
+                                                     "qos",
+                                                     "setup",
+                                                     "reservation",
+                                                     "programs",
+                                                     "slurm_conf",
+                                                     "commands",
+                                                     "starts_per_second",
+                                                     "idle_s",
+                                                     "read_rate",
+                                                     "free_tmp",
+                                                     "lease_s"};
   return keys;
 }
 
@@ -71,10 +84,13 @@ Checked<void> read_slurm_entry(const YamlDocument& document, const std::string& 
     *place = *given;
     return {};
   }
-  if (key == "memory") {
+  const bool is_size = key == "memory" || key == "read_rate" || key == "free_tmp";
+  if (is_size) {
     const Result<uint64_t> bytes = parse_size(*text);
     if (!bytes) return document.complaint(value, bytes.error().text());
-    slurm.memory_bytes = *bytes;
+    if (key == "memory") slurm.memory_bytes = *bytes;
+    if (key == "read_rate") slurm.least_read_rate = *bytes;
+    if (key == "free_tmp") slurm.least_free_tmp = *bytes;
     return {};
   }
   struct Seconds {
@@ -85,10 +101,10 @@ Checked<void> read_slurm_entry(const YamlDocument& document, const std::string& 
   const std::map<std::string, Seconds> times = {{"idle_s", {&slurm.idle, 1, 86'400}},
                                                 {"lease_s", {&slurm.lease, 5, 3600}}};
   if (const auto found = times.find(key); found != times.end()) {
-    const Checked<uint64_t> seconds =
+    const Checked<uint64_t> given =
         document.number(value, *text, key, found->second.least, found->second.most);
-    if (!seconds) return seconds.error();
-    *found->second.value = std::chrono::seconds(*seconds);
+    if (!given) return given.error();
+    *found->second.value = std::chrono::seconds(*given);
     return {};
   }
   const Result<std::chrono::seconds> time = parse_duration(*text);

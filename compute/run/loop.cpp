@@ -43,6 +43,7 @@ void RunLoop::work_off() {
                                  context_.plan->workflow().steps.size(), context_.options.workers));
   for (;;) {
     context_.look_for_stop();
+    if (const std::string why = executor_.hopeless(); !why.empty()) context_.fail(why);
     const Stop stop = context_.why_stop();
     if (stop == Stop::none) {
       request_staging();
@@ -53,6 +54,7 @@ void RunLoop::work_off() {
     note_worker_time();
     if (executor_.empty() && (stop != Stop::none || context_.schedule->finished())) break;
     context_.executor_waits_for = executor_.waits_for();
+    context_.status.nodes = executor_.nodes();
     context_.write_status_if_due();
     wait();
     take_outcomes();
@@ -88,8 +90,13 @@ void RunLoop::request_staging() {
 }
 
 void RunLoop::request_slots() {
-  executor_.want(startable_.size(),
-                 startable_.empty() ? Resources{} : limits_of(startable_.front()));
+  if (startable_.empty()) {
+    executor_.want(0, {}, "");
+  } else {
+    const TaskId first = startable_.front();
+    executor_.want(startable_.size(), limits_of(first),
+                   context_.plan->inputs().path_of(step_of(first), first.index));
+  }
   if (startable_.empty() || context_.slots->waiting()) return;
   if (!executor_.has_room(limits_of(startable_.front()))) return;
   expects_slots_since_ = SteadyClock::now();

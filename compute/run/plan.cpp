@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "common/posix.h"
+#include "common/run_as.h"
 #include "compute/executors/text.h"
 #include "compute/run/machine_memory.h"
 #include "compute/run/own_paths.h"
@@ -218,13 +219,43 @@ Result<void> RunPlan::make_parents(TaskId task) const {
 Result<void> RunPlan::check_programs() const {
   if (options_.slurm) return {};
   for (size_t step = 0; step < workflow_.steps.size(); ++step) {
-    const Template& program = workflow_.steps[step].run.front().text;
-    const bool made_later = program.mentions(Placeholder::work) ||
-                            program.mentions(Placeholder::output) ||
-                            program.source().starts_with("./");
-    if (!made_later) TRY(find_program_of(workflow_.steps[step], plain_values_for({step, 0})));
+    if (!is_made_by_a_step(workflow_.steps[step]))
+      TRY(find_program_of(workflow_.steps[step], plain_values_for({step, 0})));
   }
   return {};
+}
+
+bool RunPlan::is_made_by_a_step(const Step& step) {
+  const Template& program = step.run.front().text;
+  return program.mentions(Placeholder::work) || program.mentions(Placeholder::output) ||
+         program.source().starts_with("./");
+}
+
+NodeOrder RunPlan::needs_of_nodes() const {
+  NodeOrder order;
+  order.version = TIERHUB_VERSION;
+  order.uid = ::geteuid();
+  order.gid = ::getegid();
+  std::vector<gid_t> groups(static_cast<size_t>(std::max(0, ::getgroups(0, nullptr))));
+  const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
+  order.groups.assign(groups.begin(), groups.begin() + std::max(0, count));
+  if (const auto name = find_user_name(order.uid)) order.user = name->value_or("");
+  order.places = {options_.run_folder, options_.work};
+  for (size_t step = 0; step < workflow_.steps.size(); ++step) {
+    const Step& what = workflow_.steps[step];
+    if (is_made_by_a_step(what)) continue;
+    const PlaceholderValues values = plain_values_for({step, 0});
+    NodeOrder::Program program{what.run.front().text.expand(values), path_of(what, values),
+                               options_.work};
+    if (std::find(order.programs.begin(), order.programs.end(), program) == order.programs.end())
+      order.programs.push_back(std::move(program));
+  }
+  if (options_.slurm) {
+    order.setup = options_.slurm->setup;
+    order.least_read_rate = options_.slurm->least_read_rate;
+    order.least_free_tmp = options_.slurm->least_free_tmp;
+  }
+  return order;
 }
 
 Result<void> RunPlan::check_paths_differ(size_t step) const {

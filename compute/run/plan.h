@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "compute/executors/node_check.h"
 #include "compute/executors/process.h"
 #include "compute/executors/slurm_settings.h"
 #include "compute/run/output_place.h"
@@ -68,6 +69,8 @@ class RunPlan {
   };
   Machine machine() const;
 
+  // What a node needs for the tasks, without nonce and input.
+  NodeOrder needs_of_nodes() const;
   // "segment.0003"
   std::string label(TaskId task) const;
   Result<ProcessSpec> process_for(TaskId task) const;
@@ -83,6 +86,8 @@ class RunPlan {
   // All but {select}.
   PlaceholderValues plain_values_for(TaskId task) const;
   Result<PlaceholderValues> values_for(TaskId task) const;
+  // An earlier step may make it.
+  static bool is_made_by_a_step(const Step& step);
   // An error if the step's program is neither beside the agent nor on the PATH that its tasks get.
   Result<void> find_program_of(const Step& step, const PlaceholderValues& values) const;
   std::string path_of(const Step& step, const PlaceholderValues& values) const;

@@ -83,9 +83,11 @@ class Runner {
  private:
   std::unique_ptr<Executor> make_executor() const {
     if (!options_.slurm) return std::make_unique<LocalExecutor>(options_.cgroups);
-    return std::make_unique<SlurmExecutor>(*options_.slurm,
-                                           slurm_job_name(options_.run, options_.run_folder),
-                                           options_.task_programs() + "/tieragent", lease_mark());
+    std::optional<NodeOrder> needs;
+    if (context_.plan) needs = context_.plan->needs_of_nodes();
+    return std::make_unique<SlurmExecutor>(
+        *options_.slurm, slurm_job_name(options_.run, options_.run_folder),
+        options_.task_programs() + "/tieragent", lease_mark(), needs);
   }
 
   std::string lease_mark() const { return context_.file(".leases"); }

@@ -274,6 +274,13 @@ std::string to_json(const RunStatus& status, Timestamp now, TaskList tasks) {
       {"waits_for", status.waits_for},
       {"error", status.error},
   };
+  json["nodes"] = OrderedJson::array();
+  for (const NodeState& node : status.nodes) {
+    json["nodes"].push_back({{"node", node.name},
+                             {"used", node.fault.empty()},
+                             {"fault", node.fault},
+                             {"read_bytes_per_s", static_cast<uint64_t>(node.read_rate)}});
+  }
   json["steps"] = OrderedJson::array();
   for (const StepCount& step : status.steps) {
     json["steps"].push_back({{"step", step.id},

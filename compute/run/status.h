@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "compute/executors/executor.h"
 #include "compute/executors/measured.h"
 #include "compute/run/ledger.h"
 #include "compute/workflow/parameters.h"
@@ -64,6 +65,7 @@ struct RunStatus {
   std::string retry_of;  // the run whose failures this one repeats, or empty
   RunState state = RunState::staging;
   std::string waits_for;  // one sentence, or empty
+  std::vector<NodeState> nodes;
   Timestamp started;
   std::optional<Timestamp> ended;
   unsigned workers = 1;

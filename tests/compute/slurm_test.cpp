@@ -163,8 +163,8 @@ TEST_F(Slurm, EnforcesTimeAndMemoryItself) {
 
 TEST_F(Slurm, DoesNotBelieveAnSrunThatSaysZero) {
   // The first step is said to have succeeded and never ran.
-  replace_command("srun",
-                  "if mkdir " + at("lied") + " 2>/dev/null; then exit 0; fi\nexec $REAL \"$@\"\n");
+  replace_command("srun", "if [[ $* = *--run-task ]] && mkdir " + at("lied") +
+                              " 2>/dev/null; then exit 0; fi\nexec $REAL \"$@\"\n");
   start("  commands: " + at("commands") + "\n");
   const EndedRun run = drop_and_wait("job", by_file("cat $0 > $1"));
   EXPECT_EQ(run.ending, "done") << run.report << run.log;
@@ -218,8 +218,8 @@ TEST_F(Slurm, DoesNotBelieveTheRecordsOfABundleThatSrunContradicts) {
 }
 
 TEST_F(Slurm, DoesNotBelieveARecordThatSrunContradicts) {
-  replace_command("srun", "$REAL \"$@\"; code=$?\nif mkdir " + at("contradicted") +
-                              " 2>/dev/null; then exit 9; fi\nexit $code\n");
+  replace_command("srun", "$REAL \"$@\"; code=$?\nif [[ $* = *--run-task ]] && mkdir " +
+                              at("contradicted") + " 2>/dev/null; then exit 9; fi\nexit $code\n");
   start("  commands: " + at("commands") + "\n");
   const EndedRun run = drop_and_wait("job", by_file("echo x >> $1"));
   EXPECT_EQ(run.ending, "done") << run.report << run.log;
@@ -289,6 +289,112 @@ TEST_F(Slurm, ATaskThatNobodyReachesHasEndedBeforeItBeginsElsewhere) {
     return slurm({"sinfo", "--noheader", "--Node", "--format=%T"}).find("down") ==
            std::string::npos;
   });
+}
+
+// One node of three sees other things than this machine: in a mount namespace of its own.
+class SlurmNode : public Slurm {
+ protected:
+  ~SlurmNode() override {
+    sandbox("kill", {"node3"});
+    sandbox("revive", {"node3"});
+    wait_for_nodes();
+  }
+  static void wait_for_nodes() {
+    until("all nodes are idle", [&] {
+      return slurm({"sinfo", "--noheader", "--Node", "--format=%T"}) == "idle\nidle\nidle\n";
+    });
+  }
+  // Starts node3 again after `script`, which changes what it sees.
+  static void alter_node(const std::string& script) {
+    sandbox("kill", {"node3"});
+    ::setenv("TIERHUB_SLURMD_NODE", "node3", 1);
+    ::setenv("TIERHUB_SLURMD_UNDER", ("unshare -m sh -c '" + script + "; exec \"$@\"' sh").c_str(),
+             1);
+    sandbox("revive", {"node3"});
+    ::unsetenv("TIERHUB_SLURMD_NODE");
+    ::unsetenv("TIERHUB_SLURMD_UNDER");
+    wait_for_nodes();
+  }
+  // Three tasks that take a whole node each, until node3 was looked at.
+  void expect_left_out(const std::string& fault, const std::string& program = "sh",
+                       std::optional<uid_t> user = {}) {
+    drop("job.yaml",
+         "workflow: w\ninput: {dataset: \"data/f[123].txt\"}\nscatter: {by: file}\nsteps:\n"
+         "  - id: work\n    resources: {cpus: 2}\n    run: [" +
+             program +
+             ", -c, 'while [ ! -e {work}/../../go ]; do sleep 0.1; done; wc -c < $0 > $1', "
+             "'{input}', '{output}/{name}']\noutput: " +
+             at("free/{run}") + "\n",
+         user);
+    const std::string folder = running("job");
+    until("the status names the node",
+          [&] { return read_text(folder + "/status.json").find(fault) != std::string::npos; });
+    write_text(at("go"), "");
+    const EndedRun run = ended("job");
+    EXPECT_EQ(run.ending, "done") << run.report << run.log;
+    for (const nlohmann::json& node : run.status["nodes"]) {
+      const std::string said = node["fault"].get<std::string>();
+      EXPECT_EQ(said.find(fault) != std::string::npos, node["node"] == "node3") << node;
+      EXPECT_EQ(node["used"], node["node"] != "node3");
+    }
+    for (const nlohmann::json& task : run.status["tasks"]) EXPECT_NE(task["node"], "node3");
+    EXPECT_NE(run.log.find("node3 is not used: "), std::string::npos) << run.log;
+    for (const std::string& name : names_in(run.folder))
+      EXPECT_FALSE(name.starts_with(".node-check")) << name;
+  }
+  void make_free() {
+    fs::create_directories(at("free"));
+    ::chmod(at("free").c_str(), 0777);
+  }
+};
+
+TEST_F(SlurmNode, WithoutTheMountIsLeftOut) {
+  make_free();
+  start();
+  alter_node("mount -t tmpfs tmpfs " + at("jobs"));
+  expect_left_out("is not the folder that it is here: mount it at the same path");
+}
+
+TEST_F(SlurmNode, ThatKnowsAnotherUserIsLeftOut) {
+  make_free();
+  const std::string other = at("passwd");
+  write_text(other, "root:x:0:0:root:/root:/bin/sh\nsomebody:x:65534:65534::/:/bin/sh\n");
+  start();
+  alter_node("mount --bind " + other + " /etc/passwd");
+  expect_left_out("the user of the number 65534 is somebody there and nobody here", "sh", 65534);
+}
+
+TEST_F(SlurmNode, WithAFullTmpIsLeftOut) {
+  make_free();
+  start();
+  // What the tests have in /tmp stays.
+  const std::string top = *cluster_ / "";
+  alter_node("mount --rbind /tmp /mnt && mount -t tmpfs -o size=1m tmpfs /tmp && for i in " +
+             at("") + " " + top + "; do mkdir -p $i && mount --rbind /mnt${i#/tmp} $i; done");
+  expect_left_out("free, less than 64.0 MiB (slurm.free_tmp)");
+}
+
+TEST_F(SlurmNode, WithoutAProgramIsLeftOut) {
+  make_free();
+  fs::create_directories(at("bin"));
+  fs::create_symlink("/bin/sh", at("bin/tool"));
+  start();
+  alter_node("mount -t tmpfs tmpfs " + at("bin"));
+  expect_left_out("is not a program that this user can run", at("bin/tool"));
+}
+
+TEST_F(SlurmNode, ThatReadsSlowlyIsLeftOut) {
+  make_free();
+  for (int i = 1; i <= 3; ++i)
+    write_text(at("data/f" + std::to_string(i) + ".txt"), std::string(9 << 20, 'x'));
+  start("  read_rate: 10MiB\n");
+  fs::create_directories(at("real"));
+  // It ends with slurmd.
+  alter_node("mount --bind " + at("data") + " " + at("real") + "; setpriv --pdeathsig KILL " +
+             SLOWFS_PATH + " " + at("real") + " " + at("data") + " --delay-ms 150 > " +
+             at("slowfs.log") + " & until grep -qs mounted " + at("slowfs.log") +
+             "; do sleep 0.1; done");
+  expect_left_out("a second, less than 10.0 MiB (slurm.read_rate)");
 }
 
 TEST_F(Slurm, ASetupScriptThatEndsTheShellIsNoSuccess) {

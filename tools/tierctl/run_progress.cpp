@@ -48,6 +48,20 @@ std::vector<StepProgress> steps_of(const StatusJson& status) {
   return steps;
 }
 
+// "node3 is not used: its /tmp has ..." of the nodes of a cluster, a few at most.
+std::vector<std::string> faults_of_nodes(const StatusJson& status) {
+  constexpr size_t kMostFaults = 4;
+  std::vector<std::string> faults;
+  const auto nodes = status.find("nodes");
+  if (nodes == status.end() || !nodes->is_array()) return faults;
+  for (const StatusJson& node : *nodes) {
+    if (!node.is_object() || faults.size() == kMostFaults) continue;
+    const std::string fault = text_in(node, "fault");
+    if (!fault.empty()) faults.push_back(text_in(node, "node") + " is not used: " + fault);
+  }
+  return faults;
+}
+
 std::string rate_text(double tasks_per_s) {
   if (tasks_per_s >= 1) return fmt::format("{:.1f} tasks/s", tasks_per_s);
   return fmt::format("{:.1f} tasks/min", tasks_per_s * 60);
@@ -90,6 +104,7 @@ std::string progress_line(const StatusJson& status, const RunRate& rate) {
     line += ", " + human_duration(eta->get<double>()) + " left";
   if (const std::string waits = text_in(status, "waits_for"); !waits.empty())
     line += "; waits: " + waits;
+  for (const std::string& fault : faults_of_nodes(status)) line += "; " + fault;
   return line;
 }
 

@@ -30,6 +30,19 @@ TEST(RunProgress, ALineSaysHowFarHowFastAndWhatIsWaitedFor) {
   EXPECT_EQ(progress_line(status, rate), "done: 12 of 1,040 tasks, 2 running, 1 failed");
 }
 
+TEST(RunProgress, NamesTheNodesThatAreNotUsedAndWhy) {
+  const Json status = {{"state", "running"},
+                       {"tasks_done", 1},
+                       {"tasks_total", 2},
+                       {"nodes",
+                        {{{"node", "node1"}, {"used", true}, {"fault", ""}},
+                         {{"node", "node3"}, {"used", false}, {"fault", "its \033 is full"}}}}};
+  const std::string line = progress_line(status, {});
+  EXPECT_EQ(line.find("node1"), std::string::npos);
+  EXPECT_NE(line.find("; node3 is not used: its "), std::string::npos) << line;
+  EXPECT_EQ(line.find('\033'), std::string::npos);
+}
+
 TEST(RunProgress, EachStepHasABar) {
   const Json status = {
       {"steps",
