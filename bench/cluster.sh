@@ -1,6 +1,7 @@
 #!/bin/bash
 # How near a Slurm cluster of this machine comes to what its slots could do with short tasks: so many tasks that wait one second
-# each, on nodes of two slots, from the start of the first to the end of the last. Prints a row for each number of nodes.
+# each, on nodes of two slots, from the start of the first to the end of the last. Prints a row for each number of nodes, and what as
+# many shells take for the same tasks in a loop, which is the floor: a busy machine raises it.
 #   bench/cluster.sh [BUILD [TASKS [NODES...]]]     build/release, 600 tasks, on 1 and 3 nodes: 7 minutes. Needs root
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/../scripts/lib.sh"
@@ -45,8 +46,21 @@ print("%.1f" % (max(when(t["end"]) for t in tasks) - min(when(t["start"]) for t 
 PYTHON
 }
 
+# Seconds that so many shells take for all tasks, from a twentieth of them.
+bare_loops() {  # SHELLS
+  local each=$(((tasks + 20 * $1 - 1) / (20 * $1))) i begin shells=()
+  begin=$(date +%s%N)
+  for ((i = 0; i < $1; i++)); do
+    (for ((j = 0; j < each; j++)); do sh -c 'sleep 1; cp "$0" "$1"' "$place/data/0000.txt" "$place/copy-$i-$j"; done) &
+    shells+=($!)
+  done
+  wait "${shells[@]}"
+  awk -v ns=$(($(date +%s%N) - begin)) -v each="$each" -v all="$tasks" -v shells="$1" 'BEGIN { printf "%.1f", ns / 1e9 / each * all / shells }'
+}
+
 measure() {  # NODES
-  local folder=$place/on-$1 run end took
+  local folder=$place/on-$1 run end took bare
+  bare=$(bare_loops $(($1 * slots)))
   mkdir -p "$folder/jobs"
   "$repository/scripts/slurm-sandbox.sh" start "$place/slurm" "$1" $slots >/dev/null
   cat >"$folder/agent.yaml" <<YAML
@@ -69,13 +83,13 @@ YAML
   kill "$agent" && wait "$agent" || true
   agent=
   "$repository/scripts/slurm-sandbox.sh" stop "$place/slurm"
-  awk -v n="$1" -v s=$slots -v t="$tasks" -v took="$took" -v one="${first:-$took}" 'BEGIN {
+  awk -v n="$1" -v s=$slots -v t="$tasks" -v took="$took" -v one="${first:-$took}" -v bare="$bare" 'BEGIN {
     ideal = t / (n * s)
-    printf "| %d x 1 s | %d x %d | %.1f | %.1f | %.3f | %.2f |\n", t, n, s, ideal, took, took / ideal, one / took }'
+    printf "| %d x 1 s | %d x %d | %.1f | %.1f | %.1f | %.2f | %.2f | %.2f |\n", t, n, s, ideal, bare, took, took / ideal, took / bare, one / took }'
   first=${first:-$took}
 }
 
 echo "load: $(cut -d' ' -f1-3 /proc/loadavg)"
-echo "| tasks | nodes x slots | ideal s | took s | took / ideal | times as fast as the first row |"
-echo "|---|---|---|---|---|---|"
+echo "| tasks | nodes x slots | ideal s | bare loops s | took s | took / ideal | took / bare loops | times as fast as the first row |"
+echo "|---|---|---|---|---|---|---|---|"
 for nodes in "$@"; do measure "$nodes"; done
