@@ -70,8 +70,10 @@ void TierwebTest::start_tierweb(std::vector<std::string> arguments,
   tierweb_ = start_program(argv, environment, log.get());
 }
 
-std::string TierwebTest::start_and_print_link(const Environment& environment) {
+std::string TierwebTest::start_and_print_link(const Environment& environment,
+                                              const std::vector<std::string>& more) {
   std::vector<std::string> arguments = {"--here", "--socket", tier.client().socket_path()};
+  arguments.insert(arguments.end(), more.begin(), more.end());
   if (environment.empty()) arguments.push_back("--allow-root");
   start_tierweb(arguments, environment);
   const std::string begin = "http://127.0.0.1:";
@@ -120,6 +122,11 @@ int TierwebTest::stop_tierweb() {
   const int code = wait_for_exit(std::exchange(tierweb_, -1), 10s);
   EXPECT_EQ(code, 0) << "tierweb did not end well";
   return code;
+}
+
+void TierwebTest::kill_tierweb() {
+  ::kill(tierweb_, SIGKILL);
+  wait_for_exit(std::exchange(tierweb_, -1), 10s);
 }
 
 pid_t TierwebTest::worker_of(uid_t uid) {

@@ -18,8 +18,9 @@ class TierwebTest : public TierTest {
 
   // Starts `tierweb ARGUMENTS` with the socket and the page; waits for nothing.
   void start_tierweb(std::vector<std::string> arguments, const Environment& environment = {});
-  // tierweb --here; returns the link that it prints.
-  std::string start_and_print_link(const Environment& environment = {});
+  // tierweb --here with these arguments; returns the link that it prints.
+  std::string start_and_print_link(const Environment& environment = {},
+                                   const std::vector<std::string>& more = {});
   // The same, and signs in.
   Browser start_here(const Environment& environment = {});
   // For everybody: PAM lets everyone in whose password is "secret".
@@ -28,6 +29,8 @@ class TierwebTest : public TierTest {
   static int sign_in(Browser& browser, const std::string& user, const std::string& password);
   // SIGTERM; the exit code.
   int stop_tierweb();
+  // SIGKILL.
+  void kill_tierweb();
 
   // The process that serves a person: tierweb --worker as this user; -1 if there is none.
   static pid_t worker_of(uid_t uid);

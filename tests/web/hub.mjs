@@ -3,16 +3,22 @@
 //   TIERWEB the number of its process
 //   IMAGE   the path of a volume in the archive, in the namespace
 //   PLATE   the path of a plate with the wells A1 and B2, each with one field
-//   HALVES  the path of a plane of 512 x 512 whose left half is dark and whose right half is bright
+//   HALVES  the path of six planes of 512 x 512, whose left half is dark in the 2nd, 4th and 6th, and whose right half is
+//           dark in the others; nothing but these tests looks at them
+//   LEVELS  the path of a plane of 1,024 x 1,024 whose voxels are 200, and 80 in its small level
+//   WIDE    another one, of which a thumbnail needs the small level only
+//   PLACE   a folder: hub_page_test.cpp does what the file `ask` says, and removes it
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBrowser, openPage, pixelAt, statistics, watch, withoutWebGl } from '../../web/tests-browser/browser.mjs';
 
-const { LINK, TIERWEB, IMAGE, HALVES, PLATE } = process.env;
+const { LINK, TIERWEB, IMAGE, HALVES, LEVELS, PLACE, PLATE, WIDE } = process.env;
 const address = new URL(LINK).origin;
 const name = (path) => path.slice(path.lastIndexOf('/') + 1);
 const folder = (path) => path.slice(0, path.lastIndexOf('/'));
+const viewOf = (image, more = '') => `${address}/#/view?path=${encodeURIComponent(image)}${more}`;
 
 let browser;
 let opened;
@@ -36,6 +42,21 @@ async function canvasBox(page) {
   const canvas = page.locator('canvas').first();
   await canvas.waitFor({ state: 'attached' });
   return canvas.boundingBox();
+}
+
+// hub_page_test.cpp does it.
+async function ask(what) {
+  const file = path.join(PLACE, 'ask');
+  fs.writeFileSync(`${file}.part`, what);
+  fs.renameSync(`${file}.part`, file);
+  await until(() => !fs.existsSync(file));
+}
+
+// How bright the picture is left and right of its middle.
+async function sides(page) {
+  const box = await canvasBox(page);
+  const at = async (part) => Math.max(...(await pixelAt(page, Math.round(box.x + box.width * part), Math.round(box.y + box.height / 2))));
+  return { left: await at(0.45), right: await at(0.55) };
 }
 
 // The processes that answer for people: tierweb --worker, children of ours.
@@ -63,9 +84,9 @@ test('the link opens the page once', async () => {
 
 test('a cold image is in the list, and can be brought to the SSD', async () => {
   const { page } = opened;
-  await page.goto(`${address}/#/data?path=${encodeURIComponent(folder(IMAGE))}`);
-  const row = page.locator('.list-row', { hasText: name(IMAGE) });
-  await row.getByText('in the archive').waitFor();
+  await page.goto(`${address}/#/data?path=${encodeURIComponent(folder(WIDE))}`);
+  const row = page.locator('.list-row', { hasText: name(WIDE) });
+  await row.getByText(/^in the archive$|^\d+ %$/).waitFor(); // its thumbnail may be here already
   await row.locator('.col-size').click();
   await page.locator('.details').getByRole('button', { name: 'Bring to SSD' }).click();
   await row.getByText('on SSD', { exact: true }).waitFor();
@@ -73,12 +94,9 @@ test('a cold image is in the list, and can be brought to the SSD', async () => {
 
 test('an image is shown as it is: its dark half dark, its bright half bright', async () => {
   const { page } = opened;
-  await page.goto(`${address}/#/view?path=${encodeURIComponent(HALVES)}`);
-  const box = await canvasBox(page);
-  const at = (part) => pixelAt(page, Math.round(box.x + box.width * part), Math.round(box.y + box.height / 2));
-  // The picture is in the middle of the canvas.
-  await until(async () => Math.max(...(await at(0.55))) > 150);
-  assert.ok(Math.max(...(await at(0.45))) < 60, `the left half is ${await at(0.45)}`);
+  await page.goto(viewOf(HALVES, '&z=1'));
+  await until(async () => (await sides(page)).right > 150);
+  assert.ok((await sides(page)).left < 60, 'the left half is bright');
 });
 
 test('a volume is drawn, and goes on after its worker was killed', async () => {
@@ -112,12 +130,10 @@ test('without WebGL the hub renders the same picture', async () => {
   const page = await opened.context.newPage();
   const faults = await watch(page);
   await withoutWebGl(page);
-  await page.goto(`${address}/#/view?path=${encodeURIComponent(HALVES)}`);
+  await page.goto(viewOf(HALVES, '&z=1'));
   await page.getByText(/^This browser has no WebGL 2/).waitFor();
-  const box = await canvasBox(page);
-  const at = (part) => pixelAt(page, Math.round(box.x + box.width * part), Math.round(box.y + box.height / 2));
-  await until(async () => Math.max(...(await at(0.55))) > 150);
-  assert.ok(Math.max(...(await at(0.45))) < 60, `the left half is ${await at(0.45)}`);
+  await until(async () => (await sides(page)).right > 150);
+  assert.ok((await sides(page)).left < 60, 'the left half is bright');
   assert.deepEqual(await faults(), []);
   await page.close();
 });
@@ -174,6 +190,55 @@ test('an analysis is started from the image, with another diameter, and its outl
   });
   await page.mouse.click(found.x, box.y + box.height / 2);
   await page.getByText(`Object ${found.number} is chosen.`).waitFor();
+});
+
+test('a cold image is coarse at first, and then sharp by itself', async () => {
+  const { page } = opened;
+  await ask('slow archive');
+  await page.goto(viewOf(LEVELS, '&at=512,512,0&ch=1:ffffff:0:255'));
+  const seen = [];
+  await until(async () => {
+    const { left } = await sides(page);
+    if (seen.at(-1) !== left) seen.push(left);
+    return left > 190;
+  }).catch(async (e) => assert.fail(`${e.message}; seen: ${seen}; the page says: ${await page.locator('main').innerText()}`));
+  await ask('quick archive');
+  // The stage is dark until the coarse picture is there.
+  const brightness = seen.slice(seen.findIndex((value) => value > 70));
+  assert.ok(brightness[0] > 70 && brightness[0] < 90, `it was not coarse at first: ${seen}`);
+  assert.ok(brightness.every((value) => value > 70), `it was dark in between: ${seen}`);
+  assert.ok(Math.abs(brightness.at(-1) - 200) < 6, `it did not become sharp: ${seen}`);
+});
+
+test('a view goes on after tierd was killed and started again', async () => {
+  const { page } = opened;
+  await page.goto(viewOf(HALVES, '&z=3'));
+  await until(async () => (await sides(page)).right > 150);
+  await ask('kill tierd');
+  await page.keyboard.press('ArrowRight');
+  await page.locator('.mark-bad').waitFor();
+  assert.ok((await sides(page)).right > 150, 'the plane before is not shown any more');
+  await ask('start tierd');
+  await until(async () => (await sides(page)).left > 150);
+  assert.ok((await sides(page)).right < 60, 'the right half is bright');
+  await page.locator('.mark-bad').waitFor({ state: 'detached' });
+});
+
+test('a view goes on after tierweb was killed and started again, with the new link', async () => {
+  const { page, context } = opened;
+  await page.goto(viewOf(HALVES, '&z=4'));
+  await until(async () => (await sides(page)).left > 150);
+  await ask('kill tierweb');
+  await page.keyboard.press('ArrowRight');
+  await page.getByText('The hub does not answer').first().waitFor();
+  await ask('start tierweb');
+  await page.getByText('sessions end when the hub is started again').waitFor();
+  const other = await context.newPage();
+  await other.goto(fs.readFileSync(path.join(PLACE, 'link'), 'utf8'));
+  await other.close();
+  await until(async () => (await sides(page)).right > 150);
+  assert.ok((await sides(page)).left < 60, 'the left half is bright');
+  await page.getByText(/^Your session has ended/).first().waitFor({ state: 'detached' });
 });
 
 test('nothing was against the rules of the page', async () => {

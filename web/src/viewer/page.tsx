@@ -43,8 +43,9 @@ function useAddress(store: ViewerStore, d: Dataset): void {
       if (now.view === before.view) return;
       window.clearTimeout(timer);
       timer = window.setTimeout(() => {
-        written = formatView(d.path, store.getState().view, d);
-        replaceHash(written);
+        if (window.location.hash !== written) return; // somebody goes elsewhere, and the page has not heard of it yet
+        replaceHash(formatView(d.path, store.getState().view, d));
+        written = window.location.hash; // as the browser writes it
       }, 200);
     });
     const onHash = () => {
