@@ -51,7 +51,7 @@ const ballIn = (page, at) => until(async () => {
 test('a bright ball is where it is in the volume, and goes where one turns it', async (t) => {
   const { page, hub, faults } = await visit(t, `#/view?path=/volumes/ball.ome.zarr&${kLook}&vol=max,0,0,0`);
   await page.getByText('96 × 96 × 32 voxels').waitFor();
-  await page.getByLabel(/^Scale bar: \d+ /).waitFor();
+  await page.getByLabel(/^Scale bar in the middle of the view: \d+ /).waitFor();
   await settled(page);
   await ballIn(page, 1);
   await page.locator('main').focus();
@@ -121,11 +121,13 @@ test('a volume in the archive says what it costs, is fetched when one agrees, an
 
 test('V enters and leaves, a snapshot has no scale bar, and a telephone shows it all', async (t) => {
   const { page, faults } = await visit(t, `#/view?path=/volumes/ball.ome.zarr&${kLook}`, { width: 400, scheme: 'dark' });
-  await page.getByLabel(/^Scale bar/).waitFor();
+  await page.getByLabel(/^Scale bar: /).waitFor();
   await page.keyboard.press('v');
   await until(() => /vol=max,-30,20,0/.test(page.url()));
   await settled(page);
-  await page.getByLabel(/^Scale bar/).waitFor({ state: 'detached' });
+  // In perspective it is true in the middle alone.
+  await page.getByLabel(/^Scale bar in the middle of the view: /).waitFor();
+  assert.equal(await page.getByLabel(/^Scale bar: /).count(), 0);
   assert.equal(await page.evaluate(() => Math.max(document.documentElement.scrollWidth, document.querySelector('main').scrollWidth)), 400);
   const download = page.waitForEvent('download');
   await page.keyboard.press('s');
@@ -133,6 +135,6 @@ test('V enters and leaves, a snapshot has no scale bar, and a telephone shows it
   assert.equal(file.suggestedFilename(), 'ball.ome.zarr_time1_3d.png');
   assert.ok(fs.statSync(await file.path()).size > 500, 'the snapshot is empty');
   await page.keyboard.press('v');
-  await page.getByLabel(/^Scale bar/).waitFor();
+  await page.getByLabel(/^Scale bar: /).waitFor();
   assert.deepEqual(await faults(), []);
 });

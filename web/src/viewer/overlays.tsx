@@ -15,9 +15,9 @@ export function ScaleBar({ dataset, store }: Props) {
   return <BarOf bar={barFor(dataset, zoom)} />;
 }
 
-export function BarOf({ bar }: { bar: Bar }) {
+export function BarOf({ bar, where = '' }: { bar: Bar; where?: string }) {
   return (
-    <div className="scale-bar" aria-label={`Scale bar: ${bar.text}`}>
+    <div className="scale-bar" aria-label={`Scale bar${where}: ${bar.text}`}>
       <span>{bar.text}</span>
       <span className="scale-line" style={{ width: bar.pixels }} />
     </div>

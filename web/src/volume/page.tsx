@@ -172,7 +172,7 @@ export default function VolumeView({ dataset: d, fresh, store, limits, picture }
           <button type="button" className="button button-small" onClick={() => again(round + 1)}>Load the rest</button>
         </div>
       )}
-      {volume && plan && width > 0 && <BarOf bar={volumeBar(d, plan, volume.zoom, width, height)} />}
+      {volume && plan && width > 0 && <BarOf bar={volumeBar(d, plan, volume.zoom, width, height)} where=" in the middle of the view" />}
       {plan && <output className="position volume-about" aria-label="What is drawn">{planText(d, plan)}{shapeOf(d).t > 1 ? `, time point ${t + 1}` : ''}</output>}
     </>
   );
