@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kKinds[] = {"wrote", "good", "bad"};
+constexpr std::string_view kKinds[] = {"wrote", "good", "bad", "unreadable"};
 // Clocks may differ by so much, and by what the check takes.
 constexpr std::chrono::seconds kClockTolerance{2};
 
@@ -27,6 +27,14 @@ std::string dump_line(const Json& json) {
 
 std::string wire_text(const Json& json, const char* key) {
   return api::from_wire_text(json.at(key).get<std::string>());
+}
+
+// At this offset; the end of the file is readable, too, and so is a folder.
+bool can_read(const std::string& path, uint64_t offset) {
+  const Result<UniqueFd> fd = posix::open_at(AT_FDCWD, path, O_RDONLY);
+  if (!fd) return false;
+  char letter = 0;
+  return ::pread(fd->get(), &letter, 1, static_cast<off_t>(offset)) >= 0 || errno == EISDIR;
 }
 
 }  // namespace
@@ -173,6 +181,12 @@ void NodeCheck::take(const NodeWord& word) {
     case NodeWord::Kind::bad:
       fail(word.reason);
       return;
+    case NodeWord::Kind::unreadable:
+      if (can_read(order_.read, word.read_bytes)) {
+        fail(word.reason);
+        return;
+      }
+      break;
     case NodeWord::Kind::good:
       break;
   }

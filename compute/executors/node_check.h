@@ -5,7 +5,8 @@
 // 2. The node looks at its user, its programs, its /tmp, and reads `here` in each place.
 // 3. For each place the node writes a file `there` and says "wrote". The runner must see it by name and in the listing within
 //    kSeenWithin. Then it writes `back` and says "back"; the node must see that file likewise.
-// 4. The node reads up to kReadBytes of a file, and says what it found: "good", or "bad" with a sentence that says what to do.
+// 4. The node reads up to kReadBytes of an input, if that is a file, and says what it found: "good", or "bad" with a sentence that
+//    says what to do. "unreadable", and where, is bad only if the runner can read the input there: else it is no fault of the node.
 // 5. What is bad is said of the first thing that is. A node that says nothing within kCheckPatience is bad, too.
 #pragma once
 
@@ -51,11 +52,11 @@ Result<NodeOrder> parse_node_order(std::string_view json);
 
 // A line of the node.
 struct NodeWord {
-  enum class Kind { wrote, good, bad } kind = Kind::bad;
+  enum class Kind { wrote, good, bad, unreadable } kind = Kind::bad;
   size_t place = 0;         // of `wrote`
-  std::string reason = {};  // of `bad`: a sentence without the node's name
-  Timestamp now = {};       // of `good`: its clock
-  uint64_t read_bytes = 0;  // of `good`
+  std::string reason = {};  // of `bad` and `unreadable`: a sentence without the node's name
+  Timestamp now = {};       // its clock, but in `wrote`
+  uint64_t read_bytes = 0;  // of `good` and `unreadable`
   double read_s = 0;
 };
 std::string to_json(const NodeWord& word);  // one line

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -176,24 +177,33 @@ Result<void> exchange_files(const NodeOrder& order) {
   return {};
 }
 
-Result<void> measure_reading(const NodeOrder& order, NodeWord& word) {
-  if (order.read.empty()) return {};
-  const Result<UniqueFd> fd = posix::open_at(AT_FDCWD, order.read, O_RDONLY);
-  if (!fd) return bad(fmt::format("it cannot read an input: {}", fd.error().text()));
+// An error says that the input cannot be read: word.read_bytes were.
+Result<void> read_input(const NodeOrder& order, NodeWord& word) {
+  TRY_ASSIGN(const UniqueFd fd, posix::open_at(AT_FDCWD, order.read, O_RDONLY));
+  TRY_ASSIGN(const struct stat info, posix::stat_fd(fd.get()));
+  if (!S_ISREG(info.st_mode)) return {};
   // What the node has in memory says nothing about the mount.
-  ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_DONTNEED);
+  ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
   std::vector<char> buffer(1 << 20);
   const SteadyClock::time_point begin = SteadyClock::now();
   while (word.read_bytes < kReadBytes) {
-    const ssize_t n = ::read(fd->get(), buffer.data(), buffer.size());
+    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0)
-      return bad(fmt::format("it cannot read {}: {}", order.read,
-                             Error::from_errno(errno, "read").text()));
+    if (n < 0) return Error::from_errno(errno, "read " + order.read);
     if (n == 0) break;
     word.read_bytes += static_cast<uint64_t>(n);
   }
   word.read_s = std::chrono::duration<double>(SteadyClock::now() - begin).count();
+  return {};
+}
+
+Result<void> measure_reading(const NodeOrder& order, NodeWord& word) {
+  if (order.read.empty()) return {};
+  const Result<void> read = read_input(order, word);
+  if (!read) {
+    word.kind = NodeWord::Kind::unreadable;
+    return bad(fmt::format("it cannot read an input: {}", read.error().text()));
+  }
   if (word.read_bytes < kLeastReadBytes || word.read_s <= 0) {
     word.read_s = 0;
     return {};
@@ -222,7 +232,7 @@ int check_node() {
            : Result<NodeOrder>(Error(std::errc::invalid_argument, "there is no order"));
   NodeWord word;
   Result<void> all = order ? look_at_all(*order, word) : Result<void>(order.error());
-  word.kind = all ? NodeWord::Kind::good : NodeWord::Kind::bad;
+  if (all) word.kind = NodeWord::Kind::good;
   if (!all) word.reason = all.error().text();
   word.now = Timestamp::now();
   static_cast<void>(posix::write_all(STDOUT_FILENO, to_json(word)));

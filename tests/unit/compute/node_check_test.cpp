@@ -174,8 +174,33 @@ TEST_F(NodeCheckTest, MeasuresHowFastAnInputIsRead) {
   EXPECT_GT(rate_, 0);
   order_.least_read_rate = uint64_t{1} << 60;
   expect_fault("(slurm.read_rate)");
-  order_.read = folder_ / "none";
-  expect_fault("it cannot read an input");
+}
+
+// The input of a task may be a folder: OME-Zarr, a well.
+TEST_F(NodeCheckTest, AFolderAsInputIsNotMeasured) {
+  order_.read = folder_ / "image.zarr";
+  fs::create_directories(order_.read);
+  order_.least_read_rate = uint64_t{1} << 60;
+  EXPECT_EQ(fault(), "");
+  EXPECT_EQ(rate_, 0);
+}
+
+TEST_F(NodeCheckTest, AnInputThatNobodyCanReadIsNoFaultOfTheNode) {
+  order_.read = folder_ / "removed";
+  EXPECT_EQ(fault(), "");
+  EXPECT_EQ(rate_, 0);
+}
+
+TEST_F(NodeCheckTest, AnInputThatOnlyTheNodeCannotReadIsAFault) {
+  order_.read = folder_ / "input";
+  ASSERT_TRUE(posix::replace_file(order_.read, "x"));
+  NodeCheck check = NodeCheck::begin(order_).value();
+  NodeWord word;
+  word.kind = NodeWord::Kind::unreadable;
+  word.reason = "it cannot read an input: read: Input/output error";
+  check.hear(to_json(word));
+  EXPECT_EQ(check.fault(), word.reason);
+  check.end();
 }
 
 // As with a client of NFS that keeps listings for a while.
