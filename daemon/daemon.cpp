@@ -210,12 +210,12 @@ Result<void> Daemon::open_archive(const std::string& program) {
 void Daemon::make_parts() {
   capacity_ = std::make_unique<Capacity>(Capacity::source_of(*scratch_, *catalog_),
                                          capacity_options(config_));
-  held_bytes_ = std::make_unique<HeldBytes>(*inodes_, *scratch_);
   user_pins_ = std::make_unique<UserPins>(*catalog_, [this] {
     const auto room = static_cast<double>(capacity_->limit_bytes());
     return UserPins::Limits{config_.pin_user_bytes,
                             static_cast<uint64_t>(room * config_.pin_users_percent / 100)};
   });
+  held_bytes_ = std::make_unique<HeldBytes>(*inodes_, *scratch_, *user_pins_);
   evictor_ = std::make_unique<Evictor>(*inodes_, *scratch_, *archive_, *capacity_);
   evictor_->user_pins = user_pins_.get();
   mover_ =

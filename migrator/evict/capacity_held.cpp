@@ -49,9 +49,10 @@ Result<uint64_t> HeldBytes::count() {
     return {};
   };
   TRY(count_dirty(inodes_, scratch_, hold));
+  user_pins_.look();
   std::vector<InodeNumber> pinned;
   TRY(inodes_.catalog().for_each_lease([&](InodeNumber inode, const LeaseRecord& lease) {
-    if (lease.pin) pinned.push_back(inode);
+    if (lease.pin && user_pins_.holds(lease)) pinned.push_back(inode);
     return true;
   }));
   pinned.erase(std::unique(pinned.begin(), pinned.end()), pinned.end());

@@ -9,6 +9,7 @@
 #include "common/mutex.h"
 #include "common/result.h"
 #include "inodes/inode_table.h"
+#include "migrator/evict/user_pins.h"
 #include "storage/scratch/scratch.h"
 
 namespace tierhub {
@@ -27,11 +28,12 @@ Result<DirtyCount> count_dirty(
     InodeTable& inodes, const Scratch& scratch,
     const std::function<Result<void>(InodeNumber inode, uint64_t dirty_bytes)>& visit = nullptr);
 
-// Bytes that unpublished changes and pinned files occupy, as of a little while ago: how often they
+// Bytes that unpublished changes and files whose pins hold occupy, as of a little while ago: how often they
 // are counted depends on how long that takes.
 class HeldBytes {
  public:
-  HeldBytes(InodeTable& inodes, const Scratch& scratch) : inodes_(inodes), scratch_(scratch) {}
+  HeldBytes(InodeTable& inodes, const Scratch& scratch, UserPins& user_pins)
+      : inodes_(inodes), scratch_(scratch), user_pins_(user_pins) {}
   // Any thread; those that come while it is counted wait.
   Result<uint64_t> get();
 
@@ -40,6 +42,7 @@ class HeldBytes {
 
   InodeTable& inodes_;
   const Scratch& scratch_;
+  UserPins& user_pins_;
   Mutex mutex_;
   uint64_t bytes_ GUARDED_BY(mutex_) = 0;
   SteadyClock::time_point next_count_ GUARDED_BY(mutex_);

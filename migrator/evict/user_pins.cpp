@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,9 +15,14 @@ namespace {
 
 using Sizes = std::map<InodeNumber, uint64_t>;
 
+// Sparse files have sizes that no disk has.
+uint64_t add_sizes(uint64_t one, uint64_t other) {
+  return one + std::min(other, std::numeric_limits<uint64_t>::max() - one);
+}
+
 uint64_t sum_of(const Sizes& files) {
   uint64_t bytes = 0;
-  for (const auto& [inode, size_bytes] : files) bytes += size_bytes;
+  for (const auto& [inode, size_bytes] : files) bytes = add_sizes(bytes, size_bytes);
   return bytes;
 }
 
@@ -50,6 +56,15 @@ Result<UserPins::Kept> UserPins::kept() const {
   return kept;
 }
 
+UserPins::Holders UserPins::within(const Kept& all, uint64_t user_bytes) {
+  Holders holders;
+  for (const auto& [uid, files] : all) {
+    const uint64_t bytes = sum_of(files);
+    if (bytes <= user_bytes && files.size() <= kMostFilesOfUser) holders.emplace(bytes, uid);
+  }
+  return holders;
+}
+
 Result<void> UserPins::check_allowed() const {
   if (limits_().user_bytes > 0) return {};
   return Error(std::errc::permission_denied, "only root may pin here (pin_user is 0)");
@@ -73,7 +88,8 @@ Result<void> UserPins::admit(uint32_t uid, const Sizes& files) const {
                              in_mebibytes(bytes), in_mebibytes(limits.user_bytes)));
   }
   uint64_t bytes = 0;
-  for (const auto& [user, theirs] : all) bytes += sum_of(theirs);
+  for (const auto& [theirs, user] : within(all, limits.user_bytes))
+    bytes = add_sizes(bytes, theirs);
   if (bytes <= limits.all_bytes) return {};
   return Error(std::errc::permission_denied,
                fmt::format("all users together would keep {} on the SSD, and may keep {} "
@@ -92,14 +108,18 @@ void UserPins::look() {
   MutexLock looking(looking_);
   const auto begin = SteadyClock::now();
   if (begin < next_look_) return;
-  std::set<uint32_t> over;
   const auto all = kept();
   if (!all) {
     log::warning("pins of users could not be counted", {{"error", all.error().text()}});
   } else {
-    const uint64_t most = limits_().user_bytes;
-    for (const auto& [uid, files] : *all)
-      if (sum_of(files) > most || files.size() > kMostFilesOfUser) over.insert(uid);
+    const Limits limits = limits_();
+    std::set<uint32_t> over;
+    for (const auto& [uid, files] : *all) over.insert(uid);
+    uint64_t bytes = 0;
+    for (const auto& [theirs, uid] : within(*all, limits.user_bytes)) {
+      bytes = add_sizes(bytes, theirs);
+      if (bytes <= limits.all_bytes) over.erase(uid);
+    }
     const MutexLock lock(mutex_);
     over_ = std::move(over);
   }

@@ -2,7 +2,9 @@
 // none, and hold whatever persons keep.
 //
 // A pin counts with the size that its file has now. So a file that grows after it was pinned may bring its
-// person over the limit: until they are within it again, their pins hold nothing.
+// person over the limit: until they are within it again, their pins hold nothing, and take no room from
+// others. If those who are within theirs keep more together than all may, the pins of whoever keeps most
+// hold nothing, until the rest fits.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +45,8 @@ class UserPins {
   Result<void> admit(uint32_t uid, const std::map<InodeNumber, uint64_t>& files) const;
   Mutex& admission() { return admission_; }
 
-  // False: it is a pin of somebody who keeps more than they may, as of the last look.
+  // False: it is a pin of somebody who keeps more than they may, or most of what is too much together, as
+  // of the last look.
   bool holds(const LeaseRecord& lease) const;
   // Looks again, unless it did a little while ago: how often depends on how long that takes.
   void look();
@@ -52,6 +55,9 @@ class UserPins {
   // Of each person, the sizes of what they have pinned.
   using Kept = std::map<uint32_t, std::map<InodeNumber, uint64_t>>;
   Result<Kept> kept() const;
+  // Who is within their own limit, by how much they keep: the least first.
+  using Holders = std::multimap<uint64_t, uint32_t>;
+  static Holders within(const Kept& all, uint64_t user_bytes);
 
   const Catalog& catalog_;
   const std::function<Limits()> limits_;
