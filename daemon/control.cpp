@@ -243,7 +243,7 @@ Result<uint64_t> Control::pin(const api::Caller& caller, const std::vector<std::
                                  UserPins::kMostFilesOfUser));
       }
     }
-    batch.put_lease(node.inode, pin);
+    if (caller.uid == 0) batch.put_lease(node.inode, pin);
     ++files;
     return {};
   }));
@@ -253,8 +253,20 @@ Result<uint64_t> Control::pin(const api::Caller& caller, const std::vector<std::
   }
   const MutexLock lock(parts_.user_pins.admission());
   TRY(parts_.user_pins.admit(caller.uid, sizes));
+  for (const auto& [inode, size_bytes] : sizes) TRY(put_only_pin(batch, inode, pin));
   TRY(catalog_.commit(batch));
   return files;
+}
+
+// A person has one pin of a file, or names without end would fill the catalog.
+Result<void> Control::put_only_pin(Batch& batch, InodeNumber inode, const LeaseRecord& pin) const {
+  TRY_ASSIGN(const auto leases, catalog_.leases(inode));
+  for (const LeaseRecord& old : leases) {
+    if (!old.pin || UserPins::user_of(old.owner) != UserPins::user_of(pin.owner)) continue;
+    batch.erase_lease(inode, old.owner);
+  }
+  batch.put_lease(inode, pin);
+  return {};
 }
 
 // A person keeps what they may write, or what is theirs.

@@ -137,6 +137,7 @@ class Control final : public api::Service {
                                const Prefetcher::TakeItem& take);
   Result<void> require_own(const api::Caller& caller, uint64_t prefetch) const;
   Result<void> require_keeper(const api::Caller& caller, const FoundNode& node) const;
+  Result<void> put_only_pin(Batch& batch, InodeNumber inode, const LeaseRecord& pin) const;
   Result<void> add_dirty(api::Status& status);
   void add_agents(const api::Caller& caller, api::Status& status) const;
   Result<api::Run> to_run(const std::string& json) const;

@@ -393,6 +393,11 @@ TEST_F(ApiAccess, AUserPinsWithinTheLimitOfTheAdministrator) {
   EXPECT_EQ(as_user({"pin", "--owner", "ada", "--reason", "course", "/shared/own"}).exit_code, 0);
   EXPECT_EQ(pins("/shared/own"), std::vector<std::string>{mine + ": course"});
   EXPECT_EQ(as_user({"pin", "--owner", "ada", "/shared/own"}).exit_code, 0) << "it counts once";
+  for (const char* owner : {"eve", "ada"}) {
+    EXPECT_EQ(as_user({"pin", "--owner", owner, "/shared/own"}).exit_code, 0);
+    EXPECT_THAT(pins("/shared/own"), ::testing::ElementsAre(fmt::format("{}:{}", kUser, owner)))
+        << "a person has one pin of a file";
+  }
   const auto refused = as_user({"pin", "--owner", "eve", "/shared/more"});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_THAT(refused.err, ::testing::HasSubstr("you may keep 3.0 MiB (pin_user)"));
