@@ -132,6 +132,22 @@ TEST_F(Slurm, SpreadsTasksOverTheNodes) {
   expect_no_work_left();
 }
 
+TEST_F(Slurm, FoldersAreInputsToo) {
+  for (const char* image : {"a", "b", "c"}) {
+    fs::create_directories(at("images/") + image + ".zarr");
+    write_text(at("images/") + image + ".zarr/.zgroup", "{\"zarr_format\": 2}");
+  }
+  start();
+  const EndedRun run = drop_and_wait(
+      "job",
+      "workflow: w\ninput: {dataset: \"images/*.zarr\"}\nscatter: {by: file}\nsteps:\n"
+      "  - id: work\n    run: [sh, -c, 'cp $0/.zgroup $1', '{input}', "
+      "'{output}/{name}']\n");
+  EXPECT_EQ(run.ending, "done") << run.report << run.log;
+  EXPECT_EQ(run.status["tasks_done"], 3);
+  for (const nlohmann::json& node : run.status["nodes"]) EXPECT_EQ(node["fault"], "") << node;
+}
+
 TEST_F(Slurm, HasTheFaultOfATaskInItsOwnWords) {
   start();
   const EndedRun failed = drop_and_wait("fails", once("echo this is why >&2; exit 3"));
