@@ -548,7 +548,8 @@ void SlurmExecutor::on_step_end(pid_t pid, Step step, int status, RunLog& log) {
     settle(step, std::move(ended));
   }
   if (!step.handed) return;
-  if (!step.begun && was_refused(step.child.messages)) {
+  // A wrapper that got a beat may have started the task, whatever srun said before.
+  if (!step.begun && !step.free_at && was_refused(step.child.messages)) {
     back_off(message, log);
     settle(step, {step.handed->task, TaskEnd::unstarted, 0, how});
     return;

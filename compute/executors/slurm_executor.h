@@ -14,8 +14,8 @@
 //    files. Slurm says of a node that it cannot reach, too, that its jobs have ended. A holder that squeue does not list has not
 //    ended: a controller that was started again may know nothing of it for some seconds. An srun whose wrapper is silent for longer
 //    than a lease is killed: its task has ended, if its wrapper is as it should be.
-// 6. If srun's messages prove that nothing was started (the controller is away), the task is lost at once, and the next starts
-//    wait a little.
+// 6. If srun's messages say that nothing was started (the controller is away), and no beat was written, the task is lost at once,
+//    and the next starts wait a little. With a beat the wrapper may have started the task: then it is as in 5.
 // 7. A holder without a task is given back after a while; one whose time runs out gets no new task.
 // 8. At the end the holders are cancelled by their name, which is the run's own.
 #pragma once

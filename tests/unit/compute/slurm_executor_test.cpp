@@ -1,0 +1,128 @@
+// The executor with programs in the place of Slurm's, which do what a cluster does at bad moments. One node, node1, which has room
+// for any number of holders.
+#include "compute/executors/slurm_executor.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <gtest/gtest.h>
+
+#include "common/posix.h"
+#include "tests/support/temporary_directory.h"
+
+namespace tierhub::compute {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr const char* kSayGood =
+    "read -r order\n"
+    "echo \"{\\\"word\\\":\\\"good\\\",\\\"place\\\":0,\\\"reason\\\":\\\"\\\","
+    "\\\"now_ns\\\":$(date +%s%N),\\\"read_bytes\\\":0,\\\"read_s\\\":0}\"\n";
+
+class SlurmExecutorTest : public ::testing::Test {
+ protected:
+  SlurmExecutorTest() : log_(RunLog::open(folder_ / "log").value()) {
+    ::signal(SIGPIPE, SIG_IGN);
+    fs::create_directories(folder_ / "bin");
+    settings_.commands_folder = folder_ / "bin";
+    settings_.lease = std::chrono::seconds(1);
+    write_command("sbatch",
+                  "cat > /dev/null\n"
+                  "for word; do case $word in --array=1-*) n=${word#--array=1-};; esac; done\n"
+                  "echo x >> submitted; job=$(wc -l < submitted)\n"
+                  "for i in $(seq $n); do\n"
+                  "  echo \"$job$i|${job}_$i|RUNNING|node1|None|30:00\" >> queue\n"
+                  "done\n");
+    write_command("squeue", "cat queue 2> /dev/null || true\n");
+    write_command("scancel",
+                  "[ -e queue ] || exit 0\n"
+                  "case $* in *--signal*) exit;; *--name*) id='[^|]*';; *) id=$1;; esac\n"
+                  "sed \"s/|$id|RUNNING|/|$id|CANCELLED|/\" queue > queue.new\n"
+                  "mv queue.new queue\n");
+  }
+
+  // Runs in the folder of the test.
+  void write_command(const std::string& name, const std::string& script) {
+    const std::string file = folder_ / ("bin/" + name);
+    ASSERT_TRUE(
+        posix::replace_file(file, "#!/bin/bash\ncd " + folder_.path() + " || exit 9\n" + script));
+    ::chmod(file.c_str(), 0755);
+  }
+  // What it writes to `checks` is a line for each check.
+  void write_srun(const std::string& of_a_check, const std::string& of_a_task = "exit 1\n") {
+    write_command("srun", "case $* in *--check-node) echo x >> checks\n" + of_a_check + ";; *)\n" +
+                              of_a_task + ";; esac\n");
+  }
+  void begin() {
+    executor_.emplace(settings_, "tierhub-test", "/bin/false", folder_ / "mark", needs_);
+    ASSERT_TRUE(executor_->begin(log_));
+  }
+  void turn_until(const std::string& what, const std::function<bool()>& condition) {
+    const auto deadline = SteadyClock::now() + std::chrono::seconds(60);
+    while (!condition()) {
+      ASSERT_LT(SteadyClock::now(), deadline) << what << "\n" << text("log");
+      executor_->want(startable_, {}, "");
+      for (EndedTask& ended : executor_->turn(log_)) ended_.push_back(std::move(ended));
+      ::poll(nullptr, 0, 10);
+    }
+  }
+  void start_a_task() {
+    turn_until("a node is ready", [&] { return executor_->has_room({}); });
+    ASSERT_TRUE(executor_->start({0, 0}, {}, {}, "task"));
+  }
+  std::string text(const std::string& file) const {
+    const Result<std::string> found = posix::read_file(folder_ / file);
+    return found ? *found : "";
+  }
+  size_t lines_of(const std::string& file) const {
+    const std::string lines = text(file);
+    return static_cast<size_t>(std::count(lines.begin(), lines.end(), '\n'));
+  }
+  // "" if node1 has none, or is not known.
+  std::string fault() const {
+    const std::vector<NodeState> nodes = executor_->nodes();
+    return nodes.empty() ? "" : nodes.front().fault;
+  }
+
+  TemporaryDirectory folder_;
+  RunLog log_;
+  SlurmSettings settings_;
+  size_t startable_ = 1;
+  std::optional<NodeOrder> needs_ = NodeOrder{};
+  std::optional<SlurmExecutor> executor_;
+  std::vector<EndedTask> ended_;
+};
+
+TEST_F(SlurmExecutorTest, ARefusedStepNeverRan) {
+  write_srun(kSayGood, "read -r order; echo 'srun: error: Requested nodes are busy' >&2; exit 1\n");
+  begin();
+  start_a_task();
+  turn_until("the task has ended", [&] { return !ended_.empty(); });
+  EXPECT_EQ(ended_.front().end, TaskEnd::unstarted);
+}
+
+// srun waits for a busy node, and then it starts the wrapper.
+TEST_F(SlurmExecutorTest, AStepThatGotABeatMayHaveRunWhateverSrunSaid) {
+  write_srun(kSayGood,
+             "read -r order\n"
+             "nonce=$(grep -o '\"nonce\":\"[0-9a-f]*\"' <<< \"$order\" | cut -d'\"' -f4)\n"
+             "echo 'srun: Requested nodes are busy' >&2\n"
+             "printf '\\x1e%s {\"node\":\"node1\",\"alive\":0}\\n' $nonce >&2\n"
+             "read -r beat; [ \"$beat\" ] && echo x > beaten; exit 1\n");
+  begin();
+  start_a_task();
+  const auto begun = SteadyClock::now();
+  turn_until("the task has ended", [&] { return !ended_.empty(); });
+  EXPECT_EQ(lines_of("beaten"), 1u);
+  EXPECT_EQ(ended_.front().end, TaskEnd::lost);
+  EXPECT_GE(SteadyClock::now() - begun, settings_.lease) << "until then it may run";
+  EXPECT_NE(text("queue").find("|CANCELLED|"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tierhub::compute
