@@ -29,6 +29,14 @@ std::string wire_text(const Json& json, const char* key) {
   return api::from_wire_text(json.at(key).get<std::string>());
 }
 
+constexpr std::string_view kFolderPrefix = ".node-check-";
+
+void remove_check_folder(const std::string& folder) {
+  for (const char* file : {"here", "there", "back", "here.tmp", "there.tmp", "back.tmp"})
+    ::unlink((folder + "/" + file).c_str());
+  ::rmdir(folder.c_str());
+}
+
 // At this offset; the end of the file is readable, too, and so is a folder.
 bool can_read(const std::string& path, uint64_t offset) {
   const Result<UniqueFd> fd = posix::open_at(AT_FDCWD, path, O_RDONLY);
@@ -117,7 +125,19 @@ std::optional<NodeWord> parse_node_word(std::string_view text) {
 }
 
 std::string check_folder(const std::string& place, std::string_view nonce) {
-  return fmt::format("{}/.node-check-{}", place, nonce.substr(0, 16));
+  return fmt::format("{}/{}{}", place, kFolderPrefix, nonce.substr(0, 16));
+}
+
+void remove_old_checks(const std::vector<std::string>& places) {
+  for (const std::string& place : places) {
+    const Result<UniqueFd> fd = posix::open_at(AT_FDCWD, place, O_RDONLY | O_DIRECTORY);
+    if (!fd) continue;
+    const Result<std::vector<std::string>> names = posix::list_directory_fd(fd->get());
+    if (!names) continue;
+    for (const std::string& name : *names) {
+      if (name.starts_with(kFolderPrefix)) remove_check_folder(place + "/" + name);
+    }
+  }
 }
 
 bool is_seen(const std::string& folder, const std::string& file, std::string_view content) {
@@ -138,24 +158,29 @@ Result<NodeCheck> NodeCheck::begin(NodeOrder order) {
   NodeCheck check(std::move(order));
   for (const std::string& place : check.order_.places) {
     const std::string folder = check_folder(place, check.order_.nonce);
-    TRY(posix::make_directories(folder, 0700));
-    TRY(posix::replace_file(folder + "/here", check.order_.nonce));
+    Result<void> made = posix::make_directories(folder, 0700);
+    if (made) made = posix::replace_file(folder + "/here", check.order_.nonce);
+    if (made) continue;
+    check.end();
+    return made.error();
   }
   return check;
 }
 
 void NodeCheck::end() const {
-  for (const std::string& place : order_.places) {
-    const std::string folder = check_folder(place, order_.nonce);
-    for (const char* file : {"here", "there", "back", "there.tmp", "back.tmp"})
-      ::unlink((folder + "/" + file).c_str());
-    ::rmdir(folder.c_str());
-  }
+  for (const std::string& place : order_.places)
+    remove_check_folder(check_folder(place, order_.nonce));
 }
 
 void NodeCheck::fail(std::string fault) {
   if (std::exchange(is_over_, true)) return;
   fault_ = std::move(fault);
+}
+
+void NodeCheck::leave_undecided(std::string why) {
+  if (is_over_) return;
+  is_undecided_ = true;
+  fail(std::move(why));
 }
 
 std::string NodeCheck::hear(std::string_view bytes) {
@@ -206,7 +231,7 @@ void NodeCheck::take(const NodeWord& word) {
 std::string NodeCheck::look() {
   if (is_over_) return {};
   if (SteadyClock::now() > give_up_at_) {
-    fail(fmt::format("its check did not end within {} s", kCheckPatience.count()));
+    leave_undecided(fmt::format("its check did not end within {} s", kCheckPatience.count()));
     return {};
   }
   if (!sought_) return {};
@@ -223,14 +248,14 @@ std::string NodeCheck::look() {
   }
   const Result<void> written = posix::replace_file(folder + "/back", order_.nonce);
   if (!written) {
-    fail("the check could not write here: " + written.error().text());
+    leave_undecided("the check could not write here: " + written.error().text());
     return {};
   }
   return fmt::format("back {}\n", *std::exchange(sought_, std::nullopt));
 }
 
 void NodeCheck::step_ended(const std::string& how) {
-  fail("its check ended without a word: " + how);
+  leave_undecided("its check ended without a word: " + how);
 }
 
 }  // namespace tierhub::compute

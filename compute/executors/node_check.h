@@ -7,7 +7,8 @@
 //    kSeenWithin. Then it writes `back` and says "back"; the node must see that file likewise.
 // 4. The node reads up to kReadBytes of an input, if that is a file, and says what it found: "good", or "bad" with a sentence that
 //    says what to do. "unreadable", and where, is bad only if the runner can read the input there: else it is no fault of the node.
-// 5. What is bad is said of the first thing that is. A node that says nothing within kCheckPatience is bad, too.
+// 5. What is bad is said of the first thing that is. A check that ends without a word, or not within kCheckPatience, or that the runner
+//    cannot go on with, is no verdict: Slurm took the node back, or did not answer. The runner may look again.
 #pragma once
 
 #include <chrono>
@@ -65,6 +66,9 @@ std::optional<NodeWord> parse_node_word(std::string_view json);
 // The folder of a check, in a place.
 std::string check_folder(const std::string& place, std::string_view nonce);
 
+// Removes what checks of an earlier runner left in these places.
+void remove_old_checks(const std::vector<std::string>& places);
+
 // By name and in the listing.
 bool is_seen(const std::string& folder, const std::string& file, std::string_view content);
 
@@ -74,7 +78,7 @@ int check_node();
 // The runner's part. One thread; waits for nothing.
 class NodeCheck {
  public:
-  // Makes the folders.
+  // Makes the folders; leaves none if it fails.
   static Result<NodeCheck> begin(NodeOrder order);
   // Removes them.
   void end() const;
@@ -90,12 +94,15 @@ class NodeCheck {
   bool is_over() const { return is_over_; }
   // Once it is over: what is wrong; empty: nothing.
   const std::string& fault() const { return fault_; }
+  // Nothing is known of the node; fault() says why.
+  bool is_undecided() const { return is_undecided_; }
   double read_rate() const { return read_rate_; }  // bytes a second; 0: not measured
 
  private:
   explicit NodeCheck(NodeOrder order);
   void take(const NodeWord& word);
   void fail(std::string fault);
+  void leave_undecided(std::string why);
 
   NodeOrder order_;
   Timestamp begun_;
@@ -104,6 +111,7 @@ class NodeCheck {
   std::optional<size_t> sought_;  // the place in which the node's file is looked for
   SteadyClock::time_point seek_until_;
   bool is_over_ = false;
+  bool is_undecided_ = false;
   std::string fault_;
   double read_rate_ = 0;
 };

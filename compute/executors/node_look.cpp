@@ -150,6 +150,9 @@ Result<void> look_at_tmp(const NodeOrder& order) {
                          size_text(free), size_text(order.least_free_tmp)));
 }
 
+// Nobody hears what this node says any more: it says nothing.
+Error unheard() { return Error(std::errc::broken_pipe, "its run said nothing more"); }
+
 Result<void> exchange_files(const NodeOrder& order) {
   for (size_t place = 0; place < order.places.size(); ++place) {
     const std::string folder = check_folder(order.places[place], order.nonce);
@@ -161,8 +164,8 @@ Result<void> exchange_files(const NodeOrder& order) {
     NodeWord word;
     word.kind = NodeWord::Kind::wrote;
     word.place = place;
-    TRY(posix::write_all(STDOUT_FILENO, to_json(word)));
-    if (read_input_line() != fmt::format("back {}", place)) return bad("its run said nothing more");
+    if (!posix::write_all(STDOUT_FILENO, to_json(word))) return unheard();
+    if (read_input_line() != fmt::format("back {}", place)) return unheard();
     const SteadyClock::time_point until = SteadyClock::now() + kSeenWithin;
     while (!is_seen(folder, "back", order.nonce)) {
       if (SteadyClock::now() > until) {
@@ -232,6 +235,7 @@ int check_node() {
            : Result<NodeOrder>(Error(std::errc::invalid_argument, "there is no order"));
   NodeWord word;
   Result<void> all = order ? look_at_all(*order, word) : Result<void>(order.error());
+  if (!all && all.error().is(std::errc::broken_pipe)) return 1;
   if (all) word.kind = NodeWord::Kind::good;
   if (!all) word.reason = all.error().text();
   word.now = Timestamp::now();

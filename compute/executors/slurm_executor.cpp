@@ -37,6 +37,10 @@ constexpr seconds kForgotten{30};
 constexpr seconds kCancelAgain{5};
 // So many bad nodes, or twice as many as a run has, and no good one: the fault is that of the run, or of the site.
 constexpr size_t kLeastBadNodes = 3;
+// So many checks of a node without a verdict are one: that it is bad.
+constexpr unsigned kMostUndecided = 3;
+// So many checks that cannot begin, one after the other: the run cannot go on. Between them are 1, 2, 4 and 8 s.
+constexpr unsigned kMostFailedBegins = 5;
 // An srun is for one task, unless tasks of this step are shorter. Then it takes tasks for so long: they are done when it says so.
 constexpr seconds kShort{5};
 constexpr seconds kBundle{10};
@@ -103,6 +107,7 @@ SlurmExecutor::SlurmExecutor(SlurmSettings settings, std::string job_name, std::
 
 Result<void> SlurmExecutor::begin(RunLog& log) {
   impatient_until_ = SteadyClock::now() + kImpatience;
+  if (needs_) remove_old_checks(needs_->places);
   log.line("run",
            fmt::format("Slurm: up to {} node{} with {} processor{} each, as the jobs {}",
                        settings_.nodes, settings_.nodes == 1 ? "" : "s", settings_.processors,
@@ -252,6 +257,8 @@ void SlurmExecutor::stop_all(milliseconds grace) {
 
 std::string SlurmExecutor::waits_for() const {
   if (!trouble_.empty()) return "Slurm: " + trouble_;
+  if (SteadyClock::now() < check_again_at_)
+    return "Slurm: no node can be checked: " + cannot_check_;
   if (!unsettled_.empty()) {
     const auto holder = holders_.find(unsettled_.front().holder);
     if (holder == holders_.end()) return "Slurm: a node was lost; its tasks run elsewhere soon";
@@ -278,6 +285,11 @@ std::vector<NodeState> SlurmExecutor::nodes() const {
 // --- Nodes ---
 
 std::string SlurmExecutor::hopeless() const {
+  const bool one_is_ready = std::any_of(holders_.begin(), holders_.end(), [](const auto& entry) {
+    return entry.second.state == Holder::State::ready;
+  });
+  if (failed_begins_ >= kMostFailedBegins && !one_is_ready && empty())
+    return "no node can be checked: " + cannot_check_;
   std::string faults;
   size_t bad = 0;
   for (const auto& [name, node] : nodes_) {
@@ -301,16 +313,34 @@ void SlurmExecutor::check_nodes(RunLog& log) {
       holder.idle_since = SteadyClock::now();
       continue;
     }
-    const bool is_under_way =
-        std::any_of(checks_.begin(), checks_.end(),
-                    [&, &of = job](const auto& entry) { return entry.second.holder == of; });
+    const bool is_under_way = std::any_of(checks_.begin(), checks_.end(), [&](const auto& entry) {
+      return entry.second.node == holder.node;
+    });
     if (is_under_way) continue;
-    const Result<void> begun = begin_check(job);
-    if (!begun) back_off(begun.error().text(), log);
+    if (SteadyClock::now() < check_again_at_) {
+      holder.state = Holder::State::leaving;
+      continue;
+    }
+    const Result<void> begun = begin_check(job, holder.node);
+    if (begun) {
+      failed_begins_ = 0;
+      cannot_check_.clear();
+      continue;
+    }
+    holder.state = Holder::State::leaving;
+    on_check_that_cannot_begin(begun.error().text(), log);
   }
 }
 
-Result<void> SlurmExecutor::begin_check(const std::string& job) {
+void SlurmExecutor::on_check_that_cannot_begin(std::string why, RunLog& log) {
+  if (why != cannot_check_) log.line("run", "Slurm: no node can be checked: " + why);
+  cannot_check_ = std::move(why);
+  const milliseconds delay = kFirstDelay * (1 << std::min(failed_begins_, 5u));
+  check_again_at_ = SteadyClock::now() + std::min(delay, kLongestDelay);
+  ++failed_begins_;
+}
+
+Result<void> SlurmExecutor::begin_check(const std::string& job, const std::string& node) {
   NodeOrder order = *needs_;
   TRY_ASSIGN(order.nonce, make_nonce());
   order.read = input_;
@@ -323,7 +353,7 @@ Result<void> SlurmExecutor::begin_check(const std::string& job) {
   }
   // A pipe takes an order whole: it is short.
   static_cast<void>(posix::write_all(child.input.get(), to_json(check.order())));
-  checks_.emplace(*pid, Check{std::move(child), job, std::move(check)});
+  checks_.emplace(*pid, Check{std::move(child), job, node, std::move(check)});
   return {};
 }
 
@@ -345,6 +375,15 @@ void SlurmExecutor::on_check_end(const Check& check, RunLog& log) {
   if (found == holders_.end() || kill_at_) return;
   Holder& holder = found->second;
   if (holder.state != Holder::State::unchecked) return;
+  if (check.check.is_undecided()) {
+    const unsigned times = ++undecided_[holder.node];
+    if (times < kMostUndecided) {
+      log.line("run", fmt::format("Slurm: {} is given back, to be looked at again: {}", holder.node,
+                                  check.check.fault()));
+      holder.state = Holder::State::leaving;
+      return;
+    }
+  }
   nodes_[holder.node] = {holder.node, check.check.fault(), check.check.read_rate()};
   if (check.check.fault().empty()) {
     const double rate = check.check.read_rate();
@@ -759,7 +798,7 @@ unsigned SlurmExecutor::processors_wanted() const {
 
 void SlurmExecutor::submit_holders(RunLog& log) {
   if (!cleared_ || kill_at_ || submitted_ || backs_off() || startable_ == 0) return;
-  if (is_running(Purpose::submit)) return;
+  if (is_running(Purpose::submit) || SteadyClock::now() < check_again_at_) return;
   const unsigned nodes =
       (processors_wanted() + settings_.processors - 1) / std::max(1u, settings_.processors);
   const size_t there = pending_ + static_cast<size_t>(std::count_if(

@@ -4,6 +4,8 @@
 // 1. What an earlier runner of this run left is cancelled, and nothing starts until it is gone.
 // 2. As tasks wait, holders are submitted, up to the nodes of the settings. One squeue, every few seconds, says which exist.
 //    The first step in a holder checks its node (node_check.h). A node that is bad is given back, and left out from then on.
+//    A holder whose check ends without a verdict is given back; so is one whose check cannot begin, and then the next is asked for
+//    after a while.
 // 3. A task starts as `srun ... tieragent --run-task` in a holder with processors, memory and time left for it. The wrapper says
 //    that it begins, enforces the limits, and says how the task ended when nothing of it is left (step.h).
 //    Until then it gets beats, without which the wrapper ends the task (lease.h). A wrapper whose tasks are short gets one after
@@ -119,6 +121,7 @@ class SlurmExecutor final : public Executor {
   struct Check {
     Child child;
     std::string holder;
+    std::string node;
     NodeCheck check;
   };
 
@@ -158,7 +161,8 @@ class SlurmExecutor final : public Executor {
   bool waits_for_leases() const;
 
   void check_nodes(RunLog& log);
-  Result<void> begin_check(const std::string& job);
+  Result<void> begin_check(const std::string& job, const std::string& node);
+  void on_check_that_cannot_begin(std::string why, RunLog& log);
   void read_checks();
   void on_check_end(const Check& check, RunLog& log);
 
@@ -197,10 +201,14 @@ class SlurmExecutor final : public Executor {
   std::vector<Step> unsettled_;  // srun ended without a record; the holder may still be there
   std::map<pid_t, Command> commands_;
   std::map<pid_t, Check> checks_;
-  std::map<std::string, Holder> holders_;   // by job
-  std::map<std::string, NodeState> nodes_;  // that were checked, by name
-  std::string no_more_nodes_;               // Slurm's word, once some were left out
-  std::set<std::string> forgotten_;         // holders that Slurm did not list for a while
+  std::map<std::string, Holder> holders_;      // by job
+  std::map<std::string, NodeState> nodes_;     // that were checked, by name
+  std::string no_more_nodes_;                  // Slurm's word, once some were left out
+  std::map<std::string, unsigned> undecided_;  // checks without a verdict, by node
+  unsigned failed_begins_ = 0;                 // of checks, in a row
+  std::string cannot_check_;                   // why
+  SteadyClock::time_point check_again_at_{};
+  std::set<std::string> forgotten_;  // holders that Slurm did not list for a while
   std::vector<EndedTask> ended_;
 
   bool cleared_ = false;  // nothing of an earlier runner is left

@@ -98,6 +98,54 @@ class SlurmExecutorTest : public ::testing::Test {
   std::vector<EndedTask> ended_;
 };
 
+TEST_F(SlurmExecutorTest, ChecksThatEndWithoutAWordExcludeANodeTheThirdTime) {
+  write_srun("echo 'srun: error: Socket timed out on send/recv operation' >&2; exit 1\n");
+  begin();
+  turn_until("there is a fault", [&] { return !fault().empty(); });
+  EXPECT_EQ(lines_of("checks"), 3u);
+  EXPECT_NE(fault().find("its check ended without a word: srun: exit code 1: srun: error: Socket"),
+            std::string::npos)
+      << fault();
+  EXPECT_GE(lines_of("submitted"), 3u) << "each of them is given back";
+}
+
+TEST_F(SlurmExecutorTest, ANodeWhoseChecksEndedTwiceWithoutAWordIsUsed) {
+  write_srun("[ $(wc -l < checks) -gt 2 ] || exit 1\n" + std::string(kSayGood));
+  begin();
+  turn_until("the node is ready", [&] { return executor_->has_room({}); });
+  EXPECT_EQ(fault(), "");
+  EXPECT_EQ(lines_of("checks"), 3u);
+}
+
+TEST_F(SlurmExecutorTest, TwoHoldersOnANodeAreCheckedOnce) {
+  settings_.nodes = 2;
+  startable_ = 2;
+  write_srun("sleep 0.3\n" + std::string(kSayGood));
+  begin();
+  turn_until("a node is ready", [&] { return lines_of("queue") == 2 && executor_->has_room({}); });
+  EXPECT_EQ(lines_of("checks"), 1u);
+}
+
+TEST_F(SlurmExecutorTest, ACheckThatCannotBeginHoldsNoNodeAndEndsTheRun) {
+  write_srun(kSayGood);
+  fs::create_directories(folder_ / "run/.node-check-old");
+  ASSERT_TRUE(posix::replace_file(folder_ / "run/.node-check-old/here", "old"));
+  ASSERT_TRUE(posix::replace_file(folder_ / "file", ""));
+  needs_->places = {folder_ / "run", folder_ / "file/work"};
+  begin();
+  EXPECT_TRUE(fs::is_empty(folder_ / "run")) << "of an earlier runner";
+  turn_until("the run says what it waits for",
+             [&] { return executor_->waits_for().starts_with("Slurm: no node can be checked: "); });
+  EXPECT_TRUE(fs::is_empty(folder_ / "run"));
+  EXPECT_EQ(executor_->hopeless(), "") << "it may pass";
+  turn_until("its node is given back",
+             [&] { return text("queue").find("|RUNNING|") == std::string::npos; });
+  turn_until("the run ends", [&] { return !executor_->hopeless().empty(); });
+  EXPECT_NE(executor_->hopeless().find("file/work"), std::string::npos) << executor_->hopeless();
+  EXPECT_EQ(lines_of("submitted"), 5u);
+  EXPECT_EQ(lines_of("checks"), 0u);
+}
+
 TEST_F(SlurmExecutorTest, ARefusedStepNeverRan) {
   write_srun(kSayGood, "read -r order; echo 'srun: error: Requested nodes are busy' >&2; exit 1\n");
   begin();
