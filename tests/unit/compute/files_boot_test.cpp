@@ -26,5 +26,15 @@ TEST(FilesBoot, OnlyServersThatHaveAFileWhenItIsClosedOutliveIt) {
     EXPECT_FALSE(is_handed_over_at_close(other)) << other;
 }
 
+TEST(FilesBoot, WhatIsMountedBelowCounts) {
+  const std::string mountinfo =
+      "22 1 0:21 / / rw - ext4 /dev/sda rw\n"
+      "30 22 0:40 / /lab\\040a rw shared:1 - nfs4 server:/lab rw\n"
+      "31 30 8:1 / /lab\\040a/results rw - ext4 /dev/sdb rw\n"
+      "32 22 8:2 / /lab\\040abc rw - ext4 /dev/sdc rw\n";
+  EXPECT_EQ(mounts_below(mountinfo, "/lab a"), std::vector<std::string>{"/lab a/results"});
+  EXPECT_TRUE(mounts_below(mountinfo, "/lab abc").empty());
+}
+
 }  // namespace
 }  // namespace tierhub::compute

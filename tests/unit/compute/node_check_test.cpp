@@ -59,7 +59,9 @@ class NodeCheckTest : public ::testing::Test {
     EXPECT_TRUE(posix::write_all(input.write.get(), to_json(order_)));
     while (output.read && !check->is_over()) {
       const std::string answer = check->hear(read_now(output.read));
-      if (!answer.empty()) EXPECT_TRUE(posix::write_all(input.write.get(), answer));
+      if (!answer.empty()) {
+        EXPECT_TRUE(posix::write_all(input.write.get(), answer));
+      }
       ::poll(nullptr, 0, 5);
     }
     input.write.reset();
