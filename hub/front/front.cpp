@@ -34,7 +34,8 @@ constexpr size_t kMostOfAField = 1'024;
 // Of the threads that answer everybody's requests (server.cpp), some are left.
 constexpr int kMostSigningIn = 4;
 // The login process has fewer at once.
-constexpr size_t kMostAttempts = 64;
+// Longer than login keeps an attempt that is not answered.
+constexpr std::chrono::minutes kAttemptsAreKnown{5};
 
 // Counts those that are at something.
 class Turn {
@@ -326,15 +327,17 @@ http::Response Front::submit_login(const Visit& visit) {
 
 void Front::note_attempt(const std::string& attempt, const std::string& user) {
   attempts_.with([&](auto& attempts) {
-    if (attempts.size() >= kMostAttempts) attempts.clear();
-    attempts[attempt] = user;
+    const auto now = SteadyClock::now();
+    std::erase_if(attempts,
+                  [&](const auto& one) { return now - one.second.asked > kAttemptsAreKnown; });
+    attempts[attempt] = {user, now};
   });
 }
 
 std::string Front::user_of_attempt(const std::string& attempt) {
   return attempts_.with([&](auto& attempts) {
     const auto found = attempts.find(attempt);
-    return found == attempts.end() ? std::string() : found->second;
+    return found == attempts.end() ? std::string() : found->second.user;
   });
 }
 

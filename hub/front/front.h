@@ -20,6 +20,7 @@
 #include <set>
 #include <string>
 
+#include "common/clock.h"
 #include "common/guarded.h"
 #include "http/server.h"
 #include "hub/front/assets.h"
@@ -94,7 +95,11 @@ class Front final : public http::Handler {
   Throttle failures_of_machine_{60, std::chrono::minutes(5)};
   std::atomic<int> signing_in_ = 0;
   // The user of each attempt that has been asked something: guesses of a second factor count for them.
-  Guarded<std::map<std::string, std::string>> attempts_;
+  struct Attempt {
+    std::string user;
+    SteadyClock::time_point asked;
+  };
+  Guarded<std::map<std::string, Attempt>> attempts_;
   Mutex mutex_;
   std::string token_ GUARDED_BY(mutex_);  // empty: it has been used
   std::optional<Person> token_person_ GUARDED_BY(mutex_);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -42,6 +43,7 @@ class TwoSteps final : public SignIn {
  public:
   Result<Step> begin(const std::string& user) override {
     user_ = user;
+    if (user == "eve") return Step{{}, Prompt{"Word: ", false}, "", fmt::format("eve-{}", ++eves_)};
     return Step{{}, Prompt{"Password: "}, "", "attempt-1"};
   }
   Result<Step> answer(const std::string& attempt, const std::string& text) override {
@@ -54,6 +56,7 @@ class TwoSteps final : public SignIn {
 
  private:
   std::string user_;
+  int eves_ = 0;
 };
 
 class FrontTest : public ::testing::Test {
@@ -290,6 +293,9 @@ TEST_F(FrontTest, CountsGuessesOfASecondFactor) {
   const Headers headers = {{"origin", "http://127.0.0.1:80"}};
   for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(ask("POST", "/login", headers, "user=ada&password=secret").status, 200);
+    // Attempts of somebody else do not make anybody forget whose this one is.
+    for (int other = 0; other < 100; ++other)
+      EXPECT_EQ(ask("POST", "/login", headers, "user=eve&password=no").status, 200);
     EXPECT_EQ(ask("POST", "/login", headers, "attempt=attempt-1&answer=999").status, 401);
   }
   EXPECT_EQ(ask("POST", "/login", headers, "user=ada&password=secret").status, 429);
