@@ -71,7 +71,7 @@ class Lease {
   std::deque<std::pair<uint64_t, Time>> sent_;
 };
 
-// Of a clock that also counts the time in which the machine sleeps.
+// The time since the machine was started, with the time that it slept.
 Lease::Time boot_time();
 
 // A file that says that wrappers may hold leases of this run. Survives the runner.

@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "api/byte_text.h"
 #include "common/posix.h"
 #include "compute/executors/text.h"
+#include "compute/executors/wire.h"
 
 namespace tierhub::compute {
 namespace {
@@ -20,15 +20,6 @@ using Json = nlohmann::json;
 constexpr std::string_view kKinds[] = {"wrote", "good", "bad", "unreadable"};
 // Clocks may differ by so much, and by what the check takes.
 constexpr std::chrono::seconds kClockTolerance{2};
-
-std::string dump_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-std::string wire_text(const Json& json, const char* key) {
-  return api::from_wire_text(json.at(key).get<std::string>());
-}
-
 constexpr std::string_view kFolderPrefix = ".node-check-";
 
 void remove_check_folder(const std::string& folder) {
@@ -48,26 +39,25 @@ bool can_read(const std::string& path, uint64_t offset) {
 }  // namespace
 
 std::string to_json(const NodeOrder& order) {
-  Json places = Json::array();
-  for (const std::string& place : order.places) places.push_back(api::to_wire_text(place));
   Json programs = Json::array();
   for (const NodeOrder::Program& program : order.programs) {
     programs.push_back({{"name", api::to_wire_text(program.name)},
                         {"search_path", api::to_wire_text(program.search_path)},
                         {"cwd", api::to_wire_text(program.cwd)}});
   }
-  return dump_line({{"nonce", order.nonce},
-                    {"version", order.version},
-                    {"uid", order.uid},
-                    {"gid", order.gid},
-                    {"groups", order.groups},
-                    {"user", api::to_wire_text(order.user)},
-                    {"places", places},
-                    {"programs", programs},
-                    {"setup", api::to_wire_text(order.setup)},
-                    {"read", api::to_wire_text(order.read)},
-                    {"least_read_rate", order.least_read_rate},
-                    {"least_free_tmp", order.least_free_tmp}});
+  return to_wire_line({{"nonce", order.nonce},
+                       {"version", order.version},
+                       {"uid", order.uid},
+                       {"gid", order.gid},
+                       {"groups", order.groups},
+                       {"user", api::to_wire_text(order.user)},
+                       {"places", texts_to_wire(order.places)},
+                       {"programs", programs},
+                       {"setup", api::to_wire_text(order.setup)},
+                       {"read", api::to_wire_text(order.read)},
+                       {"least_read_rate", order.least_read_rate},
+                       {"least_free_tmp", order.least_free_tmp}}) +
+         "\n";
 }
 
 Result<NodeOrder> parse_node_order(std::string_view text) {
@@ -79,15 +69,15 @@ Result<NodeOrder> parse_node_order(std::string_view text) {
     json.at("uid").get_to(order.uid);
     json.at("gid").get_to(order.gid);
     json.at("groups").get_to(order.groups);
-    order.user = wire_text(json, "user");
-    for (const Json& place : json.at("places"))
-      order.places.push_back(api::from_wire_text(place.get<std::string>()));
+    order.user = text_from_wire(json, "user");
+    order.places = texts_from_wire(json.at("places"));
     for (const Json& program : json.at("programs")) {
-      order.programs.push_back({wire_text(program, "name"), wire_text(program, "search_path"),
-                                wire_text(program, "cwd")});
+      order.programs.push_back({text_from_wire(program, "name"),
+                                text_from_wire(program, "search_path"),
+                                text_from_wire(program, "cwd")});
     }
-    order.setup = wire_text(json, "setup");
-    order.read = wire_text(json, "read");
+    order.setup = text_from_wire(json, "setup");
+    order.read = text_from_wire(json, "read");
     json.at("least_read_rate").get_to(order.least_read_rate);
     json.at("least_free_tmp").get_to(order.least_free_tmp);
     return order;
@@ -97,12 +87,13 @@ Result<NodeOrder> parse_node_order(std::string_view text) {
 }
 
 std::string to_json(const NodeWord& word) {
-  return dump_line({{"word", kKinds[static_cast<size_t>(word.kind)]},
-                    {"place", word.place},
-                    {"reason", word.reason},
-                    {"now_ns", word.now.ns},
-                    {"read_bytes", word.read_bytes},
-                    {"read_s", word.read_s}});
+  return to_wire_line({{"word", kKinds[static_cast<size_t>(word.kind)]},
+                       {"place", word.place},
+                       {"reason", word.reason},
+                       {"now_ns", word.now.ns},
+                       {"read_bytes", word.read_bytes},
+                       {"read_s", word.read_s}}) +
+         "\n";
 }
 
 std::optional<NodeWord> parse_node_word(std::string_view text) {

@@ -14,6 +14,7 @@
 #include "common/posix.h"
 #include "common/run_as.h"
 #include "common/spawn.h"
+#include "compute/executors/input_lines.h"
 #include "compute/executors/node_check.h"
 #include "compute/executors/process.h"
 #include "compute/executors/text.h"
@@ -31,19 +32,6 @@ constexpr std::string_view kOwnProgram = "imgop";
 
 Error bad(std::string sentence) {
   return Error(std::errc::operation_not_permitted, std::move(sentence));
-}
-
-// A line of standard input; none if it is at its end.
-std::optional<std::string> read_input_line() {
-  std::string line;
-  char letter = 0;
-  for (;;) {
-    const ssize_t n = ::read(STDIN_FILENO, &letter, 1);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return std::nullopt;
-    if (letter == '\n') return line;
-    line += letter;
-  }
 }
 
 Result<void> look_at_places(const NodeOrder& order) {
@@ -153,7 +141,7 @@ Result<void> look_at_tmp(const NodeOrder& order) {
 // Nobody hears what this node says any more: it says nothing.
 Error unheard() { return Error(std::errc::broken_pipe, "its run said nothing more"); }
 
-Result<void> exchange_files(const NodeOrder& order) {
+Result<void> exchange_files(const NodeOrder& order, InputLines& input) {
   for (size_t place = 0; place < order.places.size(); ++place) {
     const std::string folder = check_folder(order.places[place], order.nonce);
     const Result<void> written = posix::replace_file(folder + "/there", order.nonce);
@@ -165,7 +153,7 @@ Result<void> exchange_files(const NodeOrder& order) {
     word.kind = NodeWord::Kind::wrote;
     word.place = place;
     if (!posix::write_all(STDOUT_FILENO, to_json(word))) return unheard();
-    if (read_input_line() != fmt::format("back {}", place)) return unheard();
+    if (input.wait_for_next() != fmt::format("back {}", place)) return unheard();
     const SteadyClock::time_point until = SteadyClock::now() + kSeenWithin;
     while (!is_seen(folder, "back", order.nonce)) {
       if (SteadyClock::now() > until) {
@@ -217,24 +205,25 @@ Result<void> measure_reading(const NodeOrder& order, NodeWord& word) {
                          size_text(static_cast<uint64_t>(rate)), size_text(order.least_read_rate)));
 }
 
-Result<void> look_at_all(const NodeOrder& order, NodeWord& word) {
+Result<void> look_at_all(const NodeOrder& order, InputLines& input, NodeWord& word) {
   TRY(look_at_places(order));
   TRY(look_at_user(order));
   TRY(look_at_programs(order));
   TRY(look_at_tmp(order));
-  TRY(exchange_files(order));
+  TRY(exchange_files(order, input));
   return measure_reading(order, word);
 }
 
 }  // namespace
 
 int check_node() {
-  const std::optional<std::string> line = read_input_line();
+  InputLines input;
+  const std::optional<std::string> line = input.wait_for_next();
   const Result<NodeOrder> order =
       line ? parse_node_order(*line)
            : Result<NodeOrder>(Error(std::errc::invalid_argument, "there is no order"));
   NodeWord word;
-  Result<void> all = order ? look_at_all(*order, word) : Result<void>(order.error());
+  Result<void> all = order ? look_at_all(*order, input, word) : Result<void>(order.error());
   if (!all && all.error().is(std::errc::broken_pipe)) return 1;
   if (all) word.kind = NodeWord::Kind::good;
   if (!all) word.reason = all.error().text();

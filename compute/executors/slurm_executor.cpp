@@ -64,6 +64,10 @@ std::string last_message(std::string_view messages) {
   return last_error.empty() ? last : last_error;
 }
 
+std::string how_srun_ended(int status, const std::string& message) {
+  return fmt::format("srun: {}{}{}", describe_exit(status), message.empty() ? "" : ": ", message);
+}
+
 Result<UniqueFd> memory_file(std::string_view text) {
   UniqueFd fd(::memfd_create("order", MFD_CLOEXEC));
   if (!fd) return Error::from_errno(errno, "memfd_create");
@@ -550,8 +554,7 @@ void SlurmExecutor::reap(RunLog& log) {
         back_off(message, log);
       } else {
         if (!node.is_over()) {
-          node.step_ended(fmt::format("srun: {}{}{}", describe_exit(status),
-                                      message.empty() ? "" : ": ", message));
+          node.step_ended(how_srun_ended(status, message));
         }
         on_check_end(check.mapped(), log);
       }
@@ -570,8 +573,7 @@ void SlurmExecutor::on_step_end(pid_t pid, Step step, int status, RunLog& log) {
     step.handed->lines.end(log);
   }
   const std::string message = last_message(step.child.messages);
-  const std::string how =
-      fmt::format("srun: {}{}{}", describe_exit(status), message.empty() ? "" : ": ", message);
+  const std::string how = how_srun_ended(status, message);
   const bool srun_succeeded = WIFEXITED(status) && WEXITSTATUS(status) == 0;
   for (EndedTask& ended : step.recorded) {
     // Nothing of the task runs any more: its record says so.

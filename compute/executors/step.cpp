@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "api/byte_text.h"
+#include "compute/executors/wire.h"
 
 namespace tierhub::compute {
 namespace {
@@ -17,39 +17,18 @@ namespace {
 using Json = nlohmann::json;
 
 // As TaskEnd.
-constexpr std::array<std::string_view, 7> kEnds = {
+constexpr std::array<std::string_view, 7> kTaskEnds = {
     "done", "failed", "out_of_time", "out_of_memory", "lost", "unstarted", "stopped"};
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-// Paths and arguments may be any bytes.
-std::vector<std::string> arguments_to_wire(const std::vector<std::string>& texts) {
-  std::vector<std::string> wire;
-  for (const std::string& text : texts) wire.push_back(api::to_wire_text(text));
-  return wire;
-}
-
-std::vector<std::string> from_wire(const Json& json) {
-  std::vector<std::string> texts;
-  for (const Json& text : json) texts.push_back(api::from_wire_text(text.get<std::string>()));
-  return texts;
-}
-
-std::string text_of(const Json& json, const char* key) {
-  return api::from_wire_text(json.at(key).get<std::string>());
-}
 
 StepOrder read_order(const Json& json) {
   StepOrder order;
   order.nonce = json.at("nonce").get<std::string>();
-  order.process.program = text_of(json, "program");
-  order.process.search_path = text_of(json, "search_path");
-  order.process.arguments = from_wire(json.at("arguments"));
-  order.process.environment = from_wire(json.at("environment"));
-  order.process.cwd = text_of(json, "cwd");
-  order.setup = text_of(json, "setup");
+  order.process.program = text_from_wire(json, "program");
+  order.process.search_path = text_from_wire(json, "search_path");
+  order.process.arguments = texts_from_wire(json.at("arguments"));
+  order.process.environment = texts_from_wire(json.at("environment"));
+  order.process.cwd = text_from_wire(json, "cwd");
+  order.setup = text_from_wire(json, "setup");
   order.lease = std::chrono::milliseconds(json.at("lease_ms").get<int64_t>());
   order.more = json.at("more").get<bool>();
   order.limits.cpus = json.at("cpus").get<unsigned>();
@@ -70,8 +49,9 @@ StepRecord read_record(const Json& json) {
   }
   if (!json.contains("end")) return record;
   record.kind = StepRecord::Kind::ended;
-  const auto* end = std::find(kEnds.begin(), kEnds.end(), json.at("end").get<std::string>());
-  if (end != kEnds.end()) record.end = static_cast<TaskEnd>(end - kEnds.begin());
+  const auto* end =
+      std::find(kTaskEnds.begin(), kTaskEnds.end(), json.at("end").get<std::string>());
+  if (end != kTaskEnds.end()) record.end = static_cast<TaskEnd>(end - kTaskEnds.begin());
   record.exit_code = json.at("exit_code").get<int>();
   record.reason = json.at("reason").get<std::string>();
   record.peak_bytes = json.at("peak_bytes").get<uint64_t>();
@@ -94,8 +74,8 @@ std::string to_json(const StepOrder& order) {
   Json json = {{"nonce", order.nonce},
                {"program", api::to_wire_text(order.process.program)},
                {"search_path", api::to_wire_text(order.process.search_path)},
-               {"arguments", arguments_to_wire(order.process.arguments)},
-               {"environment", arguments_to_wire(order.process.environment)},
+               {"arguments", texts_to_wire(order.process.arguments)},
+               {"environment", texts_to_wire(order.process.environment)},
                {"cwd", api::to_wire_text(order.process.cwd)},
                {"setup", api::to_wire_text(order.setup)},
                {"cpus", order.limits.cpus},
@@ -103,7 +83,7 @@ std::string to_json(const StepOrder& order) {
                {"more", order.more}};
   if (order.limits.memory_bytes) json["memory_bytes"] = *order.limits.memory_bytes;
   if (order.limits.time) json["time_s"] = order.limits.time->count();
-  return dump(json);
+  return to_wire_line(json);
 }
 
 Result<StepOrder> parse_order(std::string_view json) {
@@ -118,13 +98,13 @@ std::string to_line(const StepRecord& record, std::string_view nonce) {
   Json json = {{"node", record.node}};
   if (record.kind == StepRecord::Kind::alive) json["alive"] = record.alive;
   if (record.kind == StepRecord::Kind::ended) {
-    json["end"] = kEnds.at(static_cast<size_t>(record.end));
+    json["end"] = kTaskEnds.at(static_cast<size_t>(record.end));
     json["exit_code"] = record.exit_code;
     json["reason"] = record.reason;
     json["peak_bytes"] = record.peak_bytes;
     json["processor_s"] = record.processor_s;
   }
-  return fmt::format("\x1e{} {}\n", nonce, dump(json));
+  return fmt::format("\x1e{} {}\n", nonce, to_wire_line(json));
 }
 
 StepOutput::StepOutput(std::string_view nonce) : mark_(fmt::format("\x1e{} ", nonce)) {}

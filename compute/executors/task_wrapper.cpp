@@ -17,6 +17,7 @@
 #include "common/posix.h"
 #include "common/signals.h"
 #include "common/spawn.h"
+#include "compute/executors/input_lines.h"
 #include "compute/executors/lease.h"
 #include "compute/executors/limited_process.h"
 #include "compute/executors/step.h"
@@ -27,34 +28,6 @@ namespace {
 constexpr int kNoLease = 124;
 constexpr int kNoOrder = 125;
 constexpr int kNotStarted = 127;
-
-// The lines of standard input, as they come.
-class InputLines {
- public:
-  // Reads what there is; waits for it if there is nothing yet.
-  void read_some() {
-    std::array<char, 65536> buffer;
-    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) return;
-    if (n <= 0) {
-      at_end_ = true;
-      return;
-    }
-    text_.append(buffer.data(), static_cast<size_t>(n));
-  }
-  std::optional<std::string> next() {
-    const size_t end = text_.find('\n');
-    if (end == std::string::npos) return std::nullopt;
-    std::string line = text_.substr(0, end);
-    text_.erase(0, end + 1);
-    return line;
-  }
-  bool at_end() const { return at_end_; }
-
- private:
-  std::string text_;
-  bool at_end_ = false;
-};
 
 // Slurm calls nodes by names of its own.
 std::string node_name() {
@@ -283,11 +256,7 @@ class Wrapper {
 
 int wrap_task() {
   InputLines input;
-  std::optional<std::string> line = input.next();
-  while (!line && !input.at_end()) {
-    input.read_some();
-    line = input.next();
-  }
+  const std::optional<std::string> line = input.wait_for_next();
   const Result<StepOrder> order =
       line ? parse_order(*line)
            : Result<StepOrder>(Error(std::errc::invalid_argument, "there is no order of a task"));
