@@ -211,7 +211,7 @@ class Login {
     }
   }
 
-  // Who has signed in is still the account of that number.
+  // The name that signed in still belongs to that uid.
   bool is_same_account(const std::string& uid_text) const {
     const auto found = signed_in_.find(uid_text);
     if (found == signed_in_.end()) return false;
