@@ -287,14 +287,10 @@ TEST_F(HubAttacksOnSessions, NoiseFillsNoLogAndHoldsNobodyUp) {
   start_with_both();
   // Callers that are gone before anybody can ask who they were, and requests that are none.
   for (int i = 0; i < 200; ++i) {
-    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const UniqueFd fd = connect_to(port_);
+    ASSERT_TRUE(fd);
     const linger none = {1, 0};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port_);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ASSERT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     if (i % 2 == 0) ::send(fd.get(), "\x16\x03\x01\r\n\r\n", 7, MSG_NOSIGNAL);
   }
   for (int i = 0; i < 100; ++i) {

@@ -10,8 +10,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "common/unique_fd.h"
-
 namespace tierhub::test {
 namespace {
 
@@ -31,16 +29,22 @@ std::string joined(const std::string& chunked) {
 
 }  // namespace
 
-std::string converse(uint16_t port, const std::string& bytes) {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval limit = {60, 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+UniqueFd connect_to(uint16_t port) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return "";
+    return {};
+  return fd;
+}
+
+std::string converse(uint16_t port, const std::string& bytes) {
+  const UniqueFd fd = connect_to(port);
+  if (!fd) return "";
+  const timeval limit = {60, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   for (size_t sent = 0; sent < bytes.size();) {
     const ssize_t n = ::send(fd.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
     if (n <= 0) break;

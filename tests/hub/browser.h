@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "common/unique_fd.h"
+
 namespace tierhub::test {
 
 struct Answer {
@@ -17,6 +19,9 @@ struct Answer {
     return found == headers.end() ? "" : found->second;
   }
 };
+
+// A connection to that port of this machine; an empty one if there is none.
+UniqueFd connect_to(uint16_t port);
 
 // Sends these bytes over a connection of its own; what comes until the server closes it.
 std::string converse(uint16_t port, const std::string& bytes);
