@@ -271,6 +271,18 @@ class ApiAccess : public TierTest {
     EXPECT_EQ(wait_for_exit(child, std::chrono::seconds(60)), 0);
     return read_file(report);
   }
+
+  CommandResult tierctl_as(uint32_t uid, uint32_t gid, const std::vector<std::string>& arguments) {
+    std::vector<std::string> command = {"setpriv",
+                                        fmt::format("--reuid={}", uid),
+                                        fmt::format("--regid={}", gid),
+                                        "--clear-groups",
+                                        program("tierctl"),
+                                        "--socket",
+                                        tier.client().socket_path()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run_command(command);
+  }
 };
 
 TEST_F(ApiAccess, AnswersAsTheKernelDoes) {
@@ -333,16 +345,8 @@ TEST_F(ApiAccess, LetsUsersPublishAndEvictWhatTheyMayWrite) {
     write_file(tier.in_mount(fmt::format("shared/{}", name)), "content", 0644);
     check(::chown(tier.in_mount(fmt::format("shared/{}", name)).c_str(), uid, 4001), "chown");
   }
-  const auto as_user = [&](std::vector<std::string> arguments) {
-    std::vector<std::string> command = {"setpriv",
-                                        "--reuid=3001",
-                                        "--regid=4001",
-                                        "--clear-groups",
-                                        program("tierctl"),
-                                        "--socket",
-                                        tier.client().socket_path()};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    return run_command(command);
+  const auto as_user = [&](const std::vector<std::string>& arguments) {
+    return tierctl_as(3001, 4001, arguments);
   };
   EXPECT_EQ(as_user({"publish", "--wait", "/shared/own"}).exit_code, 0);
   EXPECT_EQ(read_file(tier.in_archive("shared/own")), "content");
@@ -374,16 +378,8 @@ TEST_F(ApiAccess, AUserPinsWithinTheLimitOfTheAdministrator) {
     ASSERT_EQ(::chown(tier.in_mount(std::string("shared/") + name).c_str(), kUser, kUser), 0);
   ASSERT_EQ(::chmod(tier.in_mount("shared/writable").c_str(), 0666), 0);
   tier.publish();
-  const auto as_user = [&](std::vector<std::string> arguments) {
-    std::vector<std::string> command = {"setpriv",
-                                        fmt::format("--reuid={}", kUser),
-                                        fmt::format("--regid={}", kUser),
-                                        "--clear-groups",
-                                        program("tierctl"),
-                                        "--socket",
-                                        tier.client().socket_path()};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    return run_command(command);
+  const auto as_user = [&](const std::vector<std::string>& arguments) {
+    return tierctl_as(kUser, kUser, arguments);
   };
   const auto pins = [&](const std::string& path) { return tier.entry(path).pins; };
   const std::string mine = fmt::format("{}:ada", kUser);
