@@ -19,6 +19,9 @@ namespace tierhub::compute {
 namespace {
 namespace fs = std::filesystem;
 
+// Two programs that change the queue at a time would lose a job.
+const std::string kAlone = "exec 9> lock; flock 9\n";
+
 constexpr const char* kSayGood =
     "read -r order\n"
     "echo \"{\\\"word\\\":\\\"good\\\",\\\"place\\\":0,\\\"reason\\\":\\\"\\\","
@@ -32,18 +35,19 @@ class SlurmExecutorTest : public ::testing::Test {
     settings_.commands_folder = folder_ / "bin";
     settings_.lease = std::chrono::seconds(1);
     write_command("sbatch",
-                  "cat > /dev/null\n"
-                  "for word; do case $word in --array=1-*) n=${word#--array=1-};; esac; done\n"
-                  "echo x >> submitted; job=$(wc -l < submitted)\n"
-                  "for i in $(seq $n); do\n"
-                  "  echo \"$job$i|${job}_$i|RUNNING|node1|None|30:00\" >> queue\n"
-                  "done\n");
+                  "cat > /dev/null\n" + kAlone +
+                      "for word; do case $word in --array=1-*) n=${word#--array=1-};; esac; done\n"
+                      "echo x >> submitted; job=$(wc -l < submitted)\n"
+                      "for i in $(seq $n); do\n"
+                      "  echo \"$job$i|${job}_$i|RUNNING|node1|None|30:00\" >> queue\n"
+                      "done\n");
     write_command("squeue", "cat queue 2> /dev/null || true\n");
     write_command("scancel",
-                  "[ -e queue ] || exit 0\n"
-                  "case $* in *--signal*) exit;; *--name*) id='[^|]*';; *) id=$1;; esac\n"
-                  "sed \"s/|$id|RUNNING|/|$id|CANCELLED|/\" queue > queue.new\n"
-                  "mv queue.new queue\n");
+                  kAlone +
+                      "[ -e queue ] || exit 0\n"
+                      "case $* in *--signal*) exit;; *--name*) id='[^|]*';; *) id=$1;; esac\n"
+                      "sed \"s/|$id|RUNNING|/|$id|CANCELLED|/\" queue > queue.new\n"
+                      "mv queue.new queue\n");
   }
 
   // Runs in the folder of the test.
