@@ -43,7 +43,7 @@ constexpr unsigned kMostUndecided = 3;
 constexpr unsigned kMostFailedBegins = 5;
 // An srun is for one task, unless tasks of this step are shorter. Then it takes tasks for so long: they are done when it says so.
 constexpr seconds kShort{5};
-constexpr seconds kBundle{10};
+constexpr seconds kBundle{30};
 // So long does a wrapper wait for its next task.
 constexpr milliseconds kVacantPatience{200};
 // Nothing is started that may well not end in time.
