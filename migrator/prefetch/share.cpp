@@ -15,113 +15,107 @@ uint64_t counted(PrefetchUrgency urgency, uint64_t bytes) {
   return bytes;
 }
 
-}  // namespace
-
-FairShare::Level& FairShare::level_of(PrefetchUrgency urgency) {
-  return levels_.at(urgency == PrefetchUrgency::task ? 0 : 1);
+// The value of the one of them that has something ready and has had the least; null: there is none.
+template <typename Map>
+auto least_used(const Map& map) -> const typename Map::mapped_type* {
+  const typename Map::mapped_type* least = nullptr;
+  for (const auto& [name, candidate] : map) {
+    if (candidate.ready > 0 && (least == nullptr || candidate.used < least->used))
+      least = &candidate;
+  }
+  return least;
 }
 
-void FairShare::add(uint64_t id, uint32_t owner_uid, PrefetchUrgency urgency) {
-  const auto [it, is_new] = entries_.emplace(id, Entry{owner_uid, urgency, Readiness::waits, 0});
-  if (is_new) level_of(urgency).owners[owner_uid].entries.emplace(id, &it->second);
+// One that had nothing ready begins where the least of the others is.
+template <typename Share>
+void catch_up(Share& share, const Share* least) {
+  if (least != nullptr && share.ready == 0) share.used = std::max(share.used, least->used);
+}
+
+}  // namespace
+
+FairShare::Place FairShare::place_of(const Entry& entry) {
+  Level& level = levels_.at(entry.urgency);
+  Owner& owner = level.owners.at(entry.owner_uid);
+  return {level, owner, owner.queues.at(entry.queue)};
+}
+
+void FairShare::add(uint64_t id, uint32_t owner_uid, PrefetchUrgency urgency,
+                    const std::string& label) {
+  const QueueName queue{label, label.empty() ? id : 0};
+  const auto [it, is_new] =
+      entries_.emplace(id, Entry{owner_uid, urgency, queue, Readiness::waits});
+  if (is_new) levels_[urgency].owners[owner_uid].queues[queue].entries.emplace(id, &it->second);
 }
 
 void FairShare::remove(uint64_t id) {
   const auto it = entries_.find(id);
   if (it == entries_.end()) return;
   set(id, Readiness::waits);
-  auto& owners = level_of(it->second.urgency).owners;
-  const auto owner = owners.find(it->second.owner_uid);
-  owner->second.entries.erase(id);
-  if (owner->second.entries.empty()) owners.erase(owner);
+  const Entry& entry = it->second;
+  const Place place = place_of(entry);
+  place.queue.entries.erase(id);
+  if (place.queue.entries.empty()) place.owner.queues.erase(entry.queue);
+  if (place.owner.queues.empty()) place.level.owners.erase(entry.owner_uid);
   entries_.erase(it);
 }
 
-// Each level of it begins where the least of the others is.
-void FairShare::become_ready(uint64_t id, Entry& entry) {
-  std::optional<uint64_t> least;
-  const auto see = [&](uint64_t used) { least = std::min(least.value_or(used), used); };
-  Level& level = level_of(entry.urgency);
-  Owner& owner = level.owners.at(entry.owner_uid);
-  for (const auto& [other_id, other] : owner.entries) {
-    if (other_id != id && other->readiness == Readiness::ready) see(other->used);
-  }
-  if (least) entry.used = std::max(entry.used, *least);
-  least.reset();
-  for (const auto& [uid, other] : level.owners) {
-    if (uid != entry.owner_uid && other.ready > 0) see(other.used);
-  }
-  if (least && owner.ready == 0) owner.used = std::max(owner.used, *least);
-  least.reset();
-  for (const Level& other : levels_) {
-    if (&other != &level && other.ready > 0) see(other.used);
-  }
-  if (least && level.ready == 0) level.used = std::max(level.used, *least);
+void FairShare::become_ready(const Entry& entry) {
+  const Place place = place_of(entry);
+  catch_up(place.queue, least_used(place.owner.queues));
+  catch_up(place.owner, least_used(place.level.owners));
+  catch_up(place.level, least_used(levels_));
+  ++place.queue.ready;
+  ++place.owner.ready;
+  ++place.level.ready;
 }
 
 void FairShare::set(uint64_t id, Readiness readiness) {
   const auto it = entries_.find(id);
   if (it == entries_.end() || it->second.readiness == readiness) return;
   Entry& entry = it->second;
-  Level& level = level_of(entry.urgency);
-  Owner& owner = level.owners.at(entry.owner_uid);
   switch (readiness) {
     case Readiness::ready:
-      become_ready(id, entry);
-      ++owner.ready;
-      ++level.ready;
+      become_ready(entry);
       break;
-    case Readiness::waits:
-      --owner.ready;
-      --level.ready;
+    case Readiness::waits: {
+      const Place place = place_of(entry);
+      --place.queue.ready;
+      --place.owner.ready;
+      --place.level.ready;
       break;
+    }
   }
   entry.readiness = readiness;
 }
 
-const FairShare::Level* FairShare::next_level() const {
-  const Level* result = nullptr;
-  for (const Level& level : levels_) {
-    if (level.ready > 0 && (result == nullptr || level.used < result->used)) result = &level;
-  }
-  return result;
-}
-
 std::optional<uint64_t> FairShare::next() const {
-  const Level* level = next_level();
+  const Level* level = least_used(levels_);
   if (level == nullptr) return std::nullopt;
-  const Owner* owner = nullptr;
-  for (const auto& [uid, candidate] : level->owners) {
-    if (candidate.ready > 0 && (owner == nullptr || candidate.used < owner->used))
-      owner = &candidate;
-  }
-  std::optional<uint64_t> result;
-  uint64_t used = 0;
-  for (const auto& [id, entry] : owner->entries) {
-    if (entry->readiness != Readiness::ready || (result && entry->used >= used)) continue;
-    result = id;
-    used = entry->used;
-  }
-  return result;
+  const Queue* queue = least_used(least_used(level->owners)->queues);
+  const auto first =
+      std::find_if(queue->entries.begin(), queue->entries.end(),
+                   [](const auto& entry) { return entry.second->readiness == Readiness::ready; });
+  return first->first;
 }
 
 void FairShare::charge(uint64_t id, uint64_t bytes) {
   const auto it = entries_.find(id);
   if (it == entries_.end()) return;
-  Level& level = level_of(it->second.urgency);
-  it->second.used += bytes;
-  level.owners.at(it->second.owner_uid).used += bytes;
-  level.used += counted(it->second.urgency, bytes);
+  const Place place = place_of(it->second);
+  place.queue.used += bytes;
+  place.owner.used += bytes;
+  place.level.used += counted(it->second.urgency, bytes);
 }
 
 void FairShare::refund(uint64_t id, uint64_t bytes) {
   const auto it = entries_.find(id);
   if (it == entries_.end()) return;
-  Level& level = level_of(it->second.urgency);
-  Owner& owner = level.owners.at(it->second.owner_uid);
-  it->second.used -= std::min(it->second.used, bytes);
-  owner.used -= std::min(owner.used, bytes);
-  level.used -= std::min(level.used, counted(it->second.urgency, bytes));
+  const Place place = place_of(it->second);
+  const auto give_back = [](uint64_t& used, uint64_t amount) { used -= std::min(used, amount); };
+  give_back(place.queue.used, bytes);
+  give_back(place.owner.used, bytes);
+  give_back(place.level.used, counted(it->second.urgency, bytes));
 }
 
 }  // namespace tierhub

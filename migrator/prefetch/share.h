@@ -1,15 +1,18 @@
 // Whose turn it is to fetch a piece from the archive.
 //
 // Fair queueing by what was fetched: between the urgencies, within an urgency between the owners,
-// and within an owner between the prefetches, the one that has had the least is next. `later`
-// counts several times: it gets a small share while tasks wait, and everything while none do. Those
-// who had nothing to fetch for a while do not catch up on that.
+// and within an owner between the queues, the one that has had the least is next. Prefetches of one
+// label are a queue: they are fetched in the order of their ids, so that the first task of a run has
+// its data early, instead of all tasks theirs at the end. One without a label is a queue by itself.
+// `later` counts several times: it gets a small share while tasks wait, and everything while none
+// do. Those who had nothing to fetch for a while do not catch up on that.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "catalog/records.h"
 
@@ -23,7 +26,8 @@ class FairShare {
 
   enum class Readiness { waits, ready };
 
-  void add(uint64_t id, uint32_t owner_uid, PrefetchUrgency urgency);
+  // `id` is greater than those of earlier prefetches.
+  void add(uint64_t id, uint32_t owner_uid, PrefetchUrgency urgency, const std::string& label);
   void remove(uint64_t id);
   bool contains(uint64_t id) const { return entries_.contains(id); }
   // Only those that are ready get a turn. A new one waits.
@@ -37,15 +41,21 @@ class FairShare {
   void refund(uint64_t id, uint64_t bytes);
 
  private:
-  // `used` is what it has had, and no less than what others had had when it became ready.
+  using QueueName = std::pair<std::string, uint64_t>;  // a label, or, of one without, its id
   struct Entry {
     uint32_t owner_uid = 0;
     PrefetchUrgency urgency = PrefetchUrgency::task;
+    QueueName queue;
     Readiness readiness = Readiness::waits;
+  };
+  // `used` is what it has had, and no less than what others had had when it became ready.
+  struct Queue {
+    std::map<uint64_t, const Entry*> entries;
+    size_t ready = 0;
     uint64_t used = 0;
   };
   struct Owner {
-    std::map<uint64_t, Entry*> entries;
+    std::map<QueueName, Queue> queues;
     size_t ready = 0;
     uint64_t used = 0;
   };
@@ -54,12 +64,17 @@ class FairShare {
     size_t ready = 0;
     uint64_t used = 0;
   };
-  Level& level_of(PrefetchUrgency urgency);
-  const Level* next_level() const;
-  void become_ready(uint64_t id, Entry& entry);
+  // Where an entry is.
+  struct Place {
+    Level& level;
+    Owner& owner;
+    Queue& queue;
+  };
+  Place place_of(const Entry& entry);
+  void become_ready(const Entry& entry);
 
   std::map<uint64_t, Entry> entries_;
-  std::array<Level, 2> levels_;  // task, later
+  std::map<PrefetchUrgency, Level> levels_;
 };
 
 }  // namespace tierhub

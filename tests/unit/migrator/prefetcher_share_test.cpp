@@ -13,8 +13,9 @@ constexpr uint32_t kBob = 1002;
 
 class FairShares : public ::testing::Test {
  protected:
-  void add(uint64_t id, uint32_t owner, PrefetchUrgency urgency = task) {
-    share_.add(id, owner, urgency);
+  void add(uint64_t id, uint32_t owner, PrefetchUrgency urgency = task,
+           const std::string& label = "") {
+    share_.add(id, owner, urgency, label);
     share_.set(id, FairShare::Readiness::ready);
   }
   void wait(uint64_t id) { share_.set(id, FairShare::Readiness::waits); }
@@ -49,6 +50,27 @@ TEST_F(FairShares, OwnersGetTheSameHoweverManyPrefetchesTheyHave) {
   for (uint64_t id = 1; id <= 9; ++id) add(id, kAlice);
   add(10, kBob);
   EXPECT_EQ(turns(180)[10], 90u);
+}
+
+TEST_F(FairShares, ThoseOfALabelAreFetchedOneAfterAnother) {
+  add(1, kAlice, task, "run");
+  add(2, kAlice, task, "run");
+  add(3, kAlice);
+  EXPECT_EQ(turns(20), (Had{{1, 10}, {3, 10}}));
+  wait(1);
+  EXPECT_EQ(turns(20), (Had{{2, 10}, {3, 10}}));
+  share_.set(1, FairShare::Readiness::ready);
+  EXPECT_EQ(turns(20), (Had{{1, 10}, {3, 10}}));
+  share_.remove(1);
+  EXPECT_EQ(turns(20), (Had{{2, 10}, {3, 10}}));
+}
+
+TEST_F(FairShares, ALabelOfAnotherOwnerOrUrgencyIsAnother) {
+  add(1, kAlice, task, "run");
+  add(2, kBob, task, "run");
+  EXPECT_EQ(turns(20), (Had{{1, 10}, {2, 10}}));
+  add(3, kAlice, later, "run");
+  EXPECT_EQ(turns(90).at(3), 10u);
 }
 
 TEST_F(FairShares, LargePiecesComeLessOften) {
