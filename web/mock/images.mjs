@@ -48,13 +48,11 @@ function nearest(x, y, z) {
 
 // One bright ball in the dark: at the right, above the middle, in front.
 export const kBall = { x: 0.75, y: 0.3, z: 0.2, radius: 0.12 };
-function ballAt({ shape }, z, x, y) {
-  const d = Math.hypot(x / shape.x - kBall.x, y / shape.y - kBall.y, (z + 0.5) / shape.z - kBall.z);
-  return d < kBall.radius ? 4000 : 100;
-}
+export const kBallId = 7;
+const isInBall = ({ shape }, z, x, y) => Math.hypot(x / shape.x - kBall.x, y / shape.y - kBall.y, (z + 0.5) / shape.z - kBall.z) < kBall.radius;
 
 export function valueAt(image, t, c, z, x, y) {
-  if (image.ball) return ballAt(image, z, x, y);
+  if (image.ball) return isInBall(image, z, x, y) ? 4000 : 100;
   const depth = image.shape.z > 1 ? z / (image.shape.z - 1) : 0.5;
   x += 14 * t + (image.shift ?? 0);
   const noise = 40 * hash(x | 0, y | 0, 31 * z + 7 * c + t);
@@ -67,6 +65,7 @@ export function valueAt(image, t, c, z, x, y) {
 }
 
 export function labelAt(image, z, x, y) {
+  if (image.ball) return isInBall(image, z, x, y) ? kBallId : 0;
   const depth = image.shape.z > 1 ? z / (image.shape.z - 1) : 0.5;
   const near = nearest(x, y, depth);
   return near && near.d < 0.75 ? near.n.id : 0;

@@ -65,9 +65,10 @@ export class World {
     ];
     const ball = { t: 1, c: 1, z: 32, y: 96, x: 96 };
     const cube = { ball: true, voxel_size: { z: 1.5, y: 0.5, x: 0.5 }, channels: [{ name: 'Ball', colour: '#ffffff' }] };
-    this.images.push(image('/volumes/ball.ome.zarr', ball, 'hot', cube), image('/volumes/ball-archive.ome.zarr', ball, 'cold', cube), image('/volumes/movie.ome.zarr', { t: 6, c: 1, z: 8, y: 1024, x: 1024 }, 'partial'));
+    this.images.push(image('/volumes/ball.ome.zarr', ball, 'hot', { ...cube, labels: ['ball'] }), image('/volumes/ball-archive.ome.zarr', ball, 'cold', cube), image('/volumes/movie.ome.zarr', { t: 6, c: 1, z: 8, y: 1024, x: 1024 }, 'partial'));
     this.plates = [plate('/plates/screen-04.ome.zarr', 'Screen 4', 4, 6, 2), plate('/plates/screen-1536.ome.zarr', 'Large screen', 32, 48, 9)];
     const nuclei = this.images[1];
+    this.images.push(image('/volumes/ball.ome.zarr/labels/ball', ball, 'hot', { ...cube, type: 'uint32', isLabel: true }));
     this.images.push({ ...nuclei, path: nuclei.path + '/labels/nuclei', name: 'nuclei', type: 'uint32', labels: [], isLabel: true, shape: { ...nuclei.shape, c: 1 } });
     this.files = [
       { path: '/brain42/broken.tif', size: 4096, resident: 4096, dirty: 0 },

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
+import { kBallId } from '../mock/images.mjs';
 import { start } from '../mock/server.mjs';
 import { openBrowser, openPage, statistics } from './browser.mjs';
 
@@ -12,9 +13,9 @@ before(async () => {
 });
 after(async () => browser?.close());
 
-async function visit(t, hash, { width, scheme, ...options } = {}) {
+async function visit(t, hash, { width, height, scheme, ...options } = {}) {
   const hub = await start(options);
-  const opened = await openPage(browser, { width, scheme });
+  const opened = await openPage(browser, { width, height, scheme });
   t.after(async () => {
     await opened.context.close();
     await hub.stop();
@@ -136,5 +137,46 @@ test('V enters and leaves, a snapshot has no scale bar, and a telephone shows it
   assert.ok(fs.statSync(await file.path()).size > 500, 'the snapshot is empty');
   await page.keyboard.press('v');
   await page.getByLabel(/^Scale bar: /).waitFor();
+  assert.deepEqual(await faults(), []);
+});
+
+// The colour of an object, as src/viewer/label-hue.ts has it.
+function hueOf(id) {
+  let h = Math.imul(id, 2654435761) >>> 0;
+  h = (h ^ (h >>> 15)) >>> 0;
+  const a = (h & 1023) / 1023;
+  return [0, 2 / 3, 1 / 3].map((n) => 0.7 * Math.min(1, Math.max(0, Math.abs(((a + n) % 1) * 6 - 3) - 1)) + 0.3);
+}
+
+const kDark = 'ch=1:ffffff:4998:4999'; // nothing of the volume is bright enough
+
+test('labels are in the volume where their object is, in its colour; a chosen one is white, an empty one an outline', async (t) => {
+  const look = (object = '') => `#/view?path=/volumes/ball.ome.zarr&${kDark}&labels=ball&vol=max,0,0,0${object}`;
+  const { page, hub, faults } = await visit(t, look(), { width: 760, height: 460 }); // every pixel is a ray
+  await settled(page);
+  const fill = page.getByLabel('How much labels are filled');
+  await fill.fill('0.8');
+  await ballIn(page, 1);
+  const box = await page.locator('.canvas').boundingBox();
+  const clip = { x: box.x + box.width / 2, y: box.y, width: box.width / 4, height: box.height / 2 };
+  const [red, green, blue] = hueOf(kBallId);
+  const filled = await statistics(page, clip);
+  const sum = filled.mean[0] + filled.mean[1] + filled.mean[2];
+  assert.ok([red, green, blue].every((n, i) => Math.abs(n / (red + green + blue) - filled.mean[i] / sum) < 0.04), `another colour: ${filled.mean}`);
+  // Each plane is asked for once.
+  assert.equal(hub.log.filter((l) => l.path.includes('/labels/ball/0/')).length, 32);
+  await fill.fill('0');
+  await until(async () => {
+    const { bright } = await statistics(page, clip);
+    return bright > 0.1 * filled.bright && bright < 0.8 * filled.bright;
+  });
+  await page.locator('main').focus();
+  await page.keyboard.press('l');
+  await until(async () => (await statistics(page, clip)).bright === 0);
+  await page.goto(`${hub.address}/${look(`&object=${kBallId}`)}`);
+  await until(async () => {
+    const { mean, bright } = await statistics(page, clip);
+    return bright > 0.01 && Math.max(...mean) - Math.min(...mean) < 1;
+  });
   assert.deepEqual(await faults(), []);
 });

@@ -50,7 +50,7 @@ function turn(s: ViewerState, dx: number, dy: number, many: number, move: boolea
 function act(e: KeyboardEvent, store: ViewerStore, d: Dataset, { snapshot, histograms, labels }: Actions): boolean {
   const s = store.getState();
   const many = e.shiftKey ? 10 : 1;
-  if (s.view.volume && 'xomlgp'.includes(e.key.toLowerCase())) return false; // these are about planes
+  if (s.view.volume && 'xomgp'.includes(e.key.toLowerCase())) return false; // these are about planes
   const toggle = (axis: 'z' | 't') => s.set({ playing: s.playing === axis ? '' : axis });
   const keys: Record<string, () => void> = {
     ArrowRight: () => s.step('z', many), ArrowLeft: () => s.step('z', -many), ArrowUp: () => s.step('t', many), ArrowDown: () => s.step('t', -many),

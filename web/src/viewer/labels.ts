@@ -3,6 +3,7 @@ import type { UpdateParameters } from '@deck.gl/core';
 import { TileLayer } from '@deck.gl/geo-layers';
 import { BitmapLayer } from '@deck.gl/layers';
 import { Matrix4 } from '@math.gl/core';
+import { hueOfLabel } from './label-hue';
 import type { Box } from './parts';
 import type { Level } from './source';
 
@@ -14,13 +15,7 @@ precision highp float; precision highp int; precision highp usampler2D;
 uniform usampler2D ids;
 in vec2 vTexCoord;
 out vec4 fragColor;
-vec3 hue(uint id) {
-  uint h = id * 2654435761u;
-  h ^= h >> 15;
-  float a = float(h & 1023u) / 1023.0;
-  return clamp(abs(fract(a + vec3(0., 2. / 3., 1. / 3.)) * 6. - 3.) - 1., 0., 1.) * .7 + .3;
-}
-void main() {
+${hueOfLabel}void main() {
   ivec2 n = textureSize(ids, 0);
   vec2 p = vTexCoord * vec2(n);
   ivec2 q = clamp(ivec2(p), ivec2(0), n - 1);
@@ -35,7 +30,7 @@ void main() {
     ivec2 r = ivec2(p + o);
     if (r.x >= 0 && r.y >= 0 && r.x < n.x && r.y < n.y && texelFetch(ids, r, 0).r != me) edge = true;
   }
-  fragColor = vec4(chosen ? vec3(1.) : hue(me), edge ? 1.0 : chosen ? max(label.fill, .2) : label.fill);
+  fragColor = vec4(chosen ? vec3(1.) : hue_of_label(me), edge ? 1.0 : chosen ? max(label.fill, .2) : label.fill);
 }`;
 
 interface Ids {

@@ -18,7 +18,7 @@ import { useViewerKeys } from './keys';
 import { LineOverlay, ProfilePanel } from './measure';
 import { ColdMark, coldText, labelAt, Position, ScaleBar } from './overlays';
 import { Panel } from './panel';
-import { partsAt, partsOf, timesOf, type Box, type Part } from './parts';
+import { kMostVolumeBlocks, partsAt, partsOf, timesOf, type Box, type Part } from './parts';
 import { Planes } from './planes';
 import { SlicePanel } from './slice-panel';
 import { save, snapshot, snapshotName, type Picture } from './snapshot';
@@ -74,15 +74,17 @@ const kNoFiles: ResultFile[] = [];
 
 // What is shown of labels at a time point. Those of a run may be of single time points or of blocks, each an image of its
 // own.
-function useParts(d: Dataset, { labels, run, t, z }: View): { parts: Part[]; note: string; files: ResultFile[] } {
+function useParts(d: Dataset, { labels, run, t, z: plane, volume }: View): { parts: Part[]; note: string; files: ResultFile[] } {
   const results = useResults(labels.startsWith('/') ? run : '', true);
   const files = results.data?.files ?? kNoFiles;
   const all = useMemo(() => partsOf(files, d.path, labels), [files, d.path, labels]);
+  const z = volume ? null : plane;
   return useMemo(() => {
     // Until it is known where they belong they are not drawn in a wrong place.
     if (!labels || (results.isPending && results.fetchStatus !== 'idle')) return { parts: [], note: '', files };
     if (!labels.startsWith('/')) return { parts: [{ path: joinPath(d.path, `labels/${labels}`), box: null }], note: '', files };
     const parts = partsAt(all, labels, t, z);
+    if (parts.length === kMostVolumeBlocks) return { parts, note: `No more than ${kMostVolumeBlocks} blocks of labels are shown.`, files };
     return { parts, note: parts.length ? '' : `There are no labels of time point ${t + 1}, only of ${timesOf(all)}.`, files };
   }, [all, files, d.path, labels, t, z, results.isPending, results.fetchStatus]);
 }
@@ -197,7 +199,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
         <div className="viewer-stage">
           {view.volume ? (
             <Suspense fallback={<div className="mark" role="status"><span className="spinner" aria-hidden="true" />Loading the 3-D view</div>}>
-              <VolumeView dataset={d} fresh={fresh} store={store} limits={limits} picture={picture} />
+              <VolumeView dataset={d} fresh={fresh} store={store} limits={limits} labels={labels} labelFill={labelFill} picture={picture} />
             </Suspense>
           ) : (
             <>
@@ -211,7 +213,7 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
           )}
           <ColdMark store={store} />
         </div>
-        {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labels={labels} labelsNote={view.volume && view.labels ? 'Labels are drawn over planes, not over a volume.' : note} foreign={foreign} labelFill={labelFill} onLabelFill={setLabelFill} />}
+        {panel && <Panel dataset={fresh} tiles={tiles} store={store} limits={limits} histograms={histograms} labels={labels} labelsNote={note} foreign={foreign} labelFill={labelFill} onLabelFill={setLabelFill} />}
       </div>
       {view.slices && !view.volume && <SlicePanel dataset={d} store={store} tiles={tiles} limits={limits} />}
       {view.line && !view.volume && <ProfilePanel dataset={d} store={store} tiles={tiles} line={view.line} />}

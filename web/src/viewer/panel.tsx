@@ -65,6 +65,7 @@ function sizeNote(dataset: Dataset, [labels]: Shown[]): string {
 function Labels({ dataset, store, labels: shownLabels, labelsNote, foreign, labelFill, onLabelFill }: Props) {
   const labels = store((s) => s.view.labels);
   const object = store((s) => s.view.object);
+  const volume = store((s) => s.view.volume !== null);
   if (store.getState().plain || (!dataset.labels.length && !foreign)) return null;
   const note = labelsNote || sizeNote(dataset, shownLabels);
   return (
@@ -80,7 +81,7 @@ function Labels({ dataset, store, labels: shownLabels, labelsNote, foreign, labe
       </div>
       {foreign && labels === foreign && <p className="muted panel-path">{shown(shownLabels[0]?.path ?? foreign)}{shownLabels.length > 1 && ` and ${plural(shownLabels.length - 1, 'other block')} of this time point`}</p>}
       {note && <p className="warning"><Icon name="warning" /> {note}</p>}
-      {labels && <p className="muted" role="status">{object ? `Object ${object} is chosen.` : 'Click an object to choose it.'}</p>}
+      {labels && <p className="muted" role="status">{object ? `Object ${object} is chosen.` : volume ? 'A row of the table chooses an object, and so does a click on a plane.' : 'Click an object to choose it.'}</p>}
     </section>
   );
 }

@@ -49,16 +49,19 @@ export function partAt(parts: Part[], chosen: string, t: number): Part | null {
 
 // As many blocks as are drawn over each other's sides at once; a plane of a volume rarely has more.
 export const kMostBlocks = 64;
+// In a volume they are one texture.
+export const kMostVolumeBlocks = 512;
 
-// What is shown at a place: the part of that time point as above, and the other blocks of it whose planes have z. Blocks
-// of one field that were made twice are shown once.
-export function partsAt(parts: Part[], chosen: string, t: number, z: number): Part[] {
+// What is shown at a place: the part of that time point as above, and the other blocks of it whose planes have z; null: of
+// all planes. Blocks of one field that were made twice are shown once.
+export function partsAt(parts: Part[], chosen: string, t: number, z: number | null): Part[] {
   const first = partAt(parts, chosen, t);
   if (!first?.box) return first ? [first] : [];
   const out = [first];
+  const most = z === null ? kMostVolumeBlocks : kMostBlocks;
   for (const p of parts) {
-    if (out.length >= kMostBlocks) break;
-    if (p.box?.t === t && z >= p.box.z[0] && z < p.box.z[1] && !out.some((o) => sameField(o.box!, p.box!))) out.push(p);
+    if (out.length >= most) break;
+    if (p.box?.t === t && (z === null || (z >= p.box.z[0] && z < p.box.z[1])) && !out.some((o) => sameField(o.box!, p.box!))) out.push(p);
   }
   return out;
 }

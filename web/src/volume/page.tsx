@@ -8,10 +8,12 @@ import type { Dataset, Listing } from '../api/types';
 import { bytes } from '../ui/format';
 import type { Limits } from '../viewer/contrast';
 import { BarOf, coldText } from '../viewer/overlays';
+import type { Labels } from '../viewer/page';
 import type { Picture } from '../viewer/snapshot';
 import type { ViewerStore } from '../viewer/store';
 import { kAborted, Tiles } from '../viewer/tiles';
 import { shapeOf } from '../viewer/view';
+import { gridOf, LabelTexture, loadLabels } from './labels';
 import { loadVolume } from './load';
 import { archiveRate, askText, kMostSide, missingBytes, planText, planVolume, volumeBar, voxelsOf, type Plan } from './plan';
 import { VolumeStage } from './stage';
@@ -23,6 +25,8 @@ interface Props {
   fresh: Dataset; // as it is now: its residency changes
   store: ViewerStore;
   limits: Limits[];
+  labels: Labels[];
+  labelFill: number;
   picture: RefObject<Picture | null>;
 }
 
@@ -46,6 +50,42 @@ function useLevels(d: Dataset, wanted: boolean): { levels: { size: number; resid
   return { levels: answer.data ?? null, known: !answer.isLoading };
 }
 
+// The texture of the labels, and which part of it is here. It is another one with other labels or another time point.
+function useLabelTexture(device: Device | null, plan: Plan | null, labels: Labels[], t: number, stage: RefObject<VolumeStage | null>, store: ViewerStore): { numbers: LabelTexture | null; part: number } {
+  const [numbers, setNumbers] = useState<LabelTexture | null>(null);
+  const [part, setPart] = useState(0);
+  useEffect(() => {
+    if (!device || !plan || !labels.length) return undefined;
+    const grid = gridOf(plan);
+    const made = new LabelTexture(device, grid);
+    const stop = new AbortController();
+    const onError = (error: string) => store.getState().set({ error });
+    // What the planes of the viewer have stays theirs: a whole volume would push it out.
+    const parts = labels.map(({ tiles, box }) => ({ box, tiles: new Tiles(tiles.dataset, { onCold: () => {}, onStale: () => {}, onError }, undefined, 0) }));
+    setNumbers(made);
+    setPart(0);
+    let here = 0;
+    let frame = 0;
+    const paint = () => {
+      frame = 0;
+      setPart(here);
+      stage.current?.redraw();
+    };
+    loadLabels(parts, grid, t, (plane, ids) => made.put(plane, ids), (now) => {
+      here = now;
+      frame ||= window.setTimeout(paint, kPaintMs);
+    }, stop.signal).then(paint, (e: unknown) => e === kAborted || onError(`The labels cannot be shown: ${sentence(e)}`));
+    return () => {
+      stop.abort();
+      window.clearTimeout(frame);
+      setNumbers(null);
+      stage.current?.forgetLabels();
+      made.destroy();
+    };
+  }, [device, plan, labels, t, stage, store]);
+  return { numbers, part };
+}
+
 // True when the volume may be fetched: all of it is on the SSD, or somebody has said so.
 function useConsent(d: Dataset, fresh: Dataset, plan: Plan | null, channels: number, t: number) {
   const [agreed, setAgreed] = useState<string | null>(null);
@@ -62,7 +102,7 @@ function useConsent(d: Dataset, fresh: Dataset, plan: Plan | null, channels: num
   return { granted, wait: isCold && !known, text: askText(missing, archiveRate(prefetches.data ?? [])), agree: () => setAgreed(key) };
 }
 
-export default function VolumeView({ dataset: d, fresh, store, limits, picture }: Props) {
+export default function VolumeView({ dataset: d, fresh, store, limits, labels, labelFill, picture }: Props) {
   const client = useQueryClient();
   const box = useRef<HTMLDivElement>(null);
   const stage = useRef<VolumeStage | null>(null);
@@ -81,6 +121,8 @@ export default function VolumeView({ dataset: d, fresh, store, limits, picture }
   const voxels = useMemo(() => voxelsOf(d.type), [d.type]);
   const consent = useConsent(d, fresh, plan, channels.length, t);
   const ready = Boolean(device && plan && channels.length && consent.granted);
+  const object = store((s) => s.view.object);
+  const { numbers, part: labelPart } = useLabelTexture(ready ? device : null, plan, labels, t, stage, store);
 
   useEffect(() => {
     const parent = box.current!;
@@ -149,8 +191,8 @@ export default function VolumeView({ dataset: d, fresh, store, limits, picture }
   const halt = useRef(() => {});
 
   useEffect(() => {
-    if (volume && plan && textures && width > 0) stage.current?.show({ volume, plan, voxels, textures, channels, views, limits, width, height });
-  }, [volume, plan, voxels, textures, channels, views, limits, width, height]);
+    if (volume && plan && textures && width > 0) stage.current?.show({ volume, plan, voxels, textures, channels, views, limits, labels: numbers && { numbers, fill: labelFill, chosen: object }, width, height });
+  }, [volume, plan, voxels, textures, channels, views, limits, numbers, labelFill, object, width, height]);
 
   const leave = () => store.getState().change({ volume: null });
   return (
@@ -173,7 +215,7 @@ export default function VolumeView({ dataset: d, fresh, store, limits, picture }
         </div>
       )}
       {volume && plan && width > 0 && <BarOf bar={volumeBar(d, plan, volume.zoom, width, height)} where=" in the middle of the view" />}
-      {plan && <output className="position volume-about" aria-label="What is drawn">{planText(d, plan)}{shapeOf(d).t > 1 ? `, time point ${t + 1}` : ''}</output>}
+      {plan && <output className="position volume-about" aria-label="What is drawn">{planText(d, plan)}{shapeOf(d).t > 1 ? `, time point ${t + 1}` : ''}{numbers && labelPart < 1 ? `, ${Math.floor(100 * labelPart)} % of the labels` : ''}</output>}
     </>
   );
 }

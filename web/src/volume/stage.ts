@@ -1,10 +1,11 @@
 // deck.gl's canvas for a volume: Viv's volume layer, with textures that are filled while they are shown.
 import { Deck, OrbitView } from '@deck.gl/core';
-import type { Device } from '@luma.gl/core';
+import type { Device, Texture } from '@luma.gl/core';
 import { Matrix4 } from '@math.gl/core';
 import { XR3DLayer } from '@vivjs/layers';
 import type { Limits } from '../viewer/contrast';
 import type { ChannelView, Volume } from '../viewer/view';
+import type { LabelTexture } from './labels';
 import { extentOf, fitZoom, type Plan, type Voxels } from './plan';
 import { VolumeRendering } from './rendering';
 import type { Textures } from './textures';
@@ -15,8 +16,14 @@ interface VolumeProps {
 
 // Viv's layer makes textures of Float32Arrays and owns them: four bytes a voxel, all at once, twice. This one shows
 // textures of somebody else.
-class VolumeLayer extends (XR3DLayer as unknown as new (props: object) => { state: Record<string, unknown>; props: object; finalizeState(): void; setState(s: object): void }) {
+class VolumeLayer extends (XR3DLayer as unknown as new (props: object) => { state: Record<string, unknown>; props: object; finalizeState(): void; setState(s: object): void; draw(options: unknown): void }) {
   static layerName = 'VolumeLayer';
+
+  override draw(options: unknown): void {
+    const { labels } = this.props as { labels: Texture | null };
+    if (labels) (this.state.model as { setBindings(b: object): void } | null)?.setBindings({ labelIds: labels });
+    super.draw(options);
+  }
 
   loadTexture({ data, width, height, depth, size }: VolumeProps['channelData']): void {
     const textures = Object.fromEntries(data.map((texture, i) => [`volume${i}`, texture]));
@@ -37,6 +44,7 @@ export interface VolumeScene {
   channels: number[];
   views: ChannelView[]; // of every channel
   limits: Limits[];
+  labels: { numbers: LabelTexture; fill: number; chosen: number } | null;
   width: number;
   height: number;
 }
@@ -69,7 +77,7 @@ export class VolumeStage {
 
   show(scene: VolumeScene): void {
     this.scene = scene;
-    const { volume, plan, voxels, channels, textures } = scene;
+    const { volume, plan, voxels, channels, textures, labels } = scene;
     const { sides, diagonal } = extentOf(plan);
     const layer = new VolumeLayer({
       id: `volume-${channels.length}`,
@@ -81,7 +89,9 @@ export class VolumeStage {
       tints: channels.map((c) => ({ colour: scene.views[c]!.colour, gamma: scene.views[c]!.gamma })),
       domain: [0, 1],
       dtype: 'Float32',
-      extensions: [this.renderingOf(volume.mode)],
+      extensions: [this.renderingOf(volume.mode, labels !== null)],
+      labels: labels?.numbers.texture ?? null,
+      labelLook: labels && { fill: labels.fill, chosen: labels.chosen, size: labels.numbers.grid.size },
       resolutionMatrix: kSame,
       pickable: false,
       // The back faces: they are seen from inside the volume, too.
@@ -89,6 +99,11 @@ export class VolumeStage {
     });
     const target = sides.map((side, i) => side / 2 + volume.pan[i]! * diagonal);
     this.deck.setProps({ viewState: { target, zoom: this.fitZoom() + volume.zoom, rotationX: volume.pitch, rotationOrbit: volume.turn } as never, layers: [layer as never] });
+  }
+
+  // Before their texture ends.
+  forgetLabels(): void {
+    if (this.scene) this.show({ ...this.scene, labels: null });
   }
 
   // More voxels are here.
@@ -108,10 +123,11 @@ export class VolumeStage {
   }
 
   // deck.gl compares by identity.
-  private readonly renderings = new Map<Volume['mode'], VolumeRendering>();
-  private renderingOf(mode: Volume['mode']): VolumeRendering {
-    const found = this.renderings.get(mode) ?? new VolumeRendering(mode);
-    this.renderings.set(mode, found);
+  private readonly renderings = new Map<string, VolumeRendering>();
+  private renderingOf(mode: Volume['mode'], labels: boolean): VolumeRendering {
+    const key = `${mode} ${labels}`;
+    const found = this.renderings.get(key) ?? new VolumeRendering(mode, labels);
+    this.renderings.set(key, found);
     return found;
   }
   private data: VolumeProps['channelData'] | null = null;
