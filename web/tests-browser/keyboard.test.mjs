@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { start } from '../mock/server.mjs';
+import { audit } from './audit.mjs';
 import { openBrowser, openPage } from './browser.mjs';
 
 let hub;
@@ -98,4 +99,97 @@ test('the focus goes into a dialog, stays there, and returns', async (t) => {
   await dialog.waitFor({ state: 'hidden' });
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Share this image');
   assert.deepEqual(await faults(), []);
+});
+
+// Presses Tab until something has the focus whose name fits, as somebody does who sees where the focus is.
+async function tabTo(page, name) {
+  const seen = [];
+  for (let i = 0; i < 120; i++) {
+    await page.keyboard.press('Tab');
+    const now = await page.evaluate(() => {
+      const e = document.activeElement;
+      return (e.getAttribute('aria-label') ?? e.labels?.[0]?.textContent ?? e.textContent ?? '').trim();
+    });
+    if (typeof name === 'string' ? now === name : name.test(now)) return;
+    seen.push(now.slice(0, 40));
+  }
+  assert.fail(`${name} is not reached: ${seen.join(' | ')}`);
+}
+
+test('from the folder over a run to one of its objects, with keys alone', async (t) => {
+  const { page, faults } = await visit(t, '#/data?path=/brain42');
+  await page.getByText('scan.ome.zarr').waitFor();
+  await tabTo(page, 'Names in this folder');
+  const row = () => page.evaluate(() => document.getElementById(document.activeElement.getAttribute('aria-activedescendant') ?? '')?.querySelector('.row-title')?.textContent);
+  for (let i = 0; i < 20 && (await row()) !== 'scan.ome.zarr'; i++) await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await until(() => page.url().includes('#/view?path=/brain42/scan.ome.zarr'));
+  await page.locator('canvas').first().waitFor({ state: 'attached' });
+  await tabTo(page, 'Analyse…');
+  await page.keyboard.press('Enter');
+  await page.getByRole('radio').first().waitFor();
+  await tabTo(page, /^nuclei-files/);
+  await page.keyboard.press('Space');
+  await tabTo(page, /^Diameter/);
+  await page.keyboard.press('Control+a');
+  await page.keyboard.type('26');
+  await page.locator('.run-button[aria-disabled="false"]').waitFor();
+  await tabTo(page, 'Run');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'nuclei-files', level: 1, exact: true }).waitFor();
+  await tabTo(page, /^(Overview|Results)$/); // the results come by themselves when the run is done
+  if (await page.getByRole('tab', { name: 'Overview' }).getAttribute('aria-selected') === 'true') await page.keyboard.press('ArrowRight');
+  await page.getByRole('grid', { name: 'nuclei.csv' }).waitFor();
+  await tabTo(page, 'nuclei.csv');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.getByText(/^Object \d+ is chosen\.$/).waitFor();
+  assert.deepEqual(await faults(), []);
+});
+
+const kPages = [
+  ['#/data?path=/brain42', 'scan.ome.zarr', async (page) => {
+    await page.locator('.list').focus();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('End');
+    await page.locator('.details').waitFor();
+  }],
+  ['#/data?path=/nowhere', 'does not exist'],
+  ['#/find?name=stack&path=/', 'stack_000.mrc'],
+  ['#/view?path=/brain42/scan.ome.zarr&labels=nuclei&slices=1&line=300,300,900,700', 'Line profile'],
+  ['#/view?path=/volumes/ball.ome.zarr&labels=ball&vol=max', '96 × 96 × 32 voxels'],
+  ['#/view?path=/plates/screen-04.ome.zarr&well=B/3', 'Field 1'],
+  ['#/run?workflow=nuclei-files&dataset=/brain42/scan-archive.ome.zarr', 'come from the archive'],
+  ['#/run?workflow=spots-per-cell', 'Nucleus diameter', async (page) => {
+    await page.locator('.run-button').click({ force: true });
+    await page.getByText('Choose a dataset.').waitFor();
+  }],
+  ['#/runs', 'count-nuclei'],
+  ['#/runs?run=count-nuclei-20261130T020000Z-qwer', 'smooth'],
+  ['#/runs?run=segment-20261129T101500Z-abcd', '1 task failed'],
+  ['#/system', 'node-1'],
+];
+
+test('each page has names, contrast and room for a finger, light and dark, wide and narrow', async (t) => {
+  const { page, faults } = await visit(t, '#/data?path=/');
+  const wrong = [];
+  for (const [hash, text, act = async () => {}] of kPages) {
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.goto(`${hub.address}/${hash}`);
+    await page.getByText(text).or(page.getByLabel(text)).first().waitFor();
+    await act(page);
+    for (const [width, colorScheme] of [[1280, 'light'], [1280, 'dark'], [400, 'dark'], [400, 'light']]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.emulateMedia({ colorScheme });
+      for (const what of await audit(page, width === 400)) wrong.push(`${hash} (${width}, ${colorScheme}): ${what}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.deepEqual(await faults(), []);
+  // It sees what is wrong.
+  await page.setContent('<html lang="en"><body><main><h1>A</h1><img src="data:,"><button></button><p>pale</p><input aria-labelledby="none"></main></body></html>');
+  await page.evaluate(() => { document.querySelector('p').style.color = '#aaa'; });
+  const found = await audit(page, true);
+  for (const what of ['text instead of the picture', 'has no name: <button', 'too small for a finger', 'a contrast of 2.32', 'aria-labelledby names nothing']) assert.ok(found.some((f) => f.includes(what)), `${what}: ${found.join(' | ')}`);
 });

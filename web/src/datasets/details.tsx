@@ -25,9 +25,8 @@ function facts(row: Row): [string, string][] {
   const d = row.dataset;
   const out: [string, string][] = [];
   if (d) {
-    const { t, c, z, y, x } = d.shape;
     out.push(['Format', d.format], ['Axes', [...d.axes].join(' ')]);
-    out.push(['Shape', [t, c, z, y, x].filter((n) => n !== undefined && n > 0).join(' × ')], ['Type', d.type]);
+    out.push(['Shape', [...d.axes].map((axis) => d.shape[axis as keyof typeof d.shape] ?? 1).join(' × ')], ['Type', d.type]);
     if (voxel(d)) out.push(['Voxel', voxel(d)]);
     if (d.channels.length) out.push(['Channels', d.channels.map((ch, i) => ch.name || `channel ${i + 1}`).join(', ')]);
     out.push(['Decoded', bytes(d.bytes)]);

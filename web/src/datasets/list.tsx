@@ -94,7 +94,7 @@ export function List(props: Props) {
   }
 
   const click = (row: Row) => (e: MouseEvent) => {
-    if (!(e.target instanceof Element && e.target.closest('a, input'))) onActivate(row.path);
+    if (!(e.target instanceof Element && e.target.closest('a, label'))) onActivate(row.path);
   };
 
   return (
@@ -111,7 +111,7 @@ export function List(props: Props) {
                 onClick={click(row)} onDoubleClick={() => rowLink(row) && go(rowLink(row))}
               >
                 <span role="gridcell" className="col-check">
-                  <input type="checkbox" tabIndex={-1} aria-label={`Select ${row.name}`} checked={selected.has(row.path)} onChange={() => onSelect(row.path)} />
+                  <label><input type="checkbox" tabIndex={-1} aria-label={`Select ${row.name}`} checked={selected.has(row.path)} onChange={() => onSelect(row.path)} /></label>
                 </span>
                 <span role="gridcell" className="col-name"><Name row={row} /></span>
                 <span role="gridcell" className="col-size">{bytes(row.size)}</span>
