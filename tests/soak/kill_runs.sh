@@ -83,10 +83,11 @@ strike() {  # VICTIM RUN
 }
 
 processes_of() {  # RUN
-  grep -lazx "TIERHUB_RUN=$1" /proc/[0-9]*/environ 2>/dev/null || true
+  grep -lazE "^(TIERHUB_RUN=$1|SLURM_JOB_NAME=tierhub-$1.*)\$" /proc/[0-9]*/environ 2>/dev/null || true
 }
+# A job whose processes have ended is COMPLETING until slurmctld has heard so from a slurmd that was killed: about a minute.
 jobs_of() {  # RUN
-  SLURM_CONF=$cluster/slurm.conf squeue --noheader --states=PENDING,CONFIGURING,RUNNING,COMPLETING --format=%j 2>/dev/null |
+  SLURM_CONF=$cluster/slurm.conf squeue --noheader --states=PENDING,CONFIGURING,RUNNING --format=%j 2>/dev/null |
     grep "tierhub-$1" || true
 }
 
