@@ -20,7 +20,7 @@
 #include "common/run_as.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::api_access_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -444,4 +444,4 @@ TEST_F(ApiAccess, ListsATreePageByPage) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::api_access_test

@@ -10,7 +10,7 @@
 #include "tests/support/loop_mount.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::archive_without_xattrs_test {
 namespace {
 
 class ArchiveWithoutXattrs : public ::testing::Test {
@@ -100,4 +100,4 @@ TEST_F(ArchiveWithoutXattrs, PassesThemOnWhenOthersChangeAFileThatIsOpen) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::archive_without_xattrs_test

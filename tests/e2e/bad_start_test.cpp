@@ -9,7 +9,7 @@
 #include "tests/support/loop_mount.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::bad_start_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -180,4 +180,4 @@ TEST_F(BadStart, TierctlRefusesWhatItDoesNotKnow) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::bad_start_test

@@ -15,7 +15,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::capacity_test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -413,4 +413,4 @@ TEST_F(Capacity, AChangeInTheArchiveVoidsTheReceipt) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::capacity_test

@@ -13,7 +13,7 @@
 #include "common/run_as.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::events_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -153,4 +153,4 @@ TEST_F(Events, AWaitEndsWhenTierdStops) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::events_test

@@ -17,7 +17,7 @@
 #include "tests/support/faulty_folder.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::fault_archive_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -264,4 +264,4 @@ TEST_F(ArchiveFault, TierdStopsAndStartsThoughTheArchiveHangs) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::fault_archive_test

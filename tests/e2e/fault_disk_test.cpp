@@ -15,7 +15,7 @@
 #include "tests/support/faulty_folder.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::fault_disk_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -172,4 +172,4 @@ TEST_F(DiskFault, AFullDiskOfTheCatalogRefusesChangesUntilThereIsRoom) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::fault_disk_test

@@ -12,7 +12,7 @@
 #include "common/fault_points.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::fsck_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -198,4 +198,4 @@ TEST_F(Fsck, TakesFromABackupWhatNeitherTierKnows) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::fsck_test

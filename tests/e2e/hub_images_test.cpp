@@ -17,7 +17,7 @@
 #include "tests/support/tier_fixture.h"
 #include "tests/unit/pixels/samples.h"
 
-namespace tierhub {
+namespace tierhub::hub_images_test {
 namespace {
 
 using formats::Json;
@@ -200,4 +200,4 @@ TEST_F(HubImages, AMapShowsWhatIsOnTheSsd) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::hub_images_test

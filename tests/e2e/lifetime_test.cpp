@@ -13,7 +13,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::lifetime_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -165,4 +165,4 @@ TEST_F(Lifetime, HotFilesAndWritesGoOnWithoutTheArchive) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::lifetime_test

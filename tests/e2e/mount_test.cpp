@@ -14,7 +14,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::mount_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -141,4 +141,4 @@ TEST_F(MountOptions, DeviceNodesAndSetUserIdWorkWhenAskedFor) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::mount_test

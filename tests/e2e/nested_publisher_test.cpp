@@ -18,7 +18,7 @@
 #include "tests/support/loop_mount.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::nested_publisher_test::nested_publisher_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -484,4 +484,4 @@ INSTANTIATE_TEST_SUITE_P(AtEachStep, NestedCrash,
                          });
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::nested_publisher_test::nested_publisher_test

@@ -14,7 +14,7 @@
 #include "tests/support/loop_mount.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::nested_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -252,4 +252,4 @@ TEST_F(Nested, APublishThatDiesInsideIsSettledAtTheNextStart) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::nested_test

@@ -15,7 +15,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::out_of_band_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -411,4 +411,4 @@ TEST_F(OutOfBand, AnArchiveThatIsUnmountedUnderUsIsOfflineNotEmpty) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::out_of_band_test

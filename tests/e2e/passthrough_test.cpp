@@ -10,7 +10,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::passthrough_test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -185,4 +185,4 @@ TEST_F(Passthrough, SwitchedOffIsSlowerAndJustAsRight) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::passthrough_test

@@ -21,7 +21,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::posix_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -540,4 +540,4 @@ TEST_F(Handles, OfARemovedFileThatIsOpenFindIt) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::posix_test

@@ -17,7 +17,7 @@
 #include "tests/unit/formats/samples.h"
 #include "tests/unit/pixels/samples.h"
 
-namespace tierhub::test {
+namespace tierhub::test::prefetch_image_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -270,4 +270,4 @@ TEST_F(PrefetchImage, OutsideOfItIsAnError) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::prefetch_image_test

@@ -16,7 +16,7 @@
 #include "tests/support/faulty_folder.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::prefetch_load_test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -244,4 +244,4 @@ TEST_F(PrefetchLimits, AFolderThatIsNamedAgainIsFetchedOnce) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::prefetch_load_test

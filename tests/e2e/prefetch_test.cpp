@@ -14,7 +14,7 @@
 
 #include "tests/support/slow_archive.h"
 
-namespace tierhub::test {
+namespace tierhub::test::prefetch_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -173,4 +173,4 @@ TEST_F(Prefetch, OfAFileThatChangedInTheArchiveFailsByName) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::prefetch_test

@@ -15,7 +15,7 @@
 #include "tests/support/loop_mount.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::publish_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -215,4 +215,4 @@ TEST_F(Publish, OfOneFilePublishesTheFoldersThatItNeeds) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::publish_test

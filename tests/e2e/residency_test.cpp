@@ -13,7 +13,7 @@
 
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::residency_test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -303,4 +303,4 @@ TEST_F(Copies, OfHotFilesAreEqual) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::residency_test

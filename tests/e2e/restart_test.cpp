@@ -22,7 +22,7 @@
 #include "common/posix.h"
 #include "tests/support/slow_archive.h"
 
-namespace tierhub::test {
+namespace tierhub::test::restart_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -528,4 +528,4 @@ TEST_F(RestartWithASlowArchive, AnswersTheReadsThatWereWaitingWhenItDied) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::restart_test

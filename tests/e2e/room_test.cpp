@@ -19,7 +19,7 @@
 #include "tests/support/faulty_folder.h"
 #include "tests/support/tier_fixture.h"
 
-namespace tierhub::test {
+namespace tierhub::test::room_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -230,4 +230,4 @@ TEST_F(Room, IsWaitedForNoLongerThanWriteWait) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::room_test

@@ -9,7 +9,7 @@
 #include "catalog/encoding.h"
 #include "tests/contract/catalog/catalog_fixture.h"
 
-namespace tierhub {
+namespace tierhub::catalog_lifetime_test {
 namespace {
 
 constexpr uint64_t kBlock = 1 << 20;
@@ -230,4 +230,4 @@ TEST_F(LostPowerCatalog, KeepsTheCleanMark) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::catalog_lifetime_test

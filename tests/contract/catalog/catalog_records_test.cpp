@@ -9,7 +9,7 @@
 #include "catalog/encoding.h"
 #include "tests/contract/catalog/catalog_fixture.h"
 
-namespace tierhub {
+namespace tierhub::catalog_records_test {
 namespace {
 
 TEST_P(CatalogContract, KeepsInodesOverAReopen) {
@@ -514,4 +514,4 @@ INSTANTIATE_TEST_SUITE_P(Stores, CatalogContract, ::testing::ValuesIn(backend_ki
                          [](const auto& kind) { return kind.param.name; });
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::catalog_records_test

@@ -12,7 +12,7 @@
 #include "common/posix.h"
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub {
+namespace tierhub::full_disk_test {
 namespace {
 
 constexpr uint64_t kDiskBytes = 48 << 20;
@@ -114,4 +114,4 @@ TEST_F(FullDisk, ABallastIsNotTakenWhereNoRoomWouldBeLeft) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::full_disk_test

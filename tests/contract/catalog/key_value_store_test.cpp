@@ -10,7 +10,7 @@
 #include "catalog/encoding.h"
 #include "tests/contract/catalog/backend.h"
 
-namespace tierhub {
+namespace tierhub::key_value_store_test {
 namespace {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -291,4 +291,4 @@ TEST(MemoryStore, KeepsItsDataAsLongAsOneHandleLives) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::key_value_store_test

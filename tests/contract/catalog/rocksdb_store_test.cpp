@@ -16,7 +16,7 @@
 #include "common/posix.h"
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub {
+namespace tierhub::rocksdb_store_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -188,4 +188,4 @@ TEST(RocksDbStoreDeathTest, KeepsWhatACommitReturnedOverKill) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::rocksdb_store_test

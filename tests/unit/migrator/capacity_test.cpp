@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace tierhub {
+namespace tierhub::capacity_test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -338,4 +338,4 @@ TEST_F(CapacityNumbers, RefuseAtOnceWhileAPassIsStuck) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::capacity_test

@@ -13,7 +13,7 @@
 #include "tests/support/local_tier.h"
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub::test {
+namespace tierhub::test::cold_content_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -327,4 +327,4 @@ TEST_P(Allocating, ChangesNoByteOfAColdFile) {
 INSTANTIATE_TEST_SUITE_P(Modes, Allocating, ::testing::Values(0, FALLOC_FL_KEEP_SIZE));
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::cold_content_test

@@ -16,7 +16,7 @@
 #include "common/metrics.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::conflict_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -625,4 +625,4 @@ TEST_P(Conflict, IsDecidedOnceThoughTheProcessDiesInIt) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::conflict_test

@@ -8,7 +8,7 @@
 
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::evictor_kept_test {
 namespace {
 
 constexpr uint64_t kFileBytes = 4 * kChunk;
@@ -199,4 +199,4 @@ TEST_F(KeptTest, ARecordThatMakesNoSenseIsForgotten) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::evictor_kept_test

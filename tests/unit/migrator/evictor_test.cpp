@@ -9,7 +9,7 @@
 #include "tests/support/local_tier.h"
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub::test {
+namespace tierhub::test::evictor_test {
 namespace {
 
 constexpr uint64_t kChunk = 4096;
@@ -189,4 +189,4 @@ TEST_F(EvictorTest, PassesLeaveWhatIsPinnedAndStopWhenTheArchiveIsAway) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::evictor_test

@@ -6,7 +6,7 @@
 #include "catalog/heat.h"
 #include "migrator/evict/victims.h"
 
-namespace tierhub {
+namespace tierhub::evictor_victims_test {
 namespace {
 
 constexpr int64_t kDay_ns = int64_t{24} * 3600 * 1'000'000'000;
@@ -160,4 +160,4 @@ TEST_F(VictimsTest, OneReadOfEverythingDoesNotPushOutWhatIsUsedDaily) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::evictor_victims_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tierhub {
+namespace tierhub::fills_behind_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -76,4 +76,4 @@ TEST_F(FillsBehindTest, AreBounded) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::fills_behind_test

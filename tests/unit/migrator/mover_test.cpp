@@ -18,7 +18,7 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/migrator/held_archive.h"
 
-namespace tierhub::test {
+namespace tierhub::test::mover_test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -330,4 +330,4 @@ TEST_F(MoverOfHoles, ASmallFillIsNotMeasuredWhereThereIsRoom) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::mover_test

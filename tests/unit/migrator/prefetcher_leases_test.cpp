@@ -9,7 +9,7 @@
 
 #include "migrator/prefetch/leases.h"
 
-namespace tierhub {
+namespace tierhub::prefetcher_leases_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -278,4 +278,4 @@ TEST_P(LeasesUnderARandomSchedule, NeverHoldMoreThanFitsAndNeverDeadlock) {
 INSTANTIATE_TEST_SUITE_P(Seeds, LeasesUnderARandomSchedule, ::testing::Range<uint64_t>(1, 7));
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::prefetcher_leases_test

@@ -5,7 +5,7 @@
 #include "common/interval_set.h"
 #include "migrator/prefetch/pieces.h"
 
-namespace tierhub {
+namespace tierhub::prefetcher_pieces_test {
 namespace {
 
 constexpr uint64_t kChunk = 4;
@@ -88,4 +88,4 @@ TEST(PieceStream, CoversAllThatWasAskedForAndEachChunkOnce) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::prefetcher_pieces_test

@@ -4,7 +4,7 @@
 
 #include "migrator/prefetch/rate.h"
 
-namespace tierhub {
+namespace tierhub::prefetcher_rate_test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -131,4 +131,4 @@ TEST(ArchiveRateTest, WhatWasResidentSaysNothingAboutTheArchive) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::prefetcher_rate_test

@@ -4,7 +4,7 @@
 
 #include "migrator/prefetch/share.h"
 
-namespace tierhub {
+namespace tierhub::prefetcher_share_test {
 namespace {
 
 using enum PrefetchUrgency;
@@ -123,4 +123,4 @@ TEST_F(FairShares, OneThatEndedIsForgotten) {
 }
 
 }  // namespace
-}  // namespace tierhub
+}  // namespace tierhub::prefetcher_share_test

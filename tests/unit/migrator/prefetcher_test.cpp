@@ -14,7 +14,7 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/migrator/held_archive.h"
 
-namespace tierhub::test {
+namespace tierhub::test::prefetcher_test {
 namespace {
 
 constexpr uint64_t kChunk = 64 << 10;
@@ -245,4 +245,4 @@ TEST_F(PrefetcherTest, PartsThatOneUserLeasesAreLimited) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::prefetcher_test

@@ -11,7 +11,7 @@
 #include "common/fault_points.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::publisher_crash_test {
 namespace {
 
 struct Crash {};
@@ -175,4 +175,4 @@ INSTANTIATE_TEST_SUITE_P(AtEachStep, PublisherCrash,
                          });
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::publisher_crash_test

@@ -10,7 +10,7 @@
 #include "common/fault_points.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::publisher_race_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -200,4 +200,4 @@ TEST_F(PublisherRace, KeepsAFileThatIsWrittenToWhileItRestsInStaging) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::publisher_race_test

@@ -11,7 +11,7 @@
 #include "common/fault_points.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::publisher_random_test {
 namespace {
 
 struct Crash {};
@@ -156,4 +156,4 @@ TEST(PublisherUnderRandomChanges, EndsWithAnEqualArchive) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::publisher_random_test

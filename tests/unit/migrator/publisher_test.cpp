@@ -12,7 +12,7 @@
 #include "common/metrics.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::publisher_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -442,4 +442,4 @@ TEST(PublisherWithoutRenameFlags, PublishesAndReplaces) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::publisher_test

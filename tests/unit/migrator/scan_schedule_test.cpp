@@ -7,7 +7,7 @@
 #include "common/fault_points.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::scan_schedule_test {
 namespace {
 
 // What happens while a scan runs, behind where it has been already.
@@ -42,4 +42,4 @@ TEST(ScanSchedule, ScansAnewBehindTheScanThatRuns) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::scan_schedule_test

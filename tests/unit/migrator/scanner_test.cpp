@@ -17,7 +17,7 @@
 #include "migrator/scan/folder.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::scanner_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -569,4 +569,4 @@ TEST_F(ScannerTest, PublishesAPartlyColdFileWhole) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::scanner_test

@@ -12,7 +12,7 @@
 #include "storage/scratch/object_state.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::shared_sync_test {
 namespace {
 
 std::string read_text(const std::string& path) {
@@ -132,4 +132,4 @@ TEST_F(SharedSync, LosesNothingIfTierdDiesBeforeTheHarvest) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::shared_sync_test

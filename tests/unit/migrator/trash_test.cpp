@@ -14,7 +14,7 @@
 #include "common/fault_points.h"
 #include "tests/unit/migrator/tier_by_path.h"
 
-namespace tierhub::test {
+namespace tierhub::test::trash_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -499,4 +499,4 @@ TEST_F(TrashTest, HasWhatWasRemovedWhereverTheProcessDies) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::trash_test

@@ -12,7 +12,7 @@
 #include "tests/support/local_tier.h"
 #include "tests/support/temporary_directory.h"
 
-namespace tierhub::test {
+namespace tierhub::test::user_pins_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -111,4 +111,4 @@ TEST_F(UserPinsTest, WhatDoesNotHoldTakesNoRoomFromLeases) {
 }
 
 }  // namespace
-}  // namespace tierhub::test
+}  // namespace tierhub::test::user_pins_test
