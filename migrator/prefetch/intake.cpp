@@ -142,7 +142,7 @@ Result<void> Prefetcher::queue(Intake& intake) {
   MutexLock lock(mutex_);
   const uint64_t id = intake.record.id;
   jobs_.emplace(id, job);
-  share_.add(id, intake.record.owner_uid, intake.record.urgency, intake.record.label);
+  share_.add(intake.record);
   if (intake.has_lease()) leases_.add(id, std::move(intake.ask), measured);
   leases_changed_ = true;
   look_again();

@@ -118,7 +118,7 @@ Result<Prefetcher::Progress> Prefetcher::resume(uint64_t id) {
       return Error(std::errc::invalid_argument, fmt::format("prefetch {} is not parked", id));
     job->record.state = PrefetchState::queued;
     job->record.crashed_starts = 0;
-    share_.add(id, job->record.owner_uid, job->record.urgency, job->record.label);
+    share_.add(job->record);
     look_again();
   }
   TRY(put_record(*job));

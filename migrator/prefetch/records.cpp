@@ -40,7 +40,7 @@ Result<void> Prefetcher::take_up(const PrefetchRecord& record) {
   }
   if (!job->parked()) {
     lock.lock();
-    share_.add(record.id, record.owner_uid, record.urgency, record.label);
+    share_.add(record);
     lock.unlock();
   }
   fault_point(FaultPoint::prefetch_resumed);

@@ -40,12 +40,14 @@ FairShare::Place FairShare::place_of(const Entry& entry) {
   return {level, owner, owner.queues.at(entry.queue)};
 }
 
-void FairShare::add(uint64_t id, uint32_t owner_uid, PrefetchUrgency urgency,
-                    const std::string& label) {
-  const QueueName queue{label, label.empty() ? id : 0};
+void FairShare::add(const PrefetchRecord& record) {
+  const bool in_order = !record.lease_owner.empty() && !record.label.empty();
+  const QueueName queue = in_order ? QueueName{record.label, 0} : QueueName{"", record.id};
   const auto [it, is_new] =
-      entries_.emplace(id, Entry{owner_uid, urgency, queue, Readiness::waits});
-  if (is_new) levels_[urgency].owners[owner_uid].queues[queue].entries.emplace(id, &it->second);
+      entries_.emplace(record.id, Entry{record.owner_uid, record.urgency, queue, Readiness::waits});
+  if (!is_new) return;
+  Owner& owner = levels_[record.urgency].owners[record.owner_uid];
+  owner.queues[queue].entries.emplace(record.id, &it->second);
 }
 
 void FairShare::remove(uint64_t id) {

@@ -1,9 +1,10 @@
 // Whose turn it is to fetch a piece from the archive.
 //
 // Fair queueing by what was fetched: between the urgencies, within an urgency between the owners,
-// and within an owner between the queues, the one that has had the least is next. Prefetches of one
-// label are a queue: they are fetched in the order of their ids, so that the first task of a run has
-// its data early, instead of all tasks theirs at the end. One without a label is a queue by itself.
+// and within an owner between the queues, the one that has had the least is next. Prefetches
+// with a lease and the same label, as those of a run, are a queue: they are fetched in the order of
+// their ids, so that the first task has its data early, instead of all tasks theirs at the end. Each
+// other prefetch is a queue by itself: of what people look at, the newest is wanted first.
 // `later` counts several times: it gets a small share while tasks wait, and everything while none
 // do. Those who had nothing to fetch for a while do not catch up on that.
 #pragma once
@@ -26,8 +27,7 @@ class FairShare {
 
   enum class Readiness { waits, ready };
 
-  // `id` is greater than those of earlier prefetches.
-  void add(uint64_t id, uint32_t owner_uid, PrefetchUrgency urgency, const std::string& label);
+  void add(const PrefetchRecord& record);
   void remove(uint64_t id);
   bool contains(uint64_t id) const { return entries_.contains(id); }
   // Only those that are ready get a turn. A new one waits.
@@ -41,7 +41,7 @@ class FairShare {
   void refund(uint64_t id, uint64_t bytes);
 
  private:
-  using QueueName = std::pair<std::string, uint64_t>;  // a label, or, of one without, its id
+  using QueueName = std::pair<std::string, uint64_t>;  // a label, or an id
   struct Entry {
     uint32_t owner_uid = 0;
     PrefetchUrgency urgency = PrefetchUrgency::task;

@@ -14,8 +14,14 @@ constexpr uint32_t kBob = 1002;
 class FairShares : public ::testing::Test {
  protected:
   void add(uint64_t id, uint32_t owner, PrefetchUrgency urgency = task,
-           const std::string& label = "") {
-    share_.add(id, owner, urgency, label);
+           const std::string& label = "", const std::string& lease_owner = "") {
+    PrefetchRecord record;
+    record.id = id;
+    record.owner_uid = owner;
+    record.urgency = urgency;
+    record.label = label;
+    record.lease_owner = lease_owner;
+    share_.add(record);
     share_.set(id, FairShare::Readiness::ready);
   }
   void wait(uint64_t id) { share_.set(id, FairShare::Readiness::waits); }
@@ -52,9 +58,9 @@ TEST_F(FairShares, OwnersGetTheSameHoweverManyPrefetchesTheyHave) {
   EXPECT_EQ(turns(180)[10], 90u);
 }
 
-TEST_F(FairShares, ThoseOfALabelAreFetchedOneAfterAnother) {
-  add(1, kAlice, task, "run");
-  add(2, kAlice, task, "run");
+TEST_F(FairShares, ThoseOfARunAreFetchedOneAfterAnother) {
+  add(1, kAlice, task, "run", "run task 1");
+  add(2, kAlice, task, "run", "run task 2");
   add(3, kAlice);
   EXPECT_EQ(turns(20), (Had{{1, 10}, {3, 10}}));
   wait(1);
@@ -65,11 +71,17 @@ TEST_F(FairShares, ThoseOfALabelAreFetchedOneAfterAnother) {
   EXPECT_EQ(turns(20), (Had{{2, 10}, {3, 10}}));
 }
 
-TEST_F(FairShares, ALabelOfAnotherOwnerOrUrgencyIsAnother) {
-  add(1, kAlice, task, "run");
-  add(2, kBob, task, "run");
+TEST_F(FairShares, WithoutALeaseALabelIsNoQueue) {
+  add(1, kAlice, task, "view");
+  add(2, kAlice, task, "view");
   EXPECT_EQ(turns(20), (Had{{1, 10}, {2, 10}}));
-  add(3, kAlice, later, "run");
+}
+
+TEST_F(FairShares, ARunOfAnotherOwnerOrUrgencyIsAnother) {
+  add(1, kAlice, task, "run", "run task 1");
+  add(2, kBob, task, "run", "run task 2");
+  EXPECT_EQ(turns(20), (Had{{1, 10}, {2, 10}}));
+  add(3, kAlice, later, "run", "run task 3");
   EXPECT_EQ(turns(90).at(3), 10u);
 }
 
