@@ -22,19 +22,22 @@ const kept = new Map<string, Loading>();
 
 export async function loadTable(path: string, show: (l: Loading) => void, signal: AbortSignal): Promise<void> {
   const reader = new CsvReader(path.endsWith('.tsv') ? '\t' : ',');
-  const decoder = new TextDecoder();
   let now = kNothing;
   const tell = (change: Partial<Loading>) => show((now = { ...now, ...change }));
-  for (;;) {
+  const ask = (begin: number) => {
+    const asked = readPiece(path, begin, signal);
+    asked.catch(() => {}); // whoever waits for it hears of it
+    return asked;
+  };
+  for (let next = ask(0); ; ) {
     try {
-      const response = await send(fileAddress(path, now.bytes, kPiece), { signal });
-      const piece = await response.arrayBuffer();
+      const { piece, size } = await next;
       const bytes = now.bytes + piece.byteLength;
-      reader.push(decoder.decode(piece, { stream: true }));
-      const size = Number(response.headers.get('x-tierhub-size') ?? 0);
       const over = piece.byteLength < kPiece;
       const full = bytes >= kMost;
-      if (over) reader.push(decoder.decode());
+      // The next piece comes while this one is read.
+      if (!over && !full) next = ask(bytes);
+      reader.push(piece);
       tell({ table: over ? reader.finish() : reader.table(), bytes, size, cold: 0, done: over || full, error: full && !over ? 'The table is larger than a browser can hold: its first rows are shown.' : '' });
       if (over || full) return;
     } catch (e) {
@@ -45,8 +48,14 @@ export async function loadTable(path: string, show: (l: Loading) => void, signal
       tell({ cold: e.etaMs });
       await new Promise((later) => setTimeout(later, Math.min(1000, Math.max(50, e.etaMs))));
       if (signal.aborted) return;
+      next = ask(now.bytes);
     }
   }
+}
+
+async function readPiece(path: string, begin: number, signal: AbortSignal): Promise<{ piece: Uint8Array; size: number }> {
+  const response = await send(fileAddress(path, begin, kPiece), { signal });
+  return { piece: new Uint8Array(await response.arrayBuffer()), size: Number(response.headers.get('x-tierhub-size') ?? 0) };
 }
 
 export function useTable(path: string): Loading {
@@ -55,11 +64,15 @@ export function useTable(path: string): Loading {
     if (!path || kept.has(path)) return undefined;
     const stop = new AbortController();
     let told = 0;
-    void loadTable(path, (loading) => {
+    let shown: Table | null = null;
+    void loadTable(path, (now) => {
       if (stop.signal.aborted) return;
-      // Half a second apart: each time the histogram is made anew.
-      if (told && !loading.done && !loading.error && performance.now() - told < 500) return;
+      const isLast = now.done || Boolean(now.error);
+      if (told && !isLast && performance.now() - told < 500) return;
       told = performance.now();
+      // For each table that is shown, rows are put in order and a histogram is made: only when it has grown by much.
+      if (!shown || isLast || (now.table?.rows ?? 0) >= 2 * shown.rows) shown = now.table;
+      const loading = { ...now, table: shown };
       setState({ path, loading });
       if (!loading.done) return;
       kept.set(path, loading);

@@ -4,9 +4,10 @@ import { loadTable, type Loading } from './load';
 import { isRowOf, Objects, rowsOfImage } from './objects';
 import { cellText, columnOf, CsvReader, decimalsOf, firstMeasured, sorted, summary, wordAt, type Table } from './table';
 
+const bytesOf = (text: string) => new TextEncoder().encode(text);
 function read(...pieces: string[]): Table {
   const reader = new CsvReader();
-  pieces.forEach((p) => reader.push(p));
+  pieces.forEach((p) => reader.push(bytesOf(p)));
   return reader.finish();
 }
 const texts = (t: Table) => Array.from({ length: t.rows }, (_, r) => t.columns.map((c) => wordAt(c, r)));
@@ -20,13 +21,35 @@ it('quotes, line ends and pieces make no difference', () => {
   for (let cut = 1; cut < text.length; cut++) expect(texts(read(text.slice(0, cut), text.slice(cut)))).toEqual(texts(whole));
 });
 
+it('pieces may end within a letter, and text behind the line end of the last one counts', () => {
+  const bytes = bytesOf('näme,größe\n"µm, „a“",1\nλ,-2.5');
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    const reader = new CsvReader();
+    reader.push(bytes.subarray(0, cut));
+    reader.push(bytes.subarray(cut));
+    const t = reader.finish();
+    expect(t.columns.map((c) => c.name)).toEqual(['näme', 'größe']);
+    expect(texts(t)).toEqual([['µm, „a“', '1'], ['λ', '-2.5']]);
+  }
+});
+
+it('numbers are those that the language reads', () => {
+  const words = ['0', '-0', '7', '007', '12.', '.5', '-.25', '0.1', '0.30000000000000004', '123456789.012345', '999999999999999', '9007199254740993', '1e5', '-2.5E-7', '+3', '0x10', 'Infinity', '179.769313486231570e306', '0.000001', '4.35', '1.005', '2.675', ' 8 '];
+  for (let i = 0; i < 2000; i++) words.push((((i * 7919) % 100_003) / 10 ** (i % 9)).toString(), ((i * 104_729) % 1_000_003 / 977).toString());
+  const t = read(`n\n${words.join('\n')}\n`);
+  words.forEach((w, i) => expect(Object.is(t.columns[0]!.numbers![i], Number(w)), w).toBe(true));
+  expect(read('n\n-\n').columns[0]!.words).toEqual(['-']);
+  expect(read('n\n1.2.3\n').columns[0]!.words).toEqual(['1.2.3']);
+  expect(read('n\n.\n').columns[0]!.words).toEqual(['.']);
+});
+
 it('a column is numbers until a word comes, and short rows are empty at their end', () => {
   const t = read('a,b\n1,2\nNA,x\n3\n\n');
   expect([t.rows, t.columns.map((c) => c.numbers !== null)]).toEqual([3, [true, false]]);
   expect(texts(t)).toEqual([['1', '2'], ['', 'x'], ['3', '']]);
   expect(read('').rows).toBe(0);
   const tabs = new CsvReader('\t');
-  tabs.push('a\tb\n1,5\t2\n');
+  tabs.push(bytesOf('a\tb\n1,5\t2\n'));
   expect(texts(tabs.finish())).toEqual([['1,5', '2']]);
 });
 
@@ -82,6 +105,14 @@ it('a million objects are found in a hundred milliseconds', () => {
   const begin = performance.now();
   for (let i = 0; i < 1000; i++) expect(objects.placeOf(objects.rowOf(n - i, 0)!)?.x).toBe(n - i - 1);
   expect(performance.now() - begin).toBeLessThan(100);
+});
+
+it('numbers of objects may be sparse, missing, or no integers', () => {
+  const t = read('label,centroid_y_px,centroid_x_px\n4000000000,1,2\n,3,4\n7.5,5,6\n3,7,8\n3,9,9\n');
+  const objects = new Objects(t, null);
+  expect([4e9, 3, 7.5, 4, 0].map((l) => objects.rowOf(l, 0))).toEqual([0, 3, 2, null, null]);
+  const dense = new Objects(read('label,centroid_y_px,centroid_x_px\n2,0,0\n1,0,0\n2,0,0\n'), null);
+  expect([1, 2, 3, 0, -1, 1.5].map((l) => dense.rowOf(l, 0))).toEqual([1, 0, null, null, null, null]);
 });
 
 it('a table arrives in pieces, from the archive if it must', async () => {

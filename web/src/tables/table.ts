@@ -12,6 +12,25 @@ export interface Table {
   rows: number;
 }
 
+const kQuote = 34;
+const kReturn = 13;
+const kNewline = 10;
+// Powers of ten that are exact.
+const kTens = Array.from({ length: 16 }, (_, i) => 10 ** i);
+const kMostDigits = 15; // an integer of so many is exact
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+function textOf(bytes: Uint8Array, begin: number, end: number): string {
+  if (end - begin > 64) return utf8.decode(bytes.subarray(begin, end));
+  let text = '';
+  for (let i = begin; i < end; i++) {
+    const c = bytes[i]!;
+    if (c > 127) return utf8.decode(bytes.subarray(begin, end));
+    text += String.fromCharCode(c);
+  }
+  return text;
+}
+
 class Growing {
   private size = 0;
   private numbers: Float64Array | null = new Float64Array(1024);
@@ -21,14 +40,41 @@ class Growing {
 
   constructor(readonly name: string) {}
 
+  // The cell at `at`, in text that has no unfinished line; returns where it ends. Most cells are plain decimal numbers: no
+  // string is made of them. An integer of 15 digits and a power of ten up to 10^15 are exact, so their quotient is the
+  // number that Number() would give.
+  read(bytes: Uint8Array, at: number, end: number, separator: number): number {
+    if (this.numbers) {
+      let i = at;
+      let value = 0;
+      let digits = 0;
+      let point = -1; // how many digits came before it
+      const negative = bytes[i] === 45;
+      if (negative) i++;
+      for (; i < end; i++) {
+        const c = bytes[i]!;
+        if (c >= 48 && c <= 57) {
+          value = value * 10 + c - 48;
+          digits++;
+        } else if (c === 46 && point < 0) point = digits;
+        else break;
+      }
+      const isEnd = i === end || bytes[i] === separator || bytes[i] === kNewline || bytes[i] === kReturn;
+      if (isEnd && digits > 0 && digits <= kMostDigits) {
+        if (point >= 0) value /= kTens[digits - point]!;
+        this.number(negative ? -value : value);
+        return i;
+      }
+    }
+    const [text, next] = nextCell(bytes, at, end, separator);
+    this.push(text);
+    return next;
+  }
+
   push(cell: string): void {
     if (this.numbers) {
       const n = cell === '' ? NaN : Number(cell);
-      if (n === n || cell === '' || cell === 'nan' || cell === 'NaN' || cell === 'NA') {
-        if (this.size === this.numbers.length) this.numbers = grown(this.numbers, new Float64Array(2 * this.size));
-        this.numbers[this.size++] = n;
-        return;
-      }
+      if (n === n || cell === '' || cell === 'nan' || cell === 'NaN' || cell === 'NA') return this.number(n);
       this.becomeWords(this.numbers);
     }
     if (this.size === this.codes!.length) this.codes = grown(this.codes!, new Uint32Array(2 * this.size));
@@ -37,6 +83,11 @@ class Growing {
 
   column(): Column {
     return { name: this.name, numbers: this.numbers?.subarray(0, this.size) ?? null, codes: this.codes?.subarray(0, this.size) ?? null, words: this.words };
+  }
+
+  private number(n: number): void {
+    if (this.size === this.numbers!.length) this.numbers = grown(this.numbers!, new Float64Array(2 * this.size));
+    this.numbers![this.size++] = n;
   }
 
   private becomeWords(numbers: Float64Array): void {
@@ -61,27 +112,32 @@ function grown<T extends Float64Array | Uint32Array>(old: T, next: T): T {
   return next;
 }
 
-// Reads CSV (RFC 4180; or with tabs) as it arrives.
+// Reads CSV (RFC 4180; or with tabs) as it arrives: UTF-8, in pieces that may end anywhere.
 export class CsvReader {
   private columns: Growing[] | null = null;
   private rows = 0;
-  private rest = '';
+  private rest = new Uint8Array();
   private readonly separator: number;
 
   constructor(separator = ',') {
     this.separator = separator.charCodeAt(0);
   }
 
-  push(text: string): void {
-    const all = this.rest + text;
+  push(piece: Uint8Array): void {
+    let all = piece;
+    if (this.rest.length) {
+      all = new Uint8Array(this.rest.length + piece.length);
+      all.set(this.rest);
+      all.set(piece, this.rest.length);
+    }
     const end = lastLineEnd(all);
+    this.read(all, end);
     this.rest = all.slice(end);
-    this.read(all.slice(0, end));
   }
 
   finish(): Table {
-    if (this.rest) this.read(this.rest);
-    this.rest = '';
+    this.read(this.rest, this.rest.length);
+    this.rest = new Uint8Array();
     return this.table();
   }
 
@@ -90,63 +146,71 @@ export class CsvReader {
     return { columns: (this.columns ?? []).map((c) => c.column()), rows: this.rows };
   }
 
-  private read(text: string): void {
+  private read(bytes: Uint8Array, end: number): void {
     let at = 0;
-    while (at < text.length) {
-      const cells: string[] = [];
-      for (;;) {
-        let cell: string;
-        [cell, at] = nextCell(text, at, this.separator);
-        cells.push(cell);
-        if (text.charCodeAt(at) !== this.separator) break;
-        at++;
-      }
-      if (text[at] === '\r') at++;
-      if (text[at] === '\n') at++;
-      this.row(cells);
+    while (at < end) {
+      at = this.columns ? this.row(this.columns, bytes, at, end) : this.head(bytes, at, end);
+      if (bytes[at] === kReturn) at++;
+      if (at < end && bytes[at] === kNewline) at++;
     }
   }
 
-  private row(cells: string[]): void {
-    if (!this.columns) {
-      this.columns = cells.map((name, i) => new Growing(i === 0 ? name.replace(/^\ufeff/, '') : name));
-      return;
+  private head(bytes: Uint8Array, begin: number, end: number): number {
+    this.columns = [];
+    for (let at = begin; ; at++) {
+      const [name, next] = nextCell(bytes, at, end, this.separator);
+      this.columns.push(new Growing(at === begin ? name.replace(/^\ufeff/, '') : name));
+      at = next;
+      if (at >= end || bytes[at] !== this.separator) return at;
     }
-    if (cells.length === 1 && cells[0] === '' && this.columns.length > 1) return; // an empty line
-    for (let i = 0; i < this.columns.length; i++) this.columns[i]!.push(cells[i] ?? '');
-    this.rows++;
+  }
+
+  private row(columns: Growing[], bytes: Uint8Array, begin: number, end: number): number {
+    const first = bytes[begin];
+    if ((first === kNewline || first === kReturn) && columns.length > 1) return begin; // an empty line
+    let at = begin;
+    for (let i = 0; ; i++) {
+      at = i < columns.length ? columns[i]!.read(bytes, at, end, this.separator) : nextCell(bytes, at, end, this.separator)[1];
+      if (at < end && bytes[at] === this.separator) {
+        at++;
+        continue;
+      }
+      for (let k = i + 1; k < columns.length; k++) columns[k]!.push('');
+      this.rows++;
+      return at;
+    }
   }
 }
 
 // Behind the last line end that is not inside quotes.
-function lastLineEnd(text: string): number {
-  if (!text.includes('"')) return text.lastIndexOf('\n') + 1;
+function lastLineEnd(bytes: Uint8Array): number {
+  if (bytes.indexOf(kQuote) < 0) return bytes.lastIndexOf(kNewline) + 1;
   let end = 0;
   let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c === 34) quoted = !quoted;
-    else if (c === 10 && !quoted) end = i + 1;
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i];
+    if (c === kQuote) quoted = !quoted;
+    else if (c === kNewline && !quoted) end = i + 1;
   }
   return end;
 }
 
-function nextCell(text: string, at: number, separator: number): [cell: string, end: number] {
-  if (text.charCodeAt(at) !== 34) {
-    let end = at;
-    for (let c; end < text.length && (c = text.charCodeAt(end)) !== separator && c !== 10 && c !== 13; ) end++;
-    return [text.slice(at, end), end];
+function nextCell(bytes: Uint8Array, at: number, end: number, separator: number): [cell: string, end: number] {
+  if (bytes[at] !== kQuote) {
+    let to = at;
+    for (let c; to < end && (c = bytes[to]) !== separator && c !== kNewline && c !== kReturn; ) to++;
+    return [textOf(bytes, at, to), to];
   }
   let cell = '';
-  for (let i = at + 1; i < text.length; i++) {
-    if (text.charCodeAt(i) !== 34) {
-      cell += text[i];
-    } else if (text.charCodeAt(i + 1) === 34) {
-      cell += '"';
-      i++;
-    } else return [cell, i + 1];
+  let from = at + 1;
+  for (let i = from; i < end; i++) {
+    if (bytes[i] !== kQuote) continue;
+    cell += textOf(bytes, from, i);
+    if (bytes[i + 1] !== kQuote) return [cell, i + 1];
+    cell += '"';
+    from = ++i + 1;
   }
-  return [cell, text.length];
+  return [cell + textOf(bytes, from, end), end];
 }
 
 export const columnOf = (t: Table, name: string) => t.columns.find((c) => c.name === name);
@@ -185,7 +249,8 @@ const words = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
 
 // The rows of `rows` (all: null) in an order. Empty cells come last; equal ones stay as they were.
 export function sorted(t: Table, rows: Uint32Array | null, order: Order | null): Uint32Array {
-  const out = rows ? rows.slice() : Uint32Array.from({ length: t.rows }, (_, i) => i);
+  const out = rows ? rows.slice() : new Uint32Array(t.rows);
+  if (!rows) for (let i = 0; i < out.length; i++) out[i] = i;
   const c = order && columnOf(t, order.column);
   if (!c) return out;
   const way = order.down ? -1 : 1;
