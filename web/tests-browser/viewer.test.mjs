@@ -147,3 +147,27 @@ test('a film plays through time, and a telephone shows it all', async (t) => {
   await settled(hub);
   assert.deepEqual(await faults(), []);
 });
+
+test('the viewer and the description of an image are there when somebody clicks on its link', async (t) => {
+  const hub = await start();
+  const { page, context, faults } = await openPage(browser);
+  t.after(async () => {
+    await context.close();
+    await hub.stop();
+  });
+  await page.goto(`${hub.address}/#/data?path=/brain42`, { waitUntil: 'commit' });
+  const link = page.getByRole('link', { name: 'scan.ome.zarr', exact: true });
+  await link.waitFor();
+  const manifest = JSON.parse(fs.readFileSync(new URL('../dist/.vite/manifest.json', import.meta.url), 'utf8'));
+  const script = manifest['src/viewer/page.tsx'].file;
+  await until(() => page.evaluate((file) => performance.getEntriesByType('resource').some((r) => r.name.endsWith(file) && r.responseEnd > 0), script));
+  const described = () => hub.log.filter((l) => l.path === '/api/dataset' || l.path.startsWith('/api/dataset?')).length;
+  assert.equal(described(), 0, 'a list opens no image');
+  await link.hover();
+  await until(() => described() === 1);
+  await page.route('**/*.js', (route) => route.abort());
+  await link.click();
+  await drawn(page);
+  await settled(hub);
+  assert.deepEqual(await faults(), []);
+});

@@ -3,6 +3,7 @@
 import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import { create } from 'zustand';
 import { isPlate } from '../plates/plate';
+import { tellAllArrivals, tellArrival, type ArrivedTile } from './arrivals';
 import { ApiError, get, query, sentence } from './client';
 
 export interface HubEvent {
@@ -185,6 +186,7 @@ class Follower {
   }
 
   private tell(e: HubEvent): void {
+    if (e.kind === 'lost') tellAllArrivals();
     if (e.kind !== 'hello') useLive.setState((s) => ({ events: added(s.events, [e]) }));
     this.refresher.take(e);
   }
@@ -210,6 +212,7 @@ class Follower {
         } catch {
           return undefined; // a newer hub may say what this page does not know
         }
+        if (e.kind === 'tile') return tellArrival(e as unknown as ArrivedTile);
         if (e.kind !== 'hello') return this.tell(e);
         heard = true;
         return this.begin({ open: true, runs: true });

@@ -58,6 +58,7 @@ export interface Dataset {
   voxel_unit: string;
   levels?: { shape: Partial<Shape>; stored: boolean }[];
   tile: number;
+  histograms?: (Histogram | null)[]; // of the middle plane, as far as the hub has counted it
   channels: Channel[];
   labels: string[];
   plate?: Plate | string | null; // of a field: the path of its plate; "": none
@@ -67,6 +68,7 @@ export interface Dataset {
   resident: number | null;
   size: number | null;
   dirty?: number | null;
+  summed?: boolean; // false: state, size, resident and dirty were not asked for
   pyramid?: { state: 'waiting' | 'building' | 'ready' | 'failed'; done: number; reason: string } | null; // smaller levels that the hub builds
 }
 
@@ -192,4 +194,5 @@ export interface Histogram {
   p01: number;
   p999: number;
   level: number;
+  z?: number;
 }

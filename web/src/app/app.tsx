@@ -1,16 +1,32 @@
-import { lazy, Suspense, useEffect } from 'react';
+import { useQueryClient } from '@tanstack/react-query';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { FindPage } from '../datasets/find';
+import { datasetQuery } from '../api/queries';
 import { DatasetsPage } from '../datasets/page';
 import { RunsPage } from '../runs/page';
 import { SystemPage } from '../system/page';
 import { Message } from '../ui/message';
+import { loadedViewer, loadViewer, lookAhead } from './ahead';
 import { ErrorBoundary } from './boundary';
 import { parseHash, titleOf, useHash } from './route';
 import { Shell } from './shell';
 
-// The viewer brings deck.gl: it is loaded when an image is opened.
-const ViewerPage = lazy(() => import('../viewer/page'));
 const RunFormPage = lazy(() => import('../workflow/page'));
+
+// What lazy() does, but React keeps what stands for a page that loads for a third of a second, also if it is there at once.
+function ViewerPage({ path }: { path: string }) {
+  const [viewer, setViewer] = useState(loadedViewer);
+  const [error, setError] = useState<unknown>(null);
+  const client = useQueryClient();
+  useEffect(() => {
+    if (viewer) return;
+    void client.prefetchQuery({ ...datasetQuery(path), retry: false });
+    loadViewer().then(setViewer, setError);
+  }, [viewer, client, path]);
+  if (error) throw error;
+  const Loaded = viewer?.default;
+  return Loaded ? <Loaded path={path} /> : <Message kind="wait" title="Loading the page" />;
+}
 
 function Page({ hash }: { hash: string }) {
   const { page, query } = parseHash(hash);
@@ -37,6 +53,8 @@ export function App() {
   const route = parseHash(hash);
   const { page } = route;
   const title = titleOf(route);
+  const client = useQueryClient();
+  useEffect(() => lookAhead(client), [client]);
   useEffect(() => {
     document.title = title;
   }, [title]);

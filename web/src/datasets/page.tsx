@@ -2,7 +2,9 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, sentence } from '../api/client';
 import { crumbs, parentOf, shown } from '../api/paths';
 import { isMoving, useDatasets, useFolder, useHasTiers, usePrefetches, useTotals } from '../api/queries';
+import { loadViewerWhenIdle } from '../app/ahead';
 import { findLink, folderLink, go } from '../app/route';
+import { isReadable } from '../api/types';
 import { useUi } from '../app/store';
 import { plural } from '../ui/format';
 import { Icon } from '../ui/icons';
@@ -65,6 +67,9 @@ export function DatasetsPage({ path }: { path: string }) {
     () => mergeRows(path, folder.data?.entries ?? [], totals.data?.entries ?? [], images.data?.datasets),
     [path, folder.data, totals.data, images.data],
   );
+  const isListed = rows.length > 0;
+  const first = images.data?.datasets.find(isReadable);
+  useEffect(() => (isListed && !images.isPending ? loadViewerWhenIdle(first) : undefined), [isListed, images.isPending]);
   const shownRows = useMemo(() => arrange(rows, sort, filter), [rows, sort, filter]);
   const moving = useMemo(() => new Set((prefetches.data ?? []).filter(isMoving).flatMap((p) => fetching[p.id] ?? [])), [prefetches.data, fetching]);
   const activeRow = rows.find((r) => r.path === active);

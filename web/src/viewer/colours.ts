@@ -13,7 +13,9 @@ void add_channels(inout vec3 rgb, float[NUM_CHANNELS] intensity) {
     channelColours.colour${N},
   );
   for (int i = 0; i < NUM_CHANNELS; i++) {
-    rgb += pow(intensity[i], colours[i].a) * colours[i].rgb;
+    float light = intensity[i];
+    if (colours[i].a != 1.0) light = pow(light, colours[i].a); // a power costs a processor that draws much
+    rgb += light * colours[i].rgb;
   }
 }
 `;

@@ -1,11 +1,23 @@
 // Histograms of the channels, and the contrast limits that follow from them.
-import { useQueries } from '@tanstack/react-query';
+import { useQueries, type QueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { get, query } from '../api/client';
 import { patient } from '../api/queries';
 import type { Dataset, Histogram } from '../api/types';
 import { autoLimits, type Limits } from './contrast';
+import { untilArrived } from './patience';
 import { isPhotograph, type View } from './view';
+
+const keyOf = (d: Dataset, t: number, c: number, z: number) => ['histogram', d.path, d.version, t, c, z];
+
+// Those that came with the description of the image: what it opens with is as bright as it will be at once.
+export function rememberHistograms(client: QueryClient, d: Dataset): void {
+  for (const [c, h] of (d.histograms ?? []).entries()) {
+    if (!h || h.z === undefined) continue;
+    const key = keyOf(d, 0, c, h.z);
+    if (client.getQueryData(key) === undefined) client.setQueryData(key, h);
+  }
+}
 
 const kSettleMs = 400; // a histogram of every plane that is scrubbed past would be a burden
 
@@ -23,8 +35,9 @@ export function useHistograms(d: Dataset, view: View): (Histogram | undefined)[]
   const z = useSettled(view.z);
   const results = useQueries({
     queries: view.channels.map((channel, c) => ({
-      queryKey: ['histogram', d.path, d.version, t, c, z],
-      queryFn: ({ signal }: { signal: AbortSignal }) => get<Histogram>(`api/histogram?${query({ path: d.path, t, c, z })}`, signal),
+      queryKey: keyOf(d, t, c, z),
+      // The coarsest tile is what it is counted of.
+      queryFn: ({ signal }: { signal: AbortSignal }) => untilArrived(() => get<Histogram>(`api/histogram?${query({ path: d.path, t, c, z })}`, signal), signal, d.path),
       enabled: channel.visible && !d.not_decodable,
       staleTime: Infinity,
       ...patient,

@@ -1,8 +1,8 @@
 import { useQueries, useQueryClient } from '@tanstack/react-query';
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, sentence } from '../api/client';
 import { joinPath, parentOf, shown } from '../api/paths';
-import { datasetQuery, useDataset } from '../api/queries';
+import { datasetQuery, useDataset, useHasTiers } from '../api/queries';
 import { useResults, type ResultFile } from '../api/runs';
 import type { Dataset } from '../api/types';
 import { folderLink, parseHash, replaceHash } from '../app/route';
@@ -13,7 +13,7 @@ import { WellBar } from '../plates/well-bar';
 import { Message } from '../ui/message';
 import { Canvas } from './canvas';
 import { Dock } from './dock';
-import { areLimitsKnown, useHistograms, useLimits } from './histograms';
+import { areLimitsKnown, rememberHistograms, useHistograms, useLimits } from './histograms';
 import { useViewerKeys } from './keys';
 import { LineOverlay, ProfilePanel } from './measure';
 import { ColdMark, coldText, labelAt, Position, ScaleBar } from './overlays';
@@ -24,6 +24,7 @@ import { SlicePanel } from './slice-panel';
 import { save, snapshot, snapshotName, type Picture } from './snapshot';
 import { levelsOf, type Level } from './source';
 import { hasWebGl } from './stage';
+import { lookAheadInDepth } from './steps';
 import { cameraOf, createViewer, type ViewerStore } from './store';
 import { Tiles } from './tiles';
 import { Toolbar } from './toolbar';
@@ -134,6 +135,22 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
     onStale,
     onError: (error) => store.getState().set({ error }),
   }), [d, store, client]);
+  // The small picture comes while the canvas is made.
+  useLayoutEffect(() => {
+    const first = store.getState().view;
+    if (plain || first.volume || first.projection) return undefined;
+    const stop = new AbortController();
+    tiles.prime(first.t, first.z, first.channels.flatMap((c, i) => (c.visible ? [i] : [])), stop.signal);
+    const unsubscribe = store.subscribe(({ view: { t, z } }) => (t !== first.t || z !== first.z) && stop.abort());
+    return () => {
+      unsubscribe();
+      stop.abort();
+    };
+  }, [tiles, store, plain]);
+  const tiered = useHasTiers();
+  const isHere = useRef(false);
+  isHere.current = !tiered || fresh.state === 'hot' || (fresh.state === 'dirty' && fresh.resident === fresh.size);
+  useEffect(() => (plain ? undefined : lookAheadInDepth(store, d, tiles, () => isHere.current)), [store, d, tiles, plain]);
   const view = store((s) => s.view);
   const histograms = useHistograms(d, view);
   const limits = useLimits(d, view, histograms);
@@ -223,8 +240,12 @@ function Viewer({ dataset: d, fresh }: { dataset: Dataset; fresh: Dataset }) {
   );
 }
 
+export { warmUp } from './stage';
+
 export default function ViewerPage({ path }: { path: string }) {
   const { data, error, failureReason } = useDataset(path);
+  const client = useQueryClient();
+  useMemo(() => data && rememberHistograms(client, data), [client, data]);
   // The residency changes all the time; the picture begins anew only with another version of the bytes.
   const image = useRef<Dataset | null>(null);
   if (data && (image.current?.path !== data.path || image.current.version !== data.version)) image.current = data;

@@ -1,5 +1,6 @@
 // Asking for a tile until it is here: what is in the archive is asked for again when it is expected, and no connection
 // waits for it.
+import { onArrival } from '../api/arrivals';
 import { ApiError, sentence } from '../api/client';
 
 export const kAborted = '__vivSignalAborted'; // what Viv and deck.gl take for "no longer wanted"
@@ -11,8 +12,8 @@ export interface Hear {
   stale(): void;
 }
 
-// Rejects with kAborted, or with what no further attempt would mend.
-export async function untilHere<T>(ask: () => Promise<T>, signal: AbortSignal, hear: Hear): Promise<T> {
+// Rejects with kAborted, or with what no further attempt would mend. `what`: of whose arrival the hub tells (arrivals.ts).
+export async function untilHere<T>(ask: () => Promise<T>, signal: AbortSignal, hear: Hear, what = ''): Promise<T> {
   for (let failures = 0; ; ) {
     try {
       const here = await ask();
@@ -33,15 +34,40 @@ export async function untilHere<T>(ask: () => Promise<T>, signal: AbortSignal, h
         throw e;
       }
       const wait = e.recalling ? e.etaMs : 500 * 2 ** Math.min(4, failures++);
-      await pause(Math.min(Math.max(50, wait), e.recalling ? kLongestWaitMs : 8000), signal);
+      await pause(Math.min(Math.max(50, wait), e.recalling ? kLongestWaitMs : 8000), signal, e.recalling ? what : '');
     }
   }
 }
 
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+// Asks again while it is recalled; every other failure is the caller's.
+export async function untilArrived<T>(ask: () => Promise<T>, signal: AbortSignal, what: string): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (e) {
+      if (!(e instanceof ApiError && e.recalling)) throw e;
+      await pause(Math.min(kLongestWaitMs, Math.max(50, e.etaMs)), signal, what);
+    }
+  }
+}
+
+// Ends sooner when `what` has arrived.
+export function pause(ms: number, signal: AbortSignal, what = ''): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => { clearTimeout(timer); reject(kAborted); }, { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      stop();
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    };
+    const onAbort = () => {
+      clearTimeout(timer);
+      stop();
+      reject(kAborted);
+    };
+    const timer = setTimeout(end, ms);
+    const stop = what ? onArrival(what, end) : () => {};
+    signal.addEventListener('abort', onAbort, { once: true });
   });
 }
 

@@ -59,9 +59,6 @@ export class Level {
         data.set(tile.data.subarray(row * tile.width, (row + 1) * tile.width), (y * size + row) * width + x * size);
     return { data, width, height };
   };
-
-  // deck.gl would print it once more.
-  onTileError = () => {};
 }
 
 export function levelsOf(tiles: Tiles): Level[] {

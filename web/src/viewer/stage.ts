@@ -1,13 +1,15 @@
 // deck.gl's canvas: from the state of the viewer to layers. React does not draw here.
-import { Deck, OrthographicView, type Layer } from '@deck.gl/core';
+import type { Layer } from '@deck.gl/core';
 import { Matrix4 } from '@math.gl/core';
 import { ImageLayer, MultiscaleImageLayer } from '@vivjs/layers';
 import type { Dataset } from '../api/types';
 import { ChannelColours } from './colours';
 import type { Limits } from './contrast';
+import { prepareDrawing, returnDrawing, takeDrawing, type Drawing } from './drawing';
 import { labelLayer } from './labels';
 import type { Box } from './parts';
 import { extentOf, ProjectedLevel } from './projection';
+import { reader } from './samples';
 import type { Level, Selection } from './source';
 import type { Tiles } from './tiles';
 import { placeName, type Camera, type View } from './view';
@@ -25,6 +27,8 @@ interface Plane {
   begun: number;
   coarse: boolean; // its coarsest level is drawn
   loaded: boolean;
+  covered: boolean; // sharp tiles lie over all that is seen of it: the coarse level need not be drawn
+  failed: boolean; // a tile could not be had, now or before
 }
 
 export interface Scene {
@@ -43,11 +47,59 @@ interface Events {
   onFailure(text: string): void;
 }
 
-export const hasWebGl = () => Boolean(document.createElement('canvas').getContext('webgl2'));
+export function hasWebGl(): boolean {
+  const context = document.createElement('canvas').getContext('webgl2');
+  context?.getExtension('WEBGL_lose_context')?.loseContext(); // a page may have few of them
+  return Boolean(context);
+}
+
+interface Shown {
+  key: string;
+  levels: Pick<Level, 'dtype'>[]; // the finest comes first
+  selections: Selection[];
+  limits: Limits[];
+  tints: { colour: string; gamma: number }[];
+  scale: number; // of the coarsest level
+  finest: number;
+  covered: boolean;
+  onCoarse(): void;
+  onLoaded(): void;
+  onTileError(): void;
+}
+
+const kExtensions = [new ChannelColours()];
+
+// A plane: its coarsest level, and over it the tiles of the level that fits.
+function layersOf(s: Shown): Layer[] {
+  const coarsest = s.levels.at(-1)!;
+  const common = { selections: s.selections, contrastLimits: s.limits, channelsVisible: s.selections.map(() => true), tints: s.tints, dtype: coarsest.dtype, extensions: kExtensions, pickable: false };
+  const coarse = new ImageLayer({
+    ...common, id: `coarse-${s.key}`, loader: coarsest, interpolation: 'linear', visible: !s.covered, onViewportLoad: s.onCoarse,
+    modelMatrix: new Matrix4().scale(s.scale),
+  } as never) as unknown as Layer;
+  const tiles = new MultiscaleImageLayer({
+    ...common, id: `plane-${s.key}`, loader: s.levels, ...(s.finest ? { modelMatrix: new Matrix4().scale(2 ** s.finest) } : {}), excludeBackground: true, maxRequests: 64, onTileError: s.onTileError,
+    onViewportLoad: s.onLoaded,
+  } as never) as unknown as Layer;
+  return [coarse, tiles];
+}
+
+// Starts what draws, while nobody waits for it: for images of so many channels that are seen, of this type.
+export function warmUp(channels: number, type: string): void {
+  if (!hasWebGl()) return;
+  const { dtype, bytes, samples } = reader(type);
+  const side = 64;
+  const picture = async () => ({ data: samples(new ArrayBuffer(side * side * bytes), 0, side * side), width: side, height: side });
+  const levels = [0, 1].map(() => ({ labels: ['t', 'c', 'z', 'y', 'x'], meta: {}, dtype, tileSize: 512, shape: [1, channels, 1, side, side], getTile: picture, getRaster: picture }));
+  const each = <T>(value: T) => Array.from({ length: channels }, () => value);
+  const nothing = () => {};
+  prepareDrawing(() => layersOf({
+    key: 'none', levels, selections: each({ t: 0, c: 0, z: 0 }), limits: each<Limits>([0, 1]), tints: each({ colour: 'ffffff', gamma: 1 }), scale: 1, finest: 0, covered: false, onCoarse: nothing, onLoaded: nothing, onTileError: nothing,
+  }));
+}
 
 export class Stage {
-  private readonly deck: Deck<OrthographicView>;
-  private readonly extensions = [new ChannelColours()];
+  private readonly drawing: Drawing;
   private plane: Plane | null = null;
   private held: Plane | null = null; // the last one that was drawn
   private scene: Scene | null = null;
@@ -60,25 +112,18 @@ export class Stage {
     private readonly levels: Level[],
     private readonly events: Events,
   ) {
-    this.deck = new Deck<OrthographicView>({
-      parent,
-      width: '100%',
-      height: '100%',
-      views: new OrthographicView({ id: 'main', flipY: true, controller: { keyboard: false, inertia: false, scrollZoom: { speed: 0.008, smooth: false } } }),
-      viewState: { target: [0, 0, 0], zoom: 0 },
-      layers: [],
-      onViewStateChange: ({ viewState }) => {
-        const { target, zoom } = viewState as { target: number[]; zoom: number | number[] };
-        const level = Array.isArray(zoom) ? zoom[0]! : zoom;
-        this.events.onCamera({ x: target[0]!, y: target[1]!, zoom: Math.min(6, Math.max(-16, level)) });
-      },
+    this.drawing = takeDrawing(parent, {
+      onCamera: (x, y, zoom) => this.events.onCamera({ x, y, zoom }),
       onError: (e) => this.events.onFailure(`The picture cannot be drawn: ${e.message}`),
-      getCursor: ({ isDragging }) => (isDragging ? 'grabbing' : 'crosshair'),
     });
   }
 
   show(scene: Scene): void {
+    const before = this.scene;
     this.scene = scene;
+    const { camera, width, height } = scene;
+    if (!before || before.width !== width || before.height !== height || before.camera.x !== camera.x || before.camera.y !== camera.y || before.camera.zoom !== camera.zoom)
+      for (const plane of [this.plane, this.held]) if (plane) plane.covered = false;
     const { t, z, channels } = scene.view;
     const visible = channels.flatMap((c, i) => (c.visible ? [i] : []));
     const { projection } = scene.view;
@@ -88,7 +133,7 @@ export class Stage {
       // Only a plane that is drawn is worth keeping below; one that still loads is cancelled at once.
       if (this.plane?.coarse || this.plane?.loaded) this.held = this.plane;
       const name = placeName(this.dataset, t, z);
-      this.plane = { key, name, channels: visible, selections: visible.map((c) => ({ t, c, z })), levels: this.levelsOf(scene.view, extent), finest: extent.finest, begun: performance.now(), coarse: !visible.length, loaded: !visible.length };
+      this.plane = { key, name, channels: visible, selections: visible.map((c) => ({ t, c, z })), levels: this.levelsOf(scene.view, extent), finest: extent.finest, begun: performance.now(), coarse: !visible.length, loaded: !visible.length, covered: false, failed: false };
       window.clearTimeout(this.timer);
       this.timer = window.setTimeout(() => this.settle(), kGraceMs);
     }
@@ -102,13 +147,13 @@ export class Stage {
 
   // A picture of the canvas as it is now.
   canvas(): HTMLCanvasElement {
-    this.deck.redraw('snapshot');
-    return this.deck.getCanvas() as HTMLCanvasElement;
+    this.drawing.deck.redraw('snapshot');
+    return this.drawing.deck.getCanvas() as HTMLCanvasElement;
   }
 
   finish(): void {
     window.clearTimeout(this.timer);
-    this.deck.finalize();
+    returnDrawing(this.drawing);
   }
 
   private settle(): void {
@@ -133,34 +178,26 @@ export class Stage {
       // Blocks number their objects each by itself.
       if (!box || (z >= first && z < box.z[1])) layers.push(labelLayer({ id: `labels-${path}-${t}-${z}`, levels, box, ...place, fill: scene.labelFill, chosen: i === 0 ? scene.view.object : 0 }));
     });
-    this.deck.setProps({ viewState: { target: [camera.x, camera.y, 0], zoom: camera.zoom }, layers });
+    this.drawing.deck.setProps({ viewState: { target: [camera.x, camera.y, 0], zoom: camera.zoom }, layers });
   }
 
   private layersOf(plane: Plane, scene: Scene): Layer[] {
     if (!plane.channels.length) return [];
-    const coarsest = plane.levels.at(-1)!;
-    const common = {
-      selections: plane.selections,
-      contrastLimits: plane.channels.map((c) => scene.limits[c]!),
-      channelsVisible: plane.channels.map(() => true),
-      tints: plane.channels.map((c) => ({ colour: scene.view.channels[c]!.colour, gamma: scene.view.channels[c]!.gamma })),
-      dtype: coarsest.dtype,
-      extensions: this.extensions,
-      pickable: false,
-    };
     const arrived = (what: 'coarse' | 'loaded') => () => {
-      if (plane[what]) return;
+      const covered = plane.covered || (what === 'loaded' && !plane.failed);
+      if (plane[what] && plane.covered === covered) return;
       plane[what] = true;
+      plane.covered = covered;
       if (plane === this.plane) window.setTimeout(() => this.settle());
     };
-    const coarse = new ImageLayer({
-      ...common, id: `coarse-${plane.key}`, loader: coarsest, interpolation: 'linear', onViewportLoad: arrived('coarse'),
-      modelMatrix: new Matrix4().scale(2 ** (this.levels.length - 1)),
-    } as never) as unknown as Layer;
-    const tiles = new MultiscaleImageLayer({
-      ...common, id: `plane-${plane.key}`, loader: plane.levels, ...(plane.finest ? { modelMatrix: new Matrix4().scale(2 ** plane.finest) } : {}), excludeBackground: true, maxRequests: 64, onTileError: coarsest.onTileError,
-      onViewportLoad: arrived('loaded'),
-    } as never) as unknown as Layer;
-    return [coarse, tiles];
+    const onTileError = () => {
+      plane.failed = true;
+      plane.covered = false;
+    };
+    return layersOf({
+      key: plane.key, levels: plane.levels, selections: plane.selections, limits: plane.channels.map((c) => scene.limits[c]!),
+      tints: plane.channels.map((c) => ({ colour: scene.view.channels[c]!.colour, gamma: scene.view.channels[c]!.gamma })),
+      scale: 2 ** (this.levels.length - 1), finest: plane.finest, covered: plane.covered, onCoarse: arrived('coarse'), onLoaded: arrived('loaded'), onTileError,
+    });
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { tellAllArrivals, tellArrival } from '../api/arrivals';
 import { ApiError } from '../api/client';
 import type { Dataset } from '../api/types';
 import { reader } from './samples';
@@ -58,7 +59,77 @@ describe('coalescing', () => {
   });
 });
 
+describe('what is on its way', () => {
+  it('is asked for once, however many want it, and given up when the last of them does', async () => {
+    const { tiles, asked } = setUp((_, signal) => hanging(signal));
+    const [one, other] = [new AbortController(), new AbortController()];
+    const ends: unknown[] = [];
+    const get = (c: number, signal: AbortSignal) => void tiles.get(edge, c, signal).catch((e: unknown) => ends.push([c, e]));
+    get(0, one.signal);
+    get(1, one.signal);
+    await vi.advanceTimersByTimeAsync(5);
+    get(1, other.signal);
+    get(2, other.signal); // nobody has asked for this channel yet
+    await vi.advanceTimersByTimeAsync(5);
+    expect(asked.map(channelsOf)).toEqual([[0, 1], [2]]);
+    one.abort();
+    await vi.advanceTimersByTimeAsync(5);
+    expect(ends).toEqual([[0, kAborted], [1, kAborted]]);
+    get(1, other.signal);
+    await vi.advanceTimersByTimeAsync(5);
+    expect(asked).toHaveLength(2);
+    other.abort();
+    await vi.advanceTimersByTimeAsync(5);
+    expect(ends).toHaveLength(5);
+    get(1, new AbortController().signal);
+    await vi.advanceTimersByTimeAsync(5);
+    expect(asked).toHaveLength(3);
+  });
+
+  it('of the next plane is what is here of this one', async () => {
+    const { tiles, asked } = setUp((address) => Promise.resolve(address.includes('/1/0/') ? body(300, 350, channelsOf(address)) : body(88, 188, channelsOf(address))));
+    await Promise.all([tiles.get(edge, 0), tiles.get(edge, 1), tiles.get({ ...edge, level: 1, x: 0, y: 0 }, 0), tiles.get({ ...edge, z: 4 }, 0)]);
+    asked.length = 0;
+    tiles.ahead(0, 2, 3, [0], new AbortController().signal);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked).toEqual(['img/v%2F1/a%20b/scan/1/0/0/3/0/0', 'img/v%2F1/a%20b/scan/0/0/0/3/1/1']);
+    tiles.ahead(0, 2, 3, [0], new AbortController().signal);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('of a small picture is there when a layer asks for it', async () => {
+    const { tiles, asked } = setUp((address) => Promise.resolve(body(300, 350, channelsOf(address))));
+    tiles.prime(0, 3, [0, 2], new AbortController().signal);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked).toEqual(['img/v%2F1/a%20b/scan/1/0/0,2/3/0/0']);
+    const raster = await levelsOf(tiles)[1]!.getRaster({ selection: { t: 0, z: 3, c: 2 } });
+    expect([raster.width, raster.height, raster.data[0], asked.length]).toEqual([300, 350, 300, 1]);
+  });
+});
+
 describe('cold tiles', () => {
+  it('are asked for at once when the hub tells that they are here', async () => {
+    const { tiles, asked, cold } = setUp((address, _, nth) => (nth < 3 ? Promise.reject(new ApiError('recalling', 503, 'EAGAIN', 5000)) : Promise.resolve(body(88, 188, channelsOf(address)))));
+    const tile = tiles.get(edge, 1);
+    await vi.advanceTimersByTimeAsync(10);
+    tellArrival({ path: '/a b/scan', ...edge, x: 0 });
+    tellArrival({ path: '/another', ...edge });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(asked).toHaveLength(1);
+    tellArrival({ path: '/a b/scan', ...edge });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(asked).toHaveLength(2);
+    tellAllArrivals(); // some were missed
+    expect((await tile).data[0]).toBe(200);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(cold.at(-1)).toEqual([0, 0]);
+    tellArrival({ path: '/a b/scan', ...edge });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(asked).toHaveLength(3);
+  });
+
+
   it('stay pending, are asked for again after the estimate or a second, and are counted meanwhile', async () => {
     const { tiles, asked, cold } = setUp((address, _, nth) => (nth < 4 ? Promise.reject(new ApiError('recalling', 503, 'EAGAIN', nth === 3 ? 200 : 5000)) : Promise.resolve(body(88, 188, channelsOf(address)))));
     let done = false;

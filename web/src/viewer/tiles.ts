@@ -1,5 +1,6 @@
 // Tiles of one image, as /img serves them. All channels that a tile needs are asked for with one request;
 // what is in the archive is asked for again until it is on the SSD, and no connection waits for it.
+import { tileName } from '../api/arrivals';
 import { send } from '../api/client';
 import { encodePath } from '../api/paths';
 import type { Dataset } from '../api/types';
@@ -9,6 +10,7 @@ import { shapeOf } from './view';
 
 export { kAborted };
 const kCacheBytes = 384 * 2 ** 20;
+const kMostAhead = 16;
 
 export interface Place {
   level: number;
@@ -39,6 +41,7 @@ interface Waiter {
 
 interface Batch {
   waiters: Waiter[];
+  channels: number[]; // that were asked for
   abort: AbortController;
 }
 
@@ -46,6 +49,7 @@ export class Tiles {
   private cache = new Map<string, Tile>();
   private cacheBytes = 0;
   private forming = new Map<string, Batch>(); // of this moment: sent together
+  private readonly flying = new Map<string, Set<Batch>>(); // asked for, not here yet
   private readonly cold: Waiting<Batch>;
 
   constructor(
@@ -73,13 +77,41 @@ export class Tiles {
     if (hit) return Promise.resolve(hit);
     if (signal?.aborted) return Promise.reject(kAborted);
     const key = keyOf(place);
+    for (const one of this.flying.get(key) ?? [])
+      if (one.channels.includes(channel) && !one.abort.signal.aborted) return this.join(one, channel, signal);
     let batch = this.forming.get(key);
     if (!batch) {
-      batch = { waiters: [], abort: new AbortController() };
+      batch = { waiters: [], channels: [], abort: new AbortController() };
       this.forming.set(key, batch);
       queueMicrotask(() => this.launch(key, place));
     }
     return this.join(batch, channel, signal);
+  }
+
+  // Asks for the whole plane at the coarsest level, before a layer wants it.
+  prime(t: number, z: number, channels: number[], signal: AbortSignal): void {
+    const level = Math.max(0, (this.dataset.levels?.length ?? 1) - 1);
+    const shape = shapeOf({ shape: this.dataset.levels?.[level]?.shape ?? this.dataset.shape });
+    const { tile } = this.dataset;
+    if (shape.x > 2 * tile || shape.y > 2 * tile) return; // no level that is small
+    for (let y = 0; y * tile < shape.y; y++)
+      for (let x = 0; x * tile < shape.x; x++)
+        for (const c of channels) this.get({ level, t, z, y, x }, c, signal).catch(() => {}); // who needs it hears why
+  }
+
+  // What is here of a plane, asked for of another one that somebody may step to. The small level comes first.
+  ahead(t: number, from: number, to: number, channels: number[], signal: AbortSignal): void {
+    const places = new Map<string, Place>();
+    for (const key of this.cache.keys()) {
+      const [level, pt, z, y, x, c] = key.split('/').map(Number);
+      if (pt !== t || z !== from || !channels.includes(c!)) continue;
+      const place = { level: level!, t, z: to, y: y!, x: x! };
+      const name = keyOf(place);
+      places.delete(name); // those that were wanted last are at the end
+      places.set(name, place);
+    }
+    const last = [...places.values()].slice(-kMostAhead).sort((a, b) => b.level - a.level);
+    for (const place of last) for (const c of channels) this.get(place, c, signal).catch(() => {});
   }
 
   cached(place: Place, channel: number): Tile | undefined {
@@ -123,17 +155,23 @@ export class Tiles {
     const batch = this.forming.get(key);
     this.forming.delete(key);
     if (!batch || batch.abort.signal.aborted) return;
-    const channels = [...new Set(batch.waiters.filter((w) => !w.gone).map((w) => w.channel))].sort((a, b) => a - b);
-    this.load(batch, place, channels).then(
+    batch.channels = [...new Set(batch.waiters.filter((w) => !w.gone).map((w) => w.channel))].sort((a, b) => a - b);
+    const flying = this.flying.get(key) ?? new Set();
+    this.flying.set(key, flying.add(batch));
+    this.load(batch, place, batch.channels).then(
       (tiles) => batch.waiters.forEach((w) => w.resolve(tiles.get(w.channel)!)),
       (e) => batch.waiters.forEach((w) => w.reject(batch.abort.signal.aborted ? kAborted : e)),
-    ).finally(() => this.cold.end(batch));
+    ).finally(() => {
+      this.cold.end(batch);
+      if (flying.delete(batch) && !flying.size && this.flying.get(key) === flying) this.flying.delete(key);
+    });
   }
 
   private load(batch: Batch, place: Place, channels: number[]): Promise<Map<number, Tile>> {
     const { signal } = batch.abort;
     const ask = async () => this.unpack(place, channels, await (await this.fetcher(this.address(place, channels), signal)).arrayBuffer());
-    return untilHere(ask, signal, { cold: (eta, reason) => this.cold.set(batch, eta, reason), error: this.events.onError, stale: this.events.onStale });
+    const hear = { cold: (eta: number, reason: string) => this.cold.set(batch, eta, reason), error: this.events.onError, stale: this.events.onStale };
+    return untilHere(ask, signal, hear, tileName({ path: this.dataset.path, ...place }));
   }
 
   private unpack(place: Place, channels: number[], bytes: ArrayBuffer): Map<number, Tile> {

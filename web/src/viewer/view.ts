@@ -83,9 +83,12 @@ export function isPhotograph(d: Pick<Dataset, 'channels' | 'type' | 'shape'>): b
   return d.type === 'uint8' && shapeOf(d).c === 3 && ['ff0000', '00ff00', '0000ff'].every((colour, c) => defaultColour(d, c) === colour);
 }
 
+// How many channels an image opens with.
+export const firstVisible = (channels: number) => (channels <= 4 ? channels : 3);
+
 export function defaultView(d: Dataset): View {
   const shape = shapeOf(d);
-  const few = shape.c <= 4 ? shape.c : 3;
+  const few = firstVisible(shape.c);
   const channels = Array.from({ length: shape.c }, (_, c): ChannelView => ({ visible: c < few, colour: defaultColour(d, c), low: null, high: null, gamma: 1 }));
   return { t: 0, z: shape.z >> 1, camera: null, channels, labels: '', run: '', table: '', object: 0, line: null, projection: null, slices: false, volume: null };
 }
