@@ -1,6 +1,7 @@
 #include "compute/submit/forecast.h"
 
 #include <algorithm>
+#include <array>
 
 #include <poll.h>
 #include <signal.h>
@@ -33,6 +34,16 @@ struct Said {
   std::string text;
   bool ended_well = false;
 };
+
+// What imgop says of a task, or why that is not known.
+struct Estimated {
+  OrderedJson json = OrderedJson::object();
+  std::string note;
+};
+
+// Operators that keep a part of their input at a time, whatever its size: docs/OPERATORS.md.
+constexpr std::array<std::string_view, 5> kInParts = {"convert", "pyramid", "range", "relate",
+                                                      "merge-labels"};
 
 // What a program writes, if it ends in time.
 std::optional<Said> output_of(const ProcessSpec& spec) {
@@ -92,32 +103,40 @@ class Forecaster {
     made.program = program_text(step);
     made.tasks = step.runs_once() ? 1 : plan_.inputs().size();
     made.cpus = plan_.slots_for(step);
-    const OrderedJson estimate = estimate_of({index, 0});
-    if (const auto bytes = estimate.find("memory_bytes"); bytes != estimate.end()) {
+    const Estimated estimate = estimate_of({index, 0});
+    const auto bytes = estimate.json.find("memory_bytes");
+    const bool is_guess = estimate.json.contains("assumes");
+    const bool is_known = bytes != estimate.json.end();
+    if (is_known && !(is_guess && step.resources.memory_bytes)) {
       made.memory_bytes = bytes->get<uint64_t>();
-      made.memory_from = "estimate";
+      made.memory_from = is_guess ? "guess" : "estimate";
+      if (is_guess) made.memory_note = "a guess before " + steps_before(step);
     } else if (step.resources.memory_bytes) {
       made.memory_bytes = step.resources.memory_bytes;
       made.memory_from = "workflow";
+    } else {
+      made.memory_note = estimate.note;
     }
     warn_of_memory(step, made);
-    warn_of_halo(step, estimate);
+    warn_of_halo(step, estimate.json);
     forecast_.tasks += made.tasks;
     forecast_.steps.push_back(std::move(made));
   }
 
-  // Of its first task: the others are not larger, except that files may differ. An empty object if
-  // nothing is known: the program has none, or it would read what an earlier step writes.
-  OrderedJson estimate_of(TaskId task) {
+  // Of its first task: the others are not larger, except that files may differ.
+  Estimated estimate_of(TaskId task) {
     const Step& step = plan_.workflow().steps[task.step];
-    if (!has_estimate(step)) return OrderedJson::object();
+    if (!has_estimate(step)) return unknown("not known: its program does not say");
+    const std::string_view command = step.run[1].text.source();
+    if (std::find(kInParts.begin(), kInParts.end(), command) != kInParts.end())
+      return unknown("about 1 GiB at most, besides what it keeps of objects");
     if (SteadyClock::now() > deadline_) return without_time(step);
     Result<ProcessSpec> spec = plan_.process_for(task);
-    if (!spec) return OrderedJson::object();
+    if (!spec) return unknown("not known: " + spec.error().text());
     // None of what the workflow says but arguments: no variables, no other program. --estimate comes
     // right behind the command, where no option can take it for its value.
     const Result<std::string> program = find_program("imgop", plan_.programs_folder(), "/");
-    if (!program) return OrderedJson::object();
+    if (!program) return unknown("not known: " + program.error().text());
     spec->program = *program;
     spec->arguments.insert(spec->arguments.begin() + 2, "--estimate");
     spec->environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8",
@@ -128,28 +147,45 @@ class Forecaster {
     OrderedJson json = OrderedJson::parse(said->text, nullptr, false);
     const bool is_known = json.is_object() && json.contains("memory_bytes") &&
                           json["memory_bytes"].is_number_unsigned();
-    if (said->ended_well && is_known) return json;
-    warn_of_failure(step, said->text);
-    return OrderedJson::object();
+    if (said->ended_well && is_known) return {std::move(json), ""};
+    return without_estimate(step, said->text);
   }
 
-  OrderedJson without_time(const Step& step) {
+  static Estimated unknown(std::string note) { return {OrderedJson::object(), std::move(note)}; }
+
+  Estimated without_time(const Step& step) {
     forecast_.warnings.push_back(
         fmt::format("there was no time to ask what memory '{}' needs", step.id));
-    return OrderedJson::object();
+    return unknown("not known: there was no time to ask");
   }
 
   // What is wrong now will be wrong then, unless it is about files that do not exist yet.
-  void warn_of_failure(const Step& step, const std::string& text) {
+  Estimated without_estimate(const Step& step, const std::string& text) {
     constexpr std::string_view kProgram = "imgop: ";
     const std::string line = text.substr(0, text.find('\n'));
-    const bool is_about_later = line.find(plan_.work()) != std::string::npos ||
-                                line.find(plan_.output().hidden()) != std::string::npos;
-    if (!line.starts_with(kProgram) || is_about_later ||
-        line.find("--estimate") != std::string::npos)
-      return;
-    forecast_.warnings.push_back(
-        fmt::format("'{}' would fail: {}", step.id, line.substr(kProgram.size())));
+    if (line.find("--estimate") != std::string::npos)
+      return unknown(fmt::format("not known: {} has no estimate", program_text(step)));
+    if (line.find(plan_.work()) != std::string::npos ||
+        line.find(plan_.output().hidden()) != std::string::npos)
+      return unknown("not known before " + steps_before(step));
+    if (line.starts_with(kProgram)) {
+      forecast_.warnings.push_back(
+          fmt::format("'{}' would fail: {}", step.id, line.substr(kProgram.size())));
+    }
+    return unknown("not known: its estimate failed");
+  }
+
+  // "'segment' and 'merge' have run"
+  std::string steps_before(const Step& step) const {
+    std::vector<size_t> all = step.after;
+    all.insert(all.end(), step.gather.begin(), step.gather.end());
+    std::string names;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (i > 0) names += i + 1 < all.size() ? ", " : " and ";
+      names += "'" + plan_.workflow().steps[all[i]].id + "'";
+    }
+    if (names.empty()) return "it runs";
+    return names + (all.size() > 1 ? " have run" : " has run");
   }
 
   void warn_of_halo(const Step& step, const OrderedJson& estimate) {
@@ -262,7 +298,8 @@ OrderedJson to_json(const Forecast& forecast) {
                      {"tasks", step.tasks},
                      {"cpus", step.cpus},
                      {"memory_bytes", optional_number(step.memory_bytes)},
-                     {"memory_from", step.memory_from}});
+                     {"memory_from", step.memory_from},
+                     {"memory_note", step.memory_note}});
   }
   return {{"workflow", forecast.workflow},
           {"items", forecast.items},
@@ -282,10 +319,12 @@ std::string to_text(const Forecast& forecast) {
   std::string text = fmt::format("{}: {} tasks on {} {}\n", forecast.workflow, forecast.tasks,
                                  forecast.items, forecast.items == 1 ? "input" : "inputs");
   for (const StepForecast& step : forecast.steps) {
-    const std::string memory = step.memory_bytes
-                                   ? fmt::format("{} of memory{}", size_text(*step.memory_bytes),
-                                                 step.memory_from == "workflow" ? " at most" : "")
-                                   : "memory unknown";
+    std::string memory = "memory " + step.memory_note;
+    if (step.memory_bytes) {
+      memory = size_text(*step.memory_bytes) + " of memory";
+      if (step.memory_from == "workflow") memory += " at most";
+      if (step.memory_from == "guess") memory += ", " + step.memory_note;
+    }
     text += fmt::format("  {:<20} {:>8} x {:<24} {}\n", step.id, step.tasks, step.program, memory);
   }
   if (forecast.capacity_bytes) {

@@ -21,7 +21,9 @@ struct StepForecast {
   size_t tasks = 0;
   unsigned cpus = 1;
   std::optional<uint64_t> memory_bytes;  // of a task
-  std::string memory_from;               // "estimate", of the program; "workflow"; or empty
+  // "estimate", of the program; "guess", the same before its labels exist; "workflow"; or empty
+  std::string memory_from;
+  std::string memory_note;  // why it is not known, or a guess: "not known before 'nuclei' has run"
 };
 
 struct Forecast {

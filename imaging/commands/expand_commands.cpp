@@ -55,8 +55,7 @@ struct ExpandJob {
   }
 };
 
-Result<ExpandJob> prepare_expand(const ExpandCommand& command) {
-  TRY_ASSIGN(LabelSource labels, LabelSource::open(command.labels, allowed_threads().threads()));
+Result<ExpandJob> prepare_expand(const ExpandCommand& command, LabelSource labels) {
   ExpandJob job{std::move(labels)};
   if (!command.part.in.empty()) {
     TRY_ASSIGN(job.reader, ImageReader::open(command.part.in, allowed_threads().threads()));
@@ -66,6 +65,18 @@ Result<ExpandJob> prepare_expand(const ExpandCommand& command) {
     TRY_ASSIGN(job.box, labelled_box(job.labels, command.part.box));
   }
   return job;
+}
+
+Result<ExpandJob> prepare_expand(const ExpandCommand& command) {
+  TRY_ASSIGN(LabelSource labels, LabelSource::open(command.labels, allowed_threads().threads()));
+  return prepare_expand(command, std::move(labels));
+}
+
+Result<ExpandJob> foresee_expand(const ExpandCommand& command) {
+  Part image = command.part;
+  if (!image.select.empty()) image.box.clear();
+  TRY_ASSIGN(LabelSource labels, foreseen_labels(command.labels, image));
+  return prepare_expand(command, std::move(labels));
 }
 
 Result<ExpansionOptions> expansion_options(const ExpandCommand& command, const ExpandJob& job) {
@@ -106,6 +117,7 @@ Result<Estimate> estimate_expand(const ExpandCommand& command, const ExpandJob& 
     write_label_image(memory, job.labels.record().box, LabelState::to_be_read);
   }
   Estimate estimate{memory.peak()};
+  estimate.is_guess = job.labels.is_assumed();
   TRY_ASSIGN(estimate.halo, needed_halo(options, job.labels));
   return estimate;
 }
@@ -150,6 +162,7 @@ void add_expand_options(Operator& op, const std::shared_ptr<ExpandCommand>& opti
   op.command().parse_complete_callback(
       [options] { check_block_outputs(options->part.box, options->outputs); });
   op.set_run([options] { return prepare_expand(*options); },
+             [options] { return foresee_expand(*options); },
              [options](const ExpandJob& job) { return estimate_expand(*options, job); },
              [options](ExpandJob& job) { return run_expand(*options, job); });
 }

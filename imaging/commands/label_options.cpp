@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 
 #include <fmt/format.h>
 
-#include "imaging/commands/common_options.h"
 #include "imaging/images/output.h"
 #include "imaging/labels/label_image.h"
 #include "imaging/tables/object_table.h"
@@ -52,6 +52,20 @@ void check_block_outputs(const std::string& box, const LabelOutputs& outputs) {
   throw CLI::ValidationError(
       wrong,
       "the objects of a block are no result: give --out, and let imgop merge-labels do this");
+}
+
+bool exists_now(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  return status.type() != std::filesystem::file_type::not_found;
+}
+
+Result<LabelSource> foreseen_labels(const std::string& path, const Part& image,
+                                    const std::string& select) {
+  if (exists_now(path) || image.in.empty())
+    return LabelSource::open(path, allowed_threads().threads(), select);
+  TRY_ASSIGN(const OpenedPart opened, open_unscaled(image));
+  return LabelSource::assumed(opened.reader.info(), opened.box);
 }
 
 Result<void> write_results(const MergedLabels& labels, const LabelOutputs& outputs) {

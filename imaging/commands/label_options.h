@@ -3,7 +3,9 @@
 
 #include <string>
 
+#include "imaging/commands/common_options.h"
 #include "imaging/commands/operator.h"
+#include "imaging/labels/label_source.h"
 #include "imaging/labels/merge.h"
 
 namespace tierhub::imaging {
@@ -27,6 +29,13 @@ void add_label_outputs(Operator& op, LabelOutputs& outputs, const char* name);
 
 // A usage error if the labels of a block are to be written where only finished ones belong.
 void check_block_outputs(const std::string& box, const LabelOutputs& outputs);
+
+// False for what an earlier step of a workflow is to write.
+bool exists_now(const std::string& path);
+// For an estimate: the labels at `path`, or, if nothing exists there yet, such as cover all of
+// `image`. An error if there is no image either.
+Result<LabelSource> foreseen_labels(const std::string& path, const Part& image,
+                                    const std::string& select = "");
 
 // Writes finished labels and their table, and says so in the report.
 Result<void> write_results(const MergedLabels& labels, const LabelOutputs& outputs);

@@ -150,9 +150,7 @@ Result<uint64_t> threshold_of(const std::string& text, const OpenedMeasure& open
   return threshold.value;
 }
 
-Result<OpenedMeasure> open_measure(const MeasureCommand& command) {
-  TRY_ASSIGN(LabelSource labels,
-             LabelSource::open(command.labels, allowed_threads().threads(), command.labels_select));
+Result<OpenedMeasure> open_measure(const MeasureCommand& command, LabelSource labels) {
   OpenedMeasure opened{std::move(labels), {}};
   MeasurePlan& plan = opened.plan;
   TRY(open_first(command, opened));
@@ -170,6 +168,18 @@ Result<OpenedMeasure> open_measure(const MeasureCommand& command) {
                parse_length(command.neighbours, "--neighbours", opened.info(), opened.level()));
   }
   return opened;
+}
+
+Result<OpenedMeasure> open_measure(const MeasureCommand& command) {
+  TRY_ASSIGN(LabelSource labels,
+             LabelSource::open(command.labels, allowed_threads().threads(), command.labels_select));
+  return open_measure(command, std::move(labels));
+}
+
+Result<OpenedMeasure> foresee_measure(const MeasureCommand& command) {
+  TRY_ASSIGN(LabelSource labels,
+             foreseen_labels(command.labels, command.part, command.labels_select));
+  return open_measure(command, std::move(labels));
 }
 
 Result<void> write_measures(const Measures& measures, const std::string& table) {
@@ -193,6 +203,7 @@ Result<Estimate> estimate_measure(const MeasureCommand& command, const OpenedMea
                       {opened.record.box}));
   }
   Estimate estimate{memory.peak()};
+  estimate.is_guess = opened.labels.is_assumed();
   TRY_ASSIGN(estimate.halo, needed_halo(opened.plan, opened.record));
   return estimate;
 }
@@ -325,6 +336,7 @@ void add_measure(Registry& registry) {
   op.require_one_of({table, out});
   op.command().parse_complete_callback([options] { check_measure(*options); });
   op.set_run([options] { return open_measure(*options); },
+             [options] { return foresee_measure(*options); },
              [options](const OpenedMeasure& opened) { return estimate_measure(*options, opened); },
              [options](OpenedMeasure& opened) { return run_measure(*options, opened); });
 }

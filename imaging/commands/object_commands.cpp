@@ -9,6 +9,7 @@
 #include "imaging/commands/common_options.h"
 #include "imaging/commands/label_options.h"
 #include "imaging/labels/label_image.h"
+#include "imaging/labels/label_source.h"
 #include "imaging/labels/nuclei.h"
 
 namespace tierhub::imaging {
@@ -82,8 +83,8 @@ void print_too_long(const MergedLabels& labels, const Box& box, const SplitComma
 }
 
 struct SplitJob {
-  std::vector<LabelBlock> blocks;
-  Box covered;  // by the blocks
+  std::vector<LabelBlock> blocks;  // none: they do not exist yet, and it is estimated only
+  Box covered;                     // by the blocks
   ImageReader reader;
   Box box;
   PieceOptions options{};
@@ -102,12 +103,8 @@ Box covered_by(const std::vector<LabelBlock>& blocks) {
   return all;
 }
 
-Result<SplitJob> prepare_split(const SplitCommand& command) {
-  TRY_ASSIGN(std::vector<LabelBlock> blocks, open_label_blocks(command.labels));
-  const LabelRecord made = blocks.front().record();
-  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in, allowed_threads().threads()));
-  reader.set_scale(made.source.scale);
-  const Box covered = covered_by(blocks);
+Result<SplitJob> split_job(const SplitCommand& command, std::vector<LabelBlock> blocks,
+                           const Box& covered, ImageReader reader) {
   SplitJob job{std::move(blocks), covered, std::move(reader), covered};
   if (!command.part.box.empty()) {
     TRY_ASSIGN(job.box, chosen_box(job.reader.info(), command.part));
@@ -124,6 +121,26 @@ Result<SplitJob> prepare_split(const SplitCommand& command) {
   job.options.max_extent = command.max_extent;
   job.options.parallel = allowed_threads();
   return job;
+}
+
+Result<SplitJob> prepare_split(const SplitCommand& command) {
+  TRY_ASSIGN(std::vector<LabelBlock> blocks, open_label_blocks(command.labels));
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in, allowed_threads().threads()));
+  reader.set_scale(blocks.front().record().source.scale);
+  const Box covered = covered_by(blocks);
+  return split_job(command, std::move(blocks), covered, std::move(reader));
+}
+
+// Labels that do not exist yet cover the image.
+Result<SplitJob> foresee_split(const SplitCommand& command) {
+  if (exists_now(command.labels)) return prepare_split(command);
+  TRY_ASSIGN(ImageReader reader, ImageReader::open(command.part.in, allowed_threads().threads()));
+  Box box;
+  if (!command.part.box.empty()) {
+    TRY_ASSIGN(box, chosen_box(reader.info(), command.part));
+  }
+  const Box covered = whole_of(box, reader.shape_at(box.level));
+  return split_job(command, {}, covered, std::move(reader));
 }
 
 // The decoded bytes of the label chunks that objects with a part in `box` touch.
@@ -156,8 +173,13 @@ Result<Estimate> estimate_split(const SplitCommand& command, const SplitJob& job
     objects.insert(objects.end(), own.begin(), own.end());
     labels += read_chunk_bytes(block, job.box);
   }
+  uint64_t count = objects.size();
+  if (job.blocks.empty()) {
+    count = LabelSource::assumed(job.reader.info(), job.covered).totals().objects;
+    labels = label_chunk_bytes(job.box);
+  }
   MemoryUse memory(job.options.parallel);
-  memory.allocate(3 * objects.size() * sizeof(ObjectSums));  // in blocks, joined, and of pieces
+  memory.allocate(3 * count * sizeof(ObjectSums));  // in blocks, joined, and of pieces
   memory.keep_block_chunks(labels);
   memory.keep_chunks(job.reader.info(), {job.box});
   memory.read_grey(job.reader, job.box);
@@ -167,7 +189,7 @@ Result<Estimate> estimate_split(const SplitCommand& command, const SplitJob& job
   } else {
     write_labels(memory, job.box);
   }
-  return Estimate{memory.peak(), Halo{}};
+  return Estimate{memory.peak(), Halo{}, job.blocks.empty()};
 }
 
 Result<void> run_split(const SplitCommand& command, SplitJob& job) {
@@ -269,6 +291,7 @@ void add_split(Registry& registry) {
   op.command().parse_complete_callback(
       [options] { check_block_outputs(options->part.box, options->outputs); });
   op.set_run([options] { return prepare_split(*options); },
+             [options] { return foresee_split(*options); },
              [options](const SplitJob& job) { return estimate_split(*options, job); },
              [options](SplitJob& job) { return run_split(*options, job); });
 }

@@ -21,6 +21,8 @@ Result<void> print_estimate(const std::function<Result<Estimate>()>& make) {
     json["halo"] = formats::to_text(*estimate.halo);
     json["halo_voxels"] = to_json(*estimate.halo);
   }
+  if (estimate.is_guess)
+    json["assumes"] = "labels that do not exist yet: half of the voxels, in objects of 500";
   fmt::print("{}\n", json.dump());
   return {};
 }

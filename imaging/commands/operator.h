@@ -57,6 +57,7 @@ std::function<std::string(const std::string&)> parsed_by(Parse parse) {
 struct Estimate {
   uint64_t memory = 0;                  // at most, in bytes
   std::optional<formats::Halo> halo{};  // of a box
+  bool is_guess = false;                // of labels that do not exist yet
 };
 
 // How far around a box of a volume an operator reads.
@@ -113,8 +114,14 @@ class Operator {
   // Only `run` reads voxels.
   template <class Prepare, class EstimateOf, class Run>
   void set_run(Prepare prepare, EstimateOf estimate, Run run) {
-    add_estimate([prepare, estimate]() -> Result<Estimate> {
-      TRY_ASSIGN(const auto job, prepare());
+    set_run(prepare, prepare, estimate, run);
+  }
+  // The same where a part of the input may not exist yet while it is estimated: then `foresee` makes
+  // the job for the estimate.
+  template <class Prepare, class Foresee, class EstimateOf, class Run>
+  void set_run(Prepare prepare, Foresee foresee, EstimateOf estimate, Run run) {
+    add_estimate([foresee, estimate]() -> Result<Estimate> {
+      TRY_ASSIGN(const auto job, foresee());
       return estimate(job);
     });
     set_run([prepare, run]() -> Result<void> {

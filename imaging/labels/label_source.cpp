@@ -88,6 +88,21 @@ Result<LabelSource> LabelSource::open(const std::string& path, size_t threads,
   return source;
 }
 
+LabelSource LabelSource::assumed(const formats::ImageInfo& image, const Box& place) {
+  const Extent shape = image.levels[place.level].shape.extent();
+  LabelRecord record = record_of(image, whole_of(place, shape));
+  record.joining = Joining::none;
+  formats::Level level = image.levels[place.level];
+  level.shape = {1, 1, shape.z, shape.y, shape.x};
+  level.chunk = label_chunk(record.box);
+  formats::ImageInfo info = image;
+  info.type = PixelType::uint32;
+  info.levels = {std::move(level)};
+  LabelSource source(nullptr, whole_of({}, shape), std::move(record));
+  source.assumed_ = std::move(info);
+  return source;
+}
+
 LabelTotals LabelSource::totals() const {
   if (totals_) return *totals_;
   const uint64_t voxels = record_.box.voxels() / 2;

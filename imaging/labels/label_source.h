@@ -27,11 +27,16 @@ class LabelSource {
   static Result<LabelSource> open(const std::string& path, size_t threads = 1,
                                   const std::string& select = "");
 
+  // Labels that do not exist yet, for an estimate: of the whole image, in the level, time point and
+  // channel of `place`, as imgop would write them. They cannot be read.
+  static LabelSource assumed(const formats::ImageInfo& image, const Box& place);
+  bool is_assumed() const { return assumed_.has_value(); }
+
   // Of the label image itself: its levels, chunks and size of a voxel.
-  const formats::ImageInfo& info() const { return reader_->info(); }
+  const formats::ImageInfo& info() const { return assumed_ ? *assumed_ : reader_->info(); }
   // How they were made; of labels of another program, where they are. Its box is what they cover.
   const LabelRecord& record() const { return record_; }
-  // Of labels of another program, a guess for estimates: half of the voxels, 500 in each object.
+  // Of labels of another program, or that do not exist yet, a guess for estimates: half of the voxels, 500 in each object.
   LabelTotals totals() const;
   // `box`: in voxels of the label image, which begins where record().box does; its level, t and c
   // are not used. Labels are whole numbers from 0 to 2^32 - 1, of any type: others are an error.
@@ -43,7 +48,8 @@ class LabelSource {
   LabelSource(std::unique_ptr<pixels::PixelReader> reader, const Box& stored, LabelRecord record)
       : reader_(std::move(reader)), stored_(stored), record_(std::move(record)) {}
 
-  std::unique_ptr<pixels::PixelReader> reader_;
+  std::unique_ptr<pixels::PixelReader> reader_;  // null: assumed
+  std::optional<formats::ImageInfo> assumed_{};
   Box stored_;  // where the voxels of record_.box are in the label image
   LabelRecord record_;
   std::optional<LabelTotals> totals_{};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <stdexcept>
 
 #include <sys/mman.h>
@@ -118,6 +119,30 @@ TEST_F(Jobs, PlanWarnsOfWhatTasksWouldRefuse) {
   EXPECT_EQ(warnings("diameter=20"), "[]");
   EXPECT_THAT(warnings("diameter=60"),
               HasSubstr("'segment' needs a halo of z=33,y=33,x=33, and has z=16,y=16,x=16"));
+}
+
+TEST_F(Jobs, PlanGuessesTheMemoryOfWhatReadsLaterLabelsAndSaysWhatIsNotKnown) {
+  const std::string image = at("scan.zarr");
+  ASSERT_EQ(
+      run_command({IMGOP_PATH, "synth", "--nuclei", "5", "--shape", "32,128,128", "--out", image})
+          .exit_code,
+      0);
+  const auto plan = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"jobs", "plan", "nuclei-blocks", "--set", "image=" + image});
+    return tier.tierctl(more).out;
+  };
+  const json steps = json::parse(plan({"--json"})).at("steps");
+  std::map<std::string, std::string> notes;
+  for (const json& step : steps) {
+    notes[step.at("id")] = step.at("memory_note");
+    EXPECT_EQ(step.at("memory_bytes").is_null(), step.at("memory_from") == "") << step;
+    EXPECT_EQ(step.at("memory_from") == "estimate", step.at("memory_note") == "") << step;
+  }
+  EXPECT_EQ(notes.at("segment"), "");
+  EXPECT_EQ(notes.at("threshold"), "not known: imgop threshold has no estimate");
+  EXPECT_EQ(notes.at("split"), "a guess before 'objects' has run");
+  EXPECT_THAT(notes.at("nuclei"), HasSubstr("about 1 GiB at most"));
+  EXPECT_THAT(plan({}), HasSubstr(" of memory, a guess before 'objects' has run\n"));
 }
 
 // A workflow may be planned before anybody has read it: only TierHub's own imgop is asked, and with

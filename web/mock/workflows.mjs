@@ -28,18 +28,19 @@ function workflow(name, about, parameters, steps) {
 const kWorkflows = [
   workflow('nuclei-files', 'nuclei of each image of a pattern, and one table of all of them', [dataset, channel, diameter, method, split], [
     { id: 'nuclei', program: 'imgop nuclei', each: true, memory_bytes: 310 * kMiB, memory_from: 'estimate' },
-    { id: 'table', program: 'imgop table', memory_bytes: null, memory_from: '' },
+    { id: 'table', program: 'imgop table', memory_bytes: null, memory_from: '', memory_note: 'not known: imgop table has no estimate' },
     { id: 'summary', program: 'imgop table', memory_bytes: 4096 * kMiB, memory_from: 'workflow' },
   ]),
   workflow('nuclei-blocks', 'nuclei of a volume that may be larger than memory', [dataset, channel, diameter], [
     { id: 'histogram', program: 'imgop histogram', each: true, memory_bytes: 90 * kMiB, memory_from: 'estimate' },
     { id: 'segment', program: 'imgop segment', each: true, memory_bytes: 820 * kMiB, memory_from: 'estimate' },
-    { id: 'merge', program: 'imgop merge-labels', memory_bytes: null, memory_from: '' },
+    { id: 'split', program: 'imgop split', each: true, memory_bytes: 240 * kMiB, memory_from: 'guess', memory_note: "a guess before 'segment' has run" },
+    { id: 'merge', program: 'imgop merge-labels', memory_bytes: null, memory_from: '', memory_note: 'about 1 GiB at most, besides what it keeps of objects' },
   ]),
   workflow('spots-per-cell', 'how many spots each cell has: nuclei in one channel, spots (FISH, foci) in another', [dataset, { ...diameter, name: 'nucleus_diameter' }, { name: 'spot_threshold', type: 'integer', minimum: 1, maximum: 65535, description: 'Grey values above the background; the same for all images, so that counts compare.' }, { name: 'label', type: 'string', default: '', description: 'A word for the report.' }], [
     { id: 'spots', program: 'imgop segment', each: true, memory_bytes: 200 * kMiB, memory_from: 'estimate' },
   ]),
-  workflow('convert-pyramid', 'one OME-Zarr with smaller levels of each image', [dataset], [{ id: 'convert', program: 'imgop convert', each: true, memory_bytes: 128 * kMiB, memory_from: 'estimate' }]),
+  workflow('convert-pyramid', 'one OME-Zarr with smaller levels of each image', [dataset], [{ id: 'convert', program: 'imgop convert', each: true, memory_bytes: null, memory_from: '', memory_note: 'about 1 GiB at most, besides what it keeps of objects' }]),
 ];
 // One that its author has damaged.
 const broken = { name: 'broken', about: 'a workflow with an error in its text', parameters: [dataset], steps: [], text: 'workflow: broken\ninput:\n  dataset: "{dataset}"\nsteps:\n  - id: one\n    rum: [imgop, nuclei]\n' };
@@ -87,7 +88,7 @@ export function plan(world, body) {
   const items = [body.values.dataset ?? ''].flat().flatMap((text) => matching(world, text));
   if (!items.length) return { ...none, errors: [{ line: 0, column: 0, parameter: 'dataset', message: `nothing in TierHub matches "${body.values.dataset}"` }] };
   const n = w.name === 'nuclei-blocks' ? 16 : items.length;
-  const steps = w.steps.map((s) => ({ id: s.id, tasks: s.each ? n : 1, cpus: 1, memory_bytes: s.memory_bytes, memory_from: s.memory_from, program: s.program }));
+  const steps = w.steps.map((s) => ({ id: s.id, tasks: s.each ? n : 1, cpus: 1, memory_bytes: s.memory_bytes, memory_from: s.memory_from, memory_note: s.memory_note ?? '', program: s.program }));
   const bytes = items.reduce((sum, l) => sum + l.size, 0);
   const resident = items.reduce((sum, l) => sum + l.resident, 0);
   const used = world.leaves().reduce((sum, l) => sum + l.resident, 0);

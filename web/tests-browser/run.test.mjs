@@ -31,6 +31,7 @@ test('from a dataset to its run: form, plan, waiting, the page of the run', asyn
   await page.getByText(/211 MiB come from the archive\. .* of the SSD are free/).waitFor();
   await page.getByLabel('Diameter').fill('30');
   await page.getByRole('cell', { name: '310 MiB estimated' }).waitFor();
+  await page.getByRole('cell', { name: 'not known: imgop table has no estimate' }).waitFor();
   await page.locator('.run-button[aria-disabled="false"]').click();
   await page.getByText(/is waiting for the agent to take it/).waitFor();
   await page.getByRole('heading', { name: 'nuclei-files', level: 1, exact: true }).waitFor();

@@ -432,6 +432,43 @@ TEST(Imgop, EstimatesNameTheHaloThatABoxNeeds) {
   EXPECT_EQ(imgop(command + " --halo " + halo).exit_code, 0);
 }
 
+// A workflow is planned before its first step has made labels.
+TEST(Imgop, EstimatesOfLabelsThatDoNotExistYetAreAGuess) {
+  const ScratchFolder folder;
+  ASSERT_EQ(
+      imgop("synth --nuclei 20 --touching 0.1 --shape 32,192,192 --out " + (folder / "v.zarr"))
+          .exit_code,
+      0);
+  const std::string labels = folder / "labels.zarr";
+  const std::string in = " --labels " + labels + " --in " + (folder / "v.zarr");
+  const auto memory = [&](const std::string& command, bool is_guess) {
+    const Outcome outcome = imgop(command + in + " --estimate");
+    const auto json = must(formats::parse_json(outcome.text, outcome.text));
+    EXPECT_EQ(json.contains("assumes"), is_guess) << outcome.text;
+    return static_cast<double>(*formats::get_unsigned(json, "memory_bytes"));
+  };
+  const std::vector<std::string> commands = {
+      "measure --shape --table " + (folder / "t.csv"),
+      "measure --shape --box z=0:16,y=0:128,x=0:192 --out " + (folder / "t.sums"),
+      "expand --distance 3 --out " + (folder / "e.zarr"),
+      "split --diameter 14 --out " + (folder / "s.zarr"),
+      "split --diameter 14 --box z=0:16,y=0:128,x=0:192 --out " + (folder / "b.zarr")};
+  std::vector<double> guesses;
+  for (const std::string& command : commands) {
+    guesses.push_back(memory(command, true));
+    EXPECT_NE(imgop(command + in).exit_code, 0) << "it runs without labels: " << command;
+  }
+  ASSERT_EQ(imgop("segment --diameter 14 --threshold 300 --in " + (folder / "v.zarr") + " --out " +
+                  labels)
+                .exit_code,
+            0);
+  for (size_t i = 0; i < commands.size(); ++i) {
+    const double known = memory(commands[i], false);
+    EXPECT_LT(guesses[i], 1.5 * known) << commands[i];
+    EXPECT_GT(guesses[i], known / 1.5) << commands[i];
+  }
+}
+
 TEST(Imgop, PrintsWhatADatasetIs) {
   const ScratchFolder folder;
   write_volume(folder / "a.zarr", GreyVolume({3, 20, 30}));

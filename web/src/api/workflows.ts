@@ -50,7 +50,8 @@ export interface PlannedStep {
   tasks: number;
   cpus: number;
   memory_bytes: number | null;
-  memory_from: 'estimate' | 'workflow' | '';
+  memory_from: 'estimate' | 'guess' | 'workflow' | '';
+  memory_note?: string; // why it is not known, or a guess
   program: string;
 }
 

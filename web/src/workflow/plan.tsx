@@ -41,7 +41,7 @@ export function PlanView({ plan: p, old }: { plan: Plan; old: boolean }) {
               <tr key={s.id}>
                 <td><span className="plan-step">{shown(s.id)}<span className="muted">{shown(s.program)}</span></span></td>
                 <td className="num">{s.tasks.toLocaleString('en')}</td><td className="num">{s.cpus}</td>
-                <td className="num">{s.memory_bytes === null ? <span className="muted">not known</span> : <span className="plan-step">{bytes(s.memory_bytes)}<span className="muted">{kFrom[s.memory_from] ?? ''}</span></span>}</td>
+                <td className="num">{s.memory_bytes === null ? <span className="plan-note muted">{shown(s.memory_note || 'not known')}</span> : <span className="plan-step">{bytes(s.memory_bytes)}<span className="muted">{s.memory_from === 'guess' ? shown(s.memory_note ?? '') : (kFrom[s.memory_from] ?? '')}</span></span>}</td>
               </tr>
             ))}
           </tbody>
