@@ -33,23 +33,47 @@ constexpr uint64_t kMaxFormBytes = 64 << 10;
 constexpr size_t kMostOfAField = 1'024;
 // Of the threads that answer everybody's requests (server.cpp), some are left.
 constexpr int kMostSigningIn = 4;
-// The login process has fewer at once.
+constexpr int kMostSigningInOfMachine = 3;
 // Longer than login keeps an attempt that is not answered.
 constexpr std::chrono::minutes kAttemptsAreKnown{5};
 
-// Counts those that are at something.
+// One of the few who may sign in at the same time.
 class Turn {
  public:
-  explicit Turn(std::atomic<int>& all) : all_(all), number_(all.fetch_add(1) + 1) {}
+  using Counts = Guarded<std::map<std::string, int>>;  // by machine
+  Turn(Counts& all, std::string machine) : all_(all), machine_(std::move(machine)) {
+    has_begun_ = all_.with([&](auto& counts) {
+      int sum = 0;
+      for (const auto& [other, count] : counts) sum += count;
+      int& mine = counts[machine_];
+      if (sum >= kMostSigningIn || mine >= kMostSigningInOfMachine) return false;
+      ++mine;
+      return true;
+    });
+  }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
-  ~Turn() { all_.fetch_sub(1); }
-  int number() const { return number_; }
+  ~Turn() {
+    all_.with([&](auto& counts) {
+      int& mine = counts[machine_];
+      mine -= has_begun_ ? 1 : 0;
+      if (mine == 0) counts.erase(machine_);
+    });
+  }
+  bool has_begun() const { return has_begun_; }
 
  private:
-  std::atomic<int>& all_;
-  const int number_;
+  Counts& all_;
+  const std::string machine_;
+  bool has_begun_ = false;
 };
+
+// Nothing was judged, and it may be tried again.
+http::Response sign_in_later(const std::string& why) {
+  http::Response response = name_page(kUnavailable, why);
+  response.headers.emplace_back("Retry-After", "10");
+  return response;
+}
 
 http::Response json_refusal(int status, const std::string& why, std::errc code) {
   http::Response response = api::to_http(api::refusal(Error(code, why)));
@@ -108,16 +132,18 @@ std::string to_target_path(const std::string& path) {
   return out;
 }
 
-// What counts as one machine for the throttle: an IPv6 customer has 2^64 addresses, the rest of which
-// are no other machine. Empty if it is no address.
+// What counts as one machine, as text: an IPv6 customer has 2^64 addresses, the rest of which are no other
+// machine. Empty if it is no address.
 std::string machine_of(const std::string& address) {
   constexpr size_t kNetworkBytes = 8;
   in6_addr v6{};
   in_addr v4{};
   if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) return address;
   if (::inet_pton(AF_INET6, address.c_str(), &v6) != 1) return "";
-  const std::string bytes(reinterpret_cast<const char*>(v6.s6_addr), sizeof v6.s6_addr);
-  return IN6_IS_ADDR_V4MAPPED(&v6) ? bytes : bytes.substr(0, kNetworkBytes);
+  const size_t bytes = IN6_IS_ADDR_V4MAPPED(&v6) ? sizeof v6.s6_addr : kNetworkBytes;
+  std::string text;
+  for (size_t i = 0; i < bytes; ++i) text += fmt::format("{:02x}", v6.s6_addr[i]);
+  return text;
 }
 
 // The machine that a trusted proxy speaks for: what that proxy has added is the last.
@@ -305,24 +331,40 @@ http::Response Front::submit_login(const Visit& visit) {
     return name_page(kTooMany, "Too many attempts failed. Wait five minutes, and try again.");
   }
   // Each takes a thread for seconds, and is counted when it has failed.
-  const Turn turn(signing_in_);
-  if (turn.number() > kMostSigningIn) {
-    return name_page(kUnavailable, "Many people are signing in: try again in some seconds.");
-  }
-  Result<SignIn::Step> step =
-      attempt.empty() ? sign_in_->begin(field("user")) : sign_in_->answer(attempt, field("answer"));
+  const Turn turn(signing_in_, visit.machine);
+  if (!turn.has_begun())
+    return sign_in_later("Many people are signing in: try again in some seconds.");
+  Result<SignIn::Step> step = attempt.empty() ? sign_in_->begin(field("user"), visit.machine)
+                                              : sign_in_->answer(attempt, field("answer"));
   // The form has asked for a password already: that is what the first secret prompt wants.
   if (step && step->prompt && step->prompt->is_secret && attempt.empty())
     step = sign_in_->answer(step->attempt, field("password"));
-  if (!step) return name_page(kUnavailable, step.error().text());
+  if (!step) return sign_in_later(step.error().text());
   if (step->person) return welcome(visit, *step->person);
   if (step->prompt) {
     note_attempt(step->attempt, user);
     return prompt_page(step->attempt, *step->prompt);
   }
-  if (!user.empty()) failures_of_user_.count(user);
-  failures_of_machine_.count(visit.machine);
-  return name_page(kUnauthorized, step->refusal);
+  return not_let_in(visit, user, *step);
+}
+
+http::Response Front::not_let_in(const Visit& visit, const std::string& user,
+                                 const SignIn::Step& step) {
+  switch (step.why) {
+    case SignIn::Refused::guess:
+      if (!user.empty()) failures_of_user_.count(user);
+      failures_of_machine_.count(visit.machine);
+      return name_page(kUnauthorized, step.refusal);
+    case SignIn::Refused::trouble:
+      // An outage closes nobody's name; some modules report it for a guess, too.
+      failures_of_machine_.count(visit.machine);
+      return sign_in_later(step.refusal);
+    case SignIn::Refused::busy:
+      return sign_in_later(step.refusal);
+    case SignIn::Refused::late:
+      return name_page(kUnauthorized, step.refusal);
+  }
+  return sign_in_later(step.refusal);
 }
 
 void Front::note_attempt(const std::string& attempt, const std::string& user) {

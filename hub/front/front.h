@@ -13,7 +13,6 @@
 //      page.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -65,6 +64,7 @@ class Front final : public http::Handler {
   http::Response login(const Visit& visit);
   http::Response redeem_token(const Visit& visit, const std::string& token);
   http::Response submit_login(const Visit& visit);
+  http::Response not_let_in(const Visit& visit, const std::string& user, const SignIn::Step& step);
   http::Response logout(const Visit& visit);
   // Also shares and the worker, if the person has no other session.
   void end_session(const Visit& visit);
@@ -93,7 +93,7 @@ class Front final : public http::Handler {
       std::make_shared<Guarded<std::map<std::string, int>>>();
   Throttle failures_of_user_{10, std::chrono::minutes(5)};
   Throttle failures_of_machine_{60, std::chrono::minutes(5)};
-  std::atomic<int> signing_in_ = 0;
+  Guarded<std::map<std::string, int>> signing_in_;  // how many, by machine
   // The user of each attempt that has been asked something: guesses of a second factor count for them.
   struct Attempt {
     std::string user;

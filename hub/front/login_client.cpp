@@ -14,6 +14,12 @@ namespace {
 // PAM may ask servers that are far away.
 constexpr std::chrono::seconds kPatience{60};
 
+SignIn::Refused refused_because(const std::string& word) {
+  if (word == "busy") return SignIn::Refused::busy;
+  if (word == "trouble") return SignIn::Refused::trouble;
+  return word == "late" ? SignIn::Refused::late : SignIn::Refused::guess;
+}
+
 }  // namespace
 
 LoginClient::LoginClient(UniqueFd login)
@@ -21,9 +27,9 @@ LoginClient::LoginClient(UniqueFd login)
 
 LoginClient::~LoginClient() { ::shutdown(login_.get(), SHUT_RDWR); }
 
-Result<SignIn::Step> LoginClient::begin(const std::string& user) {
+Result<SignIn::Step> LoginClient::begin(const std::string& user, const std::string& machine) {
   const std::string attempt = make_secret();
-  return step(attempt, {"begin", attempt, user.substr(0, user.find('\0'))});
+  return step(attempt, {"begin", attempt, user.substr(0, user.find('\0')), machine});
 }
 
 Result<SignIn::Step> LoginClient::answer(const std::string& attempt, const std::string& text) {
@@ -44,6 +50,7 @@ Result<SignIn::Step> LoginClient::step(const std::string& attempt, const Message
     step.prompt = Prompt{said[3], said[2] == "1", said[4]};
   } else {
     step.refusal = said.size() > 2 ? said[2] : "Nobody can sign in now.";
+    step.why = refused_because(said[0]);
   }
   return step;
 }
@@ -69,7 +76,11 @@ Result<LoginClient::Reply> LoginClient::ask(const std::string& name, const Messa
                    "tierweb is ending: try again in a moment, or ask the administrator");
   {
     MutexLock lock(mutex_);
-    asked_[name] = true;
+    // The form was sent twice: two who wait for one reply would hold a thread for a minute.
+    if (!asked_.emplace(name, true).second) {
+      return Error(std::errc::operation_in_progress,
+                   "your answer is being looked at already: wait a moment, or begin again");
+    }
   }
   {
     MutexLock lock(sending_);

@@ -19,7 +19,7 @@ class LoginClient final : public SignIn, public WorkerStarter {
   explicit LoginClient(UniqueFd login);
   ~LoginClient() override;
 
-  Result<Step> begin(const std::string& user) override;
+  Result<Step> begin(const std::string& user, const std::string& machine) override;
   Result<Step> answer(const std::string& attempt, const std::string& text) override;
   Result<UniqueFd> start(const Person& person, UniqueFd listener) override;
   void end(uint32_t uid) override;

@@ -19,15 +19,24 @@ class SignIn {
     bool is_secret = true;   // not to be shown while it is typed
     std::string messages{};  // what was said before it
   };
+  enum class Refused {
+    guess,    // what the person gave is wrong
+    busy,     // too many people are signing in: nothing was looked at
+    trouble,  // the system could not judge
+    late,     // the attempt has ended before
+  };
   // One of: somebody signed in, a prompt, a refusal (a sentence for the person).
   struct Step {
     std::optional<Person> person{};
     std::optional<Prompt> prompt{};
     std::string refusal{};
     std::string attempt{};  // to be given to answer()
+    Refused why = Refused::guess;
   };
-  virtual Result<Step> begin(const std::string& user) = 0;
-  // Answers the prompt of an attempt. Attempts that nobody goes on with end after a minute.
+  // `machine` says where the person is: the same text for the same place, without zero bytes.
+  virtual Result<Step> begin(const std::string& user, const std::string& machine) = 0;
+  // Answers the prompt of an attempt. Attempts that nobody goes on with end after two minutes, or when
+  // others need the room.
   virtual Result<Step> answer(const std::string& attempt, const std::string& text) = 0;
 };
 

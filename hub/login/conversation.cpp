@@ -77,14 +77,23 @@ std::string reason_of(int result, const Talk& talk) {
   }
 }
 
+// Nothing was judged. Other results may be: what pam_exec calls an error of the system is its program's no.
+bool is_trouble(int result) {
+  return result == PAM_ABORT || result == PAM_AUTHINFO_UNAVAIL || result == PAM_BUF_ERR ||
+         result == PAM_CONV_ERR;
+}
+
 Message attempt_result(pam_handle_t* pam, int result, const Talk& talk, const PamOptions& options) {
-  if (result != PAM_SUCCESS) return {"refused", talk.attempt, reason_of(result, talk)};
+  if (result != PAM_SUCCESS) {
+    const bool was_judged = pam != nullptr && !is_trouble(result);
+    return {was_judged ? "wrong" : "trouble", talk.attempt, reason_of(result, talk)};
+  }
   // A module may have changed the name.
   const void* name = nullptr;
   ::pam_get_item(pam, PAM_USER, &name);
   const passwd* entry = name != nullptr ? ::getpwnam(static_cast<const char*>(name)) : nullptr;
   if (entry == nullptr || entry->pw_uid < options.first_uid) {
-    return {"refused", talk.attempt,
+    return {"wrong", talk.attempt,
             "Only people sign in here, no accounts of the system: use your own account."};
   }
   return {"person", talk.attempt, std::to_string(entry->pw_uid), entry->pw_name};

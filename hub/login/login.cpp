@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <utility>
 
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -23,14 +24,15 @@
 #include "common/signals.h"
 #include "common/spawn.h"
 #include "hub/login/messages.h"
+#include "hub/login/waiting_room.h"
 
 namespace tierhub::hub {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kMaxAttempts = 16;
-constexpr std::chrono::seconds kAttemptLimit{60};  // between two steps
+constexpr std::chrono::seconds kPamLimit{60};      // for one step
+constexpr std::chrono::seconds kPersonLimit{120};  // for an answer, while nobody needs the room
 constexpr std::chrono::seconds kAccountsEvery{60};
 // From SIGTERM to SIGKILL: one that has been taken over may not want to end.
 constexpr std::chrono::seconds kGrace{5};
@@ -42,12 +44,20 @@ struct Attempt {
   FrameReader reader;
   pid_t process = 0;
   Clock::time_point deadline;
+  OpenAttempt open;
 };
 
 struct Worker {
   pid_t process = 0;
   std::vector<uint32_t> groups;
 };
+
+// Directories take "ADA" for "ada".
+std::string in_one_spelling(std::string user) {
+  for (char& c : user)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  return user;
+}
 
 uint32_t uid_in(const std::string& text) {
   uint32_t uid = 0;
@@ -107,7 +117,7 @@ class Login {
       const Message message = unpack(frame.body);
       if (message.size() < 3) continue;
       const std::string& what = message[0];
-      if (what == "begin") begin(message[1], message[2]);
+      if (what == "begin" && message.size() > 3) begin(message[1], message[2], message[3]);
       if (what == "answer") answer(message[1], frame.body);
       if (what == "start") start(message[1], message[2], std::move(frame).fd());
       if (what == "end") end_person(message[2]);
@@ -118,18 +128,20 @@ class Login {
     if (!send_message(options_.front.get(), message, std::move(fd))) stopping_ = true;
   }
 
-  void begin(const std::string& attempt, const std::string& user) {
+  void begin(const std::string& attempt, const std::string& user, const std::string& machine) {
     if (user.empty()) {  // some modules take an empty name for "nobody"
-      tell({"refused", attempt, "Enter your user name."});
+      tell({"wrong", attempt, "Enter your user name."});
       return;
     }
-    if (attempts_.size() >= kMaxAttempts || attempts_.contains(attempt)) {
-      tell({"refused", attempt, "Many people are signing in: try again in a minute."});
+    const auto now = Clock::now();
+    const OpenAttempt newcomer{attempt, in_one_spelling(user), machine, now, now};
+    if (attempts_.contains(attempt) || !make_room_for(newcomer)) {
+      tell({"busy", attempt, "Many people are signing in: try again in a minute."});
       return;
     }
     auto pair = make_socket_pair();
     if (!pair) {
-      tell({"refused", attempt, pair.error().text()});
+      tell({"trouble", attempt, pair.error().text()});
       return;
     }
     const pid_t process = ::fork();
@@ -140,19 +152,29 @@ class Login {
       converse(kSocketOfAttempt, attempt, user, options_.pam);
     }
     if (process < 0) {
-      tell({"refused", attempt, "The server is overloaded: try again in a minute."});
+      tell({"busy", attempt, "The server is overloaded: try again in a minute."});
       return;
     }
-    attempts_[attempt] = {std::move(pair->first), {}, process, Clock::now() + kAttemptLimit};
+    attempts_[attempt] = {std::move(pair->first), {}, process, now + kPamLimit, newcomer};
+  }
+
+  bool make_room_for(const OpenAttempt& newcomer) {
+    std::vector<OpenAttempt> open;
+    for (const auto& [name, attempt] : attempts_) open.push_back(attempt.open);
+    const auto leaving = who_makes_room(std::move(open), newcomer);
+    if (!leaving) return false;
+    for (const std::string& name : *leaving) end_attempt(name, "late", kEnded);
+    return true;
   }
 
   void answer(const std::string& attempt, const std::string& body) {
     const auto found = attempts_.find(attempt);
     if (found == attempts_.end()) {
-      tell({"refused", attempt, "That took too long: begin again."});
+      tell({"late", attempt, kEnded});
       return;
     }
-    found->second.deadline = Clock::now() + kAttemptLimit;
+    if (!std::exchange(found->second.open.waits_for_person, false)) return;  // nothing was asked
+    found->second.deadline = Clock::now() + kPamLimit;
     if (!send_message(found->second.socket.get(), unpack(body)))
       log::bounded(log::Level::warning, "somebody who was signing in is gone");
   }
@@ -162,39 +184,44 @@ class Login {
     if (found == attempts_.end()) return;
     auto frames = found->second.reader.receive(found->second.socket.get());
     if (!frames || frames->empty()) {
-      if (!frames) end_attempt(name, "Nobody can sign in now: see the system's log.");
+      if (!frames) end_attempt(name, "trouble", "Nobody can sign in now: see the system's log.");
       return;
     }
     for (const Frame& frame : *frames) {
       const Message message = unpack(frame.body);
+      if (message.empty()) continue;
       if (message.size() > 3 && message[0] == "person") {
         signed_in_[message[2]] = message[3];
         next_look_ = Clock::now();  // who signs in has the groups of now
       }
       // Where a user name comes from is not said: it may be a password.
-      if (!message.empty() && message[0] == "refused")
+      if (message[0] != "person" && message[0] != "prompt")
         log::bounded(log::Level::warning, "somebody could not sign in");
       tell(message);
-      if (!message.empty() && message[0] != "prompt") {
+      if (message[0] != "prompt") {
         attempts_.erase(found);
         return;
       }
+      found->second.open.waits_for_person = true;
+      found->second.open.asked = Clock::now();
+      found->second.deadline = Clock::now() + kPersonLimit;
     }
   }
 
-  void end_attempt(const std::string& name, const std::string& why) {
+  // `result` as in messages.h.
+  void end_attempt(const std::string& name, const std::string& result, const std::string& why) {
     const auto found = attempts_.find(name);
     if (found == attempts_.end()) return;
     ::kill(found->second.process, SIGKILL);
     attempts_.erase(found);
-    tell({"refused", name, why});
+    tell({result, name, why});
   }
 
   void end_late_attempts() {
     std::vector<std::string> late;
     for (const auto& [name, attempt] : attempts_)
       if (Clock::now() > attempt.deadline) late.push_back(name);
-    for (const std::string& name : late) end_attempt(name, "That took too long: begin again.");
+    for (const std::string& name : late) end_attempt(name, "late", kEnded);
   }
 
   void start(const std::string& call, const std::string& uid_text, UniqueFd listener) {
@@ -296,7 +323,7 @@ class Login {
     const pid_t process = ::fork();
     if (process == 0) {
       become_a_child_of_its_own(STDERR_FILENO + 1);
-      ::alarm(static_cast<unsigned>(kAttemptLimit.count()));
+      ::alarm(static_cast<unsigned>(kPamLimit.count()));
       check_account_and_exit(found->second, options_.pam);
     }
     if (process > 0) checks_[process] = uid_text;
@@ -315,6 +342,8 @@ class Login {
 
   static constexpr int kSocketOfAttempt = 3;
   static constexpr int kSoonMs = 5;
+  static constexpr const char* kEnded =
+      "That took too long, or others needed the room to sign in: begin again.";
 
   LoginOptions options_;
   FrameReader front_;

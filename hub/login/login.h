@@ -3,7 +3,7 @@
 // people who are signed in, and for nobody else.
 //
 //   1. begin: a process of its own asks PAM (conversation.h); its prompts go to the front, the
-//      answers back.
+//      answers back. There are few of them: waiting_room.h says who makes room.
 //   2. When PAM has agreed, the person may have a worker.
 //   3. start: the worker is started as the person, with all groups that they have now.
 //   4. When a worker has ended, it is waited for. Once a minute, and when somebody signs in, accounts

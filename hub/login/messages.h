@@ -1,13 +1,16 @@
 // What the front and the process that is root say to each other (common/frame_socket.h). A message
 // is a list of texts; the texts have no zero bytes.
 //
-//   front: begin ATTEMPT USER          somebody wants to sign in
+//   front: begin ATTEMPT USER MACHINE  somebody wants to sign in, from there
 //          answer ATTEMPT TEXT         to the last prompt of that attempt
 //          start CALL UID              start their worker; with its listening socket
 //          end CALL UID                nobody of them is signed in any more: end their worker
 //   root:  prompt ATTEMPT SECRET TEXT MESSAGES   SECRET is "1" or "0"
 //          person ATTEMPT UID NAME     has signed in
-//          refused ATTEMPT WHY
+//          wrong ATTEMPT WHY           what they gave is
+//          busy ATTEMPT WHY            too many are signing in: nothing was looked at
+//          trouble ATTEMPT WHY         the system could not judge
+//          late ATTEMPT WHY            it has ended before
 //          started CALL                with a pidfd of the worker
 //          failed CALL WHY
 //          refused CALL WHY            they have to sign in again

@@ -324,12 +324,40 @@ TEST_F(HubAttacksOnSessions, NoiseFillsNoLogAndHoldsNobodyUp) {
       wrong += status == 401 ? 1 : 0;
     });
   }
-  eventually("most are told to wait", [&] { return busy == 8; });
-  EXPECT_EQ(attacker_->get("/api/session").status, 200) << "while PAM is asked for four";
+  eventually("most are told to wait", [&] { return busy == 9; });
+  EXPECT_EQ(attacker_->get("/api/session").status, 200) << "while PAM is asked for three";
   EXPECT_EQ(wrong, 0);
   write_file(place_ / "go", "");
   slow.clear();
-  EXPECT_EQ(wrong, 4);
+  EXPECT_EQ(wrong, 3);
+}
+
+// Whoever knows one password begins to sign in and never types the code.
+TEST_F(HubAttacksOnSessions, SignInsLeftHalfWayKeepNobodyOut) {
+  port_ = start_for_everybody();
+  std::ofstream(place_ / "pam/tierweb", std::ios::app) << "auth required " PAM_CODE_PATH "\n";
+  const auto begin = [&](const std::string& user) {
+    const Answer form = Browser(port_).post("/login", "user=" + user + "&password=secret");
+    EXPECT_EQ(form.status, 200);
+    EXPECT_THAT(form.body, HasSubstr("Code: "));
+    const size_t at = form.body.find("name=\"attempt\" value=\"");
+    return at == std::string::npos ? "" : form.body.substr(at + 22, 64);
+  };
+  const auto finish = [&](const std::string& attempt, const std::string& code) {
+    return Browser(port_).post("/login", "attempt=" + attempt + "&answer=" + code).status;
+  };
+  const std::string victims = begin("games");
+  std::string first, last;
+  for (int i = 0; i < 20; ++i) {
+    last = begin("daemon");
+    if (i == 0) first = last;
+  }
+  EXPECT_EQ(finish(first, "1234"), 401) << "it made room";
+  EXPECT_EQ(finish(victims, "1234"), 303);
+  EXPECT_EQ(finish(begin("games"), "wrong"), 401);
+  EXPECT_EQ(finish(begin("games"), "1234"), 303);
+  EXPECT_EQ(finish(last, "1234"), 303);
+  EXPECT_EQ(finish(last, "1234"), 401) << "it has ended";
 }
 
 // Says what it was told to whatever it is asked.

@@ -41,7 +41,9 @@ class NoStarter final : public WorkerStarter {
 // Asks for a password, and then for a code if the user is "ada".
 class TwoSteps final : public SignIn {
  public:
-  Result<Step> begin(const std::string& user) override {
+  Result<Step> begin(const std::string& user, const std::string& machine) override {
+    machines.insert(machine);
+    if (refuses) return Step{{}, {}, "Not now.", "", *refuses};
     user_ = user;
     if (user == "eve") return Step{{}, Prompt{"Word: ", false}, "", fmt::format("eve-{}", ++eves_)};
     return Step{{}, Prompt{"Password: "}, "", "attempt-1"};
@@ -53,6 +55,9 @@ class TwoSteps final : public SignIn {
     if (text == "secret" || text == "123") return Step{Person{1001, user_}, {}, "", attempt};
     return Step{{}, {}, "The user name or the password is wrong.", ""};
   }
+
+  std::optional<Refused> refuses;
+  std::set<std::string> machines;
 
  private:
   std::string user_;
@@ -300,6 +305,45 @@ TEST_F(FrontTest, CountsGuessesOfASecondFactor) {
   }
   EXPECT_EQ(ask("POST", "/login", headers, "user=ada&password=secret").status, 429);
   EXPECT_EQ(ask("POST", "/login", headers, "attempt=attempt-1&answer=123").status, 429);
+}
+
+TEST_F(FrontTest, ARefusalForLackOfRoomIsNoGuess) {
+  TwoSteps steps;
+  make_front(&steps);
+  const auto sign_in = [&](const std::string& user, int machine) {
+    return ask("POST", "/login",
+               {{"origin", "http://127.0.0.1:80"},
+                {"x-forwarded-for", fmt::format("192.0.2.{}", machine)}},
+               "user=" + user + "&password=secret", "127.0.0.9");
+  };
+  steps.refuses = SignIn::Refused::busy;
+  for (int i = 0; i < 70; ++i) {
+    const Response response = sign_in("grace", 1);
+    EXPECT_EQ(response.status, 503);
+    EXPECT_EQ(header(response, "Retry-After"), "10");
+  }
+  steps.refuses = SignIn::Refused::late;
+  for (int i = 0; i < 70; ++i) EXPECT_EQ(sign_in("grace", 1).status, 401);
+  steps.refuses.reset();
+  EXPECT_EQ(sign_in("grace", 1).status, 303) << "nothing was counted";
+  // What the system could not judge closes no name, and a machine that goes on and on.
+  steps.refuses = SignIn::Refused::trouble;
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(sign_in("grace", 2).status, 503);
+  EXPECT_EQ(sign_in("grace", 2).status, 429);
+  steps.refuses.reset();
+  EXPECT_EQ(sign_in("grace", 1).status, 303);
+}
+
+TEST_F(FrontTest, SaysFromWhichMachineSomebodySignsIn) {
+  TwoSteps steps;
+  make_front(&steps);
+  for (const char* machine : {"192.0.2.1", "192.0.2.2", "2001:db8:0:1::1", "2001:db8:0:1::2",
+                              "2001:db8:0:2::1", "2001:db8::1"}) {
+    ask("POST", "/login", {{"origin", "http://127.0.0.1:80"}, {"x-forwarded-for", machine}},
+        "user=grace&password=secret", "127.0.0.9");
+  }
+  EXPECT_EQ(steps.machines, (std::set<std::string>{"192.0.2.1", "192.0.2.2", "20010db800000000",
+                                                   "20010db800000001", "20010db800000002"}));
 }
 
 // Else one machine could keep everybody behind the proxy from signing in.
