@@ -212,6 +212,7 @@ std::optional<http::Response> Front::refuse(const http::Request& head, uint64_t 
 http::Response Front::refusal(const Error& error) {
   http::Response response = api::to_http(api::refusal(error));
   response.headers.emplace_back("Cache-Control", "no-store");
+  if (response.status == kUnavailable) response.headers.emplace_back("Retry-After", "10");
   add_security_headers(response, response.content_type);
   return response;
 }

@@ -60,7 +60,10 @@ Result<UniqueFd> LoginClient::start(const Person& person, UniqueFd listener) {
   TRY_ASSIGN(Reply reply,
              ask(call, {"start", call, std::to_string(person.uid)}, std::move(listener)));
   if (reply.message[0] == "started" && reply.fd) return std::move(reply.fd);
-  return Error(reply.message[0] == "refused" ? std::errc::permission_denied : std::errc::io_error,
+  const std::string& result = reply.message[0];
+  return Error(result == "refused" ? std::errc::permission_denied
+               : result == "later" ? std::errc::resource_unavailable_try_again
+                                   : std::errc::io_error,
                reply.message.size() > 2 ? reply.message[2] : "no worker could be started");
 }
 

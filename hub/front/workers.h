@@ -28,7 +28,8 @@ inline constexpr int kWorkerSocket = 3;
 class WorkerStarter {
  public:
   virtual ~WorkerStarter() = default;
-  // Returns the process, as a pidfd. errc::permission_denied: they have to sign in again.
+  // Returns the process, as a pidfd. errc::permission_denied: they have to sign in again;
+  // errc::resource_unavailable_try_again: whether they may have one cannot be found out now.
   virtual Result<UniqueFd> start(const Person& person, UniqueFd listener) = 0;
   // Ends their worker, if there is one.
   virtual void end(uint32_t uid) = 0;

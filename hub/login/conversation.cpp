@@ -1,5 +1,6 @@
 #include "hub/login/conversation.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -9,6 +10,8 @@
 #include <pwd.h>
 #include <security/pam_appl.h>
 
+#include "common/run_as.h"
+#include "hub/login/accounts.h"
 #include "hub/login/messages.h"
 
 namespace tierhub::hub {
@@ -91,7 +94,11 @@ Message attempt_result(pam_handle_t* pam, int result, const Talk& talk, const Pa
   // A module may have changed the name.
   const void* name = nullptr;
   ::pam_get_item(pam, PAM_USER, &name);
+  errno = 0;
   const passwd* entry = name != nullptr ? ::getpwnam(static_cast<const char*>(name)) : nullptr;
+  if (entry == nullptr && !means_not_found(errno))
+    return {"trouble", talk.attempt,
+            "The system cannot look up accounts now: try again in a minute."};
   if (entry == nullptr || entry->pw_uid < options.first_uid) {
     return {"wrong", talk.attempt,
             "Only people sign in here, no accounts of the system: use your own account."};
@@ -109,24 +116,45 @@ int start_pam(const std::string& user, const pam_conv& conversation, const PamOp
 
 int say_nothing(int, const pam_message**, pam_response**, void*) { return PAM_CONV_ERR; }
 
-}  // namespace
-
-void check_account_and_exit(const std::string& user, const PamOptions& options) {
+int verdict_of_pam(const std::string& user, const PamOptions& options) {
   const pam_conv conversation = {say_nothing, nullptr};
   pam_handle_t* pam = nullptr;
   int result = start_pam(user, conversation, options, &pam);
-  if (result != PAM_SUCCESS) std::_Exit(0);
+  if (result != PAM_SUCCESS) return 0;
   result = ::pam_acct_mgmt(pam, PAM_SILENT);
   ::pam_end(pam, result);
   switch (result) {
     case PAM_ACCT_EXPIRED:
     case PAM_AUTH_ERR:
     case PAM_PERM_DENIED:
+      return kAccountIsClosed;
     case PAM_USER_UNKNOWN:
-      std::_Exit(kAccountIsClosed);
+      return kAccountIsMissing;
     default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+void check_account_and_exit(const std::string& user, uint32_t uid,
+                            const std::vector<uint32_t>& groups, const PamOptions& options) {
+  switch (look_up_account(user, uid)) {
+    case AccountState::same:
+      break;
+    case AccountState::another:
+      std::_Exit(kAccountIsClosed);
+    case AccountState::not_found:
+      std::_Exit(kAccountIsMissing);
+    case AccountState::unknown:
       std::_Exit(0);
   }
+  const int verdict = verdict_of_pam(user, options);
+  if (verdict != 0) std::_Exit(verdict);
+  const auto account = find_account(uid, uid);
+  // One that is not found by its number has that as its name, and no groups.
+  const bool is_found = account && account->name != std::to_string(uid);
+  std::_Exit(is_found && account->groups != groups ? kAccountHasOtherGroups : 0);
 }
 
 void converse(int socket_fd, const std::string& attempt, const std::string& user,

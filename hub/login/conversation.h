@@ -2,8 +2,10 @@
 // goes with the process.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 
@@ -20,10 +22,15 @@ struct PamOptions {
 [[noreturn]] void converse(int socket_fd, const std::string& attempt, const std::string& user,
                            const PamOptions& options);
 
-// Whether the account may sign in now, without a password: ends the process with kAccountIsClosed if PAM
-// says that it may not, with 0 if it may or if that is not known. Call it in a process that was forked
-// for it, as root.
-inline constexpr int kAccountIsClosed = 10;
-[[noreturn]] void check_account_and_exit(const std::string& user, const PamOptions& options);
+// Whether the account might sign in now, without a password, and in which groups it is: ends the process
+// with one of these, or with 0 if nothing has changed or if that is not known. May ask the network: call it
+// in a process that was forked for it, as root.
+inline constexpr int kAccountIsClosed = 10;   // PAM refuses it, or it is another account's number
+inline constexpr int kAccountIsMissing = 11;  // it is not found
+inline constexpr int kAccountHasOtherGroups = 12;
+// `groups` are those that it had.
+[[noreturn]] void check_account_and_exit(const std::string& user, uint32_t uid,
+                                         const std::vector<uint32_t>& groups,
+                                         const PamOptions& options);
 
 }  // namespace tierhub::hub

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <poll.h>
@@ -16,13 +17,13 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <pwd.h>
 
 #include "common/log.h"
 #include "common/log_bounded.h"
 #include "common/run_as.h"
 #include "common/signals.h"
 #include "common/spawn.h"
+#include "hub/login/accounts.h"
 #include "hub/login/messages.h"
 #include "hub/login/waiting_room.h"
 
@@ -36,7 +37,7 @@ constexpr std::chrono::seconds kPersonLimit{120};  // for an answer, while nobod
 constexpr std::chrono::seconds kAccountsEvery{60};
 // From SIGTERM to SIGKILL: one that has been taken over may not want to end.
 constexpr std::chrono::seconds kGrace{5};
-constexpr size_t kMaxChecks = 16;
+constexpr size_t kMaxChecks = 4;  // at once
 constexpr int kTickMs = 1'000;
 
 struct Attempt {
@@ -50,6 +51,12 @@ struct Attempt {
 struct Worker {
   pid_t process = 0;
   std::vector<uint32_t> groups;
+};
+
+// A look at an account, in a process of its own.
+struct Check {
+  uint32_t uid = 0;
+  pid_t worker = 0;  // whose groups were compared; 0: there was none
 };
 
 // Directories take "ADA" for "ada".
@@ -192,7 +199,10 @@ class Login {
       if (message.empty()) continue;
       if (message.size() > 3 && message[0] == "person") {
         signed_in_[message[2]] = message[3];
-        next_look_ = Clock::now();  // who signs in has the groups of now
+        missing_.forget(uid_in(message[2]));
+        // Who signs in has the groups of now.
+        end_worker_of_other_groups(uid_in(message[2]));
+        next_look_ = Clock::now();
       }
       // Where a user name comes from is not said: it may be a password.
       if (message[0] != "person" && message[0] != "prompt")
@@ -225,9 +235,15 @@ class Login {
   }
 
   void start(const std::string& call, const std::string& uid_text, UniqueFd listener) {
-    if (!is_same_account(uid_text) || !listener) {
+    const Right right = listener ? right_of(uid_text) : Right::gone;
+    if (right == Right::gone) {
       signed_in_.erase(uid_text);
+      missing_.forget(uid_in(uid_text));
       tell({"refused", call, "sign in again"});
+      return;
+    }
+    if (right == Right::unknown) {
+      tell({"later", call, "the system does not find your account now: try again in a minute"});
       return;
     }
     auto started = start_worker(uid_text, listener);
@@ -238,13 +254,25 @@ class Login {
     }
   }
 
-  // The name that signed in still belongs to that uid.
-  bool is_same_account(const std::string& uid_text) const {
+  // Whether the name that signed in still belongs to that uid, which then may have a worker.
+  enum class Right { holds, gone, unknown };
+  Right right_of(const std::string& uid_text) {
     const auto found = signed_in_.find(uid_text);
-    if (found == signed_in_.end()) return false;
-    const passwd* entry = ::getpwnam(found->second.c_str());
-    return entry != nullptr && entry->pw_uid == uid_in(uid_text) &&
-           entry->pw_uid >= options_.pam.first_uid;
+    const uint32_t uid = uid_in(uid_text);
+    if (found == signed_in_.end() || uid < options_.pam.first_uid) return Right::gone;
+    switch (look_up_account(found->second, uid)) {
+      case AccountState::same:
+        missing_.forget(uid);
+        return Right::holds;
+      case AccountState::another:
+        return Right::gone;
+      case AccountState::not_found:
+        return missing_.is_gone(uid) ? Right::gone : Right::unknown;
+      case AccountState::unknown:
+        missing_.forget(uid);
+        return Right::unknown;
+    }
+    return Right::unknown;
   }
 
   Result<UniqueFd> start_worker(const std::string& uid_text, const UniqueFd& listener) {
@@ -266,7 +294,17 @@ class Login {
 
   void end_person(const std::string& uid_text) {
     signed_in_.erase(uid_text);
+    missing_.forget(uid_in(uid_text));
     end_worker(uid_in(uid_text));
+  }
+
+  void end_worker_of_other_groups(uint32_t uid) {
+    const auto worker = workers_.find(uid);
+    if (worker == workers_.end()) return;
+    const auto account = find_account(uid, uid);
+    if (account && account->groups == worker->second.groups) return;
+    log::info("the groups of a person have changed: ending their worker", {{"uid", uid}});
+    end_worker(uid);
   }
 
   void end_worker(uint32_t uid) {
@@ -295,43 +333,57 @@ class Login {
       ending_.erase(ended);
       std::erase_if(workers_, [&](const auto& one) { return one.second.process == ended; });
       const auto check = checks_.extract(ended);
-      if (check.empty() || !WIFEXITED(status) || WEXITSTATUS(status) != kAccountIsClosed) continue;
-      log::info("an account may not sign in any more: ending its worker",
-                {{"uid", check.mapped()}});
-      end_person(check.mapped());
+      if (!check.empty() && WIFEXITED(status)) hear_verdict(check.mapped(), WEXITSTATUS(status));
     }
+  }
+
+  // How check_account_and_exit() has ended.
+  void hear_verdict(const Check& check, int verdict) {
+    const bool is_gone = verdict == kAccountIsMissing && missing_.is_gone(check.uid);
+    if (verdict != kAccountIsMissing) missing_.forget(check.uid);
+    if (is_gone || verdict == kAccountIsClosed) {
+      log::info("an account may not sign in any more: ending its worker", {{"uid", check.uid}});
+      end_person(std::to_string(check.uid));
+    }
+    const auto worker = workers_.find(check.uid);
+    if (verdict != kAccountHasOtherGroups || worker == workers_.end() ||
+        worker->second.process != check.worker)
+      return;
+    log::info("the groups of a person have changed: ending their worker", {{"uid", check.uid}});
+    end_worker(check.uid);
   }
 
   void look_at_accounts() {
-    if (Clock::now() < next_look_) return;
-    next_look_ = Clock::now() + kAccountsEvery;
-    std::vector<uint32_t> others;
-    for (const auto& [uid, worker] : workers_) {
-      const auto account = find_account(uid, uid);
-      if (account && account->groups == worker.groups) continue;
-      log::info("the groups of a person have changed: ending their worker", {{"uid", uid}});
-      others.push_back(uid);
+    if (Clock::now() >= next_look_) {
+      next_look_ = Clock::now() + kAccountsEvery;
+      std::set<uint32_t> uids = missing_.uids();
+      for (const auto& [uid, worker] : workers_) uids.insert(uid);
+      to_check_ = std::move(uids);
     }
-    for (const uint32_t uid : others) end_worker(uid);
-    for (const auto& [uid, worker] : workers_) check_account(std::to_string(uid));
+    while (!to_check_.empty() && checks_.size() < kMaxChecks)
+      check_account(to_check_.extract(to_check_.begin()).value());
   }
 
-  // In a process of its own, as each attempt: PAM may ask the network. reap() hears of its end.
-  void check_account(const std::string& uid_text) {
-    const auto found = signed_in_.find(uid_text);
-    if (found == signed_in_.end() || checks_.size() >= kMaxChecks) return;
+  // In a process of its own, as each attempt: it may ask the network. reap() hears of its end.
+  void check_account(uint32_t uid) {
+    const auto found = signed_in_.find(std::to_string(uid));
+    if (found == signed_in_.end()) return;
+    const auto worker = workers_.find(uid);
+    const bool has_worker = worker != workers_.end();
     const pid_t process = ::fork();
     if (process == 0) {
       become_a_child_of_its_own(STDERR_FILENO + 1);
       ::alarm(static_cast<unsigned>(kPamLimit.count()));
-      check_account_and_exit(found->second, options_.pam);
+      check_account_and_exit(found->second, uid,
+                             has_worker ? worker->second.groups : std::vector<uint32_t>(),
+                             options_.pam);
     }
-    if (process > 0) checks_[process] = uid_text;
+    if (process > 0) checks_[process] = {uid, has_worker ? worker->second.process : 0};
   }
 
   void end_all() {
     for (const auto& [name, attempt] : attempts_) ::kill(attempt.process, SIGKILL);
-    for (const auto& [process, uid] : checks_) ::kill(process, SIGKILL);
+    for (const auto& [process, check] : checks_) ::kill(process, SIGKILL);
     while (!workers_.empty()) end_worker(workers_.begin()->first);
     while (!ending_.empty()) {
       reap();
@@ -350,7 +402,9 @@ class Login {
   std::map<std::string, Attempt> attempts_;
   std::map<uint32_t, Worker> workers_;
   std::map<pid_t, Clock::time_point> ending_;  // workers that were told to, and until when they may
-  std::map<pid_t, std::string> checks_;        // of the account with that uid
+  std::map<pid_t, Check> checks_;
+  std::set<uint32_t> to_check_;  // accounts, soon
+  MissingAccounts missing_;
   std::map<std::string, std::string> signed_in_;  // names, by uid as text
   Clock::time_point next_look_ = Clock::now() + kAccountsEvery;
   bool stopping_ = false;

@@ -9,7 +9,8 @@
 //   4. When a worker has ended, it is waited for. Once a minute, and when somebody signs in, accounts
 //      are looked at: when the groups of a person have changed, their worker is ended (the next request
 //      starts another one); when PAM would not let them in any more, or the account is gone, so is
-//      their right to have one.
+//      their right to have one. It is gone if its number is another account's, or if it is not found
+//      for two minutes; until then, or while nobody can be asked, no worker is started for it.
 //   5. A worker that is to end has five seconds for it.
 #pragma once
 

@@ -13,6 +13,7 @@
 //          late ATTEMPT WHY            it has ended before
 //          started CALL                with a pidfd of the worker
 //          failed CALL WHY
+//          later CALL WHY              whether they may have one cannot be found out now
 //          refused CALL WHY            they have to sign in again
 // ATTEMPT and CALL are texts that the front chooses.
 #pragma once

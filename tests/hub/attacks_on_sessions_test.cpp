@@ -180,7 +180,12 @@ TEST_F(HubAttacksOnSessions, NothingOfASessionSurvivesItsEnd) {
   eventually("it is killed", [&] { return ::kill(worker, 0) != 0; });
   EXPECT_GT(own_worker_of(kVictim), 0);
 
-  // An account that PAM would not let in any more.
+  // An account that PAM would not let in any more, behind more than are looked at at once.
+  for (const char* user : {"bin", "sys", "sync"}) {
+    Browser other(port_);
+    ASSERT_EQ(sign_in(other, user, "secret"), 303);
+    EXPECT_EQ(other.get("/api/session").status, 200);
+  }
   write_file(place_ / "closed", "games\n");
   std::ofstream(place_ / "pam/tierweb", std::ios::app)
       << "account required pam_listfile.so item=user sense=deny onerr=succeed file="
@@ -209,6 +214,37 @@ TEST_F(HubAttacksOnSessions, AnAccountThatIsGoneHasNoSession) {
   EXPECT_LT(own_worker_of(kVictim), 0);
   EXPECT_EQ(attacker_->get("/api/session").status, 200);
   ::umount("/etc/passwd");
+}
+
+// As when the directory that has the account does not answer.
+TEST_F(HubAttacksOnSessions, AnAccountThatIsNotFoundForAMomentKeepsItsSession) {
+  start_with_both();
+  make_image(tier.in_mount("scan.zarr"), "voxels", kVictim);
+  const Answer made = victim_->post("/api/shares?path=/scan.zarr&hours=1");
+  const std::string key =
+      "/share/" + json::parse(made.body).at("token").get<std::string>() + "/zarr/v2/.zattrs";
+  EXPECT_EQ(victim_->get("/api/session").status, 200);
+  EXPECT_EQ(Browser(port_).get(key).status, 200);
+  const std::string system = content_of("/etc/passwd");
+  const size_t at = system.find("\ngames:") + 1;
+  ASSERT_GT(at, 0u);
+  write_file(place_ / "passwd", system.substr(0, at) + system.substr(system.find('\n', at) + 1));
+  ASSERT_EQ(::mount((place_ / "passwd").c_str(), "/etc/passwd", nullptr, MS_BIND, nullptr), 0);
+  const pid_t worker = own_worker_of(kVictim);
+  ASSERT_GT(worker, 0);
+  Browser somebody(port_);
+  ASSERT_EQ(sign_in(somebody, "daemon", "secret"), 303) << "accounts are looked at now";
+  EXPECT_EQ(victim_->get("/api/session").status, 200) << "by the worker that there is";
+  ::kill(worker, SIGKILL);
+  eventually("it is gone", [&] { return ::kill(worker, 0) != 0; });
+  const Answer meanwhile = victim_->get("/api/session");
+  EXPECT_EQ(meanwhile.status, 503) << meanwhile.body;
+  EXPECT_THAT(meanwhile.body, HasSubstr("does not find your account now"));
+  EXPECT_EQ(Browser(port_).get(key).status, 503) << "404 would be black";
+  EXPECT_LT(own_worker_of(kVictim), 0) << "none without groups";
+  ::umount("/etc/passwd");
+  EXPECT_EQ(victim_->get("/api/session").status, 200);
+  EXPECT_EQ(Browser(port_).get(key).status, 200);
 }
 
 TEST_F(HubAttacksOnSessions, SecretsAreNowhereAndFoldersArePrivate) {

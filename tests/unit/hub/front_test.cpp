@@ -29,13 +29,13 @@ class NoStarter final : public WorkerStarter {
  public:
   Result<UniqueFd> start(const Person& person, UniqueFd) override {
     started.push_back(person);
-    if (fails) return Error(std::errc::permission_denied, "no");
+    if (fails) return Error(*fails, "no");
     return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   }
   void end(uint32_t uid) override { ended.push_back(uid); }
   std::vector<Person> started;
   std::vector<uint32_t> ended;
-  bool fails = false;
+  std::optional<std::errc> fails;
 };
 
 // Asks for a password, and then for a code if the user is "ada".
@@ -185,10 +185,38 @@ TEST_F(FrontTest, PassesRequestsToTheWorkerOfThePerson) {
 }
 
 TEST_F(FrontTest, SaysSoIfAWorkerCannotBeStarted) {
-  starter_.fails = true;
+  starter_.fails = std::errc::permission_denied;
   const Response response = ask("GET", "/api/session", {{"cookie", sign_in_by_token()}});
   EXPECT_EQ(response.status, 403);
   EXPECT_NE(text(response).find("start your worker: no"), std::string::npos);
+}
+
+// As while the directory of accounts does not answer.
+TEST_F(FrontTest, OnlyAClosedAccountLosesItsSessionsAndShares) {
+  TwoSteps steps;
+  make_front(&steps);
+  const std::string session = cookie(
+      ask("POST", "/login", {{"origin", "http://127.0.0.1:80"}}, "user=grace&password=secret"));
+  const Response made = ask("POST", "/api/shares?path=%2Fscan.tif&hours=1", ours(session));
+  const std::string link =
+      "/share/" + nlohmann::json::parse(text(made)).at("token").get<std::string>();
+  const auto status = [&](const std::string& target) {
+    return ask("GET", target, {{"cookie", session}}).status;
+  };
+  for (const std::errc error : {std::errc::resource_unavailable_try_again, std::errc::io_error}) {
+    starter_.fails = error;
+    EXPECT_GE(status("/api/session"), 500);
+    EXPECT_GE(status(link + "/zarr/v2/.zattrs"), 500) << "404 would be black";
+  }
+  starter_.fails = std::errc::resource_unavailable_try_again;
+  EXPECT_EQ(header(ask("GET", "/api/session", {{"cookie", session}}), "Retry-After"), "10");
+  starter_.fails.reset();
+  EXPECT_TRUE(is_relayed(ask("GET", "/api/session", {{"cookie", session}})));
+  EXPECT_TRUE(is_relayed(ask("GET", link + "/zarr/v2/.zattrs")));
+  workers_->end(1001);
+  starter_.fails = std::errc::permission_denied;
+  EXPECT_EQ(status("/api/session"), 401);
+  EXPECT_EQ(status(link + "/zarr/v2/.zattrs"), 410);
 }
 
 TEST_F(FrontTest, ChangesNeedOurHeaderAndOurOrigin) {
