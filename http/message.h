@@ -64,6 +64,9 @@ struct Relay {
   // passed on in both directions until this is true, or one side closes. Asked twice a second; must
   // not block.
   std::function<bool()> is_over = {};
+  // Which of the servers that listen there one after the other it is for. A connection that rests is used
+  // again for requests of its own generation alone, and closed when that is gone. Null: the path is enough.
+  std::shared_ptr<const void> generation = {};
 };
 
 struct Response {

@@ -79,6 +79,9 @@ struct Relayer::Upstream {
   beast::flat_buffer buffer;
   std::vector<char> piece;  // of a body that is passed on
   bool used = false;
+  // As Relay::generation, while the connection rests.
+  bool has_generation = false;
+  std::weak_ptr<const void> generation;
 };
 
 Relayer::Relayer(asio::io_context& io) : io_(io) {}
@@ -141,15 +144,18 @@ awaitable<bool> Relayer::pass_on_chunks(Upstream& from, Parser& parser, Stream& 
   co_return true;
 }
 
-awaitable<Relayer::Connection> Relayer::connect(const std::string& socket_path, bool fresh) {
-  auto& idle = idle_[socket_path];
-  if (fresh) idle.clear();  // of a server that has been replaced, perhaps
+awaitable<Relayer::Connection> Relayer::connect(const Relay& relay, bool fresh) {
+  auto& idle = idle_[relay.socket_path];
+  // The server has been replaced, perhaps, and the one before it may still answer.
+  std::erase_if(idle, [&](const Connection& one) {
+    return fresh || one->generation.lock() != relay.generation;
+  });
   if (!idle.empty()) {
     Connection connection = std::move(idle.back());
     idle.pop_back();
     co_return connection;
   }
-  co_return co_await connect_anew(socket_path);
+  co_return co_await connect_anew(relay.socket_path);
 }
 
 awaitable<Relayer::Connection> Relayer::connect_anew(const std::string& socket_path) {
@@ -162,12 +168,28 @@ awaitable<Relayer::Connection> Relayer::connect_anew(const std::string& socket_p
   co_return connection;
 }
 
-void Relayer::keep(const std::string& socket_path, Connection connection) {
-  auto& idle = idle_[socket_path];
+void Relayer::keep(const Relay& relay, Connection connection) {
+  close_stale();
+  auto& idle = idle_[relay.socket_path];
   if (idle.size() >= kMaxIdle) return;
   connection->used = true;
+  connection->has_generation = relay.generation != nullptr;
+  connection->generation = relay.generation;
   connection->stream.expires_never();
   idle.push_back(std::move(connection));
+}
+
+void Relayer::close_stale() {
+  constexpr std::chrono::seconds kEvery{5};
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_close_) return;
+  next_close_ = now + kEvery;
+  for (auto& [path, idle] : idle_) {
+    std::erase_if(idle, [](const Connection& one) {
+      return one->has_generation && one->generation.expired();
+    });
+  }
+  std::erase_if(idle_, [](const auto& one) { return one.second.empty(); });
 }
 
 struct Relayer::Tunnel {
@@ -255,7 +277,7 @@ awaitable<Relayer::Outcome> Relayer::relay(Stream& caller, const Relay& relay,
   boost::system::error_code error;
   // A connection that rested may have been closed meanwhile: then a new one is tried.
   for (bool fresh = !repeatable;; fresh = true) {
-    Connection connection = co_await connect(relay.socket_path, fresh);
+    Connection connection = co_await connect(relay, fresh);
     if (!connection) co_return Outcome{way.keep_alive, gone("it is not running")};
     Stream& upstream = connection->stream;
     Parser parser;
@@ -299,7 +321,7 @@ awaitable<Relayer::Outcome> Relayer::relay(Stream& caller, const Relay& relay,
     }
     if (!complete) co_return Outcome{};
     const bool again = parser.get().keep_alive();
-    if (again) keep(relay.socket_path, std::move(connection));
+    if (again) keep(relay, std::move(connection));
     co_return Outcome{out.keep_alive()};
   }
 }

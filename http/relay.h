@@ -41,7 +41,7 @@ class Relayer {
   using Serializer = wire::response_serializer<wire::buffer_body>;
 
   // One that rests, or a new one; null if nobody listens there.
-  awaitable<Connection> connect(const std::string& socket_path, bool fresh);
+  awaitable<Connection> connect(const Relay& relay, bool fresh);
   awaitable<Connection> connect_anew(const std::string& socket_path);
   // A WebSocket: see Relay::is_over.
   struct Tunnel;
@@ -52,9 +52,12 @@ class Relayer {
   awaitable<bool> pass_on(Upstream& from, Stream& to, uint64_t left, const Limits& limits);
   awaitable<bool> pass_on_chunks(Upstream& from, Parser& parser, Stream& to, Message& out,
                                  Serializer& serializer, const Limits& limits);
-  void keep(const std::string& socket_path, Connection connection);
+  void keep(const Relay& relay, Connection connection);
+  // Closes connections to servers that have been replaced, of all paths.
+  void close_stale();
 
   asio::io_context& io_;
+  std::chrono::steady_clock::time_point next_close_;
   std::map<std::string, std::vector<Connection>> idle_;  // by the path of the socket
 };
 

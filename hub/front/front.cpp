@@ -157,6 +157,13 @@ std::string last_forwarded_for(const http::Request& request) {
   return machine_of(std::string(last));
 }
 
+http::Relay relay_to(const Workers::Place& worker, http::Request request,
+                     std::function<Result<void>(http::Response&)> accept) {
+  http::Relay relay{worker.socket_path, std::move(request), std::move(accept)};
+  relay.generation = worker.generation;
+  return relay;
+}
+
 bool is_for_worker(std::string_view path) {
   return path.starts_with("/api/") || path.starts_with("/img/") || path.starts_with("/png/") ||
          path.starts_with("/zarr/");
@@ -421,11 +428,10 @@ http::Response Front::without_worker(const Visit& visit, const Error& error) {
 http::Response Front::relay(const Visit& visit) {
   if (!visit.person) return without_session(visit);
   if (visit.changes_something() && !visit.is_ours()) return not_ours();
-  auto socket = workers_.socket_of(*visit.person);
-  if (!socket) return without_worker(visit, socket.error());
+  auto place = workers_.place_of(*visit.person);
+  if (!place) return without_worker(visit, place.error());
   http::Response response;
-  response.body =
-      http::Relay{*std::move(socket), for_worker(visit.request), check_response_of_worker};
+  response.body = relay_to(*place, for_worker(visit.request), check_response_of_worker);
   return response;
 }
 
@@ -452,9 +458,9 @@ http::Response Front::events(const Visit& visit) {
       if (--all[secret] == 0) all.erase(secret);
     });
   });
-  auto socket = workers_.socket_of(*visit.person);
-  if (!socket) return without_worker(visit, socket.error());
-  http::Relay relay{*std::move(socket), for_worker(visit.request)};
+  auto place = workers_.place_of(*visit.person);
+  if (!place) return without_worker(visit, place.error());
+  http::Relay relay = relay_to(*place, for_worker(visit.request), nullptr);
   for (const char* name : {"upgrade", "connection", "sec-websocket-key", "sec-websocket-version"})
     relay.request.headers.emplace_back(name, std::string(visit.request.header(name)));
   relay.is_over = [this, counted, secret = visit.secret] { return !sessions_.is_open(secret); };
@@ -498,15 +504,15 @@ http::Response Front::shared(const Visit& visit) {
                         "took it back or signed out",
                         std::errc::permission_denied);
   }
-  auto socket = workers_.socket_of(share->person);
-  if (!socket) return refusal(socket.error().in("start the worker of who shares this"));
+  auto place = workers_.place_of(share->person);
+  if (!place) return refusal(place.error().in("start the worker of who shares this"));
   http::Request asked = for_worker(visit.request);
   const std::string path = to_target_path(share->path);
   asked.target = fmt::format("/zarr/{}{}/{}", target->version, path, target->key);
   asked.headers.emplace_back("x-tierhub-share",
                              std::to_string(std::count(path.begin(), path.end(), '/')));
   http::Response response;
-  response.body = http::Relay{*std::move(socket), std::move(asked), check_response_of_share};
+  response.body = relay_to(*place, std::move(asked), check_response_of_share);
   return response;
 }
 

@@ -26,18 +26,20 @@ std::shared_ptr<Workers::Worker> Workers::worker_of(uint32_t uid) {
   return worker;
 }
 
-Result<std::string> Workers::socket_of(const Person& person) {
+Result<Workers::Place> Workers::place_of(const Person& person) {
   const std::string path = fmt::format("{}/worker-{}.sock", folder_, person.uid);
   const std::shared_ptr<Worker> worker = worker_of(person.uid);
   MutexLock lock(worker->mutex);
-  if (is_running(worker->process)) return path;
+  if (is_running(worker->process)) return Place{path, worker->generation};
+  worker->generation.reset();
   // One that was told to end may still listen there: nobody is to reach it any more.
   (void)posix::unlink_at(AT_FDCWD, path);
   auto listener = http::UnixListener::open(path, 0600);
   // No refusal of the person, whatever it is.
   if (!listener) return Error(std::errc::io_error, listener.error().text());
   TRY_ASSIGN(worker->process, starter_.start(person, std::move(*listener).release()));
-  return path;
+  worker->generation = std::make_shared<char>();
+  return Place{path, worker->generation};
 }
 
 void Workers::end(uint32_t uid) {

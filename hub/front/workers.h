@@ -42,14 +42,21 @@ class Workers {
   Workers(std::string folder, WorkerStarter& starter)
       : folder_(std::move(folder)), starter_(starter) {}
 
-  // The socket of their worker, which is started if it is not running.
-  Result<std::string> socket_of(const Person& person);
+  struct Place {
+    std::string socket_path;
+    // Of this process: connections to another one that has listened there are of no use.
+    std::shared_ptr<const void> generation;
+  };
+  // Where their worker listens, which is started if it is not running.
+  Result<Place> place_of(const Person& person);
+  // What is asked from now on reaches another one.
   void end(uint32_t uid);
 
  private:
   struct Worker {
     Mutex mutex;  // held while it starts
     UniqueFd process GUARDED_BY(mutex);
+    std::shared_ptr<const void> generation GUARDED_BY(mutex);
   };
   std::shared_ptr<Worker> worker_of(uint32_t uid);
 

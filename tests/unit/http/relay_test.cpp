@@ -95,11 +95,13 @@ class InFront final : public Handler {
       return {};
     };
     if (request.target == "/frames") relay.is_over = [this] { return is_over.load(); };
+    relay.generation = generation;
     Response response;
     response.body = std::move(relay);
     return response;
   }
   std::atomic<bool> is_over = false;
+  std::shared_ptr<const void> generation;  // between requests
   std::string socket_path;
 };
 
@@ -292,6 +294,24 @@ TEST_F(RelayTest, UsesAConnectionForManyRequests) {
 }
 
 // The first request after it would meet a connection that is closed at the other end.
+TEST_F(RelayTest, DoesNotReachTheServerBeforeWhichStillAnswers) {
+  in_front_.generation = std::make_shared<int>();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(body_of(ask("GET", "/echo")), "GET ");
+  EXPECT_EQ(behind_.calls, 2);
+  // Another one listens at the same place; the first has its connections, and answers.
+  const std::unique_ptr<Server> before = std::move(server_);
+  std::filesystem::remove(in_front_.socket_path);
+  Behind other;
+  Server after(other, {});
+  ASSERT_TRUE(after.listen_unix(in_front_.socket_path, 0600));
+  after.start();
+  in_front_.generation = std::make_shared<int>();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(body_of(ask("GET", "/echo")), "GET ");
+  EXPECT_EQ(behind_.calls, 2);
+  EXPECT_EQ(other.calls, 2);
+  front_.reset();
+}
+
 TEST_F(RelayTest, ReachesAServerThatWasReplaced) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(body_of(ask("GET", "/echo")), "GET ");

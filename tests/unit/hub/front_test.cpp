@@ -180,8 +180,15 @@ TEST_F(FrontTest, PassesRequestsToTheWorkerOfThePerson) {
   EXPECT_EQ(relay.request.headers, (Headers{{"accept-encoding", "zstd"}}));
   EXPECT_TRUE(relay.socket_path.starts_with(folder_ + "/worker-1000"));
   EXPECT_EQ(starter_.started, (std::vector<Person>{{1000, "grace"}}));
-  ask("GET", "/api/session", {{"cookie", session}});
+  const Response again = ask("GET", "/api/session", {{"cookie", session}});
   EXPECT_EQ(starter_.started.size(), 1u) << "it is running already";
+  EXPECT_EQ(std::get<http::Relay>(again.body).generation, relay.generation);
+  // What rests from before the end of a worker is not for the next one.
+  workers_->end(1000);
+  const Response next = ask("GET", "/api/session", {{"cookie", session}});
+  EXPECT_EQ(starter_.started.size(), 2u);
+  EXPECT_NE(std::get<http::Relay>(next.body).generation, nullptr);
+  EXPECT_NE(std::get<http::Relay>(next.body).generation, relay.generation);
 }
 
 TEST_F(FrontTest, SaysSoIfAWorkerCannotBeStarted) {
