@@ -322,8 +322,9 @@ class Server::Impl {
       response.status = kLengthRequired;
       return response;
     }
-    const Request head{
+    Request head{
         std::string(parser.get().method_string()), std::string(parser.get().target()), {}, {}};
+    if (body_bytes(parser) > 0) head.headers = headers_of(parser.get());
     return handler_.refuse(head, body_bytes(parser));
   }
 

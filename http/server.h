@@ -27,7 +27,7 @@ class Handler {
  public:
   virtual ~Handler() = default;
   // The response to a request whose head alone shows that it cannot be served, for example because a
-  // body of that many bytes is too large. Must not block.
+  // body of that many bytes is too large. `head` has its headers if there is a body. Must not block.
   virtual std::optional<Response> refuse(const Request& head, uint64_t body_bytes) = 0;
   // Several threads at once; may block. Must not throw.
   virtual Response handle(const Peer& peer, const Request& request) = 0;

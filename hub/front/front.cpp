@@ -31,6 +31,7 @@ constexpr int kUnavailable = 503;
 constexpr uint64_t kMaxBodyBytes = 32 << 20;  // as tierd's API
 constexpr uint64_t kMaxFormBytes = 64 << 10;
 constexpr size_t kMostOfAField = 1'024;
+constexpr const char* kHttpsCookie = "__Host-tierweb";
 // Of the threads that answer everybody's requests (server.cpp), some are left.
 constexpr int kMostSigningIn = 4;
 constexpr int kMostSigningInOfMachine = 3;
@@ -97,6 +98,16 @@ std::string lower(std::string_view text) {
 
 bool is_loopback(const std::string& address) {
   return address.starts_with("127.") || address == "::1" || address == "::ffff:127.0.0.1";
+}
+
+http::Response not_signed_in() {
+  return json_refusal(kUnauthorized, "you are not signed in: open the page, and sign in",
+                      std::errc::operation_not_permitted);
+}
+
+http::Response asked_by_other_page() {
+  return json_refusal(kForbidden, "only pages of this server may ask for this",
+                      std::errc::permission_denied);
 }
 
 http::Response not_ours() {
@@ -186,6 +197,12 @@ struct Front::Visit {
   bool comes_from_our_page() const {
     return request.header("origin") == (is_https ? "https://" : "http://") + host;
   }
+  // A page of another site asks, as its browser says: one of the same domain or of another port of this
+  // machine is the "same site" and has our cookie, and what it only looks at may bring data from an archive.
+  bool comes_from_other_page() const {
+    const std::string_view site = request.header("sec-fetch-site");
+    return !site.empty() && site != "same-origin" && site != "none";
+  }
   // Of what changes something: our page sends a header that other pages cannot.
   bool is_ours() const { return comes_from_our_page() && !request.header("x-tierhub").empty(); }
   std::string parameter(const std::string& name) const {
@@ -211,9 +228,15 @@ void Front::set_one_time_token(std::string token, Person person) {
 }
 
 std::optional<http::Response> Front::refuse(const http::Request& head, uint64_t body_bytes) {
-  const bool is_form = !is_for_worker(head.target);
-  if (body_bytes <= (is_form ? kMaxFormBytes : kMaxBodyBytes)) return std::nullopt;
-  return refusal(Error(std::errc::message_size, "the body of the request is too large"));
+  if (body_bytes <= kMaxFormBytes) return std::nullopt;
+  if (!is_for_worker(head.target) || body_bytes > kMaxBodyBytes)
+    return refusal(Error(std::errc::message_size, "the body of the request is too large"));
+  // Large bodies share a limit of bytes: strangers take none of it.
+  for (const std::string& name : {options_.cookie, std::string(kHttpsCookie)})
+    if (sessions_.is_open(cookie_of(head, name).value_or(""))) return std::nullopt;
+  http::Response response = not_signed_in();
+  add_security_headers(response, response.content_type);
+  return response;
 }
 
 http::Response Front::refusal(const Error& error) {
@@ -243,7 +266,7 @@ Front::Visit Front::visit_of(const http::Peer& peer, const http::Request& reques
   visit.is_local = is_loopback(peer.address) || is_proxied;
   if (const std::string behind = is_proxied ? last_forwarded_for(request) : ""; !behind.empty())
     visit.machine = behind;
-  visit.cookie = visit.is_https ? "__Host-tierweb" : options_.cookie;
+  visit.cookie = visit.is_https ? kHttpsCookie : options_.cookie;
   visit.secret = cookie_of(request, visit.cookie).value_or("");
   if (!visit.secret.empty()) visit.person = sessions_.find(visit.secret);
   return visit;
@@ -267,6 +290,7 @@ http::Response Front::answer(const Visit& visit) {
   if (visit.path == "/logout") return logout(visit);
   if (visit.path == kStyleSheetPath) return style_sheet();
   if (visit.path.starts_with("/share/")) return shared(visit);
+  if (is_for_worker(visit.path) && visit.comes_from_other_page()) return asked_by_other_page();
   if (visit.path == "/api/shares") return share(visit);
   if (visit.path == "/api/events") return events(visit);
   if (is_for_worker(visit.path)) return relay(visit);
@@ -308,10 +332,7 @@ http::Response Front::welcome(const Visit& visit, const Person& person) {
 }
 
 http::Response Front::without_session(const Visit& visit) const {
-  if (is_for_worker(visit.path)) {
-    return json_refusal(kUnauthorized, "you are not signed in: open the page, and sign in",
-                        std::errc::operation_not_permitted);
-  }
+  if (is_for_worker(visit.path)) return not_signed_in();
   if (sign_in_ != nullptr) return see_other("/login");
   return message_page(kUnauthorized, "This link does not open the page any more",
                       "A link of tierweb works once, in one browser. Go back to the terminal in "

@@ -3,8 +3,8 @@
 //
 //   1. Is it for us? The Host (against DNS rebinding), and whether the way here is safe.
 //   2. /login, /logout and the files of the page are answered here.
-//   3. Everything else needs a session; what changes something, also the header X-TierHub and an
-//      Origin that is ours.
+//   3. Everything else needs a session, and no page of another site asks for it; what changes something,
+//      also the header X-TierHub and an Origin that is ours.
 //   4. /share/TOKEN needs no session: the worker of the person who made the share answers.
 //   5. /api/events is a WebSocket: it needs an Origin that is ours, a session has kMostSockets at most,
 //      and it is closed when the session ends.

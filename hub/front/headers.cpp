@@ -37,6 +37,23 @@ std::string decode_form_text(std::string_view text) {
   return out;
 }
 
+// No cache but a browser's own may keep it, as far as this says.
+bool is_private(std::string_view cache_control) {
+  static const std::set<std::string_view> known = {"private", "no-cache", "no-store", "immutable",
+                                                   "must-revalidate"};
+  bool is_said = false;
+  while (!cache_control.empty()) {
+    const size_t end = cache_control.find(',');
+    std::string_view one = cache_control.substr(0, end);
+    cache_control.remove_prefix(end == std::string_view::npos ? cache_control.size() : end + 1);
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (!known.contains(one) && !one.starts_with("max-age=")) return false;
+    is_said |= one == "private" || one == "no-store";
+  }
+  return is_said;
+}
+
 }  // namespace
 
 void add_security_headers(http::Response& response, std::string_view content_type) {
@@ -77,6 +94,7 @@ Result<void> check_response_of_worker(http::Response& head) {
                  fmt::format("the worker sent what it may not send ({})", head.content_type));
   }
   std::erase_if(head.headers, [](const auto& field) {
+    if (field.first == "cache-control" && !is_private(field.second)) return true;
     return !known.contains(field.first) && !field.first.starts_with("x-tierhub-");
   });
   // What is said of a person's data is kept by no cache but their browser's.

@@ -3,8 +3,11 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
+
+#include <fmt/format.h>
 
 #include "common/mutex.h"
 
@@ -14,23 +17,29 @@ namespace tierhub::hub {
 class Throttle {
  public:
   using Clock = std::chrono::steady_clock;
-  Throttle(size_t limit, std::chrono::seconds window) : limit_(limit), window_(window) {}
+  Throttle(size_t limit, std::chrono::seconds window, size_t most_keys = 10'000)
+      : limit_(limit), window_(window), most_keys_(most_keys) {}
 
   bool is_open(const std::string& key, Clock::time_point now = Clock::now()) {
     MutexLock lock(mutex_);
     forget_old(now);
-    const auto found = failures_.find(key);
+    const auto found = failures_.find(counted_as(key));
     return found == failures_.end() || found->second.size() < limit_;
   }
   void count(const std::string& key, Clock::time_point now = Clock::now()) {
     MutexLock lock(mutex_);
     forget_old(now);
-    // Many made-up names fill no memory; addresses are counted as well.
-    if (failures_.size() < kMaxKeys || failures_.contains(key)) failures_[key].push_back(now);
+    auto& times = failures_[counted_as(key)];
+    if (times.size() < limit_) times.push_back(now);
   }
 
  private:
-  static constexpr size_t kMaxKeys = 10'000;
+  // Many made-up names fill no memory, and hide no guesses: those that find no room share counts.
+  static constexpr size_t kMostShared = 1'000;
+  std::string counted_as(const std::string& key) const REQUIRES(mutex_) {
+    if (failures_.size() < most_keys_ || failures_.contains(key)) return key;
+    return fmt::format("\n{}", std::hash<std::string>()(key) % kMostShared);
+  }
 
   void forget_old(Clock::time_point now) REQUIRES(mutex_) {
     for (auto one = failures_.begin(); one != failures_.end();) {
@@ -42,6 +51,7 @@ class Throttle {
 
   const size_t limit_;
   const std::chrono::seconds window_;
+  const size_t most_keys_;
   Mutex mutex_;
   std::map<std::string, std::deque<Clock::time_point>> failures_ GUARDED_BY(mutex_);
 };

@@ -244,6 +244,23 @@ TEST_F(FrontTest, ChangesNeedOurHeaderAndOurOrigin) {
   }
 }
 
+// Pages of the same domain, and of other ports of this machine, have our cookie.
+TEST_F(FrontTest, PagesOfOthersAskForNoData) {
+  const std::string session = sign_in_by_token();
+  const auto ask_as = [&](const std::string& target, const std::string& site) {
+    return ask("GET", target, {{"cookie", session}, {"sec-fetch-site", site}});
+  };
+  for (const char* target : {"/api/session", "/img/1/a/0/0/0/0/0/0", "/png/a", "/zarr/v2/a"}) {
+    for (const char* site : {"same-site", "cross-site", "something else"})
+      EXPECT_EQ(ask_as(target, site).status, 403) << target << site;
+    for (const char* site : {"same-origin", "none", ""})
+      EXPECT_TRUE(is_relayed(ask_as(target, site))) << target << site;
+  }
+  EXPECT_EQ(ask_as("/api/shares", "same-site").status, 403);
+  EXPECT_EQ(ask_as("/", "cross-site").status, 200) << "a link in a mail";
+  EXPECT_EQ(ask_as("/share/x/zarr/v2/.zattrs", "cross-site").status, 410) << "a share is for all";
+}
+
 TEST_F(FrontTest, AnswersOnlyToItsNames) {
   EXPECT_EQ(ask("GET", "/", {{"host", "evil.example"}}).status, 421);
   EXPECT_EQ(ask("GET", "/", {{"host", "127.0.0.1"}}).status, 421);
@@ -410,8 +427,20 @@ TEST_F(FrontTest, RefusesLargeForms) {
   const Request head{"POST", "/login", "", {}};
   EXPECT_TRUE(front_->refuse(head, 65'537));
   EXPECT_FALSE(front_->refuse(head, 65'536));
-  EXPECT_FALSE(front_->refuse({"POST", "/api/v1/prefetch", "", {}}, 32 << 20));
-  EXPECT_TRUE(front_->refuse({"POST", "/api/v1/prefetch", "", {}}, (32 << 20) + 1));
+  const Headers headers = {{"cookie", sign_in_by_token()}};
+  EXPECT_FALSE(front_->refuse({"POST", "/api/v1/prefetch", "", headers}, 32 << 20));
+  EXPECT_TRUE(front_->refuse({"POST", "/api/v1/prefetch", "", headers}, (32 << 20) + 1));
+}
+
+// They would take the bytes that all have together for requests.
+TEST_F(FrontTest, ALargeBodyNeedsASession) {
+  for (const std::string& session : {std::string(), "tierweb-80=" + make_secret()}) {
+    const Headers headers = {{"cookie", session}};
+    EXPECT_FALSE(front_->refuse({"POST", "/api/v1/prefetch", "", headers}, 65'536));
+    const auto refused = front_->refuse({"POST", "/api/v1/prefetch", "", headers}, 65'537);
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->status, 401);
+  }
 }
 
 TEST_F(FrontTest, EveryAnswerHasTheSecurityHeaders) {
@@ -445,6 +474,24 @@ TEST(WorkersResponses, ArePassedOnOnlyIfTheyAreData) {
   for (const char* type : {"text/html", "image/svg+xml", "text/javascript", "application/xhtml+xml",
                            "text/html; charset=application/json", "", "application/pdf"})
     EXPECT_FALSE(passed(type)) << type;
+}
+
+// A cache in front of the hub would give them to everybody.
+TEST(WorkersResponses, AreKeptByNoCacheOfSeveralPeople) {
+  const auto passed = [](const std::string& said) {
+    Response head;
+    head.headers = {{"cache-control", said}};
+    EXPECT_TRUE(check_response_of_worker(head));
+    std::string all;
+    for (const auto& [name, value] : head.headers)
+      if (name == "cache-control" || name == "Cache-Control") all += value;
+    return all;
+  };
+  for (const char* good : {"no-store", "private, no-cache", "private, max-age=31536000, immutable"})
+    EXPECT_EQ(passed(good), good);
+  for (const char* bad : {"public", "public, max-age=99", "max-age=99", "private, s-maxage=99",
+                          "no-store, public", "PRIVATE", "", "immutable", "private=\"x\""})
+    EXPECT_EQ(passed(bad), "private, no-cache") << bad;
 }
 
 TEST(WorkersResponses, LoseTheHeadersThatAreNotTheirs) {
@@ -516,6 +563,19 @@ TEST(Sessions, OfOnePersonPushNobodyElseOut) {
   sessions.end_all(1000);
   EXPECT_FALSE(sessions.has(1000, start + 5s));
   EXPECT_TRUE(sessions.has(1001, start + 5s));
+}
+
+TEST(Throttle, ManyMadeUpNamesHideNoGuesses) {
+  const auto start = Throttle::Clock::now();
+  Throttle throttle(3, 5min, 50);
+  for (int i = 0; i < 50; ++i) throttle.count(fmt::format("made up {}", i), start);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(throttle.is_open("grace", start + 1s));
+    throttle.count("grace", start + 1s);
+  }
+  EXPECT_FALSE(throttle.is_open("grace", start + 2s));
+  EXPECT_TRUE(throttle.is_open("made up 7", start + 2s));
+  EXPECT_TRUE(throttle.is_open("grace", start + 302s));
 }
 
 TEST(Secrets, AreLongAndNeverTheSame) {
