@@ -67,33 +67,45 @@ std::optional<HeadRefusal> head_refusal(const boost::system::error_code& error) 
 // Shared by the connections; used by the io thread only.
 struct Usage {
   size_t connections = 0;
+  size_t of_proxies = 0;
   std::map<uint64_t, size_t> per_party;
 };
 
 class ConnectionSlot {
  public:
-  ConnectionSlot(Usage& usage, uint64_t party) : usage_(usage), party_(party) {
+  ConnectionSlot(Usage& usage, const Peer& peer, const Server::Options& options)
+      : usage_(usage), party_(party_of(peer)), is_proxy_(is_one(options.proxies, peer)) {
     ++usage_.connections;
+    usage_.of_proxies += is_proxy_ ? 1 : 0;
     ++usage_.per_party[party_];
   }
   ConnectionSlot(const ConnectionSlot&) = delete;
   ConnectionSlot& operator=(const ConnectionSlot&) = delete;
   ~ConnectionSlot() {
     --usage_.connections;
+    usage_.of_proxies -= is_proxy_ ? 1 : 0;
     if (--usage_.per_party[party_] == 0) usage_.per_party.erase(party_);
   }
   bool within(const Server::Options& options) const {
     if (usage_.connections > options.max_connections) return false;
     if (party_ == 0) return true;
+    const size_t others = usage_.connections - usage_.of_proxies;
+    if (!options.proxies.empty() && !is_proxy_ && others > options.max_connections / 4)
+      return false;
     const size_t roots = usage_.per_party.contains(0) ? usage_.per_party.at(0) : 0;
     const size_t kept = std::min(options.root_connections, options.max_connections / 4);
     return usage_.connections - roots <= options.max_connections - kept &&
-           usage_.per_party[party_] <= options.max_connections_per_user;
+           (is_proxy_ || usage_.per_party[party_] <= options.max_connections_per_user);
   }
 
  private:
+  static bool is_one(const std::set<std::string>& proxies, const Peer& peer) {
+    return proxies.contains(peer.credentials ? "unix" : peer.address);
+  }
+
   Usage& usage_;
-  uint64_t party_;
+  const uint64_t party_;
+  const bool is_proxy_;
 };
 
 // The bytes of one request's body, charged as they arrive and until it is answered.
@@ -225,7 +237,7 @@ class Server::Impl {
   }
 
   awaitable<void> serve(Protocol::socket socket, Peer peer) {
-    ConnectionSlot slot(usage_, party_of(peer));
+    ConnectionSlot slot(usage_, peer, options_);
     Stream stream(std::move(socket));
     if (!slot.within(options_)) {
       const Response response = handler_.refusal(

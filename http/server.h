@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include <sys/types.h>
@@ -43,6 +44,9 @@ class Server {
     size_t max_connections = 256;
     size_t max_connections_per_user = 32;
     size_t root_connections = 32;  // of all, for root alone; a quarter of them at most
+    // Addresses that speak for many parties ("unix": all users of unix sockets). They have all connections,
+    // three quarters of them alone.
+    std::set<std::string> proxies = {};
     uint64_t max_body_bytes_at_once = 128 << 20;  // of all parties, without root
     uint64_t max_body_bytes_of_user = 64 << 20;
     uint64_t max_body_bytes_of_root = 64 << 20;

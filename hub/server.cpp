@@ -148,10 +148,11 @@ Result<void> run_front(const ServerOptions& options) {
   Front front(std::move(front_options), assets, workers, &login);
   http::Server::Options serving;
   serving.name = "tierweb";
-  serving.pool_threads = 8;
+  serving.pool_threads = 32;  // most of which wait: for PAM, and for workers that start
   serving.max_connections = 2'000;
+  serving.max_connections_per_user = 64;
   // Everybody behind a proxy has its address.
-  serving.max_connections_per_user = options.trusted_proxies.empty() ? 64 : 2'000;
+  serving.proxies.insert(options.trusted_proxies.begin(), options.trusted_proxies.end());
   http::Server server(front, serving);
   const bool is_unix = options.listen.starts_with(kUnix);
   is_unix ? server.adopt_unix(UniqueFd(kListener)) : server.adopt_tcp(UniqueFd(kListener));

@@ -80,10 +80,12 @@ class ServerTest : public ::testing::Test {
     port_ = *port;
     server_->start();
   }
-  UniqueFd connect_tcp() const {
+  UniqueFd connect_tcp(const char* from = "127.0.0.1") const {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address = {};
     address.sin_family = AF_INET;
+    EXPECT_EQ(::inet_pton(AF_INET, from, &address.sin_addr), 1);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     address.sin_port = htons(port_);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
@@ -225,6 +227,24 @@ TEST_F(ServerTest, LimitsTheConnectionsOfOneMachine) {
   ASSERT_TRUE(local);
   EXPECT_EQ(body_of(converse(*local, request("GET", "/who"))), "user " + std::to_string(::getuid()))
       << "users of the machine are another party";
+}
+
+TEST_F(ServerTest, OthersTakeNoConnectionsFromAProxy) {
+  Server::Options options;
+  options.max_connections = 12;
+  options.root_connections = 0;
+  options.max_connections_per_user = 8;
+  options.proxies = {"127.0.0.2"};
+  serve(options);
+  const auto answer = [&](const UniqueFd& fd) {
+    return body_of(converse(fd, request("GET", "/who")));
+  };
+  std::vector<UniqueFd> others, proxys;
+  for (int i = 0; i < 3; ++i) others.push_back(connect_tcp());
+  EXPECT_NE(converse(connect_tcp(), "").find("too many connections"), std::string::npos);
+  for (int i = 0; i < 8; ++i) proxys.push_back(connect_tcp("127.0.0.2"));
+  EXPECT_EQ(answer(connect_tcp("127.0.0.2")), "address 127.0.0.2") << "the ninth of its machine";
+  EXPECT_EQ(answer(others.front()), "address 127.0.0.1");
 }
 
 TEST_F(ServerTest, ClosesAReaderThatTakesNothing) {

@@ -1,9 +1,11 @@
 // Who gets an answer from the front, and what it lets through. No network.
 #include "hub/front/front.h"
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -224,6 +226,44 @@ TEST_F(FrontTest, OnlyAClosedAccountLosesItsSessionsAndShares) {
   starter_.fails = std::errc::permission_denied;
   EXPECT_EQ(status("/api/session"), 401);
   EXPECT_EQ(status(link + "/zarr/v2/.zattrs"), 410);
+}
+
+// Starts no worker of others than grace until it may.
+class SlowStarter final : public WorkerStarter {
+ public:
+  Result<UniqueFd> start(const Person& person, UniqueFd) override {
+    if (person.name != "grace") {
+      ++waiting;
+      may_start.wait(false);
+    }
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  }
+  void end(uint32_t) override {}
+  std::atomic<int> waiting = 0;
+  std::atomic<bool> may_start = false;
+};
+
+TEST_F(FrontTest, WhileManyWorkersStartThoseThatRunAreReached) {
+  SlowStarter starter;
+  Workers workers(folder_, starter);
+  EXPECT_TRUE(workers.place_of({1000, "grace"}));
+  std::atomic<int> reached = 0;
+  {
+    std::vector<std::jthread> people;
+    for (uint32_t i = 0; i < Workers::kMostWaiting; ++i)
+      people.emplace_back([&, i] { reached += workers.place_of({2000 + i, "ada"}) ? 1 : 0; });
+    while (starter.waiting < Workers::kMostWaiting) std::this_thread::sleep_for(1ms);
+    for (const uint32_t uid : {2000, 3000}) {
+      const auto refused = workers.place_of({uid, "ada"});
+      EXPECT_TRUE(!refused && refused.error().is(std::errc::resource_unavailable_try_again));
+    }
+    EXPECT_TRUE(workers.place_of({1000, "grace"}));
+    starter.may_start = true;
+    starter.may_start.notify_all();
+  }
+  EXPECT_EQ(reached, Workers::kMostWaiting);
+  EXPECT_TRUE(workers.place_of({2000, "ada"}));
+  EXPECT_EQ(starter.waiting, Workers::kMostWaiting) << "it is running already";
 }
 
 TEST_F(FrontTest, ChangesNeedOurHeaderAndOurOrigin) {
