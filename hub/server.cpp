@@ -14,6 +14,7 @@
 #include "common/core_files.h"
 #include "common/frame_socket.h"
 #include "common/log.h"
+#include "common/open_files.h"
 #include "common/posix.h"
 #include "common/run_as.h"
 #include "common/signals.h"
@@ -136,6 +137,7 @@ Result<void> serve_everybody(const ServerOptions& options) {
 
 Result<void> run_front(const ServerOptions& options) {
   TRY(forbid_core_files());
+  allow_many_descriptors();  // each connection that is passed on is two
   const sigset_t signals = block_signals({SIGTERM, SIGINT});
   TRY_ASSIGN(const Assets assets, Assets::load(options.page));
   LoginClient login{UniqueFd(kLogin)};

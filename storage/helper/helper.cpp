@@ -11,7 +11,6 @@
 #include <tuple>
 #include <type_traits>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -19,6 +18,7 @@
 #include "common/frame_socket.h"
 #include "common/log.h"
 #include "common/mutex.h"
+#include "common/open_files.h"
 #include "common/worker_pool.h"
 #include "storage/helper/wire.h"
 #include "storage/posix/posix_archive.h"
@@ -391,14 +391,6 @@ std::string_view name_of(CopyMethod method) {
 
 void ignore_stop_signals() {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
-}
-
-// Every file under way is a descriptor.
-void allow_many_descriptors() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -249,7 +250,12 @@ TEST_F(HubAttacksOnSessions, AnAccountThatIsNotFoundForAMomentKeepsItsSession) {
 
 TEST_F(HubAttacksOnSessions, SecretsAreNowhereAndFoldersArePrivate) {
   const mode_t before = ::umask(0);
+  rlimit files = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit few = {256, files.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
   start_with_both();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
   ::umask(before);
   const Answer made = victim_->post("/api/shares?path=/scan.zarr&hours=1");
   const std::string token = json::parse(made.body).at("token");
@@ -292,6 +298,9 @@ TEST_F(HubAttacksOnSessions, SecretsAreNowhereAndFoldersArePrivate) {
     if (is_front) {
       EXPECT_EQ(st.st_uid, 0u);
       EXPECT_FALSE(process_status(pid, "Uid").starts_with("0\t"));
+      // A few people who listen to events would take all descriptors of a program that may have few.
+      EXPECT_THAT(content_of(process + "/limits"),
+                  Not(::testing::ContainsRegex("Max open files +256 ")));
     }
   }
   EXPECT_THAT(seen, ElementsAre("front", "login", "worker"));
