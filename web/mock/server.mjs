@@ -206,6 +206,7 @@ function answer(world, options, req, url, body, res) {
   const unknown = known && [...q.keys()].find((k) => !known.includes(k));
   if (unknown) return fail(res, 400, 'EINVAL', `there is no parameter "${unknown}"`);
   if (url.search.includes('+')) return fail(res, 400, 'EINVAL', 'a plus sign is no space');
+  if (url.pathname === '/api/session' && options.signedOut) return fail(res, 401, 'EACCES', 'your session has ended');
   if (url.pathname === '/api/session') return json(res, { user: 'ada', host: 'scope1', version: '0.1.0', mount: '/mnt/tier', tierd: true, here: true, error: '' });
   if (url.pathname === '/api/datasets') return json(res, { path: wanted, datasets: [...world.platesIn(wanted), ...world.datasets(wanted).map(({ levels, ...d }) => ({ ...d, labels: [], version: '' })), ...(wanted === '/brain42' ? [{ path: '/brain42/broken.tif', name: 'broken.tif', error: 'its directory of pages is cut off: copy the file again', not_decodable: 'its directory of pages is cut off: copy the file again', shape: {}, channels: [], labels: [], version: '', state: 'hot', size: 4096, resident: 4096, dirty: 0 }] : [])], left_out: wanted === '/brain42' ? ['raw has more folders than are searched'] : [] });
   if (url.pathname === '/api/events/recent') return options.noEvents ? fail(res, 404, 'ENOENT', 'there is no such page') : json(res, { events: options.recent });

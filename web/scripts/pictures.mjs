@@ -300,6 +300,8 @@ async function signIn() {
   await other.page.goto(LINK);
   await all('link-used', other.page);
   await other.page.goto(`${SIGN_IN}/`);
+  await all('not-signed-in', other.page);
+  await other.page.getByRole('link', { name: 'Sign in' }).click();
   await all('sign-in', other.page);
   await other.page.locator('[name=user]').fill('ada');
   await other.page.locator('[type=password]').fill('secret');

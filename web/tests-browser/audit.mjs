@@ -2,13 +2,13 @@
 export const audit = (page, taps = false) => page.evaluate((isTapped) => {
   const wrong = [];
   const say = (what, e) => wrong.push(`${what}: ${e.outerHTML.slice(0, 160)}`);
-  const isHidden = (e) => e.closest('[aria-hidden="true"]') !== null;
+  const isHidden = (e) => e.closest('[aria-hidden="true"], [inert]') !== null;
   const isSeen = (e) => {
     const box = e.getBoundingClientRect();
     return box.width > 0 && box.height > 0 && getComputedStyle(e).visibility !== 'hidden' && !e.closest('.hidden-text');
   };
   const textOf = (ids) => ids.split(' ').map((id) => document.getElementById(id)?.textContent ?? '').join(' ');
-  const nameOf = (e) => (e.getAttribute('aria-label') || textOf(e.getAttribute('aria-labelledby') ?? '').trim() || [...(e.labels ?? [])].map((l) => l.textContent).join(' ') || e.getAttribute('alt') || (/^(INPUT|SELECT|TEXTAREA)$/.test(e.tagName) ? '' : e.textContent) || '').trim();
+  const nameOf = (e) => (e.getAttribute('aria-label') || textOf(e.getAttribute('aria-labelledby') ?? '').trim() || [...(e.labels ?? [])].map((l) => l.textContent).join(' ') || e.getAttribute('alt') || e.parentElement?.closest('[role=img]')?.getAttribute('aria-label') || (/^(INPUT|SELECT|TEXTAREA)$/.test(e.tagName) ? '' : e.textContent) || '').trim();
 
   for (const e of document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"], [role=dialog], dialog[open], [role=grid], [role=tab], [role=tabpanel], [role=progressbar], progress, meter, [role=img], iframe'))
     if (isSeen(e) && !isHidden(e) && !nameOf(e)) say('has no name', e);

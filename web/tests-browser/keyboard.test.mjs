@@ -71,6 +71,23 @@ test('every control is reached by Tab, has a name, and shows the focus', async (
   assert.deepEqual(await faults(), []);
 });
 
+test('who has not signed in is asked to, and the page begins when that is done', async (t) => {
+  const other = await start({ signedOut: true });
+  const { page, context, faults } = await openPage(browser);
+  t.after(async () => {
+    await context.close();
+    await other.stop();
+  });
+  await page.goto(`${other.address}/#/data?path=/brain42`, { waitUntil: 'commit' });
+  await page.getByRole('heading', { name: 'Sign in to see your data' }).waitFor();
+  assert.equal(await page.getByRole('link', { name: 'Sign in' }).getAttribute('href'), 'login');
+  assert.equal(await page.getByText('Your session has ended').count(), 0);
+  assert.equal(await page.getByText('Listing the folder').count(), 0);
+  other.options.signedOut = false;
+  await page.getByText('scan.ome.zarr').waitFor();
+  assert.deepEqual(await faults(), []);
+});
+
 test('the viewer is used without a mouse', async (t) => {
   const { page, faults } = await visit(t, '#/view?path=/brain42/scan.ome.zarr&at=600,600,0');
   await page.locator('canvas').first().waitFor({ state: 'attached' });

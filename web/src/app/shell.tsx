@@ -6,6 +6,7 @@ import { useSession, useStatus } from '../api/queries';
 import { ShareDialog } from '../share/dialog';
 import { bytes, percent } from '../ui/format';
 import { Icon, type IconName } from '../ui/icons';
+import { Message } from '../ui/message';
 import { useSampling } from '../system/samples';
 import { Keys } from './keys';
 import { Notices } from './notices';
@@ -61,10 +62,22 @@ function SignedOut({ here }: { here: boolean }) {
   );
 }
 
+// Nobody has signed in yet: there is nothing else to show.
+function SignIn() {
+  return (
+    <Message kind="empty" title="Sign in to see your data" text="The hub shows the data that your account of this machine may read.">
+      <a className="button button-primary" href="login">Sign in</a>
+    </Message>
+  );
+}
+
+const isSignedOut = (error: unknown) => error instanceof ApiError && error.status === 401;
+
 function Banner() {
   const { data, error } = useSession();
   if (error) {
-    if (error instanceof ApiError && error.status === 401) return <SignedOut here={data?.here ?? false} />;
+    if (isSignedOut(error) && !data) return null;
+    if (isSignedOut(error)) return <SignedOut here={data?.here ?? false} />;
     return <div className="banner" role="alert"><Icon name="warning" /> {sentence(error)}</div>;
   }
   if (data?.error) return <div className="banner" role="alert"><Icon name="warning" /> {sentence(data.error)}</div>;
@@ -72,7 +85,7 @@ function Banner() {
 }
 
 export function Shell({ page, children }: { page: string; children: ReactNode }) {
-  const session = useSession().data;
+  const { data: session, error } = useSession();
   const showKeys = useUi((s) => s.showKeys);
   useSampling();
   const client = useQueryClient();
@@ -109,7 +122,7 @@ export function Shell({ page, children }: { page: string; children: ReactNode })
         <button type="button" className="icon-button top-keys" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={() => showKeys(true)}><Icon name="keys" /></button>
       </header>
       <Banner />
-      <main id="main" tabIndex={-1}>{children}</main>
+      <main id="main" tabIndex={-1}>{!session && isSignedOut(error) ? <SignIn /> : children}</main>
       <Notices />
       <Keys />
       <ShareDialog />

@@ -38,6 +38,8 @@ export class Drawing {
         this.owner?.onCamera(target[0]!, target[1]!, Math.min(6, Math.max(-16, level)));
       },
       onError: (e) => this.owner?.onError(e),
+      // Tab leads to the picture around it, which has a name.
+      onLoad: () => { this.place.tabIndex = -1; },
       getCursor: ({ isDragging }) => (isDragging ? 'grabbing' : 'crosshair'),
     });
   }
@@ -54,7 +56,8 @@ export class Drawing {
   take(parent: HTMLElement, owner: Owner): void {
     window.clearTimeout(this.timer);
     this.owner = owner;
-    this.place.removeAttribute('aria-hidden');
+    this.place.inert = false;
+    parent.tabIndex = 0;
     Object.assign(this.place.style, { position: 'absolute', inset: '0', width: 'auto', height: 'auto', zIndex: '', opacity: '', pointerEvents: '' });
     parent.append(this.place);
     this.inner.animationLoop?.start();
@@ -83,7 +86,7 @@ export class Drawing {
 
   // Where nobody sees it; without a size it would draw nothing.
   private park(): void {
-    this.place.setAttribute('aria-hidden', 'true');
+    this.place.inert = true;
     Object.assign(this.place.style, { position: 'fixed', inset: 'auto', left: '0', top: '0', width: '64px', height: '64px', zIndex: '-1', opacity: '0', pointerEvents: 'none' });
     document.body.append(this.place);
   }

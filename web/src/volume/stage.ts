@@ -61,6 +61,7 @@ export class VolumeStage {
 
   constructor(parent: HTMLDivElement, private readonly events: Events) {
     this.deck = new Deck<OrbitView>({
+      id: 'volume-canvas', // that of planes has deck.gl's usual name, and may wait beside this one
       parent,
       width: '100%',
       height: '100%',
