@@ -818,6 +818,7 @@ void SlurmExecutor::submit_holders(RunLog& log) {
     return;
   }
   submitted_ = true;
+  for (auto& [pid, command] : commands_) command.after_submit = false;
   log.line("run", fmt::format("Slurm: asks for {} node{}", missing, missing == 1 ? "" : "s"));
 }
 

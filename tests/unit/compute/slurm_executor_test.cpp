@@ -132,6 +132,8 @@ TEST_F(SlurmExecutorTest, TwoHoldersOnANodeAreCheckedOnce) {
 
 TEST_F(SlurmExecutorTest, ACheckThatCannotBeginHoldsNoNodeAndEndsTheRun) {
   write_srun(kSayGood);
+  // A list that is old when it arrives has nothing of what was submitted meanwhile.
+  write_command("squeue", "cat queue 2> /dev/null; sleep 1\n");
   fs::create_directories(folder_ / "run/.node-check-old");
   ASSERT_TRUE(posix::replace_file(folder_ / "run/.node-check-old/here", "old"));
   ASSERT_TRUE(posix::replace_file(folder_ / "file", ""));
