@@ -29,7 +29,8 @@ void HubFolder::settle() const {
     return std::all_of(stamps.begin(), stamps.end(),
                        [](const formats::FileStamp& stamp) { return stamp.is_settled; });
   };
-  while (!are_settled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  // It takes seconds: a shorter pause would keep a processor busy under a sanitizer.
+  while (!are_settled()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
 }
 
 std::string header_of(const http::Response& response, const std::string& name) {
