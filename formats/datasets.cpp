@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -30,7 +33,7 @@ class DatasetSearch {
     std::error_code failure;
     real_root_ = fs::canonical(root_, failure).string();
     if (failure) return Error(failure, root_);
-    TRY(search("", 0));
+    TRY(search());
     std::sort(list_.datasets.begin(), list_.datasets.end(),
               [](const Dataset& a, const Dataset& b) { return a.path < b.path; });
     return std::move(list_);
@@ -44,27 +47,35 @@ class DatasetSearch {
     return folder.empty() ? name : folder + "/" + name;
   }
 
-  // An error only if the first folder cannot be listed.
-  Result<void> search(const std::string& folder, size_t depth) {
-    if (full()) return {};
-    const auto entries = list(folder);
-    if (!entries && folder.empty()) return entries.error();
-    if (!entries) {
-      list_.left_out.push_back(entries.error().text());
-      return {};
-    }
-    if (add_zarr(folder)) return {};
-    add_files(folder, entries->files);
-    if (depth == limits_.depth) {
-      if (!entries->folders.empty() && !too_deep_) {
-        too_deep_ = true;
-        list_.left_out.push_back(
-            fmt::format("folders more than {} deep were not searched, such as {}", limits_.depth,
-                        inside(folder, entries->folders.front())));
+  // What is near comes first, and folders that are images before the files of others: where a limit ends
+  // the search, a folder with thousands of files has not kept out the images beside it. An error only
+  // if the first folder cannot be listed.
+  Result<void> search() {
+    std::vector<std::string> folders = {""};
+    for (size_t depth = 0; !folders.empty() && !full(); ++depth) {
+      std::vector<std::pair<std::string, FolderEntries>> plain;
+      for (const std::string& folder : folders) {
+        if (full()) break;
+        auto entries = list(folder);
+        if (!entries && folder.empty()) return entries.error();
+        if (!entries) {
+          list_.left_out.push_back(entries.error().text());
+        } else if (!add_zarr(folder)) {
+          plain.emplace_back(folder, *std::move(entries));
+        }
       }
+      folders.clear();
+      for (const auto& [folder, entries] : plain) {
+        if (!entries.files.empty() && full()) break;
+        add_files(folder, entries.files);
+        for (const std::string& name : entries.folders) folders.push_back(inside(folder, name));
+      }
+      if (is_full_ || folders.empty() || depth < limits_.depth) continue;
+      list_.left_out.push_back(
+          fmt::format("folders more than {} deep were not searched, such as {}", limits_.depth,
+                      folders.front()));
       return {};
     }
-    for (const std::string& name : entries->folders) TRY(search(inside(folder, name), depth + 1));
     return {};
   }
 
@@ -212,7 +223,6 @@ class DatasetSearch {
   DatasetList list_;
   std::set<std::string> members_;  // of the folder's images of several files
   size_t names_ = 0;
-  bool too_deep_ = false;
   bool is_full_ = false;
 };
 

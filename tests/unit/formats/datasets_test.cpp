@@ -199,5 +199,17 @@ TEST(Datasets, TheSearchIsBoundedAndSaysSo) {
                    "the search ended after 2 files and folders: search a folder inside"}));
 }
 
+TEST(Datasets, ManyFilesInAFolderKeepNoImageBesideItFromBeingFound) {
+  const ScratchFolder folder;
+  for (const char* name : {"ab", "cd", "ef", "gh"})
+    folder.write(fmt::format("many/{}.tif", name), page());
+  write_zarr(folder, "scan.zarr");
+  folder.write("many/deep/below.tif", page());
+  EXPECT_EQ(found(folder, {1, 2, 100}),
+            (Texts{"many/ab.tif: TIFF yx", "scan.zarr: OME-Zarr yx",
+                   "the search ended after 2 datasets: search a folder inside"}));
+  EXPECT_EQ(found(folder).size(), 6u);
+}
+
 }  // namespace
 }  // namespace tierhub::formats
