@@ -196,6 +196,7 @@ test('a cold image is coarse at first, and then sharp by itself', async () => {
   const { page } = opened;
   await ask('slow archive');
   await page.goto(viewOf(LEVELS, '&at=512,512,0&ch=1:ffffff:0:255'));
+  await page.getByRole('heading', { name: name(LEVELS), level: 1 }).waitFor();
   const seen = [];
   await until(async () => {
     const { left } = await sides(page);

@@ -68,6 +68,8 @@ export class Drawing {
     this.owner = null;
     this.deck.setProps({ layers: [] });
     this.inner.layerManager?.updateLayers();
+    // At once: the next image may take it before another frame is drawn, and must not be seen with this picture.
+    this.deck.redraw('released');
     this.park();
     this.rest();
   }
