@@ -343,8 +343,14 @@ class SlurmNode : public Slurm {
              at("free/{run}") + "\n",
          user);
     const std::string folder = running("job");
-    until("the status names the node",
-          [&] { return read_text(folder + "/status.json").find(fault) != std::string::npos; });
+    try {
+      until("the status names the node",
+            [&] { return read_text(folder + "/status.json").find(fault) != std::string::npos; });
+    } catch (const std::exception& never) {
+      FAIL() << never.what() << "\n"
+             << read_text(folder + "/status.json") << "\n"
+             << read_text(folder + "/run.log");
+    }
     write_text(at("go"), "");
     const EndedRun run = ended("job");
     EXPECT_EQ(run.ending, "done") << run.report << run.log;
