@@ -84,7 +84,7 @@ END
   else
     cat <<END
   - id: median
-    run: [imgop, median, --radius, "2", --in, "{input}", --box, "{box}", --halo, "{halo}", --out, "{output}/median.ome.zarr"]
+    run: [imgop, median, --radius, "2", --radius-z, "0", --in, "{input}", --box, "{box}", --halo, "{halo}", --out, "{output}/median.ome.zarr"]
 END
   fi
 }
