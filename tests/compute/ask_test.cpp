@@ -105,12 +105,17 @@ TEST_F(Jobs, PlanCountsTasksAndBytesAndRunsAndBringsNothing) {
       10'000);
 }
 
-TEST_F(Jobs, PlanWarnsOfWhatTasksWouldRefuse) {
-  const std::string image = at("scan.zarr");
+// A volume of nuclei.
+void make_scan(const std::string& image) {
   ASSERT_EQ(
       run_command({IMGOP_PATH, "synth", "--nuclei", "5", "--shape", "32,128,128", "--out", image})
           .exit_code,
       0);
+}
+
+TEST_F(Jobs, PlanWarnsOfWhatTasksWouldRefuse) {
+  const std::string image = at("scan.zarr");
+  ASSERT_NO_FATAL_FAILURE(make_scan(image));
   const auto warnings = [&](const std::string& values) {
     const CommandResult result = tier.tierctl(
         {"jobs", "plan", "nuclei-blocks", "--set", "image=" + image, "--set", values, "--json"});
@@ -123,10 +128,7 @@ TEST_F(Jobs, PlanWarnsOfWhatTasksWouldRefuse) {
 
 TEST_F(Jobs, PlanGuessesTheMemoryOfWhatReadsLaterLabelsAndSaysWhatIsNotKnown) {
   const std::string image = at("scan.zarr");
-  ASSERT_EQ(
-      run_command({IMGOP_PATH, "synth", "--nuclei", "5", "--shape", "32,128,128", "--out", image})
-          .exit_code,
-      0);
+  ASSERT_NO_FATAL_FAILURE(make_scan(image));
   const auto plan = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {"jobs", "plan", "nuclei-blocks", "--set", "image=" + image});
     return tier.tierctl(more).out;
