@@ -47,8 +47,8 @@ class DatasetSearch {
     return folder.empty() ? name : folder + "/" + name;
   }
 
-  // What is near comes first, and folders that are images before the files of others: where a limit ends
-  // the search, a folder with thousands of files has not kept out the images beside it. An error only
+  // Goes level by level, and in a level finds the folders that are images before it looks into files: if a
+  // limit ends the search, thousands of files in one folder do not hide the images beside it. Fails only
   // if the first folder cannot be listed.
   Result<void> search() {
     std::vector<std::string> folders = {""};

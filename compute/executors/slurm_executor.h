@@ -103,8 +103,8 @@ class SlurmExecutor final : public Executor {
     Child child = {};
     std::string output = {};
     SteadyClock::time_point kill_at = {};
-    bool after_submit =
-        false;  // no submission was under way when it began, and none has begun since
+    // No submission was under way when it began, and none has begun since.
+    bool after_submit = false;
   };
   // `unchecked`: of its node nothing is known yet. `ready`: takes tasks. `leaving`: takes none, and is cancelled when it has none. `cancelled`:
   // Slurm was told to end it, and has not done so.

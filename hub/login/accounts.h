@@ -29,7 +29,7 @@ class MissingAccounts {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::minutes kGoneAfter{2};
-  // Who has not been looked for in between may have been there.
+  // After such a gap between two looks the two minutes begin again: the account may have been there.
   static constexpr std::chrono::minutes kForgottenAfter{3};
 
   // It was not found now. True: it is gone.
